@@ -1,0 +1,86 @@
+//! Events to bytes, through apache-avro's schema-aware serde path.
+
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use thiserror::Error;
+
+use crate::event::ActivationEvent;
+use crate::framing::Framing;
+use crate::known::{ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, REFERENCE_FIGURE};
+use crate::reference::ReferenceFigure;
+use crate::status::KioskStatus;
+
+/// A value that apache-avro could not write: a fault of this program, never of the value.
+#[derive(Debug, Error)]
+#[error("the value does not fit its schema: {0}")]
+pub struct EncodeError(String);
+
+/// Writes values of one topic, each with the same framing. Build one and keep it.
+pub struct Encoder {
+    writer: GenericDatumWriter<'static>,
+    framing: Framing,
+}
+
+impl Encoder {
+    fn new(own: &'static OwnSchema, schema_id: Option<u32>) -> Self {
+        let framing = match schema_id {
+            Some(id) => Framing::Confluent(id),
+            None => Framing::SingleObject(own.fingerprint),
+        };
+        let writer = GenericDatumWriter::builder(&own.schema)
+            .build()
+            .expect("the schema is part of the program, read by its tests");
+        Self { writer, framing }
+    }
+
+    /// For the events topic: Confluent framing with the registry's schema id, or single-object
+    /// encoding without one.
+    #[must_use]
+    pub fn events(schema_id: Option<u32>) -> Self {
+        Self::new(&ACTIVATION_EVENT, schema_id)
+    }
+
+    /// For the reference topic, likewise.
+    #[must_use]
+    pub fn reference(schema_id: Option<u32>) -> Self {
+        Self::new(&REFERENCE_FIGURE, schema_id)
+    }
+
+    /// For the kiosk status topic, likewise.
+    #[must_use]
+    pub fn status(schema_id: Option<u32>) -> Self {
+        Self::new(&KIOSK_STATUS, schema_id)
+    }
+
+    /// Appends an event, framed, to `out`.
+    ///
+    /// # Errors
+    /// If the encoder is not one for events.
+    pub fn event(&self, event: &ActivationEvent, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.framing.write(out);
+        self.writer.write_ser(out, event).map(drop).map_err(|e| EncodeError(e.to_string()))
+    }
+
+    /// A reference figure's bytes, framed.
+    ///
+    /// # Errors
+    /// If the encoder is not one for reference figures.
+    pub fn reference_figure(&self, figure: &ReferenceFigure) -> Result<Vec<u8>, EncodeError> {
+        self.value(figure.to_avro())
+    }
+
+    /// A kiosk status's bytes, framed.
+    ///
+    /// # Errors
+    /// If the encoder is not one for kiosk statuses.
+    pub fn kiosk_status(&self, status: &KioskStatus) -> Result<Vec<u8>, EncodeError> {
+        self.value(status.to_avro())
+    }
+
+    fn value(&self, value: Value) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::with_capacity(128);
+        self.framing.write(&mut out);
+        self.writer.write_value(&mut out, value).map_err(|e| EncodeError(e.to_string()))?;
+        Ok(out)
+    }
+}

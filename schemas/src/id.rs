@@ -1,0 +1,203 @@
+//! Identities: each parsed once, and from then on known to be well formed.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+/// Why a text is not an identity.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum IdError {
+    /// Empty, or more than [`KioskId::MAX_BYTES`] bytes.
+    #[error("must have 1 to 64 bytes, but has {0}")]
+    Length(usize),
+    /// A control character.
+    #[error("must not contain control characters")]
+    Control,
+    /// Not a UUID.
+    #[error("'{0}' is not a UUID")]
+    NotAUuid(String),
+    /// Below 1 or above 4294967295.
+    #[error("must be a whole number from 1 to 4294967295, but is {0}")]
+    Sequence(i64),
+}
+
+macro_rules! sixteen_bytes {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                uuid::Uuid::parse_str(text)
+                    .map(|id| Self(id.into_bytes()))
+                    .map_err(|_| IdError::NotAUuid(text.chars().take(80).collect()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    apache_avro::serde::fixed::serialize(&self.0, serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+                } else {
+                    apache_avro::serde::fixed::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
+sixteen_bytes! {
+    /// An event's id: a UUID; 16 bytes on the wire, hyphenated hex in text and JSON.
+    EventId
+}
+sixteen_bytes! {
+    /// A citizen's pseudonym: see [`crate::pseudonym`].
+    SubjectId
+}
+sixteen_bytes! {
+    /// The id of one record on `ikd.reference.v1`.
+    ReferenceId
+}
+
+macro_rules! short_text {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The longest that is accepted, in bytes of UTF-8.
+            pub const MAX_BYTES: usize = 64;
+
+            /// Whether the text has the right shape: 1 to 64 bytes, no control characters.
+            ///
+            /// # Errors
+            /// Says which of the two is wrong.
+            pub fn check(text: &str) -> Result<(), IdError> {
+                if text.is_empty() || text.len() > Self::MAX_BYTES {
+                    return Err(IdError::Length(text.len()));
+                }
+                let control = if text.is_ascii() {
+                    text.bytes().any(|b| b.is_ascii_control())
+                } else {
+                    text.chars().any(char::is_control)
+                };
+                if control { Err(IdError::Control) } else { Ok(()) }
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::check(text).map(|()| Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+short_text! {
+    /// A kiosk: the device that emits events, 1 to 64 bytes without control characters.
+    KioskId
+}
+short_text! {
+    /// One outreach visit: a place, a day, the kiosks that took part; shaped like a kiosk's id.
+    OutreachId
+}
+
+/// A kiosk's own count of its events: 1, 2, 3, … up to 2³²−1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(NonZeroU32);
+
+impl Sequence {
+    /// The number itself.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<i64> for Sequence {
+    type Error = IdError;
+
+    fn try_from(number: i64) -> Result<Self, IdError> {
+        u32::try_from(number)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map(Self)
+            .ok_or(IdError::Sequence(number))
+    }
+}
+
+impl FromStr for Sequence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number: i64 = text.parse().map_err(|_| format!("'{text}' is not a whole number"))?;
+        Self::try_from(number).map_err(|e| e.to_string())
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Sequence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(i64::from(self.get()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sequence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+    }
+}

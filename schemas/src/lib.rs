@@ -1,0 +1,31 @@
+//! The wire contract of Laju, and nothing else: the Avro schemas, newtypes that cannot hold a
+//! wrong value, bytes to events and back in both framings, the topics, the partitioner, the
+//! region table. It knows no Kafka client, no store, no runtime and no clock.
+//!
+//! An integrator in another language needs only the files in `schemas/avsc/` and what
+//! [`topic`], [`partition`] and [`framing`] say about keys, partitions and headers.
+
+pub mod codec;
+pub mod event;
+pub mod framing;
+pub mod id;
+pub mod known;
+pub mod partition;
+pub mod pseudonym;
+pub mod quarantine;
+pub mod raw;
+pub mod reference;
+pub mod region;
+mod resolve;
+pub mod status;
+mod symbols;
+pub mod time;
+pub mod topic;
+
+pub use event::{ActivationEvent, Fact};
+pub use id::{EventId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId};
+pub use raw::RawEvent;
+pub use reference::ReferenceFigure;
+pub use region::{Region, RegionCode, RegionIndex, RegionLevel, RegionTable, Zone};
+pub use status::KioskStatus;
+pub use time::TimestampMs;

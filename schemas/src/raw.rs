@@ -1,0 +1,182 @@
+//! An event read in place: the fast path for events written with this program's own schema.
+//!
+//! Reading borrows from the value and allocates nothing. It accepts exactly the bytes that
+//! apache-avro accepts and gives the same event; a property test holds the two together.
+
+use thiserror::Error;
+
+use crate::event::{
+    CardReason, Channel, DeactivationReason, DeferralReason, Fact, RetractionReason, Venue,
+};
+use crate::id::{EventId, SubjectId};
+
+/// An event as the bytes have it: decoded, but nothing about it checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawEvent<'a> {
+    /// See [`crate::ActivationEvent::event_id`].
+    pub event_id: EventId,
+    /// See [`crate::ActivationEvent::kiosk_id`].
+    pub kiosk_id: &'a str,
+    /// See [`crate::ActivationEvent::sequence`].
+    pub sequence: i64,
+    /// See [`crate::ActivationEvent::occurred_at`]; milliseconds since 1970.
+    pub occurred_at: i64,
+    /// See [`crate::ActivationEvent::subject`].
+    pub subject: SubjectId,
+    /// See [`crate::ActivationEvent::home_region`].
+    pub home_region: &'a str,
+    /// See [`crate::ActivationEvent::service_region`].
+    pub service_region: &'a str,
+    /// See [`crate::ActivationEvent::outreach_id`].
+    pub outreach_id: Option<&'a str>,
+    /// See [`crate::ActivationEvent::fact`].
+    pub fact: Fact<&'a str>,
+}
+
+/// Why bytes are not an event.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The value has no bytes at all.
+    #[error("the value is empty")]
+    Empty,
+    /// The bytes end inside a field.
+    #[error("{0}: the bytes end in the middle of it")]
+    Truncated(&'static str),
+    /// A number of more than ten bytes.
+    #[error("{0}: not a number that Avro can have written")]
+    Number(&'static str),
+    /// A length that is negative or more than the bytes that are left.
+    #[error("{0}: its length cannot be")]
+    Length(&'static str),
+    /// Text that is not UTF-8.
+    #[error("{0}: not UTF-8")]
+    Utf8(&'static str),
+    /// A union branch, enum symbol or boolean that the schema does not have.
+    #[error("{0}: no such branch, symbol or boolean")]
+    Choice(&'static str),
+    /// Bytes behind the event.
+    #[error("{0} bytes are left behind the event")]
+    Rest(usize),
+    /// What apache-avro says of an event written with another schema.
+    #[error("{0}")]
+    Other(String),
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        let mut number = 0_u64;
+        let mut shift = 0;
+        for (place, &byte) in self.0.iter().enumerate().take(10) {
+            number |= u64::from(byte & 0x7f).wrapping_shl(shift);
+            if byte < 0x80 {
+                self.0 = &self.0[place + 1..];
+                return Ok((number >> 1) as i64 ^ -((number & 1) as i64));
+            }
+            shift += 7;
+        }
+        if self.0.len() < 10 {
+            Err(DecodeError::Truncated(field))
+        } else {
+            Err(DecodeError::Number(field))
+        }
+    }
+
+    #[inline]
+    fn index(&mut self, field: &'static str) -> Result<usize, DecodeError> {
+        usize::try_from(self.long(field)?).map_err(|_| DecodeError::Choice(field))
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(DecodeError::Truncated(field))?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    #[inline]
+    fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let length =
+            usize::try_from(self.long(field)?).map_err(|_| DecodeError::Length(field))?;
+        let (bytes, rest) =
+            self.0.split_at_checked(length).ok_or(DecodeError::Length(field))?;
+        self.0 = rest;
+        std::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8(field))
+    }
+
+    #[inline]
+    fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        match self.fixed::<1>(field)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(DecodeError::Choice(field)),
+        }
+    }
+
+    #[inline]
+    fn nullable<T>(
+        &mut self,
+        field: &'static str,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.index(field)? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(DecodeError::Choice(field)),
+        }
+    }
+}
+
+macro_rules! symbol {
+    ($cursor:expr, $enum:ty, $field:literal) => {
+        <$enum>::from_index($cursor.index($field)?).ok_or(DecodeError::Choice($field))?
+    };
+}
+
+impl<'a> RawEvent<'a> {
+    /// Reads an event written with this program's own schema.
+    ///
+    /// # Errors
+    /// Says which field the bytes fail at, or that a rest is left.
+    #[inline]
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut at = Cursor(payload);
+        let event = Self {
+            event_id: EventId(at.fixed("event_id")?),
+            kiosk_id: at.text("kiosk_id")?,
+            sequence: at.long("sequence")?,
+            occurred_at: at.long("occurred_at")?,
+            subject: SubjectId(at.fixed("subject")?),
+            home_region: at.text("home_region")?,
+            service_region: at.text("service_region")?,
+            outreach_id: at.nullable("outreach_id", |at| at.text("outreach_id"))?,
+            fact: Self::fact(&mut at)?,
+        };
+        if at.0.is_empty() { Ok(event) } else { Err(DecodeError::Rest(at.0.len())) }
+    }
+
+    #[inline]
+    fn fact(at: &mut Cursor<'a>) -> Result<Fact<&'a str>, DecodeError> {
+        Ok(match at.index("fact")? {
+            0 => Fact::Activated {
+                channel: symbol!(at, Channel, "fact.channel"),
+                venue: at
+                    .nullable("fact.venue", |at| Ok(symbol!(at, Venue, "fact.venue")))?,
+                first_time_holder: at.boolean("fact.first_time_holder")?,
+            },
+            1 => Fact::Deactivated { reason: symbol!(at, DeactivationReason, "fact.reason") },
+            2 => Fact::Relocated { from_region: at.text("fact.from_region")? },
+            3 => Fact::Deferred { reason: symbol!(at, DeferralReason, "fact.reason") },
+            4 => Fact::CardRecorded { first_time_holder: at.boolean("fact.first_time_holder")? },
+            5 => Fact::CardRequested { reason: symbol!(at, CardReason, "fact.reason") },
+            6 => Fact::CardPrinted { reason: symbol!(at, CardReason, "fact.reason") },
+            7 => Fact::Retracted {
+                event_id: EventId(at.fixed("fact.event_id")?),
+                reason: symbol!(at, RetractionReason, "fact.reason"),
+            },
+            _ => return Err(DecodeError::Choice("fact")),
+        })
+    }
+}

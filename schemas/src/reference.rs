@@ -1,0 +1,343 @@
+//! Denominators and targets, dated and with their source.
+
+use std::fmt;
+use std::str::FromStr;
+
+use apache_avro::Decimal;
+use apache_avro::types::Value;
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+use crate::id::ReferenceId;
+use crate::known::{REFERENCE_FIGURE, REFERENCE_FIGURE_AVSC, ReadError, SchemaError, ValueReader};
+use crate::raw::DecodeError;
+use crate::region::RegionCode;
+use crate::symbols::symbols;
+
+symbols! {
+    /// What a reference figure is.
+    ReferenceKind {
+        /// A number of people that shares are taken of.
+        Denominator = "denominator",
+        /// A number of people, or a share of a basis, to be reached.
+        Target = "target",
+        Unknown = "unknown",
+    }
+}
+
+symbols! {
+    /// What a denominator counts, or what a target's percentage is of.
+    Basis {
+        /// People obliged to hold an identity card.
+        WajibKtp = "wajib_ktp",
+        /// People whose biometrics are recorded for the electronic card.
+        RecordedKtp = "recorded_ktp",
+        /// A target that is a number of people itself.
+        Absolute = "absolute",
+        Unknown = "unknown",
+    }
+}
+
+/// A percentage with at most four decimal places, as `ikd.reference.v1` carries it: 0 to 99999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(u32);
+
+/// A text that is not a percentage.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("'{0}' is not a percentage: a number from 0 to 99999 with at most four decimal places")]
+pub struct PercentError(String);
+
+impl Percent {
+    const SCALE: usize = 4;
+
+    /// Ten-thousandths of a percent: 25 % is 250000.
+    #[must_use]
+    pub const fn ten_thousandths(self) -> u32 {
+        self.0
+    }
+
+    /// From ten-thousandths of a percent, if in range.
+    #[must_use]
+    pub fn from_ten_thousandths(number: i64) -> Option<Self> {
+        u32::try_from(number).ok().filter(|n| *n <= 999_990_000).map(Self)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = PercentError;
+
+    fn from_str(text: &str) -> Result<Self, PercentError> {
+        let error = || PercentError(text.chars().take(30).collect());
+        let (whole, places) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 5 || places.len() > Self::SCALE {
+            return Err(error());
+        }
+        if !digits(whole) || !digits(places) || (text.contains('.') && places.is_empty()) {
+            return Err(error());
+        }
+        let padded = format!("{whole}{places:0<4}");
+        padded.parse().ok().and_then(Self::from_ten_thousandths).ok_or_else(error)
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, places) = (self.0 / 10_000, self.0 % 10_000);
+        if places == 0 {
+            return f.pad(&whole.to_string());
+        }
+        f.pad(format!("{whole}.{places:04}").trim_end_matches('0'))
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A dated denominator or target of a region, with its source. A later record with the same
+/// region, kind, basis and `valid_from` replaces the earlier; with neither value nor percent it
+/// withdraws it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferenceFigure {
+    /// This record's own id.
+    pub reference_id: ReferenceId,
+    /// A regency, city, province, or the nation.
+    pub region: RegionCode,
+    /// Denominator or target.
+    pub kind: ReferenceKind,
+    /// What is counted, or what the percentage is of.
+    pub basis: Basis,
+    /// People: a denominator, or an absolute target.
+    pub value: Option<u64>,
+    /// A target that is a share of a basis.
+    pub percent: Option<Percent>,
+    /// The first day on which it applies.
+    pub valid_from: Date,
+    /// The last day on which it applies; `None` while no end is set.
+    pub valid_to: Option<Date>,
+    /// Where it comes from, as it should be quoted.
+    pub source: String,
+    /// Who entered it.
+    pub issued_by: String,
+}
+
+/// A reference figure whose fields do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReferenceError {
+    /// A denominator with a percentage, or of the basis `absolute`.
+    #[error("a denominator is a number of people of the basis wajib_ktp or recorded_ktp")]
+    Denominator,
+    /// A target with both a value and a percentage, or with the one that its basis does not take.
+    #[error("a target is either a value (basis absolute) or a percentage of wajib_ktp or recorded_ktp")]
+    Target,
+    /// A kind or a basis that this version does not have.
+    #[error("kind must be denominator or target, basis one of wajib_ktp, recorded_ktp, absolute")]
+    Unknown,
+    /// `valid_to` before `valid_from`.
+    #[error("valid_to {1} is before valid_from {0}")]
+    Validity(Date, Date),
+    /// An empty or an overlong text.
+    #[error("{0} must have 1 to 500 characters")]
+    Text(&'static str),
+    /// More people than can be.
+    #[error("value {0} is above 1000000000")]
+    TooMany(u64),
+}
+
+impl ReferenceFigure {
+    /// Checks that the fields go together.
+    ///
+    /// # Errors
+    /// Names the rule that they break.
+    pub fn check(&self) -> Result<(), ReferenceError> {
+        let absolute = self.basis == Basis::Absolute;
+        match (self.kind, self.basis) {
+            (ReferenceKind::Unknown, _) | (_, Basis::Unknown) => return Err(ReferenceError::Unknown),
+            (ReferenceKind::Denominator, _) if absolute || self.percent.is_some() => {
+                return Err(ReferenceError::Denominator);
+            }
+            (ReferenceKind::Target, _)
+                if (absolute && self.percent.is_some()) || (!absolute && self.value.is_some()) =>
+            {
+                return Err(ReferenceError::Target);
+            }
+            _ => {}
+        }
+        if let Some(valid_to) = self.valid_to.filter(|to| *to < self.valid_from) {
+            return Err(ReferenceError::Validity(self.valid_from, valid_to));
+        }
+        if let Some(value) = self.value.filter(|value| *value > 1_000_000_000) {
+            return Err(ReferenceError::TooMany(value));
+        }
+        for (name, text) in [("source", &self.source), ("issued_by", &self.issued_by)] {
+            if text.trim().is_empty() || text.chars().count() > 500 {
+                return Err(ReferenceError::Text(name));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_avro(&self) -> Value {
+        let option = |value: Option<Value>| match value {
+            Some(value) => Value::Union(1, Box::new(value)),
+            None => Value::Union(0, Box::new(Value::Null)),
+        };
+        let percent = self.percent.map(|p| {
+            Value::Decimal(Decimal::from(i64::from(p.ten_thousandths()).to_be_bytes()))
+        });
+        let symbol = |index: u8, text: &str| Value::Enum(index.into(), text.to_owned());
+        let fields = [
+            ("reference_id", Value::Fixed(16, self.reference_id.0.to_vec())),
+            ("region", Value::String(self.region.to_string())),
+            ("kind", symbol(self.kind.index(), self.kind.as_str())),
+            ("basis", symbol(self.basis.index(), self.basis.as_str())),
+            ("value", option(self.value.map(|v| Value::Long(v as i64)))),
+            ("percent", option(percent)),
+            ("valid_from", Value::Date(days(self.valid_from))),
+            ("valid_to", option(self.valid_to.map(|d| Value::Date(days(d))))),
+            ("source", Value::String(self.source.clone())),
+            ("issued_by", Value::String(self.issued_by.clone())),
+        ];
+        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    fn from_avro(fields: Vec<Value>) -> Option<Self> {
+        let [id, region, kind, basis, value, percent, from, to, source, issued_by]: [Value; 10] =
+            fields.try_into().ok()?;
+        Some(Self {
+            reference_id: ReferenceId(read::fixed(id)?),
+            region: RegionCode::parse(&read::text(region)?)?,
+            kind: ReferenceKind::from_symbol(&read::symbol(kind)?)?,
+            basis: Basis::from_symbol(&read::symbol(basis)?)?,
+            value: match read::nullable(value)? {
+                Some(value) => Some(u64::try_from(read::long(value)?).ok()?),
+                None => None,
+            },
+            percent: match read::nullable(percent)? {
+                Some(Value::Decimal(decimal)) => Some(percent_of(&decimal)?),
+                Some(_) => return None,
+                None => None,
+            },
+            valid_from: read::date(from)?,
+            valid_to: match read::nullable(to)? {
+                Some(value) => Some(read::date(value)?),
+                None => None,
+            },
+            source: read::text(source)?,
+            issued_by: read::text(issued_by)?,
+        })
+    }
+}
+
+fn percent_of(decimal: &Decimal) -> Option<Percent> {
+    let bytes = <Vec<u8>>::try_from(decimal).ok()?;
+    let fill = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
+    let mut wide = [fill; 8];
+    let from = wide.len().checked_sub(bytes.len())?;
+    wide[from..].copy_from_slice(&bytes);
+    Percent::from_ten_thousandths(i64::from_be_bytes(wide))
+}
+
+fn days(date: Date) -> i32 {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    (date - epoch).get_days()
+}
+
+/// Reads the values of the reference topic, in either framing.
+pub struct ReferenceReader(ValueReader);
+
+impl ReferenceReader {
+    /// A reader that knows this program's schema.
+    ///
+    /// # Errors
+    /// Never with the schema that is part of the program.
+    pub fn new() -> Result<Self, SchemaError> {
+        ValueReader::new(&REFERENCE_FIGURE, REFERENCE_FIGURE_AVSC).map(Self)
+    }
+
+    /// Notes what the registry has under an id: the text of a schema, or nothing.
+    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
+        self.0.learn(id, avsc);
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// If its schema is not known, or it is not a reference figure whose fields go together.
+    pub fn read(&self, value: &[u8]) -> Result<ReferenceFigure, ReadError> {
+        let fields = self.0.read(value)?;
+        let figure = ReferenceFigure::from_avro(fields)
+            .ok_or_else(|| DecodeError::Other("a field holds what it cannot".to_owned()))?;
+        figure.check().map_err(|e| DecodeError::Other(e.to_string()))?;
+        Ok(figure)
+    }
+}
+
+/// Plain values out of Avro's.
+pub(crate) mod read {
+    use apache_avro::types::Value;
+    use jiff::ToSpan as _;
+    use jiff::civil::Date;
+
+    pub(crate) fn fixed(value: Value) -> Option<[u8; 16]> {
+        match value {
+            Value::Fixed(16, bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(value: Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn symbol(value: Value) -> Option<String> {
+        match value {
+            Value::Enum(_, symbol) => Some(symbol),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn long(value: Value) -> Option<i64> {
+        match value {
+            Value::Long(number) | Value::TimestampMillis(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn boolean(value: Value) -> Option<bool> {
+        match value {
+            Value::Boolean(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn date(value: Value) -> Option<Date> {
+        match value {
+            Value::Date(days) => jiff::civil::date(1970, 1, 1).checked_add(days.days()).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn nullable(value: Value) -> Option<Option<Value>> {
+        match value {
+            Value::Union(_, value) => match *value {
+                Value::Null => Some(None),
+                value => Some(Some(value)),
+            },
+            _ => None,
+        }
+    }
+}
