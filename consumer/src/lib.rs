@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Ingest, domain, projection, query, api.

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The publishing library and the program `laju-kiosk`.

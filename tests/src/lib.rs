@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Oracle, generators, harness.
