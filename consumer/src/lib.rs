@@ -1,1 +1,6 @@
-//! Ingest, domain, projection, query, api.
+//! Laju's consumer: folds activation events into per-region figures, and answers questions about
+//! them. Arrows point one way: api → query → projection → domain → `laju_schemas`; ingest →
+//! domain and projection.
+
+pub mod domain;
+pub mod projection;

@@ -96,7 +96,8 @@ mod tests {
     fn neither_key_nor_nik_can_be_printed_or_mistaken() {
         assert_eq!(format!("{:?}", Nik::parse("1871010101900001").unwrap()), "Nik(…)");
         assert!(!NikError.to_string().contains("187101"));
-        for wrong in ["", "187101010190000", "18710101019000012", "187101010190000x", "१२३४५६"] {
+        for wrong in ["", "187101010190000", "18710101019000012", "187101010190000x", "१२३४५६"]
+        {
             assert!(Nik::parse(wrong).is_err());
         }
         for wrong in ["", "00", &"g".repeat(64), &"0".repeat(66)] {

@@ -98,10 +98,8 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let length =
-            usize::try_from(self.long(field)?).map_err(|_| DecodeError::Length(field))?;
-        let (bytes, rest) =
-            self.0.split_at_checked(length).ok_or(DecodeError::Length(field))?;
+        let length = usize::try_from(self.long(field)?).map_err(|_| DecodeError::Length(field))?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(DecodeError::Length(field))?;
         self.0 = rest;
         std::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8(field))
     }
@@ -162,8 +160,7 @@ impl<'a> RawEvent<'a> {
         Ok(match at.index("fact")? {
             0 => Fact::Activated {
                 channel: symbol!(at, Channel, "fact.channel"),
-                venue: at
-                    .nullable("fact.venue", |at| Ok(symbol!(at, Venue, "fact.venue")))?,
+                venue: at.nullable("fact.venue", |at| Ok(symbol!(at, Venue, "fact.venue")))?,
                 first_time_holder: at.boolean("fact.first_time_holder")?,
             },
             1 => Fact::Deactivated { reason: symbol!(at, DeactivationReason, "fact.reason") },

@@ -138,7 +138,9 @@ pub enum ReferenceError {
     #[error("a denominator is a number of people of the basis wajib_ktp or recorded_ktp")]
     Denominator,
     /// A target with both a value and a percentage, or with the one that its basis does not take.
-    #[error("a target is either a value (basis absolute) or a percentage of wajib_ktp or recorded_ktp")]
+    #[error(
+        "a target is either a value (basis absolute) or a percentage of wajib_ktp or recorded_ktp"
+    )]
     Target,
     /// A kind or a basis that this version does not have.
     #[error("kind must be denominator or target, basis one of wajib_ktp, recorded_ktp, absolute")]
@@ -162,7 +164,9 @@ impl ReferenceFigure {
     pub fn check(&self) -> Result<(), ReferenceError> {
         let absolute = self.basis == Basis::Absolute;
         match (self.kind, self.basis) {
-            (ReferenceKind::Unknown, _) | (_, Basis::Unknown) => return Err(ReferenceError::Unknown),
+            (ReferenceKind::Unknown, _) | (_, Basis::Unknown) => {
+                return Err(ReferenceError::Unknown);
+            }
             (ReferenceKind::Denominator, _) if absolute || self.percent.is_some() => {
                 return Err(ReferenceError::Denominator);
             }
@@ -192,9 +196,9 @@ impl ReferenceFigure {
             Some(value) => Value::Union(1, Box::new(value)),
             None => Value::Union(0, Box::new(Value::Null)),
         };
-        let percent = self.percent.map(|p| {
-            Value::Decimal(Decimal::from(i64::from(p.ten_thousandths()).to_be_bytes()))
-        });
+        let percent = self
+            .percent
+            .map(|p| Value::Decimal(Decimal::from(i64::from(p.ten_thousandths()).to_be_bytes())));
         let symbol = |index: u8, text: &str| Value::Enum(index.into(), text.to_owned());
         let fields = [
             ("reference_id", Value::Fixed(16, self.reference_id.0.to_vec())),

@@ -12,7 +12,9 @@ use thiserror::Error;
 
 /// A text that is not shaped like a region code.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("'{0}' is not a region code: a regency or city is written like 18.71, a province like 18, the nation ID")]
+#[error(
+    "'{0}' is not a region code: a regency or city is written like 18.71, a province like 18, the nation ID"
+)]
 pub struct RegionCodeError(String);
 
 /// A Kemendagri code: `18.71` (regency or city), `18` (province) or `ID` (the nation). Its shape
@@ -348,7 +350,8 @@ mod tests {
             assert_eq!(code.to_string(), text);
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{text}\""));
         }
-        for text in ["11.1", "1871", "", "18.711", "18,71", "id", "00", "00.01", "18.00", "१८.७१"] {
+        for text in ["11.1", "1871", "", "18.711", "18,71", "id", "00", "00.01", "18.00", "१८.७१"]
+        {
             assert!(RegionCode::parse(text).is_none(), "{text}");
         }
     }

@@ -86,9 +86,7 @@ impl Resolver {
                 Ok(Value::Enum(place as u32, symbol.to_owned()))
             }
             (Schema::Long, _, Value::Int(number)) => Ok(Value::Long(number.into())),
-            (Schema::TimestampMillis, _, Value::Long(number)) => {
-                Ok(Value::TimestampMillis(number))
-            }
+            (Schema::TimestampMillis, _, Value::Long(number)) => Ok(Value::TimestampMillis(number)),
             (_, _, value) => Ok(value),
         }
     }
@@ -185,7 +183,11 @@ fn compatible<'s>(
     match (our_names.resolve(ours), their_names.resolve(theirs)) {
         (S::Record(ours), S::Record(theirs)) => {
             if ours.name.name() != theirs.name.name() {
-                return Err(format!("{at} is a {}, not a {}", theirs.name.name(), ours.name.name()));
+                return Err(format!(
+                    "{at} is a {}, not a {}",
+                    theirs.name.name(),
+                    ours.name.name()
+                ));
             }
             for field in &ours.fields {
                 let at = format!("{at}.{}", field.name);
@@ -238,4 +240,3 @@ fn union_branch(ours: &[Schema], theirs: &Schema, our_names: &Named<'_>) -> Opti
         }
     })
 }
-

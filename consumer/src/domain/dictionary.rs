@@ -1,0 +1,208 @@
+//! A partition's dictionary: kiosks, outreach visits, and what facts share of them, each stored
+//! once and named by a number in the order of its first appearance in the log, so that the same
+//! log gives the same numbers.
+//!
+//! One writer (the fold) adds; any number of readers look up what was added, without a lock.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use laju_schemas::{EventId, RegionCode, RegionIndex};
+
+use super::account::{OutreachRef, VisitRef};
+
+/// A kiosk's number in a partition's dictionary.
+pub type KioskRef = u32;
+/// A context's number in a partition's dictionary.
+pub type ContextRef = u32;
+
+/// What many facts have in common: the kiosk that sent them, whose office served, the outreach
+/// visit; and what few facts have beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Context {
+    /// The kiosk.
+    pub kiosk: KioskRef,
+    /// Whose office served.
+    pub service: RegionIndex,
+    /// The visit, or 0.
+    pub outreach: OutreachRef,
+    /// The rest of a fact's body.
+    pub extra: Extra,
+}
+
+/// The part of a fact's body that is too large for its compact form, and rare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extra {
+    /// Nothing.
+    None,
+    /// Of a relocation: where from.
+    From(RegionCode),
+    /// Of a retraction: the event taken back.
+    Retracts(EventId),
+}
+
+/// What readers see of a dictionary.
+#[derive(Default)]
+pub struct Names {
+    kiosks: boxcar::Vec<Box<str>>,
+    outreach: boxcar::Vec<Box<str>>,
+    visits: boxcar::Vec<(KioskRef, OutreachRef)>,
+    contexts: boxcar::Vec<Context>,
+}
+
+impl Names {
+    /// A kiosk's id.
+    ///
+    /// # Panics
+    /// If the number is not of this dictionary.
+    #[must_use]
+    pub fn kiosk(&self, kiosk: KioskRef) -> &str {
+        &self.kiosks[kiosk as usize]
+    }
+
+    /// How many kiosks there are: their numbers are 0 to one below.
+    #[must_use]
+    pub fn kiosk_count(&self) -> usize {
+        self.kiosks.count()
+    }
+
+    /// An outreach visit's id; `None` for 0.
+    ///
+    /// # Panics
+    /// If the number is not of this dictionary.
+    #[must_use]
+    pub fn outreach(&self, outreach: OutreachRef) -> Option<&str> {
+        (outreach > 0).then(|| &*self.outreach[outreach as usize - 1])
+    }
+
+    /// Which kiosk at which visit.
+    ///
+    /// # Panics
+    /// If the number is not of this dictionary.
+    #[must_use]
+    pub fn visit(&self, visit: VisitRef) -> (KioskRef, OutreachRef) {
+        self.visits[visit as usize]
+    }
+
+    /// A context.
+    ///
+    /// # Panics
+    /// If the number is not of this dictionary.
+    #[must_use]
+    #[inline]
+    pub fn context(&self, context: ContextRef) -> &Context {
+        &self.contexts[context as usize]
+    }
+
+    /// How many contexts there are: their numbers are 0 to one below.
+    #[must_use]
+    pub fn context_count(&self) -> usize {
+        self.contexts.count()
+    }
+}
+
+/// An entry added to a dictionary, to be written beside the facts that need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The next kiosk.
+    Kiosk,
+    /// The next outreach visit.
+    Outreach,
+    /// The next visit of a kiosk.
+    Visit,
+    /// The next context.
+    Context,
+}
+
+/// The fold's own side of a dictionary: finds what is there and adds what is not.
+#[derive(Default)]
+pub struct Dictionary {
+    names: Arc<Names>,
+    kiosks: HashTable<u32>,
+    outreach: HashTable<u32>,
+    visits: HashTable<u32>,
+    contexts: HashTable<u32>,
+    /// The context asked for last, as most events follow one of the same kiosk.
+    last: Option<(Context, ContextRef)>,
+}
+
+fn hash(value: impl std::hash::Hash) -> u64 {
+    use std::hash::BuildHasher as _;
+    foldhash::fast::FixedState::with_seed(0x1a_71).hash_one(value)
+}
+
+impl Dictionary {
+    /// What readers may hold on to.
+    #[must_use]
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// The number of a kiosk.
+    pub fn kiosk(&mut self, id: &str, added: &mut Vec<Entry>) -> KioskRef {
+        let names = &self.names;
+        let key = hash(id);
+        if let Some(&found) = self.kiosks.find(key, |&k| names.kiosk(k) == id) {
+            return found;
+        }
+        let number = names.kiosks.push(id.into()) as u32;
+        self.kiosks.insert_unique(key, number, |&k| hash(names.kiosk(k)));
+        added.push(Entry::Kiosk);
+        number
+    }
+
+    /// The number of an outreach visit; 0 for none.
+    pub fn outreach(&mut self, id: Option<&str>, added: &mut Vec<Entry>) -> OutreachRef {
+        let Some(id) = id else { return 0 };
+        let names = &self.names;
+        let text = |&o: &u32| names.outreach(o).unwrap_or_default();
+        let key = hash(id);
+        if let Some(&found) = self.outreach.find(key, |o| text(o) == id) {
+            return found;
+        }
+        let number = names.outreach.push(id.into()) as u32 + 1;
+        self.outreach.insert_unique(key, number, |o| hash(text(o)));
+        added.push(Entry::Outreach);
+        number
+    }
+
+    /// The number of a kiosk's visit.
+    pub fn visit(
+        &mut self,
+        kiosk: KioskRef,
+        outreach: OutreachRef,
+        added: &mut Vec<Entry>,
+    ) -> VisitRef {
+        let names = &self.names;
+        let visit = (kiosk, outreach);
+        let key = hash(visit);
+        if let Some(&found) = self.visits.find(key, |&v| names.visit(v) == visit) {
+            return found;
+        }
+        let number = names.visits.push(visit) as u32;
+        self.visits.insert_unique(key, number, |&v| hash(names.visit(v)));
+        added.push(Entry::Visit);
+        number
+    }
+
+    /// The number of a context.
+    #[inline]
+    pub fn context(&mut self, context: Context, added: &mut Vec<Entry>) -> ContextRef {
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == context) {
+            return number;
+        }
+        let names = &self.names;
+        let key = hash(context);
+        let number = match self.contexts.find(key, |&c| *names.context(c) == context) {
+            Some(&found) => found,
+            None => {
+                let number = names.contexts.push(context) as u32;
+                self.contexts.insert_unique(key, number, |&c| hash(names.context(c)));
+                added.push(Entry::Context);
+                number
+            }
+        };
+        self.last = Some((context, number));
+        number
+    }
+}

@@ -1,0 +1,7 @@
+//! What Laju is about, and nothing of how it is run: which records count, what a subject's facts
+//! contribute, the postings of the ledger, denominators and targets, percentages. Pure: no I/O,
+//! no clock, no randomness, no async. The same log gives the same ledger.
+
+pub mod account;
+pub mod day;
+pub mod dictionary;

@@ -1,0 +1,6 @@
+//! The projection: what the fold has made of the log, in memory for readers and in sled for the
+//! next start. The only place that knows sled.
+
+pub mod bitruns;
+pub mod runs;
+pub mod snapshot;

@@ -1,0 +1,147 @@
+//! What readers see: the state of every partition at its last commit. Made by the committer,
+//! swapped in whole, never changed: a question works on one snapshot and meets no lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use laju_schemas::event::FactKind;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{RegionIndex, TimestampMs};
+
+use super::bitruns::BitRuns;
+use super::runs::Runs;
+use crate::domain::day::Day;
+use crate::domain::dictionary::Names;
+
+/// The state of all partitions that this node holds.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// By partition number.
+    pub partitions: BTreeMap<u32, Arc<PartitionView>>,
+}
+
+/// The state of one partition after a commit.
+#[derive(Clone)]
+pub struct PartitionView {
+    /// The partition's number.
+    pub partition: u32,
+    /// The offset of the next record to be folded: everything before it is in these figures.
+    pub next_offset: i64,
+    /// The timestamp of the latest record folded, as it counts (never going back).
+    pub recorded_until: Option<TimestampMs>,
+    /// The ledger.
+    pub ledger: Runs,
+    /// The texts behind the numbers in the ledger and the sets.
+    pub names: Arc<Names>,
+    /// Sequences received from each kiosk, quarantined events that decode included.
+    pub received: BitRuns,
+    /// Home regions (their index) of the people that each kiosk has served.
+    pub served: BitRuns,
+    /// By kiosk number.
+    pub kiosks: Arc<Vec<KioskActivity>>,
+    /// Counts of events.
+    pub tallies: Tallies,
+    /// What could not be counted.
+    pub quarantine: Arc<QuarantineTally>,
+    /// How many subjects there are.
+    pub subjects: u64,
+}
+
+/// What a kiosk has sent to one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KioskActivity {
+    /// Events received, repeats and quarantined ones that decode included.
+    pub received: u64,
+    /// The record timestamp of the latest, in milliseconds since 1970; 0 before the first.
+    pub last_heard: i64,
+    /// The service region that its latest event named.
+    pub service: Option<RegionIndex>,
+}
+
+/// Counts of the events of a partition. All but `quarantined` speak of events that were folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// Events folded, repeats included.
+    pub received: u64,
+    /// Facts that stand: neither a repeat, nor superseded, nor retracted.
+    pub standing: u64,
+    /// Distinct facts that were retracted.
+    pub retracted: u64,
+    /// Events recorded more than 24 hours after they happened, repeats included.
+    pub late: u64,
+    /// Events by kind of fact, repeats included, in the order of [`FactKind::ALL`].
+    pub by_kind: [u64; FactKind::ALL.len()],
+    /// Records that could not be counted.
+    pub quarantined: u64,
+}
+
+impl Tallies {
+    /// Events that added nothing: received before, or another of the same kind and instant stands.
+    #[must_use]
+    pub fn repeats(&self) -> u64 {
+        self.received.saturating_sub(self.standing).saturating_sub(self.retracted)
+    }
+
+    /// Adds another partition's.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.standing += other.standing;
+        self.retracted += other.retracted;
+        self.late += other.late;
+        self.quarantined += other.quarantined;
+        for (sum, part) in self.by_kind.iter_mut().zip(other.by_kind) {
+            *sum += part;
+        }
+    }
+}
+
+/// What a quarantined record says of where it would have counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuarantineKey {
+    /// Why it could not be counted.
+    pub reason: Reason,
+    /// The day it was recorded.
+    pub recorded: Day,
+    /// The home region it names, if it decodes and the region is known.
+    pub home: Option<RegionIndex>,
+    /// The service region it names, likewise.
+    pub service: Option<RegionIndex>,
+}
+
+/// One quarantined record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedRecord {
+    /// Its offset in the events topic's partition.
+    pub offset: i64,
+    /// Its own timestamp, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Where it would have counted, and why it could not.
+    pub key: QuarantineKey,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// The kiosk and the sequence, where it decodes that far.
+    pub origin: Option<(String, u32)>,
+}
+
+/// The quarantined records of a partition: all counted, the latest in full.
+#[derive(Clone, Debug, Default)]
+pub struct QuarantineTally {
+    /// How many of each.
+    pub counts: BTreeMap<QuarantineKey, u64>,
+    /// The latest ones, oldest first: at most [`QuarantineTally::LATEST`].
+    pub latest: VecDeque<QuarantinedRecord>,
+}
+
+impl QuarantineTally {
+    /// How many are kept in full for a partition.
+    pub const LATEST: usize = 200;
+
+    /// Counts a record.
+    pub fn add(&mut self, record: QuarantinedRecord) {
+        *self.counts.entry(record.key).or_default() += 1;
+        if self.latest.len() == Self::LATEST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(record);
+    }
+}
