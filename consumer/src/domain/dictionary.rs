@@ -13,6 +13,13 @@ use super::account::{OutreachRef, VisitRef};
 
 /// A kiosk's number in a partition's dictionary.
 pub type KioskRef = u32;
+/// A member of a set of numbers for each kiosk: a kiosk and one of its numbers.
+#[must_use]
+#[inline]
+pub fn member(kiosk: KioskRef, number: u32) -> u64 {
+    u64::from(kiosk) << 32 | u64::from(number)
+}
+
 /// A context's number in a partition's dictionary.
 pub type ContextRef = u32;
 
@@ -92,6 +99,18 @@ impl Names {
     #[inline]
     pub fn context(&self, context: ContextRef) -> &Context {
         &self.contexts[context as usize]
+    }
+
+    /// How many outreach visits there are: their numbers are 1 to this.
+    #[must_use]
+    pub fn outreach_count(&self) -> usize {
+        self.outreach.count()
+    }
+
+    /// How many visits of kiosks there are: their numbers are 0 to one below.
+    #[must_use]
+    pub fn visit_count(&self) -> usize {
+        self.visits.count()
     }
 
     /// How many contexts there are: their numbers are 0 to one below.
@@ -204,5 +223,28 @@ impl Dictionary {
         };
         self.last = Some((context, number));
         number
+    }
+}
+
+/// Puts back entries in the order in which they were first added.
+impl Dictionary {
+    /// Puts back the next kiosk.
+    pub fn restore_kiosk(&mut self, id: &str) {
+        self.kiosk(id, &mut Vec::new());
+    }
+
+    /// Puts back the next outreach visit.
+    pub fn restore_outreach(&mut self, id: &str) {
+        self.outreach(Some(id), &mut Vec::new());
+    }
+
+    /// Puts back the next visit of a kiosk.
+    pub fn restore_visit(&mut self, kiosk: KioskRef, outreach: OutreachRef) {
+        self.visit(kiosk, outreach, &mut Vec::new());
+    }
+
+    /// Puts back the next context.
+    pub fn restore_context(&mut self, context: Context) {
+        self.context(context, &mut Vec::new());
     }
 }

@@ -3,5 +3,10 @@
 //! no clock, no randomness, no async. The same log gives the same ledger.
 
 pub mod account;
+pub mod admission;
+pub mod contribution;
 pub mod day;
 pub mod dictionary;
+pub mod fact;
+pub mod fold;
+pub mod subjects;

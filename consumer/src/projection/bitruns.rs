@@ -6,17 +6,12 @@ use std::sync::Arc;
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::domain::dictionary::KioskRef;
+/// A member of such a set.
+pub use crate::domain::dictionary::member;
 
 /// A set of numbers for each kiosk of a partition, as runs, the largest first.
 #[derive(Clone, Default)]
 pub struct BitRuns(Vec<Arc<RoaringTreemap>>);
-
-/// A member: a kiosk and one of its numbers.
-#[must_use]
-#[inline]
-pub fn member(kiosk: KioskRef, number: u32) -> u64 {
-    u64::from(kiosk) << 32 | u64::from(number)
-}
 
 impl BitRuns {
     /// Adds members (see [`member`]) in any order, doubles allowed.

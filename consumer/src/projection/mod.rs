@@ -2,5 +2,9 @@
 //! next start. The only place that knows sled.
 
 pub mod bitruns;
+pub mod format;
+pub mod partition;
 pub mod runs;
 pub mod snapshot;
+pub mod store;
+pub mod view;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use laju_schemas::event::FactKind;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{RegionIndex, TimestampMs};
 
@@ -12,6 +11,7 @@ use super::bitruns::BitRuns;
 use super::runs::Runs;
 use crate::domain::day::Day;
 use crate::domain::dictionary::Names;
+pub use crate::domain::fold::{KioskActivity, Tallies};
 
 /// The state of all partitions that this node holds.
 #[derive(Clone, Default)]
@@ -45,54 +45,6 @@ pub struct PartitionView {
     pub quarantine: Arc<QuarantineTally>,
     /// How many subjects there are.
     pub subjects: u64,
-}
-
-/// What a kiosk has sent to one partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KioskActivity {
-    /// Events received, repeats and quarantined ones that decode included.
-    pub received: u64,
-    /// The record timestamp of the latest, in milliseconds since 1970; 0 before the first.
-    pub last_heard: i64,
-    /// The service region that its latest event named.
-    pub service: Option<RegionIndex>,
-}
-
-/// Counts of the events of a partition. All but `quarantined` speak of events that were folded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tallies {
-    /// Events folded, repeats included.
-    pub received: u64,
-    /// Facts that stand: neither a repeat, nor superseded, nor retracted.
-    pub standing: u64,
-    /// Distinct facts that were retracted.
-    pub retracted: u64,
-    /// Events recorded more than 24 hours after they happened, repeats included.
-    pub late: u64,
-    /// Events by kind of fact, repeats included, in the order of [`FactKind::ALL`].
-    pub by_kind: [u64; FactKind::ALL.len()],
-    /// Records that could not be counted.
-    pub quarantined: u64,
-}
-
-impl Tallies {
-    /// Events that added nothing: received before, or another of the same kind and instant stands.
-    #[must_use]
-    pub fn repeats(&self) -> u64 {
-        self.received.saturating_sub(self.standing).saturating_sub(self.retracted)
-    }
-
-    /// Adds another partition's.
-    pub fn add(&mut self, other: &Self) {
-        self.received += other.received;
-        self.standing += other.standing;
-        self.retracted += other.retracted;
-        self.late += other.late;
-        self.quarantined += other.quarantined;
-        for (sum, part) in self.by_kind.iter_mut().zip(other.by_kind) {
-            *sum += part;
-        }
-    }
 }
 
 /// What a quarantined record says of where it would have counted.

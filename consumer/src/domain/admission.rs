@@ -1,0 +1,197 @@
+//! Which records can be counted: a pure function of the record and the rules (see
+//! [`laju_schemas::quarantine`]). The constants here are part of the fold's version.
+
+use laju_schemas::known::{EventReader, ReadError};
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{
+    EventId, Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionIndex, RegionTable, Sequence,
+    SubjectId, partition,
+};
+
+use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
+
+/// The largest value that is counted: the contract's limit for the events topic.
+pub const MAX_VALUE_BYTES: usize = laju_schemas::topic::EVENTS.max_message_bytes as usize;
+
+/// How far ahead of the record's own timestamp a kiosk's clock may be.
+pub const MAX_AHEAD_MS: i64 = 24 * 3_600_000;
+
+/// How long after it happened an event counts as late.
+pub const LATE_MS: i64 = 24 * 3_600_000;
+
+/// An event that can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted<'a> {
+    /// The event's id.
+    pub event_id: EventId,
+    /// The citizen.
+    pub subject: SubjectId,
+    /// The kiosk's id.
+    pub kiosk: &'a str,
+    /// The kiosk's own number of the event.
+    pub sequence: u32,
+    /// When it happened: milliseconds since 1970.
+    pub occurred_at: i64,
+    /// Where the citizen is registered.
+    pub home: RegionIndex,
+    /// Whose office served.
+    pub service: RegionIndex,
+    /// The outreach visit.
+    pub outreach: Option<&'a str>,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// Why a record cannot be counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The rule.
+    pub reason: Reason,
+    /// The field and what is wrong with it.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal for a reason, with what exactly is wrong.
+    #[must_use]
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// A record's own timestamp as it counts: within the range in which days are stored.
+#[must_use]
+#[inline]
+pub fn clamp_timestamp(ms: i64) -> i64 {
+    ms.clamp(PROGRAMME_START_MS, LAST_RECORD_MS)
+}
+
+/// What becomes of a record.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// It counts.
+    Counted(Admitted<'a>),
+    /// It cannot be counted; with the event where it decodes that far.
+    Refused(Refusal, Option<RawEvent<'a>>),
+    /// Its schema has to be asked of the registry first: tell the reader, then judge again.
+    NeedsSchema(u32),
+}
+
+/// Judges a record of the events topic. `timestamp` is the record's own, clamped.
+#[inline]
+pub fn judge<'a>(
+    reader: &'a mut EventReader,
+    key: Option<&[u8]>,
+    value: Option<&'a [u8]>,
+    partition: u32,
+    partitions: u32,
+    timestamp: i64,
+) -> Verdict<'a> {
+    let value = value.unwrap_or_default();
+    if value.len() > MAX_VALUE_BYTES {
+        let detail = format!("value: {} bytes, above {MAX_VALUE_BYTES}", value.len());
+        return Verdict::Refused(Refusal::new(Reason::TooLarge, detail), None);
+    }
+    let raw = match reader.read(value) {
+        Ok(raw) => raw,
+        Err(ReadError::Unlearned(id)) => return Verdict::NeedsSchema(id),
+        Err(ReadError::UnknownSchema(why)) => {
+            return Verdict::Refused(Refusal::new(Reason::UnknownSchema, why), None);
+        }
+        Err(ReadError::Decode(error)) => {
+            return Verdict::Refused(Refusal::new(Reason::Undecodable, error.to_string()), None);
+        }
+    };
+    match admit(&raw, key, partition, partitions, timestamp) {
+        Ok(event) => Verdict::Counted(event),
+        Err(refusal) => Verdict::Refused(refusal, Some(raw)),
+    }
+}
+
+/// Checks an event that decodes. `timestamp` is the record's own, clamped.
+///
+/// # Errors
+/// The first rule that it breaks.
+#[inline]
+pub fn admit<'a>(
+    raw: &RawEvent<'a>,
+    key: Option<&[u8]>,
+    partition: u32,
+    partitions: u32,
+    timestamp: i64,
+) -> Result<Admitted<'a>, Refusal> {
+    let key = key.unwrap_or_default();
+    if key != raw.subject.0 {
+        return Err(Refusal::new(
+            Reason::WrongKey,
+            format!("key: {} bytes that are not the subject {}", key.len(), raw.subject),
+        ));
+    }
+    let right = partition::partition_for(key, partitions);
+    if partition != right {
+        return Err(Refusal::new(
+            Reason::WrongPartition,
+            format!(
+                "partition: {partition}, but this key belongs in {right}: the producer has to use \
+                 the partitioner murmur2_random"
+            ),
+        ));
+    }
+    let table = RegionTable::get();
+    let region = |field: &str, code: &str| {
+        table.regency(code).ok_or_else(|| {
+            Refusal::new(
+                Reason::UnknownRegion,
+                format!("{field}: '{}' is no regency or city", shorten(code)),
+            )
+        })
+    };
+    let home = region("home_region", raw.home_region)?;
+    let service = region("service_region", raw.service_region)?;
+    let sequence = Sequence::try_from(raw.sequence)
+        .map_err(|e| Refusal::new(Reason::SequenceOutOfRange, format!("sequence: {e}")))?;
+    if raw.occurred_at < PROGRAMME_START_MS {
+        return Err(Refusal::new(
+            Reason::BeforeProgramme,
+            format!(
+                "occurred_at: {} is before the programme began",
+                laju_schemas::TimestampMs(raw.occurred_at)
+            ),
+        ));
+    }
+    if raw.occurred_at > timestamp + MAX_AHEAD_MS {
+        return Err(Refusal::new(
+            Reason::InFuture,
+            format!(
+                "occurred_at: {} is more than 24 h after it was recorded",
+                laju_schemas::TimestampMs(raw.occurred_at)
+            ),
+        ));
+    }
+    let malformed =
+        |field: &str, why: String| Refusal::new(Reason::MalformedField, format!("{field}: {why}"));
+    KioskId::check(raw.kiosk_id).map_err(|e| malformed("kiosk_id", e.to_string()))?;
+    if let Some(outreach) = raw.outreach_id {
+        OutreachId::check(outreach).map_err(|e| malformed("outreach_id", e.to_string()))?;
+    }
+    let fact = raw
+        .fact
+        .try_map_region(RegionCode::parse)
+        .ok_or_else(|| malformed("fact.from_region", "not shaped like a region code".to_owned()))?;
+    Ok(Admitted {
+        event_id: raw.event_id,
+        subject: raw.subject,
+        kiosk: raw.kiosk_id,
+        sequence: sequence.get(),
+        occurred_at: raw.occurred_at,
+        home,
+        service,
+        outreach: raw.outreach_id,
+        fact,
+    })
+}
+
+/// A text from outside, short enough for a message.
+fn shorten(text: &str) -> String {
+    text.chars().take(20).collect()
+}

@@ -1,0 +1,222 @@
+//! The fold: one partition's events, one after the other, into postings.
+//!
+//! A new fact posts `contributions(facts ∪ {new}) − contributions(facts)`, so that the ledger is
+//! a function of the set of facts known on each day, whatever the order of their arrival.
+
+use laju_schemas::event::FactKind;
+use laju_schemas::{Fact, RegionIndex, SubjectId};
+
+use super::account::Cell;
+use super::admission::{Admitted, LATE_MS};
+use super::contribution::{self, Scribe, Workspace};
+use super::day::Day;
+use super::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, member};
+use super::fact::CompactFact;
+use super::subjects::{Known, Subjects};
+
+/// Counts of the events of a partition. All but `quarantined` speak of events that were folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// Events folded, repeats included.
+    pub received: u64,
+    /// Facts that stand: neither a repeat, nor superseded, nor retracted.
+    pub standing: u64,
+    /// Distinct facts that were retracted.
+    pub retracted: u64,
+    /// Events recorded more than 24 hours after they happened, repeats included.
+    pub late: u64,
+    /// Events by kind of fact, repeats included, in the order of [`FactKind::ALL`].
+    pub by_kind: [u64; FactKind::ALL.len()],
+    /// Records that could not be counted.
+    pub quarantined: u64,
+}
+
+impl Tallies {
+    /// Events that added nothing: received before, or another of the same kind and instant stands.
+    #[must_use]
+    pub fn repeats(&self) -> u64 {
+        self.received.saturating_sub(self.standing).saturating_sub(self.retracted)
+    }
+
+    /// Adds another partition's.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.standing += other.standing;
+        self.retracted += other.retracted;
+        self.late += other.late;
+        self.quarantined += other.quarantined;
+        for (sum, part) in self.by_kind.iter_mut().zip(other.by_kind) {
+            *sum += part;
+        }
+    }
+}
+
+/// What a kiosk has sent to one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KioskActivity {
+    /// Events received, repeats and quarantined ones that decode included.
+    pub received: u64,
+    /// The record timestamp of the latest, in milliseconds since 1970; 0 before the first.
+    pub last_heard: i64,
+    /// The service region that its latest event named.
+    pub service: Option<RegionIndex>,
+}
+
+/// What folding has added since the changes were last taken.
+#[derive(Default)]
+pub struct Changes {
+    /// Postings, not yet added up.
+    pub cells: Vec<Cell>,
+    /// New facts, in the order they came.
+    pub facts: Vec<(SubjectId, CompactFact)>,
+    /// New entries of the dictionary, in the order they came.
+    pub entries: Vec<Entry>,
+    /// Received sequences: see [`member`].
+    pub received: Vec<u64>,
+    /// Home regions served by kiosks, likewise.
+    pub served: Vec<u64>,
+    /// Kiosks heard of, possibly more than once.
+    pub kiosks: Vec<KioskRef>,
+}
+
+/// One partition's state: all that the next event's postings depend on.
+#[derive(Default)]
+pub struct PartitionFold {
+    pub(crate) subjects: Subjects,
+    pub(crate) dictionary: Dictionary,
+    pub(crate) tallies: Tallies,
+    pub(crate) kiosks: Vec<KioskActivity>,
+    workspace: Workspace,
+}
+
+impl PartitionFold {
+    /// Counts of the events folded so far.
+    #[must_use]
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// The subjects.
+    #[must_use]
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// The dictionary.
+    #[must_use]
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// What each kiosk has sent, by its number in the dictionary.
+    #[must_use]
+    pub fn kiosks(&self) -> &[KioskActivity] {
+        &self.kiosks
+    }
+
+    /// Folds an event. `timestamp` is the record's own in milliseconds since 1970, `recorded` the
+    /// day on which it counts as recorded.
+    pub fn fold(
+        &mut self,
+        event: &Admitted<'_>,
+        timestamp: i64,
+        recorded: Day,
+        changes: &mut Changes,
+    ) {
+        let kiosk = self.heard(event.kiosk, event.sequence, timestamp, event.service, changes);
+        changes.served.push(member(kiosk, event.home.0.into()));
+        self.tallies.received += 1;
+        self.tallies.by_kind[event.fact.kind() as usize] += 1;
+        self.tallies.late += u64::from(timestamp - event.occurred_at > LATE_MS);
+
+        let context = Context {
+            kiosk,
+            service: event.service,
+            outreach: self.dictionary.outreach(event.outreach, &mut changes.entries),
+            extra: match event.fact {
+                Fact::Relocated { from_region } => Extra::From(from_region),
+                Fact::Retracted { event_id, .. } => Extra::Retracts(event_id),
+                _ => Extra::None,
+            },
+        };
+        let context = self.dictionary.context(context, &mut changes.entries);
+        let fact = CompactFact::new(
+            event.event_id,
+            event.occurred_at,
+            event.home,
+            &event.fact,
+            context,
+            event.sequence,
+        );
+        let Self { subjects, dictionary, tallies, workspace, .. } = self;
+        let Changes { cells, entries, .. } = changes;
+        let mut scribe = Scribe { dictionary, entries, recorded, sign: 1, cells };
+        match subjects.insert(event.subject, fact) {
+            Known::Repeat => return,
+            Known::New if fact.kind() != FactKind::Retracted => {
+                contribution::post_only(&fact, &mut scribe);
+                tallies.standing += 1;
+            }
+            Known::New => {
+                let standing = contribution::post(&[fact], workspace, &mut scribe);
+                tallies.standing += standing.standing as u64;
+                tallies.retracted += standing.retracted as u64;
+            }
+            Known::Facts { before, all } => {
+                scribe.sign = -1;
+                let was = contribution::post(before, workspace, &mut scribe);
+                scribe.sign = 1;
+                let is = contribution::post(all, workspace, &mut scribe);
+                tallies.standing = tallies.standing + is.standing as u64 - was.standing as u64;
+                tallies.retracted = tallies.retracted + is.retracted as u64 - was.retracted as u64;
+            }
+        }
+        changes.facts.push((event.subject, fact));
+    }
+
+    /// Notes that a kiosk's event arrived, counted or quarantined.
+    pub fn heard(
+        &mut self,
+        kiosk: &str,
+        sequence: u32,
+        timestamp: i64,
+        service: RegionIndex,
+        changes: &mut Changes,
+    ) -> KioskRef {
+        let kiosk = self.note(kiosk, sequence, timestamp, changes);
+        self.kiosks[kiosk as usize].service = Some(service);
+        kiosk
+    }
+
+    /// Notes that a record was quarantined, and from which kiosk, where it decodes that far.
+    pub fn quarantined(
+        &mut self,
+        origin: Option<(&str, u32)>,
+        timestamp: i64,
+        changes: &mut Changes,
+    ) {
+        self.tallies.quarantined += 1;
+        if let Some((kiosk, sequence)) = origin {
+            self.note(kiosk, sequence, timestamp, changes);
+        }
+    }
+
+    fn note(
+        &mut self,
+        kiosk: &str,
+        sequence: u32,
+        timestamp: i64,
+        changes: &mut Changes,
+    ) -> KioskRef {
+        let kiosk = self.dictionary.kiosk(kiosk, &mut changes.entries);
+        if self.kiosks.len() <= kiosk as usize {
+            self.kiosks.resize(kiosk as usize + 1, KioskActivity::default());
+        }
+        let activity = &mut self.kiosks[kiosk as usize];
+        activity.received += 1;
+        activity.last_heard = activity.last_heard.max(timestamp);
+        changes.kiosks.push(kiosk);
+        changes.received.push(member(kiosk, sequence));
+        kiosk
+    }
+}

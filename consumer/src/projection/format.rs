@@ -1,0 +1,469 @@
+//! The store's format, version 1: keys, chunks, and the rows that make them trustworthy.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `M` | the store's [`Identity`]: what log, what rules, whose |
+//! | `P` partition | the partition's [`PositionRow`] |
+//! | `D` partition number | a chunk of new dictionary entries |
+//! | `F` partition number | a chunk of new facts: subject 16, fact 32 bytes each |
+//! | `K` partition number | a chunk of kiosks heard of |
+//! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
+//! | `Q` partition number | a chunk of quarantined records |
+//!
+//! Partition is 2 bytes, number 8, big endian; so one partition can be loaded, dropped and handed
+//! over. Chunks are only ever added. Every value begins with the CRC-32 of the rest. The position
+//! row counts the chunks of each kind and carries a digest chained over them: a chunk that is
+//! lost, damaged or foreign does not add up.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::partition::{PartitionCommit, Position};
+use super::snapshot::{QuarantineKey, QuarantinedRecord};
+use crate::domain::account::{Cell, CellKey};
+use crate::domain::day::Day;
+use crate::domain::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, Names};
+use crate::domain::fact::CompactFact;
+use crate::domain::fold::{KioskActivity, Tallies};
+use laju_schemas::event::FactKind;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};
+
+/// The version of this format. Another one is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Chunks are cut at about this size: larger values would leave the store's one file.
+const CHUNK_BYTES: usize = 3_840;
+
+/// What a store belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The Kafka cluster's id.
+    pub cluster_id: String,
+    /// The events topic's full name.
+    pub topic: String,
+    /// Its number of partitions.
+    pub partitions: u32,
+    /// The rules that the log was folded by.
+    pub fold_version: String,
+    /// This worker's name in its group, made once.
+    pub group_instance_id: String,
+}
+
+/// The kinds of chunk, in the order of the digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Dictionary entries.
+    Dictionary,
+    /// Facts.
+    Facts,
+    /// Kiosks heard of.
+    Kiosks,
+    /// Ledger cells.
+    Ledger,
+    /// Quarantined records.
+    Quarantine,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Dictionary, Self::Facts, Self::Kiosks, Self::Ledger, Self::Quarantine];
+
+    const fn letter(self) -> u8 {
+        match self {
+            Self::Dictionary => b'D',
+            Self::Facts => b'F',
+            Self::Kiosks => b'K',
+            Self::Ledger => b'L',
+            Self::Quarantine => b'Q',
+        }
+    }
+
+    /// What every key of this kind and partition begins with.
+    #[must_use]
+    pub fn prefix(self, partition: u32) -> [u8; 3] {
+        let [high, low] = (partition as u16).to_be_bytes();
+        [self.letter(), high, low]
+    }
+
+    /// The key of a chunk.
+    #[must_use]
+    pub fn key(self, partition: u32, number: u64) -> [u8; 11] {
+        let mut key = [0; 11];
+        key[..3].copy_from_slice(&self.prefix(partition));
+        key[3..].copy_from_slice(&number.to_be_bytes());
+        key
+    }
+}
+
+/// The key of the store's identity.
+pub const IDENTITY_KEY: &[u8] = b"M";
+
+/// The key of a partition's position.
+#[must_use]
+pub fn position_key(partition: u32) -> [u8; 3] {
+    let [high, low] = (partition as u16).to_be_bytes();
+    [b'P', high, low]
+}
+
+/// How many chunks of a kind there are, and the digest chained over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// How many chunks.
+    pub count: u64,
+    /// The digest over their payloads, in order.
+    pub digest: u64,
+}
+
+impl Chain {
+    /// The chain with one more chunk.
+    #[must_use]
+    pub fn with(self, payload: &[u8]) -> Self {
+        Self { count: self.count + 1, digest: xxh3_64_with_seed(payload, self.digest) }
+    }
+}
+
+/// How far a partition has been folded, and what has to be there for that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionRow {
+    /// How far.
+    pub position: Position,
+    /// By [`Kind`], in the order of [`Kind::ALL`].
+    pub chains: [Chain; Kind::ALL.len()],
+    received: u64,
+    standing: u64,
+    retracted: u64,
+    late: u64,
+    by_kind: [u64; FactKind::ALL.len()],
+    quarantined: u64,
+}
+
+impl PositionRow {
+    /// The row of a position, its chunks and the counts.
+    #[must_use]
+    pub fn new(position: Position, chains: [Chain; Kind::ALL.len()], tallies: &Tallies) -> Self {
+        Self {
+            position,
+            chains,
+            received: tallies.received,
+            standing: tallies.standing,
+            retracted: tallies.retracted,
+            late: tallies.late,
+            by_kind: tallies.by_kind,
+            quarantined: tallies.quarantined,
+        }
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn tallies(&self) -> Tallies {
+        Tallies {
+            received: self.received,
+            standing: self.standing,
+            retracted: self.retracted,
+            late: self.late,
+            by_kind: self.by_kind,
+            quarantined: self.quarantined,
+        }
+    }
+}
+
+/// A value with its checksum in front.
+#[must_use]
+pub fn seal(payload: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(payload.len() + 4);
+    value.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    value.extend_from_slice(payload);
+    value
+}
+
+/// The payload of a value, if its checksum is right.
+#[must_use]
+pub fn unseal(value: &[u8]) -> Option<&[u8]> {
+    let (checksum, payload) = value.split_first_chunk::<4>()?;
+    (crc32fast::hash(payload) == u32::from_le_bytes(*checksum)).then_some(payload)
+}
+
+/// A row as JSON, sealed.
+pub(super) fn row<T: Serialize>(row: &T) -> Vec<u8> {
+    let json = serde_json::to_vec(row).expect("numbers and texts are JSON");
+    seal(&json)
+}
+
+/// A sealed JSON row; `None` if it is damaged.
+pub(super) fn read_row<T: for<'de> Deserialize<'de>>(value: &[u8]) -> Option<T> {
+    serde_json::from_slice(unseal(value)?).ok()
+}
+
+/// How many entries of each sort of a dictionary have been written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    kiosks: u32,
+    outreach: u32,
+    visits: u32,
+    contexts: u32,
+}
+
+impl Written {
+    /// All of a dictionary.
+    pub(super) fn all_of(names: &Names) -> Self {
+        Self {
+            kiosks: names.kiosk_count() as u32,
+            outreach: names.outreach_count() as u32,
+            visits: names.visit_count() as u32,
+            contexts: names.context_count() as u32,
+        }
+    }
+}
+
+/// The payloads of the chunks of a commit, each with its kind. `cells` are the commit's, added up.
+pub(super) fn chunks(
+    commit: &PartitionCommit,
+    cells: &[Cell],
+    written: &mut Written,
+    mut emit: impl FnMut(Kind, &[u8]),
+) {
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
+    let mut put = |kind: Kind, chunk: &mut Vec<u8>, last: bool| {
+        if chunk.len() >= CHUNK_BYTES || (last && !chunk.is_empty()) {
+            emit(kind, chunk);
+            chunk.clear();
+        }
+    };
+    for entry in &commit.entries {
+        write_entry(*entry, &commit.names, written, &mut chunk);
+        put(Kind::Dictionary, &mut chunk, false);
+    }
+    put(Kind::Dictionary, &mut chunk, true);
+    for (subject, fact) in &commit.facts {
+        chunk.extend_from_slice(&subject.0);
+        chunk.extend_from_slice(&fact.to_bytes());
+        put(Kind::Facts, &mut chunk, false);
+    }
+    put(Kind::Facts, &mut chunk, true);
+    for (kiosk, activity) in &commit.kiosks {
+        chunk.extend_from_slice(&kiosk.to_le_bytes());
+        chunk.extend_from_slice(&activity.received.to_le_bytes());
+        chunk.extend_from_slice(&activity.last_heard.to_le_bytes());
+        chunk.extend_from_slice(&region_number(activity.service).to_le_bytes());
+        put(Kind::Kiosks, &mut chunk, false);
+    }
+    put(Kind::Kiosks, &mut chunk, true);
+    for cell in cells {
+        chunk.extend_from_slice(&cell.key.to_bytes());
+        chunk.extend_from_slice(&cell.amount.to_le_bytes());
+        put(Kind::Ledger, &mut chunk, false);
+    }
+    put(Kind::Ledger, &mut chunk, true);
+    for record in &commit.quarantined {
+        write_quarantined(record, &mut chunk);
+        put(Kind::Quarantine, &mut chunk, false);
+    }
+    put(Kind::Quarantine, &mut chunk, true);
+}
+
+const NO_REGION: u16 = u16::MAX;
+
+fn region_number(region: Option<RegionIndex>) -> u16 {
+    region.map_or(NO_REGION, |region| region.0)
+}
+
+fn region_from(number: u16) -> Option<RegionIndex> {
+    (number != NO_REGION).then_some(RegionIndex(number))
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn write_entry(entry: Entry, names: &Names, written: &mut Written, out: &mut Vec<u8>) {
+    match entry {
+        Entry::Kiosk => {
+            out.push(0);
+            write_text(names.kiosk(written.kiosks), out);
+            written.kiosks += 1;
+        }
+        Entry::Outreach => {
+            written.outreach += 1;
+            out.push(1);
+            write_text(names.outreach(written.outreach).unwrap_or_default(), out);
+        }
+        Entry::Visit => {
+            let (kiosk, outreach) = names.visit(written.visits);
+            out.push(2);
+            out.extend_from_slice(&kiosk.to_le_bytes());
+            out.extend_from_slice(&outreach.to_le_bytes());
+            written.visits += 1;
+        }
+        Entry::Context => {
+            let context = names.context(written.contexts);
+            out.push(3);
+            out.extend_from_slice(&context.kiosk.to_le_bytes());
+            out.extend_from_slice(&context.service.0.to_le_bytes());
+            out.extend_from_slice(&context.outreach.to_le_bytes());
+            match context.extra {
+                Extra::None => out.push(0),
+                Extra::From(region) => {
+                    out.push(1);
+                    out.extend_from_slice(&region.to_number().to_le_bytes());
+                }
+                Extra::Retracts(event_id) => {
+                    out.push(2);
+                    out.extend_from_slice(&event_id.0);
+                }
+            }
+            written.contexts += 1;
+        }
+    }
+}
+
+fn write_quarantined(record: &QuarantinedRecord, out: &mut Vec<u8>) {
+    out.extend_from_slice(&record.offset.to_le_bytes());
+    out.extend_from_slice(&record.timestamp.to_le_bytes());
+    out.push(record.key.reason.index());
+    out.extend_from_slice(&record.key.recorded.0.to_le_bytes());
+    out.extend_from_slice(&region_number(record.key.home).to_le_bytes());
+    out.extend_from_slice(&region_number(record.key.service).to_le_bytes());
+    let mut detail = record.detail.as_str();
+    detail = &detail[..detail.floor_char_boundary(1_000)];
+    write_text(detail, out);
+    let (kiosk, sequence) = record.origin.as_ref().map_or(("", 0), |(k, s)| (k.as_str(), *s));
+    write_text(kiosk, out);
+    out.extend_from_slice(&sequence.to_le_bytes());
+}
+
+/// Reads payloads back; `None` wherever the bytes cannot be what was written.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.take().map(i64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = self.u16()?.into();
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(bytes).ok()
+    }
+}
+
+/// Puts back the dictionary entries of a chunk.
+pub(super) fn read_entries(payload: &[u8], dictionary: &mut Dictionary) -> Option<()> {
+    let mut at = Cursor(payload);
+    while !at.0.is_empty() {
+        match at.u8()? {
+            0 => dictionary.restore_kiosk(at.text()?),
+            1 => dictionary.restore_outreach(at.text()?),
+            2 => {
+                let (kiosk, outreach) = (at.u32()?, at.u32()?);
+                let names = dictionary.names();
+                let known = (kiosk as usize) < names.kiosk_count()
+                    && (1..=names.outreach_count()).contains(&(outreach as usize));
+                known.then(|| dictionary.restore_visit(kiosk, outreach))?;
+            }
+            3 => {
+                let kiosk = at.u32()?;
+                let service = RegionIndex(at.u16()?);
+                let outreach = at.u32()?;
+                let extra = match at.u8()? {
+                    0 => Extra::None,
+                    1 => Extra::From(RegionCode::from_number(at.u16()?)?),
+                    2 => Extra::Retracts(EventId(at.take()?)),
+                    _ => return None,
+                };
+                let names = dictionary.names();
+                let known = (kiosk as usize) < names.kiosk_count()
+                    && outreach as usize <= names.outreach_count();
+                let context = Context { kiosk, service, outreach, extra };
+                known.then(|| dictionary.restore_context(context))?;
+            }
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+/// The facts of a chunk.
+pub(super) fn read_facts(
+    payload: &[u8],
+) -> Option<impl Iterator<Item = (SubjectId, CompactFact)> + '_> {
+    let (rows, rest) = payload.as_chunks::<48>();
+    rest.is_empty().then(|| {
+        rows.iter().map(|row| {
+            let (subject, fact) = row.split_first_chunk::<16>().expect("a row has 48 bytes");
+            let fact = fact.first_chunk().expect("a row has 48 bytes");
+            (SubjectId(*subject), CompactFact::from_bytes(fact))
+        })
+    })
+}
+
+/// The kiosks of a chunk.
+pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, KioskActivity)>> {
+    let mut at = Cursor(payload);
+    let mut kiosks = Vec::new();
+    while !at.0.is_empty() {
+        let kiosk = at.u32()?;
+        let received = at.take().map(u64::from_le_bytes)?;
+        let last_heard = at.i64()?;
+        let service = region_from(at.u16()?);
+        kiosks.push((kiosk, KioskActivity { received, last_heard, service }));
+    }
+    Some(kiosks)
+}
+
+/// The ledger cells of a chunk.
+pub(super) fn read_cells(payload: &[u8], cells: &mut Vec<Cell>) -> Option<()> {
+    let (rows, rest) = payload.as_chunks::<19>();
+    for row in rows {
+        let (key, amount) = row.split_first_chunk()?;
+        let amount = i32::from_le_bytes(*amount.first_chunk()?);
+        cells.push(Cell { key: CellKey::from_bytes(key)?, amount });
+    }
+    rest.is_empty().then_some(())
+}
+
+/// The quarantined records of a chunk.
+pub(super) fn read_quarantined(payload: &[u8]) -> Option<Vec<QuarantinedRecord>> {
+    let mut at = Cursor(payload);
+    let mut records = Vec::new();
+    while !at.0.is_empty() {
+        let (offset, timestamp) = (at.i64()?, at.i64()?);
+        let reason = Reason::from_index(at.u8()?.into())?;
+        let recorded = Day(at.u16()?);
+        let (home, service) = (region_from(at.u16()?), region_from(at.u16()?));
+        let detail = at.text()?.to_owned();
+        let kiosk = at.text()?;
+        let sequence = at.u32()?;
+        records.push(QuarantinedRecord {
+            offset,
+            timestamp,
+            key: QuarantineKey { reason, recorded, home, service },
+            detail,
+            origin: (!kiosk.is_empty()).then(|| (kiosk.to_owned(), sequence)),
+        });
+    }
+    Some(records)
+}

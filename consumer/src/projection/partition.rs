@@ -1,0 +1,208 @@
+//! One partition on its way through the log: the fold's state, the position it has reached, and
+//! what has changed since the last commit.
+
+use std::sync::Arc;
+
+use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence, SubjectId};
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::{QuarantineKey, QuarantinedRecord};
+use crate::domain::account::Cell;
+use crate::domain::admission::{Admitted, Refusal, clamp_timestamp};
+use crate::domain::day::Day;
+use crate::domain::dictionary::{Entry, KioskRef, Names};
+use crate::domain::fact::CompactFact;
+use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
+
+/// Which record it is, apart from what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordMark {
+    /// Its offset in the partition.
+    pub offset: i64,
+    /// Its own timestamp, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// A digest of its key and value: see [`RecordMark::digest`].
+    pub digest: u64,
+}
+
+impl RecordMark {
+    /// The digest of a record's key and value.
+    #[must_use]
+    #[inline]
+    pub fn digest(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
+        use xxhash_rust::xxh3::xxh3_64_with_seed;
+        let key = key.map_or(1, |key| xxh3_64_with_seed(key, 2));
+        value.map_or(key, |value| xxh3_64_with_seed(value, key))
+    }
+}
+
+/// How far a partition has been folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The offset of the next record to be folded.
+    pub next_offset: i64,
+    /// The last record folded. On the next start it is read again and has to be the same.
+    pub last: Option<RecordMark>,
+    /// The latest timestamp of a record so far, in milliseconds since 1970, as it counts.
+    pub recorded_until: Option<i64>,
+}
+
+/// What a commit writes, and what readers see after it.
+pub struct PartitionCommit {
+    /// The partition's number.
+    pub partition: u32,
+    /// How far it has been folded.
+    pub position: Position,
+    /// The counts after this commit.
+    pub tallies: Tallies,
+    /// How many subjects there are after this commit.
+    pub subjects: u64,
+    /// The texts behind all numbers.
+    pub names: Arc<Names>,
+    /// Postings, not yet added up.
+    pub cells: Vec<Cell>,
+    /// New facts.
+    pub facts: Vec<(SubjectId, CompactFact)>,
+    /// New entries of the dictionary.
+    pub entries: Vec<Entry>,
+    /// Received sequences.
+    pub received: Vec<u64>,
+    /// Home regions served.
+    pub served: Vec<u64>,
+    /// Kiosks heard of, with what is now known of them.
+    pub kiosks: Vec<(KioskRef, KioskActivity)>,
+    /// What could not be counted.
+    pub quarantined: Vec<QuarantinedRecord>,
+}
+
+/// One partition on its way through the log.
+pub struct PartitionState {
+    partition: u32,
+    fold: PartitionFold,
+    position: Position,
+    changes: Changes,
+    quarantined: Vec<QuarantinedRecord>,
+    changed: bool,
+}
+
+impl PartitionState {
+    /// A partition at the beginning of its log.
+    #[must_use]
+    pub fn new(partition: u32) -> Self {
+        Self::restored(partition, PartitionFold::default(), Position::default())
+    }
+
+    /// A partition as it was stored.
+    #[must_use]
+    pub fn restored(partition: u32, fold: PartitionFold, position: Position) -> Self {
+        Self {
+            partition,
+            fold,
+            position,
+            changes: Changes::default(),
+            quarantined: Vec::new(),
+            changed: false,
+        }
+    }
+
+    /// The partition's number.
+    #[must_use]
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// How far it has been folded, commits outstanding included.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The fold's state.
+    #[must_use]
+    pub fn fold(&self) -> &PartitionFold {
+        &self.fold
+    }
+
+    /// Folds a record that can be counted. One that was folded before is passed over.
+    #[inline]
+    pub fn counted(&mut self, mark: RecordMark, event: &Admitted<'_>) {
+        if let Some((timestamp, recorded)) = self.advance(mark) {
+            self.fold.fold(event, timestamp, recorded, &mut self.changes);
+        }
+    }
+
+    /// Takes note of a record that cannot be counted. One that was passed before is passed over.
+    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, raw: Option<&RawEvent<'_>>) {
+        let Some((timestamp, recorded)) = self.advance(mark) else { return };
+        let origin = raw.and_then(|raw| {
+            let sequence = Sequence::try_from(raw.sequence).ok()?;
+            KioskId::check(raw.kiosk_id).ok()?;
+            Some((raw.kiosk_id, sequence.get()))
+        });
+        self.fold.quarantined(origin, timestamp, &mut self.changes);
+        let region = |code: Option<&str>| code.and_then(|code| RegionTable::get().regency(code));
+        self.quarantined.push(QuarantinedRecord {
+            offset: mark.offset,
+            timestamp: mark.timestamp,
+            key: QuarantineKey {
+                reason: refusal.reason,
+                recorded,
+                home: region(raw.map(|raw| raw.home_region)),
+                service: region(raw.map(|raw| raw.service_region)),
+            },
+            detail: refusal.detail.clone(),
+            origin: origin.map(|(kiosk, sequence)| (kiosk.to_owned(), sequence)),
+        });
+    }
+
+    /// Moves the position behind a record; gives its own timestamp and its day of recording.
+    #[inline]
+    fn advance(&mut self, mark: RecordMark) -> Option<(i64, Day)> {
+        if mark.offset < self.position.next_offset {
+            return None;
+        }
+        let timestamp = clamp_timestamp(mark.timestamp);
+        let until = self.position.recorded_until.map_or(timestamp, |until| until.max(timestamp));
+        self.position = Position {
+            next_offset: mark.offset + 1,
+            last: Some(mark),
+            recorded_until: Some(until),
+        };
+        self.changed = true;
+        Some((timestamp, Day::recorded(until)))
+    }
+
+    /// Takes what has changed since the last time; `None` if nothing has.
+    pub fn take_commit(&mut self) -> Option<PartitionCommit> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        // The next commit will be of a similar size.
+        self.changes.cells.reserve(changes.cells.len());
+        self.changes.facts.reserve(changes.facts.len());
+        self.changes.received.reserve(changes.received.len());
+        self.changes.served.reserve(changes.served.len());
+        self.changes.kiosks.reserve(changes.kiosks.len());
+        changes.kiosks.sort_unstable();
+        changes.kiosks.dedup();
+        Some(PartitionCommit {
+            partition: self.partition,
+            position: self.position,
+            tallies: *self.fold.tallies(),
+            subjects: self.fold.subjects().len() as u64,
+            names: Arc::clone(self.fold.dictionary().names()),
+            cells: changes.cells,
+            facts: changes.facts,
+            entries: changes.entries,
+            received: changes.received,
+            served: changes.served,
+            kiosks: changes
+                .kiosks
+                .into_iter()
+                .map(|kiosk| (kiosk, self.fold.kiosks()[kiosk as usize]))
+                .collect(),
+            quarantined: std::mem::take(&mut self.quarantined),
+        })
+    }
+}

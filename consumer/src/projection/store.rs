@@ -1,0 +1,505 @@
+//! The store: a directory with a lock and a sled database.
+//!
+//! What belongs together is written together: everything that a commit changes goes into one
+//! `apply_batch` on one tree, which is what sled 0.34 keeps atomic, then `flush`. A store that is
+//! not this worker's, or that does not add up, is refused with what to do about it; it is never
+//! replaced without being told to.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use laju_schemas::TimestampMs;
+use thiserror::Error;
+
+use super::format::{
+    self, Chain, FORMAT_VERSION, IDENTITY_KEY, Identity, Kind, PositionRow, Written, position_key,
+};
+use super::partition::{PartitionCommit, PartitionState};
+use super::runs::sort_and_add;
+use super::snapshot::{PartitionView, QuarantineTally};
+use crate::domain::account::Cell;
+use crate::domain::dictionary::member;
+use crate::domain::fold::{KioskActivity, PartitionFold};
+
+const LOCK: &str = "laju.lock";
+const DATABASE: &str = "db";
+const CACHE_BYTES: u64 = 64 << 20;
+/// `flush` hands the data to the operating system; this often at most it is forced to the disk as
+/// well. A machine that loses power loses at most this much, or finds a store that does not add
+/// up; Kafka has it all.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a store cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The directory cannot be made, read or written.
+    #[error("the store {path} cannot be used: {source}")]
+    Io {
+        /// The store's directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "the store {0} is in use by another worker: stop that one, or give this one a --store of its own"
+    )]
+    InUse(PathBuf),
+    /// A directory with something else in it.
+    #[error("{0} is not empty and not a store of Laju's: give --store an empty or a new directory")]
+    Foreign(PathBuf),
+    /// Written by another version of the program.
+    #[error(
+        "the store {path} has format {found}, this version of laju has {FORMAT_VERSION}: use --rebuild to make it anew from Kafka"
+    )]
+    Format {
+        /// The store's directory.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+    },
+    /// Of another cluster, topic, number of partitions or set of rules.
+    #[error(
+        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers and --store, or use --rebuild to make the store anew from Kafka"
+    )]
+    Belongs {
+        /// The store's directory.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the store says.
+        found: String,
+        /// What is expected.
+        expected: String,
+    },
+    /// Something is missing, damaged or does not add up.
+    #[error(
+        "the store {path} is damaged ({what}): use --rebuild to make it anew from Kafka, which has everything"
+    )]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The database fails.
+    #[error(
+        "the store {path} cannot be read or written: {source}; check the disk's space and rights"
+    )]
+    Database {
+        /// The store's directory.
+        path: PathBuf,
+        /// What sled says.
+        source: sled::Error,
+    },
+}
+
+/// What a store has to belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The Kafka cluster's id.
+    pub cluster_id: String,
+    /// The events topic's full name.
+    pub topic: String,
+    /// Its number of partitions.
+    pub partitions: u32,
+    /// The rules of the fold.
+    pub fold_version: String,
+}
+
+/// A partition as it was stored: the fold's state and what readers see.
+pub struct StoredPartition {
+    /// The fold's state and the position.
+    pub state: PartitionState,
+    /// What readers see.
+    pub view: PartitionView,
+}
+
+struct Writer {
+    chains: [Chain; Kind::ALL.len()],
+    written: Written,
+}
+
+/// An open store. There is one in a process.
+pub struct Store {
+    path: PathBuf,
+    database: sled::Db,
+    identity: Identity,
+    writers: Vec<Option<Writer>>,
+    data_file: Option<File>,
+    synced: Instant,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store of a log, or makes it where there is none. With `rebuild` what is there is
+    /// deleted first, if it is a store.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, belongs to something else, or is damaged.
+    pub fn open(
+        path: &Path,
+        log: &Log,
+        rebuild: bool,
+        new_instance_id: impl FnOnce() -> String,
+    ) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(io)?;
+        let lock_path = path.join(LOCK);
+        let is_new = !lock_path.exists();
+        if is_new && fs::read_dir(path).map_err(io)?.next().is_some() {
+            return Err(StoreError::Foreign(path.to_owned()));
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let database_path = path.join(DATABASE);
+        let mut instance_id = None;
+        if rebuild && database_path.exists() {
+            // The worker's name in its group outlives a rebuild, where it can still be read.
+            instance_id = open_database(path)
+                .ok()
+                .and_then(|database| read_identity(&database))
+                .map(|identity| identity.group_instance_id);
+            fs::remove_dir_all(&database_path).map_err(io)?;
+        }
+        let is_new = is_new || !database_path.exists();
+        let database = open_database(path)?;
+        let failed = |source| StoreError::Database { path: path.to_owned(), source };
+        let identity = match database.get(IDENTITY_KEY).map_err(failed)? {
+            Some(value) => check_identity(path, &value, log)?,
+            // A kill before the very first commit leaves an empty database.
+            None if is_new || database.is_empty() => {
+                let identity = Identity {
+                    format_version: FORMAT_VERSION,
+                    cluster_id: log.cluster_id.clone(),
+                    topic: log.topic.clone(),
+                    partitions: log.partitions,
+                    fold_version: log.fold_version.clone(),
+                    group_instance_id: instance_id.unwrap_or_else(new_instance_id),
+                };
+                database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
+                database.flush().map_err(failed)?;
+                identity
+            }
+            None => {
+                return Err(StoreError::Damaged {
+                    path: path.to_owned(),
+                    what: "it does not say what it belongs to".to_owned(),
+                });
+            }
+        };
+        let writers = (0..log.partitions).map(|_| None).collect();
+        let data_file = File::open(database_path.join("db")).ok();
+        Ok(Self {
+            path: path.to_owned(),
+            database,
+            identity,
+            writers,
+            data_file,
+            synced: Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// What the store belongs to.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub fn size_on_disk(&self) -> u64 {
+        self.database.size_on_disk().unwrap_or(0)
+    }
+
+    /// Loads every partition, `progress` being told of each chunk read.
+    ///
+    /// # Errors
+    /// If something is missing, damaged, or does not add up.
+    pub fn load(
+        &mut self,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<StoredPartition>, StoreError> {
+        let partitions = self.identity.partitions;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let next = std::sync::atomic::AtomicU32::new(0);
+        let this: &Self = self;
+        let results = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers.min(partitions as usize))
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut loaded = Vec::new();
+                        loop {
+                            let partition = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            if partition >= partitions {
+                                return Ok(loaded);
+                            }
+                            loaded.push(this.load_partition(partition, progress)?);
+                        }
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })?;
+        let mut all: Vec<_> = results.into_iter().flatten().collect();
+        all.sort_by_key(|(stored, _)| stored.view.partition);
+        let mut stored = Vec::with_capacity(all.len());
+        for (partition, chains) in all {
+            let written = Written::all_of(&partition.view.names);
+            self.writers[partition.view.partition as usize] = Some(Writer { chains, written });
+            stored.push(partition);
+        }
+        Ok(stored)
+    }
+
+    fn damaged(&self, partition: u32, what: &str) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            what: format!("partition {partition}: {what}"),
+        }
+    }
+
+    fn load_partition(
+        &self,
+        partition: u32,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(StoredPartition, [Chain; Kind::ALL.len()]), StoreError> {
+        let failed = |source| StoreError::Database { path: self.path.clone(), source };
+        let row = match self.database.get(position_key(partition)).map_err(failed)? {
+            Some(value) => format::read_row(&value)
+                .ok_or_else(|| self.damaged(partition, "its position cannot be read"))?,
+            None => PositionRow::default(),
+        };
+        let mut loading = Loading::default();
+        for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
+            let mut found = Chain::default();
+            for chunk in self.database.scan_prefix(kind.prefix(partition)) {
+                let (key, value) = chunk.map_err(failed)?;
+                let payload = format::unseal(&value)
+                    .filter(|_| key.as_ref() == kind.key(partition, found.count))
+                    .ok_or_else(|| self.damaged(partition, "a chunk is missing or damaged"))?;
+                found = found.with(payload);
+                loading
+                    .chunk(kind, payload)
+                    .ok_or_else(|| self.damaged(partition, "a chunk cannot be read"))?;
+                progress(1);
+            }
+            if found != chain {
+                return Err(self.damaged(partition, "its chunks do not add up"));
+            }
+        }
+        Ok((loading.finish(partition, &row), row.chains))
+    }
+
+    /// How many chunks there are to load, as the positions say.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        let rows = (0..self.identity.partitions)
+            .filter_map(|partition| self.database.get(position_key(partition)).ok()?)
+            .filter_map(|value| format::read_row::<PositionRow>(&value));
+        rows.flat_map(|row| row.chains).map(|chain| chain.count).sum()
+    }
+
+    /// Writes commits of several partitions in one atomic step, and hands it to the system.
+    /// Gives each partition's cells back, added up.
+    ///
+    /// # Errors
+    /// If the database cannot be written: nothing may be written after that.
+    pub fn commit(
+        &mut self,
+        commits: &mut [PartitionCommit],
+    ) -> Result<Vec<Vec<Cell>>, StoreError> {
+        let mut batch = sled::Batch::default();
+        let mut cells_of = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let partition = commit.partition;
+            let cells = sort_and_add(std::mem::take(&mut commit.cells));
+            let writer = self.writers[partition as usize].get_or_insert_with(|| Writer {
+                chains: Default::default(),
+                written: Written::default(),
+            });
+            let Writer { chains, written } = writer;
+            format::chunks(commit, &cells, written, |kind, payload| {
+                let chain = &mut chains[kind as usize];
+                batch.insert(&kind.key(partition, chain.count), format::seal(payload));
+                *chain = chain.with(payload);
+            });
+            let row = PositionRow::new(commit.position, *chains, &commit.tallies);
+            batch.insert(&position_key(partition), format::row(&row));
+            cells_of.push(cells);
+        }
+        let failed = |source| StoreError::Database { path: self.path.clone(), source };
+        self.database.apply_batch(batch).map_err(failed)?;
+        self.database.flush().map_err(failed)?;
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.sync()?;
+        }
+        Ok(cells_of)
+    }
+
+    /// Forces everything committed to the disk.
+    ///
+    /// # Errors
+    /// If the system cannot.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if let Some(file) = &self.data_file {
+            file.sync_data()
+                .map_err(|source| StoreError::Io { path: self.path.clone(), source })?;
+        }
+        self.synced = Instant::now();
+        Ok(())
+    }
+}
+
+/// A partition being put together from its chunks.
+#[derive(Default)]
+struct Loading {
+    fold: PartitionFold,
+    cells: Vec<Cell>,
+    received: Vec<u64>,
+    served: Vec<u64>,
+    quarantine: QuarantineTally,
+}
+
+impl Loading {
+    fn chunk(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+        match kind {
+            Kind::Dictionary => format::read_entries(payload, &mut self.fold.dictionary),
+            Kind::Facts => {
+                let names = std::sync::Arc::clone(self.fold.dictionary.names());
+                let regions = laju_schemas::RegionTable::get().len();
+                for (subject, fact) in format::read_facts(payload)? {
+                    let known = (fact.context as usize) < names.context_count()
+                        && usize::from(fact.home().0) < regions;
+                    if !known {
+                        return None;
+                    }
+                    let kiosk = names.context(fact.context).kiosk;
+                    self.received.push(member(kiosk, fact.sequence));
+                    self.served.push(member(kiosk, fact.home().0.into()));
+                    self.fold.subjects.insert(subject, fact);
+                }
+                Some(())
+            }
+            Kind::Kiosks => {
+                let count = self.fold.dictionary.names().kiosk_count();
+                self.fold.kiosks.resize(count, KioskActivity::default());
+                for (kiosk, activity) in format::read_kiosks(payload)? {
+                    *self.fold.kiosks.get_mut(kiosk as usize)? = activity;
+                }
+                Some(())
+            }
+            Kind::Ledger => format::read_cells(payload, &mut self.cells),
+            Kind::Quarantine => {
+                for record in format::read_quarantined(payload)? {
+                    if let Some((kiosk, sequence)) = &record.origin {
+                        let kiosk = self.fold.dictionary.kiosk(kiosk, &mut Vec::new());
+                        self.received.push(member(kiosk, *sequence));
+                    }
+                    self.quarantine.add(record);
+                }
+                Some(())
+            }
+        }
+    }
+
+    fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
+        let Self { mut fold, cells, received, served, quarantine } = self;
+        fold.tallies = row.tallies();
+        let mut view = PartitionView::empty(partition);
+        view.next_offset = row.position.next_offset;
+        view.recorded_until = row.position.recorded_until.map(TimestampMs);
+        view.names = Arc::clone(fold.dictionary.names());
+        view.tallies = fold.tallies;
+        view.subjects = fold.subjects.len() as u64;
+        view.ledger.push(sort_and_add(cells));
+        view.received.push(received);
+        view.served.push(served);
+        view.kiosks = Arc::new(fold.kiosks.clone());
+        view.quarantine = Arc::new(quarantine);
+        let state = PartitionState::restored(partition, fold, row.position);
+        StoredPartition { state, view }
+    }
+}
+
+/// Opens the database, behind what a kill may have left: a snapshot that was being written while
+/// sled opened makes it refuse ever after. The store's lock is held, so nobody is writing one now.
+fn open_database(path: &Path) -> Result<sled::Db, StoreError> {
+    let database_path = path.join(DATABASE);
+    if let Ok(entries) = fs::read_dir(&database_path) {
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                fs::remove_file(entry.path())
+                    .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+            }
+        }
+    }
+    let open = || {
+        sled::Config::new()
+            .path(&database_path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()
+    };
+    // sled 0.34 panics on some damage instead of returning an error.
+    match std::panic::catch_unwind(open) {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(sled::Error::Io(source))) => Err(StoreError::Io { path: path.to_owned(), source }),
+        Ok(Err(error)) => {
+            Err(StoreError::Damaged { path: path.to_owned(), what: error.to_string() })
+        }
+        Err(_) => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            what: "its database cannot be opened".to_owned(),
+        }),
+    }
+}
+
+fn read_identity(database: &sled::Db) -> Option<Identity> {
+    format::read_row(&database.get(IDENTITY_KEY).ok()??)
+}
+
+fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, StoreError> {
+    let identity: Identity = format::read_row(value).ok_or_else(|| StoreError::Damaged {
+        path: path.to_owned(),
+        what: "what it says of itself cannot be read".to_owned(),
+    })?;
+    if identity.format_version != FORMAT_VERSION {
+        return Err(StoreError::Format { path: path.to_owned(), found: identity.format_version });
+    }
+    let partitions = (identity.partitions.to_string(), log.partitions.to_string());
+    let differences = [
+        ("cluster", &identity.cluster_id, &log.cluster_id),
+        ("topic", &identity.topic, &log.topic),
+        ("a topic with a number of partitions of", &partitions.0, &partitions.1),
+        ("fold version", &identity.fold_version, &log.fold_version),
+    ];
+    for (what, found, expected) in differences {
+        if found != expected {
+            return Err(StoreError::Belongs {
+                path: path.to_owned(),
+                what,
+                found: found.clone(),
+                expected: expected.clone(),
+            });
+        }
+    }
+    Ok(identity)
+}

@@ -1,0 +1,79 @@
+//! From commits to what readers see.
+
+use std::sync::Arc;
+
+use laju_schemas::TimestampMs;
+
+use super::bitruns::BitRuns;
+use super::partition::PartitionCommit;
+use super::runs::{Runs, sort_and_add};
+use super::snapshot::{KioskActivity, PartitionView, QuarantineTally};
+use crate::domain::account::Cell;
+
+impl PartitionView {
+    /// A partition of which nothing has been read.
+    #[must_use]
+    pub fn empty(partition: u32) -> Self {
+        Self {
+            partition,
+            next_offset: 0,
+            recorded_until: None,
+            ledger: Runs::default(),
+            names: Arc::default(),
+            received: BitRuns::default(),
+            served: BitRuns::default(),
+            kiosks: Arc::default(),
+            tallies: crate::domain::fold::Tallies::default(),
+            quarantine: Arc::new(QuarantineTally::default()),
+            subjects: 0,
+        }
+    }
+
+    /// The view after a commit, whose cells have been added up into `cells`.
+    #[must_use]
+    pub fn after(&self, commit: PartitionCommit, cells: Vec<Cell>) -> Self {
+        let mut view = self.clone();
+        view.next_offset = commit.position.next_offset;
+        view.recorded_until = commit.position.recorded_until.map(TimestampMs);
+        view.names = commit.names;
+        view.tallies = commit.tallies;
+        view.subjects = commit.subjects;
+        view.ledger.push(cells);
+        view.received.push(commit.received);
+        view.served.push(commit.served);
+        if !commit.kiosks.is_empty() {
+            let kiosks = Arc::make_mut(&mut view.kiosks);
+            for (kiosk, activity) in commit.kiosks {
+                if kiosks.len() <= kiosk as usize {
+                    kiosks.resize(kiosk as usize + 1, KioskActivity::default());
+                }
+                kiosks[kiosk as usize] = activity;
+            }
+        }
+        if !commit.quarantined.is_empty() {
+            let tally = Arc::make_mut(&mut view.quarantine);
+            commit.quarantined.into_iter().for_each(|record| tally.add(record));
+        }
+        view
+    }
+
+    /// The view after a commit that is stored nowhere.
+    #[must_use]
+    pub fn after_unstored(&self, mut commit: PartitionCommit) -> Self {
+        let cells = sort_and_add(std::mem::take(&mut commit.cells));
+        self.after(commit, cells)
+    }
+
+    /// The ledger's bytes: the same for the same log, however it was cut into commits and however
+    /// often the worker was killed on the way.
+    #[must_use]
+    pub fn ledger_bytes(&self) -> Vec<u8> {
+        let cells = self.ledger.merged();
+        let mut bytes = Vec::with_capacity(cells.len() * 19);
+        for cell in cells {
+            bytes.extend_from_slice(&cell.key.to_bytes());
+            bytes.extend_from_slice(&cell.amount.to_be_bytes());
+        }
+        bytes
+    }
+}
