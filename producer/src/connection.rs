@@ -1,0 +1,304 @@
+//! How the programs reach Kafka: the options that every command shares, what librdkafka is given,
+//! and a check at start that says in words what is wrong.
+//!
+//! It knows nothing of what is sent or read, and never prints or logs a password.
+
+mod check;
+mod property;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use laju_schemas::topic::Topic;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use check::{BrokerEvents, ClusterInfo, TopicInfo};
+pub use property::{KafkaProperty, PropertyError};
+
+/// The options of every command that talks to Kafka.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// The brokers to ask for the cluster, separated by commas.
+    #[arg(long, env = "LAJU_BROKERS", value_name = "HOST:PORT,…", value_parser = parse_brokers)]
+    pub brokers: String,
+
+    /// Put before every topic's name, for an installation on a shared cluster (e.g. `staging.`).
+    #[arg(
+        long,
+        env = "LAJU_TOPIC_PREFIX",
+        value_name = "PREFIX",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = parse_prefix
+    )]
+    pub topic_prefix: String,
+
+    /// A property of librdkafka, e.g. security.protocol=SASL_SSL; may be given many times.
+    #[arg(long = "kafka-property", env = "LAJU_KAFKA_PROPERTIES", value_name = "KEY=VALUE")]
+    pub kafka_properties: Vec<KafkaProperty>,
+
+    /// A file that holds the SASL password and nothing else; surrounding white space is ignored.
+    #[arg(long, env = "LAJU_KAFKA_PASSWORD_FILE", value_name = "FILE")]
+    pub kafka_password_file: Option<PathBuf>,
+
+    /// A schema registry with Confluent's API. Without it values carry their schema's fingerprint.
+    #[arg(long, env = "LAJU_REGISTRY", value_name = "URL", value_parser = parse_registry)]
+    pub registry: Option<String>,
+}
+
+fn parse_brokers(text: &str) -> Result<String, String> {
+    let wrong = |part: &str| format!("'{part}' is not HOST:PORT, e.g. kafka-1:9092");
+    let mut brokers = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let (host, port) = part.rsplit_once(':').ok_or_else(|| wrong(part))?;
+        if host.is_empty() || port.parse::<u16>().is_err() {
+            return Err(wrong(part));
+        }
+        brokers.push(part);
+    }
+    Ok(brokers.join(","))
+}
+
+/// Kafka's own limit is 249 characters for the whole name; the longest of ours has 17.
+const PREFIX_MAX: usize = 200;
+
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if text.len() > PREFIX_MAX || !text.bytes().all(allowed) {
+        return Err(format!(
+            "a prefix has at most {PREFIX_MAX} letters, digits, '.', '_' and '-', as Kafka allows"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_registry(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    match rest {
+        Some(host) if !host.is_empty() => Ok(url.to_owned()),
+        _ => Err("a registry's address begins with http:// or https://".to_owned()),
+    }
+}
+
+/// Why Kafka cannot be reached, and what to do about it.
+#[derive(Debug, Error)]
+pub enum ConnectionError {
+    /// A property that the program depends on was given another value.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    /// The password file could not be read.
+    #[error("cannot read the password file {path}")]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The password file holds nothing.
+    #[error("the password file {0} is empty")]
+    PasswordEmpty(PathBuf),
+    /// librdkafka refuses the configuration.
+    #[error("librdkafka refuses the configuration: {0}")]
+    Config(String),
+    /// TLS or SCRAM is asked for, but this program was built without them.
+    #[error(
+        "this program was built without the feature `tls`, which {0} needs: build it with `--features tls`"
+    )]
+    WithoutTls(String),
+    /// No broker answers.
+    #[error("no broker answers at {brokers}: {reason}")]
+    Unreachable {
+        /// The addresses tried.
+        brokers: String,
+        /// What the last attempt came to, and what else it may be.
+        reason: String,
+    },
+    /// The brokers refuse who we say we are.
+    #[error(
+        "the brokers at {brokers} refuse the user or the password: {reason}; check sasl.username, sasl.mechanism and the password file"
+    )]
+    Authentication {
+        /// The addresses tried.
+        brokers: String,
+        /// What they said.
+        reason: String,
+    },
+    /// The TLS handshake fails on the certificate.
+    #[error(
+        "TLS to {brokers} fails: {reason}; check ssl.ca.location and that the certificate names this host"
+    )]
+    Certificate {
+        /// The addresses tried.
+        brokers: String,
+        /// What OpenSSL said.
+        reason: String,
+    },
+    /// One side speaks TLS and the other does not.
+    #[error(
+        "the brokers at {brokers} do not speak the protocol asked for: {reason}; check security.protocol"
+    )]
+    Protocol {
+        /// The addresses tried.
+        brokers: String,
+        /// What librdkafka said.
+        reason: String,
+    },
+    /// The cluster answers, but does not say which it is.
+    #[error("the brokers at {0} do not tell their cluster's id: Apache Kafka does since 0.10.1")]
+    NoClusterId(String),
+}
+
+impl Connection {
+    /// A plain connection to these brokers, as tests and embedded brokers use it.
+    #[must_use]
+    pub fn to(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            topic_prefix: String::new(),
+            kafka_properties: Vec::new(),
+            kafka_password_file: None,
+            registry: None,
+        }
+    }
+
+    /// A topic's full name in this installation.
+    #[must_use]
+    pub fn topic(&self, topic: &Topic) -> String {
+        topic.with_prefix(&self.topic_prefix)
+    }
+
+    /// What every client of this connection is configured with. Set what the client depends on
+    /// afterwards: it goes before the user's properties.
+    ///
+    /// # Errors
+    /// If a property may not be set, the password cannot be read, or TLS is not built in.
+    pub fn client_config(&self) -> Result<ClientConfig, ConnectionError> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "laju")
+            // Middleboxes drop silent connections; a kiosk may be silent for hours.
+            .set("socket.keepalive.enable", "true")
+            .set("reconnect.backoff.max.ms", "2000")
+            // A misspelt topic must not come into being with the cluster's defaults.
+            .set("allow.auto.create.topics", "false")
+            .set_log_level(RDKafkaLogLevel::Info);
+        for property in &self.kafka_properties {
+            property.check()?;
+            config.set(property.key(), property.value());
+        }
+        self.require_tls_if_needed(&config)?;
+        if let Some(password) = self.password()? {
+            config.set("sasl.password", password.as_str());
+        }
+        Ok(config)
+    }
+
+    /// Connects and asks for the cluster's id and topics.
+    ///
+    /// # Errors
+    /// If no broker answers within `timeout`, with what is most likely wrong. A refused password
+    /// or certificate is told at once.
+    pub fn check(&self, timeout: Duration) -> Result<ClusterInfo, ConnectionError> {
+        check::check(&self.brokers, &self.client_config()?, timeout)
+    }
+
+    fn password(&self) -> Result<Option<Zeroizing<String>>, ConnectionError> {
+        let Some(path) = &self.kafka_password_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConnectionError::PasswordFile { path: path.clone(), source })?;
+        let text = Zeroizing::new(text);
+        let password = text.trim();
+        if password.is_empty() {
+            return Err(ConnectionError::PasswordEmpty(path.clone()));
+        }
+        Ok(Some(Zeroizing::new(password.to_owned())))
+    }
+
+    fn require_tls_if_needed(&self, config: &ClientConfig) -> Result<(), ConnectionError> {
+        if cfg!(feature = "tls") {
+            return Ok(());
+        }
+        let is = |key: &str, test: fn(&str) -> bool| {
+            config.get(key).is_some_and(|value| test(&value.to_ascii_lowercase()))
+        };
+        let needs = if is("security.protocol", |p| p.ends_with("ssl")) {
+            "security.protocol with SSL"
+        } else if is("sasl.mechanism", |m| m.starts_with("scram"))
+            || is("sasl.mechanisms", |m| m.starts_with("scram"))
+        {
+            "SASL with SCRAM"
+        } else {
+            return Ok(());
+        };
+        Err(ConnectionError::WithoutTls(needs.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_properties_arrive_and_the_prefix_stands_first() {
+        let mut connection = Connection::to("a:1,b:2");
+        connection.topic_prefix = "staging.".to_owned();
+        connection.kafka_properties = vec!["socket.timeout.ms=1234".parse().unwrap()];
+        let config = connection.client_config().unwrap();
+        assert_eq!(config.get("bootstrap.servers"), Some("a:1,b:2"));
+        assert_eq!(config.get("socket.timeout.ms"), Some("1234"));
+        assert_eq!(connection.topic(&laju_schemas::topic::EVENTS), "staging.ikd.events.v1");
+    }
+
+    #[test]
+    fn what_the_program_depends_on_cannot_be_overridden() {
+        for text in ["acks=1", "enable.idempotence=false", "group.id=x", "partitioner=random"] {
+            let mut connection = Connection::to("a:1");
+            connection.kafka_properties = vec![text.parse().unwrap()];
+            let error = connection.client_config().unwrap_err().to_string();
+            assert!(error.contains(text.split('=').next().unwrap()), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_password_comes_from_its_file_and_is_never_printed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hunter2\n").unwrap();
+        let mut connection = Connection::to("a:1");
+        connection.kafka_password_file = Some(file.path().to_owned());
+        assert_eq!(connection.client_config().unwrap().get("sasl.password"), Some("hunter2"));
+        connection.kafka_properties = vec!["ssl.key.password=hunter3".parse().unwrap()];
+        assert!(!format!("{connection:?}").contains("hunter"));
+
+        std::fs::write(file.path(), " \n").unwrap();
+        assert!(matches!(connection.client_config(), Err(ConnectionError::PasswordEmpty(_))));
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn tls_without_the_feature_is_said_before_anything_starts() {
+        for text in ["security.protocol=SASL_SSL", "sasl.mechanism=SCRAM-SHA-256"] {
+            let mut connection = Connection::to("a:1");
+            connection.kafka_properties = vec![text.parse().unwrap()];
+            let error = connection.client_config().unwrap_err();
+            assert!(error.to_string().contains("--features tls"), "{error}");
+        }
+    }
+
+    #[test]
+    fn addresses_prefixes_and_registries_have_a_shape() {
+        assert_eq!(parse_brokers("a:1, [::1]:9092").unwrap(), "a:1,[::1]:9092");
+        for wrong in ["", "kafka", "kafka:", ":9092", "kafka:http", "a:1,,b:2"] {
+            assert!(parse_brokers(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_prefix("staging.").is_ok() && parse_prefix("a b").is_err());
+        assert_eq!(parse_registry("http://r:8081/").unwrap(), "http://r:8081");
+        assert!(parse_registry("r:8081").is_err() && parse_registry("http://").is_err());
+    }
+}
