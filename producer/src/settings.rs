@@ -1,0 +1,150 @@
+//! Where an option's value comes from, the same for both programs: the command line, else the
+//! environment, else a TOML file (`--config FILE`), else the default.
+//!
+//! The file has flat keys named as the long options, with `-` or `_`; a table named as a
+//! subcommand goes before them for that subcommand. Whatever the file holds is checked before
+//! anything starts, also what this run does not use. It knows no option by name but `--config`.
+//!
+//! What comes from the environment or the file stands as a default to clap: an option on the
+//! command line that conflicts with it is no error, and it is the program's to prefer it.
+
+mod file;
+mod layer;
+mod report;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, Parser, ValueHint};
+use thiserror::Error;
+
+pub use report::{LogFormat, Logging, colour_on_stderr, exit_code, init_tracing};
+
+/// How a program reads its environment; tests give it a map.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+const CONFIG: &str = "config";
+const CONFIG_ENV: &str = "LAJU_CONFIG";
+
+/// Why the settings cannot be used.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// What clap has to say: a wrong option, or the help that was asked for.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// The file cannot be read.
+    #[error("cannot read the settings in {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the settings in {path} are not TOML")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A key that is no option.
+    #[error("{path}: there is no setting '{key}'; {allowed}")]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, with the tables it stands in.
+        key: String,
+        /// What there is.
+        allowed: String,
+    },
+    /// A value of another type, or one that the option does not take.
+    #[error("{path}: the setting '{key}' {wrong}")]
+    WrongValue {
+        /// The file.
+        path: PathBuf,
+        /// The key, with the tables it stands in.
+        key: String,
+        /// What is wrong with it, and what would be right.
+        wrong: String,
+    },
+    /// A variable whose value the option does not take.
+    #[error("the environment variable {variable} {wrong}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it, and what would be right.
+        wrong: String,
+    },
+}
+
+/// Reads a program's settings. `args` begins with the program's name; `env` looks up a variable
+/// (one that is set to nothing counts as not set).
+///
+/// # Errors
+/// If the command line, the environment or the file holds what the program does not take; also if
+/// help or the version was asked for, which [`exit_code`] prints.
+pub fn parse<T: Parser>(
+    args: impl IntoIterator<Item = OsString>,
+    env: Environment<'_>,
+) -> Result<T, SettingsError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = T::command().arg(
+        Arg::new(CONFIG)
+            .long(CONFIG)
+            .env(CONFIG_ENV)
+            .global(true)
+            .value_name("FILE")
+            .value_hint(ValueHint::FilePath)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("A TOML file with settings, named as the options"),
+    );
+
+    // A first look at the command line, to find the subcommand and the file. What is wrong with
+    // it is left to the second one, which knows every default.
+    let (path, file) = match layer::without_environment(command.clone())
+        .ignore_errors(true)
+        .try_get_matches_from(&args)
+    {
+        Ok(matches) => {
+            let given = matches.get_one::<PathBuf>(CONFIG).cloned();
+            let file = given.or_else(|| layer::variable(env, CONFIG_ENV).map(PathBuf::from));
+            (subcommands(&matches), file)
+        }
+        // Help or the version: neither needs a file that may be broken.
+        Err(_) => (Vec::new(), None),
+    };
+    let from_file = match file {
+        Some(file) => file::read(&file, &command, &path)?,
+        None => file::Values::new(),
+    };
+    let mut command = layer::apply(command, Some(&path), &from_file, env)?;
+    let matches = command.try_get_matches_from_mut(&args)?;
+    T::from_arg_matches(&matches).map_err(|error| error.format(&mut command).into())
+}
+
+/// The subcommands that were called, outermost first.
+fn subcommands(matches: &ArgMatches) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut matches = matches;
+    while let Some((name, inner)) = matches.subcommand() {
+        path.push(name.to_owned());
+        matches = inner;
+    }
+    path
+}
+
+/// Whether an argument is an option that a setting can stand for.
+fn is_setting(arg: &Arg) -> bool {
+    use clap::ArgAction::{Append, Set, SetFalse, SetTrue};
+    arg.get_long().is_some_and(|long| long != CONFIG)
+        && matches!(arg.get_action(), Set | Append | SetTrue | SetFalse)
+}
+
+/// A command's subcommand of this name.
+fn subcommand<'a>(command: &'a Command, name: &str) -> Option<&'a Command> {
+    command.get_subcommands().find(|sub| sub.get_name() == name)
+}
+
+#[cfg(test)]
+mod tests;
