@@ -55,10 +55,14 @@ impl Encoder {
     /// Appends an event, framed, to `out`.
     ///
     /// # Errors
-    /// If the encoder is not one for events.
+    /// If the encoder is not one for events; `out` is then as it was.
     pub fn event(&self, event: &ActivationEvent, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let before = out.len();
         self.framing.write(out);
-        self.writer.write_ser(out, event).map(drop).map_err(|e| EncodeError(e.to_string()))
+        self.writer.write_ser(out, event).map(drop).map_err(|e| {
+            out.truncate(before);
+            EncodeError(e.to_string())
+        })
     }
 
     /// A reference figure's bytes, framed.

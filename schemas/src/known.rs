@@ -1,11 +1,10 @@
 //! The schemas that a reader knows, and which of them a value was written with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
-use apache_avro::types::Value;
 use thiserror::Error;
 
 use crate::framing::Framing;
@@ -19,10 +18,6 @@ pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.a
 /// The kiosk status topic's schema.
 pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
 
-/// The most memory that apache-avro may take for one length it reads: a hostile length must not
-/// make a worker ask for half a gigabyte.
-const MAX_ALLOCATION: usize = 8 << 20;
-
 /// A schema of this program: parsed, with its fingerprint.
 pub struct OwnSchema {
     /// The schema.
@@ -33,7 +28,6 @@ pub struct OwnSchema {
 
 impl OwnSchema {
     fn parse(avsc: &str) -> Self {
-        apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
         let schema =
             Schema::parse_str(avsc).expect("the schema is part of the program, read by its tests");
         let fingerprint =
@@ -52,7 +46,7 @@ pub static REFERENCE_FIGURE: LazyLock<OwnSchema> =
 pub static KIOSK_STATUS: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(KIOSK_STATUS_AVSC));
 
-/// A text that cannot serve as a schema of the events topic.
+/// A text that cannot serve as a schema of a topic.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// Not an Avro schema.
@@ -109,10 +103,28 @@ pub enum ReadError {
     Decode(#[from] DecodeError),
 }
 
+/// Whether every value written with the schema `theirs` can be read as one of `ours`, both the
+/// text of an `.avsc`. It is what a reader asks of a schema before it knows it.
+///
+/// # Errors
+/// Names the place where they part, or the text that is not a schema.
+pub fn compatible(ours: &str, theirs: &str) -> Result<(), SchemaError> {
+    let ours = Schema::parse_str(ours).map_err(|e| SchemaError::Parse(e.to_string()))?;
+    Resolver::new(&ours, theirs).map(drop)
+}
+
 #[derive(Clone, Copy)]
 enum Choice {
     Own,
     Other(usize),
+}
+
+/// What a registry has under an id.
+enum Learnt {
+    Schema(Choice),
+    /// A text that does not serve, and why.
+    Unfit(Box<str>),
+    Nothing,
 }
 
 /// The schemas that a topic's values may have been written with: this program's own, those given
@@ -120,8 +132,11 @@ enum Choice {
 pub struct SchemaBook {
     own: &'static OwnSchema,
     others: Vec<Resolver>,
-    by_fingerprint: HashMap<u64, usize>,
-    by_id: HashMap<u32, Result<Choice, String>>,
+    /// Where each schema stands in `others`, however it became known.
+    places: HashMap<u64, usize>,
+    /// The fingerprints that values may name.
+    fingerprints: BTreeSet<u64>,
+    by_id: HashMap<u32, Learnt>,
 }
 
 impl SchemaBook {
@@ -130,35 +145,40 @@ impl SchemaBook {
     /// # Errors
     /// If one of them is not a schema, or cannot be read as ours.
     pub fn new(own: &'static OwnSchema, others: &[String]) -> Result<Self, SchemaError> {
-        let mut book =
-            Self { own, others: Vec::new(), by_fingerprint: HashMap::new(), by_id: HashMap::new() };
+        let mut book = Self {
+            own,
+            others: Vec::new(),
+            places: HashMap::new(),
+            fingerprints: BTreeSet::from([own.fingerprint]),
+            by_id: HashMap::new(),
+        };
         for avsc in others {
-            book.add(avsc)?;
+            let (fingerprint, _) = book.add(avsc)?;
+            book.fingerprints.insert(fingerprint);
         }
         Ok(book)
     }
 
-    fn add(&mut self, avsc: &str) -> Result<Choice, SchemaError> {
+    /// Takes a schema, once however often it is given.
+    fn add(&mut self, avsc: &str) -> Result<(u64, Choice), SchemaError> {
+        // Asked first, as the fingerprint leaves out the logical types: microseconds where we
+        // have milliseconds would pass for our own schema.
+        let resolver = Resolver::new(&self.own.schema, avsc)?;
         let fingerprint = fingerprint(avsc)?;
         if fingerprint == self.own.fingerprint {
-            return Ok(Choice::Own);
+            return Ok((fingerprint, Choice::Own));
         }
-        if let Some(&index) = self.by_fingerprint.get(&fingerprint) {
-            return Ok(Choice::Other(index));
+        let place = *self.places.entry(fingerprint).or_insert(self.others.len());
+        if place == self.others.len() {
+            self.others.push(resolver);
         }
-        self.others.push(Resolver::new(&self.own.schema, avsc)?);
-        let index = self.others.len() - 1;
-        self.by_fingerprint.insert(fingerprint, index);
-        Ok(Choice::Other(index))
+        Ok((fingerprint, Choice::Other(place)))
     }
 
     /// The fingerprints of all schemas known other than by a registry, in order.
     #[must_use]
     pub fn fingerprints(&self) -> Vec<u64> {
-        let mut all: Vec<_> =
-            self.by_fingerprint.keys().copied().chain([self.own.fingerprint]).collect();
-        all.sort_unstable();
-        all
+        self.fingerprints.iter().copied().collect()
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -166,26 +186,22 @@ impl SchemaBook {
     /// A schema learnt this way is known under its id alone: which fingerprints are known must
     /// not depend on what else was on the topic.
     pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        let choice = match avsc.map(|avsc| self.resolver_for(avsc)) {
-            Some(Ok(choice)) => Ok(choice),
-            Some(Err(error)) => Err(format!("the schema with id {id}: {error}")),
-            None => Err(format!("no registry has a schema with id {id}")),
+        let learnt = match avsc.map(|avsc| self.add(avsc)) {
+            Some(Ok((_, choice))) => Learnt::Schema(choice),
+            Some(Err(why)) => Learnt::Unfit(why.to_string().into()),
+            None => Learnt::Nothing,
         };
-        self.by_id.insert(id, choice);
+        self.by_id.insert(id, learnt);
     }
 
-    fn resolver_for(&mut self, avsc: &str) -> Result<Choice, SchemaError> {
-        let fingerprint = fingerprint(avsc)?;
-        if fingerprint == self.own.fingerprint {
-            return Ok(Choice::Own);
-        }
-        self.others.push(Resolver::new(&self.own.schema, avsc)?);
-        Ok(Choice::Other(self.others.len() - 1))
-    }
-
-    /// The Avro bytes of a value, and the resolver of its schema if that is not our own.
+    /// The Avro bytes of a value in this program's own schema: a part of the value, or put into
+    /// `buffer` if it was written with another one.
     #[inline]
-    fn open<'a>(&self, value: &'a [u8]) -> Result<(Option<&Resolver>, &'a [u8]), ReadError> {
+    pub(crate) fn payload<'a>(
+        &self,
+        value: &'a [u8],
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ReadError> {
         if value.is_empty() {
             return Err(DecodeError::Empty.into());
         }
@@ -193,27 +209,36 @@ impl SchemaBook {
             let start = hex::encode(&value[..value.len().min(10)]);
             return Err(ReadError::UnknownSchema(format!("no known framing begins with {start}")));
         };
-        let choice = match framing {
-            Framing::SingleObject(fingerprint) if fingerprint == self.own.fingerprint => {
-                Choice::Own
+        match self.choose(framing)? {
+            Choice::Own => Ok(payload),
+            Choice::Other(place) => {
+                buffer.clear();
+                self.others[place].translate(payload, buffer)?;
+                Ok(buffer)
             }
-            Framing::SingleObject(fingerprint) => match self.by_fingerprint.get(&fingerprint) {
-                Some(&index) => Choice::Other(index),
-                None => {
-                    return Err(ReadError::UnknownSchema(format!(
-                        "nobody here knows a schema with fingerprint {fingerprint:016x}"
-                    )));
-                }
+        }
+    }
+
+    #[inline]
+    fn choose(&self, framing: Framing) -> Result<Choice, ReadError> {
+        match framing {
+            Framing::SingleObject(print) if print == self.own.fingerprint => Ok(Choice::Own),
+            Framing::SingleObject(print) => match self.places.get(&print) {
+                Some(&place) if self.fingerprints.contains(&print) => Ok(Choice::Other(place)),
+                _ => Err(ReadError::UnknownSchema(format!(
+                    "nobody here knows a schema with fingerprint {print:016x}"
+                ))),
             },
             Framing::Confluent(id) => match self.by_id.get(&id) {
-                Some(Ok(choice)) => *choice,
-                Some(Err(why)) => return Err(ReadError::UnknownSchema(why.clone())),
-                None => return Err(ReadError::Unlearned(id)),
+                Some(Learnt::Schema(choice)) => Ok(*choice),
+                Some(Learnt::Unfit(why)) => {
+                    Err(ReadError::UnknownSchema(format!("the schema with id {id}: {why}")))
+                }
+                Some(Learnt::Nothing) => {
+                    Err(ReadError::UnknownSchema(format!("no registry has a schema with id {id}")))
+                }
+                None => Err(ReadError::Unlearned(id)),
             },
-        };
-        match choice {
-            Choice::Own => Ok((None, payload)),
-            Choice::Other(index) => Ok((Some(&self.others[index]), payload)),
         }
     }
 }
@@ -243,37 +268,7 @@ impl EventReader {
     /// If the schema is not known, or the bytes are not an event of it.
     #[inline]
     pub fn read<'a>(&'a mut self, value: &'a [u8]) -> Result<RawEvent<'a>, ReadError> {
-        let (resolver, mut payload) = self.book.open(value)?;
-        if let Some(resolver) = resolver {
-            self.buffer.clear();
-            resolver.translate(payload, &mut self.buffer)?;
-            payload = &self.buffer;
-        }
-        Ok(RawEvent::decode(payload)?)
-    }
-}
-
-/// Reads the values of a topic with few records, through apache-avro's `Value`.
-pub(crate) struct ValueReader {
-    book: SchemaBook,
-    own: Resolver,
-}
-
-impl ValueReader {
-    pub(crate) fn new(own: &'static OwnSchema, avsc: &str) -> Result<Self, SchemaError> {
-        Ok(Self { book: SchemaBook::new(own, &[])?, own: Resolver::new(&own.schema, avsc)? })
-    }
-
-    pub(crate) fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        self.book.learn(id, avsc);
-    }
-
-    /// The fields of a record, in the order of our schema.
-    pub(crate) fn read(&self, value: &[u8]) -> Result<Vec<Value>, ReadError> {
-        let (resolver, payload) = self.book.open(value)?;
-        match resolver.unwrap_or(&self.own).resolve(payload)? {
-            Value::Record(fields) => Ok(fields.into_iter().map(|(_, value)| value).collect()),
-            _ => Err(DecodeError::Other("not a record".to_owned()).into()),
-        }
+        let Self { book, buffer } = self;
+        Ok(RawEvent::decode(book.payload(value, buffer)?)?)
     }
 }

@@ -6,6 +6,7 @@
 //! [`topic`], [`partition`] and [`framing`] say about keys, partitions and headers.
 
 pub mod codec;
+mod cursor;
 pub mod event;
 pub mod framing;
 pub mod id;
@@ -17,6 +18,7 @@ pub mod raw;
 pub mod reference;
 pub mod region;
 mod resolve;
+mod skip;
 pub mod status;
 mod symbols;
 pub mod time;

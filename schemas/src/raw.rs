@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use crate::cursor::{Cursor, symbol};
 use crate::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, Fact, RetractionReason, Venue,
 };
@@ -42,7 +43,7 @@ pub enum DecodeError {
     /// The bytes end inside a field.
     #[error("{0}: the bytes end in the middle of it")]
     Truncated(&'static str),
-    /// A number of more than ten bytes.
+    /// A number of more than ten bytes, or one beyond its type.
     #[error("{0}: not a number that Avro can have written")]
     Number(&'static str),
     /// A length that is negative or more than the bytes that are left.
@@ -57,80 +58,9 @@ pub enum DecodeError {
     /// Bytes behind the event.
     #[error("{0} bytes are left behind the event")]
     Rest(usize),
-    /// What apache-avro says of an event written with another schema.
+    /// What is wrong with a value written with another schema, or with what a value holds.
     #[error("{0}")]
     Other(String),
-}
-
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    #[inline]
-    fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
-        let mut number = 0_u64;
-        let mut shift = 0;
-        for (place, &byte) in self.0.iter().enumerate().take(10) {
-            number |= u64::from(byte & 0x7f).wrapping_shl(shift);
-            if byte < 0x80 {
-                self.0 = &self.0[place + 1..];
-                return Ok((number >> 1) as i64 ^ -((number & 1) as i64));
-            }
-            shift += 7;
-        }
-        if self.0.len() < 10 {
-            Err(DecodeError::Truncated(field))
-        } else {
-            Err(DecodeError::Number(field))
-        }
-    }
-
-    #[inline]
-    fn index(&mut self, field: &'static str) -> Result<usize, DecodeError> {
-        usize::try_from(self.long(field)?).map_err(|_| DecodeError::Choice(field))
-    }
-
-    #[inline]
-    fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(DecodeError::Truncated(field))?;
-        self.0 = rest;
-        Ok(*bytes)
-    }
-
-    #[inline]
-    fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let length = usize::try_from(self.long(field)?).map_err(|_| DecodeError::Length(field))?;
-        let (bytes, rest) = self.0.split_at_checked(length).ok_or(DecodeError::Length(field))?;
-        self.0 = rest;
-        std::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8(field))
-    }
-
-    #[inline]
-    fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
-        match self.fixed::<1>(field)? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(DecodeError::Choice(field)),
-        }
-    }
-
-    #[inline]
-    fn nullable<T>(
-        &mut self,
-        field: &'static str,
-        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
-        match self.index(field)? {
-            0 => Ok(None),
-            1 => read(self).map(Some),
-            _ => Err(DecodeError::Choice(field)),
-        }
-    }
-}
-
-macro_rules! symbol {
-    ($cursor:expr, $enum:ty, $field:literal) => {
-        <$enum>::from_index($cursor.index($field)?).ok_or(DecodeError::Choice($field))?
-    };
 }
 
 impl<'a> RawEvent<'a> {
@@ -140,7 +70,7 @@ impl<'a> RawEvent<'a> {
     /// Says which field the bytes fail at, or that a rest is left.
     #[inline]
     pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut at = Cursor(payload);
+        let mut at = Cursor::new(payload);
         let event = Self {
             event_id: EventId(at.fixed("event_id")?),
             kiosk_id: at.text("kiosk_id")?,
@@ -152,7 +82,8 @@ impl<'a> RawEvent<'a> {
             outreach_id: at.nullable("outreach_id", |at| at.text("outreach_id"))?,
             fact: Self::fact(&mut at)?,
         };
-        if at.0.is_empty() { Ok(event) } else { Err(DecodeError::Rest(at.0.len())) }
+        at.end()?;
+        Ok(event)
     }
 
     #[inline]

@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use apache_avro::Decimal;
 use apache_avro::types::Value;
+use jiff::Span;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::cursor::{Cursor, fault, symbol};
 use crate::id::ReferenceId;
-use crate::known::{REFERENCE_FIGURE, REFERENCE_FIGURE_AVSC, ReadError, SchemaError, ValueReader};
+use crate::known::{REFERENCE_FIGURE, ReadError, SchemaBook, SchemaError};
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::symbols::symbols;
@@ -205,7 +207,10 @@ impl ReferenceFigure {
             ("region", Value::String(self.region.to_string())),
             ("kind", symbol(self.kind.index(), self.kind.as_str())),
             ("basis", symbol(self.basis.index(), self.basis.as_str())),
-            ("value", option(self.value.map(|v| Value::Long(v as i64)))),
+            (
+                "value",
+                option(self.value.map(|v| Value::Long(i64::try_from(v).unwrap_or(i64::MAX)))),
+            ),
             ("percent", option(percent)),
             ("valid_from", Value::Date(days(self.valid_from))),
             ("valid_to", option(self.valid_to.map(|d| Value::Date(days(d))))),
@@ -215,41 +220,50 @@ impl ReferenceFigure {
         Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    fn from_avro(fields: Vec<Value>) -> Option<Self> {
-        let [id, region, kind, basis, value, percent, from, to, source, issued_by]: [Value; 10] =
-            fields.try_into().ok()?;
-        Some(Self {
-            reference_id: ReferenceId(read::fixed(id)?),
-            region: RegionCode::parse(&read::text(region)?)?,
-            kind: ReferenceKind::from_symbol(&read::symbol(kind)?)?,
-            basis: Basis::from_symbol(&read::symbol(basis)?)?,
-            value: match read::nullable(value)? {
-                Some(value) => Some(u64::try_from(read::long(value)?).ok()?),
-                None => None,
-            },
-            percent: match read::nullable(percent)? {
-                Some(Value::Decimal(decimal)) => Some(percent_of(&decimal)?),
-                Some(_) => return None,
-                None => None,
-            },
-            valid_from: read::date(from)?,
-            valid_to: match read::nullable(to)? {
-                Some(value) => Some(read::date(value)?),
-                None => None,
-            },
-            source: read::text(source)?,
-            issued_by: read::text(issued_by)?,
-        })
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut at = Cursor::new(payload);
+        let people = |number: i64| {
+            u64::try_from(number).map_err(|_| fault("value", &format!("{number} is below 0")))
+        };
+        let percent = |bytes: &[u8]| {
+            percent_of(bytes).ok_or_else(|| fault("percent", &"not from 0 to 99999"))
+        };
+        let figure = Self {
+            reference_id: ReferenceId(at.fixed("reference_id")?),
+            region: at.text("region")?.parse().map_err(|e| fault("region", &e))?,
+            kind: symbol!(at, ReferenceKind, "kind"),
+            basis: symbol!(at, Basis, "basis"),
+            value: at.nullable("value", |at| people(at.long("value")?))?,
+            percent: at.nullable("percent", |at| percent(at.bytes("percent")?))?,
+            valid_from: date(&mut at, "valid_from")?,
+            valid_to: at.nullable("valid_to", |at| date(at, "valid_to"))?,
+            source: at.text("source")?.to_owned(),
+            issued_by: at.text("issued_by")?.to_owned(),
+        };
+        at.end()?;
+        Ok(figure)
     }
 }
 
-fn percent_of(decimal: &Decimal) -> Option<Percent> {
-    let bytes = <Vec<u8>>::try_from(decimal).ok()?;
+/// A percentage out of Avro's decimal: a two's complement number, big endian, of any length.
+fn percent_of(bytes: &[u8]) -> Option<Percent> {
     let fill = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
+    let (surplus, number) = bytes.split_at(bytes.len().saturating_sub(8));
+    if surplus.iter().any(|byte| *byte != fill) {
+        return None;
+    }
     let mut wide = [fill; 8];
-    let from = wide.len().checked_sub(bytes.len())?;
-    wide[from..].copy_from_slice(&bytes);
+    wide[8 - number.len()..].copy_from_slice(number);
     Percent::from_ten_thousandths(i64::from_be_bytes(wide))
+}
+
+fn date(at: &mut Cursor<'_>, field: &'static str) -> Result<Date, DecodeError> {
+    let days = at.int(field)?;
+    // Bytes can hold any number of days, and jiff's own setter panics on those it has not.
+    Span::new()
+        .try_days(days)
+        .and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days))
+        .map_err(|_| fault(field, &format!("{days} days from 1970 is no date")))
 }
 
 fn days(date: Date) -> i32 {
@@ -258,7 +272,7 @@ fn days(date: Date) -> i32 {
 }
 
 /// Reads the values of the reference topic, in either framing.
-pub struct ReferenceReader(ValueReader);
+pub struct ReferenceReader(SchemaBook);
 
 impl ReferenceReader {
     /// A reader that knows this program's schema.
@@ -266,7 +280,7 @@ impl ReferenceReader {
     /// # Errors
     /// Never with the schema that is part of the program.
     pub fn new() -> Result<Self, SchemaError> {
-        ValueReader::new(&REFERENCE_FIGURE, REFERENCE_FIGURE_AVSC).map(Self)
+        SchemaBook::new(&REFERENCE_FIGURE, &[]).map(Self)
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -279,69 +293,9 @@ impl ReferenceReader {
     /// # Errors
     /// If its schema is not known, or it is not a reference figure whose fields go together.
     pub fn read(&self, value: &[u8]) -> Result<ReferenceFigure, ReadError> {
-        let fields = self.0.read(value)?;
-        let figure = ReferenceFigure::from_avro(fields)
-            .ok_or_else(|| DecodeError::Other("a field holds what it cannot".to_owned()))?;
+        let mut buffer = Vec::new();
+        let figure = ReferenceFigure::decode(self.0.payload(value, &mut buffer)?)?;
         figure.check().map_err(|e| DecodeError::Other(e.to_string()))?;
         Ok(figure)
-    }
-}
-
-/// Plain values out of Avro's.
-pub(crate) mod read {
-    use apache_avro::types::Value;
-    use jiff::ToSpan as _;
-    use jiff::civil::Date;
-
-    pub(crate) fn fixed(value: Value) -> Option<[u8; 16]> {
-        match value {
-            Value::Fixed(16, bytes) => bytes.try_into().ok(),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn text(value: Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn symbol(value: Value) -> Option<String> {
-        match value {
-            Value::Enum(_, symbol) => Some(symbol),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn long(value: Value) -> Option<i64> {
-        match value {
-            Value::Long(number) | Value::TimestampMillis(number) => Some(number),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn boolean(value: Value) -> Option<bool> {
-        match value {
-            Value::Boolean(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn date(value: Value) -> Option<Date> {
-        match value {
-            Value::Date(days) => jiff::civil::date(1970, 1, 1).checked_add(days.days()).ok(),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn nullable(value: Value) -> Option<Option<Value>> {
-        match value {
-            Value::Union(_, value) => match *value {
-                Value::Null => Some(None),
-                value => Some(Some(value)),
-            },
-            _ => None,
-        }
     }
 }

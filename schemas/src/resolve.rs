@@ -1,242 +1,322 @@
-//! Events written with another version of the schema, read as ours.
+//! Values written with another version of a schema, put into the bytes of ours.
 //!
-//! apache-avro resolves a union by taking the first branch whose fields fit, so that a `Deferred`
-//! is read as a `Deactivated`. Here a value is decoded with its writer's schema alone; branches,
-//! fields and symbols are then matched to ours by name, a symbol that we do not have becomes
-//! `unknown`, a field that the writer does not have gets our default.
+//! When a schema becomes known, it is matched to ours once, by name: records, fields, branches of
+//! unions, symbols. What comes of it is a plan, by which the bytes of each value are then read
+//! from front to back. A symbol that we do not have becomes our default, `unknown`; a field that
+//! the writer does not have gets our default; a field that we do not have is passed over.
+//!
+//! apache-avro's own resolution is not used: it takes the first branch of a union whose fields
+//! fit, so that a `Deferred` is read as a `Deactivated`; it reads a text, a boolean or a union
+//! behind the end of the bytes as null; and it follows nested data of any depth.
 
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::schema::{RecordField, RecordSchema, Schema};
-use apache_avro::types::Value;
-use apache_avro::writer::datum::GenericDatumWriter;
+use std::collections::HashMap;
 
+use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, Schema, UuidSchema};
+use serde_json::Value as Json;
+
+use crate::cursor::{Cursor, put_long};
 use crate::known::SchemaError;
 use crate::raw::DecodeError;
+use crate::skip::{Skip, Skipper, Types};
 
 /// A schema that values were written with, known to be readable as one of ours.
 pub(crate) struct Resolver {
-    reader: GenericDatumReader<'static>,
-    writer: GenericDatumWriter<'static>,
-    theirs: &'static Schema,
-    their_names: Named<'static>,
-    ours: &'static Schema,
-    our_names: Named<'static>,
+    plan: Plan,
+    types: Types,
+}
+
+/// How a value of theirs becomes one of ours.
+enum Plan {
+    /// The same bytes in both.
+    Same(Skip),
+    /// The place of each of their symbols among ours.
+    Enum(Vec<usize>),
+    /// The place of each of their branches among ours, and its own plan.
+    Union(Vec<(usize, Plan)>),
+    /// Theirs is one branch of our union.
+    Branch(usize, Box<Plan>),
+    Record {
+        /// Their fields, in their order.
+        steps: Vec<Step>,
+        /// For each of our fields, in our order, the default where they do not have it.
+        defaults: Vec<Option<Vec<u8>>>,
+    },
+}
+
+enum Step {
+    /// A field that is the one at this place among ours.
+    Keep(usize, Plan),
+    /// A field that we do not have.
+    Drop(Skip),
 }
 
 impl Resolver {
     /// Takes the text of an `.avsc`, if its values can be read as ours.
-    pub(crate) fn new(ours: &'static Schema, avsc: &str) -> Result<Self, SchemaError> {
-        let parse = |e: apache_avro::Error| SchemaError::Parse(e.to_string());
-        let schema = Schema::parse_str(avsc).map_err(parse)?;
-        compatible(ours, &schema, &Named::of(ours), &Named::of(&schema), root(ours))
-            .map_err(SchemaError::Incompatible)?;
-        // Kept for the life of the process, as the reader borrows it: there are as many as there
-        // are versions of the contract.
-        let theirs: &'static Schema = Box::leak(Box::new(schema));
-        Ok(Self {
-            reader: GenericDatumReader::builder(theirs).build().map_err(parse)?,
-            writer: GenericDatumWriter::builder(ours).build().map_err(parse)?,
-            theirs,
-            their_names: Named::of(theirs),
-            ours,
-            our_names: Named::of(ours),
-        })
-    }
-
-    /// The value in the shape of our schema.
-    pub(crate) fn resolve(&self, payload: &[u8]) -> Result<Value, DecodeError> {
-        let mut rest = payload;
-        let value =
-            self.reader.read_value(&mut rest).map_err(|e| DecodeError::Other(e.to_string()))?;
-        if !rest.is_empty() {
-            return Err(DecodeError::Rest(rest.len()));
-        }
-        self.read(self.ours, self.theirs, value).map_err(DecodeError::Other)
+    pub(crate) fn new(ours: &Schema, avsc: &str) -> Result<Self, SchemaError> {
+        let theirs = Schema::parse_str(avsc).map_err(|e| SchemaError::Parse(e.to_string()))?;
+        let mut matcher = Matcher { ours: names_of(ours), skipper: Skipper::new(&theirs) };
+        let root = name_of(ours).unwrap_or("value").to_owned();
+        let plan = matcher.plan(ours, &theirs, &root).map_err(SchemaError::Incompatible)?;
+        let types = matcher.skipper.finish().map_err(SchemaError::Incompatible)?;
+        Ok(Self { plan, types })
     }
 
     /// Appends to `out` the same value in our schema's bytes.
     pub(crate) fn translate(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let value = self.resolve(payload)?;
-        self.writer.write_value(out, value).map_err(|e| DecodeError::Other(e.to_string()))?;
-        Ok(())
+        let mut at = Cursor::new(payload);
+        self.run(&self.plan, &mut at, out).map_err(|error| {
+            let place = payload.len() - at.rest().len();
+            DecodeError::Other(format!("{error} (near byte {place}, by its writer's schema)"))
+        })?;
+        at.end()
     }
 
-    fn read(&self, ours: &Schema, theirs: &Schema, value: Value) -> Result<Value, String> {
-        let (theirs, value) = match (self.their_names.resolve(theirs), value) {
-            (Schema::Union(theirs), Value::Union(place, value)) => {
-                let branch = theirs.variants().get(place as usize).ok_or("no such branch")?;
-                (self.their_names.resolve(branch), *value)
+    fn run(&self, plan: &Plan, at: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        match plan {
+            Plan::Same(skip) => {
+                let before = at.rest();
+                self.types.skip(skip, at)?;
+                out.extend_from_slice(&before[..before.len() - at.rest().len()]);
             }
-            other => other,
-        };
-        match (self.our_names.resolve(ours), theirs, value) {
-            (Schema::Record(ours), Schema::Record(theirs), Value::Record(fields)) => {
-                self.record(ours, theirs, fields)
+            Plan::Enum(places) => {
+                let symbol = at.index("a symbol")?;
+                let place = places.get(symbol).ok_or(DecodeError::Choice("a symbol"))?;
+                put_long(out, *place as i64);
             }
-            (Schema::Union(ours), theirs, value) => {
-                let place = union_branch(ours.variants(), theirs, &self.our_names)
-                    .ok_or("a branch that this version does not have")?;
-                let value = self.read(&ours.variants()[place], theirs, value)?;
-                Ok(Value::Union(place as u32, Box::new(value)))
+            Plan::Union(branches) => {
+                let branch = at.index("a union")?;
+                let (place, plan) = branches.get(branch).ok_or(DecodeError::Choice("a union"))?;
+                put_long(out, *place as i64);
+                self.run(plan, at, out)?;
             }
-            (Schema::Enum(ours), _, Value::Enum(_, symbol)) => {
-                let place = |symbol: &str| ours.symbols.iter().position(|s| s == symbol);
-                let symbol = if place(&symbol).is_some() { symbol.as_str() } else { "unknown" };
-                let place = place(symbol).ok_or("an enumeration without a default")?;
-                Ok(Value::Enum(place as u32, symbol.to_owned()))
+            Plan::Branch(place, plan) => {
+                put_long(out, *place as i64);
+                self.run(plan, at, out)?;
             }
-            (Schema::Long, _, Value::Int(number)) => Ok(Value::Long(number.into())),
-            (Schema::TimestampMillis, _, Value::Long(number)) => Ok(Value::TimestampMillis(number)),
-            (_, _, value) => Ok(value),
+            Plan::Record { steps, defaults } => {
+                let mut kept = Vec::with_capacity(at.rest().len().min(256));
+                let mut ranges = vec![0..0; defaults.len()];
+                for step in steps {
+                    match step {
+                        Step::Keep(place, plan) => {
+                            let from = kept.len();
+                            self.run(plan, at, &mut kept)?;
+                            ranges[*place] = from..kept.len();
+                        }
+                        Step::Drop(skip) => self.types.skip(skip, at)?,
+                    }
+                }
+                for (range, default) in ranges.into_iter().zip(defaults) {
+                    out.extend_from_slice(default.as_deref().unwrap_or(&kept[range]));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Matches a schema of theirs to one of ours.
+struct Matcher<'s> {
+    ours: HashMap<&'s Name, &'s Schema>,
+    skipper: Skipper<'s>,
+}
+
+impl<'s> Matcher<'s> {
+    /// The plan, or where and why there is none.
+    fn plan(&mut self, ours: &'s Schema, theirs: &'s Schema, at: &str) -> Result<Plan, String> {
+        use Schema as S;
+        match (self.ours(ours), self.skipper.resolve(theirs)) {
+            (S::Record(ours), S::Record(theirs)) => self.record(ours, theirs, at),
+            (S::Union(ours), S::Union(theirs)) => {
+                let branches =
+                    theirs.variants().iter().map(|branch| self.branch(ours.variants(), branch, at));
+                branches.collect::<Result<_, _>>().map(Plan::Union)
+            }
+            // A union of ours takes a field that cannot be null in theirs.
+            (S::Union(ours), theirs) => {
+                let (place, plan) = self.branch(ours.variants(), theirs, at)?;
+                Ok(Plan::Branch(place, Box::new(plan)))
+            }
+            (S::Enum(ours), S::Enum(theirs)) if ours.name.name() == theirs.name.name() => {
+                let place = |symbol: &String| ours.symbols.iter().position(|s| s == symbol);
+                let default = ours.default.as_ref().and_then(place);
+                let places = theirs.symbols.iter().map(|symbol| {
+                    place(symbol).or(default).ok_or_else(|| {
+                        format!("{at} can be {symbol}, for which this version has no default")
+                    })
+                });
+                places.collect::<Result<_, _>>().map(Plan::Enum)
+            }
+            (ours, theirs) if same_bytes(ours, theirs) => {
+                Ok(Plan::Same(self.skipper.skip(theirs)?))
+            }
+            (ours, theirs) => {
+                Err(format!("{at} has another type: {}, not {}", describe(theirs), describe(ours)))
+            }
         }
     }
 
     fn record(
-        &self,
-        ours: &RecordSchema,
-        theirs: &RecordSchema,
-        mut values: Vec<(String, Value)>,
-    ) -> Result<Value, String> {
-        let fields = ours.fields.iter().map(|field| {
-            let value = match theirs.fields.iter().position(|f| f.name == field.name) {
+        &mut self,
+        ours: &'s RecordSchema,
+        theirs: &'s RecordSchema,
+        at: &str,
+    ) -> Result<Plan, String> {
+        if ours.name.name() != theirs.name.name() {
+            return Err(format!("{at} is a {}, not a {}", theirs.name.name(), ours.name.name()));
+        }
+        let mut steps = Vec::with_capacity(theirs.fields.len());
+        for field in &theirs.fields {
+            steps.push(match ours.fields.iter().position(|f| f.name == field.name) {
                 Some(place) => {
-                    let (_, value) = values.get_mut(place).ok_or("a field is missing")?;
-                    let value = std::mem::replace(value, Value::Null);
-                    self.read(&field.schema, &theirs.fields[place].schema, value)?
+                    let at = format!("{at}.{}", field.name);
+                    Step::Keep(place, self.plan(&ours.fields[place].schema, &field.schema, &at)?)
                 }
-                None => default_of(field)?,
-            };
-            Ok((field.name.clone(), value))
+                None => Step::Drop(self.skipper.skip(&field.schema)?),
+            });
+        }
+        let defaults = ours.fields.iter().map(|field| {
+            if theirs.fields.iter().any(|f| f.name == field.name) {
+                return Ok(None);
+            }
+            let missing = || format!("{at}.{} is missing", field.name);
+            let default = field.default.as_ref().ok_or_else(missing)?;
+            self.default(&field.schema, default).map(Some).ok_or_else(missing)
         });
-        Ok(Value::Record(fields.collect::<Result<_, String>>()?))
-    }
-}
-
-/// Our default for a field that the writer's schema does not have.
-fn default_of(field: &RecordField) -> Result<Value, String> {
-    match (&field.default, &field.schema) {
-        (Some(serde_json::Value::Null), Schema::Union(_)) => {
-            Ok(Value::Union(0, Box::new(Value::Null)))
-        }
-        (Some(serde_json::Value::Bool(value)), Schema::Boolean) => Ok(Value::Boolean(*value)),
-        _ => Err(format!("{} is missing", field.name)),
-    }
-}
-
-fn root(schema: &Schema) -> &str {
-    name_of(schema).unwrap_or("value")
-}
-
-/// The named types that a schema defines, by their names without namespace.
-struct Named<'s>(Vec<(&'s str, &'s Schema)>);
-
-impl<'s> Named<'s> {
-    fn of(schema: &'s Schema) -> Self {
-        let mut named = Self(Vec::new());
-        named.collect(schema);
-        named
+        Ok(Plan::Record { defaults: defaults.collect::<Result<_, _>>()?, steps })
     }
 
-    fn collect(&mut self, schema: &'s Schema) {
-        match schema {
-            Schema::Record(record) => {
-                self.0.push((record.name.name(), schema));
-                record.fields.iter().for_each(|field| self.collect(&field.schema));
+    /// Which branch of our union takes a type of theirs, and how.
+    fn branch(
+        &mut self,
+        ours: &'s [Schema],
+        theirs: &'s Schema,
+        at: &str,
+    ) -> Result<(usize, Plan), String> {
+        let theirs = self.skipper.resolve(theirs);
+        let takes = |branch: &'s Schema| {
+            let branch = self.ours(branch);
+            match (name_of(branch), name_of(theirs)) {
+                (Some(ours), Some(theirs)) => ours == theirs,
+                (None, None) => same_bytes(branch, theirs),
+                _ => false,
             }
-            Schema::Union(union) => union.variants().iter().for_each(|s| self.collect(s)),
-            Schema::Array(array) => self.collect(&array.items),
-            Schema::Map(map) => self.collect(&map.types),
-            _ => {
-                if let Some(name) = name_of(schema) {
-                    self.0.push((name, schema));
-                }
+        };
+        let place = ours.iter().position(takes).ok_or_else(|| {
+            format!("{at} can be a {}, which this version does not have", describe(theirs))
+        })?;
+        let at = match name_of(theirs) {
+            Some(name) => format!("{at}.{name}"),
+            None => at.to_owned(),
+        };
+        Ok((place, self.plan(&ours[place], theirs, &at)?))
+    }
+
+    /// The bytes of a default of ours; none if it is not of that type.
+    fn default(&self, schema: &'s Schema, default: &Json) -> Option<Vec<u8>> {
+        let long = |number: i64| {
+            let mut bytes = Vec::new();
+            put_long(&mut bytes, number);
+            bytes
+        };
+        Some(match (self.ours(schema), default) {
+            (Schema::Null, Json::Null) => Vec::new(),
+            (Schema::Boolean, Json::Bool(value)) => vec![u8::from(*value)],
+            (
+                Schema::Int | Schema::Long | Schema::Date | Schema::TimestampMillis,
+                Json::Number(n),
+            ) => long(n.as_i64()?),
+            (Schema::String, Json::String(text)) => {
+                [&long(i64::try_from(text.len()).ok()?), text.as_bytes()].concat()
             }
-        }
+            (Schema::Enum(symbols), Json::String(symbol)) => {
+                long(symbols.symbols.iter().position(|s| s == symbol)? as i64)
+            }
+            (Schema::Union(union), default) => {
+                let branches = union.variants().iter().enumerate();
+                let mut taken = branches.filter_map(|(place, branch)| {
+                    Some([long(place as i64), self.default(branch, default)?].concat())
+                });
+                taken.next()?
+            }
+            _ => return None,
+        })
     }
 
-    /// The type behind a reference; any other schema itself.
-    fn resolve(&self, schema: &'s Schema) -> &'s Schema {
-        match schema {
-            Schema::Ref { name } => self
-                .0
-                .iter()
-                .find(|(known, _)| *known == name.name())
-                .map_or(schema, |(_, found)| found),
-            _ => schema,
-        }
+    fn ours(&self, schema: &'s Schema) -> &'s Schema {
+        resolved(&self.ours, schema)
     }
 }
 
-fn name_of(schema: &Schema) -> Option<&str> {
-    schema.name().map(|name| name.name())
-}
-
-/// Whether every value of `theirs` can be read as one of `ours`; if not, where and why.
-fn compatible<'s>(
-    ours: &'s Schema,
-    theirs: &'s Schema,
-    our_names: &Named<'s>,
-    their_names: &Named<'s>,
-    at: &str,
-) -> Result<(), String> {
+/// Whether a type without parts has the same bytes and the same meaning in both.
+fn same_bytes(ours: &Schema, theirs: &Schema) -> bool {
     use Schema as S;
-    match (our_names.resolve(ours), their_names.resolve(theirs)) {
-        (S::Record(ours), S::Record(theirs)) => {
-            if ours.name.name() != theirs.name.name() {
-                return Err(format!(
-                    "{at} is a {}, not a {}",
-                    theirs.name.name(),
-                    ours.name.name()
-                ));
-            }
-            for field in &ours.fields {
-                let at = format!("{at}.{}", field.name);
-                match theirs.fields.iter().find(|f| f.name == field.name) {
-                    Some(f) => compatible(&field.schema, &f.schema, our_names, their_names, &at)?,
-                    None => {
-                        default_of(field).map_err(|_| format!("{at} is missing"))?;
-                    }
-                }
-            }
-            Ok(())
+    match (ours, theirs) {
+        (S::Fixed(ours), S::Fixed(theirs) | S::Uuid(UuidSchema::Fixed(theirs))) => {
+            ours.name.name() == theirs.name.name() && ours.size == theirs.size
         }
-        (S::Union(ours), S::Union(theirs)) => theirs.variants().iter().try_for_each(|branch| {
-            let branch = their_names.resolve(branch);
-            match union_branch(ours.variants(), branch, our_names) {
-                Some(place) => {
-                    compatible(&ours.variants()[place], branch, our_names, their_names, at)
-                }
-                None => Err(format!(
-                    "{at} can be a {}, which this version does not have",
-                    name_of(branch).unwrap_or("type")
-                )),
-            }
-        }),
-        // A union of ours takes a field that cannot be null in theirs.
-        (S::Union(ours), theirs) => match union_branch(ours.variants(), theirs, our_names) {
-            Some(place) => compatible(&ours.variants()[place], theirs, our_names, their_names, at),
-            None => Err(format!("{at} has another type")),
-        },
-        (S::Enum(ours), S::Enum(theirs)) if ours.name.name() == theirs.name.name() => Ok(()),
-        (S::Fixed(ours), S::Fixed(theirs)) if ours.size == theirs.size => Ok(()),
-        (S::Long, S::Int | S::Long)
-        | (S::TimestampMillis, S::TimestampMillis | S::Long)
-        | (S::Date, S::Date)
-        | (S::Decimal(_), S::Decimal(_))
-        | (S::String, S::String)
+        // A decimal of another scale would be another number.
+        (S::Decimal(ours), S::Decimal(theirs)) => {
+            ours.scale == theirs.scale
+                && ours.precision == theirs.precision
+                && matches!(ours.inner, InnerDecimalSchema::Bytes)
+                && matches!(theirs.inner, InnerDecimalSchema::Bytes)
+        }
+        (S::Null, S::Null)
         | (S::Boolean, S::Boolean)
-        | (S::Null, S::Null) => Ok(()),
-        _ => Err(format!("{at} has another type")),
+        | (S::Int, S::Int)
+        | (S::Long, S::Int | S::Long)
+        | (S::Float, S::Float)
+        | (S::Double, S::Double)
+        | (S::Bytes, S::Bytes)
+        | (S::String, S::String | S::Uuid(UuidSchema::String))
+        | (S::Date, S::Date)
+        | (S::TimestampMillis, S::TimestampMillis | S::Long) => true,
+        _ => false,
     }
 }
 
-fn union_branch(ours: &[Schema], theirs: &Schema, our_names: &Named<'_>) -> Option<usize> {
-    ours.iter().position(|branch| {
-        let branch = our_names.resolve(branch);
-        match (name_of(branch), name_of(theirs)) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            (None, None) => std::mem::discriminant(branch) == std::mem::discriminant(theirs),
-            _ => false,
+/// The named types that a schema defines.
+pub(crate) fn names_of(schema: &Schema) -> HashMap<&Name, &Schema> {
+    fn collect<'s>(schema: &'s Schema, names: &mut HashMap<&'s Name, &'s Schema>) {
+        if !matches!(schema, Schema::Ref { .. })
+            && let Some(name) = schema.name()
+        {
+            names.insert(name, schema);
         }
-    })
+        match schema {
+            Schema::Record(record) => record.fields.iter().for_each(|f| collect(&f.schema, names)),
+            Schema::Union(union) => union.variants().iter().for_each(|s| collect(s, names)),
+            Schema::Array(array) => collect(&array.items, names),
+            Schema::Map(map) => collect(&map.types, names),
+            _ => {}
+        }
+    }
+    let mut names = HashMap::new();
+    collect(schema, &mut names);
+    names
+}
+
+/// The type behind a reference; any other schema itself.
+pub(crate) fn resolved<'s>(
+    names: &HashMap<&'s Name, &'s Schema>,
+    schema: &'s Schema,
+) -> &'s Schema {
+    match schema {
+        Schema::Ref { name } => names.get(name).copied().unwrap_or(schema),
+        _ => schema,
+    }
+}
+
+/// A type's name without its namespace, by which the specification matches types.
+fn name_of(schema: &Schema) -> Option<&str> {
+    schema.name().map(Name::name)
+}
+
+/// A type as an error message names it.
+fn describe(schema: &Schema) -> String {
+    match name_of(schema) {
+        Some(name) => name.to_owned(),
+        None => schema.to_string().to_lowercase(),
+    }
 }

@@ -3,10 +3,10 @@
 use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::{Cursor, fault};
 use crate::id::KioskId;
-use crate::known::{KIOSK_STATUS, KIOSK_STATUS_AVSC, ReadError, SchemaError, ValueReader};
+use crate::known::{KIOSK_STATUS, ReadError, SchemaBook, SchemaError};
 use crate::raw::DecodeError;
-use crate::reference::read;
 use crate::region::RegionCode;
 use crate::time::TimestampMs;
 
@@ -53,29 +53,39 @@ impl KioskStatus {
         Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    fn from_avro(fields: Vec<Value>) -> Option<Self> {
-        let [kiosk, region, highest, unsent, oldest, offset, version, sent, retired]: [Value; 9] =
-            fields.try_into().ok()?;
-        let optional_long = |value| match read::nullable(value)? {
-            Some(value) => Some(Some(read::long(value)?)),
-            None => Some(None),
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut at = Cursor::new(payload);
+        let highest = |number: i64| {
+            u32::try_from(number).map_err(|_| {
+                fault("highest_sequence", &format!("{number} is not from 0 to 4294967295"))
+            })
         };
-        Some(Self {
-            kiosk_id: read::text(kiosk)?.parse().ok()?,
-            service_region: RegionCode::parse(&read::text(region)?)?,
-            highest_sequence: u32::try_from(read::long(highest)?).ok()?,
-            unsent: u64::try_from(read::long(unsent)?).ok()?,
-            oldest_unsent: optional_long(oldest)?.map(TimestampMs),
-            clock_offset_ms: optional_long(offset)?,
-            agent_version: read::text(version)?,
-            sent_at: TimestampMs(read::long(sent)?),
-            retired: read::boolean(retired)?,
-        })
+        let unsent = |number: i64| {
+            u64::try_from(number).map_err(|_| fault("unsent", &format!("{number} is below 0")))
+        };
+        let status = Self {
+            kiosk_id: at.text("kiosk_id")?.parse().map_err(|e| fault("kiosk_id", &e))?,
+            service_region: at
+                .text("service_region")?
+                .parse()
+                .map_err(|e| fault("service_region", &e))?,
+            highest_sequence: highest(at.long("highest_sequence")?)?,
+            unsent: unsent(at.long("unsent")?)?,
+            oldest_unsent: at
+                .nullable("oldest_unsent", |at| at.long("oldest_unsent"))?
+                .map(TimestampMs),
+            clock_offset_ms: at.nullable("clock_offset_ms", |at| at.long("clock_offset_ms"))?,
+            agent_version: at.text("agent_version")?.to_owned(),
+            sent_at: TimestampMs(at.long("sent_at")?),
+            retired: at.boolean("retired")?,
+        };
+        at.end()?;
+        Ok(status)
     }
 }
 
 /// Reads the values of the kiosk status topic, in either framing.
-pub struct StatusReader(ValueReader);
+pub struct StatusReader(SchemaBook);
 
 impl StatusReader {
     /// A reader that knows this program's schema.
@@ -83,7 +93,7 @@ impl StatusReader {
     /// # Errors
     /// Never with the schema that is part of the program.
     pub fn new() -> Result<Self, SchemaError> {
-        ValueReader::new(&KIOSK_STATUS, KIOSK_STATUS_AVSC).map(Self)
+        SchemaBook::new(&KIOSK_STATUS, &[]).map(Self)
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -96,9 +106,7 @@ impl StatusReader {
     /// # Errors
     /// If its schema is not known, or it is not a kiosk's status.
     pub fn read(&self, value: &[u8]) -> Result<KioskStatus, ReadError> {
-        let fields = self.0.read(value)?;
-        KioskStatus::from_avro(fields).ok_or_else(|| {
-            DecodeError::Other("a field of the status holds what it cannot".to_owned()).into()
-        })
+        let mut buffer = Vec::new();
+        Ok(KioskStatus::decode(self.0.payload(value, &mut buffer)?)?)
     }
 }
