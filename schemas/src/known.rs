@@ -22,7 +22,7 @@ pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
 pub struct OwnSchema {
     /// The schema.
     pub schema: Schema,
-    /// Its CRC-64-AVRO fingerprint, as the specification, Java and Python compute it.
+    /// Its CRC-64-AVRO fingerprint, as the specification, Java and fastavro compute it.
     pub fingerprint: u64,
 }
 
@@ -60,7 +60,8 @@ pub enum SchemaError {
 /// The 64-bit Rabin fingerprint of a schema's parsing canonical form.
 ///
 /// The canonical form has no logical types. apache-avro 0.22 leaves `{"type":"long"}` of them
-/// where the specification has `"long"`, so they are taken out before it sees the schema.
+/// where the specification, Java and fastavro have `"long"` (Apache's package for Python has the
+/// same fault), so they are taken out before it sees the schema.
 ///
 /// # Errors
 /// If the text is not an Avro schema.
