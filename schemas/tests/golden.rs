@@ -1,0 +1,189 @@
+//! The bytes of the contract, held still: what `golden/` has is what we write and what we read,
+//! and what other implementations of Avro write and read (`golden/check.py` asks fastavro).
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use laju_schemas::codec::Encoder;
+use laju_schemas::event::{
+    CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
+};
+use laju_schemas::known::{self, EventReader};
+use laju_schemas::reference::ReferenceReader;
+use laju_schemas::status::StatusReader;
+use laju_schemas::{ActivationEvent, Fact, KioskStatus, ReferenceFigure};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+const CONFLUENT_ID: u32 = 7;
+
+const EVENTS: &str = include_str!("../golden/v1/activation_event.jsonl");
+const FIGURES: &str = include_str!("../golden/v1/reference_figure.jsonl");
+const STATUSES: &str = include_str!("../golden/v1/kiosk_status.jsonl");
+
+#[derive(Deserialize)]
+struct Golden {
+    name: String,
+    #[serde(deserialize_with = "from_hex")]
+    single_object: Vec<u8>,
+    #[serde(deserialize_with = "from_hex")]
+    confluent: Vec<u8>,
+    value: Value,
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    hex::decode(String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+impl Golden {
+    fn value<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_value(self.value.clone())
+            .unwrap_or_else(|fault| panic!("{}: {fault}", self.name))
+    }
+}
+
+fn golden(lines: &str) -> Vec<Golden> {
+    let parse = |line| serde_json::from_str(line).expect("a line of a golden file");
+    lines.lines().map(parse).collect()
+}
+
+fn avsc_in_v1(name: &str) -> String {
+    let path = format!("{}/golden/v1/{name}.avsc", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).expect("a frozen schema")
+}
+
+fn assert_bytes(golden: &Golden, framing: &str, ours: &[u8], theirs: &[u8]) {
+    let name = &golden.name;
+    assert_eq!(hex::encode(ours), hex::encode(theirs), "{name}: what we write with {framing}");
+}
+
+#[test]
+fn the_fingerprints_are_those_of_java_and_fastavro() {
+    // From Java (org.apache.avro 1.12.0, SchemaNormalization.parsingFingerprint64) and from
+    // fastavro 1.13.1 (`schemas/golden/check.py` prints them).
+    assert_eq!(known::ACTIVATION_EVENT.fingerprint, 0xc929_631b_c488_1ebb);
+    assert_eq!(known::REFERENCE_FIGURE.fingerprint, 0x182e_7102_1c63_c70e);
+    assert_eq!(known::KIOSK_STATUS.fingerprint, 0xe29a_86eb_45a7_3e9d);
+}
+
+#[test]
+fn events_have_exactly_these_bytes() {
+    let (single_object, confluent) = (Encoder::events(None), Encoder::events(Some(CONFLUENT_ID)));
+    let bytes = |encoder: &Encoder, event: &ActivationEvent| {
+        let mut out = Vec::new();
+        encoder.event(event, &mut out).unwrap();
+        out
+    };
+    for golden in golden(EVENTS) {
+        let event: ActivationEvent = golden.value();
+        let framed = bytes(&single_object, &event);
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let framed = bytes(&confluent, &event);
+        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
+    }
+}
+
+#[test]
+fn events_are_read_from_exactly_these_bytes() {
+    let mut reader = EventReader::new(&[avsc_in_v1("activation_event")]).unwrap();
+    reader.book.learn(CONFLUENT_ID, Some(&avsc_in_v1("activation_event")));
+    for golden in golden(EVENTS) {
+        for bytes in [&golden.single_object, &golden.confluent] {
+            let event = common::checked(&reader.read(bytes).unwrap());
+            assert_eq!(event, golden.value(), "{}", golden.name);
+            assert_eq!(serde_json::to_value(&event).unwrap(), golden.value, "{}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn reference_figures_have_exactly_these_bytes_and_are_read_from_them() {
+    let (single_object, confluent) =
+        (Encoder::reference(None), Encoder::reference(Some(CONFLUENT_ID)));
+    let mut reader = ReferenceReader::new().unwrap();
+    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("reference_figure")));
+    for golden in golden(FIGURES) {
+        let figure: ReferenceFigure = golden.value();
+        assert_eq!(figure.check(), Ok(()), "{}", golden.name);
+        let framed = single_object.reference_figure(&figure).unwrap();
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let framed = confluent.reference_figure(&figure).unwrap();
+        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
+        for bytes in [&golden.single_object, &golden.confluent] {
+            let read = reader.read(bytes).unwrap();
+            assert_eq!(read, figure, "{}", golden.name);
+            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn kiosk_statuses_have_exactly_these_bytes_and_are_read_from_them() {
+    let (single_object, confluent) = (Encoder::status(None), Encoder::status(Some(CONFLUENT_ID)));
+    let mut reader = StatusReader::new().unwrap();
+    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("kiosk_status")));
+    for golden in golden(STATUSES) {
+        let status: KioskStatus = golden.value();
+        let framed = single_object.kiosk_status(&status).unwrap();
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let framed = confluent.kiosk_status(&status).unwrap();
+        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
+        for bytes in [&golden.single_object, &golden.confluent] {
+            let read = reader.read(bytes).unwrap();
+            assert_eq!(read, status, "{}", golden.name);
+            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+        }
+    }
+}
+
+/// A kind of fact or a symbol without a golden value is one whose bytes nobody holds still.
+#[test]
+fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
+    let mut seen = BTreeSet::new();
+    for golden in golden(EVENTS) {
+        let fact = golden.value::<ActivationEvent>().fact;
+        seen.insert(fact.kind().to_string());
+        match fact {
+            Fact::Activated { channel, venue, .. } => {
+                seen.insert(format!("channel {channel}"));
+                seen.extend(venue.map(|venue| format!("venue {venue}")));
+            }
+            Fact::Deactivated { reason } => drop(seen.insert(format!("deactivated {reason}"))),
+            Fact::Deferred { reason } => drop(seen.insert(format!("deferred {reason}"))),
+            Fact::CardRequested { reason } => drop(seen.insert(format!("requested {reason}"))),
+            Fact::CardPrinted { reason } => drop(seen.insert(format!("printed {reason}"))),
+            Fact::Retracted { reason, .. } => drop(seen.insert(format!("retracted {reason}"))),
+            Fact::Relocated { .. } | Fact::CardRecorded { .. } => {}
+        }
+    }
+    let mut all: BTreeSet<_> = FactKind::ALL.iter().map(ToString::to_string).collect();
+    all.extend(Channel::ALL.iter().map(|s| format!("channel {s}")));
+    all.extend(Venue::ALL.iter().map(|s| format!("venue {s}")));
+    all.extend(DeactivationReason::ALL.iter().map(|s| format!("deactivated {s}")));
+    all.extend(DeferralReason::ALL.iter().map(|s| format!("deferred {s}")));
+    all.extend(CardReason::ALL.iter().map(|s| format!("requested {s}")));
+    all.extend(CardReason::ALL.iter().map(|s| format!("printed {s}")));
+    all.extend(RetractionReason::ALL.iter().map(|s| format!("retracted {s}")));
+    assert_eq!(all.difference(&seen).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// Every cut of a golden value is refused, and so is every golden value with a byte behind it.
+#[test]
+fn cut_and_extended_values_are_refused() {
+    let mut events = EventReader::new(&[]).unwrap();
+    let (figures, statuses) = (ReferenceReader::new().unwrap(), StatusReader::new().unwrap());
+    let check = |lines: &str, accepts: &mut dyn FnMut(&[u8]) -> bool| {
+        for mut golden in golden(lines) {
+            for length in 0..golden.single_object.len() {
+                assert!(!accepts(&golden.single_object[..length]), "{} {length}", golden.name);
+            }
+            golden.single_object.push(0);
+            assert!(!accepts(&golden.single_object), "{}", golden.name);
+        }
+    };
+    check(EVENTS, &mut |bytes| events.read(bytes).is_ok());
+    check(FIGURES, &mut |bytes| figures.read(bytes).is_ok());
+    check(STATUSES, &mut |bytes| statuses.read(bytes).is_ok());
+}
