@@ -10,3 +10,4 @@ pub mod dictionary;
 pub mod fact;
 pub mod fold;
 pub mod subjects;
+pub mod version;

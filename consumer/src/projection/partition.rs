@@ -36,6 +36,30 @@ impl RecordMark {
     }
 }
 
+/// What a record that cannot be counted says of itself, where it decodes that far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// The kiosk's id.
+    pub kiosk_id: String,
+    /// The kiosk's own number of the event.
+    pub sequence: i64,
+    /// The home region.
+    pub home_region: String,
+    /// The service region.
+    pub service_region: String,
+}
+
+impl From<&RawEvent<'_>> for Claims {
+    fn from(raw: &RawEvent<'_>) -> Self {
+        Self {
+            kiosk_id: raw.kiosk_id.to_owned(),
+            sequence: raw.sequence,
+            home_region: raw.home_region.to_owned(),
+            service_region: raw.service_region.to_owned(),
+        }
+    }
+}
+
 /// How far a partition has been folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -132,23 +156,23 @@ impl PartitionState {
     }
 
     /// Takes note of a record that cannot be counted. One that was passed before is passed over.
-    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, raw: Option<&RawEvent<'_>>) {
+    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, claims: Option<&Claims>) {
         let Some((timestamp, recorded)) = self.advance(mark) else { return };
-        let origin = raw.and_then(|raw| {
-            let sequence = Sequence::try_from(raw.sequence).ok()?;
-            KioskId::check(raw.kiosk_id).ok()?;
-            Some((raw.kiosk_id, sequence.get()))
+        let origin = claims.and_then(|claims| {
+            let sequence = Sequence::try_from(claims.sequence).ok()?;
+            KioskId::check(&claims.kiosk_id).ok()?;
+            Some((claims.kiosk_id.as_str(), sequence.get()))
         });
         self.fold.quarantined(origin, timestamp, &mut self.changes);
-        let region = |code: Option<&str>| code.and_then(|code| RegionTable::get().regency(code));
+        let region = |code: Option<&String>| RegionTable::get().regency(code?);
         self.quarantined.push(QuarantinedRecord {
             offset: mark.offset,
             timestamp: mark.timestamp,
             key: QuarantineKey {
                 reason: refusal.reason,
                 recorded,
-                home: region(raw.map(|raw| raw.home_region)),
-                service: region(raw.map(|raw| raw.service_region)),
+                home: region(claims.map(|claims| &claims.home_region)),
+                service: region(claims.map(|claims| &claims.service_region)),
             },
             detail: refusal.detail.clone(),
             origin: origin.map(|(kiosk, sequence)| (kiosk.to_owned(), sequence)),

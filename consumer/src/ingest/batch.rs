@@ -1,0 +1,152 @@
+//! What the polling thread hands to the folding thread: judged records, free of the client's
+//! memory.
+
+use laju_schemas::{EventId, Fact, RegionIndex, SubjectId};
+
+use crate::domain::admission::{Admitted, Refusal};
+use crate::projection::partition::{Claims, PartitionState, RecordMark};
+
+/// A record that could not be counted, as it goes to quarantine.
+#[derive(Clone, Debug)]
+pub struct RefusedRecord {
+    /// Its partition of the events topic.
+    pub partition: u32,
+    /// Its offset and timestamp.
+    pub mark: RecordMark,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
+    /// Its own headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Why it could not be counted.
+    pub refusal: Refusal,
+    /// What it says of itself, where it decodes that far.
+    pub claims: Option<Claims>,
+}
+
+struct Counted {
+    partition: u32,
+    mark: RecordMark,
+    event_id: EventId,
+    subject: SubjectId,
+    sequence: u32,
+    occurred_at: i64,
+    home: RegionIndex,
+    service: RegionIndex,
+    fact: Fact,
+    text: u32,
+    kiosk: u8,
+    outreach: Option<u8>,
+}
+
+/// One thing that the polling thread saw.
+enum Item {
+    Counted(Counted),
+    Refused(Box<RefusedRecord>),
+    /// The end of a partition, with the offset behind it.
+    End(u32, i64),
+}
+
+/// Some records in the order they came.
+#[derive(Default)]
+pub struct Batch {
+    items: Vec<Item>,
+    text: String,
+}
+
+/// What applying a batch brought beside the fold's own changes.
+#[derive(Default)]
+pub struct Applied {
+    /// How many records there were.
+    pub records: u64,
+    /// Those that go to quarantine.
+    pub refused: Vec<RefusedRecord>,
+    /// Partitions whose end was reached, with the offset behind it.
+    pub ends: Vec<(u32, i64)>,
+}
+
+impl Batch {
+    /// How many items it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds a record that counts.
+    #[inline]
+    pub fn counted(&mut self, partition: u32, mark: RecordMark, event: &Admitted<'_>) {
+        let text = self.text.len() as u32;
+        self.text.push_str(event.kiosk);
+        self.text.push_str(event.outreach.unwrap_or_default());
+        // Both have at most 64 bytes, as admission has seen to.
+        self.items.push(Item::Counted(Counted {
+            partition,
+            mark,
+            event_id: event.event_id,
+            subject: event.subject,
+            sequence: event.sequence,
+            occurred_at: event.occurred_at,
+            home: event.home,
+            service: event.service,
+            fact: event.fact,
+            text,
+            kiosk: event.kiosk.len() as u8,
+            outreach: event.outreach.map(|outreach| outreach.len() as u8),
+        }));
+    }
+
+    /// Adds a record that cannot be counted.
+    pub fn refused(&mut self, record: RefusedRecord) {
+        self.items.push(Item::Refused(Box::new(record)));
+    }
+
+    /// Notes that a partition's end was reached.
+    pub fn end(&mut self, partition: u32, offset: i64) {
+        self.items.push(Item::End(partition, offset));
+    }
+
+    /// Folds the records into their partitions.
+    pub fn apply(self, partitions: &mut [PartitionState], applied: &mut Applied) {
+        let Self { items, text } = self;
+        for item in items {
+            match item {
+                Item::Counted(counted) => {
+                    let kiosk = counted.text as usize;
+                    let outreach = kiosk + usize::from(counted.kiosk);
+                    let event = Admitted {
+                        event_id: counted.event_id,
+                        subject: counted.subject,
+                        kiosk: &text[kiosk..outreach],
+                        sequence: counted.sequence,
+                        occurred_at: counted.occurred_at,
+                        home: counted.home,
+                        service: counted.service,
+                        outreach: counted
+                            .outreach
+                            .map(|length| &text[outreach..outreach + usize::from(length)]),
+                        fact: counted.fact,
+                    };
+                    applied.records += 1;
+                    partitions[counted.partition as usize].counted(counted.mark, &event);
+                }
+                Item::Refused(record) => {
+                    let state = &mut partitions[record.partition as usize];
+                    if record.mark.offset < state.position().next_offset {
+                        continue;
+                    }
+                    applied.records += 1;
+                    state.refused(record.mark, &record.refusal, record.claims.as_ref());
+                    applied.refused.push(*record);
+                }
+                Item::End(partition, offset) => applied.ends.push((partition, offset)),
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! From Kafka to the projection: the only place that knows rdkafka. Polling, folding and
+//! committing each have a thread of their own, with bounded channels between them.
+
+pub mod batch;
+pub mod commit;
+pub mod context;
+pub mod progress;
+pub mod quarantine;
+pub mod source;
+pub mod stop;
+pub mod worker;

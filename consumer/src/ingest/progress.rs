@@ -1,0 +1,188 @@
+//! How far the worker is, for readiness, metrics and people: plain numbers that anyone may read
+//! at any time.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What is not known.
+const UNKNOWN: i64 = -1;
+
+/// One partition's progress.
+#[derive(Debug)]
+pub struct PartitionProgress {
+    held: AtomicBool,
+    caught_up: AtomicBool,
+    next_offset: AtomicI64,
+    end_offset: AtomicI64,
+    recorded_until: AtomicI64,
+}
+
+impl PartitionProgress {
+    fn new() -> Self {
+        Self {
+            held: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
+            next_offset: AtomicI64::new(0),
+            end_offset: AtomicI64::new(UNKNOWN),
+            recorded_until: AtomicI64::new(UNKNOWN),
+        }
+    }
+
+    /// Whether this node holds the partition.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Whether the partition has been folded to its end once since it was assigned.
+    #[must_use]
+    pub fn caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    /// The next offset to be folded: all before it are committed. At the end of the partition
+    /// it is the end, transaction markers included.
+    #[must_use]
+    pub fn next_offset(&self) -> i64 {
+        self.next_offset.load(Ordering::Acquire)
+    }
+
+    /// The partition's end, once known.
+    #[must_use]
+    pub fn end_offset(&self) -> Option<i64> {
+        Some(self.end_offset.load(Ordering::Acquire)).filter(|end| *end >= 0)
+    }
+
+    /// Events not folded yet, as far as the end is known.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        let lag = self.end_offset().unwrap_or(0) - self.next_offset();
+        u64::try_from(lag).unwrap_or(0)
+    }
+
+    /// The age of the last record folded while there are more to fold; 0 at the end.
+    #[must_use]
+    pub fn lag_seconds(&self, now_ms: i64) -> f64 {
+        let until = self.recorded_until.load(Ordering::Acquire);
+        if self.lag() == 0 || until < 0 { 0.0 } else { (now_ms - until).max(0) as f64 / 1000.0 }
+    }
+
+    pub(super) fn assigned(&self) {
+        self.caught_up.store(false, Ordering::Release);
+        self.held.store(true, Ordering::Release);
+    }
+
+    pub(super) fn revoked(&self) {
+        self.held.store(false, Ordering::Release);
+        self.caught_up.store(false, Ordering::Release);
+    }
+
+    pub(super) fn committed(&self, next_offset: i64, recorded_until: Option<i64>) {
+        self.next_offset.fetch_max(next_offset, Ordering::AcqRel);
+        self.recorded_until.store(recorded_until.unwrap_or(UNKNOWN), Ordering::Release);
+    }
+
+    pub(super) fn reached_end(&self, end: i64) {
+        self.next_offset.fetch_max(end, Ordering::AcqRel);
+        self.end_offset.fetch_max(end, Ordering::AcqRel);
+        if self.held() {
+            self.caught_up.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn saw_end(&self, end: i64) {
+        if end >= 0 {
+            self.end_offset.store(end, Ordering::Release);
+        }
+    }
+}
+
+/// A worker's progress.
+#[derive(Debug)]
+pub struct Progress {
+    /// By partition number.
+    pub partitions: Vec<PartitionProgress>,
+    loaded: AtomicBool,
+    chunks: AtomicU64,
+    chunks_loaded: AtomicU64,
+    folded: AtomicU64,
+    last_commit_ms: AtomicI64,
+}
+
+impl Progress {
+    /// Of a worker of a topic with so many partitions.
+    #[must_use]
+    pub fn new(partitions: u32) -> Self {
+        Self {
+            partitions: (0..partitions).map(|_| PartitionProgress::new()).collect(),
+            loaded: AtomicBool::new(false),
+            chunks: AtomicU64::new(0),
+            chunks_loaded: AtomicU64::new(0),
+            folded: AtomicU64::new(0),
+            last_commit_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether the store has been loaded.
+    #[must_use]
+    pub fn loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// How many of the store's chunks have been loaded, and how many there are.
+    #[must_use]
+    pub fn loading(&self) -> (u64, u64) {
+        (self.chunks_loaded.load(Ordering::Relaxed), self.chunks.load(Ordering::Relaxed))
+    }
+
+    /// Records folded and committed since the start.
+    #[must_use]
+    pub fn folded(&self) -> u64 {
+        self.folded.load(Ordering::Relaxed)
+    }
+
+    /// When the last commit was made or the end last confirmed, in milliseconds since 1970.
+    #[must_use]
+    pub fn last_commit_ms(&self) -> i64 {
+        self.last_commit_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether this node holds every partition and has folded each to its end once.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.loaded() && self.partitions.iter().all(|p| p.held() && p.caught_up())
+    }
+
+    /// Events not folded yet in the partitions held.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.partitions.iter().filter(|p| p.held()).map(PartitionProgress::lag).sum()
+    }
+
+    pub(super) fn set_chunks(&self, chunks: u64) {
+        self.chunks.store(chunks, Ordering::Relaxed);
+    }
+
+    pub(super) fn chunk_loaded(&self, chunks: u64) {
+        self.chunks_loaded.fetch_add(chunks, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    pub(super) fn add_folded(&self, records: u64) {
+        self.folded.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn touch(&self) {
+        self.last_commit_ms.store(now_ms(), Ordering::Release);
+    }
+}
+
+/// The clock: milliseconds since 1970. For progress and metrics; no figure depends on it.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

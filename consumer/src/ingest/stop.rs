@@ -1,0 +1,57 @@
+//! Stopping: asked for from outside, or forced by what went wrong inside.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::worker::WorkerError;
+
+/// Shared by a worker's threads: whether to stop, and why.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    stopped: AtomicBool,
+    failure: Mutex<Option<WorkerError>>,
+    notify: tokio::sync::Notify,
+}
+
+impl Stop {
+    /// Asks every thread to stop.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        self.0.notify.notify_waiters();
+    }
+
+    /// Stops because of an error. The first one is kept: those after it follow from it.
+    pub fn fail(&self, error: WorkerError) {
+        tracing::error!("{error}");
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stop();
+    }
+
+    /// Whether to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits until asked to stop.
+    pub async fn stopped(&self) {
+        loop {
+            let notified = self.0.notify.notified();
+            let mut notified = std::pin::pin!(notified);
+            notified.as_mut().enable();
+            if self.is_stopped() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<WorkerError> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
