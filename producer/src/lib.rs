@@ -1,4 +1,3 @@
 //! The publishing library and the program `laju-kiosk`.
 
 pub mod connection;
-pub mod settings;
