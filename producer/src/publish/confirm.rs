@@ -1,0 +1,182 @@
+//! The fate of each record: delivered to a place in the log, or not and why.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use laju_schemas::TimestampMs;
+use rdkafka::ClientContext;
+use rdkafka::Message;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::connection::BrokerEvents;
+
+/// Where a record stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The partition.
+    pub partition: u32,
+    /// The offset within it.
+    pub offset: u64,
+    /// When it was recorded: the broker's word on a topic with LogAppendTime.
+    pub timestamp: Option<TimestampMs>,
+}
+
+/// Why a record was not delivered. Unless it says otherwise, it may be sent again as it is: the
+/// same event twice counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DeliveryError {
+    /// Nobody confirmed it in time. It may still have arrived.
+    #[error("no broker confirmed it in time{}", because(.0.as_deref()))]
+    TimedOut(Option<String>),
+    /// This user may not write to the topic.
+    #[error("this user may not write to {0}: give it the right to Write on the topic")]
+    NotAllowed(String),
+    /// The topic does not exist.
+    #[error("there is no topic {0}: make it with `laju topics create`")]
+    NoTopic(String),
+    /// The topic takes smaller messages than the contract says.
+    #[error(
+        "{0} refuses it as too large: its max.message.bytes is not what `laju topics check` wants"
+    )]
+    TooLarge(String),
+    /// The publisher was dropped before.
+    #[error("the publisher was closed before it was sent")]
+    Closed,
+    /// Anything else.
+    #[error("the brokers refuse it: {0}")]
+    Refused(String),
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!("; last heard: {reason}")).unwrap_or_default()
+}
+
+impl DeliveryError {
+    pub(super) fn new(error: &KafkaError, topic: &str, events: &BrokerEvents) -> Self {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::MessageTimedOut) => Self::TimedOut(events.last_error()),
+            Some(Code::TopicAuthorizationFailed) => Self::NotAllowed(topic.to_owned()),
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+                Self::NoTopic(topic.to_owned())
+            }
+            Some(Code::MessageSizeTooLarge) => Self::TooLarge(topic.to_owned()),
+            Some(Code::PurgeQueue | Code::PurgeInflight) => Self::Closed,
+            Some(code) => Self::Refused(code.to_string()),
+            None => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// What is told about one record.
+pub(super) struct Expectation {
+    topic: Box<str>,
+    sender: oneshot::Sender<Result<Receipt, DeliveryError>>,
+}
+
+/// The fate of one record, to be awaited, or waited for with [`Delivery::wait`].
+#[must_use = "a record is safe only once its delivery is confirmed"]
+#[derive(Debug)]
+pub struct Delivery(oneshot::Receiver<Result<Receipt, DeliveryError>>);
+
+impl Delivery {
+    /// Blocks until the record is delivered or has failed, which is at most the publisher's
+    /// delivery timeout from its sending. Not for async threads: `await` there.
+    ///
+    /// # Errors
+    /// If it was not delivered.
+    pub fn wait(self) -> Result<Receipt, DeliveryError> {
+        self.0.blocking_recv().unwrap_or(Err(DeliveryError::Closed))
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Receipt, DeliveryError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|fate| fate.unwrap_or(Err(DeliveryError::Closed)))
+    }
+}
+
+/// The producer's context: tells each record's fate to whoever waits for it, and that there is
+/// room in the queue.
+#[derive(Clone, Default)]
+pub(super) struct Confirmations {
+    events: BrokerEvents,
+    room: Arc<Room>,
+}
+
+#[derive(Default)]
+struct Room {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Confirmations {
+    pub(super) fn events(&self) -> &BrokerEvents {
+        &self.events
+    }
+
+    pub(super) fn expect(&self, topic: &str) -> (Box<Expectation>, Delivery) {
+        let (sender, receiver) = oneshot::channel();
+        (Box::new(Expectation { topic: topic.into(), sender }), Delivery(receiver))
+    }
+
+    /// Waits until some record has left the queue, or the time is over.
+    pub(super) fn wait_for_room(&self, timeout: Duration) {
+        let guard = self.room.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.room.waiting.fetch_add(1, Ordering::SeqCst);
+        // A record that left just before only costs the time-out.
+        drop(self.room.changed.wait_timeout(guard, timeout));
+        self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn announce_room(&self) {
+        if self.room.waiting.load(Ordering::SeqCst) > 0 {
+            drop(self.room.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.room.changed.notify_all();
+        }
+    }
+}
+
+impl ClientContext for Confirmations {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.events.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.events.error(error, reason);
+    }
+}
+
+impl ProducerContext for Confirmations {
+    type DeliveryOpaque = Box<Expectation>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, expected: Box<Expectation>) {
+        let Expectation { topic, sender } = *expected;
+        let fate = match result {
+            Ok(message) => {
+                // What went wrong before explains no later failure.
+                self.events.clear();
+                Ok(Receipt {
+                    partition: u32::try_from(message.partition()).unwrap_or(0),
+                    offset: u64::try_from(message.offset()).unwrap_or(0),
+                    timestamp: message.timestamp().to_millis().map(TimestampMs),
+                })
+            }
+            Err((error, _)) => Err(DeliveryError::new(error, &topic, &self.events)),
+        };
+        // Whoever does not wait for it has dropped the receiver.
+        let _ = sender.send(fate);
+        self.announce_room();
+    }
+}

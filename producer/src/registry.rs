@@ -1,0 +1,202 @@
+//! The schema registry: Confluent's API over HTTP, as far as writers and readers of the topics
+//! need it.
+//!
+//! An answer that is not clear is an outage: only the registry's own word that an id is unknown
+//! may make a reader give a value up.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+use ureq::Agent;
+use ureq::http::StatusCode;
+
+const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+/// The longest that one question may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer texts of an answer are not repeated in errors.
+const QUOTED: usize = 500;
+
+/// Why the registry gave no answer that can be used.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// Nobody answers at its address.
+    #[error("the schema registry {url} cannot be reached")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// Why not.
+        source: Box<ureq::Error>,
+    },
+    /// The subject has a schema that this program's does not go with.
+    #[error(
+        "the schema registry refuses this program's schema for {subject}: it is not compatible with the one there ({message})"
+    )]
+    Incompatible {
+        /// The subject.
+        subject: String,
+        /// What the registry said.
+        message: String,
+    },
+    /// It refuses for another reason: rights, or a fault of its own.
+    #[error("the schema registry answers {status} to {question}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What was asked.
+        question: String,
+        /// What it said.
+        message: String,
+    },
+    /// Something answers, but not a schema registry.
+    #[error(
+        "{url} does not answer as a schema registry does ({message}); is the path right? Apicurio's is /apis/ccompat/v7"
+    )]
+    NotARegistry {
+        /// What was asked.
+        url: String,
+        /// What came back.
+        message: String,
+    },
+}
+
+/// A client of one registry. It blocks the calling thread, for ten seconds at most.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    url: String,
+    agent: Agent,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    error_code: u32,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: String,
+}
+
+struct Answer {
+    url: String,
+    status: StatusCode,
+    body: String,
+}
+
+impl Registry {
+    /// A client of the registry at `url`, which begins with `http://` and may have a path.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .user_agent(concat!("laju/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self { url: url.trim_end_matches('/').to_owned(), agent: config.into() }
+    }
+
+    /// The text of the schema with this id; `None` if the registry says that it has none.
+    ///
+    /// # Errors
+    /// If it cannot be reached, refuses, or is no registry: an outage, to be waited out.
+    pub fn schema(&self, id: u32) -> Result<Option<String>, RegistryError> {
+        let answer = self.get(&format!("/schemas/ids/{id}"))?;
+        match answer.status {
+            StatusCode::OK => Ok(Some(answer.read::<Schema>()?.schema)),
+            StatusCode::NOT_FOUND if answer.says_unknown() => Ok(None),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// The id of a schema under a subject: the one it has, else a new one.
+    ///
+    /// # Errors
+    /// If the registry cannot be reached, or does not take the schema.
+    pub fn register(&self, subject: &str, avsc: &str) -> Result<u32, RegistryError> {
+        // Looked up first: many installations let only a deployment register.
+        let known = self.post(&format!("/subjects/{subject}"), avsc)?;
+        match known.status {
+            StatusCode::OK => return Ok(known.read::<Id>()?.id),
+            StatusCode::NOT_FOUND if known.says_unknown() => {}
+            _ => return Err(known.refusal()),
+        }
+        let new = self.post(&format!("/subjects/{subject}/versions"), avsc)?;
+        match new.status {
+            StatusCode::OK => Ok(new.read::<Id>()?.id),
+            StatusCode::CONFLICT => Err(RegistryError::Incompatible {
+                subject: subject.to_owned(),
+                message: new.message(),
+            }),
+            _ => Err(new.refusal()),
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, RegistryError> {
+        let url = format!("{}{path}", self.url);
+        let response = self.agent.get(&url).header("accept", CONTENT_TYPE).call();
+        self.answer(url, response)
+    }
+
+    fn post(&self, path: &str, avsc: &str) -> Result<Answer, RegistryError> {
+        let url = format!("{}{path}", self.url);
+        let body = json!({ "schema": avsc }).to_string();
+        let request = self.agent.post(&url).header("accept", CONTENT_TYPE);
+        self.answer(url, request.content_type(CONTENT_TYPE).send(&body))
+    }
+
+    fn answer(
+        &self,
+        url: String,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, RegistryError> {
+        let unreachable =
+            |error| RegistryError::Unreachable { url: self.url.clone(), source: Box::new(error) };
+        let mut response = response.map_err(unreachable)?;
+        let body = response.body_mut().read_to_string().map_err(unreachable)?;
+        Ok(Answer { url, status: response.status(), body })
+    }
+}
+
+impl Answer {
+    fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<T, RegistryError> {
+        serde_json::from_str(&self.body).map_err(|_| self.not_a_registry())
+    }
+
+    /// Whether a 404 is the registry's own (40401 subject, 40402 version, 40403 schema) and not
+    /// that of a proxy or of another program at a wrong path.
+    fn says_unknown(&self) -> bool {
+        serde_json::from_str(&self.body)
+            .is_ok_and(|problem: Problem| matches!(problem.error_code, 404 | 40_401..=40_403))
+    }
+
+    fn message(&self) -> String {
+        match serde_json::from_str::<Problem>(&self.body) {
+            Ok(Problem { message: Some(message), .. }) => message.chars().take(QUOTED).collect(),
+            _ => self.body.trim().chars().take(QUOTED).collect(),
+        }
+    }
+
+    fn refusal(&self) -> RegistryError {
+        if self.status == StatusCode::NOT_FOUND || self.status.is_redirection() {
+            return self.not_a_registry();
+        }
+        RegistryError::Refused {
+            status: self.status.as_u16(),
+            question: self.url.clone(),
+            message: self.message(),
+        }
+    }
+
+    fn not_a_registry(&self) -> RegistryError {
+        let start: String = self.body.trim().chars().take(80).collect();
+        let message = format!("{}: {start}", self.status);
+        RegistryError::NotARegistry { url: self.url.clone(), message }
+    }
+}
