@@ -3,4 +3,5 @@
 //! domain and projection.
 
 pub mod domain;
+pub mod ingest;
 pub mod projection;

@@ -1,0 +1,171 @@
+//! The folding and the committing thread.
+//!
+//! Folding goes on while a commit is written: commits are as large as what was folded meanwhile,
+//! so that they are small and frequent when live and large when replaying.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::batch::{Applied, Batch, RefusedRecord};
+use super::context::Committed;
+use super::progress::Progress;
+use super::quarantine::Quarantine;
+use super::stop::Stop;
+use super::worker::WorkerError;
+use crate::projection::partition::{PartitionCommit, PartitionState};
+use crate::projection::snapshot::Snapshot;
+use crate::projection::store::Store;
+
+/// Records folded before a commit has to be waited for.
+const COMMIT_RECORDS: u64 = 200_000;
+/// Records after which a commit is written, if the committer is free.
+const COMMIT_SOON: u64 = 1_000;
+/// How long a folded record waits for its commit at most.
+const COMMIT_WAIT: Duration = Duration::from_millis(50);
+
+/// What the folding thread hands to the committing one.
+pub struct Commit {
+    commits: Vec<PartitionCommit>,
+    refused: Vec<RefusedRecord>,
+    ends: Vec<(u32, i64)>,
+    records: u64,
+}
+
+/// The folding thread's state.
+pub struct Folder {
+    /// By partition number.
+    pub partitions: Vec<PartitionState>,
+    /// Where batches come from.
+    pub batches: Receiver<Batch>,
+    /// Where commits go: room for one, so that folding is at most one commit ahead.
+    pub commits: Sender<Commit>,
+    /// Whether the committer has a commit that it has not finished.
+    pub busy: Arc<AtomicBool>,
+}
+
+impl Folder {
+    /// Folds until no more batches come, and gives the rest to be committed.
+    pub fn run(mut self) {
+        let mut applied = Applied::default();
+        let mut since: Option<Instant> = None;
+        loop {
+            let wait = since.map_or(Duration::from_secs(3600), |since| {
+                COMMIT_WAIT.saturating_sub(since.elapsed())
+            });
+            match self.batches.recv_timeout(wait) {
+                Ok(batch) => {
+                    batch.apply(&mut self.partitions, &mut applied);
+                    since.get_or_insert_with(Instant::now);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let Some(first) = since else { continue };
+            let due = applied.records >= COMMIT_SOON || first.elapsed() >= COMMIT_WAIT;
+            let must = applied.records >= COMMIT_RECORDS;
+            if must || (due && !self.busy.swap(true, Ordering::AcqRel)) {
+                let commit = self.take(&mut applied);
+                if self.commits.send(commit).is_err() {
+                    return;
+                }
+                since = None;
+            } else if due {
+                // Look again once more has been folded.
+                since = Some(Instant::now());
+            }
+        }
+        let last = self.take(&mut applied);
+        // The committer may be gone already: then nothing can be committed any more.
+        let _ = self.commits.send(last);
+    }
+
+    fn take(&mut self, applied: &mut Applied) -> Commit {
+        let applied = std::mem::take(applied);
+        Commit {
+            commits: self.partitions.iter_mut().filter_map(PartitionState::take_commit).collect(),
+            refused: applied.refused,
+            ends: applied.ends,
+            records: applied.records,
+        }
+    }
+}
+
+/// The committing thread's state.
+pub struct Committer {
+    /// The store.
+    pub store: Store,
+    /// Where commits come from.
+    pub commits: Receiver<Commit>,
+    /// Cleared after each commit.
+    pub busy: Arc<AtomicBool>,
+    /// The quarantine topic's producer.
+    pub quarantine: Quarantine,
+    /// What readers see.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Where each partition stands.
+    pub committed: Committed,
+    /// How far the worker is.
+    pub progress: Arc<Progress>,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl Committer {
+    /// Commits until no more commits come, and leaves the store in order.
+    pub fn run(mut self) {
+        while let Ok(commit) = self.commits.recv() {
+            match self.commit(commit) {
+                Ok(true) => self.busy.store(false, Ordering::Release),
+                Ok(false) => return,
+                Err(error) => {
+                    // Nothing is written after a failed write: the next start finds the last
+                    // commit that is whole.
+                    self.stop.fail(error);
+                    return;
+                }
+            }
+        }
+        if let Err(error) = self.store.sync() {
+            self.stop.fail(error.into());
+        }
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<bool, WorkerError> {
+        let Commit { mut commits, refused, ends, records } = commit;
+        if !refused.is_empty() && !self.quarantine.publish(&refused) {
+            return Ok(false);
+        }
+        for record in &refused {
+            metrics::counter!("laju_quarantined_total", "reason" => record.refusal.reason.as_str())
+                .increment(1);
+        }
+        if !commits.is_empty() {
+            let begun = Instant::now();
+            let cells = self.store.commit(&mut commits)?;
+            metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
+            metrics::histogram!("laju_commit_records").record(records as f64);
+            let before = self.snapshot.load_full();
+            let mut after = Snapshot::clone(&before);
+            for (commit, cells) in commits.into_iter().zip(cells) {
+                let (partition, position) = (commit.partition, commit.position);
+                let Some(view) = after.partitions.get_mut(&partition) else { continue };
+                *view = Arc::new(view.after(commit, cells));
+                self.committed.set(partition, position);
+                self.progress.partitions[partition as usize]
+                    .committed(position.next_offset, position.recorded_until);
+            }
+            self.snapshot.store(Arc::new(after));
+            self.progress.add_folded(records);
+            metrics::counter!("laju_records_folded_total").increment(records);
+        }
+        for (partition, end) in ends {
+            self.progress.partitions[partition as usize].reached_end(end);
+        }
+        self.progress.touch();
+        Ok(true)
+    }
+}

@@ -1,0 +1,162 @@
+//! The consumer's context: on assignment the client begins where the store has got to, and not
+//! where the group's offsets say.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use laju_producer::connection::BrokerEvents;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::progress::Progress;
+use crate::projection::partition::{Position, RecordMark};
+
+/// Where each partition stands in the store. Written by the committer, read on assignment.
+#[derive(Clone, Default)]
+pub struct Committed(Arc<Mutex<HashMap<u32, Position>>>);
+
+impl Committed {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Position>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where a partition stands.
+    pub fn set(&self, partition: u32, position: Position) {
+        self.lock().insert(partition, position);
+    }
+
+    /// Where a partition stands.
+    #[must_use]
+    pub fn get(&self, partition: u32) -> Position {
+        self.lock().get(&partition).copied().unwrap_or_default()
+    }
+
+    /// Where every partition stands that has been folded at all.
+    #[must_use]
+    pub fn all(&self) -> Vec<(u32, Position)> {
+        self.lock().iter().map(|(partition, position)| (*partition, *position)).collect()
+    }
+}
+
+/// The consumer's context.
+pub struct IngestContext {
+    events: BrokerEvents,
+    topic: String,
+    committed: Committed,
+    progress: Arc<Progress>,
+    /// Records that have to come first on partitions just assigned: the last ones folded.
+    expected: Mutex<HashMap<u32, RecordMark>>,
+}
+
+impl IngestContext {
+    /// For the events topic of this full name.
+    #[must_use]
+    pub fn new(topic: &str, committed: Committed, progress: Arc<Progress>) -> Self {
+        Self {
+            events: BrokerEvents::default(),
+            topic: topic.to_owned(),
+            committed,
+            progress,
+            expected: Mutex::default(),
+        }
+    }
+
+    /// The record that has to come first on a partition, if one still has to. Asked once for each
+    /// record, it is taken by the first.
+    #[must_use]
+    pub fn expected(&self) -> MutexGuard<'_, HashMap<u32, RecordMark>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the client last said of the brokers.
+    #[must_use]
+    pub fn events(&self) -> &BrokerEvents {
+        &self.events
+    }
+
+    fn assign(&self, partitions: &TopicPartitionList) -> TopicPartitionList {
+        let mut from = TopicPartitionList::new();
+        for element in partitions.elements() {
+            let partition = element.partition() as u32;
+            let position = self.committed.get(partition);
+            let offset = match position.last {
+                // The last record folded is read again: it has to be the same.
+                Some(last) => {
+                    self.expected().insert(partition, last);
+                    last.offset
+                }
+                None => position.next_offset,
+            };
+            if let Some(progress) = self.progress.partitions.get(partition as usize) {
+                progress.assigned();
+            }
+            tracing::info!(partition, offset, "partition assigned");
+            // An offset below i64::MAX is always taken.
+            let _ = from.add_partition_offset(
+                element.topic(),
+                element.partition(),
+                Offset::Offset(offset),
+            );
+        }
+        from
+    }
+
+    fn revoke(&self, partitions: &TopicPartitionList) {
+        for element in partitions.elements() {
+            let partition = element.partition() as u32;
+            self.expected().remove(&partition);
+            if let Some(progress) = self.progress.partitions.get(partition as usize) {
+                progress.revoked();
+            }
+            tracing::info!(partition, "partition given up");
+        }
+    }
+}
+
+impl ClientContext for IngestContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.events.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.events.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        for (number, partition) in &topic.partitions {
+            let progress =
+                usize::try_from(*number).ok().and_then(|n| self.progress.partitions.get(n));
+            if let Some(progress) = progress {
+                progress.saw_end(partition.hi_offset.max(partition.ls_offset));
+            }
+        }
+    }
+}
+
+impl ConsumerContext for IngestContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let result = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                consumer.incremental_assign(&self.assign(partitions))
+            }
+            _ => {
+                self.revoke(partitions);
+                consumer.incremental_unassign(partitions)
+            }
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "the client refuses an assignment");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The polling thread: takes records from Kafka, checks that the log is still the one that the
+//! store was made of, judges each record, and hands them on in batches.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{SendTimeoutError, Sender};
+use laju_producer::registry::Registry;
+use laju_schemas::known::EventReader;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::batch::{Batch, RefusedRecord};
+use super::context::IngestContext;
+use super::stop::Stop;
+use super::worker::WorkerError;
+use crate::domain::admission::{Verdict, clamp_timestamp, judge};
+use crate::projection::partition::{Claims, RecordMark};
+
+/// Records in a batch.
+const BATCH_RECORDS: usize = 4_096;
+/// How long a batch that is not full waits for more.
+const BATCH_WAIT: Duration = Duration::from_millis(5);
+/// How long a call of librdkafka may keep us from looking at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long a registry that does not answer is left alone.
+const REGISTRY_WAIT: Duration = Duration::from_secs(1);
+
+/// The polling thread's state.
+pub struct Source {
+    /// The consumer, subscribed.
+    pub consumer: Arc<BaseConsumer<IngestContext>>,
+    /// The events topic's full name.
+    pub topic: String,
+    /// Its number of partitions.
+    pub partitions: u32,
+    /// Knows the schemas.
+    pub reader: EventReader,
+    /// Asked for schema ids, if there is one.
+    pub registry: Option<Registry>,
+    /// Where batches go.
+    pub batches: Sender<Batch>,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl Source {
+    /// Polls until asked to stop, or until something is wrong that time does not mend.
+    pub fn run(mut self) {
+        if let Err(error) = self.poll() {
+            self.stop.fail(error);
+        }
+    }
+
+    fn poll(&mut self) -> Result<(), WorkerError> {
+        let consumer = Arc::clone(&self.consumer);
+        let mut batch = Batch::default();
+        let mut since = Instant::now();
+        let mut warned = false;
+        while !self.stop.is_stopped() {
+            let wait =
+                if batch.is_empty() { SLICE } else { BATCH_WAIT.saturating_sub(since.elapsed()) };
+            match consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    if batch.is_empty() {
+                        since = Instant::now();
+                    }
+                    if !warned && matches!(message.timestamp(), Timestamp::CreateTime(_)) {
+                        warned = true;
+                        tracing::warn!(
+                            topic = self.topic,
+                            "the topic has CreateTime: when something was recorded is a kiosk's \
+                             word here; set message.timestamp.type=LogAppendTime"
+                        );
+                    }
+                    self.take(&message, &mut batch)?;
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    let partition = partition as u32;
+                    if let Some(expected) = consumer.context().expected().get(&partition) {
+                        return Err(WorkerError::AnotherLog {
+                            topic: self.topic.clone(),
+                            partition,
+                            what: format!("it ends before offset {}", expected.offset),
+                        });
+                    }
+                    if let Some(end) = self.position(partition) {
+                        batch.end(partition, end);
+                    }
+                }
+                Some(Err(error)) => self.judge_error(error)?,
+                None => {}
+            }
+            if batch.len() >= BATCH_RECORDS || (!batch.is_empty() && since.elapsed() >= BATCH_WAIT)
+            {
+                self.hand_over(std::mem::take(&mut batch));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for room, looking at whether to stop meanwhile.
+    fn hand_over(&self, mut batch: Batch) {
+        while !self.stop.is_stopped() {
+            match self.batches.send_timeout(batch, SLICE) {
+                Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
+                Err(SendTimeoutError::Timeout(back)) => batch = back,
+            }
+        }
+    }
+
+    fn position(&self, partition: u32) -> Option<i64> {
+        let positions = self.consumer.position().ok()?;
+        let element = positions.find_partition(&self.topic, partition as i32)?;
+        match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            // Nothing was read yet: the position is where the assignment began.
+            _ => Some(0),
+        }
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), WorkerError> {
+        let partition = message.partition() as u32;
+        let mark = RecordMark {
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().unwrap_or(-1),
+            digest: RecordMark::digest(message.key(), message.payload()),
+        };
+        if self.is_the_last_one_again(partition, mark)? {
+            return Ok(());
+        }
+        let timestamp = clamp_timestamp(mark.timestamp);
+        loop {
+            let (key, value) = (message.key(), message.payload());
+            match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
+                Verdict::Counted(event) => {
+                    batch.counted(partition, mark, &event);
+                    return Ok(());
+                }
+                Verdict::Refused(refusal, raw) => {
+                    let headers = message.headers().map(|headers| {
+                        let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+                        headers.iter().map(|h| (h.key.to_owned(), owned(h.value))).collect()
+                    });
+                    batch.refused(RefusedRecord {
+                        partition,
+                        mark,
+                        key: key.map(<[u8]>::to_vec),
+                        value: value.map(<[u8]>::to_vec),
+                        headers: headers.unwrap_or_default(),
+                        refusal,
+                        claims: raw.as_ref().map(Claims::from),
+                    });
+                    return Ok(());
+                }
+                Verdict::NeedsSchema(id) => {
+                    // What is in the batch must not wait for a registry's outage.
+                    self.hand_over(std::mem::take(batch));
+                    self.learn(id)?;
+                    if self.stop.is_stopped() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a record is the last one folded, which an assignment begins with.
+    #[inline]
+    fn is_the_last_one_again(&self, partition: u32, mark: RecordMark) -> Result<bool, WorkerError> {
+        let mut expected = self.consumer.context().expected();
+        if expected.is_empty() {
+            return Ok(false);
+        }
+        let Some(expected) = expected.remove(&partition) else { return Ok(false) };
+        if expected == mark {
+            return Ok(true);
+        }
+        let what = if expected.offset == mark.offset {
+            format!("the record at offset {} is another one", mark.offset)
+        } else {
+            format!("the record at offset {} is gone", expected.offset)
+        };
+        Err(WorkerError::AnotherLog { topic: self.topic.clone(), partition, what })
+    }
+
+    /// Asks the registry for a schema until it answers: only its own word that it has none makes
+    /// the schema unknown. Partitions are paused meanwhile, and the group is kept alive.
+    fn learn(&mut self, id: u32) -> Result<(), WorkerError> {
+        let Some(registry) = &self.registry else {
+            self.reader.book.learn(id, None);
+            return Ok(());
+        };
+        let mut paused: Option<TopicPartitionList> = None;
+        let avsc = loop {
+            match registry.schema(id) {
+                Ok(avsc) => break avsc,
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        id,
+                        "waiting for the schema registry: partitions stand still until it answers"
+                    );
+                    if paused.is_none() {
+                        let assignment = self.consumer.assignment()?;
+                        self.consumer.pause(&assignment)?;
+                        paused = Some(assignment);
+                    }
+                    let until = Instant::now() + REGISTRY_WAIT;
+                    while Instant::now() < until && !self.stop.is_stopped() {
+                        // Serves the group; a record that still comes will come again.
+                        if let Some(Ok(message)) = self.consumer.poll(SLICE) {
+                            let (partition, offset) = (message.partition(), message.offset());
+                            self.consumer.seek(
+                                &self.topic,
+                                partition,
+                                Offset::Offset(offset),
+                                SLICE * 50,
+                            )?;
+                        }
+                    }
+                    if self.stop.is_stopped() {
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        if let Some(paused) = paused {
+            self.consumer.resume(&paused)?;
+        }
+        self.reader.book.learn(id, avsc.as_deref());
+        Ok(())
+    }
+
+    /// Whether an error is one that time mends: librdkafka goes on trying by itself.
+    fn judge_error(&self, error: KafkaError) -> Result<(), WorkerError> {
+        use RDKafkaErrorCode as Code;
+        let topic = self.topic.clone();
+        match error {
+            KafkaError::MessageConsumption(code) => match code {
+                Code::AutoOffsetReset | Code::OffsetOutOfRange => {
+                    Err(WorkerError::LogCut { topic, reason: code.to_string() })
+                }
+                Code::UnknownTopic | Code::UnknownTopicOrPartition => {
+                    Err(WorkerError::MissingTopic(topic))
+                }
+                Code::TopicAuthorizationFailed => Err(WorkerError::Forbidden(format!(
+                    "read the topic {topic}: give them the right to read and describe it"
+                ))),
+                Code::GroupAuthorizationFailed => Err(WorkerError::Forbidden(
+                    "join the worker's group: give them the right to read groups that begin \
+                     with laju-"
+                        .to_owned(),
+                )),
+                Code::FencedInstanceId => Err(WorkerError::Fenced),
+                _ => {
+                    tracing::debug!(%code, "reading goes on after an error");
+                    Ok(())
+                }
+            },
+            error => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! A worker: opens the store, joins the group, and runs the threads that poll, fold and commit.
+//! The demo, the benchmarks and the tests run the same one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use laju_producer::connection::{ClusterInfo, Connection, ConnectionError};
+use laju_producer::publish::PublishError;
+use laju_producer::registry::Registry;
+use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::topic::{EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use thiserror::Error;
+
+use super::commit::{Committer, Folder};
+use super::context::{Committed, IngestContext};
+use super::progress::Progress;
+use super::quarantine::Quarantine;
+use super::source::Source;
+use super::stop::Stop;
+use crate::domain::version::fold_version;
+use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::store::{Log, Store, StoreError};
+
+/// How long the cluster is waited for at the start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Batches between polling and folding.
+const BATCHES: usize = 8;
+/// How often the group is told where the store stands, for people who look with Kafka's tools:
+/// nothing here reads it.
+const TELL_GROUP_EVERY: Duration = Duration::from_secs(5);
+
+/// What a worker needs to know.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// How to reach Kafka.
+    pub connection: Connection,
+    /// The store's directory.
+    pub store: PathBuf,
+    /// Whether to make the store anew from Kafka.
+    pub rebuild: bool,
+    /// Texts of further versions of the events topic's schema.
+    pub schemas: Vec<String>,
+}
+
+/// Why a worker cannot start, or had to stop.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// Kafka cannot be reached.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A schema file cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The quarantine topic cannot be written.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A topic does not exist.
+    #[error(
+        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
+    )]
+    MissingTopic(String),
+    /// The user may not.
+    #[error("this user may not {0}")]
+    Forbidden(String),
+    /// The log is not the one that the store was made of.
+    #[error(
+        "partition {partition} of {topic} is not the log that the store was made of ({what}): if the topic was made anew, use --rebuild; if this is another cluster, give --store another directory"
+    )]
+    AnotherLog {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// What differs.
+        what: String,
+    },
+    /// Records that are to be read are gone.
+    #[error(
+        "{topic} no longer has the records that come next ({reason}): were they deleted, or is retention not unlimited (see `laju topics check`)? Figures without them would be wrong"
+    )]
+    LogCut {
+        /// The topic.
+        topic: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// Another process has this worker's name in the group.
+    #[error("another worker runs with a copy of this store: every worker needs a store of its own")]
+    Fenced,
+    /// librdkafka refuses something.
+    #[error("Kafka's client: {0}")]
+    Kafka(#[from] KafkaError),
+    /// A topic that every node reads cannot be read.
+    #[error("{0}")]
+    Tail(String),
+    /// A thread could not be started, or ended in a panic.
+    #[error("{0}")]
+    Thread(String),
+}
+
+/// A worker that has opened its store, and is about to load it.
+pub struct Opened {
+    config: WorkerConfig,
+    cluster: ClusterInfo,
+    reader: EventReader,
+    store: Store,
+    log: Log,
+}
+
+/// A worker at work.
+pub struct Running {
+    /// What readers see.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+    /// Stops it.
+    pub stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Connects, checks the topics and opens the store. Nothing else has been started when this
+/// fails.
+///
+/// # Errors
+/// If anything is not as it has to be.
+pub fn open(
+    config: WorkerConfig,
+    new_instance_id: impl FnOnce() -> String,
+) -> Result<Opened, WorkerError> {
+    let reader = EventReader::new(&config.schemas)?;
+    let connection = &config.connection;
+    let cluster = connection.check(CONNECT_TIMEOUT)?;
+    for topic in [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE] {
+        let name = connection.topic(&topic);
+        if cluster.partitions(&name).is_none() {
+            return Err(WorkerError::MissingTopic(name));
+        }
+    }
+    let topic = connection.topic(&EVENTS);
+    let log = Log {
+        cluster_id: cluster.cluster_id.clone(),
+        partitions: cluster.partitions(&topic).unwrap_or_default(),
+        fold_version: fold_version(&reader.book.fingerprints(), connection.registry.is_some()),
+        topic,
+    };
+    let store = Store::open(&config.store, &log, config.rebuild, new_instance_id)?;
+    Ok(Opened { config, cluster, reader, store, log })
+}
+
+impl Opened {
+    /// The log that the store belongs to.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterInfo {
+        &self.cluster
+    }
+
+    /// Progress of this worker, for [`Opened::run`].
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::new(Progress::new(self.log.partitions))
+    }
+
+    /// Loads the store, joins the group and starts the threads.
+    ///
+    /// # Errors
+    /// If the store does not add up, or the client cannot be made.
+    pub fn run(self, progress: Arc<Progress>, stop: Stop) -> Result<Running, WorkerError> {
+        let Self { config, reader, mut store, log, .. } = self;
+        progress.set_chunks(store.chunks());
+        let stored = store.load(&|chunks| progress.chunk_loaded(chunks))?;
+        let committed = Committed::default();
+        let mut snapshot = Snapshot::default();
+        let mut partitions = Vec::with_capacity(stored.len());
+        for stored in stored {
+            let (number, position) = (stored.state.partition(), *stored.state.position());
+            committed.set(number, position);
+            progress.partitions[number as usize]
+                .committed(position.next_offset, position.recorded_until);
+            snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
+            partitions.push(stored.state);
+        }
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        progress.set_loaded();
+
+        let client = client_config(&config.connection, &log, &store)?;
+        let context = IngestContext::new(&log.topic, committed.clone(), Arc::clone(&progress));
+        let consumer = Arc::new(BaseConsumer::from_config_and_context(&client, context)?);
+        let quarantine =
+            Quarantine::new(&config.connection, &log.topic, &log.fold_version, stop.clone())?;
+        consumer.subscribe(&[&log.topic])?;
+
+        let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
+        let (commit_sender, commits) = crossbeam_channel::bounded(1);
+        let busy = Arc::new(AtomicBool::new(false));
+        let source = Source {
+            consumer: Arc::clone(&consumer),
+            topic: log.topic.clone(),
+            partitions: log.partitions,
+            reader,
+            registry: config.connection.registry.as_deref().map(Registry::new),
+            batches: batch_sender,
+            stop: stop.clone(),
+        };
+        let folder =
+            Folder { partitions, batches, commits: commit_sender, busy: Arc::clone(&busy) };
+        let committer = Committer {
+            store,
+            commits,
+            busy,
+            quarantine,
+            snapshot: Arc::clone(&snapshot),
+            committed: committed.clone(),
+            progress: Arc::clone(&progress),
+            stop: stop.clone(),
+        };
+        let topic = log.topic;
+        let tell_stop = stop.clone();
+        let threads = vec![
+            spawn("laju-poll", &stop, move || source.run())?,
+            spawn("laju-fold", &stop, move || folder.run())?,
+            spawn("laju-commit", &stop, move || committer.run())?,
+            spawn("laju-group", &stop, move || {
+                tell_group(&consumer, &topic, &committed, &tell_stop);
+            })?,
+        ];
+        Ok(Running { snapshot, progress, stop, threads })
+    }
+}
+
+impl Running {
+    /// Waits until the worker has stopped, and says why if it was not asked to. The last commit
+    /// has been written then.
+    ///
+    /// # Errors
+    /// What made it stop.
+    pub fn join(self) -> Result<(), WorkerError> {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                self.stop.fail(WorkerError::Thread("a thread of the worker panicked".to_owned()));
+            }
+        }
+        self.stop.take_failure().map_or(Ok(()), Err)
+    }
+}
+
+/// Starts a thread whose panic stops the worker.
+fn spawn(
+    name: &str,
+    stop: &Stop,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, WorkerError> {
+    let stop = stop.clone();
+    let thread_name = name.to_owned();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+                stop.fail(WorkerError::Thread(format!("the thread {thread_name} panicked")));
+            }
+        })
+        .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))
+}
+
+fn client_config(
+    connection: &Connection,
+    log: &Log,
+    store: &Store,
+) -> Result<ClientConfig, ConnectionError> {
+    let mut config = connection.client_config()?;
+    let mut default = |key: &str, value: &str| {
+        if config.get(key).is_none() {
+            config.set(key, value);
+        }
+    };
+    default("session.timeout.ms", "6000");
+    default("heartbeat.interval.ms", "1500");
+    // Without it the fetcher sleeps a second whenever its queue is full.
+    default("fetch.queue.backoff.ms", "10");
+    default("fetch.wait.max.ms", "100");
+    default("queued.max.messages.kbytes", "65536");
+    default("statistics.interval.ms", "1000");
+    config
+        .set("group.id", format!("{}laju-{}", connection.topic_prefix, log.fold_version))
+        .set("group.instance.id", &store.identity().group_instance_id)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error");
+    Ok(config)
+}
+
+/// Tells the group where the store stands, until the worker stops, and once more then.
+fn tell_group(
+    consumer: &BaseConsumer<IngestContext>,
+    topic: &str,
+    committed: &Committed,
+    stop: &Stop,
+) {
+    let mut told = std::time::Instant::now();
+    while !stop.is_stopped() {
+        std::thread::sleep(Duration::from_millis(100));
+        if told.elapsed() < TELL_GROUP_EVERY {
+            continue;
+        }
+        told = std::time::Instant::now();
+        let mut offsets = TopicPartitionList::new();
+        let held = consumer.assignment().unwrap_or_default();
+        for (partition, position) in committed.all() {
+            if held.find_partition(topic, partition as i32).is_some() && position.next_offset > 0 {
+                let offset = Offset::Offset(position.next_offset);
+                // An offset below i64::MAX is always taken.
+                let _ = offsets.add_partition_offset(topic, partition as i32, offset);
+            }
+        }
+        if offsets.count() > 0
+            && let Err(error) = consumer.commit(&offsets, CommitMode::Async)
+        {
+            tracing::debug!(%error, "the group could not be told where the store stands");
+        }
+    }
+}
