@@ -3,5 +3,6 @@
 //! domain and projection.
 
 pub mod domain;
+pub mod embedded;
 pub mod ingest;
 pub mod projection;

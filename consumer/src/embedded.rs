@@ -1,0 +1,95 @@
+//! librdkafka's in-process broker, for the demo and the tests: it speaks the real protocol over a
+//! real socket, and needs neither Docker nor Java.
+//!
+//! Its log is in memory and dies with it. It keeps 5 MiB or 100,000 batches of a partition and
+//! then drops the oldest without a word; timestamps are the producer's; topics are made through
+//! its handle, not by an admin client; its cluster id can repeat within a process.
+
+use laju_producer::connection::Connection;
+use laju_schemas::topic::{self, Topic};
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer as _};
+
+/// How long a group's first members wait for others, in milliseconds: not at all.
+const REBALANCE_DELAY_MS: i32 = 0;
+
+/// A broker within this process, stopped when dropped.
+pub struct EmbeddedBroker {
+    client: BaseProducer,
+}
+
+impl EmbeddedBroker {
+    /// Starts a broker with every topic of the contract.
+    ///
+    /// # Errors
+    /// If librdkafka cannot start it, which takes a port on the loopback interface.
+    pub fn start(partitions: u32) -> KafkaResult<Self> {
+        let broker = Self::without_topics()?;
+        for topic in topic::ALL {
+            broker.create_topic(&topic, partitions)?;
+        }
+        Ok(broker)
+    }
+
+    /// Starts a broker without topics.
+    ///
+    /// # Errors
+    /// As [`EmbeddedBroker::start`].
+    pub fn without_topics() -> KafkaResult<Self> {
+        let client: BaseProducer =
+            ClientConfig::new().set("test.mock.num.brokers", "1").create()?;
+        let broker = Self { client };
+        broker.shorten_rebalance_delay();
+        Ok(broker)
+    }
+
+    #[allow(unsafe_code, reason = "the safe interface does not have this call")]
+    fn shorten_rebalance_delay(&self) {
+        // SAFETY: both calls take handles that live as long as the client, which `self` owns;
+        // the cluster's is null only for a client without one.
+        unsafe {
+            let cluster =
+                rdkafka_sys::rd_kafka_handle_mock_cluster(self.client.client().native_ptr());
+            if !cluster.is_null() {
+                rdkafka_sys::rd_kafka_mock_group_initial_rebalance_delay_ms(
+                    cluster,
+                    REBALANCE_DELAY_MS,
+                );
+            }
+        }
+    }
+
+    /// Makes a topic: with so many partitions if it is one that has many, else with one.
+    ///
+    /// # Errors
+    /// If it is there already.
+    pub fn create_topic(&self, topic: &Topic, partitions: u32) -> KafkaResult<()> {
+        let count = if topic.partitioned { partitions } else { 1 };
+        let cluster = self.client.client().mock_cluster();
+        let cluster = cluster.ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))?;
+        cluster.create_topic(topic.name, i32::try_from(count).unwrap_or(i32::MAX), 1)
+    }
+
+    /// Where it listens: `HOST:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.client
+            .client()
+            .mock_cluster()
+            .map(|cluster| cluster.bootstrap_servers())
+            .unwrap_or_default()
+    }
+
+    /// A connection to it, with settings for a broker that is near and has few members.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        let mut connection = Connection::to(self.address());
+        connection.kafka_properties =
+            ["session.timeout.ms=1000", "heartbeat.interval.ms=200", "fetch.wait.max.ms=10"]
+                .into_iter()
+                .filter_map(|property| property.parse().ok())
+                .collect();
+        connection
+    }
+}
