@@ -198,9 +198,7 @@ impl ReferenceFigure {
             Some(value) => Value::Union(1, Box::new(value)),
             None => Value::Union(0, Box::new(Value::Null)),
         };
-        let percent = self
-            .percent
-            .map(|p| Value::Decimal(Decimal::from(i64::from(p.ten_thousandths()).to_be_bytes())));
+        let percent = self.percent.map(|p| Value::Decimal(Decimal::from(decimal_bytes(p))));
         let symbol = |index: u8, text: &str| Value::Enum(index.into(), text.to_owned());
         let fields = [
             ("reference_id", Value::Fixed(16, self.reference_id.0.to_vec())),
@@ -243,6 +241,13 @@ impl ReferenceFigure {
         at.end()?;
         Ok(figure)
     }
+}
+
+/// A percentage as the fewest bytes of two's complement, big endian, as Java and Python write it.
+fn decimal_bytes(percent: Percent) -> Vec<u8> {
+    let wide = i64::from(percent.ten_thousandths()).to_be_bytes();
+    let spare = wide.windows(2).take_while(|pair| pair[0] == 0 && pair[1] & 0x80 == 0).count();
+    wide[spare..].to_vec()
 }
 
 /// A percentage out of Avro's decimal: a two's complement number, big endian, of any length.
