@@ -46,3 +46,46 @@ impl Framing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_split_again() {
+        for framing in
+            [Framing::Confluent(0), Framing::Confluent(u32::MAX), Framing::SingleObject(1)]
+        {
+            for payload in [&b""[..], b"\x00", b"\xC3\x01payload"] {
+                let mut value = Vec::new();
+                framing.write(&mut value);
+                value.extend_from_slice(payload);
+                assert_eq!(Framing::split(&value), Some((framing, payload)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_bytes_is_that_of_each_framing() {
+        let mut value = Vec::new();
+        Framing::Confluent(7).write(&mut value);
+        assert_eq!(value, [0, 0, 0, 0, 7]);
+        value.clear();
+        Framing::SingleObject(0x0102_0304_0506_0708).write(&mut value);
+        assert_eq!(value, [0xC3, 0x01, 8, 7, 6, 5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn input_shorter_than_its_header_has_no_framing() {
+        let single_object = [0xC3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8];
+        for length in 0..single_object.len() {
+            assert_eq!(Framing::split(&single_object[..length]), None, "{length}");
+        }
+        let confluent = [0, 0, 0, 0, 7];
+        for length in 0..confluent.len() {
+            assert_eq!(Framing::split(&confluent[..length]), None, "{length}");
+        }
+        assert_eq!(Framing::split(b"{}, at some length"), None);
+        assert_eq!(Framing::split(&[0xC3, 0x02, 1, 2, 3, 4, 5, 6, 7, 8]), None);
+    }
+}

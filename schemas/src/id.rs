@@ -202,3 +202,51 @@ impl<'de> Deserialize<'de> for Sequence {
         i64::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kiosk_id_has_1_to_64_bytes_and_no_control_characters() {
+        for right in ["a", "kiosk 1", &"k".repeat(64), &"é".repeat(32), "学校", "a/b:c.d"] {
+            let id: KioskId = right.parse().unwrap();
+            assert_eq!((id.as_str(), id.to_string().as_str()), (right, right));
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<KioskId>(&json).unwrap(), id);
+        }
+        assert_eq!("".parse::<KioskId>(), Err(IdError::Length(0)));
+        assert_eq!("k".repeat(65).parse::<KioskId>(), Err(IdError::Length(65)));
+        // Bytes are counted, not characters: 33 of two bytes.
+        assert_eq!("é".repeat(33).parse::<KioskId>(), Err(IdError::Length(66)));
+        for wrong in ["\n", "a\0b", "a\x7f", "a\u{85}é", "\t"] {
+            assert_eq!(wrong.parse::<KioskId>(), Err(IdError::Control), "{wrong:?}");
+            assert!(serde_json::from_value::<OutreachId>(wrong.into()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_from_1_to_4294967295() {
+        for right in [1, 2, 4_294_967_295_i64] {
+            let sequence = Sequence::try_from(right).unwrap();
+            assert_eq!(i64::from(sequence.get()), right);
+            assert_eq!(sequence.to_string().parse(), Ok(sequence));
+            assert_eq!(serde_json::to_string(&sequence).unwrap(), right.to_string());
+        }
+        for wrong in [0, -1, 4_294_967_296, i64::MAX, i64::MIN] {
+            assert_eq!(Sequence::try_from(wrong), Err(IdError::Sequence(wrong)));
+            assert!(wrong.to_string().parse::<Sequence>().is_err());
+            assert!(serde_json::from_str::<Sequence>(&wrong.to_string()).is_err());
+        }
+        assert!("1.5".parse::<Sequence>().is_err());
+    }
+
+    #[test]
+    fn sixteen_bytes_are_text_as_a_uuid() {
+        let text = "018d4a6e-5c00-7000-8000-000000000001";
+        let id: EventId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        assert_eq!("018d4a6e".parse::<EventId>(), Err(IdError::NotAUuid("018d4a6e".to_owned())));
+    }
+}

@@ -304,3 +304,166 @@ impl ReferenceReader {
         Ok(figure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::put_long;
+
+    #[test]
+    fn a_percentage_is_printed_as_it_was_written_without_idle_zeros() {
+        let cases = [
+            ("0", "0", 0),
+            ("25", "25", 250_000),
+            ("025", "25", 250_000),
+            ("25.0", "25", 250_000),
+            ("3.90", "3.9", 39_000),
+            ("3.9025", "3.9025", 39_025),
+            ("0.0001", "0.0001", 1),
+            ("10.01", "10.01", 100_100),
+            ("100", "100", 1_000_000),
+            ("99999", "99999", 999_990_000),
+        ];
+        for (text, printed, number) in cases {
+            let percent: Percent = text.parse().unwrap();
+            assert_eq!(
+                (percent.ten_thousandths(), percent.to_string().as_str()),
+                (number, printed)
+            );
+            assert_eq!(printed.parse::<Percent>().unwrap(), percent);
+            assert_eq!(percent_of(&decimal_bytes(percent)), Some(percent));
+        }
+        assert_eq!(format!("{:>7}|", "3.9".parse::<Percent>().unwrap()), "    3.9|");
+    }
+
+    #[test]
+    fn what_is_not_a_percentage_is_refused() {
+        let wrong = [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e2",
+            "1,5",
+            " 1",
+            "1 ",
+            "25%",
+            "1.00001",
+            "100000",
+            "99999.0001",
+            "1.2.3",
+            "٢٥",
+            "0x10",
+        ];
+        for text in wrong {
+            assert!(text.parse::<Percent>().is_err(), "{text:?}");
+        }
+        for number in [-1, 999_990_001, i64::MAX, i64::MIN] {
+            assert_eq!(Percent::from_ten_thousandths(number), None);
+        }
+    }
+
+    #[test]
+    fn a_percentage_is_read_from_a_number_of_any_length() {
+        let read = |bytes: &[u8]| percent_of(bytes).map(Percent::ten_thousandths);
+        assert_eq!(read(&[0x03, 0xd0, 0x90]), Some(250_000));
+        assert_eq!(read(&[0; 200]), Some(0));
+        assert_eq!(read(&[&[0; 20][..], &[0x03, 0xd0, 0x90]].concat()), Some(250_000));
+        // Nothing, -1 in one byte and in many, and what is too large for eight bytes.
+        for wrong in [&[][..], &[0xff], &[0xff; 20], &[1, 0, 0, 0, 0, 0, 0, 0, 0], &[0x7f; 4]] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    fn figure(kind: ReferenceKind, basis: Basis) -> ReferenceFigure {
+        ReferenceFigure {
+            reference_id: ReferenceId([7; 16]),
+            region: RegionCode::NATION,
+            kind,
+            basis,
+            value: None,
+            percent: None,
+            valid_from: jiff::civil::date(2024, 1, 1),
+            valid_to: None,
+            source: "a source".to_owned(),
+            issued_by: "someone".to_owned(),
+        }
+    }
+
+    #[test]
+    fn kind_basis_value_and_percent_go_together() {
+        use ReferenceKind::{Denominator, Target};
+        let percent = "25".parse().ok();
+        let with = |kind, basis, value, percent| {
+            ReferenceFigure { value, percent, ..figure(kind, basis) }.check()
+        };
+        for basis in [Basis::WajibKtp, Basis::RecordedKtp] {
+            assert_eq!(with(Denominator, basis, Some(1), None), Ok(()));
+            assert_eq!(with(Denominator, basis, None, None), Ok(()), "a withdrawal");
+            assert_eq!(with(Target, basis, None, percent), Ok(()));
+            assert_eq!(with(Target, basis, None, None), Ok(()), "a withdrawal");
+            let denominator = Err(ReferenceError::Denominator);
+            assert_eq!(with(Denominator, basis, None, percent), denominator);
+            assert_eq!(with(Denominator, basis, Some(1), percent), denominator);
+            assert_eq!(with(Target, basis, Some(1), None), Err(ReferenceError::Target));
+            assert_eq!(with(Target, basis, Some(1), percent), Err(ReferenceError::Target));
+        }
+        let denominator = Err(ReferenceError::Denominator);
+        assert_eq!(with(Denominator, Basis::Absolute, Some(1), None), denominator);
+        assert_eq!(with(Target, Basis::Absolute, Some(1), None), Ok(()));
+        assert_eq!(with(Target, Basis::Absolute, None, None), Ok(()), "a withdrawal");
+        assert_eq!(with(Target, Basis::Absolute, None, percent), Err(ReferenceError::Target));
+        for (kind, basis) in
+            [(ReferenceKind::Unknown, Basis::WajibKtp), (Denominator, Basis::Unknown)]
+        {
+            assert_eq!(with(kind, basis, None, None), Err(ReferenceError::Unknown));
+        }
+    }
+
+    #[test]
+    fn days_numbers_and_texts_have_limits() {
+        let right = figure(ReferenceKind::Denominator, Basis::WajibKtp);
+        let from = right.valid_from;
+        let until =
+            |valid_to| ReferenceFigure { valid_to: Some(valid_to), ..right.clone() }.check();
+        assert_eq!(until(from), Ok(()), "one day");
+        let before = from.yesterday().unwrap();
+        assert_eq!(until(before), Err(ReferenceError::Validity(from, before)));
+
+        let people = |value| ReferenceFigure { value: Some(value), ..right.clone() }.check();
+        assert_eq!(people(1_000_000_000), Ok(()));
+        assert_eq!(people(1_000_000_001), Err(ReferenceError::TooMany(1_000_000_001)));
+        assert_eq!(people(u64::MAX), Err(ReferenceError::TooMany(u64::MAX)));
+
+        for (text, fits) in [("é".repeat(500), true), ("é".repeat(501), false), (" ".into(), false)]
+        {
+            let source = ReferenceFigure { source: text.clone(), ..right.clone() }.check();
+            assert_eq!(source.is_ok(), fits);
+            let issued_by = ReferenceFigure { issued_by: text, ..right.clone() }.check();
+            assert_eq!(
+                issued_by,
+                if fits { Ok(()) } else { Err(ReferenceError::Text("issued_by")) }
+            );
+        }
+    }
+
+    /// jiff's own setter panics on days beyond its calendar; bytes can hold any.
+    #[test]
+    fn days_beyond_the_calendar_are_refused() {
+        let read = |days: i64| {
+            let mut bytes = Vec::new();
+            put_long(&mut bytes, days);
+            date(&mut Cursor::new(&bytes), "valid_from")
+        };
+        assert_eq!(read(0), Ok(jiff::civil::date(1970, 1, 1)));
+        assert_eq!(read(-1), Ok(jiff::civil::date(1969, 12, 31)));
+        assert_eq!(read(days(Date::MAX).into()), Ok(Date::MAX));
+        assert_eq!(read(days(Date::MIN).into()), Ok(Date::MIN));
+        for wrong in [i32::MAX, i32::MIN, days(Date::MAX) + 1, days(Date::MIN) - 1] {
+            assert!(read(wrong.into()).is_err(), "{wrong}");
+        }
+        assert!(read(i64::from(i32::MAX) + 1).is_err());
+    }
+}

@@ -110,3 +110,65 @@ impl StatusReader {
         Ok(KioskStatus::decode(self.0.payload(value, &mut buffer)?)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Encoder;
+    use crate::cursor::put_long;
+    use crate::known::{ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC};
+
+    /// A status's bytes with these two numbers.
+    fn bytes(kiosk_id: &str, region: &str, highest: i64, unsent: i64) -> Vec<u8> {
+        let mut out = Vec::new();
+        for text in [kiosk_id, region] {
+            put_long(&mut out, text.len() as i64);
+            out.extend_from_slice(text.as_bytes());
+        }
+        put_long(&mut out, highest);
+        put_long(&mut out, unsent);
+        // Neither of the two nullable numbers, no version, sent in 1970, not retired.
+        out.extend_from_slice(&[0, 0, 0, 0, 0]);
+        out
+    }
+
+    #[test]
+    fn a_field_that_holds_what_it_cannot_is_named() {
+        let read = |id, region, highest, unsent| {
+            KioskStatus::decode(&bytes(id, region, highest, unsent)).map_err(|e| e.to_string())
+        };
+        assert!(read("k", "18.71", u32::MAX.into(), i64::MAX).is_ok());
+        let named = [
+            ("kiosk_id", read("", "18.71", 0, 0)),
+            ("service_region", read("k", "1871", 0, 0)),
+            ("highest_sequence", read("k", "18.71", i64::from(u32::MAX) + 1, 0)),
+            ("highest_sequence", read("k", "18.71", -1, 0)),
+            ("unsent", read("k", "18.71", 0, -1)),
+        ];
+        for (field, read) in named {
+            assert!(read.as_ref().is_err_and(|why| why.starts_with(field)), "{field}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_of_the_schema_is_learnt_by_its_id() {
+        let mut later: serde_json::Value = serde_json::from_str(KIOSK_STATUS_AVSC).unwrap();
+        let site = serde_json::json!({"name": "site", "type": ["null", "string"], "default": null});
+        later["fields"].as_array_mut().unwrap().push(site);
+        let mut reader = StatusReader::new().unwrap();
+        let value = [&[0, 0, 0, 0, 9][..], &bytes("k", "18.71", 3, 1), &[2, 2, b'x']].concat();
+        assert!(matches!(reader.read(&value), Err(ReadError::Unlearned(9))));
+        reader.learn(9, Some(&later.to_string()));
+        assert_eq!(reader.read(&value).unwrap().highest_sequence, 3);
+        reader.learn(9, Some(ACTIVATION_EVENT_AVSC));
+        assert!(matches!(reader.read(&value), Err(ReadError::UnknownSchema(_))));
+    }
+
+    #[test]
+    fn an_encoder_of_another_topic_writes_nothing() {
+        let status = KioskStatus::decode(&bytes("k", "18.71", 3, 1)).unwrap();
+        assert!(Encoder::status(None).kiosk_status(&status).is_ok());
+        assert!(Encoder::events(None).kiosk_status(&status).is_err());
+        assert!(Encoder::reference(Some(1)).kiosk_status(&status).is_err());
+    }
+}

@@ -86,6 +86,16 @@ fn events_have_exactly_these_bytes() {
 }
 
 #[test]
+fn an_encoder_of_another_topic_leaves_no_bytes() {
+    let event: ActivationEvent = golden(EVENTS)[0].value();
+    for wrong in [Encoder::reference(None), Encoder::status(Some(CONFLUENT_ID))] {
+        let mut out = b"before".to_vec();
+        assert!(wrong.event(&event, &mut out).is_err());
+        assert_eq!(out, b"before");
+    }
+}
+
+#[test]
 fn events_are_read_from_exactly_these_bytes() {
     let mut reader = EventReader::new(&[avsc_in_v1("activation_event")]).unwrap();
     reader.book.learn(CONFLUENT_ID, Some(&avsc_in_v1("activation_event")));
