@@ -243,7 +243,7 @@ fn counted(bytes: &[u8]) -> Vec<u8> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2_000,
+        cases: 1_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..ProptestConfig::default()
     })]
@@ -299,21 +299,55 @@ proptest! {
     }
 }
 
-/// Each class of doubtful bytes that a decoder might see otherwise.
+/// An event of each kind, with and without what can be null.
+fn one_of_each_kind() -> Vec<Vec<u8>> {
+    let facts = [
+        Fact::Activated { channel: Channel::Office, venue: None, first_time_holder: false },
+        Fact::Activated {
+            channel: Channel::Outreach,
+            venue: Some(Venue::School),
+            first_time_holder: true,
+        },
+        Fact::Deactivated { reason: DeactivationReason::Error },
+        Fact::Relocated { from_region: "31.71".parse().expect("a regency") },
+        Fact::Deferred { reason: DeferralReason::Other },
+        Fact::CardRecorded { first_time_holder: true },
+        Fact::CardRequested { reason: CardReason::Lost },
+        Fact::CardPrinted { reason: CardReason::Lost },
+        Fact::Retracted { event_id: EventId([3; 16]), reason: RetractionReason::Test },
+    ];
+    let event = |(place, fact)| ActivationEvent {
+        event_id: EventId([1; 16]),
+        kiosk_id: "é".parse().expect("a kiosk id"),
+        sequence: 1.try_into().expect("a sequence"),
+        occurred_at: TimestampMs(1),
+        subject: SubjectId([2; 16]),
+        home_region: "18.71".parse().expect("a regency"),
+        service_region: "18.72".parse().expect("a regency"),
+        outreach_id: (place % 2 == 1).then(|| "v".parse().expect("an outreach id")),
+        fact,
+    };
+    facts.into_iter().enumerate().map(|indexed| payload(&event(indexed))).collect()
+}
+
+#[test]
+fn every_single_byte_is_judged_alike() {
+    for payload in one_of_each_kind() {
+        assert!(judge(&payload).is_some());
+        let mut bytes = payload.clone();
+        for place in 16..payload.len() {
+            for byte in 0..=u8::MAX {
+                bytes[place] = byte;
+                assert_agreement(&bytes).unwrap();
+            }
+            bytes[place] = payload[place];
+        }
+    }
+}
+
+/// Each class of doubtful numbers that a decoder might see otherwise, in every place.
 #[test]
 fn doubtful_numbers_are_judged_alike() {
-    let golden = ActivationEvent {
-        event_id: EventId([1; 16]),
-        kiosk_id: "k".parse().unwrap(),
-        sequence: 1.try_into().unwrap(),
-        occurred_at: TimestampMs(0),
-        subject: SubjectId([2; 16]),
-        home_region: "18.71".parse().unwrap(),
-        service_region: "18.71".parse().unwrap(),
-        outreach_id: None,
-        fact: Fact::Deferred { reason: DeferralReason::Other },
-    };
-    let payload = payload(&golden);
     let numbers: [&[u8]; 10] = [
         &[0x80, 0x00],
         &[0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00],
@@ -326,11 +360,13 @@ fn doubtful_numbers_are_judged_alike() {
         &[0x01],
         &[0x87, 0x00],
     ];
-    for place in 16..payload.len() {
-        for number in numbers {
-            let mut bytes = payload.clone();
-            bytes.splice(place..=place, number.iter().copied());
-            assert_agreement(&bytes).unwrap();
+    for payload in one_of_each_kind() {
+        for place in 16..payload.len() {
+            for number in numbers {
+                let mut bytes = payload.clone();
+                bytes.splice(place..=place, number.iter().copied());
+                assert_agreement(&bytes).unwrap();
+            }
         }
     }
 }

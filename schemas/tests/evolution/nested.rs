@@ -144,6 +144,8 @@ fn a_block_is_as_long_as_it_says() {
     let longs = json!({"type": "array", "items": "long"});
     let block = |size: i64| [long(-2), long(size), vec![2, 4], vec![0]].concat();
     assert!(with_bytes(longs.clone(), &block(2)).is_ok());
+    let idle_byte = [long(-2), long(3), vec![2, 4, 6], vec![0]].concat();
+    assert!(with_bytes(longs.clone(), &idle_byte).is_err());
     for size in [0, 1, 3, 4, -2, i64::MAX] {
         assert!(with_bytes(longs.clone(), &block(size)).is_err(), "{size}");
     }
