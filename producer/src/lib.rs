@@ -1,3 +1,4 @@
 //! The publishing library and the program `laju-kiosk`.
 
 pub mod connection;
+pub mod settings;
