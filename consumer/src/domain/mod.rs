@@ -7,7 +7,4 @@ pub mod admission;
 pub mod contribution;
 pub mod day;
 pub mod dictionary;
-pub mod fact;
-pub mod fold;
-pub mod subjects;
-pub mod version;
+pub mod reference;
