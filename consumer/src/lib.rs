@@ -2,7 +2,7 @@
 //! them. Arrows point one way: api → query → projection → domain → `laju_schemas`; ingest →
 //! domain and projection.
 
+pub mod cli;
 pub mod domain;
-pub mod embedded;
 pub mod ingest;
 pub mod projection;
