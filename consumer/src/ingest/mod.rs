@@ -2,3 +2,4 @@
 //! knows nothing of what they come to.
 
 pub mod tail;
+pub mod topics;

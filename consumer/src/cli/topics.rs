@@ -1,0 +1,215 @@
+//! `laju topics create|check`: the topics of an installation, made and held against the contract.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use laju_producer::connection::Connection;
+use serde_json::json;
+
+use crate::ingest::topics::{DEFAULT_PARTITIONS, Made, TopicAdmin, Wanted, deviations};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Make the topics, or tell in which way they differ from what they should be.
+#[derive(Clone, Debug, Args)]
+pub struct TopicsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TopicsCommand,
+}
+
+/// What to do with the topics.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Make every topic that is not there yet; those that are stay as they are.
+    Create(CreateArgs),
+    /// Compare every topic with the contract; exit code 1 if one differs.
+    Check(CheckArgs),
+}
+
+/// Make every topic that is not there yet.
+#[derive(Clone, Debug, Args)]
+pub struct CreateArgs {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// Partitions of the events topic: as many workers can share the load. It cannot be changed
+    /// once there are events.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PARTITIONS,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: u32,
+
+    /// Copies of every partition [default: the broker's default.replication.factor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub replication_factor: Option<u16>,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Compare every topic with the contract.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// How many partitions the events topic is to have [default: any number].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: Option<u32>,
+
+    /// How many copies are wanted [default: at least 3, or as many as there are brokers].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub replication_factor: Option<u16>,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TopicsArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or `out` cannot be written.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        match &self.command {
+            TopicsCommand::Create(args) => args.run(out),
+            TopicsCommand::Check(args) => args.run(out),
+        }
+    }
+}
+
+impl CreateArgs {
+    /// Makes the topics and reports each; exit code 1 if one was refused.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or `out` cannot be written.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let admin = TopicAdmin::connect(&self.connection, TIMEOUT)?;
+        let made = runtime()?.block_on(admin.create(self.partitions, self.replication_factor))?;
+        let refused = made.iter().any(|(_, made)| matches!(made, Made::Refused(_)));
+        let existed = made.iter().any(|(_, made)| *made == Made::Existed);
+        if self.json {
+            let topics: Vec<_> = made
+                .iter()
+                .map(|(name, made)| match made {
+                    Made::Created => json!({"topic": name, "result": "created"}),
+                    Made::Existed => json!({"topic": name, "result": "existed"}),
+                    Made::Refused(why) => {
+                        json!({"topic": name, "result": "refused", "reason": why})
+                    }
+                })
+                .collect();
+            writeln!(out, "{:#}", json!({"ok": !refused, "topics": topics}))?;
+            return Ok(code(!refused));
+        }
+        for (name, made) in &made {
+            match made {
+                Made::Created => writeln!(out, "{name}: created")?,
+                Made::Existed => writeln!(out, "{name}: was there, left as it is")?,
+                Made::Refused(why) => writeln!(out, "{name}: refused: {why}")?,
+            }
+        }
+        if existed {
+            writeln!(out, "\n`laju topics check` tells whether those that were there will do.")?;
+        }
+        Ok(code(!refused))
+    }
+}
+
+impl CheckArgs {
+    /// Compares the topics with the contract and explains every difference; exit code 1 if there
+    /// is one.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or `out` cannot be written.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let admin = TopicAdmin::connect(&self.connection, TIMEOUT)?;
+        let description = runtime()?.block_on(admin.describe())?;
+        let checked: Vec<_> = description
+            .topics
+            .iter()
+            .map(|(topic, name, found)| {
+                let wanted = Wanted {
+                    name,
+                    brokers: &self.connection.brokers,
+                    partitions: self.partitions,
+                    replication: self.replication_factor,
+                    broker_count: description.brokers,
+                };
+                (topic, name, found, deviations(topic, &wanted, found.as_ref()))
+            })
+            .collect();
+        let count: usize = checked.iter().map(|(.., deviations)| deviations.len()).sum();
+        if self.json {
+            let topics: Vec<_> = checked
+                .iter()
+                .map(|(topic, name, found, deviations)| {
+                    let config = topic.config().map(|(key, _)| {
+                        let value = found.as_ref().and_then(|f| f.config.get(key));
+                        (key.to_owned(), json!(value))
+                    });
+                    let deviations: Vec<_> = deviations
+                        .iter()
+                        .map(|d| {
+                            json!({
+                                "property": d.property, "expected": d.expected, "found": d.found,
+                                "why": d.why, "mend": d.mend,
+                            })
+                        })
+                        .collect();
+                    json!({
+                        "topic": name,
+                        "exists": found.is_some(),
+                        "partitions": found.as_ref().map(|f| f.partitions),
+                        "replication": found.as_ref().map(|f| f.replication),
+                        "config": serde_json::Map::from_iter(config),
+                        "deviations": deviations,
+                    })
+                })
+                .collect();
+            writeln!(out, "{:#}", json!({"ok": count == 0, "topics": topics}))?;
+            return Ok(code(count == 0));
+        }
+        for (_, name, found, deviations) in &checked {
+            match found {
+                Some(f) if deviations.is_empty() => {
+                    let (n, copies) = (f.partitions, f.replication);
+                    let plural = if n == 1 { "" } else { "s" };
+                    writeln!(out, "{name}: fine ({n} partition{plural}, replication {copies})")?;
+                }
+                _ => writeln!(out, "{name}: differs")?,
+            }
+            for d in deviations {
+                if found.is_some() {
+                    writeln!(out, "  {} is {}, not {}", d.property, d.found, d.expected)?;
+                }
+                writeln!(out, "    {}\n    To mend it: {}", d.why, d.mend)?;
+            }
+        }
+        match count {
+            0 => writeln!(out, "\nEvery topic is as the contract has it.")?,
+            1 => writeln!(out, "\n1 difference.")?,
+            n => writeln!(out, "\n{n} differences.")?,
+        }
+        Ok(code(count == 0))
+    }
+}
+
+fn code(fine: bool) -> ExitCode {
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The admin client answers in futures; nothing else here does.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the runtime that waits for the cluster's answers")
+}

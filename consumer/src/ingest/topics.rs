@@ -1,0 +1,243 @@
+//! The topics of an installation: making them as the contract has them, and telling in which way
+//! existing ones differ and what mends it.
+//!
+//! What a difference means is decided in [`deviations`], which asks nobody.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use laju_producer::connection::{Connection, ConnectionError};
+use laju_schemas::topic::{ALL, Topic};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::FromClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use thiserror::Error;
+
+mod deviation;
+
+pub use deviation::{Deviation, Wanted, deviations};
+
+/// How many partitions the events topic has unless told otherwise.
+pub const DEFAULT_PARTITIONS: u32 = 12;
+
+/// Why the topics cannot be made or looked at.
+#[derive(Debug, Error)]
+pub enum TopicsError {
+    /// The cluster cannot be reached.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The broker lacks the requests: librdkafka's embedded broker has none of them.
+    #[error(
+        "the broker at {brokers} cannot {what}: it has no admin API. The broker that `laju demo` embeds has none, and the program makes its topics itself; a real one is Apache Kafka 2.4 or newer"
+    )]
+    NoAdminApi {
+        /// The addresses.
+        brokers: String,
+        /// What was asked of it.
+        what: &'static str,
+    },
+    /// The user may not do it.
+    #[error(
+        "this user may not {what}: give them the rights (topics: Create, Describe, DescribeConfigs; or Create on the cluster)"
+    )]
+    Forbidden {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// Anything else that the cluster or librdkafka says.
+    #[error("cannot {what}: {reason}")]
+    Kafka {
+        /// What was asked.
+        what: &'static str,
+        /// What came back.
+        reason: String,
+    },
+}
+
+/// What became of a topic that was to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It is there now.
+    Created,
+    /// It was there before, and was left as it was.
+    Existed,
+    /// The cluster refused, with its reason.
+    Refused(String),
+}
+
+/// One property of a topic, as the cluster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// The fewest replicas that one of its partitions has.
+    pub replication: u32,
+    /// Its configuration, set or inherited from the broker.
+    pub config: BTreeMap<String, String>,
+}
+
+/// An installation's topics, to be made or looked at.
+pub struct TopicAdmin<'a> {
+    connection: &'a Connection,
+    client: AdminClient<DefaultClientContext>,
+    timeout: Duration,
+}
+
+impl<'a> TopicAdmin<'a> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If the cluster does not answer within `timeout`, with what is most likely wrong.
+    pub fn connect(connection: &'a Connection, timeout: Duration) -> Result<Self, TopicsError> {
+        connection.check(timeout)?;
+        let config = connection.client_config()?;
+        let client = AdminClient::from_config(&config)
+            .map_err(|error| kafka("talk to the cluster", &error))?;
+        Ok(Self { connection, client, timeout })
+    }
+
+    /// Makes every topic of the contract that is not there yet; those that are stay as they are.
+    ///
+    /// `partitions` is for the topics that are partitioned; without `replication` the broker's
+    /// default applies.
+    ///
+    /// # Errors
+    /// If the cluster did not take the request; what it refuses of it is in the answer.
+    pub async fn create(
+        &self,
+        partitions: u32,
+        replication: Option<u16>,
+    ) -> Result<Vec<(String, Made)>, TopicsError> {
+        const WHAT: &str = "make topics";
+        let named: Vec<_> =
+            ALL.iter().map(|t| (self.connection.topic(t), t.config(), t.partitioned)).collect();
+        let new: Vec<_> = named
+            .iter()
+            .map(|(name, config, partitioned)| {
+                let count = if *partitioned { partitions } else { 1 };
+                let replication = TopicReplication::Fixed(replication.map_or(-1, i32::from));
+                let count = i32::try_from(count).unwrap_or(i32::MAX);
+                config.iter().fold(NewTopic::new(name, count, replication), |t, (k, v)| t.set(k, v))
+            })
+            .collect();
+        let answers = self
+            .client
+            .create_topics(&new, &self.options())
+            .await
+            .map_err(|error| self.refused(WHAT, &error))?;
+        answers
+            .into_iter()
+            .map(|answer| match answer {
+                Ok(name) => Ok((name, Made::Created)),
+                Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => Ok((name, Made::Existed)),
+                Err((name, code)) => match self.of_code(WHAT, code) {
+                    TopicsError::Kafka { reason, .. } => Ok((name, Made::Refused(reason))),
+                    error => Err(error),
+                },
+            })
+            .collect()
+    }
+
+    /// How every topic of the contract is on the cluster; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// If the cluster does not answer, or does not let us see.
+    pub async fn describe(&self) -> Result<Description, TopicsError> {
+        const WHAT: &str = "describe topics";
+        let metadata = self
+            .client
+            .inner()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| self.refused(WHAT, &error))?;
+        let mut found = BTreeMap::new();
+        for topic in metadata.topics().iter().filter(|t| t.error().is_none()) {
+            let partitions = topic.partitions();
+            let replication = partitions.iter().map(|p| p.replicas().len()).min().unwrap_or(0);
+            let (partitions, replication) = (partitions.len() as u32, replication as u32);
+            let config = BTreeMap::new();
+            found.insert(topic.name().to_owned(), Found { partitions, replication, config });
+        }
+        let topics: Vec<_> = ALL
+            .iter()
+            .map(|topic| {
+                let name = self.connection.topic(topic);
+                let found = found.remove(&name);
+                (topic, name, found)
+            })
+            .collect();
+        let mut description = Description { brokers: metadata.brokers().len() as u32, topics };
+        self.add_configs(&mut description).await?;
+        Ok(description)
+    }
+
+    async fn add_configs(&self, description: &mut Description) -> Result<(), TopicsError> {
+        const WHAT: &str = "describe a topic's configuration";
+        let there: Vec<_> = description
+            .topics
+            .iter()
+            .filter(|(_, _, found)| found.is_some())
+            .map(|(_, name, _)| name.clone())
+            .collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        let resources: Vec<_> = there.iter().map(|n| ResourceSpecifier::Topic(n)).collect();
+        let answers = self
+            .client
+            .describe_configs(&resources, &self.options())
+            .await
+            .map_err(|error| self.refused(WHAT, &error))?;
+        for answer in answers {
+            let ConfigResource { specifier, entries } =
+                answer.map_err(|code| self.of_code(WHAT, code))?;
+            let OwnedResourceSpecifier::Topic(name) = specifier else { continue };
+            let topic = description.topics.iter_mut().find(|(_, known, _)| *known == name);
+            if let Some((_, _, Some(found))) = topic {
+                found.config =
+                    entries.into_iter().filter_map(|e| Some((e.name, e.value?))).collect();
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new()
+            .request_timeout(Some(self.timeout))
+            .operation_timeout(Some(self.timeout))
+    }
+
+    fn refused(&self, what: &'static str, error: &KafkaError) -> TopicsError {
+        match error.rdkafka_error_code() {
+            Some(code) => self.of_code(what, code),
+            None => kafka(what, error),
+        }
+    }
+
+    fn of_code(&self, what: &'static str, code: RDKafkaErrorCode) -> TopicsError {
+        match code {
+            RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion => {
+                TopicsError::NoAdminApi { brokers: self.connection.brokers.clone(), what }
+            }
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed => TopicsError::Forbidden { what },
+            code => TopicsError::Kafka { what, reason: code.to_string() },
+        }
+    }
+}
+
+/// How the topics of the contract are on a cluster.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// How many brokers the cluster has.
+    pub brokers: u32,
+    /// Each topic of the contract with its full name, and how it is; `None` if it is not there.
+    pub topics: Vec<(&'static Topic, String, Option<Found>)>,
+}
+
+fn kafka(what: &'static str, error: &KafkaError) -> TopicsError {
+    TopicsError::Kafka { what, reason: error.to_string() }
+}
