@@ -1,0 +1,67 @@
+//! A topic whose end is not its last record, which only a real Kafka can have: marks of
+//! transactions, aborted records, records cut off. Needs `LAJU_TEST_BROKERS`.
+
+use std::time::Duration;
+
+use laju_consumer::ingest::tail::Tail;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn read(config: &ClientConfig, topic: &str) -> (Vec<i64>, Vec<i64>) {
+    let mut tail = Tail::open(config, topic, PATIENCE).unwrap();
+    let mut offsets = Vec::new();
+    tail.read_to_end(PATIENCE, |record| offsets.push(record.offset())).unwrap();
+    (offsets, tail.end_offsets().collect())
+}
+
+#[test]
+fn the_end_is_reached_behind_marks_aborted_records_and_cuts() {
+    let Ok(brokers) = std::env::var("LAJU_TEST_BROKERS") else {
+        // The embedded broker has none of them; src/ingest/tail/tests.rs has what it can do.
+        return;
+    };
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &brokers);
+    let topic = format!("test-tail-{}", std::process::id());
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let new = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+    runtime.block_on(admin.create_topics(&[new], &options)).unwrap().remove(0).unwrap();
+
+    let producer: BaseProducer = config.clone().set("transactional.id", &topic).create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    let write = |count: usize| {
+        producer.begin_transaction().unwrap();
+        for _ in 0..count {
+            producer.send(BaseRecord::<(), [u8]>::to(&topic).payload(b"x")).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+    };
+    write(3);
+    producer.commit_transaction(PATIENCE).unwrap();
+    assert_eq!(read(&config, &topic), (vec![0, 1, 2], vec![4]));
+
+    write(2);
+    producer.abort_transaction(PATIENCE).unwrap();
+    assert_eq!(read(&config, &topic), (vec![0, 1, 2], vec![7]));
+
+    let delete = |offset| {
+        let mut until = TopicPartitionList::new();
+        until.add_partition_offset(&topic, 0, offset).unwrap();
+        runtime.block_on(admin.delete_records(&until, &options)).unwrap();
+    };
+    delete(Offset::Offset(2));
+    assert_eq!(read(&config, &topic), (vec![2], vec![7]));
+    delete(Offset::Offset(5));
+    assert_eq!(read(&config, &topic), (vec![], vec![7]));
+    delete(Offset::End);
+    assert_eq!(read(&config, &topic), (vec![], vec![7]));
+
+    runtime.block_on(admin.delete_topics(&[&topic], &options)).unwrap().remove(0).unwrap();
+}
