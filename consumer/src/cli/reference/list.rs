@@ -1,0 +1,295 @@
+//! `laju reference list`: which figures apply, or everything that was recorded.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use jiff::civil::Date;
+use laju_producer::connection::Connection;
+use laju_producer::registry::RegistryError;
+use laju_schemas::{ReferenceFigure, RegionCode, RegionTable, TimestampMs, Zone};
+use serde_json::{Value, json};
+
+use super::{TIMEOUT, field, reference_topic};
+use crate::domain::day::Day;
+use crate::domain::reference::{Denominator, Listed, ReferenceBook, Standing, Target};
+use crate::ingest::reference::{ReferenceFeed, Unreadable};
+use crate::ingest::tail::Tail;
+
+/// Show which figures apply, or all that were ever recorded.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// One region's figures alone, and what it has by sum or inheritance.
+    #[arg(long, value_name = "CODE", value_parser = field::region)]
+    pub region: Option<RegionCode>,
+
+    /// The day that is asked about [default: today in Asia/Jakarta].
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = field::date)]
+    pub as_of: Option<Date>,
+
+    /// As it was known at the end of this day [default: all that is recorded].
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = field::date)]
+    pub known_at: Option<Date>,
+
+    /// Every record, with what became of it, and not only those that apply.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was asked, and what was found.
+struct Answer<'a> {
+    region: Option<RegionCode>,
+    as_of: Date,
+    known_at: Option<Date>,
+    all: bool,
+    records: Vec<Listed<'a>>,
+    denominators: Vec<Denominator>,
+    target: Option<Target>,
+    unreadable: Vec<Unreadable>,
+    next_offset: i64,
+}
+
+impl ListArgs {
+    /// Reads the reference topic to its end and shows what it holds.
+    ///
+    /// # Errors
+    /// If the topic cannot be read, or `out` cannot be written.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let as_of = self.as_of.unwrap_or_else(|| Day::of_instant(now.0, Zone::Wib).date());
+        let known_at = match self.known_at.map(|date| (date, Day::of_date(date))) {
+            None => None,
+            Some((_, Some(day))) => Some(day),
+            Some((date, None)) => {
+                bail!("nothing was known on {date}: the programme began on {}", Day(0))
+            }
+        };
+        let (book, unreadable) = self.read()?;
+        let mut records = book.list(as_of, known_at);
+        records.retain(|listed| {
+            self.region.is_none_or(|region| listed.record.figure.region == region)
+                && (self.all || listed.standing == Standing::Current)
+        });
+        let answer = Answer {
+            region: self.region,
+            as_of,
+            known_at: self.known_at,
+            all: self.all,
+            records,
+            denominators: self
+                .region
+                .map(|region| book.denominators(region, as_of, known_at))
+                .unwrap_or_default(),
+            target: self.region.and_then(|region| book.target(region, as_of, known_at)),
+            unreadable,
+            next_offset: book.next_offset(),
+        };
+        if self.json {
+            writeln!(out, "{:#}", answer.to_json())?;
+        } else {
+            answer.show(out)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn read(&self) -> anyhow::Result<(ReferenceBook, Vec<Unreadable>)> {
+        let topic = reference_topic(&self.connection)?;
+        let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
+        let mut feed = ReferenceFeed::new(self.connection.registry.as_deref())?;
+        let (mut book, mut unreadable) = (ReferenceBook::default(), Vec::new());
+        let mut outage: Option<RegistryError> = None;
+        tail.read_to_end(TIMEOUT, |record| {
+            if outage.is_some() {
+                return;
+            }
+            match feed.add(&record, &mut book) {
+                Ok(bad) => unreadable.extend(bad),
+                Err(error) => outage = Some(error),
+            }
+        })?;
+        match outage {
+            Some(error) => Err(error.into()),
+            None => Ok((book, unreadable)),
+        }
+    }
+}
+
+impl Answer<'_> {
+    fn to_json(&self) -> Value {
+        let records: Vec<_> = self
+            .records
+            .iter()
+            .map(|Listed { record, standing }| {
+                json!({
+                    "offset": record.offset,
+                    "recorded": record.recorded.date(),
+                    "standing": standing.as_str(),
+                    "figure": record.figure,
+                })
+            })
+            .collect();
+        let mut json = json!({
+            "as_of": self.as_of,
+            "known_at": self.known_at,
+            "records": records,
+            "unreadable": self.unreadable.iter()
+                .map(|u| json!({"offset": u.offset, "reason": u.reason})).collect::<Vec<_>>(),
+            "next_offset": self.next_offset,
+        });
+        if let Some(region) = self.region {
+            json["region"] = json!({"code": region, "name": name(region)});
+            json["denominators"] = self.denominators.iter().map(denominator_json).collect();
+            json["target"] = self.target.as_ref().map_or(Value::Null, target_json);
+        }
+        json
+    }
+
+    fn show(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let known = self.known_at.map(|day| format!(", as known on {day}")).unwrap_or_default();
+        if let Some(region) = self.region {
+            writeln!(out, "{region} {} on {}{known}", name(region), self.as_of)?;
+            for d in &self.denominators {
+                let (basis, people) = (d.basis, grouped(d.value));
+                writeln!(out, "  {basis}: {people} since {} ({})", d.valid_from, d.source)?;
+            }
+            if self.denominators.is_empty() {
+                writeln!(out, "  no denominator: shares cannot be told")?;
+            }
+            match &self.target {
+                Some(target) => writeln!(out, "  {}", told(target))?,
+                None => writeln!(out, "  no target")?,
+            }
+            writeln!(out)?;
+        } else {
+            writeln!(out, "On {}{known}", self.as_of)?;
+        }
+        if self.records.is_empty() {
+            let what = if self.all { "recorded" } else { "in force; --all shows every record" };
+            writeln!(out, "No figure is {what}.")?;
+        } else {
+            writeln!(out, "{}", self.table())?;
+        }
+        for Unreadable { offset, reason } in &self.unreadable {
+            writeln!(out, "The record at offset {offset} is no figure: {reason}")?;
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table
+            .load_style(presets::UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+        let mut header =
+            vec!["region", "name", "kind", "basis", "amount", "from", "to", "recorded", "source"];
+        if self.all {
+            header.push("standing");
+        }
+        table.set_header(header);
+        for Listed { record, standing } in &self.records {
+            let f = &record.figure;
+            let mut row = vec![
+                f.region.to_string(),
+                name(f.region).to_owned(),
+                f.kind.to_string(),
+                f.basis.to_string(),
+                amount(f),
+                f.valid_from.to_string(),
+                f.valid_to.map(|day| day.to_string()).unwrap_or_default(),
+                record.recorded.to_string(),
+                f.source.clone(),
+            ];
+            if self.all {
+                row.push(standing.as_str().replace('_', " "));
+            }
+            table.add_row(row);
+        }
+        if let Some(column) = table.column_mut(4) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+fn name(region: RegionCode) -> &'static str {
+    RegionTable::get().name_of(region).unwrap_or("no such region")
+}
+
+fn amount(figure: &ReferenceFigure) -> String {
+    match (figure.value, figure.percent) {
+        (Some(people), _) => grouped(people),
+        (None, Some(percent)) => format!("{percent} %"),
+        (None, None) => String::new(),
+    }
+}
+
+fn told(target: &Target) -> String {
+    let of = match target.percent {
+        Some(percent) => format!(", {percent} % of {}", target.basis),
+        None => String::new(),
+    };
+    let until = target.valid_to.map(|day| format!(" until {day}")).unwrap_or_default();
+    let from = match target.inherited_from {
+        Some(region) => format!("; inherited from {region} {}", name(region)),
+        None => String::new(),
+    };
+    let (people, since, source) = (grouped(target.people), target.valid_from, &target.source);
+    format!("target: {people} people{of} since {since}{until} ({source}{from})")
+}
+
+fn denominator_json(d: &Denominator) -> Value {
+    json!({
+        "basis": d.basis,
+        "value": d.value,
+        "valid_from": d.valid_from,
+        "source": d.source,
+        "reference_id": d.reference_id,
+    })
+}
+
+fn target_json(target: &Target) -> Value {
+    json!({
+        "kind": target.kind.as_str(),
+        "percent": target.percent,
+        "basis": target.basis,
+        "people": target.people,
+        "valid_from": target.valid_from,
+        "valid_to": target.valid_to,
+        "source": target.source,
+        "reference_id": target.reference_id,
+        "inherited_from": target.inherited_from,
+    })
+}
+
+/// A count with its thousands apart, for people.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_their_thousands_apart() {
+        let all = [0, 7, 999, 1000, 767_000, 1_234_567].map(grouped);
+        assert_eq!(all, ["0", "7", "999", "1,000", "767,000", "1,234,567"]);
+    }
+}
