@@ -4,5 +4,6 @@
 
 pub mod cli;
 pub mod domain;
+pub mod embedded;
 pub mod ingest;
 pub mod projection;

@@ -7,4 +7,8 @@ pub mod admission;
 pub mod contribution;
 pub mod day;
 pub mod dictionary;
+pub mod fact;
+pub mod fold;
 pub mod reference;
+pub mod subjects;
+pub mod version;

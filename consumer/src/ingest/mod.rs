@@ -1,6 +1,15 @@
-//! What comes from Kafka and how: the only place that knows rdkafka. It hands records over and
-//! knows nothing of what they come to.
+//! From Kafka to the projection: the only place that knows rdkafka. Polling, folding and
+//! committing each have a thread of their own, with bounded channels between them; what every
+//! node reads for itself is followed beside them.
 
+pub mod batch;
+pub mod commit;
+pub mod context;
+pub mod progress;
+pub mod quarantine;
 pub mod reference;
+pub mod source;
+pub mod stop;
 pub mod tail;
 pub mod topics;
+pub mod worker;
