@@ -12,3 +12,4 @@ pub mod fold;
 pub mod reference;
 pub mod subjects;
 pub mod version;
+pub mod share;
