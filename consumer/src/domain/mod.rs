@@ -13,3 +13,4 @@ pub mod reference;
 pub mod subjects;
 pub mod version;
 pub mod share;
+pub mod reference;
