@@ -30,6 +30,13 @@ impl BitRuns {
         self.0.push(Arc::new(set));
     }
 
+    /// The runs themselves: one that was there before is the same one, so that a reader who keeps
+    /// a union of its own has to add only those that are new.
+    #[must_use]
+    pub fn as_runs(&self) -> &[Arc<RoaringTreemap>] {
+        &self.0
+    }
+
     /// The numbers of every kiosk that has some, a kiosk possibly more than once.
     pub fn all(&self) -> impl Iterator<Item = (KioskRef, &RoaringBitmap)> {
         self.0.iter().flat_map(|set| set.bitmaps())
