@@ -13,6 +13,7 @@ use clap::Args;
 use laju_schemas::topic::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -154,6 +155,22 @@ pub enum ConnectionError {
     NoClusterId(String),
 }
 
+impl ConnectionError {
+    /// A configuration that librdkafka does not take, said without the value: it may be a secret.
+    #[must_use]
+    pub fn refused(error: &KafkaError) -> Self {
+        let text = match error {
+            KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
+            KafkaError::ClientCreation(description) => description.clone(),
+            other => other.to_string(),
+        };
+        if text.contains("not available at build time") || text.contains("No provider for SASL") {
+            return Self::WithoutTls(format!("this configuration ({text})"));
+        }
+        Self::Config(text)
+    }
+}
+
 impl Connection {
     /// A plain connection to these brokers, as tests and embedded brokers use it.
     #[must_use]
@@ -186,8 +203,6 @@ impl Connection {
             // Middleboxes drop silent connections; a kiosk may be silent for hours.
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.max.ms", "2000")
-            // A misspelt topic must not come into being with the cluster's defaults.
-            .set("allow.auto.create.topics", "false")
             .set_log_level(RDKafkaLogLevel::Info);
         for property in &self.kafka_properties {
             property.check()?;

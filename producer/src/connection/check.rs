@@ -206,7 +206,7 @@ pub(super) fn check(
     let events = BrokerEvents::quiet();
     let probe: ThreadedProducer<Probe> =
         ThreadedProducer::from_config_and_context(config, Probe(events.clone()))
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| ConnectionError::refused(&error))?;
     let deadline = Instant::now() + timeout;
     let metadata = loop {
         match ask(probe.client(), deadline) {
@@ -238,19 +238,6 @@ pub(super) fn check(
 fn ask<C: ClientContext>(client: &Client<C>, deadline: Instant) -> KafkaResult<Metadata> {
     let left = deadline.saturating_duration_since(Instant::now());
     client.fetch_metadata(None, left.clamp(Duration::from_millis(1), SLICE))
-}
-
-/// A configuration that librdkafka does not take, said without the value: it may be a secret.
-pub(crate) fn refused(error: &KafkaError) -> ConnectionError {
-    let text = match error {
-        KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
-        KafkaError::ClientCreation(description) => description.clone(),
-        other => other.to_string(),
-    };
-    if text.contains("not available at build time") || text.contains("No provider for SASL") {
-        return ConnectionError::WithoutTls(format!("this configuration ({text})"));
-    }
-    ConnectionError::Config(text)
 }
 
 #[cfg(test)]
