@@ -13,3 +13,6 @@ pub mod stop;
 pub mod tail;
 pub mod topics;
 pub mod worker;
+//! What comes from Kafka and how: the only place that knows rdkafka. It hands records over and
+//! knows nothing of what they come to.
+
