@@ -16,3 +16,4 @@ pub mod worker;
 //! What comes from Kafka and how: the only place that knows rdkafka. It hands records over and
 //! knows nothing of what they come to.
 
+pub mod tail;
