@@ -17,3 +17,4 @@ pub mod worker;
 //! knows nothing of what they come to.
 
 pub mod tail;
+pub mod topics;
