@@ -1,0 +1,459 @@
+//! The shapes of the answers, with the names that others build on: the JSON of the HTTP interface
+//! and what `laju query` reads back from it. No arithmetic here.
+
+use jiff::civil::Date;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::reference::{Basis, Percent};
+use laju_schemas::{ReferenceId, RegionCode, RegionLevel, TimestampMs};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::share::Share;
+
+/// A region, named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionName {
+    /// Its code.
+    pub code: RegionCode,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub level: RegionLevel,
+}
+
+/// A region of the table of regions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionRow {
+    /// Code, name and level.
+    #[serde(flatten)]
+    pub region: RegionName,
+    /// Its zone in the tz database; none of the nation, which has three.
+    pub zone: Option<String>,
+    /// Its seat of government: degrees north.
+    pub latitude: Option<f64>,
+    /// Its seat of government: degrees east.
+    pub longitude: Option<f64>,
+}
+
+/// The regions that exist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Regions {
+    /// In the order of the codes, the nation first.
+    pub rows: Vec<RegionRow>,
+}
+
+/// How far a region is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The region.
+    pub region: RegionName,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How far each region of a level is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressList {
+    /// What the rows are.
+    pub level: RegionLevel,
+    /// The region that they lie in.
+    pub within: RegionCode,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// Every region, also those with nothing but zeros, in the order of the codes.
+    pub rows: Vec<ProgressRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How far one region of several is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressRow {
+    /// The region.
+    pub region: RegionName,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// A relative link to this region's own answer, with both days filled in.
+    pub link: String,
+}
+
+/// The figures of a progress answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// People whose IKD is active:
+    /// `activations` − `deactivations` + `moves_in` − `moves_out`.
+    pub activated: i64,
+    /// Inactive to active.
+    pub activations: i64,
+    /// Active to inactive.
+    pub deactivations: i64,
+    /// Moved in while active.
+    pub moves_in: i64,
+    /// Moved out while active.
+    pub moves_out: i64,
+    /// Electronic cards.
+    pub cards: Cards,
+    /// Asked, but not activated.
+    pub deferrals: i64,
+    /// Between which numbers `activated` lies when all that is missing has come in; none of a
+    /// past `known_at`.
+    pub bounds: Option<Bounds>,
+    /// What `activated` is a share of.
+    pub denominators: Vec<DenominatorShare>,
+    /// What the region is to reach.
+    pub target: Option<TargetShare>,
+    /// What may be missing; none of a past `known_at`.
+    pub missing: Option<Missing>,
+}
+
+/// Electronic cards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cards {
+    /// Biometrics recorded.
+    pub recorded: i64,
+    /// Those of them who hold their first card.
+    pub recorded_first_time: i64,
+    /// Printed cards asked for.
+    pub requested: i64,
+    /// Cards printed.
+    pub printed: i64,
+    /// People who wait for a printed card.
+    pub queue: i64,
+}
+
+/// The least and the most that a figure can turn out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The least.
+    pub lower: i64,
+    /// The most.
+    pub upper: i64,
+}
+
+/// A denominator, and the share of it that is activated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenominatorShare {
+    /// What it counts.
+    pub basis: Basis,
+    /// People.
+    pub value: u64,
+    /// Activated of them, in percent; none of nobody.
+    pub coverage_percent: Option<Share>,
+    /// The first day on which it applies.
+    pub valid_from: Date,
+    /// Where it comes from.
+    pub source: String,
+    /// Its record; none of a sum of regencies.
+    pub reference_id: Option<ReferenceId>,
+}
+
+/// A target, and the share of it that is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetShare {
+    /// `percent` or `absolute`.
+    pub kind: String,
+    /// The percentage; none of an absolute target.
+    pub percent: Option<Percent>,
+    /// What the percentage is of.
+    pub basis: Basis,
+    /// People to be reached, rounded up.
+    pub people: u64,
+    /// Activated of the exact target, in percent; none of nobody.
+    pub attainment_percent: Option<Share>,
+    /// The first day on which it applies.
+    pub valid_from: Date,
+    /// The last day on which it applies, if one is set.
+    pub valid_to: Option<Date>,
+    /// Where it comes from.
+    pub source: String,
+    /// Its record.
+    pub reference_id: ReferenceId,
+    /// The region whose target it is, where it is not the region's own.
+    pub inherited_from: Option<RegionCode>,
+}
+
+/// What may be missing from a region's figures, as far as it can be told now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Events that kiosks have numbered or announced and that have not come in.
+    pub events: u64,
+    /// Kiosks with such events.
+    pub kiosks: u64,
+    /// Events that came in and could not be counted.
+    pub quarantined: u64,
+    /// Kiosks silent beyond their habit, and what they usually send; null where habits are not
+    /// known.
+    pub silent_kiosks: Option<Vec<SilentKiosk>>,
+}
+
+/// A kiosk that has been silent for longer than is usual for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentKiosk {
+    /// The kiosk.
+    pub kiosk_id: String,
+    /// Events that it usually sends in a day.
+    pub usual_per_day: u64,
+}
+
+/// What an answer rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The Kafka cluster.
+    pub cluster_id: String,
+    /// How far each partition of the events topic is in the answer.
+    pub partitions: Vec<PartitionEvidence>,
+    /// The next offset of the reference topic.
+    pub reference_next_offset: i64,
+    /// The rules by which events were counted.
+    pub fold_version: String,
+}
+
+/// How far a partition is in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionEvidence {
+    /// The partition.
+    pub partition: u32,
+    /// Every record before this offset is in the answer, and no other.
+    pub next_offset: i64,
+    /// The timestamp of the latest record in the answer.
+    pub recorded_until: Option<TimestampMs>,
+}
+
+/// How long each step of a series is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Calendar days.
+    Day,
+    /// Weeks from Monday to Sunday.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+/// A region's figures over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// The region.
+    pub region: RegionName,
+    /// The day after which nothing counts.
+    pub as_of: Date,
+    /// The day whose knowledge the figures rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The first day.
+    pub from: Date,
+    /// The last day.
+    pub to: Date,
+    /// How long each step is.
+    pub step: Step,
+    /// In the order of time.
+    pub points: Vec<Point>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// One step of a series: what stood at its end, and what flowed within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Its first day: the first of the day, week or month, or of the series.
+    pub from: Date,
+    /// Its last day, likewise.
+    pub to: Date,
+    /// People whose IKD was active at its end.
+    pub activated: i64,
+    /// Inactive to active, within it.
+    pub activations: i64,
+    /// Active to inactive, within it.
+    pub deactivations: i64,
+    /// Moved in while active, within it.
+    pub moves_in: i64,
+    /// Moved out while active, within it.
+    pub moves_out: i64,
+    /// Cards: recorded, requested and printed within it; the queue at its end.
+    pub cards: Cards,
+    /// Asked, but not activated, within it.
+    pub deferrals: i64,
+}
+
+/// What a break-down is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Activations by where they were done.
+    Channel,
+    /// Activations by the kind of place visited; key null of those not at a visit.
+    Venue,
+    /// Activations by outreach visit; key null of those not at a visit.
+    Outreach,
+    /// Activations by whose office served.
+    ServiceRegion,
+    /// Activations by whether it is the person's first identity document.
+    FirstTime,
+    /// Deferrals by reason.
+    DeferralReason,
+    /// Card requests and prints by reason.
+    CardReason,
+    /// Deactivations by reason.
+    DeactivationReason,
+}
+
+/// A region's figures by one of their dimensions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breakdown {
+    /// The region.
+    pub region: RegionName,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The dimension.
+    pub by: By,
+    /// Of a closed list of keys every one, in the contract's order; else those that occur, the
+    /// largest first.
+    pub rows: Vec<BreakdownRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// One row of a break-down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakdownRow {
+    /// The value of the dimension; none where an event has none.
+    pub key: Option<String>,
+    /// How many.
+    #[serde(flatten)]
+    pub count: Count,
+}
+
+/// How many: of cards two counts, else one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// Activations, deactivations or deferrals.
+    One {
+        /// How many.
+        count: i64,
+    },
+    /// Cards.
+    Cards {
+        /// Printed cards asked for.
+        requested: i64,
+        /// Cards printed.
+        printed: i64,
+    },
+}
+
+/// Every kiosk heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kiosks {
+    /// In the order of their ids.
+    pub rows: Vec<KioskRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+}
+
+/// What is known of a kiosk now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KioskRow {
+    /// Its id.
+    pub kiosk_id: String,
+    /// Its own region: as its latest status says, else as its latest event does.
+    pub service_region: Option<RegionCode>,
+    /// Events received, repeats and quarantined ones that decode included.
+    pub received: u64,
+    /// Distinct sequences received.
+    pub sequences: u64,
+    /// The highest sequence received or announced.
+    pub highest_sequence: u32,
+    /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
+    pub missing: u64,
+    /// The first gaps, each from its first to its last sequence.
+    pub gaps: Vec<(u32, u32)>,
+    /// When Kafka recorded the latest event of it.
+    pub last_heard: Option<TimestampMs>,
+    /// Its own latest word, if it gives any.
+    pub status: Option<StatusRow>,
+}
+
+/// A kiosk's own latest word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusRow {
+    /// The highest sequence that it has given to an event.
+    pub highest_sequence: u32,
+    /// Events that it has not got rid of yet.
+    pub unsent: u64,
+    /// When the oldest of them occurred.
+    pub oldest_unsent: Option<TimestampMs>,
+    /// Its clock minus the broker's, in milliseconds.
+    pub clock_offset_ms: Option<i64>,
+    /// The version of its agent.
+    pub agent_version: String,
+    /// When it said so, by its clock.
+    pub sent_at: TimestampMs,
+    /// Lost or withdrawn: none of its events is awaited any more.
+    pub retired: bool,
+}
+
+/// What could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The day after which records do not count; none if all do.
+    pub known_at: Option<Date>,
+    /// All of them.
+    pub total: u64,
+    /// By reason, in the order in which reasons are looked for; only those that occur.
+    pub reasons: Vec<ReasonCount>,
+    /// The latest ones, the newest first.
+    pub latest: Vec<QuarantinedRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+}
+
+/// How often a reason occurred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// The reason.
+    pub reason: Reason,
+    /// How often.
+    pub count: u64,
+}
+
+/// A record that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedRow {
+    /// Its partition of the events topic.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its timestamp.
+    pub timestamp: TimestampMs,
+    /// Why it could not be counted.
+    pub reason: Reason,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// The home region that it names, if it can be read and is known.
+    pub home_region: Option<RegionCode>,
+    /// The service region that it names, likewise.
+    pub service_region: Option<RegionCode>,
+    /// The kiosk that it names, if it can be read.
+    pub kiosk_id: Option<String>,
+    /// The sequence that it names, if it can be read.
+    pub sequence: Option<u32>,
+}

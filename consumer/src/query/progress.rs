@@ -1,0 +1,247 @@
+//! How far is a region? Sums over the ledger, with shares, bounds and what may be missing.
+
+use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
+
+use super::answer::{
+    Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
+    RegionName, TargetShare,
+};
+use super::question::{Knowledge, Question};
+use super::scan::{Scope, Window, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::day::Day;
+use crate::domain::share::Share;
+use crate::projection::snapshot::Snapshot;
+
+/// The sums of a region's accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    accounts: [i64; Account::ALL.len()],
+    recorded_first_time: i64,
+}
+
+impl Totals {
+    pub(super) fn of(&self, account: Account) -> i64 {
+        self.accounts[account as usize]
+    }
+
+    /// People whose IKD is active.
+    pub(super) fn active(&self) -> i64 {
+        self.of(Account::Activations) - self.of(Account::Deactivations) + self.of(Account::MovesIn)
+            - self.of(Account::MovesOut)
+    }
+
+    pub(super) fn cards(&self) -> Cards {
+        Cards {
+            recorded: self.of(Account::CardsRecorded),
+            recorded_first_time: self.recorded_first_time,
+            requested: self.of(Account::CardsRequested),
+            printed: self.of(Account::CardsPrinted),
+            queue: self.of(Account::PrintQueue),
+        }
+    }
+
+    #[inline]
+    pub(super) fn post(&mut self, account: Account, cell: &Cell) {
+        let amount = i64::from(cell.amount);
+        self.accounts[account as usize] += amount;
+        if account == Account::CardsRecorded && cell.key.detail() == Detail::Recorded(true) {
+            self.recorded_first_time += amount;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, part) in self.accounts.iter_mut().zip(other.accounts) {
+            *sum += part;
+        }
+        self.recorded_first_time += other.recorded_first_time;
+    }
+}
+
+/// Whether a progress answer has something of an account.
+pub(super) const fn is_counted(account: Account) -> bool {
+    !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
+}
+
+/// The sums of every region of a scope, by their place in the region table: one pass.
+fn totals(snapshot: &Snapshot, scope: &Scope, window: Window) -> Vec<Totals> {
+    let mut totals = vec![Totals::default(); RegionTable::get().len()];
+    for (_, group) in all_groups(snapshot, scope).filter(|(_, group)| is_counted(group.account)) {
+        let sums = &mut totals[usize::from(group.region.0)];
+        for cell in window.cells(group.cells) {
+            sums.post(group.account, cell);
+        }
+    }
+    totals
+}
+
+fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
+    let mut sum = Totals::default();
+    for index in scope.indices() {
+        sum.add(&totals[usize::from(index)]);
+    }
+    sum
+}
+
+/// How far a regency, city or province or the nation is.
+///
+/// # Errors
+/// If there is no such region.
+pub fn progress(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<Progress, QueryError> {
+    let name = region_name(region)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let sum = sum_within(&totals(&view.snapshot, &scope, question.window()), &scope);
+    Ok(Progress {
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        figures: figures(view, &name, &sum, question),
+        evidence: view.evidence(),
+        link: progress_link(region, view, question),
+        region: name,
+    })
+}
+
+/// How far every province, or every regency and city, within a region is.
+///
+/// # Errors
+/// If there is no such region, or it cannot have regions of that level.
+pub fn progress_list(
+    view: &View,
+    level: RegionLevel,
+    within: RegionCode,
+    question: &Question,
+) -> Result<ProgressList, QueryError> {
+    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+    if level < within.level() {
+        return Err(QueryError::LevelAbove { level, within });
+    }
+    let totals = totals(&view.snapshot, &scope, question.window());
+    let table = RegionTable::get();
+    let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);
+    let rows = rows_of(level, regions).map(|code| {
+        let region = region_name(code)?;
+        let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
+        let figures = figures(view, &region, &sum_within(&totals, &scope), question);
+        Ok(ProgressRow { region, figures, link: progress_link(code, view, question) })
+    });
+    let parameters = [format!("level={level}"), format!("within={within}")];
+    Ok(ProgressList {
+        level,
+        within,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        rows: rows.collect::<Result<_, QueryError>>()?,
+        evidence: view.evidence(),
+        link: question.link("progress", &parameters, view.today),
+    })
+}
+
+fn rows_of(
+    level: RegionLevel,
+    regions: impl Iterator<Item = RegionCode>,
+) -> impl Iterator<Item = RegionCode> {
+    let nation = (level == RegionLevel::Nation).then_some(RegionCode::NATION);
+    nation.into_iter().chain(regions.filter(move |code| code.level() == level))
+}
+
+fn progress_link(region: RegionCode, view: &View, question: &Question) -> String {
+    question.link(&format!("regions/{region}/progress"), &[], view.today)
+}
+
+fn figures(view: &View, region: &RegionName, sum: &Totals, question: &Question) -> Figures {
+    let activated = sum.active();
+    let missing = (!question.asks_past_knowledge(view.today)).then(|| missing(view, region.code));
+    let unknown =
+        |missing: &Missing| i64::try_from(missing.events + missing.quarantined).unwrap_or(i64::MAX);
+    Figures {
+        activated,
+        activations: sum.of(Account::Activations),
+        deactivations: sum.of(Account::Deactivations),
+        moves_in: sum.of(Account::MovesIn),
+        moves_out: sum.of(Account::MovesOut),
+        cards: sum.cards(),
+        deferrals: sum.of(Account::Deferrals),
+        bounds: missing.as_ref().map(unknown).map(|unknown| Bounds {
+            lower: activated.saturating_sub(unknown).max(0),
+            upper: activated.saturating_add(unknown),
+        }),
+        denominators: denominators(view, region.code, activated, question),
+        target: target(view, region.code, activated, question),
+        missing,
+    }
+}
+
+fn missing(view: &View, region: RegionCode) -> Missing {
+    let unknown = view.gaps.of(RegionTable::get().index_of(region));
+    Missing {
+        events: unknown.events,
+        kiosks: unknown.kiosks,
+        quarantined: unknown.quarantined,
+        // Needs the kiosks' habits, which are not kept yet.
+        silent_kiosks: None,
+    }
+}
+
+/// The day that limits which reference figures are known; `None` if none at all are.
+fn known_until(question: &Question) -> Option<Option<Day>> {
+    match question.knowledge() {
+        Knowledge::All => Some(None),
+        Knowledge::Until(day) => Some(Some(day)),
+        Knowledge::Nothing => None,
+    }
+}
+
+/// Activated people as a part of something: the books balance, so that there never are fewer
+/// than none.
+fn part(activated: i64) -> u64 {
+    u64::try_from(activated).unwrap_or(0)
+}
+
+fn denominators(
+    view: &View,
+    region: RegionCode,
+    activated: i64,
+    question: &Question,
+) -> Vec<DenominatorShare> {
+    let Some(known_at) = known_until(question) else { return Vec::new() };
+    let book = &view.reference.book;
+    let found = book.denominators(region, question.day(view.today), known_at);
+    let shares = found.into_iter().map(|denominator| DenominatorShare {
+        basis: denominator.basis,
+        value: denominator.value,
+        coverage_percent: Share::of(part(activated), denominator.value),
+        valid_from: denominator.valid_from,
+        source: denominator.source,
+        reference_id: denominator.reference_id,
+    });
+    shares.collect()
+}
+
+fn target(
+    view: &View,
+    region: RegionCode,
+    activated: i64,
+    question: &Question,
+) -> Option<TargetShare> {
+    let known_at = known_until(question)?;
+    let target = view.reference.book.target(region, question.day(view.today), known_at)?;
+    let (numerator, denominator) = target.exact;
+    Some(TargetShare {
+        kind: target.kind.as_str().to_owned(),
+        percent: target.percent,
+        basis: target.basis,
+        people: target.people,
+        attainment_percent: Share::of_fraction(part(activated), numerator, denominator),
+        valid_from: target.valid_from,
+        valid_to: target.valid_to,
+        source: target.source,
+        reference_id: target.reference_id,
+        inherited_from: target.inherited_from,
+    })
+}

@@ -1,0 +1,214 @@
+//! Going through the ledger: which regions and which days a question is about, and the cells that
+//! answer it, a group at a time. It knows cells and days; it does not know what is asked.
+
+use std::ops::Range;
+
+use jiff::civil::Date;
+use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
+
+use crate::domain::account::{Account, Cell};
+use crate::domain::day::Day;
+use crate::projection::snapshot::Snapshot;
+
+/// Which regencies a region consists of, as a range of the region table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(Range<u16>);
+
+impl Scope {
+    /// The regencies of a region; `None` if there is no such region.
+    #[must_use]
+    pub fn of(code: RegionCode) -> Option<Self> {
+        let table = RegionTable::get();
+        let len = table.len() as u16;
+        if code == RegionCode::NATION {
+            return Some(Self(0..len));
+        }
+        let first = table.index_of(code)?.0;
+        let rest = &table.all()[usize::from(first)..];
+        // The table is in the order of the codes: a province stands right before its regencies.
+        let within = rest.iter().take_while(|region| region.code.is_within(code)).count();
+        Some(Self(first..first + within as u16))
+    }
+
+    /// The regions of the scope, a province among its regencies.
+    #[must_use]
+    pub fn indices(&self) -> Range<u16> {
+        self.0.clone()
+    }
+}
+
+/// A region's place among its level in answers: the code's province in the region table.
+#[must_use]
+pub fn province_of(region: RegionIndex) -> Option<RegionIndex> {
+    let table = RegionTable::get();
+    let code = table.at(region).code;
+    if code.level() == RegionLevel::Regency { table.index_of(code.province()) } else { None }
+}
+
+/// Which postings count: those of a day up to `as_of`, recorded up to `known_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many days count from the programme's first; `None` for all there are.
+    days: Option<u32>,
+    /// Likewise of the days of recording.
+    recorded: Option<u32>,
+}
+
+impl Window {
+    /// The window of two days, each included; `None` for all.
+    #[must_use]
+    pub fn new(as_of: Option<Date>, known_at: Option<Date>) -> Self {
+        let count = |date: Date| Day::of_date(date).map_or(0, |day| u32::from(day.0) + 1);
+        Self { days: as_of.map(count), recorded: known_at.map(count) }
+    }
+
+    /// The cells of a group (of one region and account, hence in the order of days) that count.
+    pub fn cells(self, group: &[Cell]) -> impl Iterator<Item = &Cell> {
+        let cells = match self.days {
+            Some(days) => {
+                &group[..group.partition_point(|cell| u32::from(cell.key.day().0) < days)]
+            }
+            None => group,
+        };
+        cells.iter().filter(move |cell| self.knows(cell.key.recorded()))
+    }
+
+    /// Whether what was recorded on a day counts.
+    #[must_use]
+    #[inline]
+    pub fn knows(self, recorded: Day) -> bool {
+        self.recorded.is_none_or(|days| u32::from(recorded.0) < days)
+    }
+}
+
+/// The cells of one region's account in one run.
+#[derive(Clone, Copy)]
+pub struct Group<'a> {
+    /// The region.
+    pub region: RegionIndex,
+    /// The account.
+    pub account: Account,
+    /// The cells, in the order of days.
+    pub cells: &'a [Cell],
+}
+
+/// The groups of a run that lie in a scope. What is not looked at costs a few comparisons only.
+pub fn groups<'a>(run: &'a [Cell], scope: &Scope) -> impl Iterator<Item = Group<'a>> + use<'a> {
+    let Range { start, end } = scope.indices();
+    let from = run.partition_point(|cell| cell.key.region().0 < start);
+    let mut rest = &run[from..];
+    std::iter::from_fn(move || {
+        let first = rest.first()?.key;
+        let (region, account) = (first.region(), first.account());
+        if region.0 >= end {
+            return None;
+        }
+        let length =
+            prefix(rest, |cell| cell.key.region() == region && cell.key.account() == account);
+        let (cells, after) = rest.split_at(length);
+        rest = after;
+        Some(Group { region, account, cells })
+    })
+}
+
+/// The groups of every run of every partition that lie in a scope, with the partition's number.
+pub fn all_groups<'a>(
+    snapshot: &'a Snapshot,
+    scope: &'a Scope,
+) -> impl Iterator<Item = (u32, Group<'a>)> {
+    snapshot.partitions.iter().flat_map(move |(partition, view)| {
+        let runs = view.ledger.as_slices().iter();
+        runs.flat_map(move |run| groups(run, scope)).map(move |group| (*partition, group))
+    })
+}
+
+/// How many cells from the first on fulfil a condition that, once false, stays false: found with
+/// a number of looks that grows with the logarithm of the answer and not of the slice.
+fn prefix(cells: &[Cell], holds: impl Fn(&Cell) -> bool) -> usize {
+    let mut bound = 1;
+    while bound < cells.len() && holds(&cells[bound]) {
+        bound *= 2;
+    }
+    let from = bound / 2;
+    let to = cells.len().min(bound + 1);
+    from + cells[from..to].partition_point(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::{CellKey, Detail, Posting};
+
+    fn cell(region: u16, account: Account, day: u16, recorded: u16) -> Cell {
+        let key = CellKey::of(&Posting {
+            account,
+            region: RegionIndex(region),
+            day: Day(day),
+            recorded: Day(recorded),
+            detail: Detail::Queue,
+            amount: 1,
+        });
+        Cell { key, amount: 1 }
+    }
+
+    #[test]
+    fn groups_cut_a_run_where_region_or_account_change() {
+        let mut run = Vec::new();
+        for region in [2, 3, 7] {
+            for account in [Account::Deferrals, Account::PrintQueue] {
+                run.extend((0..region * 3 + account as u16).map(|d| cell(region, account, d, d)));
+            }
+        }
+        run.sort_unstable_by_key(|cell| cell.key);
+        let found = |scope: Range<u16>| -> Vec<(u16, Account, usize)> {
+            let scope = Scope(scope);
+            groups(&run, &scope).map(|g| (g.region.0, g.account, g.cells.len())).collect()
+        };
+        let (d, q) = (Account::Deferrals, Account::PrintQueue);
+        let all = [(2, d, 10), (2, q, 14), (3, d, 13), (3, q, 17), (7, d, 25), (7, q, 29)];
+        assert_eq!(found(0..100), all);
+        assert_eq!(found(3..7), all[2..4]);
+        assert_eq!(found(4..7), []);
+        assert_eq!(found(8..9), []);
+    }
+
+    #[test]
+    fn a_window_includes_both_of_its_days() {
+        let group: Vec<Cell> = (0..10)
+            .flat_map(|day| (day..10).map(move |r| cell(1, Account::PrintQueue, day, r)))
+            .collect();
+        let count = |as_of: Option<u16>, known_at: Option<u16>| {
+            let date = |day: Option<u16>| day.map(|d| Day(d).date());
+            Window::new(date(as_of), date(known_at)).cells(&group).count()
+        };
+        assert_eq!(count(None, None), 55);
+        assert_eq!(count(Some(0), None), 10);
+        assert_eq!(count(None, Some(0)), 1);
+        assert_eq!(count(Some(3), Some(3)), 4 + 3 + 2 + 1);
+        let before = jiff::civil::date(2021, 12, 31);
+        assert_eq!(Window::new(Some(before), None).cells(&group).count(), 0);
+        assert_eq!(Window::new(None, Some(before)).cells(&group).count(), 0);
+    }
+
+    #[test]
+    fn a_scope_holds_a_regions_regencies() {
+        let table = RegionTable::get();
+        let codes = |code: &str| {
+            let scope = Scope::of(code.parse().unwrap()).unwrap();
+            scope.indices().map(|i| table.at(RegionIndex(i)).code).collect::<Vec<_>>()
+        };
+        assert_eq!(codes("18.71").len(), 1);
+        let lampung = codes("18");
+        assert!(lampung.iter().all(|code| code.to_string().starts_with("18")));
+        assert_eq!(
+            lampung.len(),
+            1 + table.regencies().filter(|(_, r)| r.code.to_string().starts_with("18.")).count()
+        );
+        assert_eq!(codes("ID").len(), 552);
+        assert_eq!(Scope::of("18.99".parse().unwrap()), None);
+        assert_eq!(
+            province_of(table.regency("18.71").unwrap()),
+            table.index_of("18".parse().unwrap())
+        );
+    }
+}

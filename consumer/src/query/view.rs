@@ -1,0 +1,315 @@
+//! The state that questions are answered from: swapped in by the worker, read without a lock that
+//! ingest would have to wait for; and whether there is enough of it to answer at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwap;
+use jiff::civil::Date;
+use laju_schemas::{KioskStatus, TimestampMs};
+use thiserror::Error;
+
+use super::answer::{Evidence, PartitionEvidence};
+use super::missing::{Gaps, KioskBook};
+use super::question::today;
+use crate::domain::reference::ReferenceBook;
+use crate::projection::snapshot::Snapshot;
+
+/// The latest status of each kiosk, by its id.
+pub type Statuses = HashMap<String, KioskStatus>;
+
+/// The reference figures read so far.
+#[derive(Clone, Debug, Default)]
+pub struct ReferenceView {
+    /// The figures.
+    pub book: ReferenceBook,
+    /// The next offset of the reference topic to be read.
+    pub next_offset: i64,
+}
+
+/// How far a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The offset after the last record in the snapshot.
+    pub next_offset: i64,
+    /// The partition's end when it was last looked at.
+    pub end_offset: i64,
+    /// Its end when it was looked at for the first time since it was assigned.
+    pub first_end: i64,
+    /// Whether that first end has been reached. Stays true.
+    pub caught_up: bool,
+    /// When it was last looked at, by the program's clock.
+    pub checked_at: TimestampMs,
+}
+
+/// How far a node is on its way to answering.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    /// What it is doing, in words for people: `loading the store`, `catching up`, `live`.
+    pub phase: String,
+    /// The cluster, once it is connected.
+    pub cluster_id: Option<Arc<str>>,
+    /// How many partitions the events topic has, once that is known.
+    pub partitions: Option<u32>,
+    /// The partitions that this node holds.
+    pub held: BTreeMap<u32, Position>,
+    /// Whether the reference topic was read to the end seen at start.
+    pub reference_read: bool,
+    /// Whether the kiosk status topic was read to the end seen at start.
+    pub status_read: bool,
+}
+
+impl Readiness {
+    /// Notes where a partition is that this node holds. Call it after a commit and after a look
+    /// at the partition's end; the first call after an assignment tells when it has caught up.
+    pub fn observe(&mut self, partition: u32, next: i64, end: i64, now: TimestampMs) {
+        let before = self.held.get(&partition);
+        let first_end = before.map_or(end, |before| before.first_end);
+        let caught_up = before.is_some_and(|before| before.caught_up) || next >= first_end;
+        let position =
+            Position { next_offset: next, end_offset: end, first_end, caught_up, checked_at: now };
+        self.held.insert(partition, position);
+    }
+
+    /// Notes that a partition is no longer this node's.
+    pub fn release(&mut self, partition: u32) {
+        self.held.remove(&partition);
+    }
+}
+
+/// Something without which no figure is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Lack {
+    /// No word from the brokers yet.
+    #[error("this node has not reached Kafka yet")]
+    Cluster,
+    /// Another node has some of the partitions, or they are still being loaded.
+    #[error(
+        "this node holds {held} of {total} partitions of the events topic; only a node that holds all of them answers figures"
+    )]
+    Partitions {
+        /// How many it holds.
+        held: usize,
+        /// How many there are.
+        total: u32,
+    },
+    /// The end seen at start is not reached.
+    #[error("{partitions} partitions are still catching up, {events} events to go")]
+    CatchingUp {
+        /// How many are behind.
+        partitions: usize,
+        /// By how many events.
+        events: u64,
+    },
+    /// Denominators and targets are not all there.
+    #[error("the reference topic has not been read to the end seen at start")]
+    Reference,
+    /// Announced sequences are not all there.
+    #[error("the kiosk status topic has not been read to the end seen at start")]
+    Status,
+}
+
+/// Why no figure can be answered now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotReady(pub Vec<Lack>);
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lacks: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lacks.join("; "))
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+/// One moment's state: what one question is answered from.
+#[derive(Clone)]
+pub struct View {
+    /// The cluster that the figures come from.
+    pub cluster_id: Arc<str>,
+    /// The rules by which events were counted.
+    pub fold_version: Arc<str>,
+    /// The ledger and all that goes with it.
+    pub snapshot: Arc<Snapshot>,
+    /// Denominators and targets.
+    pub reference: Arc<ReferenceView>,
+    /// What kiosks say of themselves.
+    pub statuses: Arc<Statuses>,
+    /// What is missing.
+    pub gaps: Arc<Gaps>,
+    /// Today, in the programme's zone.
+    pub today: Date,
+}
+
+impl View {
+    /// What answers from this state rest on.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        let partitions = self.snapshot.partitions.values().map(|view| PartitionEvidence {
+            partition: view.partition,
+            next_offset: view.next_offset,
+            recorded_until: view.recorded_until,
+        });
+        Evidence {
+            cluster_id: self.cluster_id.to_string(),
+            partitions: partitions.collect(),
+            reference_next_offset: self.reference.next_offset,
+            fold_version: self.fold_version.to_string(),
+        }
+    }
+}
+
+/// The state as the worker keeps it up to date.
+pub struct LiveView {
+    /// The state of the partitions at their last commit.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Denominators and targets.
+    pub reference: ArcSwap<ReferenceView>,
+    /// What kiosks say of themselves.
+    pub statuses: ArcSwap<Statuses>,
+    readiness: ArcSwap<Readiness>,
+    fold_version: Arc<str>,
+    /// Readers only: ingest never takes this lock.
+    gaps: Mutex<GapsKept>,
+}
+
+#[derive(Default)]
+struct GapsKept {
+    book: KioskBook,
+    last: Option<(Arc<Snapshot>, Arc<Statuses>, Arc<Gaps>)>,
+}
+
+impl LiveView {
+    /// Nothing yet, under the rules of a fold version.
+    #[must_use]
+    pub fn new(fold_version: &str) -> Self {
+        Self {
+            snapshot: ArcSwap::default(),
+            reference: ArcSwap::default(),
+            statuses: ArcSwap::default(),
+            readiness: ArcSwap::default(),
+            fold_version: fold_version.into(),
+            gaps: Mutex::default(),
+        }
+    }
+
+    /// How far this node is.
+    #[must_use]
+    pub fn readiness(&self) -> Arc<Readiness> {
+        self.readiness.load_full()
+    }
+
+    /// Changes how far this node is. `change` may be called more than once, each time on the
+    /// latest state, if another thread changes it at the same time.
+    pub fn update_readiness(&self, mut change: impl FnMut(&mut Readiness)) {
+        self.readiness.rcu(|before| {
+            let mut after = Readiness::clone(before);
+            change(&mut after);
+            after
+        });
+    }
+
+    /// What stands in the way of answering figures: nothing, if the node is ready.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<Lack> {
+        lacks(&self.readiness.load(), &self.snapshot.load())
+    }
+
+    /// One moment's state, if there is enough of it to answer figures.
+    ///
+    /// # Errors
+    /// Says what is not there yet.
+    pub fn view(&self, now: TimestampMs) -> Result<View, NotReady> {
+        let readiness = self.readiness.load_full();
+        let mut kept = self.kept();
+        let (snapshot, statuses) = (self.snapshot.load_full(), self.statuses.load_full());
+        let lacks = lacks(&readiness, &snapshot);
+        let Some(cluster_id) = readiness.cluster_id.clone().filter(|_| lacks.is_empty()) else {
+            return Err(NotReady(lacks));
+        };
+        let gaps = kept.gaps(&snapshot, &statuses);
+        Ok(View {
+            cluster_id,
+            fold_version: Arc::clone(&self.fold_version),
+            snapshot,
+            reference: self.reference.load_full(),
+            statuses,
+            gaps,
+            today: today(now),
+        })
+    }
+
+    /// How old the data of an answer is, in whole seconds: the age of the partition that is
+    /// furthest behind. Of one that was at its end when last looked at, the time since that
+    /// look; of one that was not, the time since its latest record in the answer was recorded.
+    #[must_use]
+    pub fn age_seconds(&self, view: &View, now: TimestampMs) -> u64 {
+        let readiness = self.readiness.load();
+        let ages = view.snapshot.partitions.values().map(|part| {
+            let position = readiness.held.get(&part.partition);
+            let at_its_end = position
+                .filter(|p| part.next_offset >= p.end_offset || part.recorded_until.is_none())
+                .map(|p| p.checked_at);
+            let since = at_its_end.or(part.recorded_until).unwrap_or(now);
+            u64::try_from(now.0.saturating_sub(since.0)).unwrap_or(0) / 1_000
+        });
+        ages.max().unwrap_or(0)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, GapsKept> {
+        self.gaps.lock().unwrap_or_else(|poisoned| {
+            // A question failed half-way through: what it left is made anew.
+            self.gaps.clear_poison();
+            let mut kept = poisoned.into_inner();
+            *kept = GapsKept::default();
+            kept
+        })
+    }
+}
+
+impl GapsKept {
+    fn gaps(&mut self, snapshot: &Arc<Snapshot>, statuses: &Arc<Statuses>) -> Arc<Gaps> {
+        if let Some((of_snapshot, of_statuses, gaps)) = &self.last
+            && Arc::ptr_eq(of_snapshot, snapshot)
+            && Arc::ptr_eq(of_statuses, statuses)
+        {
+            return Arc::clone(gaps);
+        }
+        let gaps = Arc::new(self.book.gaps(snapshot, statuses));
+        self.last = Some((Arc::clone(snapshot), Arc::clone(statuses), Arc::clone(&gaps)));
+        gaps
+    }
+}
+
+fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
+    let mut lacks = Vec::new();
+    match readiness.partitions.filter(|_| readiness.cluster_id.is_some()) {
+        None => lacks.push(Lack::Cluster),
+        Some(total) => {
+            let is_there = |partition: &u32| {
+                readiness.held.contains_key(partition)
+                    && snapshot.partitions.contains_key(partition)
+            };
+            let held = (0..total).filter(is_there).count();
+            if held < total as usize {
+                lacks.push(Lack::Partitions { held, total });
+            }
+        }
+    }
+    let behind = readiness.held.values().filter(|position| !position.caught_up);
+    let (mut partitions, mut events) = (0, 0);
+    for position in behind {
+        partitions += 1;
+        events += u64::try_from(position.first_end - position.next_offset).unwrap_or(0);
+    }
+    if partitions > 0 {
+        lacks.push(Lack::CatchingUp { partitions, events });
+    }
+    if !readiness.reference_read {
+        lacks.push(Lack::Reference);
+    }
+    if !readiness.status_read {
+        lacks.push(Lack::Status);
+    }
+    lacks
+}
