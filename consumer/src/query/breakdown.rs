@@ -1,0 +1,206 @@
+//! What brought it, who served, and why not? A region's figures by one of their dimensions.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
+use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+
+use super::answer::{Breakdown, BreakdownRow, By, Count};
+use super::question::Question;
+use super::scan::{Scope, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Detail};
+
+/// The number of a key that an event does not have.
+const NONE: u64 = u64::MAX;
+
+impl By {
+    /// Every dimension.
+    pub const ALL: [Self; 8] = [
+        Self::Channel,
+        Self::Venue,
+        Self::Outreach,
+        Self::ServiceRegion,
+        Self::FirstTime,
+        Self::DeferralReason,
+        Self::CardReason,
+        Self::DeactivationReason,
+    ];
+
+    /// Its name in questions and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Venue => "venue",
+            Self::Outreach => "outreach",
+            Self::ServiceRegion => "service_region",
+            Self::FirstTime => "first_time",
+            Self::DeferralReason => "deferral_reason",
+            Self::CardReason => "card_reason",
+            Self::DeactivationReason => "deactivation_reason",
+        }
+    }
+
+    /// What is broken down: one account, or two side by side.
+    const fn accounts(self) -> &'static [Account] {
+        match self {
+            Self::Channel
+            | Self::Venue
+            | Self::Outreach
+            | Self::ServiceRegion
+            | Self::FirstTime => &[Account::Activations],
+            Self::DeferralReason => &[Account::Deferrals],
+            Self::CardReason => &[Account::CardsRequested, Account::CardsPrinted],
+            Self::DeactivationReason => &[Account::Deactivations],
+        }
+    }
+
+    /// The number of a posting's key.
+    fn key(self, partition: u32, detail: Detail) -> u64 {
+        match (self, detail) {
+            (Self::Channel, Detail::Activation { channel, .. }) => channel.index().into(),
+            (Self::Venue, Detail::Activation { venue: Some(venue), .. }) => venue.index().into(),
+            (Self::Outreach, Detail::Activation { outreach, .. }) if outreach > 0 => {
+                // Each partition has a dictionary of its own.
+                u64::from(partition) << 32 | u64::from(outreach)
+            }
+            (Self::ServiceRegion, Detail::Activation { service, .. }) => service.0.into(),
+            (Self::FirstTime, Detail::Activation { first_time_holder, .. }) => {
+                first_time_holder.into()
+            }
+            (Self::DeferralReason, Detail::Deferral { reason, .. }) => reason.index().into(),
+            (Self::CardReason, Detail::Card(reason)) => reason.index().into(),
+            (Self::DeactivationReason, Detail::Deactivation(reason)) => reason.index().into(),
+            _ => NONE,
+        }
+    }
+
+    /// The keys that there can be, in the order of their numbers, if the list is closed.
+    fn closed(self) -> Option<Vec<&'static str>> {
+        Some(match self {
+            Self::Channel => Channel::ALL.iter().map(|v| v.as_str()).collect(),
+            Self::Venue => Venue::ALL.iter().map(|v| v.as_str()).collect(),
+            Self::FirstTime => vec!["false", "true"],
+            Self::DeferralReason => DeferralReason::ALL.iter().map(|v| v.as_str()).collect(),
+            Self::CardReason => CardReason::ALL.iter().map(|v| v.as_str()).collect(),
+            Self::DeactivationReason => {
+                DeactivationReason::ALL.iter().map(|v| v.as_str()).collect()
+            }
+            Self::Outreach | Self::ServiceRegion => return None,
+        })
+    }
+
+    /// The text of a number of an open list.
+    fn text(self, view: &View, key: u64) -> Option<String> {
+        if key == NONE {
+            return None;
+        }
+        if self == Self::ServiceRegion {
+            return Some(RegionTable::get().at(RegionIndex(key as u16)).code.to_string());
+        }
+        let partition = view.snapshot.partitions.get(&((key >> 32) as u32))?;
+        partition.names.outreach(key as u32).map(str::to_owned)
+    }
+
+    fn count(self, [first, second]: [i64; 2]) -> Count {
+        match self {
+            Self::CardReason => Count::Cards { requested: first, printed: second },
+            _ => Count::One { count: first },
+        }
+    }
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|by| by.as_str() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|by| by.as_str()).collect();
+            format!("'{text}' is none of {}", known.join(", "))
+        })
+    }
+}
+
+/// A region's figures by one of their dimensions.
+///
+/// # Errors
+/// If there is no such region.
+pub fn breakdown(
+    view: &View,
+    region: RegionCode,
+    by: By,
+    question: &Question,
+) -> Result<Breakdown, QueryError> {
+    let name = region_name(region)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let counts = counts(view, &scope, by, question);
+    let rows = match by.closed() {
+        Some(keys) => closed_rows(by, &keys, &counts),
+        None => open_rows(view, by, &counts),
+    };
+    let parameters = [format!("by={by}")];
+    Ok(Breakdown {
+        region: name,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        by,
+        rows,
+        evidence: view.evidence(),
+        link: question.link(&format!("regions/{region}/breakdown"), &parameters, view.today),
+    })
+}
+
+type Counts = HashMap<u64, [i64; 2]>;
+
+fn counts(view: &View, scope: &Scope, by: By, question: &Question) -> Counts {
+    let window = question.window();
+    let mut counts = Counts::new();
+    for (partition, group) in all_groups(&view.snapshot, scope) {
+        let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {
+            continue;
+        };
+        for cell in window.cells(group.cells) {
+            let key = by.key(partition, cell.key.detail());
+            counts.entry(key).or_default()[column] += i64::from(cell.amount);
+        }
+    }
+    counts
+}
+
+/// Every key, also those with nothing; `unknown` and none at all only where they occur.
+fn closed_rows(by: By, keys: &[&str], counts: &Counts) -> Vec<BreakdownRow> {
+    let count = |number: u64| counts.get(&number).copied().unwrap_or_default();
+    let mut rows = Vec::with_capacity(keys.len() + 1);
+    for (number, key) in keys.iter().enumerate() {
+        let count = count(number as u64);
+        if *key != "unknown" || count != [0, 0] {
+            rows.push(BreakdownRow { key: Some((*key).to_owned()), count: by.count(count) });
+        }
+    }
+    if count(NONE) != [0, 0] {
+        rows.push(BreakdownRow { key: None, count: by.count(count(NONE)) });
+    }
+    rows
+}
+
+/// The keys that occur, the largest first.
+fn open_rows(view: &View, by: By, counts: &Counts) -> Vec<BreakdownRow> {
+    let mut texts: BTreeMap<Option<String>, [i64; 2]> = BTreeMap::new();
+    for (key, count) in counts {
+        let sums = texts.entry(by.text(view, *key)).or_default();
+        sums[0] += count[0];
+        sums[1] += count[1];
+    }
+    let mut rows: Vec<_> = texts.into_iter().filter(|(_, count)| *count != [0, 0]).collect();
+    rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    rows.into_iter().map(|(key, count)| BreakdownRow { key, count: by.count(count) }).collect()
+}

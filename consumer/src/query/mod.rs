@@ -1,0 +1,73 @@
+//! Answers questions from one moment's state, in plain types: how far a region is, over time, by
+//! what, what is missing, what could not be counted. It knows neither HTTP nor Kafka nor sled,
+//! takes no lock that ingest waits for, and has the time as an argument.
+
+pub mod answer;
+pub mod breakdown;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod kiosks;
+pub mod missing;
+pub mod progress;
+pub mod quarantine;
+pub mod question;
+pub mod regions;
+pub mod scan;
+pub mod series;
+pub mod table;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+use laju_schemas::{RegionCode, RegionLevel, RegionTable};
+use thiserror::Error;
+
+use answer::RegionName;
+
+/// A question that has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// The code is well formed, and nobody's.
+    #[error(
+        "there is no region {0}; the codes are those of Kepmendagri 300.2.2-2138/2025, see /v1/regions"
+    )]
+    UnknownRegion(RegionCode),
+    /// Provinces of a regency, or the nation of anything but the nation.
+    #[error("{within} lies within a {level}, not the other way round")]
+    LevelAbove {
+        /// The level asked for.
+        level: RegionLevel,
+        /// The region it should lie in.
+        within: RegionCode,
+    },
+    /// A series that ends before it begins.
+    #[error("to ({to}) is before from ({from})")]
+    EndsBeforeItBegins {
+        /// The first day asked for.
+        from: jiff::civil::Date,
+        /// The last day asked for.
+        to: jiff::civil::Date,
+    },
+    /// A series of too many steps.
+    #[error(
+        "from {from} to {to} there are more than {limit} steps: take longer steps or fewer days"
+    )]
+    TooManySteps {
+        /// The first day asked for.
+        from: jiff::civil::Date,
+        /// The last day asked for.
+        to: jiff::civil::Date,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+/// A region with its name.
+///
+/// # Errors
+/// If there is no such region.
+pub fn region_name(code: RegionCode) -> Result<RegionName, QueryError> {
+    let name = RegionTable::get().name_of(code).ok_or(QueryError::UnknownRegion(code))?;
+    Ok(RegionName { code, name: name.to_owned(), level: code.level() })
+}

@@ -1,0 +1,59 @@
+//! What could not be counted, and why.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use laju_schemas::{RegionTable, TimestampMs};
+
+use super::answer::{Quarantine, QuarantinedRow, ReasonCount};
+use super::question::Question;
+use super::view::View;
+use crate::projection::snapshot::QuarantinedRecord;
+
+/// How many of the latest records are shown where nothing else is asked for.
+pub const LATEST: usize = 50;
+/// The most that can be asked for.
+pub const MOST_LATEST: usize = 1_000;
+
+/// What could not be counted of the records recorded up to `known_at` (`None` for all): counts by
+/// reason, and the latest records, at most `limit`.
+#[must_use]
+pub fn quarantine(view: &View, known_at: Option<Date>, limit: usize) -> Quarantine {
+    let window = Question { as_of: None, known_at }.window();
+    let mut reasons = BTreeMap::new();
+    let mut latest: Vec<(u32, &QuarantinedRecord)> = Vec::new();
+    for (partition, part) in &view.snapshot.partitions {
+        let tally = &part.quarantine;
+        for (key, count) in tally.counts.iter().filter(|(key, _)| window.knows(key.recorded)) {
+            *reasons.entry(key.reason).or_insert(0) += count;
+        }
+        let known = tally.latest.iter().filter(|record| window.knows(record.key.recorded));
+        latest.extend(known.map(|record| (*partition, record)));
+    }
+    latest.sort_unstable_by_key(|(partition, record)| {
+        std::cmp::Reverse((record.timestamp, *partition, record.offset))
+    });
+    latest.truncate(limit);
+    Quarantine {
+        known_at,
+        total: reasons.values().sum(),
+        reasons: reasons.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect(),
+        latest: latest.into_iter().map(|(partition, record)| row(partition, record)).collect(),
+        evidence: view.evidence(),
+    }
+}
+
+fn row(partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {
+    let code = |region| RegionTable::get().at(region).code;
+    QuarantinedRow {
+        partition,
+        offset: record.offset,
+        timestamp: TimestampMs(record.timestamp),
+        reason: record.key.reason,
+        detail: record.detail.clone(),
+        home_region: record.key.home.map(code),
+        service_region: record.key.service.map(code),
+        kiosk_id: record.origin.as_ref().map(|(kiosk, _)| kiosk.clone()),
+        sequence: record.origin.as_ref().map(|(_, sequence)| *sequence),
+    }
+}

@@ -1,0 +1,42 @@
+//! Which regions are there?
+
+use laju_schemas::{Region, RegionCode, RegionLevel, RegionTable};
+
+use super::QueryError;
+use super::answer::{RegionName, RegionRow, Regions};
+
+/// The regions of a level (`None` for every level) within a region, itself included.
+///
+/// # Errors
+/// If there is no such region to look within.
+pub fn regions(level: Option<RegionLevel>, within: RegionCode) -> Result<Regions, QueryError> {
+    let table = RegionTable::get();
+    table.name_of(within).ok_or(QueryError::UnknownRegion(within))?;
+    let nation = (within == RegionCode::NATION).then(|| RegionRow {
+        region: RegionName {
+            code: RegionCode::NATION,
+            name: table.name_of(RegionCode::NATION).unwrap_or_default().to_owned(),
+            level: RegionLevel::Nation,
+        },
+        zone: None,
+        latitude: None,
+        longitude: None,
+    });
+    let inside = table.all().iter().filter(|region| region.code.is_within(within)).map(row);
+    let rows = nation.into_iter().chain(inside);
+    let wanted = |row: &RegionRow| level.is_none_or(|level| row.region.level == level);
+    Ok(Regions { rows: rows.filter(wanted).collect() })
+}
+
+fn row(region: &Region) -> RegionRow {
+    RegionRow {
+        region: RegionName {
+            code: region.code,
+            name: region.name.clone(),
+            level: region.code.level(),
+        },
+        zone: Some(region.zone.iana().to_owned()),
+        latitude: Some(region.latitude),
+        longitude: Some(region.longitude),
+    }
+}

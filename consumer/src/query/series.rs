@@ -1,0 +1,207 @@
+//! How did a region get where it is? What stood at the end of each day, week or month, and what
+//! flowed within it.
+
+use jiff::ToSpan as _;
+use jiff::civil::{Date, Weekday};
+use laju_schemas::RegionCode;
+
+use super::answer::{Point, Series, Step};
+use super::progress::{Totals, is_counted};
+use super::question::Question;
+use super::scan::{Scope, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::Account;
+use crate::domain::day::Day;
+
+/// The most steps that a series can have: more than ten years of days.
+pub const MOST_STEPS: usize = 4_000;
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// Its name in questions and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// The last day of the step that a day lies in.
+    fn end(self, day: Date) -> Date {
+        match self {
+            Self::Day => day,
+            Self::Week => {
+                let to_sunday = day.weekday().until(Weekday::Sunday);
+                day.saturating_add(i32::from(to_sunday).days())
+            }
+            Self::Month => day.last_of_month(),
+        }
+    }
+
+    /// First and last day of every step from one day to another. The first and the last step
+    /// are cut where the series begins and ends.
+    fn between(self, from: Date, to: Date) -> Result<Vec<(Date, Date)>, QueryError> {
+        if to < from {
+            return Err(QueryError::EndsBeforeItBegins { from, to });
+        }
+        let mut steps = Vec::new();
+        let mut first = from;
+        loop {
+            if steps.len() == MOST_STEPS {
+                return Err(QueryError::TooManySteps { from, to, limit: MOST_STEPS });
+            }
+            let last = self.end(first).min(to);
+            steps.push((first, last));
+            if last == to {
+                return Ok(steps);
+            }
+            first = last.saturating_add(1.days());
+        }
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|step| step.as_str() == text)
+            .ok_or_else(|| format!("'{text}' is none of day, week, month"))
+    }
+}
+
+/// A region's figures over time.
+///
+/// # Errors
+/// If there is no such region, or `to` is before `from`, or there are more than [`MOST_STEPS`].
+pub fn series(
+    view: &View,
+    region: RegionCode,
+    (from, to): (Date, Date),
+    step: Step,
+    question: &Question,
+) -> Result<Series, QueryError> {
+    let name = region_name(region)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let steps = step.between(from, to)?;
+    let parameters = [format!("from={from}"), format!("to={to}"), format!("step={step}")];
+    Ok(Series {
+        region: name,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        from,
+        to,
+        step,
+        points: points(view, &scope, &steps, question),
+        evidence: view.evidence(),
+        link: question.link(&format!("regions/{region}/series"), &parameters, view.today),
+    })
+}
+
+fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], question: &Question) -> Vec<Point> {
+    // Sums before the first step, and within each.
+    let mut sums = vec![Totals::default(); steps.len() + 1];
+    let places = places(steps);
+    let window = question.window();
+    let groups = all_groups(&view.snapshot, scope).map(|(_, group)| group);
+    for group in groups.filter(|group| is_counted(group.account)) {
+        for cell in window.cells(group.cells) {
+            // A cell after the last step has no place; those that follow it have none either.
+            let Some(place) = places.get(usize::from(cell.key.day().0)) else { break };
+            sums[*place as usize].post(group.account, cell);
+        }
+    }
+    let mut stock = sums[0];
+    steps
+        .iter()
+        .zip(&sums[1..])
+        .map(|((from, to), flow)| {
+            stock.add(flow);
+            let mut cards = flow.cards();
+            cards.queue = stock.of(Account::PrintQueue);
+            Point {
+                from: *from,
+                to: *to,
+                activated: stock.active(),
+                activations: flow.of(Account::Activations),
+                deactivations: flow.of(Account::Deactivations),
+                moves_in: flow.of(Account::MovesIn),
+                moves_out: flow.of(Account::MovesOut),
+                cards,
+                deferrals: flow.of(Account::Deferrals),
+            }
+        })
+        .collect()
+}
+
+/// For every day of the programme up to the last step: 0 if it is before the first step, else one
+/// more than the number of its step.
+fn places(steps: &[(Date, Date)]) -> Vec<u32> {
+    let mut places = Vec::new();
+    for (number, (first, last)) in steps.iter().enumerate() {
+        let Some(last) = Day::of_date(*last) else { continue };
+        let first = Day::of_date(*first).unwrap_or(Day(0));
+        places.resize(usize::from(first.0), number as u32);
+        places.resize(usize::from(last.0) + 1, number as u32 + 1);
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn steps_are_calendar_steps_cut_at_both_ends() {
+        let steps = |step: Step, from, to| step.between(from, to).unwrap();
+        let (from, to) = (date(2024, 1, 30), date(2024, 3, 1));
+        let months = steps(Step::Month, from, to);
+        assert_eq!(
+            months,
+            [
+                (from, date(2024, 1, 31)),
+                (date(2024, 2, 1), date(2024, 2, 29)),
+                (date(2024, 3, 1), to)
+            ]
+        );
+        let weeks = steps(Step::Week, from, date(2024, 2, 12));
+        assert_eq!(
+            weeks,
+            [
+                (from, date(2024, 2, 4)),
+                (date(2024, 2, 5), date(2024, 2, 11)),
+                (date(2024, 2, 12), date(2024, 2, 12)),
+            ]
+        );
+        assert_eq!(steps(Step::Day, from, from), [(from, from)]);
+        assert_eq!(steps(Step::Month, Date::MAX, Date::MAX), [(Date::MAX, Date::MAX)]);
+        assert!(Step::Day.between(to, from).is_err());
+        assert!(Step::Day.between(date(2000, 1, 1), to).is_err());
+        assert_eq!(steps(Step::Week, date(2024, 2, 4), date(2024, 2, 5)).len(), 2);
+    }
+
+    #[test]
+    fn every_day_has_its_place() {
+        let step = |a: (i16, i8, i8), b: (i16, i8, i8)| (date(a.0, a.1, a.2), date(b.0, b.1, b.2));
+        let steps = [step((2021, 12, 30), (2021, 12, 31)), step((2022, 1, 1), (2022, 1, 2))];
+        assert_eq!(places(&steps), [2, 2]);
+        let steps = [step((2021, 12, 30), (2022, 1, 1)), step((2022, 1, 2), (2022, 1, 4))];
+        assert_eq!(places(&steps), [1, 2, 2, 2]);
+        let steps = [step((2022, 1, 3), (2022, 1, 3))];
+        assert_eq!(places(&steps), [0, 0, 1]);
+    }
+}

@@ -1,0 +1,456 @@
+//! Questions to states made by hand.
+
+use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
+use laju_schemas::quarantine::Reason;
+use laju_schemas::reference::Basis;
+use laju_schemas::{RegionCode, RegionLevel};
+use serde_json::{Value, json};
+
+use super::answer::{By, Step};
+use super::fixtures::{Fixture, activation, date, region};
+use super::missing::KioskBook;
+use super::question::Question;
+use super::view::{Lack, Readiness, View};
+use super::*;
+use crate::domain::account::{Account, Detail};
+
+const TODAY: &str = "2024-08-02";
+
+fn code(text: &str) -> RegionCode {
+    text.parse().unwrap()
+}
+
+fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
+    Question { as_of: as_of.map(date), known_at: known_at.map(date) }
+}
+
+fn ask(view: &View, region: &str, question: &Question) -> Value {
+    serde_json::to_value(progress::progress(view, code(region), question).unwrap()).unwrap()
+}
+
+/// What the offices told the press, posted by hand.
+fn five_cities() -> Fixture {
+    let mut f = Fixture::new(2);
+    f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
+    f.denominator("19.71", Basis::RecordedKtp, 112_000, "2023-01-01");
+    f.denominator("17.71", Basis::RecordedKtp, 108_000, "2023-01-01");
+    f.percent_target("ID", Basis::WajibKtp, "25", "2023-01-01");
+    f.percent_target("19.71", Basis::RecordedKtp, "25", "2023-01-01");
+    f.percent_target("17.71", Basis::RecordedKtp, "25", "2023-01-01");
+    f.percent_target("17.71", Basis::RecordedKtp, "30", "2024-01-01");
+    f.absolute_target("36.04", 40_000, "2024-01-01", "2024-12-31");
+    f.activate(0, "18.71", "2023-06-01", 60_000);
+    f.activate(1, "18.71", "2023-12-31", 30_000);
+    f.activate(1, "18.71", "2024-01-01", 5);
+    f.activate(0, "19.71", "2023-02-28", 566);
+    let school = activation("19.71", Channel::Outreach, Some(Venue::School), 0);
+    f.post(1, Account::Activations, "19.71", ("2023-03-10", "2023-03-10"), school, 834);
+    f.activate(0, "17.71", "2023-11-01", 1_053);
+    f.activate(0, "36.04", "2024-01-01", 31_000);
+    f.activate(1, "36.04", "2024-08-02", 5_000);
+    let first = Detail::Recorded(true);
+    f.post(0, Account::CardsRecorded, "17.71", ("2023-05-01", "2023-05-01"), first, 7_347);
+    let again = Detail::Recorded(false);
+    f.post(1, Account::CardsRecorded, "17.71", ("2023-05-01", "2023-05-01"), again, 3);
+    let reprint = Detail::Card(CardReason::Damaged);
+    let on = ("2023-06-01", "2023-06-01");
+    f.post(0, Account::CardsRequested, "17.71", on, reprint, 40);
+    f.post(0, Account::PrintQueue, "17.71", on, Detail::Queue, 40);
+    f.post(0, Account::CardsPrinted, "17.71", on, reprint, 15);
+    f.post(0, Account::PrintQueue, "17.71", on, Detail::Queue, -15);
+    f
+}
+
+#[test]
+fn the_five_offices_figures_come_out() {
+    let view = five_cities().view(TODAY);
+    let on = |region: &str, day: &str| ask(&view, region, &asked(Some(day), None));
+
+    let lampung = on("18.71", "2023-12-31");
+    assert_eq!(lampung["activated"], 90_000);
+    assert_eq!(lampung["denominators"][0]["coverage_percent"], "11.73");
+    assert_eq!(lampung["target"]["people"], 191_750);
+    assert_eq!(lampung["target"]["attainment_percent"], "46.94");
+    assert_eq!(lampung["target"]["inherited_from"], "ID");
+
+    assert_eq!(on("19.71", "2023-02-28")["activated"], 566);
+    let pinang = on("19.71", "2023-03-17");
+    assert_eq!(pinang["activated"], 1_400);
+    assert_eq!(pinang["denominators"][0]["coverage_percent"], "1.25");
+    assert_eq!(pinang["target"]["attainment_percent"], "5.00");
+    assert_eq!(pinang["target"]["inherited_from"], Value::Null);
+
+    let bengkulu = on("17.71", "2023-12-31");
+    assert_eq!(bengkulu["activated"], 1_053);
+    assert_eq!(bengkulu["target"]["attainment_percent"], "3.90");
+    assert_eq!(bengkulu["target"]["percent"], "25");
+    assert_eq!(
+        bengkulu["cards"],
+        json!({"recorded": 7_350, "recorded_first_time": 7_347, "requested": 40, "printed": 15,
+               "queue": 25})
+    );
+    let later = on("17.71", "2024-01-01");
+    assert_eq!(
+        (&later["target"]["percent"], &later["target"]["people"]),
+        (&json!("30"), &json!(32_400))
+    );
+
+    let serang = on("36.04", "2024-08-02");
+    assert_eq!(on("36.04", "2024-01-01")["activated"], 31_000);
+    assert_eq!(serang["activated"], 36_000);
+    assert_eq!(serang["target"]["kind"], "absolute");
+    assert_eq!(serang["target"]["attainment_percent"], "90.00");
+    assert_eq!(serang["target"]["valid_to"], "2024-12-31");
+    assert_eq!(on("36.04", "2025-01-01")["target"], Value::Null, "its last day is past");
+}
+
+#[test]
+fn a_progress_answer_has_every_name_in_its_order() {
+    let view = five_cities().view(TODAY);
+    let answer =
+        progress::progress(&view, code("18.71"), &asked(Some("2023-12-31"), None)).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&answer).unwrap());
+    let text = serde_json::to_string(&answer).unwrap();
+    assert_eq!(serde_json::from_str::<answer::Progress>(&text).unwrap(), answer);
+}
+
+#[test]
+fn without_as_of_what_is_dated_ahead_counts_and_references_are_todays() {
+    let mut f = five_cities();
+    f.activate(0, "17.71", "2024-08-03", 2);
+    let view = f.view(TODAY);
+    let answer = ask(&view, "17.71", &Question::default());
+    assert_eq!(answer["activated"], 1_055);
+    assert_eq!(answer["as_of"], TODAY);
+    assert_eq!(answer["known_at"], Value::Null);
+    assert_eq!(answer["target"]["percent"], "30");
+    assert_eq!(ask(&view, "17.71", &asked(Some(TODAY), None))["activated"], 1_053);
+}
+
+#[test]
+fn what_was_said_then_is_told_apart_from_what_was_true_then() {
+    let mut f = five_cities();
+    // Ten of the last day of the year came in five days late, and two were taken back later.
+    let office = activation("18.71", Channel::Office, None, 0);
+    let account = Account::Activations;
+    f.post(0, account, "18.71", ("2023-12-31", "2024-01-05"), office, 10);
+    f.post(0, account, "18.71", ("2023-06-01", "2024-02-01"), office, -2);
+    let view = f.view(TODAY);
+    let count = |as_of, known_at| {
+        ask(&view, "18.71", &asked(Some(as_of), known_at))["activated"].as_i64().unwrap()
+    };
+    assert_eq!(count("2023-12-31", None), 90_008);
+    assert_eq!(count("2023-12-31", Some("2024-01-04")), 90_000);
+    assert_eq!(count("2023-12-31", Some("2024-01-05")), 90_010);
+    assert_eq!(count("2023-12-30", Some("2024-01-05")), 60_000);
+    let past = ask(&view, "18.71", &asked(Some("2023-12-31"), Some("2024-01-04")));
+    assert_eq!((&past["bounds"], &past["missing"]), (&Value::Null, &Value::Null));
+    assert_eq!(past["known_at"], "2024-01-04");
+    assert!(past["link"].as_str().unwrap().ends_with("as_of=2023-12-31&known_at=2024-01-04"));
+    let now = ask(&view, "18.71", &asked(Some("2023-12-31"), Some(TODAY)));
+    assert_eq!(now["bounds"], json!({"lower": 90_008, "upper": 90_008}));
+}
+
+#[test]
+fn days_before_the_programme_have_zeros_and_no_knowledge() {
+    let view = five_cities().view(TODAY);
+    let before = ask(&view, "18.71", &asked(Some("2021-12-31"), None));
+    assert_eq!(before["activated"], 0);
+    assert_eq!(before["denominators"], json!([]));
+    let unknown = ask(&view, "18.71", &asked(Some("2023-12-31"), Some("1999-01-01")));
+    assert_eq!(unknown["activated"], 0);
+    assert_eq!((&unknown["denominators"], &unknown["target"]), (&json!([]), &Value::Null));
+}
+
+#[test]
+fn i6_regions_add_up_and_every_region_has_a_row() {
+    let mut f = five_cities();
+    let on = ("2024-02-01", "2024-02-01");
+    f.post(1, Account::MovesOut, "18.71", on, Detail::Move(region("17.71")), 7);
+    f.post(1, Account::MovesIn, "17.71", on, Detail::Move(region("18.71")), 7);
+    let view = f.view(TODAY);
+    let question = asked(Some("2024-03-01"), None);
+    let list = |level, within: &str| {
+        progress::progress_list(&view, level, code(within), &question).unwrap()
+    };
+    let regencies = list(RegionLevel::Regency, "ID");
+    let provinces = list(RegionLevel::Province, "ID");
+    assert_eq!((regencies.rows.len(), provinces.rows.len()), (514, 38));
+    let nation = progress::progress(&view, RegionCode::NATION, &question).unwrap();
+    let sum = |rows: &[answer::ProgressRow]| -> i64 {
+        rows.iter().map(|row| row.figures.activated).sum()
+    };
+    assert_eq!(sum(&regencies.rows), nation.figures.activated);
+    assert_eq!(sum(&provinces.rows), nation.figures.activated);
+    assert_eq!(nation.figures.moves_in, nation.figures.moves_out);
+    let lampung = list(RegionLevel::Regency, "18");
+    assert!(lampung.rows.iter().all(|row| row.region.code.is_within(code("18"))));
+    for row in lampung.rows.iter().chain(&provinces.rows).chain(&regencies.rows) {
+        let alone = progress::progress(&view, row.region.code, &question).unwrap();
+        assert_eq!((&alone.figures, &alone.link), (&row.figures, &row.link));
+    }
+    assert_eq!(
+        progress::progress_list(&view, RegionLevel::Province, code("18.71"), &question),
+        Err(QueryError::LevelAbove { level: RegionLevel::Province, within: code("18.71") })
+    );
+}
+
+#[test]
+fn a_series_has_the_stock_at_the_end_and_the_flows_within() {
+    let mut f = Fixture::new(2);
+    f.activate(0, "18.71", "2023-12-31", 100);
+    f.activate(1, "18.71", "2024-01-01", 10);
+    f.activate(0, "18.71", "2024-01-31", 5);
+    let lost = Detail::Deactivation(DeactivationReason::DeviceLost);
+    let on = ("2024-02-01", "2024-02-03");
+    f.post(1, Account::Deactivations, "18.71", on, lost, 3);
+    f.post(1, Account::PrintQueue, "18.71", ("2023-05-05", "2023-05-05"), Detail::Queue, 4);
+    f.post(1, Account::PrintQueue, "18.71", ("2024-02-29", "2024-02-29"), Detail::Queue, -1);
+    f.activate(0, "18.71", "2024-03-01", 1_000);
+    let view = f.view(TODAY);
+    let ask = |question| {
+        let span = (date("2024-01-01"), date("2024-02-29"));
+        series::series(&view, code("18"), span, Step::Month, &question).unwrap()
+    };
+    let points = |question| {
+        let points = ask(question).points.into_iter();
+        points
+            .map(|p| (p.activated, p.activations, p.deactivations, p.cards.queue))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(points(Question::default()), [(115, 15, 0, 4), (112, 0, 3, 3)]);
+    assert_eq!(points(asked(Some("2024-01-15"), None)), [(110, 10, 0, 4), (110, 0, 0, 4)]);
+    assert_eq!(points(asked(None, Some("2024-02-02"))), [(115, 15, 0, 4), (115, 0, 0, 4)]);
+    assert_eq!(
+        ask(Question::default()).link,
+        "/v1/regions/18/series?from=2024-01-01&to=2024-02-29&step=month&as_of=2024-08-02&known_at=2024-08-02"
+    );
+    let span = (date("2023-01-01"), date("2024-08-02"));
+    let whole = series::series(&view, code("ID"), span, Step::Day, &Question::default()).unwrap();
+    let last = whole.points.last().unwrap();
+    assert_eq!((whole.points.len(), last.activated), (580, 1_112));
+    let flows: i64 = whole.points.iter().map(|p| p.activations - p.deactivations).sum();
+    assert_eq!(last.activated, flows);
+}
+
+#[test]
+fn breakdowns_name_every_key() {
+    let mut f = Fixture::new(2);
+    // The same visit has other numbers in other partitions.
+    f.outreach(0, "other");
+    let visits = [f.outreach(0, "SMA-3"), f.outreach(1, "SMA-3")];
+    assert_ne!(visits[0], visits[1]);
+    let on = ("2024-01-01", "2024-01-01");
+    for (partition, amount) in [(0, 30), (1, 12)] {
+        let visit = visits[partition as usize];
+        let at_school = activation("18.72", Channel::Outreach, Some(Venue::School), visit);
+        f.post(partition, Account::Activations, "18.71", on, at_school, amount);
+    }
+    f.activate(0, "18.71", "2024-01-02", 8);
+    f.activate(0, "17.71", "2024-01-02", 1_000);
+    let deferral = Detail::Deferral {
+        reason: DeferralReason::NoSmartphone,
+        service: region("18.71"),
+        outreach: 0,
+    };
+    f.post(1, Account::Deferrals, "18.71", on, deferral, 5);
+    f.post(1, Account::CardsRequested, "18.71", on, Detail::Card(CardReason::Lost), 3);
+    f.post(0, Account::CardsPrinted, "18.71", on, Detail::Card(CardReason::Lost), 2);
+    let view = f.view(TODAY);
+    let rows = |by: By, question: &Question| {
+        let answer = breakdown::breakdown(&view, code("18"), by, question).unwrap();
+        serde_json::to_value(answer.rows).unwrap()
+    };
+    let all = Question::default();
+    assert_eq!(
+        rows(By::Channel, &all),
+        json!([{"key": "office", "count": 8}, {"key": "sub_district", "count": 0},
+               {"key": "service_mall", "count": 0}, {"key": "outreach", "count": 42},
+               {"key": "self_service", "count": 0}])
+    );
+    let venues = rows(By::Venue, &all);
+    assert_eq!(venues[0], json!({"key": "school", "count": 42}));
+    assert_eq!(venues.as_array().unwrap().last(), Some(&json!({"key": null, "count": 8})));
+    assert_eq!(
+        rows(By::Outreach, &all),
+        json!([{"key": "SMA-3", "count": 42}, {"key": null, "count": 8}])
+    );
+    assert_eq!(
+        rows(By::ServiceRegion, &all),
+        json!([{"key": "18.72", "count": 42}, {"key": "18.71", "count": 8}])
+    );
+    assert_eq!(
+        rows(By::FirstTime, &all),
+        json!([{"key": "false", "count": 50}, {"key": "true", "count": 0}])
+    );
+    assert_eq!(rows(By::DeferralReason, &all)[0], json!({"key": "no_smartphone", "count": 5}));
+    assert_eq!(rows(By::CardReason, &all)[2], json!({"key": "lost", "requested": 3, "printed": 2}));
+    assert_eq!(rows(By::DeactivationReason, &all)[0], json!({"key": "device_lost", "count": 0}));
+    assert_eq!(
+        rows(By::Outreach, &asked(Some("2024-01-01"), None)),
+        json!([{"key": "SMA-3", "count": 42}])
+    );
+}
+
+/// One kiosk with gaps in both partitions, one complete, one announced, one retired.
+fn kiosks_with_gaps() -> Fixture {
+    let mut f = five_cities();
+    f.receive(0, ("K-1", "18.71"), [1, 2, 5], "18.71", "2024-07-01");
+    f.receive(1, ("K-0", "18.71"), [1, 2], "18.71", "2024-07-01");
+    f.receive(1, ("K-1", "18.71"), [3, 8, 9], "17.71", "2024-07-02");
+    f.status("K-1", "18.72", 10, false);
+    f.status("K-NEW", "36.04", 2, false);
+    f.receive(0, ("K-OLD", "19.71"), [9], "19.71", "2024-07-02");
+    f.status("K-OLD", "19.71", 20, true);
+    f
+}
+
+#[test]
+fn missing_events_count_wherever_they_may_belong_and_once_above() {
+    let view = kiosks_with_gaps().view(TODAY);
+    let missing = |region: &str| {
+        let unknown = ask(&view, region, &Question::default())["missing"].clone();
+        (unknown["events"].as_u64().unwrap(), unknown["kiosks"].as_u64().unwrap())
+    };
+    // K-1 lacks 4, 6, 7 and the announced 10: for its own region and those it has served.
+    for region in ["18.71", "18.72", "17.71", "18", "17"] {
+        assert_eq!(missing(region), (4, 1), "{region}");
+    }
+    assert_eq!(missing("36.04"), (2, 1), "announced only");
+    assert_eq!(missing("19.71"), (0, 0), "retired");
+    assert_eq!(missing("11.01"), (0, 0));
+    assert_eq!(missing("ID"), (6, 2));
+    let answer = ask(&view, "17.71", &asked(Some("2023-12-31"), None));
+    assert_eq!(answer["bounds"], json!({"lower": 1_049, "upper": 1_057}));
+
+    let kiosks = kiosks::kiosks(&view).rows;
+    let ids: Vec<_> = kiosks.iter().map(|kiosk| kiosk.kiosk_id.as_str()).collect();
+    assert_eq!(ids, ["K-0", "K-1", "K-NEW", "K-OLD"]);
+    assert_eq!(kiosks[1].gaps, [(4, 4), (6, 7), (10, 10)]);
+    assert_eq!((kiosks[1].received, kiosks[1].sequences, kiosks[1].missing), (6, 6, 4));
+    assert_eq!(kiosks[1].service_region, Some(code("18.72")));
+    assert_eq!((kiosks[2].missing, kiosks[2].last_heard), (2, None));
+    assert_eq!((kiosks[3].highest_sequence, kiosks[3].missing), (20, 0));
+}
+
+#[test]
+fn quarantined_events_count_for_the_regions_they_name() {
+    let mut f = five_cities();
+    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
+    f.quarantine(1, Reason::InFuture, "2024-07-03", Some(("18.71", "17.71")));
+    f.quarantine(1, Reason::Undecodable, "2024-07-02", None);
+    let view = f.view(TODAY);
+    let quarantined = |region: &str| {
+        ask(&view, region, &Question::default())["missing"]["quarantined"].as_u64().unwrap()
+    };
+    let found = ["18.71", "18.72", "17.71", "18", "17", "ID", "36.04"].map(quarantined);
+    assert_eq!(found, [2, 1, 1, 2, 1, 3, 0]);
+
+    let all = quarantine::quarantine(&view, None, 2);
+    assert_eq!(all.total, 3);
+    let reasons: Vec<_> = all.reasons.iter().map(|r| (r.reason, r.count)).collect();
+    assert_eq!(reasons, [(Reason::Undecodable, 1), (Reason::InFuture, 2)]);
+    let latest: Vec<_> = all.latest.iter().map(|r| (r.reason, r.home_region)).collect();
+    assert_eq!(latest, [(Reason::InFuture, Some(code("18.71"))), (Reason::Undecodable, None)]);
+    let then = quarantine::quarantine(&view, Some(date("2024-07-01")), 50);
+    assert_eq!((then.total, then.latest.len()), (1, 1));
+}
+
+#[test]
+fn what_is_missing_does_not_depend_on_what_was_seen_before() {
+    let mut book = KioskBook::default();
+    let mut f = kiosks_with_gaps();
+    for round in 0..40 {
+        let (partition, other) = (round % 2, (round + 1) % 2);
+        let kiosk = format!("K-{}", round % 5);
+        f.receive(partition, (&kiosk, "18.71"), [round * 3 + 1], "18.71", "2024-07-05");
+        f.receive(other, (&kiosk, "18.71"), [round * 3 + 2], "36.04", "2024-07-05");
+        if round % 7 == 0 {
+            f.quarantine(partition, Reason::WrongKey, "2024-07-05", Some(("18.71", "18.71")));
+        }
+        let snapshot = f.snapshot();
+        let anew = KioskBook::default().gaps(&snapshot, f.statuses());
+        assert_eq!(book.gaps(&snapshot, f.statuses()), anew, "after {round}");
+        assert!(anew.of(None).events > 0);
+        // The same partition again, and one that was given away.
+        assert_eq!(book.gaps(&snapshot, f.statuses()), anew);
+        if round % 10 == 9 {
+            let mut half = snapshot.clone();
+            half.partitions.remove(&0);
+            let anew = KioskBook::default().gaps(&half, f.statuses());
+            assert_eq!(book.gaps(&half, f.statuses()), anew);
+        }
+    }
+}
+
+#[test]
+fn a_kiosk_that_announces_the_highest_sequence_there_is_costs_nothing() {
+    let mut f = Fixture::new(1);
+    f.receive(0, ("K-1", "18.71"), [u32::MAX, 3], "18.71", "2024-07-01");
+    f.status("K-2", "18.71", u32::MAX, false);
+    let kiosks = kiosks::kiosks(&f.view(TODAY)).rows;
+    assert_eq!(kiosks[0].gaps, [(1, 2), (4, u32::MAX - 1)]);
+    assert_eq!(kiosks[1].gaps, [(1, u32::MAX)]);
+    assert_eq!(kiosks[1].missing, u64::from(u32::MAX));
+}
+
+#[test]
+fn figures_wait_until_everything_is_there() {
+    let now = "2024-08-02T05:00:00Z".parse().unwrap();
+    let live = five_cities().live(now);
+    assert!(live.view(now).is_ok());
+    let lacks = |change: fn(&mut Readiness)| {
+        let live = five_cities().live(now);
+        live.update_readiness(change);
+        let lacks = live.lacks();
+        assert_eq!(live.view(now).map(|_| ()).unwrap_err().0, lacks);
+        lacks
+    };
+    assert_eq!(lacks(|r| r.cluster_id = None), [Lack::Cluster]);
+    assert_eq!(lacks(|r| r.partitions = None), [Lack::Cluster]);
+    assert_eq!(lacks(|r| r.partitions = Some(12)), [Lack::Partitions { held: 2, total: 12 }]);
+    assert_eq!(lacks(|r| r.release(1)), [Lack::Partitions { held: 1, total: 2 }]);
+    assert_eq!(lacks(|r| r.reference_read = false), [Lack::Reference]);
+    assert_eq!(lacks(|r| r.status_read = false), [Lack::Status]);
+    assert_eq!(
+        lacks(|r| {
+            r.release(1);
+            r.observe(1, 2, 9, laju_schemas::TimestampMs(0));
+        }),
+        [Lack::CatchingUp { partitions: 1, events: 7 }]
+    );
+    live.snapshot.store(std::sync::Arc::default());
+    assert_eq!(live.lacks(), [Lack::Partitions { held: 0, total: 2 }]);
+}
+
+#[test]
+fn a_partition_that_has_caught_up_once_stays_so() {
+    let mut readiness = Readiness::default();
+    let at = laju_schemas::TimestampMs(0);
+    readiness.observe(0, 5, 10, at);
+    // The end moves on while the partition catches up: the first one is what counts.
+    readiness.observe(0, 9, 30, at);
+    assert!(!readiness.held[&0].caught_up);
+    readiness.observe(0, 10, 40, at);
+    assert!(readiness.held[&0].caught_up);
+    readiness.observe(0, 11, 90, at);
+    assert!(readiness.held[&0].caught_up);
+}
+
+#[test]
+fn the_age_is_that_of_the_partition_furthest_behind() {
+    let checked = "2024-08-02T05:00:00Z".parse().unwrap();
+    let live = five_cities().live(checked);
+    let now = laju_schemas::TimestampMs(checked.0 + 90_500);
+    let view = live.view(now).unwrap();
+    assert_eq!(live.age_seconds(&view, now), 90, "both were at their ends when looked at");
+    live.update_readiness(|readiness| {
+        let next = readiness.held[&0].next_offset;
+        readiness.observe(0, next, next + 1, now);
+        let next = readiness.held[&1].next_offset;
+        readiness.observe(1, next, next, now);
+    });
+    let recorded = view.snapshot.partitions[&0].recorded_until.unwrap();
+    assert_eq!(live.age_seconds(&view, now), ((now.0 - recorded.0) / 1_000) as u64);
+    assert_eq!(live.age_seconds(&view, laju_schemas::TimestampMs(0)), 0);
+}
