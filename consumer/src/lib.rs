@@ -7,3 +7,4 @@ pub mod domain;
 pub mod embedded;
 pub mod ingest;
 pub mod projection;
+pub mod query;
