@@ -10,7 +10,6 @@ pub mod dictionary;
 pub mod fact;
 pub mod fold;
 pub mod reference;
+pub mod share;
 pub mod subjects;
 pub mod version;
-pub mod share;
-pub mod reference;

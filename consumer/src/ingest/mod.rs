@@ -13,8 +13,3 @@ pub mod stop;
 pub mod tail;
 pub mod topics;
 pub mod worker;
-//! What comes from Kafka and how: the only place that knows rdkafka. It hands records over and
-//! knows nothing of what they come to.
-
-pub mod tail;
-pub mod topics;
