@@ -3,6 +3,7 @@
 //! domain and projection.
 
 pub mod cli;
+pub mod demo;
 pub mod domain;
 pub mod embedded;
 pub mod ingest;
