@@ -1,0 +1,350 @@
+//! What happens at the offices, day by day: the plan. Each day an office's active figure is to
+//! end at a given number; whatever else happens to it that day (deactivations, moves, people
+//! served elsewhere) is made up for by activations, so that the figures of the press come out of
+//! events that nobody chose one by one.
+//!
+//! Only `occurred_at` matters here. When an event reaches the broker is [`super::delivery`]'s.
+
+mod cards;
+mod citizens;
+
+use std::collections::BTreeMap;
+
+use laju_schemas::event::{CardReason, Channel, Venue};
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, Fact, OutreachId, RegionCode, SubjectId};
+
+use super::calendar::{DAYS, HOUR_MS, curve, date_of, is_weekday, openness, start_ms};
+use super::dice::Dice;
+use super::offices::{Kiosk, Office, PLACES, is_of_a_drive};
+use super::silence::Silences;
+
+/// An event as its kiosk has it.
+pub(super) struct Event {
+    /// Its place in [`Plan::kiosks`].
+    pub(super) kiosk: u16,
+    /// When it was entered, which numbers it: later than `occurred` for a correction.
+    pub(super) created: i64,
+    pub(super) occurred: i64,
+    pub(super) id: EventId,
+    pub(super) subject: SubjectId,
+    pub(super) home: RegionCode,
+    pub(super) service: RegionCode,
+    /// Its place in [`Plan::visits`].
+    pub(super) visit: Option<u32>,
+    pub(super) fact: Fact,
+    /// Why it cannot be counted, if it was made so.
+    pub(super) flaw: Option<Reason>,
+}
+
+/// An outreach visit.
+pub(super) struct Visit {
+    pub(super) id: OutreachId,
+    region: RegionCode,
+    venue: Venue,
+    kits: Vec<u16>,
+}
+
+/// Where and when a citizen is served.
+#[derive(Clone, Copy)]
+struct Spot {
+    kiosk: u16,
+    at: i64,
+    channel: Channel,
+    service: RegionCode,
+    venue: Option<Venue>,
+    visit: Option<u32>,
+}
+
+/// Citizens of a region who may be met again.
+#[derive(Default)]
+struct People {
+    active: Vec<SubjectId>,
+    inactive: Vec<SubjectId>,
+    not_yet: Vec<SubjectId>,
+}
+
+#[derive(Clone, Copy)]
+enum Standing {
+    Active,
+    Inactive,
+    NotYet,
+}
+
+/// Everything that happens, and how often the rarer things do.
+pub(super) struct Plan {
+    pub(super) offices: Vec<Office>,
+    pub(super) kiosks: Vec<Kiosk>,
+    pub(super) silences: Silences,
+    pub(super) visits: Vec<Visit>,
+    pub(super) events: Vec<Event>,
+    /// The places of events taken back, and of those that take them back.
+    pub(super) mistakes: Vec<(usize, usize)>,
+    pub(super) deactivations: u64,
+    pub(super) moves: u64,
+    pub(super) activated_again: u64,
+    /// The kiosks of each office that stay, and those that travel.
+    counters: Vec<Vec<u16>>,
+    kits: Vec<Vec<u16>>,
+    people: BTreeMap<RegionCode, People>,
+    /// How many are active in the homes of each office.
+    active: Vec<u32>,
+    /// Who is what from tomorrow on: nobody meets two offices on one day.
+    tonight: Vec<(RegionCode, Standing, SubjectId)>,
+    printing: BTreeMap<u16, Vec<(usize, RegionCode, SubjectId, CardReason)>>,
+    dice: Dice,
+}
+
+/// What was made wrong on purpose, and how often.
+const FLAWS: [(Reason, usize); 6] = [
+    (Reason::WrongKey, 2),
+    (Reason::WrongPartition, 2),
+    (Reason::UnknownRegion, 3),
+    (Reason::SequenceOutOfRange, 2),
+    (Reason::BeforeProgramme, 3),
+    (Reason::InFuture, 2),
+];
+
+impl Plan {
+    /// Plays every day.
+    pub(super) fn new(offices: Vec<Office>, kiosks: Vec<Kiosk>, mut dice: Dice) -> Self {
+        let silences = Silences::new(&offices, &kiosks, &mut dice);
+        let homes = offices.iter().flat_map(|office| &office.homes);
+        let people = homes.map(|(home, _)| (*home, People::default())).collect();
+        let curves: Vec<_> =
+            offices.iter().map(|office| curve(&office.active, &mut dice)).collect();
+        let cards: Vec<_> =
+            offices.iter().map(|office| curve(&office.first_cards, &mut dice)).collect();
+        let of_each = |travels: bool| {
+            let mut of_each = vec![Vec::new(); offices.len()];
+            for (place, kiosk) in kiosks.iter().enumerate() {
+                if (kiosk.channel == Channel::Outreach) == travels {
+                    of_each[kiosk.office].push(place as u16);
+                }
+            }
+            of_each
+        };
+        let mut plan = Self {
+            counters: of_each(false),
+            kits: of_each(true),
+            active: vec![0; offices.len()],
+            offices,
+            kiosks,
+            silences,
+            visits: Vec::new(),
+            events: Vec::new(),
+            mistakes: Vec::new(),
+            deactivations: 0,
+            moves: 0,
+            activated_again: 0,
+            people,
+            tonight: Vec::new(),
+            printing: BTreeMap::new(),
+            dice,
+        };
+        for day in (0..DAYS).filter(|&day| openness(day) > 0) {
+            let targets: Vec<u32> = curves.iter().map(|curve| curve[usize::from(day)]).collect();
+            let recordings: Vec<u32> = cards
+                .iter()
+                .map(|curve| curve[usize::from(day)] - curve[usize::from(day) - 1])
+                .collect();
+            plan.play(day, &targets, &recordings);
+        }
+        plan.add_flaws();
+        plan
+    }
+
+    fn is_open(&self, office: usize, day: u16) -> bool {
+        day >= self.offices[office].start()
+    }
+
+    fn play(&mut self, day: u16, targets: &[u32], recordings: &[u32]) {
+        let open: Vec<usize> = (0..self.offices.len()).filter(|&o| self.is_open(o, day)).collect();
+        // How many each office has to activate today: its growth, and whatever leaves it today.
+        let growth: Vec<u32> = targets.iter().zip(&self.active).map(|(t, a)| t - a).collect();
+        let mut due = growth.clone();
+        for &office in &open {
+            for _ in 0..growth[office] {
+                if self.dice.chance(10) && self.deactivate(office, day) {
+                    due[office] += 1;
+                }
+                if self.dice.chance(3) {
+                    self.relocate(office, &open, day, &mut due);
+                }
+            }
+        }
+        for &office in &open {
+            let today = self.plan_visits(office, day, recordings[office] >= 4);
+            for _ in 0..due[office] {
+                self.activate_someone(office, &open, day, &today);
+            }
+            for _ in 0..growth[office] {
+                self.serve_others(office, day, &today);
+            }
+            for _ in 0..recordings[office] {
+                self.record_first_card(office, day, &today);
+            }
+            self.active[office] = targets[office];
+        }
+        self.print(day);
+        for (home, standing, subject) in std::mem::take(&mut self.tonight) {
+            if let Some(people) = self.people.get_mut(&home) {
+                match standing {
+                    Standing::Active => people.active.push(subject),
+                    Standing::Inactive => people.inactive.push(subject),
+                    Standing::NotYet => people.not_yet.push(subject),
+                }
+            }
+        }
+    }
+
+    fn plan_visits(&mut self, office: usize, day: u16, to_schools: bool) -> Vec<u32> {
+        let about = &self.offices[office];
+        let dice = &mut self.dice;
+        let silenced = about.silences.iter().any(|(from, to)| (*from..*to).contains(&day));
+        let weekday = is_weekday(day);
+        let count = match (about.in_drive(day), weekday) {
+            (true, true) => 2,
+            (true, false) => 1,
+            (false, true) => u64::from(dice.chance(650)) + u64::from(dice.chance(250)),
+            (false, false) => u64::from(dice.chance(300)),
+        };
+        let kits = &self.kits[office];
+        let mut visits: Vec<Visit> = Vec::new();
+        for place in 0..count.max(u64::from(silenced)) {
+            let (venue, name) = loop {
+                let (venue, name) = *dice.pick(PLACES);
+                let official = matches!(venue, Venue::School | Venue::Campus | Venue::Government);
+                let schools_only = to_schools && place == 0 && weekday;
+                if (weekday || !official)
+                    && (!schools_only || venue == Venue::School)
+                    && (!about.in_drive(day) || is_of_a_drive(venue))
+                {
+                    break (venue, name);
+                }
+            };
+            let region = dice.weighted(&about.homes);
+            let id = format!("{region}-{}-{name}", date_of(day));
+            let id: OutreachId = id.parse().expect("a code, a date and a short name");
+            if visits.iter().any(|visit| visit.id == id) {
+                continue;
+            }
+            let mut chosen = vec![if silenced && place == 0 { kits[0] } else { *dice.pick(kits) }];
+            let second = *dice.pick(kits);
+            if second != chosen[0] && dice.chance(400) {
+                chosen.push(second);
+            }
+            visits.push(Visit { id, region, venue, kits: chosen });
+        }
+        let first = self.visits.len() as u32;
+        self.visits.extend(visits);
+        (first..self.visits.len() as u32).collect()
+    }
+
+    /// At one of today's visits, or at a kiosk of the office.
+    fn spot(&mut self, office: usize, day: u16, today: &[u32]) -> Spot {
+        let about = &self.offices[office];
+        let share = if about.in_drive(day) { 880 } else { about.outreach };
+        if !today.is_empty() && self.dice.chance(share) {
+            let visit = *self.dice.pick(today);
+            return self.spot_at_visit(visit, day);
+        }
+        let kiosk = *self.dice.pick(&self.counters[office]);
+        self.spot_at(kiosk, day)
+    }
+
+    fn spot_at(&mut self, kiosk: u16, day: u16) -> Spot {
+        let Kiosk { office, channel, .. } = self.kiosks[usize::from(kiosk)];
+        let (opens, closes) = match channel {
+            Channel::SelfService => (6, 20),
+            Channel::ServiceMall => (10, 18),
+            _ => (8, 15),
+        };
+        let at = self.time(day, opens, closes);
+        let service = self.offices[office].region;
+        Spot { kiosk, at, channel, service, venue: None, visit: None }
+    }
+
+    fn spot_at_visit(&mut self, visit: u32, day: u16) -> Spot {
+        let at = self.time(day, 8, 14);
+        let about = &self.visits[visit as usize];
+        Spot {
+            kiosk: *self.dice.pick(&about.kits),
+            at,
+            channel: Channel::Outreach,
+            service: about.region,
+            venue: Some(about.venue),
+            visit: Some(visit),
+        }
+    }
+
+    /// The kiosk of an office that is always in reach: its first.
+    fn desk(&self, office: usize) -> u16 {
+        self.counters[office][0]
+    }
+
+    fn time(&mut self, day: u16, from_hour: i64, to_hour: i64) -> i64 {
+        start_ms(day) + self.dice.between(from_hour * HOUR_MS, to_hour * HOUR_MS - 1)
+    }
+
+    /// Adds an event that is entered when it happens.
+    fn add(&mut self, spot: Spot, subject: SubjectId, home: RegionCode, fact: Fact) -> EventId {
+        self.add_later(spot, (spot.kiosk, spot.at), subject, home, fact)
+    }
+
+    /// Adds an event that is entered at another kiosk and instant than it happens.
+    fn add_later(
+        &mut self,
+        spot: Spot,
+        (kiosk, created): (u16, i64),
+        subject: SubjectId,
+        home: RegionCode,
+        fact: Fact,
+    ) -> EventId {
+        let id = self.dice.event_id(created);
+        self.events.push(Event {
+            kiosk,
+            created,
+            occurred: spot.at,
+            id,
+            subject,
+            home,
+            service: spot.service,
+            visit: spot.visit,
+            fact,
+            flaw: None,
+        });
+        id
+    }
+
+    /// A few events that cannot be counted, of people who are never heard of again.
+    fn add_flaws(&mut self) {
+        let flaws = FLAWS.iter().flat_map(|&(reason, times)| std::iter::repeat_n(reason, times));
+        for reason in flaws {
+            let day = loop {
+                let day = self.dice.between(250, i64::from(DAYS) - 10) as u16;
+                if is_weekday(day) {
+                    break day;
+                }
+            };
+            let office = self.dice.below(self.offices.len() as u64) as usize;
+            let mut spot = self.spot_at(self.desk(office), day);
+            let entered = (spot.kiosk, spot.at);
+            let mut home = spot.service;
+            match reason {
+                Reason::UnknownRegion => home = RegionCode::from_number(1899).unwrap_or(home),
+                // A clock that fell back to the year 2000, and one that is set 30 hours ahead.
+                Reason::BeforeProgramme => spot.at = 946_684_800_000 + spot.at % HOUR_MS,
+                Reason::InFuture => spot.at += 30 * HOUR_MS,
+                _ => {}
+            }
+            let subject = self.dice.subject();
+            let channel = spot.channel;
+            let fact = Fact::Activated { channel, venue: None, first_time_holder: false };
+            self.add_later(spot, entered, subject, home, fact);
+            if let Some(event) = self.events.last_mut() {
+                event.flaw = Some(reason);
+            }
+        }
+    }
+}
