@@ -1,0 +1,132 @@
+//! Figures over HTTP: each handler turns a request into one question and its answer into JSON.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::{AGE, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use laju_schemas::{RegionCode, RegionLevel};
+use serde::Serialize;
+
+use super::ApiState;
+use super::parameters::{Parameters, RegionInPath};
+use super::problem::Problem;
+use crate::query::answer::{By, Regions, Step};
+use crate::query::quarantine::{LATEST, MOST_LATEST};
+use crate::query::view::View;
+use crate::query::{QueryError, breakdown, kiosks, progress, quarantine, regions, series};
+
+/// `GET /v1/regions?level&within`: needs no figures, so it is answered at any time.
+pub(super) async fn list_regions(
+    mut parameters: Parameters,
+) -> Result<axum::Json<Regions>, Problem> {
+    let level = parameters.level()?;
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
+    parameters.finish()?;
+    Ok(axum::Json(regions::regions(level, within)?))
+}
+
+/// `GET /v1/progress?level&within&as_of&known_at`.
+pub(super) async fn progress_list(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let level = parameters.level()?.unwrap_or(RegionLevel::Regency);
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| progress::progress_list(view, level, within, &question)).await
+}
+
+/// `GET /v1/regions/{code}/progress?as_of&known_at`.
+pub(super) async fn region_progress(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| progress::progress(view, region, &question)).await
+}
+
+/// `GET /v1/regions/{code}/series?from&to&step&as_of&known_at`.
+pub(super) async fn region_series(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let span = (parameters.required_date("from")?, parameters.required_date("to")?);
+    let step = parameters.optional("step")?.unwrap_or(Step::Day);
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| series::series(view, region, span, step, &question)).await
+}
+
+/// `GET /v1/regions/{code}/breakdown?by&as_of&known_at`.
+pub(super) async fn region_breakdown(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let by: By = parameters.required("by")?;
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| breakdown::breakdown(view, region, by, &question)).await
+}
+
+/// `GET /v1/kiosks`: speaks of the moment of the answer, so it takes no day.
+pub(super) async fn list_kiosks(
+    State(api): State<ApiState>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    answer(api, |view| Ok(kiosks::kiosks(view))).await
+}
+
+/// `GET /v1/quarantine?known_at&limit`: when something happened that could not be counted is not
+/// known in general, so it takes no `as_of`.
+pub(super) async fn list_quarantine(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let known_at = parameters.date("known_at")?;
+    let limit: usize = parameters.optional("limit")?.unwrap_or(LATEST);
+    if limit > MOST_LATEST {
+        let detail = format!("limit: at most {MOST_LATEST} records are shown");
+        return Err(Problem::parameter("limit", detail));
+    }
+    parameters.finish()?;
+    answer(api, move |view| Ok(quarantine::quarantine(view, known_at, limit))).await
+}
+
+/// Asks a question of the present state, away from the threads that serve connections, and no
+/// more questions at once than there are processors.
+async fn answer<T: Serialize>(
+    api: ApiState,
+    ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
+) -> Result<Response, Problem> {
+    let turn = api.turns.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
+    let work = move || -> Result<(Vec<u8>, u64), Problem> {
+        let _turn = turn;
+        let now = (api.clock)();
+        let view = api.live.view(now)?;
+        let json = serde_json::to_vec(&ask(&view)?).map_err(|error| {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            Problem::internal()
+        })?;
+        Ok((json, api.live.age_seconds(&view, now)))
+    };
+    let (json, age) = match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result?,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => return Err(Problem::internal()),
+        },
+    };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (AGE, HeaderValue::from(age)),
+    ];
+    Ok((headers, Bytes::from(json)).into_response())
+}

@@ -1,0 +1,95 @@
+//! The HTTP interface: turns requests into questions and answers into JSON, and knows nothing of
+//! how they are answered. Every error is an RFC 9457 problem.
+
+mod figures;
+pub mod health;
+mod parameters;
+pub mod problem;
+pub mod server;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use laju_schemas::TimestampMs;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::query::view::LiveView;
+use problem::Problem;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The largest request body: none has any use for one.
+const MAX_BODY_BYTES: usize = 16 << 10;
+
+/// What tells the time.
+pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
+/// What writes the metrics in Prometheus' text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the interface answers from.
+#[derive(Clone)]
+pub struct ApiState {
+    live: Arc<LiveView>,
+    clock: Clock,
+    metrics: RenderMetrics,
+    /// Questions that may be worked on at the same time.
+    turns: Arc<Semaphore>,
+}
+
+impl ApiState {
+    /// From the state that the worker keeps up to date, what tells the time, and what writes the
+    /// metrics.
+    #[must_use]
+    pub fn new(live: Arc<LiveView>, clock: Clock, metrics: RenderMetrics) -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { live, clock, metrics, turns: Arc::new(Semaphore::new(processors)) }
+    }
+}
+
+/// Every path of the interface.
+pub fn router(state: ApiState) -> Router {
+    let paths = Router::new()
+        .route("/v1/regions", get(figures::list_regions))
+        .route("/v1/progress", get(figures::progress_list))
+        .route("/v1/regions/{code}/progress", get(figures::region_progress))
+        .route("/v1/regions/{code}/series", get(figures::region_series))
+        .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
+        .route("/v1/kiosks", get(figures::list_kiosks))
+        .route("/v1/quarantine", get(figures::list_quarantine))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/problems/{kind}", get(problem::explain));
+    with_layers(paths).with_state(state)
+}
+
+/// What goes for every path, from the inside out.
+fn with_layers<S: Clone + Send + Sync + 'static>(paths: Router<S>) -> Router<S> {
+    paths
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(from_fn(in_time))
+        .layer(CatchPanicLayer::custom(problem::of_panic))
+        .layer(from_fn(problem::dress))
+        .layer(CompressionLayer::new())
+        .layer(TraceLayer::new_for_http())
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::timed_out(TIMEOUT.as_secs()).into_response(),
+    }
+}

@@ -1,0 +1,275 @@
+//! Errors as RFC 9457 problem details: one type for every error that leaves over HTTP.
+
+use std::any::Any;
+
+use axum::extract::{Path, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::query::QueryError;
+use crate::query::view::NotReady;
+
+/// The media type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// When to ask again, in seconds, where it is only a matter of time.
+const RETRY_AFTER_SECONDS: u32 = 2;
+
+/// The kinds of problem: the last part of their `type`, which is a path that explains them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A parameter that is unknown, missing, double, or not of the right shape.
+    BadParameter,
+    /// A region code of the wrong shape.
+    BadRegionCode,
+    /// A well-formed code that is nobody's.
+    UnknownRegion,
+    /// Nothing is at this path.
+    NotFound,
+    /// Something is at this path, and does not take this method.
+    MethodNotAllowed,
+    /// Not enough is known yet to answer figures.
+    NotReady,
+    /// The answer took too long.
+    TimedOut,
+    /// A request that cannot be taken for another reason.
+    BadRequest,
+    /// A fault of the program.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::BadParameter,
+        Self::BadRegionCode,
+        Self::UnknownRegion,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotReady,
+        Self::TimedOut,
+        Self::BadRequest,
+        Self::Internal,
+    ];
+
+    /// The path that explains it, and its `type`.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::BadParameter => "/problems/bad-parameter",
+            Self::BadRegionCode => "/problems/bad-region-code",
+            Self::UnknownRegion => "/problems/unknown-region",
+            Self::NotFound => "/problems/not-found",
+            Self::MethodNotAllowed => "/problems/method-not-allowed",
+            Self::NotReady => "/problems/not-ready",
+            Self::TimedOut => "/problems/timed-out",
+            Self::BadRequest => "/problems/bad-request",
+            Self::Internal => "/problems/internal",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::BadParameter => "A parameter cannot be used",
+            Self::BadRegionCode => "Not a region code",
+            Self::UnknownRegion => "No such region",
+            Self::NotFound => "Nothing is here",
+            Self::MethodNotAllowed => "Not with this method",
+            Self::NotReady => "Not ready to answer figures",
+            Self::TimedOut => "The answer took too long",
+            Self::BadRequest => "The request cannot be taken",
+            Self::Internal => "A fault of the program",
+        }
+    }
+
+    const fn explanation(self) -> &'static str {
+        match self {
+            Self::BadParameter => {
+                "The member 'parameter' names the query parameter. A parameter that is not known \
+                 is refused, so that a slip of the pen never answers another question."
+            }
+            Self::BadRegionCode => {
+                "A regency or city is written like 18.71, a province like 18, the nation ID."
+            }
+            Self::UnknownRegion => {
+                "The code is well formed, but not in Kepmendagri 300.2.2-2138/2025. /v1/regions \
+                 lists every code."
+            }
+            Self::NotFound => "No resource has this path. All figures are below /v1.",
+            Self::MethodNotAllowed => "Figures are only read: GET and HEAD.",
+            Self::NotReady => {
+                "A node answers figures once it holds every partition of the events topic, has \
+                 caught up with each, and has read the reference and kiosk status topics; it \
+                 never answers with a part of the sum. /readyz tells how far it is."
+            }
+            Self::TimedOut => "The node is overloaded. Ask again later, or for less at once.",
+            Self::BadRequest => "The request as a whole cannot be taken; see its status.",
+            Self::Internal => "The log of the node says more.",
+        }
+    }
+}
+
+/// An error on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    kind: Kind,
+    status: StatusCode,
+    detail: String,
+    parameter: Option<String>,
+}
+
+/// A problem in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemBody {
+    /// A path that explains this kind of problem.
+    pub r#type: String,
+    /// The kind of problem, in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time, and what to do about it.
+    pub detail: String,
+    /// The parameter that cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a kind.
+    #[must_use]
+    pub fn new(kind: Kind, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { kind, status, detail: detail.into(), parameter: None }
+    }
+
+    /// A parameter that cannot be used.
+    #[must_use]
+    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        let parameter = Some(name.to_owned());
+        Self { parameter, ..Self::new(Kind::BadParameter, StatusCode::BAD_REQUEST, detail) }
+    }
+
+    /// The answer to a request that took too long.
+    #[must_use]
+    pub fn timed_out(seconds: u64) -> Self {
+        let detail = format!("no answer within {seconds} s; ask again later, or for less at once");
+        Self::new(Kind::TimedOut, StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// A fault of the program.
+    #[must_use]
+    pub fn internal() -> Self {
+        let detail = "the program met a state that it did not expect; its log says more";
+        Self::new(Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
+    fn of_status(status: StatusCode) -> Self {
+        let kind = match status {
+            StatusCode::NOT_FOUND => Kind::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Kind::MethodNotAllowed,
+            status if status.is_server_error() => Kind::Internal,
+            _ => Kind::BadRequest,
+        };
+        Self::new(kind, status, status.canonical_reason().unwrap_or("unknown").to_lowercase())
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QueryError::UnknownRegion(_) => {
+                Self::new(Kind::UnknownRegion, StatusCode::NOT_FOUND, detail)
+            }
+            QueryError::LevelAbove { .. } => Self::parameter("level", detail),
+            QueryError::EndsBeforeItBegins { .. } => Self::parameter("to", detail),
+            QueryError::TooManySteps { .. } => Self::parameter("step", detail),
+        }
+    }
+}
+
+impl From<NotReady> for Problem {
+    fn from(error: NotReady) -> Self {
+        Self::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: self.kind.path().to_owned(),
+            title: self.kind.title().to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            parameter: self.parameter,
+        };
+        let mut response = (self.status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if matches!(self.kind, Kind::NotReady | Kind::TimedOut) {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        response
+    }
+}
+
+/// What a path answers that nothing is at.
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    let detail = format!("nothing is at {}", uri.path());
+    Problem::new(Kind::NotFound, StatusCode::NOT_FOUND, detail)
+}
+
+/// What a path answers that does not take the method.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; use GET", uri.path());
+    Problem::new(Kind::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// `GET /problems/{kind}`: what a kind of problem is.
+pub(super) async fn explain(Path(kind): Path<String>, uri: Uri) -> Response {
+    let path = format!("/problems/{kind}");
+    match Kind::ALL.into_iter().find(|kind| kind.path() == path) {
+        Some(kind) => axum::Json(json!({
+            "type": kind.path(),
+            "title": kind.title(),
+            "explanation": kind.explanation(),
+        }))
+        .into_response(),
+        None => not_found(uri).await.into_response(),
+    }
+}
+
+/// What a panic answers.
+pub(super) fn of_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(panic = text, "a request failed by a fault of the program");
+    Problem::internal().into_response()
+}
+
+/// Makes a problem of every error that is not one yet (those of layers and extractors), and
+/// forbids caches to keep anything: figures move on with every commit.
+pub(super) async fn dress(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+        kind.to_str().is_ok_and(|kind| kind == PROBLEM_JSON || kind == "application/json")
+    });
+    if is_error && !is_json {
+        // What the error says in its headers (Allow, for example) goes for the problem too.
+        let (mut before, _) = response.into_parts();
+        before.headers.remove(CONTENT_LENGTH);
+        response = Problem::of_status(status).into_response();
+        for (name, value) in &before.headers {
+            if name != CONTENT_TYPE {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+    }
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
+    response
+}

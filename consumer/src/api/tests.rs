@@ -1,0 +1,352 @@
+//! The interface as clients see it: requests to a node whose state is made by hand.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use laju_schemas::TimestampMs;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::reference::Basis;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::problem::{Kind, PROBLEM_JSON};
+use super::*;
+use crate::query::fixtures::Fixture;
+
+const NOW: &str = "2024-08-02T05:00:00Z";
+
+fn state() -> Fixture {
+    let mut f = Fixture::new(2);
+    f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
+    f.percent_target("ID", Basis::WajibKtp, "25", "2023-01-01");
+    f.activate(0, "18.71", "2023-12-31", 90_000);
+    f.activate(1, "18.71", "2024-01-01", 10);
+    f.receive(1, ("K-1", "18.71"), [1, 3], "18.71", "2024-01-01");
+    f.status("K-1", "18.71", 4, false);
+    f.quarantine(0, Reason::WrongKey, "2024-01-02", Some(("18.71", "18.71")));
+    f
+}
+
+fn node(live: LiveView) -> Router {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let clock: Clock = Arc::new(move || now);
+    let metrics: RenderMetrics = Arc::new(|| "laju_up 1\n".to_owned());
+    router(ApiState::new(Arc::new(live), clock, metrics))
+}
+
+fn ready() -> Router {
+    let now: TimestampMs = NOW.parse().unwrap();
+    node(state().live(TimestampMs(now.0 - 3_000)))
+}
+
+async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
+}
+
+async fn ask(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let (status, headers, body) = send(router, request).await;
+    let body = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| panic!("{path}: {}", String::from_utf8_lossy(&body)));
+    (status, headers, body)
+}
+
+async fn get_ok(router: &Router, path: &str) -> Value {
+    let (status, headers, body) = ask(router, path).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["cache-control"], "no-store");
+    body
+}
+
+/// Asks for something that goes wrong, and checks that the answer is a problem.
+async fn problem(router: &Router, path: &str) -> Value {
+    let (status, headers, body) = ask(router, path).await;
+    assert_eq!(headers["content-type"], PROBLEM_JSON, "{path}");
+    assert_eq!(body["status"], status.as_u16(), "{path}");
+    for name in ["type", "title", "detail"] {
+        assert!(body[name].as_str().is_some_and(|text| !text.is_empty()), "{path}: {name}");
+    }
+    body
+}
+
+#[tokio::test]
+async fn progress_carries_figures_evidence_age_and_a_link_that_works() {
+    let node = ready();
+    let path = "/v1/regions/18.71/progress?as_of=2023-12-31";
+    let (status, headers, body) = ask(&node, path).await;
+    assert_eq!((status, &headers["age"]), (StatusCode::OK, &"3".parse().unwrap()));
+    assert_eq!(body["activated"], 90_000);
+    assert_eq!(body["denominators"][0]["coverage_percent"], "11.73");
+    assert_eq!(body["target"]["attainment_percent"], "46.94");
+    assert_eq!(body["bounds"], json!({"lower": 89_997, "upper": 90_003}));
+    assert_eq!(body["evidence"]["partitions"][1]["partition"], 1);
+    let again = get_ok(&node, body["link"].as_str().unwrap()).await;
+    assert_eq!(again["activated"], 90_000);
+    assert_eq!(again["known_at"], "2024-08-02");
+    assert_eq!(get_ok(&node, "/v1/regions/ID/progress").await["activated"], 90_010);
+    assert_eq!(get_ok(&node, "/v1/regions/18/progress").await["region"]["name"], "Lampung");
+    let early = get_ok(&node, "/v1/regions/18.71/progress?as_of=2021-12-31").await;
+    assert_eq!(early["activated"], 0);
+}
+
+#[tokio::test]
+async fn progress_of_all_regions_has_a_row_for_each() {
+    let node = ready();
+    let rows = |body: &Value| body["rows"].as_array().unwrap().len();
+    assert_eq!(rows(&get_ok(&node, "/v1/progress").await), 514);
+    let provinces = get_ok(&node, "/v1/progress?level=province").await;
+    assert_eq!((rows(&provinces), &provinces["within"]), (38, &json!("ID")));
+    let lampung = get_ok(&node, "/v1/progress?level=regency&within=18&as_of=2023-12-31").await;
+    assert_eq!(rows(&lampung), 15);
+    let row = lampung["rows"].as_array().unwrap().iter().find(|row| row["activated"] != 0);
+    assert_eq!(row.unwrap()["region"]["code"], "18.71");
+    let again = get_ok(&node, lampung["link"].as_str().unwrap()).await;
+    assert_eq!(again["rows"], lampung["rows"]);
+}
+
+#[tokio::test]
+async fn series_breakdown_kiosks_quarantine_and_regions_answer() {
+    let node = ready();
+    let series =
+        get_ok(&node, "/v1/regions/18/series?from=2023-12-01&to=2024-01-31&step=month").await;
+    assert_eq!(series["points"][0]["activated"], 90_000);
+    assert_eq!(series["points"][1]["activations"], 10);
+    let days = get_ok(&node, "/v1/regions/18/series?from=2023-12-31&to=2024-01-01").await;
+    assert_eq!((&days["step"], days["points"].as_array().unwrap().len()), (&json!("day"), 2));
+
+    let breakdown = get_ok(&node, "/v1/regions/18.71/breakdown?by=channel").await;
+    assert_eq!(breakdown["by"], "channel");
+    assert_eq!(breakdown["rows"][0], json!({"key": "office", "count": 90_010}));
+
+    let kiosks = get_ok(&node, "/v1/kiosks").await;
+    assert_eq!(kiosks["rows"][0]["kiosk_id"], "K-1");
+    assert_eq!(kiosks["rows"][0]["gaps"], json!([[2, 2], [4, 4]]));
+
+    let quarantine = get_ok(&node, "/v1/quarantine").await;
+    assert_eq!(quarantine["reasons"], json!([{"reason": "wrong_key", "count": 1}]));
+    assert_eq!(quarantine["latest"][0]["kiosk_id"], "K-BAD");
+    assert_eq!(get_ok(&node, "/v1/quarantine?limit=0").await["latest"], json!([]));
+    assert_eq!(get_ok(&node, "/v1/quarantine?known_at=2024-01-01").await["total"], 0);
+
+    let rows = |body: Value| body["rows"].as_array().unwrap().len();
+    assert_eq!(rows(get_ok(&node, "/v1/regions").await), 553);
+    assert_eq!(rows(get_ok(&node, "/v1/regions?level=regency&within=18").await), 15);
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_wrong_is_named() {
+    let node = ready();
+    let progress = "/v1/regions/18.71/progress";
+    for (path, parameter) in [
+        (format!("{progress}?asof=2023-12-31"), "asof"),
+        (format!("{progress}?as_of=2023-12-32"), "as_of"),
+        (format!("{progress}?as_of=20231231"), "as_of"),
+        (format!("{progress}?as_of="), "as_of"),
+        (format!("{progress}?known_at=2023-12-31T00:00:00"), "known_at"),
+        (format!("{progress}?as_of=2023-12-31&as_of=2024-01-01"), "as_of"),
+        (format!("{progress}?from=2023-12-31"), "from"),
+        ("/v1/regions/18.71/series?to=2023-12-31".to_owned(), "from"),
+        ("/v1/regions/18.71/series?from=2023-12-31".to_owned(), "to"),
+        ("/v1/regions/18.71/series?from=2024-01-01&to=2023-12-31".to_owned(), "to"),
+        ("/v1/regions/18.71/series?from=0001-01-01&to=2023-12-31".to_owned(), "step"),
+        ("/v1/regions/18.71/series?from=2023-01-01&to=2023-12-31&step=year".to_owned(), "step"),
+        ("/v1/regions/18.71/breakdown".to_owned(), "by"),
+        ("/v1/regions/18.71/breakdown?by=colour".to_owned(), "by"),
+        ("/v1/progress?level=nation".to_owned(), "level"),
+        ("/v1/progress?level=province&within=18.71".to_owned(), "level"),
+        ("/v1/progress?within=lampung".to_owned(), "within"),
+        ("/v1/kiosks?as_of=2023-12-31".to_owned(), "as_of"),
+        ("/v1/quarantine?limit=-1".to_owned(), "limit"),
+        ("/v1/quarantine?limit=1001".to_owned(), "limit"),
+        ("/v1/regions?name=x".to_owned(), "name"),
+        ("/healthz?x".to_owned(), "x"),
+    ] {
+        let body = problem(&node, &path).await;
+        assert_eq!(
+            (&body["status"], &body["parameter"]),
+            (&json!(400), &json!(parameter)),
+            "{path}"
+        );
+    }
+    let body = problem(&node, &format!("{progress}?asof=1")).await;
+    assert_eq!(body["detail"], "there is no parameter 'asof'; known here: as_of, known_at");
+}
+
+#[tokio::test]
+async fn a_region_that_is_wrong_is_told_apart_from_one_that_is_unknown() {
+    let node = ready();
+    for wrong in ["1871", "18.7", "kota", "18.71.01", "%FF", "id"] {
+        let body = problem(&node, &format!("/v1/regions/{wrong}/progress")).await;
+        assert_eq!(
+            (&body["status"], &body["type"]),
+            (&json!(400), &json!("/problems/bad-region-code"))
+        );
+    }
+    for unknown in ["18.99", "99"] {
+        for rest in ["progress", "series?from=2024-01-01&to=2024-01-02", "breakdown?by=venue"] {
+            let body = problem(&node, &format!("/v1/regions/{unknown}/{rest}")).await;
+            assert_eq!(body["status"], 404);
+            assert_eq!(body["type"], "/problems/unknown-region");
+            assert!(body["detail"].as_str().unwrap().contains(unknown));
+        }
+    }
+    let body = problem(&node, "/v1/progress?within=18.99").await;
+    assert_eq!((&body["status"], &body["type"]), (&json!(404), &json!("/problems/unknown-region")));
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems_too() {
+    let node = ready();
+    for path in ["/", "/v1", "/v1/regions/18.71", "/v1/regions/18.71/progress/", "/v2/regions"] {
+        let body = problem(&node, path).await;
+        assert_eq!((&body["status"], &body["type"]), (&json!(404), &json!("/problems/not-found")));
+    }
+    for method in [Method::POST, Method::DELETE, Method::PUT] {
+        let request = Request::builder().method(method).uri("/v1/kiosks");
+        let (status, headers, body) = send(&node, request.body(Body::empty()).unwrap()).await;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(headers["content-type"], PROBLEM_JSON);
+        assert_eq!(headers["allow"], "GET,HEAD");
+        assert_eq!(body["type"], "/problems/method-not-allowed");
+    }
+    let request = Request::get("/v1/kiosks").header("content-length", 1 << 20);
+    let (status, headers, body) = send(&node, request.body(Body::empty()).unwrap()).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &body["status"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!(413)));
+    assert_eq!(headers["content-type"], PROBLEM_JSON);
+}
+
+#[tokio::test]
+async fn every_kind_of_problem_is_explained_at_its_type() {
+    let node = ready();
+    let kinds = ["bad-parameter", "unknown-region", "not-ready", "internal"];
+    for kind in kinds {
+        let body = get_ok(&node, &format!("/problems/{kind}")).await;
+        assert_eq!(body["type"], format!("/problems/{kind}"));
+    }
+    assert!(Kind::ALL.len() > kinds.len());
+    assert_eq!(problem(&node, "/problems/none").await["status"], 404);
+}
+
+#[tokio::test]
+async fn figures_are_refused_until_all_of_the_sum_is_there() {
+    let live = state().live(TimestampMs(0));
+    live.update_readiness(|readiness| {
+        readiness.partitions = Some(12);
+        readiness.status_read = false;
+        readiness.phase = "catching up".to_owned();
+    });
+    let node = node(live);
+    let span = "from=2024-01-01&to=2024-01-02";
+    for path in [
+        "/v1/progress",
+        "/v1/regions/18.71/progress",
+        &format!("/v1/regions/18.71/series?{span}"),
+        "/v1/regions/18.71/breakdown?by=channel",
+        "/v1/kiosks",
+        "/v1/quarantine",
+    ] {
+        let body = problem(&node, path).await;
+        assert_eq!((&body["status"], &body["type"]), (&json!(503), &json!("/problems/not-ready")));
+        let detail = body["detail"].as_str().unwrap();
+        assert!(detail.contains("holds 2 of 12 partitions"), "{detail}");
+        assert!(detail.contains("kiosk status topic"), "{detail}");
+        assert_eq!(ask(&node, path).await.1["retry-after"], "2");
+    }
+    let (status, headers, body) = ask(&node, "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!((&body["ready"], &body["phase"]), (&json!(false), &json!("catching up")));
+    assert_eq!(body["waiting_for"].as_array().unwrap().len(), 2);
+    // A wrong question is wrong at any time, and some things need no figures.
+    assert_eq!(problem(&node, "/v1/regions/18.99/progress").await["status"], 404);
+    get_ok(&node, "/v1/regions").await;
+    get_ok(&node, "/healthz").await;
+}
+
+#[tokio::test]
+async fn a_ready_node_says_so_and_how_far_it_is() {
+    let node = ready();
+    let body = get_ok(&node, "/readyz").await;
+    assert_eq!(body["ready"], true);
+    assert_eq!(
+        body["partitions"],
+        json!([{"partition": 0, "next_offset": 2, "end_offset": 2},
+               {"partition": 1, "next_offset": 2, "end_offset": 2}])
+    );
+    assert_eq!(get_ok(&node, "/healthz").await, json!({"alive": true}));
+    let request = Request::get("/metrics").body(Body::empty()).unwrap();
+    let (status, headers, body) = send(&node, request).await;
+    assert_eq!((status, body.as_slice()), (StatusCode::OK, b"laju_up 1\n".as_slice()));
+    assert!(headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+}
+
+#[tokio::test]
+async fn answers_are_compressed_for_those_who_take_it() {
+    let node = ready();
+    let request = Request::get("/v1/progress").header("accept-encoding", "gzip");
+    let (_, headers, packed) = send(&node, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(headers["content-encoding"], "gzip");
+    assert_eq!(headers["age"], "3");
+    let request = Request::get("/v1/progress").body(Body::empty()).unwrap();
+    let (_, _, plain) = send(&node, request).await;
+    assert!(packed.len() * 5 < plain.len());
+    assert!(packed.starts_with(&[0x1f, 0x8b]));
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_not_a_broken_connection() {
+    async fn fails() -> &'static str {
+        panic!("on purpose")
+    }
+    let node = with_layers(Router::<()>::new().route("/fails", get(fails)));
+    let body = problem(&node, "/fails").await;
+    assert_eq!((&body["status"], &body["type"]), (&json!(500), &json!("/problems/internal")));
+    assert!(!body.to_string().contains("on purpose"), "what went wrong is for the log");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_too_long_is_given_up() {
+    let node = with_layers(Router::<()>::new().route("/waits", get(std::future::pending::<()>)));
+    let (status, headers, body) = ask(&node, "/waits").await;
+    assert_eq!(
+        (status, &body["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("/problems/timed-out"))
+    );
+    assert_eq!(headers["retry-after"], "2");
+}
+
+#[tokio::test]
+async fn the_server_answers_on_a_socket_and_ends_when_told() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let now: TimestampMs = NOW.parse().unwrap();
+    let live = Arc::new(state().live(now));
+    let api = ApiState::new(live, Arc::new(move || now), Arc::new(String::new));
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(server::run(listener, api, async move {
+        let _ = ended.await;
+    }));
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        let mut reader = ureq::get(format!("http://{address}/v1/regions/18.71/progress"))
+            .call()
+            .unwrap()
+            .into_body()
+            .into_reader();
+        reader.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer: Value = serde_json::from_str(&answer.await.unwrap()).unwrap();
+    assert_eq!(answer["activated"], 90_010);
+    end.send(()).unwrap();
+    server.await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
