@@ -2,6 +2,7 @@
 //! them. Arrows point one way: api → query → projection → domain → `laju_schemas`; ingest →
 //! domain and projection.
 
+pub mod api;
 pub mod cli;
 pub mod demo;
 pub mod domain;
