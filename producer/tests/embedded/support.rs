@@ -20,7 +20,8 @@ pub(crate) const PARTITIONS: u32 = 4;
 
 /// An in-process broker with the contract's topics.
 pub(crate) struct Broker {
-    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+    /// Kept alive with the test.
+    _cluster: MockCluster<'static, DefaultProducerContext>,
     pub(crate) connection: Connection,
 }
 
@@ -32,7 +33,7 @@ impl Broker {
             cluster.create_topic(topic.name, partitions as i32, 1).unwrap();
         }
         let connection = Connection::to(cluster.bootstrap_servers());
-        Self { cluster, connection }
+        Self { _cluster: cluster, connection }
     }
 
     /// Every record of a topic up to its present end.
