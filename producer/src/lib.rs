@@ -4,3 +4,4 @@ pub mod connection;
 pub mod publish;
 pub mod registry;
 pub mod settings;
+pub mod simulate;
