@@ -1,7 +1,16 @@
 //! The publishing library and the program `laju-kiosk`.
+//!
+//! An event comes in ([`intake`], [`nik`]), its NIK becomes a pseudonym ([`secret`] reads the
+//! key), and it is published and confirmed ([`publish`]). [`connection`], [`registry`] and
+//! [`settings`] are shared with the program `laju`. [`simulate`] makes events up.
 
+pub mod cli;
+pub mod clock;
 pub mod connection;
+pub mod intake;
+pub mod nik;
 pub mod publish;
 pub mod registry;
+pub mod secret;
 pub mod settings;
 pub mod simulate;

@@ -206,12 +206,29 @@ impl Writer {
         if let Some(encoder) = self.encoder.get() {
             return Ok(encoder);
         }
-        let id = match registry {
-            Some(registry) => Some(registry.register(&format!("{}-value", self.topic), self.avsc)?),
-            None => None,
-        };
+        let id = schema_id(registry, &self.topic, self.avsc)?;
         Ok(self.encoder.get_or_init(|| (self.build)(id)))
     }
+}
+
+/// The registry's id of a topic's schema, registered if need be; none without a registry.
+fn schema_id(
+    registry: Option<&Registry>,
+    topic: &str,
+    avsc: &str,
+) -> Result<Option<u32>, RegistryError> {
+    registry.map(|registry| registry.register(&format!("{topic}-value"), avsc)).transpose()
+}
+
+/// An encoder for the events topic as this connection's values are framed, for those who send
+/// events by another way than [`Publisher::publish`].
+///
+/// # Errors
+/// If the schema cannot be registered or looked up.
+pub fn events_encoder(connection: &Connection) -> Result<Encoder, RegistryError> {
+    let registry = connection.registry.as_deref().map(Registry::new);
+    let topic = connection.topic(&EVENTS);
+    schema_id(registry.as_ref(), &topic, ACTIVATION_EVENT_AVSC).map(Encoder::events)
 }
 
 /// Publishes to the topics of the contract and confirms each delivery. Share it by reference; it

@@ -1,0 +1,84 @@
+//! The program `laju-kiosk`: its command line, and nothing that a library would want.
+
+mod emit;
+mod fact;
+mod simulate;
+mod stop;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+use laju_schemas::topic::Topic;
+
+use crate::connection::{ClusterInfo, Connection};
+use crate::settings::{self, Environment, Logging};
+
+/// How long a command that sends something waits for a broker to answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Publishes activation events of the digital identity (IKD) to Kafka.
+///
+/// Every option can also come from the environment or from a TOML file (--config), where it has
+/// the same name; the command line goes before the environment, that before the file.
+#[derive(Debug, Parser)]
+#[command(name = "laju-kiosk", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publish one event and wait until it is confirmed.
+    Emit(Box<emit::Emit>),
+    /// Publish what synthetic kiosks would: for load, tests and demonstrations.
+    Simulate(Box<simulate::Simulate>),
+}
+
+/// Runs the program with its arguments (the first is its own name) and environment.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Environment<'_>) -> ExitCode {
+    settings::exit_code(execute(args, env), env)
+}
+
+fn execute(
+    args: impl IntoIterator<Item = OsString>,
+    env: Environment<'_>,
+) -> anyhow::Result<ExitCode> {
+    let cli: Cli = settings::parse(args, env)?;
+    settings::init_tracing(&cli.logging, env);
+    match cli.command {
+        Command::Emit(emit) => emit.run(env),
+        Command::Simulate(simulate) => simulate.run(),
+    }
+}
+
+/// Connects, and makes sure that a topic is there; answers how many partitions it has.
+fn require_topic(connection: &Connection, topic: &Topic) -> anyhow::Result<(ClusterInfo, u32)> {
+    let cluster = connection.check(CONNECT_TIMEOUT)?;
+    let name = connection.topic(topic);
+    match cluster.partitions(&name) {
+        Some(partitions) if partitions > 0 => Ok((cluster, partitions)),
+        _ => bail!(
+            "the cluster at {} has no topic {name} that this user may see: make it with \
+             `laju topics create`, or give the right to Describe and Write it",
+            connection.brokers
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,357 @@
+//! `laju-kiosk simulate`: sends what the simulated kiosks record, as fast as asked.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::civil::Date;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::topic::{EVENTS, KIOSK_STATUS};
+use laju_schemas::{TimestampMs, Zone};
+use serde::Serialize;
+
+use super::require_topic;
+use super::stop::Stop;
+use crate::clock;
+use crate::connection::Connection;
+use crate::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
+use crate::simulate::{Generator, Scenario, Shares, Trouble};
+
+/// How long the deliveries under way are waited for at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many records are sent between two looks at the clock, where no rate is asked for.
+const STRIDE: u64 = 64;
+/// The longest pause before looking whether the end is asked for.
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1, e.g. 0.05".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("'{text}' is not a duration like 30s, 5m or 1h"))?;
+    match Duration::try_from(span) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("a duration is longer than nothing".to_owned()),
+    }
+}
+
+/// The options of `simulate`.
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    #[command(flatten)]
+    connection: Connection,
+
+    /// How many records to send (default: 100000, unless --duration is given).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    events: Option<u64>,
+
+    /// How long to send, e.g. 30s, 5m or 1h.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// How many records to send a second (default: as many as the brokers take).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+
+    /// How many kiosks there are, spread over the regions by population.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    kiosks: u32,
+
+    /// How many citizens there are at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    subjects: u64,
+
+    /// The same seed makes the same events.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// The first day on which events occur (default: 28 days before --to).
+    #[arg(long, value_name = "DATE")]
+    from: Option<Date>,
+
+    /// The last day on which events occur (default: yesterday).
+    #[arg(long, value_name = "DATE")]
+    to: Option<Date>,
+
+    /// Of all records: the same event once more.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().duplicates, value_parser = share)]
+    duplicates: f64,
+
+    /// Of all events: held back by a kiosk without connection, sent late and out of order.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().disorder, value_parser = share)]
+    disorder: f64,
+
+    /// Of a kiosk's days: out on an outreach visit.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().outreach, value_parser = share)]
+    outreach: f64,
+
+    /// Of all facts: asked, but not activated.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().deferred, value_parser = share)]
+    deferred: f64,
+
+    /// Of all facts: recordings, requests and prints of cards.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().cards, value_parser = share)]
+    cards: f64,
+
+    /// Of all facts: deactivations.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().deactivated, value_parser = share)]
+    deactivated: f64,
+
+    /// Of all facts: moves to another region.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().relocated, value_parser = share)]
+    relocated: f64,
+
+    /// Of all facts: retractions of an earlier event.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().retracted, value_parser = share)]
+    retracted: f64,
+
+    /// Of all records: events that cannot be counted and go to quarantine.
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().bad, value_parser = share)]
+    bad: f64,
+
+    /// Answer in JSON.
+    #[arg(long, env = "LAJU_JSON")]
+    json: bool,
+}
+
+/// What was sent and what became of it.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    records: u64,
+    duplicates: u64,
+    late: u64,
+    bad: u64,
+    value_bytes: u64,
+    delivered: u64,
+    failed: u64,
+    unconfirmed: u64,
+    seconds: f64,
+    per_second: u64,
+    interrupted: bool,
+    statuses: u64,
+    first_failure: Option<String>,
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let scenario = self.scenario(clock::now())?;
+        let mut generator = Generator::new(scenario)?;
+        let (cluster, partitions) = require_topic(&self.connection, &EVENTS)?;
+        let stop = Stop::listen().context("cannot listen for signals")?;
+        let mut summary = self.send(&mut generator, partitions, &stop)?;
+        if cluster.partitions(&self.connection.topic(&KIOSK_STATUS)).is_some() {
+            summary.statuses = self.send_statuses(&generator)?;
+        }
+        if self.json {
+            println!("{}", serde_json::to_string(&summary)?);
+        } else {
+            summary.print();
+        }
+        if let Some(failure) = &summary.first_failure {
+            bail!(
+                "{} of {} records were not delivered: {failure}",
+                summary.failed,
+                summary.records
+            );
+        }
+        if summary.unconfirmed > 0 {
+            bail!("{} records were not confirmed in time", summary.unconfirmed);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn scenario(&self, now: TimestampMs) -> anyhow::Result<Scenario> {
+        // The programme's zone has had no other offset since it began.
+        let hours = i8::try_from(Zone::Wib.hours()).context("the zone's offset")?;
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(hours));
+        let midnight = |date: Date| -> anyhow::Result<TimestampMs> {
+            Ok(TimestampMs(date.to_zoned(zone.clone())?.timestamp().as_millisecond()))
+        };
+        let today = jiff::Timestamp::from_millisecond(now.0)?.to_zoned(zone.clone()).date();
+        let to = match self.to {
+            Some(to) => to,
+            None => today.yesterday()?,
+        };
+        let from = match self.from {
+            Some(from) => from,
+            None => to.checked_sub(jiff::Span::new().days(27))?,
+        };
+        if to < from {
+            bail!("--to {to} is before --from {from}");
+        }
+        crate::intake::occurred_at(midnight(from)?, now).context("--from")?;
+        crate::intake::occurred_at(midnight(to)?, now).context("--to")?;
+        let events = match (self.events, self.duration) {
+            (None, None) => Some(100_000),
+            (events, _) => events,
+        };
+        Ok(Scenario {
+            seed: self.seed,
+            events,
+            kiosks: self.kiosks,
+            subjects: self.subjects,
+            from: midnight(from)?,
+            to: midnight(to.tomorrow()?)?,
+            shares: Shares {
+                duplicates: self.duplicates,
+                disorder: self.disorder,
+                bad: self.bad,
+                outreach: self.outreach,
+                deferred: self.deferred,
+                cards: self.cards,
+                deactivated: self.deactivated,
+                relocated: self.relocated,
+                retracted: self.retracted,
+                ..Shares::default()
+            },
+        })
+    }
+
+    fn send(
+        &self,
+        generator: &mut Generator,
+        partitions: u32,
+        stop: &Stop,
+    ) -> anyhow::Result<Summary> {
+        let encoder = events_encoder(&self.connection)?;
+        let publisher = BulkPublisher::new(&self.connection, &PublishSettings::bulk())?;
+        let topic = self.connection.topic(&EVENTS);
+        let progress = progress(self.events);
+        let mut summary = Summary::default();
+        let mut value = Vec::with_capacity(256);
+        let began = Instant::now();
+        for record in generator {
+            if self.rate.is_some() || summary.records.is_multiple_of(STRIDE) {
+                progress.set_position(summary.records);
+                if self.is_over(summary.records, began, stop) {
+                    break;
+                }
+            }
+            value.clear();
+            record.encode(&encoder, &mut value)?;
+            // librdkafka finds the partition of all but those meant for a wrong one.
+            let misplaced = record.trouble == Some(Trouble::Bad(Reason::WrongPartition));
+            publisher.publish(&Record {
+                topic: &topic,
+                key: Some(&record.key.0),
+                value: Some(&value),
+                partition: misplaced.then(|| record.partition(partitions)),
+                timestamp: Some(record.recorded_at),
+                headers: &[],
+            })?;
+            summary.count(record.trouble, value.len());
+        }
+        summary.unconfirmed = publisher.flush(FLUSH_TIMEOUT) as u64;
+        progress.finish_and_clear();
+        summary.interrupted = stop.is_asked_for();
+        let counts = publisher.counts();
+        summary.delivered = counts.delivered;
+        summary.failed = counts.failed;
+        summary.first_failure = counts.first_failure.map(|failure| failure.to_string());
+        summary.seconds = began.elapsed().as_secs_f64();
+        summary.per_second = (summary.delivered as f64 / summary.seconds.max(1e-9)) as u64;
+        Ok(summary)
+    }
+
+    /// Waits until the next record is due; true if the time is over or the end is asked for.
+    fn is_over(&self, sent: u64, began: Instant, stop: &Stop) -> bool {
+        loop {
+            let elapsed = began.elapsed();
+            if stop.is_asked_for() || self.duration.is_some_and(|duration| elapsed >= duration) {
+                return true;
+            }
+            let due = self.rate.map_or(0.0, |rate| sent as f64 / rate as f64);
+            let ahead = Duration::from_secs_f64(due).saturating_sub(elapsed);
+            if ahead.is_zero() {
+                return false;
+            }
+            std::thread::sleep(ahead.min(PAUSE));
+        }
+    }
+
+    /// Says for each kiosk how far it has come, so that what is missing is seen to be.
+    fn send_statuses(&self, generator: &Generator) -> anyhow::Result<u64> {
+        let publisher = Publisher::new(&self.connection, &PublishSettings::default())?;
+        let deliveries = generator
+            .statuses()
+            .filter(|status| status.highest_sequence > 0)
+            .map(|status| publisher.publish_status(&status))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut sent = 0;
+        for delivery in deliveries {
+            delivery.wait().context("a kiosk's status was not confirmed")?;
+            sent += 1;
+        }
+        Ok(sent)
+    }
+}
+
+fn progress(events: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match events {
+        Some(events) => (
+            ProgressBar::new(events),
+            "{wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left",
+        ),
+        None => (ProgressBar::no_length(), "{spinner} {human_pos} records, {per_sec}, {elapsed}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Summary {
+    fn count(&mut self, trouble: Option<Trouble>, bytes: usize) {
+        self.records += 1;
+        self.value_bytes += bytes as u64;
+        match trouble {
+            Some(Trouble::Duplicate) => self.duplicates += 1,
+            Some(Trouble::Late) => self.late += 1,
+            Some(Trouble::Bad(_)) => self.bad += 1,
+            None => {}
+        }
+    }
+
+    fn print(&self) {
+        let mean = self.value_bytes / self.records.max(1);
+        println!("records     {:>12}   {mean} bytes each on average", self.records);
+        println!("duplicates  {:>12}", self.duplicates);
+        println!("late        {:>12}", self.late);
+        println!("bad         {:>12}", self.bad);
+        println!(
+            "delivered   {:>12}   {} a second, in {:.1} s",
+            self.delivered, self.per_second, self.seconds
+        );
+        println!("failed      {:>12}", self.failed);
+        if self.unconfirmed > 0 {
+            println!("unconfirmed {:>12}", self.unconfirmed);
+        }
+        println!("statuses    {:>12}", self.statuses);
+        if self.interrupted {
+            println!("ended early, by a signal");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_people_do() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("0s").is_err() && duration("-5s").is_err() && duration("soon").is_err());
+    }
+}

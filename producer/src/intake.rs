@@ -1,0 +1,99 @@
+//! What a kiosk must get right before an event is made of it: the same rules as a worker's, so
+//! that a mistake is told to the operator and does not end in quarantine.
+
+use laju_schemas::{RegionCode, RegionTable, TimestampMs};
+use thiserror::Error;
+
+/// When the programme began: 2022-01-01 in Asia/Jakarta.
+pub const PROGRAMME_BEGAN: TimestampMs = TimestampMs(1_640_970_000_000);
+/// How far ahead of the present an event may have occurred, in milliseconds: clocks differ.
+pub const AHEAD_MS: i64 = 24 * 3_600_000;
+
+/// Why an event cannot be accepted: the field, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum IntakeError {
+    /// A code that no regency or city has.
+    #[error("{field}: there is no regency or city {code}{hint}")]
+    Region {
+        /// The field.
+        field: &'static str,
+        /// The code given.
+        code: String,
+        /// What may have been meant.
+        hint: String,
+    },
+    /// Before the programme.
+    #[error("occurred_at: {0} is before the programme began, on 2022-01-01 in Asia/Jakarta")]
+    BeforeProgramme(TimestampMs),
+    /// Too far ahead.
+    #[error("occurred_at: {at} is more than 24 hours ahead of the present, {now}; check the clock")]
+    InFuture {
+        /// The time given.
+        at: TimestampMs,
+        /// The present.
+        now: TimestampMs,
+    },
+}
+
+/// A field's code as the regency or city that it must be.
+///
+/// # Errors
+/// If there is none with this code.
+pub fn region(field: &'static str, code: RegionCode) -> Result<RegionCode, IntakeError> {
+    let table = RegionTable::get();
+    let text = code.to_string();
+    if table.regency(&text).is_some() {
+        return Ok(code);
+    }
+    let near: Vec<_> = table
+        .regencies()
+        .filter(|(_, region)| region.code.is_within(code.province()))
+        .map(|(_, region)| region.code.to_string())
+        .collect();
+    let hint = match (table.name_of(code.province()), near.first(), near.last()) {
+        (Some(name), Some(first), Some(last)) if code != RegionCode::NATION => {
+            format!("; those of {name} are {first} to {last}")
+        }
+        _ => String::new(),
+    };
+    Err(IntakeError::Region { field, code: text, hint })
+}
+
+/// Whether an event may have occurred then.
+///
+/// # Errors
+/// If it was before the programme, or is more than 24 hours ahead of `now`.
+pub fn occurred_at(at: TimestampMs, now: TimestampMs) -> Result<(), IntakeError> {
+    if at < PROGRAMME_BEGAN {
+        return Err(IntakeError::BeforeProgramme(at));
+    }
+    if at.0 > now.0.saturating_add(AHEAD_MS) {
+        return Err(IntakeError::InFuture { at, now });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regencies_and_cities_that_exist() {
+        let check = |code: &str| region("home_region", code.parse().unwrap());
+        assert!(check("18.71").is_ok());
+        let error = check("18.99").unwrap_err().to_string();
+        assert!(error.contains("home_region") && error.contains("Lampung"), "{error}");
+        assert!(check("18").is_err() && check("ID").is_err() && check("99.01").is_err());
+    }
+
+    #[test]
+    fn only_times_of_the_programme_up_to_a_day_ahead() {
+        let now = TimestampMs(1_700_000_000_000);
+        assert!(occurred_at(PROGRAMME_BEGAN, now).is_ok());
+        assert!(occurred_at(TimestampMs(now.0 + AHEAD_MS), now).is_ok());
+        let before = occurred_at(TimestampMs(PROGRAMME_BEGAN.0 - 1), now).unwrap_err();
+        assert!(before.to_string().contains("2022-01-01"), "{before}");
+        let ahead = occurred_at(TimestampMs(now.0 + AHEAD_MS + 1), now).unwrap_err();
+        assert!(matches!(ahead, IntakeError::InFuture { .. }));
+    }
+}

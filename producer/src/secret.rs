@@ -1,0 +1,193 @@
+//! Where the programme's key and a NIK come from: files, standard input or the environment. Never
+//! from the command line, which every user of the machine can read.
+//!
+//! What is read is wiped from memory when it is no longer needed, and is in no error.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use laju_schemas::pseudonym::{KeyError, Nik, ProgrammeKey};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::nik::{self, NikProblem};
+
+/// A key has 64 digits and a NIK 16: more than this is some other file.
+const LONGEST: u64 = 4096;
+
+/// Why a secret cannot be used.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// Neither a file nor the variable.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// A file that cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file, or `standard input`.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Others may read the key.
+    #[error(
+        "the key file {path} may be read or changed by others (mode {mode:o}): run `chmod 600 {path}`"
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Too long to be what is wanted.
+    #[error("{0} is too long to be a key or a NIK")]
+    TooLong(PathBuf),
+    /// Not a key.
+    #[error("{from}: {source}")]
+    Key {
+        /// Where it was read.
+        from: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// Not a NIK.
+    #[error("{from}: {source}")]
+    Nik {
+        /// Where it was read.
+        from: String,
+        /// What is wrong with it.
+        source: NikProblem,
+    },
+}
+
+fn read(mut from: impl Read, path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    // Large enough from the start, so that no copy is left behind by growing.
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize + 1));
+    let limit = LONGEST + 1;
+    let length = from
+        .by_ref()
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+    if length as u64 == limit { Err(SecretError::TooLong(path.to_owned())) } else { Ok(text) }
+}
+
+fn open(path: &Path) -> Result<File, SecretError> {
+    File::open(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })
+}
+
+/// A variable's text, wiped after use.
+fn variable(value: Option<OsString>) -> Option<Zeroizing<String>> {
+    value.and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty()).map(Zeroizing::new)
+}
+
+/// Reads the programme's key from a file that only its owner may read, else from `LAJU_KEY`.
+///
+/// # Errors
+/// If there is neither, others may read the file, or it is not a key.
+pub fn key(file: Option<&Path>, laju_key: Option<OsString>) -> Result<ProgrammeKey, SecretError> {
+    let (text, from) = match file {
+        Some(path) => {
+            let file = open(path)?;
+            check_mode(&file, path)?;
+            (read(file, path)?, path.display().to_string())
+        }
+        None => {
+            let text = variable(laju_key).ok_or(SecretError::Missing(
+                "the programme's key is needed: give --key-file FILE, or set LAJU_KEY",
+            ))?;
+            (text, "LAJU_KEY".to_owned())
+        }
+    };
+    ProgrammeKey::parse(&text).map_err(|source| SecretError::Key { from, source })
+}
+
+#[cfg(unix)]
+fn check_mode(file: &File, path: &Path) -> Result<(), SecretError> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata =
+        file.metadata().map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(SecretError::Open { path: path.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_file: &File, _path: &Path) -> Result<(), SecretError> {
+    Ok(())
+}
+
+/// Reads a NIK from a file (`-`: standard input), else from `LAJU_NIK`; surrounding white space
+/// is ignored.
+///
+/// # Errors
+/// If there is neither, or it is not a NIK.
+pub fn nik(file: Option<&Path>, laju_nik: Option<OsString>) -> Result<Nik, SecretError> {
+    let (text, from) = match file {
+        Some(path) if path == Path::new("-") => {
+            let name = "standard input";
+            (read(std::io::stdin().lock(), Path::new(name))?, name.to_owned())
+        }
+        Some(path) => (read(open(path)?, path)?, path.display().to_string()),
+        None => {
+            let text = variable(laju_nik).ok_or(SecretError::Missing(
+                "a NIK is needed: give --nik-file FILE (- for standard input), or set LAJU_NIK",
+            ))?;
+            (text, "LAJU_NIK".to_owned())
+        }
+    };
+    nik::parse(text.trim()).map_err(|source| SecretError::Nik { from, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const NIK: &str = "1871010101900001";
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_key_file_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = file(&format!("{}\n", "0f".repeat(32)));
+        for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = key(Some(file.path()), None);
+            assert_eq!(read.is_ok(), good, "{mode:o}");
+            if let Err(error) = read {
+                assert!(error.to_string().contains("chmod 600"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_goes_before_the_variable_and_one_is_needed() {
+        let good = file(&format!(" {NIK}\n"));
+        assert!(nik(Some(good.path()), Some("wrong".into())).is_ok());
+        assert!(nik(None, Some(NIK.into())).is_ok());
+        assert!(matches!(nik(None, None), Err(SecretError::Missing(_))));
+        assert!(matches!(nik(None, Some("".into())), Err(SecretError::Missing(_))));
+        assert!(matches!(key(None, None), Err(SecretError::Missing(_))));
+        assert!(key(None, Some("0f".repeat(32).into())).is_ok());
+    }
+
+    #[test]
+    fn no_error_repeats_the_secret() {
+        let wrong = format!("{}0000", &NIK[..12]);
+        let error = nik(None, Some(wrong.clone().into())).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains(&wrong[..6]), "{error:?}");
+        let error = key(None, Some("deadbeef".into())).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("deadbeef"), "{error:?}");
+        let long = file(&"1".repeat(5000));
+        assert!(matches!(nik(Some(long.path()), None), Err(SecretError::TooLong(_))));
+    }
+}
