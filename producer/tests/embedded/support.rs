@@ -36,6 +36,18 @@ impl Broker {
         Self { _cluster: cluster, connection }
     }
 
+    /// Returns once the topic holds something.
+    pub(crate) fn wait_for_records(&self, topic: &str) {
+        let consumer: BaseConsumer = self.connection.client_config().unwrap().create().unwrap();
+        let timeout = Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut partition = 0;
+        while consumer.fetch_watermarks(topic, partition, timeout).unwrap().1 == 0 {
+            assert!(Instant::now() < deadline, "nothing arrives");
+            partition = (partition + 1) % PARTITIONS as i32;
+        }
+    }
+
     /// Every record of a topic up to its present end.
     pub(crate) fn read_all(&self, topic: &str) -> Vec<OwnedMessage> {
         let mut config = self.connection.client_config().unwrap();
