@@ -91,8 +91,10 @@ impl CreateArgs {
     /// # Errors
     /// If the cluster cannot be asked, or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let admin = TopicAdmin::connect(&self.connection, TIMEOUT)?;
-        let made = runtime()?.block_on(admin.create(self.partitions, self.replication_factor))?;
+        let made = runtime()?.block_on(async {
+            let admin = TopicAdmin::connect(&self.connection, TIMEOUT).await?;
+            admin.create(self.partitions, self.replication_factor).await
+        })?;
         let refused = made.iter().any(|(_, made)| matches!(made, Made::Refused(_)));
         let existed = made.iter().any(|(_, made)| *made == Made::Existed);
         if self.json {
@@ -130,8 +132,9 @@ impl CheckArgs {
     /// # Errors
     /// If the cluster cannot be asked, or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let admin = TopicAdmin::connect(&self.connection, TIMEOUT)?;
-        let description = runtime()?.block_on(admin.describe())?;
+        let description = runtime()?.block_on(async {
+            TopicAdmin::connect(&self.connection, TIMEOUT).await?.describe().await
+        })?;
         let checked: Vec<_> = description
             .topics
             .iter()

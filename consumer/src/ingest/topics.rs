@@ -15,6 +15,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use thiserror::Error;
 
 mod deviation;
@@ -91,13 +92,49 @@ impl<'a> TopicAdmin<'a> {
     /// Connects.
     ///
     /// # Errors
-    /// If the cluster does not answer within `timeout`, with what is most likely wrong.
-    pub fn connect(connection: &'a Connection, timeout: Duration) -> Result<Self, TopicsError> {
+    /// If the cluster does not answer within `timeout`, with what is most likely wrong, or has no
+    /// admin API.
+    pub async fn connect(
+        connection: &'a Connection,
+        timeout: Duration,
+    ) -> Result<Self, TopicsError> {
         connection.check(timeout)?;
         let config = connection.client_config()?;
         let client = AdminClient::from_config(&config)
             .map_err(|error| kafka("talk to the cluster", &error))?;
-        Ok(Self { connection, client, timeout })
+        let admin = Self { connection, client, timeout };
+        admin.require_admin_api().await?;
+        Ok(admin)
+    }
+
+    /// A broker that has no admin API knows no controller either, and librdkafka would wait for
+    /// one until the time is over. A question to the broker itself is answered at once.
+    async fn require_admin_api(&self) -> Result<(), TopicsError> {
+        const WHAT: &str = "make or describe topics";
+        let metadata = self.metadata(WHAT)?;
+        let Some(broker) = metadata.brokers().first() else { return Ok(()) };
+        let itself = [ResourceSpecifier::Broker(broker.id())];
+        match self.client.describe_configs(&itself, &self.options()).await {
+            Err(error) => match self.refused(WHAT, &error) {
+                error @ TopicsError::NoAdminApi { .. } => Err(error),
+                // What is wrong beside that will be told by the request that matters.
+                _ => Ok(()),
+            },
+            Ok(answers) => {
+                let unsupported = answers.into_iter().filter_map(Result::err).find_map(|code| {
+                    let error = self.of_code(WHAT, code);
+                    matches!(error, TopicsError::NoAdminApi { .. }).then_some(error)
+                });
+                unsupported.map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    fn metadata(&self, what: &'static str) -> Result<Metadata, TopicsError> {
+        self.client
+            .inner()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| self.refused(what, &error))
     }
 
     /// Makes every topic of the contract that is not there yet; those that are stay as they are.
@@ -148,11 +185,7 @@ impl<'a> TopicAdmin<'a> {
     /// If the cluster does not answer, or does not let us see.
     pub async fn describe(&self) -> Result<Description, TopicsError> {
         const WHAT: &str = "describe topics";
-        let metadata = self
-            .client
-            .inner()
-            .fetch_metadata(None, self.timeout)
-            .map_err(|error| self.refused(WHAT, &error))?;
+        let metadata = self.metadata(WHAT)?;
         let mut found = BTreeMap::new();
         for topic in metadata.topics().iter().filter(|t| t.error().is_none()) {
             let partitions = topic.partitions();
@@ -211,10 +244,11 @@ impl<'a> TopicAdmin<'a> {
     }
 
     fn refused(&self, what: &'static str, error: &KafkaError) -> TopicsError {
-        match error.rdkafka_error_code() {
-            Some(code) => self.of_code(what, code),
-            None => kafka(what, error),
+        // rdkafka's `rdkafka_error_code` leaves this one out.
+        if let KafkaError::AdminOp(code) = error {
+            return self.of_code(what, *code);
         }
+        error.rdkafka_error_code().map_or_else(|| kafka(what, error), |c| self.of_code(what, c))
     }
 
     fn of_code(&self, what: &'static str, code: RDKafkaErrorCode) -> TopicsError {
