@@ -52,10 +52,6 @@ pub enum ReferenceCommand {
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("amount").args(["value", "percent", "withdraw"]).required(true))]
 pub struct AddArgs {
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// The region it is of: a regency or city (18.71), a province (18) or the nation (ID).
     #[arg(long, value_name = "CODE", value_parser = field::region)]
     pub region: RegionCode,
@@ -101,6 +97,11 @@ pub struct AddArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// Publish the figures of a CSV file, if every line of it is good.
@@ -109,10 +110,6 @@ pub struct AddArgs {
 /// issued_by. Importing the same file twice does no harm.
 #[derive(Clone, Debug, Args)]
 pub struct ImportArgs {
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// The file; - for standard input.
     #[arg(value_name = "FILE.csv")]
     pub file: PathBuf,
@@ -128,6 +125,11 @@ pub struct ImportArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 impl ReferenceArgs {

@@ -33,10 +33,6 @@ pub enum TopicsCommand {
 /// Make every topic that is not there yet.
 #[derive(Clone, Debug, Args)]
 pub struct CreateArgs {
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// Partitions of the events topic: as many workers can share the load. It cannot be changed
     /// once there are events.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PARTITIONS,
@@ -50,15 +46,16 @@ pub struct CreateArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// Compare every topic with the contract.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// How many partitions the events topic is to have [default: any number].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub partitions: Option<u32>,
@@ -70,6 +67,11 @@ pub struct CheckArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 impl TopicsArgs {
@@ -142,6 +144,7 @@ impl CheckArgs {
                 let wanted = Wanted {
                     name,
                     brokers: &self.connection.brokers,
+                    prefix: &self.connection.topic_prefix,
                     partitions: self.partitions,
                     replication: self.replication_factor,
                     broker_count: description.brokers,

@@ -21,10 +21,6 @@ use crate::ingest::tail::Tail;
 /// Show which figures apply, or all that were ever recorded.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// One region's figures alone, and what it has by sum or inheritance.
     #[arg(long, value_name = "CODE", value_parser = field::region)]
     pub region: Option<RegionCode>,
@@ -44,6 +40,11 @@ pub struct ListArgs {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// What was asked, and what was found.
@@ -173,8 +174,9 @@ impl Answer<'_> {
             writeln!(out, "On {}{known}", self.as_of)?;
         }
         if self.records.is_empty() {
+            let own = if self.region.is_some() { " of its own" } else { "" };
             let what = if self.all { "recorded" } else { "in force; --all shows every record" };
-            writeln!(out, "No figure is {what}.")?;
+            writeln!(out, "No figure{own} is {what}.")?;
         } else {
             writeln!(out, "{}", self.table())?;
         }

@@ -26,12 +26,25 @@ pub struct Wanted<'a> {
     pub name: &'a str,
     /// The addresses to show in commands.
     pub brokers: &'a str,
+    /// The installation's prefix, to show in commands.
+    pub prefix: &'a str,
     /// How many partitions the partitioned topics are to have; any number if `None`.
     pub partitions: Option<u32>,
     /// How many replicas are wanted; three, or as many as there are brokers, if `None`.
     pub replication: Option<u16>,
     /// How many brokers the cluster has.
     pub broker_count: u32,
+}
+
+impl Wanted<'_> {
+    /// The command that makes what is missing.
+    fn create(&self) -> String {
+        let prefix = match self.prefix {
+            "" => String::new(),
+            prefix => format!(" --topic-prefix {prefix}"),
+        };
+        format!("laju topics create --brokers {}{prefix}", self.brokers)
+    }
 }
 
 /// Every way in which a topic differs from the contract, the gravest first.
@@ -43,7 +56,7 @@ pub fn deviations(topic: &Topic, wanted: &Wanted<'_>, found: Option<&Found>) -> 
             expected: "true".to_owned(),
             found: "false".to_owned(),
             why: format!("{} is not there, or this user may not see it.", wanted.name),
-            mend: format!("laju topics create --brokers {}", wanted.brokers),
+            mend: wanted.create(),
         }];
     };
     let mut all = Vec::new();
@@ -75,9 +88,11 @@ fn partitions(topic: &Topic, wanted: &Wanted<'_>, found: u32) -> Option<Deviatio
                 .to_owned(),
             format!(
                 "While {0} is empty: delete it (kafka-topics.sh --bootstrap-server {1} --delete \
-                 --topic {0}) and run laju topics create --brokers {1} --partitions {expected}. \
-                 Once it holds events keep it as it is, and check without --partitions",
-                wanted.name, wanted.brokers
+                 --topic {0}) and run {2} --partitions {expected}. Once it holds events keep it as \
+                 it is, and check without --partitions",
+                wanted.name,
+                wanted.brokers,
+                wanted.create()
             ),
         ),
         () => (
@@ -86,9 +101,11 @@ fn partitions(topic: &Topic, wanted: &Wanted<'_>, found: u32) -> Option<Deviatio
                 .to_owned(),
             format!(
                 "Partitions cannot be taken away: keep what it holds, delete it \
-                 (kafka-topics.sh --bootstrap-server {1} --delete --topic {0}), run \
-                 laju topics create --brokers {1}, and publish what it held again",
-                wanted.name, wanted.brokers
+                 (kafka-topics.sh --bootstrap-server {1} --delete --topic {0}), run {2}, and \
+                 publish what it held again",
+                wanted.name,
+                wanted.brokers,
+                wanted.create()
             ),
         ),
     };
@@ -183,8 +200,14 @@ mod tests {
 
     use super::*;
 
-    const WANTED: Wanted<'_> =
-        Wanted { name: "t", brokers: "b:1", partitions: None, replication: None, broker_count: 1 };
+    const WANTED: Wanted<'_> = Wanted {
+        name: "t",
+        brokers: "b:1",
+        prefix: "",
+        partitions: None,
+        replication: None,
+        broker_count: 1,
+    };
 
     fn as_made(topic: &Topic) -> Found {
         let config: BTreeMap<_, _> =
@@ -208,6 +231,8 @@ mod tests {
         let all = deviations(&EVENTS, &WANTED, None);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].mend, "laju topics create --brokers b:1");
+        let all = deviations(&EVENTS, &Wanted { prefix: "a.", ..WANTED }, None);
+        assert_eq!(all[0].mend, "laju topics create --brokers b:1 --topic-prefix a.");
     }
 
     #[test]
