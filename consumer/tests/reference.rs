@@ -1,4 +1,5 @@
 //! `laju reference` on librdkafka's embedded broker, from the command line to the topic and back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::process::ExitCode;
 

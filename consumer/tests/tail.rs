@@ -1,5 +1,6 @@
 //! A topic whose end is not its last record, which only a real Kafka can have: marks of
 //! transactions, aborted records, records cut off. Needs `LAJU_TEST_BROKERS`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! `laju topics`: on the embedded broker, which has no admin API, and on a real Kafka where
 //! `LAJU_TEST_BROKERS` names one.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::process::ExitCode;
 
