@@ -454,3 +454,28 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     assert_eq!(live.age_seconds(&view, now), ((now.0 - recorded.0) / 1_000) as u64);
     assert_eq!(live.age_seconds(&view, laju_schemas::TimestampMs(0)), 0);
 }
+
+#[test]
+fn tables_say_what_the_answers_say() {
+    let mut f = kiosks_with_gaps();
+    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
+    let view = f.view(TODAY);
+    let question = asked(Some("2023-12-31"), None);
+    let region = code("18.71");
+    let list = progress::progress_list(&view, RegionLevel::Province, code("17"), &question);
+    let span = (date("2023-11-01"), date("2023-12-31"));
+    let series = series::series(&view, region, span, Step::Month, &question);
+    let cards = breakdown::breakdown(&view, code("17.71"), By::CardReason, &question);
+    let channels = breakdown::breakdown(&view, region, By::Channel, &question);
+    let tables = [
+        table::progress(&progress::progress(&view, region, &question).unwrap()),
+        table::progress_list(&list.unwrap()),
+        table::series(&series.unwrap()),
+        table::breakdown(&cards.unwrap()),
+        table::breakdown(&channels.unwrap()),
+        table::kiosks(&kiosks::kiosks(&view)),
+        table::quarantine(&quarantine::quarantine(&view, None, 5)),
+        table::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
+    ];
+    insta::assert_snapshot!(tables.join("\n\n"));
+}
