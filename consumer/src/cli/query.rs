@@ -1,0 +1,330 @@
+//! `laju query`: asks a running worker over HTTP, and prints a table for people or, with
+//! `--json`, the answer as it came.
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use laju_schemas::RegionCode;
+use serde::de::DeserializeOwned;
+
+use crate::api::problem::ProblemBody;
+use crate::query::answer::{By, Step};
+use crate::query::table;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer that is read: far above that of all regions.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Ask a running worker.
+#[derive(Clone, Debug, Args)]
+pub struct QueryArgs {
+    /// What to ask.
+    #[command(subcommand)]
+    pub command: QueryCommand,
+}
+
+/// What to ask.
+#[derive(Clone, Debug, Subcommand)]
+pub enum QueryCommand {
+    /// How far is a region, or every region?
+    Progress(ProgressArgs),
+    /// How did a region get where it is?
+    Series(SeriesArgs),
+    /// What brought a region's figures, who served, and why not?
+    Breakdown(BreakdownArgs),
+    /// Is anything missing of any kiosk?
+    Kiosks(KiosksArgs),
+    /// What could not be counted, and why?
+    Quarantine(QuarantineArgs),
+    /// Which regions are there?
+    Regions(RegionsArgs),
+}
+
+/// Whom to ask, and how to print the answer.
+#[derive(Clone, Debug, Args)]
+pub struct Node {
+    /// The worker's address, beginning with http://.
+    #[arg(long, env = "LAJU_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// Print the answer in JSON, as it came.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The two days of a question.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Days {
+    /// The day whose truth is asked for [default: all there is].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub as_of: Option<Date>,
+
+    /// The day whose knowledge is asked for [default: all that is known].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub known_at: Option<Date>,
+}
+
+/// A level of regions below the nation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Provinces.
+    Province,
+    /// Regencies and cities.
+    Regency,
+}
+
+/// How far is a region, or every region?
+#[derive(Clone, Debug, Args)]
+pub struct ProgressArgs {
+    /// A regency or city (18.71), a province (18) or the nation (ID) [default: every region].
+    #[arg(value_name = "REGION")]
+    pub region: Option<RegionCode>,
+
+    /// Which regions get a row [default: regency].
+    #[arg(long, conflicts_with = "region")]
+    pub level: Option<Level>,
+
+    /// The region within which they lie [default: ID].
+    #[arg(long, value_name = "REGION", conflicts_with = "region")]
+    pub within: Option<RegionCode>,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// How did a region get where it is?
+#[derive(Clone, Debug, Args)]
+pub struct SeriesArgs {
+    /// The region.
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// The first day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Date,
+
+    /// The last day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Date,
+
+    /// How long each step is: day, week or month.
+    #[arg(long, default_value = "month")]
+    pub step: Step,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// What brought a region's figures, who served, and why not?
+#[derive(Clone, Debug, Args)]
+pub struct BreakdownArgs {
+    /// The region.
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// channel, venue, outreach, service_region, first_time, deferral_reason, card_reason or
+    /// deactivation_reason.
+    #[arg(long)]
+    pub by: By,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// Is anything missing of any kiosk?
+#[derive(Clone, Debug, Args)]
+pub struct KiosksArgs {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// What could not be counted, and why?
+#[derive(Clone, Debug, Args)]
+pub struct QuarantineArgs {
+    /// Only what was recorded up to this day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub known_at: Option<Date>,
+
+    /// How many of the latest records to show [default: 50].
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// Which regions are there?
+#[derive(Clone, Debug, Args)]
+pub struct RegionsArgs {
+    /// Only regions of this level.
+    #[arg(long)]
+    pub level: Option<Level>,
+
+    /// Only regions within this one.
+    #[arg(long, value_name = "REGION")]
+    pub within: Option<RegionCode>,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+impl QueryArgs {
+    /// Asks, and prints the answer.
+    ///
+    /// # Errors
+    /// If nobody answers, the worker has no answer (it says why), or `out` cannot be written.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let path = self.command.path();
+        match &self.command {
+            QueryCommand::Progress(ProgressArgs { region: Some(_), node, .. }) => {
+                node.print(&path, table::progress, out)
+            }
+            QueryCommand::Progress(args) => args.node.print(&path, table::progress_list, out),
+            QueryCommand::Series(args) => args.node.print(&path, table::series, out),
+            QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
+            QueryCommand::Kiosks(args) => args.node.print(&path, table::kiosks, out),
+            QueryCommand::Quarantine(args) => args.node.print(&path, table::quarantine, out),
+            QueryCommand::Regions(args) => args.node.print(&path, table::regions, out),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl QueryCommand {
+    /// Path and parameters of the question. None of the values needs escaping.
+    fn path(&self) -> String {
+        let mut parameters = Vec::new();
+        let mut add = |name: &str, value: Option<String>| {
+            parameters.extend(value.map(|value| format!("{name}={value}")));
+        };
+        let path = match self {
+            Self::Progress(ProgressArgs { region, level, within, days, .. }) => {
+                add("level", level.map(|level| level.to_string()));
+                add("within", within.map(|code| code.to_string()));
+                days.add(add);
+                match region {
+                    Some(region) => format!("/v1/regions/{region}/progress"),
+                    None => "/v1/progress".to_owned(),
+                }
+            }
+            Self::Series(SeriesArgs { region, from, to, step, days, .. }) => {
+                add("from", Some(from.to_string()));
+                add("to", Some(to.to_string()));
+                add("step", Some(step.to_string()));
+                days.add(add);
+                format!("/v1/regions/{region}/series")
+            }
+            Self::Breakdown(BreakdownArgs { region, by, days, .. }) => {
+                add("by", Some(by.to_string()));
+                days.add(add);
+                format!("/v1/regions/{region}/breakdown")
+            }
+            Self::Kiosks(_) => "/v1/kiosks".to_owned(),
+            Self::Quarantine(QuarantineArgs { known_at, limit, .. }) => {
+                add("known_at", known_at.map(|day| day.to_string()));
+                add("limit", limit.map(|limit| limit.to_string()));
+                "/v1/quarantine".to_owned()
+            }
+            Self::Regions(RegionsArgs { level, within, .. }) => {
+                add("level", level.map(|level| level.to_string()));
+                add("within", within.map(|code| code.to_string()));
+                "/v1/regions".to_owned()
+            }
+        };
+        if parameters.is_empty() { path } else { format!("{path}?{}", parameters.join("&")) }
+    }
+}
+
+impl Days {
+    fn add(self, mut add: impl FnMut(&str, Option<String>)) {
+        add("as_of", self.as_of.map(|day| day.to_string()));
+        add("known_at", self.known_at.map(|day| day.to_string()));
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Province => "province",
+            Self::Regency => "regency",
+        })
+    }
+}
+
+impl Node {
+    fn print<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        table: impl FnOnce(&T) -> String,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let body = self.ask(path)?;
+        if self.json {
+            writeln!(out, "{body}")?;
+        } else {
+            let answer = serde_json::from_str(&body).with_context(|| {
+                format!("{} gave an answer that this version cannot read; try --json", self.url)
+            })?;
+            writeln!(out, "{}", table(&answer))?;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, path: &str) -> anyhow::Result<String> {
+        if !self.url.starts_with("http://") {
+            bail!("--url '{}' must begin with http://", self.url);
+        }
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .user_agent(concat!("laju/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let mut response = agent.get(&url).call().with_context(|| {
+            format!(
+                "no worker answers at {}; start one (laju worker, laju demo), or name another with --url",
+                self.url
+            )
+        })?;
+        let status = response.status();
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_string()
+            .with_context(|| format!("the answer of {url} broke off"))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_str::<ProblemBody>(&body) {
+            Ok(problem) => bail!("{}: {}", problem.title, problem.detail),
+            Err(_) => bail!("{url} answered {status}, and not as a Laju worker does"),
+        }
+    }
+}

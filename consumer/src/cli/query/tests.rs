@@ -1,0 +1,114 @@
+//! Command lines, and answers of a node that runs in the test.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use laju_schemas::TimestampMs;
+
+use super::*;
+use crate::api::{ApiState, server};
+use crate::query::fixtures::Fixture;
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    query: QueryArgs,
+}
+
+fn parse(line: &str) -> Result<QueryCommand, clap::Error> {
+    let words = std::iter::once("query").chain(line.split_whitespace());
+    Program::try_parse_from(words).map(|program| program.query.command)
+}
+
+#[test]
+fn a_command_line_becomes_a_question() {
+    for (line, path) in [
+        ("progress", "/v1/progress"),
+        ("progress 18.71", "/v1/regions/18.71/progress"),
+        (
+            "progress 18.71 --as-of 2023-12-31 --known-at 2024-01-05",
+            "/v1/regions/18.71/progress?as_of=2023-12-31&known_at=2024-01-05",
+        ),
+        (
+            "progress --level province --within ID --as-of 2023-12-31",
+            "/v1/progress?level=province&within=ID&as_of=2023-12-31",
+        ),
+        (
+            "series 18 --from 2023-01-01 --to 2023-12-31 --step week",
+            "/v1/regions/18/series?from=2023-01-01&to=2023-12-31&step=week",
+        ),
+        ("breakdown ID --by deferral_reason", "/v1/regions/ID/breakdown?by=deferral_reason"),
+        ("kiosks", "/v1/kiosks"),
+        (
+            "quarantine --known-at 2024-01-05 --limit 3",
+            "/v1/quarantine?known_at=2024-01-05&limit=3",
+        ),
+        ("regions --level regency --within 18", "/v1/regions?level=regency&within=18"),
+    ] {
+        assert_eq!(parse(line).unwrap().path(), path, "{line}");
+    }
+    for line in [
+        "progress 1871",
+        "progress 18.71 --level province",
+        "progress 18.71 --as-of yesterday",
+        "series 18.71 --from 2023-01-01",
+        "breakdown 18.71 --by colour",
+        "kiosks --as-of 2023-12-31",
+        "",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+fn run(line: &str) -> Result<String, String> {
+    let query = QueryArgs { command: parse(line).unwrap() };
+    let mut out = Vec::new();
+    query.run(&mut out).map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_running_node_is_asked() {
+    let mut state = Fixture::new(2);
+    state.activate(1, "18.71", "2023-12-31", 90_000);
+    let now: TimestampMs = "2024-08-02T05:00:00Z".parse().unwrap();
+    let live = Arc::new(state.live(now));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("--url http://{}", listener.local_addr().unwrap());
+    let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
+    tokio::spawn(server::run(listener, api, std::future::pending()));
+
+    let asked = tokio::task::spawn_blocking(move || {
+        let table = run(&format!("progress 18.71 {url}")).unwrap();
+        assert!(table.starts_with("Kota Bandar Lampung (18.71), as of 2024-08-02\n"));
+        assert!(table.contains("90,000"), "{table}");
+        let json = run(&format!("progress 18.71 --json {url}")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["activated"], 90_000);
+        for line in [
+            "progress",
+            "series 18.71 --from 2023-12-01 --to 2024-01-31",
+            "breakdown 18.71 --by channel",
+            "breakdown 18.71 --by card_reason",
+            "kiosks",
+            "quarantine",
+            "regions",
+        ] {
+            assert!(!run(&format!("{line} {url}")).unwrap().is_empty(), "{line}");
+        }
+        let unknown = run(&format!("progress 18.99 {url}")).unwrap_err();
+        assert!(unknown.contains("there is no region 18.99"), "{unknown}");
+        live.update_readiness(|readiness| readiness.release(0));
+        let part = run(&format!("progress 18.71 {url}")).unwrap_err();
+        assert!(part.contains("holds 1 of 2 partitions"), "{part}");
+    });
+    asked.await.unwrap();
+}
+
+#[test]
+fn nobody_there_is_told_with_what_to_do() {
+    // Port 1 of the loopback: nothing listens there.
+    let error = run("progress --url http://127.0.0.1:1").unwrap_err();
+    assert!(error.contains("laju worker"), "{error}");
+    assert!(run("progress --url https://x").unwrap_err().contains("http://"));
+}
