@@ -2,4 +2,5 @@
 //! with a `run` that writes to where it is told and answers with the exit code.
 
 pub mod reference;
+pub mod query;
 pub mod topics;
