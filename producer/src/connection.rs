@@ -80,10 +80,14 @@ fn parse_prefix(text: &str) -> Result<String, String> {
 
 fn parse_registry(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    match rest {
+    if url.starts_with("https://") {
+        return Err("this program speaks plain http to a registry: put a proxy before one that \
+                    wants https"
+            .to_owned());
+    }
+    match url.strip_prefix("http://") {
         Some(host) if !host.is_empty() => Ok(url.to_owned()),
-        _ => Err("a registry's address begins with http:// or https://".to_owned()),
+        _ => Err("a registry's address begins with http://".to_owned()),
     }
 }
 
@@ -315,5 +319,6 @@ mod tests {
         assert!(parse_prefix("staging.").is_ok() && parse_prefix("a b").is_err());
         assert_eq!(parse_registry("http://r:8081/").unwrap(), "http://r:8081");
         assert!(parse_registry("r:8081").is_err() && parse_registry("http://").is_err());
+        assert!(parse_registry("https://r").unwrap_err().contains("proxy"));
     }
 }
