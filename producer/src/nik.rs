@@ -2,9 +2,9 @@
 //! make somebody who does not exist.
 //!
 //! A NIK is the district where it was given out (6 digits: province, regency, district), the day
-//! of birth (DDMMYY; 40 is added to a woman's day) and a serial number (4 digits), by Permendagri
-//! 72/2022 and the law on population administration before it. Only the province is held against
-//! the region table: regencies and districts have been renumbered since many NIKs were given out.
+//! of birth (DDMMYY; 40 is added to a woman's day) and a serial number from 0001: Government
+//! Regulation 37/2007, article 37. Only the province is held against the region table: regencies
+//! and districts have been renumbered since many NIKs were given out.
 //! No error ever contains a digit of it.
 
 use laju_schemas::pseudonym::Nik;
