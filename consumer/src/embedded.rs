@@ -5,6 +5,8 @@
 //! then drops the oldest without a word; timestamps are the producer's; topics are made through
 //! its handle, not by an admin client; its cluster id can repeat within a process.
 
+use std::time::Duration;
+
 use laju_producer::connection::Connection;
 use laju_schemas::topic::{self, Topic};
 use rdkafka::ClientConfig;
@@ -91,5 +93,14 @@ impl EmbeddedBroker {
                 .filter_map(|property| property.parse().ok())
                 .collect();
         connection
+    }
+
+    /// The first offset that a partition still has, and the one behind its last.
+    ///
+    /// # Errors
+    /// If the topic has no such partition.
+    pub fn watermarks(&self, topic: &str, partition: u32) -> KafkaResult<(i64, i64)> {
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        self.client.client().fetch_watermarks(topic, partition, Duration::from_secs(10))
     }
 }

@@ -8,5 +8,6 @@ pub mod demo;
 pub mod domain;
 pub mod embedded;
 pub mod ingest;
+pub mod node;
 pub mod projection;
 pub mod query;

@@ -43,7 +43,7 @@ fn start(broker: &EmbeddedBroker, store: &std::path::Path) -> Running {
     };
     let opened = worker::open(config, || "laju-test".to_owned()).unwrap();
     let progress = opened.progress();
-    opened.run(progress, Stop::default()).unwrap()
+    opened.run(progress, std::sync::Arc::default(), Stop::default()).unwrap()
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {

@@ -1,6 +1,66 @@
-//! The commands of the program `laju`: what they take, and what they print. Each is clap's `Args`
-//! with a `run` that writes to where it is told and answers with the exit code.
+//! The command line of the program `laju`. Each command is clap's `Args` with a `run` that writes
+//! to where it is told and answers with the exit code.
 
-pub mod reference;
+pub mod demo;
 pub mod query;
+pub mod reference;
 pub mod topics;
+pub mod worker;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use laju_producer::settings::{self, Environment, Logging};
+use laju_schemas::TimestampMs;
+
+use crate::ingest::progress::now_ms;
+
+/// Tells how far and how fast Indonesia's digital identity (IKD) is being activated in every
+/// regency, city and province.
+///
+/// Every option can also come from the environment or from a TOML file (--config), where it has
+/// the same name; the command line goes before the environment, that before the file.
+#[derive(Debug, Parser)]
+#[command(name = "laju", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play three years of five offices' kiosks on an embedded broker, and show the figures.
+    Demo(Box<demo::DemoArgs>),
+    /// Fold the events into figures and answer questions about them over HTTP.
+    Worker(Box<worker::WorkerArgs>),
+    /// Make the topics, or tell in which way they differ from what they should be.
+    Topics(Box<topics::TopicsArgs>),
+    /// Ask a running worker.
+    Query(Box<query::QueryArgs>),
+    /// Add, import and list denominators and targets.
+    Reference(Box<reference::ReferenceArgs>),
+}
+
+/// Runs the program with its arguments (the first is its own name) and environment.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Environment<'_>) -> ExitCode {
+    settings::exit_code(execute(args, env), env)
+}
+
+fn execute(
+    args: impl IntoIterator<Item = OsString>,
+    env: Environment<'_>,
+) -> anyhow::Result<ExitCode> {
+    let cli: Cli = settings::parse(args, env)?;
+    settings::init_tracing(&cli.logging, env);
+    let out = &mut std::io::stdout().lock();
+    match cli.command {
+        Command::Demo(demo) => demo.run(out),
+        Command::Worker(worker) => worker.run(),
+        Command::Topics(topics) => topics.run(out),
+        Command::Query(query) => query.run(out),
+        Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
+    }
+}

@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod commit;
 pub mod context;
+pub mod follow;
 pub mod progress;
 pub mod quarantine;
 pub mod reference;

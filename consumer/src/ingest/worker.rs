@@ -178,11 +178,17 @@ impl Opened {
         Arc::new(Progress::new(self.log.partitions))
     }
 
-    /// Loads the store, joins the group and starts the threads.
+    /// Loads the store, joins the group and starts the threads. What readers see goes to
+    /// `published`.
     ///
     /// # Errors
     /// If the store does not add up, or the client cannot be made.
-    pub fn run(self, progress: Arc<Progress>, stop: Stop) -> Result<Running, WorkerError> {
+    pub fn run(
+        self,
+        progress: Arc<Progress>,
+        published: Arc<ArcSwap<Snapshot>>,
+        stop: Stop,
+    ) -> Result<Running, WorkerError> {
         let Self { config, reader, mut store, log, .. } = self;
         progress.set_chunks(store.chunks());
         let stored = store.load(&|chunks| progress.chunk_loaded(chunks))?;
@@ -197,7 +203,8 @@ impl Opened {
             snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
             partitions.push(stored.state);
         }
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        published.store(Arc::new(snapshot));
+        let snapshot = published;
         progress.set_loaded();
 
         let client = client_config(&config.connection, &log, &store)?;

@@ -162,7 +162,7 @@ impl View {
 /// The state as the worker keeps it up to date.
 pub struct LiveView {
     /// The state of the partitions at their last commit.
-    pub snapshot: ArcSwap<Snapshot>,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Denominators and targets.
     pub reference: ArcSwap<ReferenceView>,
     /// What kiosks say of themselves.
@@ -184,7 +184,7 @@ impl LiveView {
     #[must_use]
     pub fn new(fold_version: &str) -> Self {
         Self {
-            snapshot: ArcSwap::default(),
+            snapshot: Arc::default(),
             reference: ArcSwap::default(),
             statuses: ArcSwap::default(),
             readiness: ArcSwap::default(),

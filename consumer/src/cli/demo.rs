@@ -1,0 +1,302 @@
+//! `laju demo`: kiosks, broker, worker and live figures, from nothing.
+
+use std::io::{IsTerminal as _, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use laju_schemas::RegionCode;
+use serde_json::{Value, json};
+
+use super::worker::stop_on_signal;
+use crate::demo::check::{Asker, Finding};
+use crate::demo::play::{Demo, DemoError};
+use crate::demo::scenario::{SEED, Scenario};
+use crate::ingest::stop::Stop;
+
+/// How long a day of the calendar lasts once the figures are shown.
+const DAY: Duration = Duration::from_secs(2);
+
+/// Play three years of five offices' kiosks on an embedded broker, and show the figures.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Where to answer HTTP.
+    #[arg(
+        long,
+        env = "LAJU_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// End after the table; exit code 1 if a figure is not as expected. Listens on any free port.
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print the figures in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DemoArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If the demo cannot be played.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
+        let listen = if self.once { SocketAddr::new(self.listen.ip(), 0) } else { self.listen };
+        let begun = Instant::now();
+        let mut demo = Demo::start(Scenario::new(SEED), listen, stop.clone())?;
+        let result = self.play(&mut demo, begun, &stop, out);
+        stop.stop();
+        demo.node.join()?;
+        result
+    }
+
+    fn play(
+        &self,
+        demo: &mut Demo,
+        begun: Instant,
+        stop: &Stop,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        play_calendar(demo, stop)?;
+        demo.publish_statuses()?;
+        demo.settle()?;
+        let asker = Asker::new(demo.node.address);
+        let findings = asker.check(&demo.scenario.expected())?;
+        let happened = happened(&asker, demo)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let all_right = findings.iter().all(|finding| finding.ok);
+        if self.json {
+            let answer = json!({
+                "ok": all_right,
+                "records": demo.published(),
+                "seconds": (seconds * 100.0).round() / 100.0,
+                "figures": findings,
+                "happened": happened,
+            });
+            serde_json::to_writer_pretty(&mut *out, &answer)?;
+            writeln!(out)?;
+        } else {
+            print_table(&findings, &happened, demo, seconds, out)?;
+        }
+        out.flush()?;
+        if !self.once {
+            self.stay(demo, stop, out)?;
+        }
+        Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Goes on with the calendar, a handful of events a day, until asked to stop.
+    fn stay(&self, demo: &mut Demo, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<()> {
+        if !self.json {
+            let address = demo.node.address;
+            writeln!(
+                out,
+                "\nThe calendar goes on, a day every {} s. Ask, for example:",
+                DAY.as_secs()
+            )?;
+            for path in [
+                "/v1/regions/18.71/progress",
+                "/v1/regions/18.71/progress?as_of=2023-12-31&known_at=2023-12-31",
+                "/v1/regions/19.71/breakdown?by=venue",
+                "/v1/progress?level=province",
+                "/v1/kiosks",
+                "/v1/quarantine",
+            ] {
+                writeln!(out, "  curl 'http://{address}{path}'")?;
+            }
+            writeln!(out, "Ctrl-C ends it.")?;
+            out.flush()?;
+        }
+        let trickle = demo.scenario.trickle();
+        let bar = spinner();
+        for day in trickle {
+            let until = Instant::now() + DAY;
+            demo.play(&day)?;
+            bar.set_message(format!("{}  {}", day.date, live_figures(demo)));
+            while Instant::now() < until {
+                if stop.is_stopped() {
+                    bar.finish_and_clear();
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn play_calendar(demo: &mut Demo, stop: &Stop) -> anyhow::Result<()> {
+    let days: Vec<_> = demo.scenario.days().collect();
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new(days.len() as u64).with_style(style)
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut shown = Instant::now();
+    for day in &days {
+        if stop.is_stopped() {
+            bar.finish_and_clear();
+            return Err(DemoError::Stopped.into());
+        }
+        demo.play(day)?;
+        bar.inc(1);
+        if shown.elapsed() > Duration::from_millis(100) {
+            shown = Instant::now();
+            bar.set_prefix(day.date.to_string());
+            bar.set_message(live_figures(demo));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn spinner() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// How many are active in each of the demo's cities, from what readers see at this moment.
+fn live_figures(demo: &Demo) -> String {
+    use crate::domain::account::Account;
+    let snapshot = demo.node.live.snapshot.load();
+    let table = laju_schemas::RegionTable::get();
+    let active = |code: RegionCode| -> i64 {
+        let Some(index) = table.index_of(code) else { return 0 };
+        let sum = |account| -> i64 {
+            let views = snapshot.partitions.values();
+            views.flat_map(|view| view.ledger.of(index, account)).map(|c| i64::from(c.amount)).sum()
+        };
+        sum(Account::Activations) - sum(Account::Deactivations) + sum(Account::MovesIn)
+            - sum(Account::MovesOut)
+    };
+    let offices = demo.scenario.offices();
+    let named = offices.iter().filter(|(code, _)| active(*code) > 0);
+    named
+        .map(|(code, name)| format!("{} {}", shorten(name), thousands(active(*code))))
+        .collect::<Vec<_>>()
+        .join(" · ")
+}
+
+fn shorten(name: &str) -> &str {
+    name.trim_start_matches("Kota ").trim_start_matches("Kabupaten ")
+}
+
+fn thousands(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 && digit != '-' {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What else was in the input, as the node has counted it.
+fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
+    let nation = asker.get("/v1/regions/ID/progress")?;
+    let quarantine = asker.get("/v1/quarantine")?;
+    let snapshot = demo.node.live.snapshot.load();
+    let mut tallies = crate::domain::fold::Tallies::default();
+    snapshot.partitions.values().for_each(|view| tallies.add(&view.tallies));
+    let by_kind = |kind: laju_schemas::event::FactKind| tallies.by_kind[kind as usize];
+    let counts = demo.scenario.counts();
+    Ok(json!({
+        "events": tallies.received,
+        "repeats": tallies.repeats(),
+        "late": tallies.late,
+        "retractions": by_kind(laju_schemas::event::FactKind::Retracted),
+        "retracted": tallies.retracted,
+        "moves": nation["moves_in"],
+        "served_elsewhere": counts.cross_region,
+        "deactivations": nation["deactivations"],
+        "deferrals": nation["deferrals"],
+        "missing": nation["missing"]["events"],
+        "quarantined": tallies.quarantined,
+        "quarantined_by_reason": quarantine["by_reason"],
+        "subjects": snapshot.partitions.values().map(|view| view.subjects).sum::<u64>(),
+    }))
+}
+
+fn print_table(
+    findings: &[Finding],
+    happened: &Value,
+    demo: &Demo,
+    seconds: f64,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(["region", "as of", "figure", "answer", "expected", ""]);
+    for column in [3, 4] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut last = (None, None);
+    for finding in findings {
+        let here = (Some(finding.region), Some(finding.as_of));
+        let region = format!("{} {}", finding.region, finding.name);
+        let (region, day) = match (last.0 == here.0, last == here) {
+            (_, true) => (String::new(), String::new()),
+            (true, false) => (String::new(), finding.as_of.to_string()),
+            _ => (region, finding.as_of.to_string()),
+        };
+        last = here;
+        let found = match &finding.found {
+            Value::String(text) => text.clone(),
+            Value::Null => "none".to_owned(),
+            Value::Number(number) => number.as_i64().map_or(number.to_string(), thousands),
+            other => other.to_string(),
+        };
+        let mark = if finding.ok { "✓" } else { "✗ differs" };
+        table.add_row([
+            region,
+            day,
+            finding.measure.clone(),
+            found,
+            finding.expected.clone(),
+            mark.to_owned(),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    let count = |name: &str| happened[name].as_i64().map_or_else(|| "?".to_owned(), thousands);
+    writeln!(
+        out,
+        "{} records in {seconds:.1} s: {} events of {} people; {} repeats, {} late, {} retractions, {} moves, \
+         {} served in another region than home, {} deactivations, {} deferrals, {} quarantined, {} missing.",
+        thousands(demo.published() as i64),
+        count("events"),
+        count("subjects"),
+        count("repeats"),
+        count("late"),
+        count("retractions"),
+        count("moves"),
+        count("served_elsewhere"),
+        count("deactivations"),
+        count("deferrals"),
+        count("quarantined"),
+        count("missing"),
+    )?;
+    let wrong = findings.iter().filter(|finding| !finding.ok).count();
+    if wrong > 0 {
+        writeln!(out, "{wrong} figures differ from what is expected.")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `laju worker`: a node of the group, until Ctrl-C or SIGTERM.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use laju_producer::connection::Connection;
+use std::io::IsTerminal as _;
+
+use crate::ingest::progress::Progress;
+use crate::ingest::stop::Stop;
+use crate::ingest::worker::WorkerConfig;
+use crate::node;
+
+/// Fold the events into figures and answer questions about them over HTTP.
+#[derive(Clone, Debug, Args)]
+pub struct WorkerArgs {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// The directory of this worker's store; made if it is not there. Every worker has its own.
+    #[arg(long, env = "LAJU_STORE", value_name = "DIR")]
+    pub store: PathBuf,
+
+    /// Where to answer HTTP.
+    #[arg(
+        long,
+        env = "LAJU_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Delete the store and make it anew from Kafka.
+    #[arg(long)]
+    pub rebuild: bool,
+
+    /// A further version of the events topic's schema that events may be written with; may be
+    /// given many times.
+    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
+    pub schemas: Vec<PathBuf>,
+}
+
+impl WorkerArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If the worker cannot start, or had to stop.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let schemas = self.schemas.iter().map(|path| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("the schema file {} cannot be read", path.display()))
+        });
+        let config = WorkerConfig {
+            connection: self.connection.clone(),
+            store: self.store.clone(),
+            rebuild: self.rebuild,
+            schemas: schemas.collect::<anyhow::Result<_>>()?,
+        };
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
+        let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
+        let node = node::start(config, self.listen, node::system_clock(), stop.clone(), reporter)?;
+        node.join()?;
+        tracing::info!("stopped; everything folded is in the store");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Stops on the first Ctrl-C or SIGTERM; a second one ends the program at once, which the store
+/// survives.
+///
+/// # Errors
+/// If signals cannot be listened for.
+pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut terminate = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .context("cannot listen for SIGTERM")?
+    };
+    let stop = stop.clone();
+    std::thread::Builder::new().name("laju-signal".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for first in [true, false] {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+                if !first {
+                    std::process::exit(130);
+                }
+                tracing::info!("stopping: finishing the commit under way");
+                stop.stop();
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Tells people how far loading and catching up are: a bar on a terminal, else a log line now and
+/// then.
+fn report(progress: Arc<Progress>, stop: Stop) {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template(
+            "{msg:24} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
+        );
+        ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    });
+    // A thread that cannot be started is no reason not to work.
+    let _ = std::thread::Builder::new().name("laju-report".to_owned()).spawn(move || {
+        let begun = Instant::now();
+        let mut said = Instant::now();
+        while !stop.is_stopped() && !progress.is_complete() {
+            let (what, done, total) = how_far(&progress);
+            if let Some(bar) = &bar {
+                bar.set_message(what);
+                bar.set_length(total);
+                bar.set_position(done);
+            } else if said.elapsed() >= Duration::from_secs(5) {
+                said = Instant::now();
+                let rate = done as f64 / begun.elapsed().as_secs_f64().max(0.001);
+                let left = total.saturating_sub(done) as f64 / rate.max(1.0);
+                tracing::info!(
+                    done,
+                    total,
+                    rate = rate.round(),
+                    seconds_left = left.round(),
+                    "{what}"
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        if progress.is_complete() {
+            tracing::info!(
+                records = progress.folded(),
+                seconds = begun.elapsed().as_secs_f64(),
+                "caught up: figures are answered"
+            );
+        }
+    });
+}
+
+fn how_far(progress: &Progress) -> (&'static str, u64, u64) {
+    if !progress.loaded() {
+        let (done, total) = progress.loading();
+        return ("loading the store", done, total);
+    }
+    let done = progress.folded();
+    ("catching up", done, done + progress.lag())
+}

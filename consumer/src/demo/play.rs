@@ -1,0 +1,240 @@
+//! Plays the scenario's calendar: publishes each day's records with that day's timestamps, lets
+//! the node fold them, and makes sure that nothing was dropped on the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use laju_producer::connection::ConnectionError;
+use laju_producer::publish::{BulkPublisher, PublishError, PublishSettings, Publisher, Record};
+use laju_schemas::TimestampMs;
+use laju_schemas::codec::{EncodeError, Encoder};
+use laju_schemas::topic::{EVENTS, REFERENCE};
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+use super::check::CheckError;
+use super::scenario::{DemoDay, PARTITIONS, Scenario};
+use crate::api::Clock;
+use crate::embedded::EmbeddedBroker;
+use crate::ingest::progress::Progress;
+use crate::ingest::stop::Stop;
+use crate::ingest::worker::WorkerConfig;
+use crate::node::{self, Node, NodeError};
+
+/// How long anything in the demo may take that depends on the broker or the worker.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Why the demo cannot go on.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// The embedded broker.
+    #[error("the embedded broker: {0}")]
+    Broker(#[from] KafkaError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Its connection.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// Publishing.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A value that does not fit its schema.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Asking.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The store's directory.
+    #[error("no directory for the store can be made: {0}")]
+    Directory(#[from] std::io::Error),
+    /// Records that the broker did not confirm.
+    #[error("{0} records were not confirmed by the embedded broker")]
+    Unconfirmed(u64),
+    /// Records that the broker dropped, or that were not folded in time.
+    #[error("{0}")]
+    Lost(String),
+    /// Ctrl-C before the end.
+    #[error("stopped before the calendar was played to its end")]
+    Stopped,
+}
+
+/// A demo at work: broker, node and publisher.
+pub struct Demo {
+    /// The node.
+    pub node: Node,
+    /// What is played.
+    pub scenario: Scenario,
+    publisher: BulkPublisher,
+    topic: String,
+    published: u64,
+    calendar: Arc<AtomicI64>,
+    broker: EmbeddedBroker,
+    _store: tempfile::TempDir,
+}
+
+impl Demo {
+    /// Starts the broker and a node on it, with a throw-away store: the log dies with the broker.
+    ///
+    /// # Errors
+    /// If one of them cannot start.
+    pub fn start(
+        scenario: Scenario,
+        listen: std::net::SocketAddr,
+        stop: Stop,
+    ) -> Result<Self, DemoError> {
+        let broker = EmbeddedBroker::start(PARTITIONS)?;
+        let store = tempfile::Builder::new().prefix("laju-demo-").tempdir()?;
+        let connection = broker.connection();
+        let calendar = Arc::new(AtomicI64::new(crate::domain::day::PROGRAMME_START_MS));
+        let today = Arc::clone(&calendar);
+        let clock: Clock = Arc::new(move || TimestampMs(today.load(Ordering::Relaxed)));
+        let config = WorkerConfig {
+            connection: connection.clone(),
+            store: store.path().to_owned(),
+            rebuild: false,
+            schemas: Vec::new(),
+        };
+        let node = node::start(config, listen, clock, stop, |_: &Arc<Progress>| {})?;
+        let settings =
+            PublishSettings { linger: Duration::from_millis(5), ..PublishSettings::bulk() };
+        let publisher = BulkPublisher::new(&connection, &settings)?;
+        let demo = Self {
+            node,
+            scenario,
+            publisher,
+            topic: connection.topic(&EVENTS),
+            published: 0,
+            calendar,
+            broker,
+            _store: store,
+        };
+        demo.publish_figures()?;
+        Ok(demo)
+    }
+
+    /// Publishes denominators, targets, and what kiosks say of themselves.
+    fn publish_figures(&self) -> Result<(), DemoError> {
+        let connection = self.broker.connection();
+        let encoder = Encoder::reference(None);
+        let topic = connection.topic(&REFERENCE);
+        for (timestamp, figure) in self.scenario.reference() {
+            let value = encoder.reference_figure(&figure)?;
+            let key = figure.region.to_string();
+            self.publisher.publish(&Record {
+                topic: &topic,
+                key: Some(key.as_bytes()),
+                value: Some(&value),
+                timestamp: Some(TimestampMs(timestamp)),
+                ..Record::default()
+            })?;
+            // In order: a later figure replaces an earlier one.
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Publishes one day and waits until the broker has confirmed it.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn play(&mut self, day: &DemoDay) -> Result<(), DemoError> {
+        for record in &day.records {
+            self.publisher.publish(&Record {
+                topic: &self.topic,
+                key: Some(&record.key),
+                value: Some(&record.value),
+                partition: record.partition,
+                timestamp: Some(TimestampMs(record.timestamp_ms)),
+                ..Record::default()
+            })?;
+        }
+        self.published += day.records.len() as u64;
+        if let Some(last) = day.records.last() {
+            self.calendar.fetch_max(last.timestamp_ms, Ordering::Relaxed);
+        }
+        // Days must not mix on their way: what was known on a day is part of what is shown.
+        self.flush()
+    }
+
+    fn flush(&self) -> Result<(), DemoError> {
+        let left = self.publisher.flush(PATIENCE) as u64 + self.publisher.counts().failed;
+        if left > 0 { Err(DemoError::Unconfirmed(left)) } else { Ok(()) }
+    }
+
+    /// Publishes what the kiosks say of themselves at the end of the calendar.
+    ///
+    /// # Errors
+    /// If it is not confirmed.
+    pub fn publish_statuses(&self) -> Result<(), DemoError> {
+        let publisher = Publisher::new(&self.broker.connection(), &PublishSettings::default())?;
+        let deliveries: Vec<_> = self
+            .scenario
+            .statuses()
+            .iter()
+            .map(|status| publisher.publish_status(status))
+            .collect::<Result<_, _>>()?;
+        let failed = deliveries.into_iter().filter_map(|delivery| delivery.wait().err()).count();
+        if failed > 0 { Err(DemoError::Unconfirmed(failed as u64)) } else { Ok(()) }
+    }
+
+    /// Waits until everything published is folded and answered, and checks against the broker
+    /// that nothing was dropped.
+    ///
+    /// # Errors
+    /// If something was, or it takes too long.
+    pub fn settle(&self) -> Result<(), DemoError> {
+        let deadline = Instant::now() + PATIENCE;
+        let statuses = self.scenario.statuses().len();
+        let live = &self.node.live;
+        loop {
+            let folded: i64 = self.node.progress.partitions.iter().map(|p| p.next_offset()).sum();
+            let all = folded >= 0 && folded as u64 >= self.published;
+            if all && live.lacks().is_empty() && live.statuses.load().len() >= statuses {
+                break;
+            }
+            if self.node.stop.is_stopped() {
+                return Err(DemoError::Stopped);
+            }
+            if Instant::now() > deadline {
+                return Err(DemoError::Lost(format!(
+                    "{folded} of {} records were folded in {} s",
+                    self.published,
+                    PATIENCE.as_secs()
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut held = 0;
+        for partition in 0..PARTITIONS {
+            let (low, high) = self.broker.watermarks(&self.topic, partition)?;
+            if low > 0 {
+                return Err(DemoError::Lost(format!(
+                    "the embedded broker dropped {low} records of partition {partition}"
+                )));
+            }
+            held += high as u64;
+        }
+        if held != self.published {
+            return Err(DemoError::Lost(format!(
+                "{} records were published, but the broker holds {held}",
+                self.published
+            )));
+        }
+        Ok(())
+    }
+
+    /// How many records were published to the events topic.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// The day of the calendar, as the node has it.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        crate::domain::day::Day::recorded(self.calendar.load(Ordering::Relaxed)).date()
+    }
+}

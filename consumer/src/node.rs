@@ -1,0 +1,344 @@
+//! A node: a worker, the topics that every node reads, and the HTTP interface, run together. The
+//! command `laju worker` and the demo run the same one.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use laju_producer::connection::Connection;
+use laju_schemas::TimestampMs;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use thiserror::Error;
+
+use crate::api::{ApiState, Clock, server};
+use crate::ingest::follow;
+use crate::ingest::progress::{Progress, now_ms};
+use crate::ingest::stop::Stop;
+use crate::ingest::worker::{self, Opened, Running, WorkerConfig, WorkerError};
+use crate::query::view::{LiveView, Position, Readiness, ReferenceView};
+
+/// How often readiness and gauges follow what the worker has done.
+const OBSERVE_EVERY: Duration = Duration::from_millis(25);
+/// How long reading a topic that every node reads may be interrupted before it is tried again.
+const RETRY_TAIL: Duration = Duration::from_secs(2);
+
+/// Why a node cannot start, or had to stop.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}; is another worker running, or the address not this machine's?"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The runtime or a thread cannot be started.
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// Metrics cannot be collected.
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// A node at work.
+pub struct Node {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// What it answers from.
+    pub live: Arc<LiveView>,
+    /// How far its worker is.
+    pub progress: Arc<Progress>,
+    /// Stops it.
+    pub stop: Stop,
+    running: Running,
+    helpers: Vec<JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// The clock of the machine.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| TimestampMs(now_ms()))
+}
+
+/// Starts a node: opens the store, listens, loads the store, joins the group. It returns when the
+/// store is loaded; `/readyz` tells when figures are answered.
+///
+/// # Errors
+/// If anything is not as it has to be; nothing listens before the configuration, Kafka, the
+/// topics and the store have been found in order.
+pub fn start(
+    config: WorkerConfig,
+    listen: SocketAddr,
+    clock: Clock,
+    stop: Stop,
+    watch: impl FnOnce(&Arc<Progress>),
+) -> Result<Node, NodeError> {
+    let connection = config.connection.clone();
+    let opened = worker::open(config, new_instance_id)?;
+    let listener = TcpListener::bind(listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|source| NodeError::Listen { address: listen, source })?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+
+    let live = Arc::new(LiveView::new(&opened.log().fold_version));
+    announce(&live, &opened);
+    let metrics = metrics_handle()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("laju-http")
+        .enable_all()
+        .build()?;
+    let render = metrics.clone();
+    let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()));
+    let listener = {
+        let _guard = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let until = stop.clone();
+    let server = runtime.spawn(async move {
+        let stop = until.clone();
+        if let Err(error) = server::run(listener, state, async move { until.stopped().await }).await
+        {
+            stop.fail(WorkerError::Thread(format!("the HTTP interface failed: {error}")));
+        }
+    });
+
+    let progress = opened.progress();
+    watch(&progress);
+    let running = match opened.run(Arc::clone(&progress), Arc::clone(&live.snapshot), stop.clone())
+    {
+        Ok(running) => running,
+        Err(error) => {
+            stop.stop();
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            return Err(error.into());
+        }
+    };
+    let helpers = helpers(&connection, &live, &progress, &stop, metrics)?;
+    Ok(Node { address, live, progress, stop, running, helpers, runtime, server })
+}
+
+impl Node {
+    /// Waits until the node has stopped; says why, if it was not asked to.
+    ///
+    /// # Errors
+    /// What made it stop.
+    pub fn join(self) -> Result<(), NodeError> {
+        let Self { running, helpers, runtime, server, .. } = self;
+        let result = running.join();
+        for helper in helpers {
+            // A helper that panicked has said so on stderr; the worker's own end matters here.
+            let _ = helper.join();
+        }
+        let _ = runtime.block_on(server);
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        Ok(result?)
+    }
+}
+
+/// A worker's name in its group: made once and kept in its store.
+fn new_instance_id() -> String {
+    format!("laju-{}", uuid::Uuid::new_v4())
+}
+
+fn announce(live: &LiveView, opened: &Opened) {
+    let cluster: Arc<str> = opened.cluster().cluster_id.as_str().into();
+    let partitions = opened.log().partitions;
+    live.update_readiness(|readiness| {
+        readiness.phase = "loading the store".to_owned();
+        readiness.cluster_id = Some(Arc::clone(&cluster));
+        readiness.partitions = Some(partitions);
+    });
+}
+
+/// The recorder of metrics is one for the process, whoever comes first.
+fn metrics_handle() -> Result<PrometheusHandle, NodeError> {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let buckets = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("laju_commit_seconds".to_owned()), &buckets)
+        .map_err(|error| NodeError::Metrics(error.to_string()))?
+        .install_recorder()
+        .map_err(|error| NodeError::Metrics(error.to_string()))?;
+    describe_metrics();
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+fn describe_metrics() {
+    use metrics::{describe_counter as counter, describe_gauge as gauge, describe_histogram};
+    counter!("laju_records_folded_total", "Records folded and committed since the start.");
+    counter!("laju_quarantined_total", "Records quarantined since the start, by reason.");
+    gauge!("laju_lag_events", "Events of a partition that are not folded yet.");
+    gauge!(
+        "laju_lag_seconds",
+        "Age of the last record folded of a partition that is behind; 0 at its end."
+    );
+    gauge!("laju_fold_rate", "Records folded a second, over the last second.");
+    gauge!("laju_events", "Events in the store, by what became of them.");
+    gauge!("laju_subjects", "Subjects in the store.");
+    gauge!("laju_ready", "1 if figures are answered.");
+    describe_histogram!("laju_commit_seconds", "Time of a commit to the store.");
+    describe_histogram!("laju_commit_records", "Records in a commit.");
+}
+
+fn helpers(
+    connection: &Connection,
+    live: &Arc<LiveView>,
+    progress: &Arc<Progress>,
+    stop: &Stop,
+    metrics: PrometheusHandle,
+) -> Result<Vec<JoinHandle<()>>, NodeError> {
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(run)
+    };
+    let reference_read = Arc::new(AtomicBool::new(false));
+    let status_read = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+
+    let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
+    let read = Arc::clone(&reference_read);
+    threads.push(spawn(
+        "laju-reference",
+        Box::new(move || {
+            again(&until, "reference", || {
+                follow::reference(&its, &until, |book, _| {
+                    let view =
+                        ReferenceView { book: book.clone(), next_offset: book.next_offset() };
+                    to.reference.store(Arc::new(view));
+                    read.store(true, Ordering::Release);
+                })
+            });
+        }),
+    )?);
+    let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
+    let read = Arc::clone(&status_read);
+    threads.push(spawn(
+        "laju-status",
+        Box::new(move || {
+            again(&until, "kiosk status", || follow::statuses(&its, &until, &to.statuses, &read));
+        }),
+    )?);
+    let (to, until, progress) = (Arc::clone(live), stop.clone(), Arc::clone(progress));
+    threads.push(spawn(
+        "laju-observe",
+        Box::new(move || {
+            let mut gauges = Gauges::default();
+            while !until.is_stopped() {
+                let read =
+                    (reference_read.load(Ordering::Acquire), status_read.load(Ordering::Acquire));
+                to.update_readiness(|readiness| observe(readiness, &progress, read));
+                gauges.update(&to, &progress, &metrics);
+                std::thread::sleep(OBSERVE_EVERY);
+            }
+        }),
+    )?);
+    Ok(threads)
+}
+
+/// Tries again what failed, until asked to stop.
+fn again(stop: &Stop, what: &str, mut run: impl FnMut() -> Result<(), WorkerError>) {
+    while !stop.is_stopped() {
+        if let Err(error) = run() {
+            tracing::warn!(%error, "reading the {what} topic failed; trying again");
+            let until = std::time::Instant::now() + RETRY_TAIL;
+            while !stop.is_stopped() && std::time::Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): (bool, bool)) {
+    let now = TimestampMs(now_ms());
+    readiness.reference_read = reference;
+    readiness.status_read = status;
+    for (number, partition) in (0..).zip(&progress.partitions) {
+        if !partition.held() {
+            readiness.held.remove(&number);
+            continue;
+        }
+        let next_offset = partition.next_offset();
+        let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
+        let first_end = readiness.held.get(&number).map_or(end_offset, |held| held.first_end);
+        let caught_up = partition.caught_up();
+        let position = Position { next_offset, end_offset, first_end, caught_up, checked_at: now };
+        readiness.held.insert(number, position);
+    }
+    let complete = progress.is_complete() && reference && status;
+    let phase = match () {
+        () if !progress.loaded() => "loading the store",
+        () if complete => "live",
+        () if readiness.held.is_empty() => "joining the group",
+        () => "catching up",
+    };
+    if readiness.phase != phase {
+        phase.clone_into(&mut readiness.phase);
+    }
+}
+
+/// Gauges that are set once a second.
+struct Gauges {
+    at: std::time::Instant,
+    folded: u64,
+}
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Self { at: std::time::Instant::now(), folded: 0 }
+    }
+}
+
+impl Gauges {
+    fn update(&mut self, live: &LiveView, progress: &Progress, handle: &PrometheusHandle) {
+        let elapsed = self.at.elapsed();
+        if elapsed < Duration::from_secs(1) {
+            return;
+        }
+        let folded = progress.folded();
+        let rate = (folded - self.folded) as f64 / elapsed.as_secs_f64();
+        *self = Self { at: std::time::Instant::now(), folded };
+        metrics::gauge!("laju_fold_rate").set(rate);
+        let now = now_ms();
+        for (number, partition) in progress.partitions.iter().enumerate() {
+            let label = number.to_string();
+            metrics::gauge!("laju_lag_events", "partition" => label.clone())
+                .set(if partition.held() { partition.lag() as f64 } else { 0.0 });
+            metrics::gauge!("laju_lag_seconds", "partition" => label).set(if partition.held() {
+                partition.lag_seconds(now)
+            } else {
+                0.0
+            });
+        }
+        let snapshot = live.snapshot.load();
+        let mut tallies = crate::domain::fold::Tallies::default();
+        snapshot.partitions.values().for_each(|view| tallies.add(&view.tallies));
+        let events = [
+            ("received", tallies.received),
+            ("standing", tallies.standing),
+            ("repeat", tallies.repeats()),
+            ("retracted", tallies.retracted),
+            ("late", tallies.late),
+            ("quarantined", tallies.quarantined),
+        ];
+        for (fate, count) in events {
+            metrics::gauge!("laju_events", "fate" => fate).set(count as f64);
+        }
+        let subjects: u64 = snapshot.partitions.values().map(|view| view.subjects).sum();
+        metrics::gauge!("laju_subjects").set(subjects as f64);
+        metrics::gauge!("laju_ready").set(f64::from(u8::from(live.lacks().is_empty())));
+        handle.run_upkeep();
+    }
+}
