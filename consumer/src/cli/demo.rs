@@ -85,7 +85,7 @@ impl DemoArgs {
             serde_json::to_writer_pretty(&mut *out, &answer)?;
             writeln!(out)?;
         } else {
-            print_table(&findings, &happened, demo, seconds, out)?;
+            print_table(&asker, &findings, &happened, demo, seconds, out)?;
         }
         out.flush()?;
         if !self.once {
@@ -234,53 +234,89 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
     }))
 }
 
+/// One line of the table: what a region's progress answer says.
+fn row(answer: &Value, ok: bool) -> [String; 8] {
+    let text = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
+    let number = |value: &Value| value.as_i64().map(thousands).unwrap_or_default();
+    let target = &answer["target"];
+    let coverage = answer["denominators"].as_array().and_then(|all| all.first()).map(|own| {
+        format!(
+            "{} % of {} {}",
+            text(&own["coverage_percent"]),
+            number(&own["value"]),
+            text(&own["basis"])
+        )
+    });
+    let goal = match (target["percent"].as_str(), target["inherited_from"].as_str()) {
+        (Some(percent), None) => format!("{percent} % of {}", text(&target["basis"])),
+        (Some(percent), Some(from)) => {
+            format!("{percent} % of {}, from {from}", text(&target["basis"]))
+        }
+        (None, _) if target.is_null() => String::new(),
+        (None, _) => "absolute".to_owned(),
+    };
+    let attainment = if target.is_null() {
+        String::new()
+    } else {
+        format!("{} % of {}", text(&target["attainment_percent"]), number(&target["people"]))
+    };
+    [
+        format!("{} {}", text(&answer["region"]["code"]), text(&answer["region"]["name"])),
+        text(&answer["as_of"]),
+        number(&answer["activated"]),
+        coverage.unwrap_or_default(),
+        goal,
+        attainment,
+        format!(
+            "{} / {}",
+            number(&answer["cards"]["recorded_first_time"]),
+            number(&answer["cards"]["queue"])
+        ),
+        if ok { "✓" } else { "✗" }.to_owned(),
+    ]
+}
+
 fn print_table(
+    asker: &Asker,
     findings: &[Finding],
     happened: &Value,
     demo: &Demo,
     seconds: f64,
     out: &mut dyn Write,
-) -> std::io::Result<()> {
+) -> anyhow::Result<()> {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["region", "as of", "figure", "answer", "expected", ""]);
-    for column in [3, 4] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    table.set_header([
+        "region",
+        "as of",
+        "active",
+        "coverage",
+        "target",
+        "attainment",
+        "first cards / queue",
+        "",
+    ]);
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut last = (None, None);
-    for finding in findings {
-        let here = (Some(finding.region), Some(finding.as_of));
-        let region = format!("{} {}", finding.region, finding.name);
-        let (region, day) = match (last.0 == here.0, last == here) {
-            (_, true) => (String::new(), String::new()),
-            (true, false) => (String::new(), finding.as_of.to_string()),
-            _ => (region, finding.as_of.to_string()),
-        };
-        last = here;
-        let found = match &finding.found {
-            Value::String(text) => text.clone(),
-            Value::Null => "none".to_owned(),
-            Value::Number(number) => number.as_i64().map_or(number.to_string(), thousands),
-            other => other.to_string(),
-        };
-        let mark = if finding.ok { "✓" } else { "✗ differs" };
-        table.add_row([
-            region,
-            day,
-            finding.measure.clone(),
-            found,
-            finding.expected.clone(),
-            mark.to_owned(),
-        ]);
+    let mut questions: Vec<_> = findings.iter().map(|f| (f.region, f.as_of)).collect();
+    questions.sort_unstable();
+    questions.dedup();
+    for (region, as_of) in questions {
+        let ok = findings.iter().all(|f| f.ok || (f.region, f.as_of) != (region, as_of));
+        table.add_row(row(&asker.progress(region, as_of)?, ok));
     }
     writeln!(out, "{table}")?;
+    for finding in findings.iter().filter(|f| f.measure.contains("activations since")) {
+        let found = finding.found.as_str().map_or(finding.found.to_string(), str::to_owned);
+        writeln!(out, "{} as of {}: {}: {found}", finding.name, finding.as_of, finding.measure)?;
+    }
     let count = |name: &str| happened[name].as_i64().map_or_else(|| "?".to_owned(), thousands);
     writeln!(
         out,
-        "{} records in {seconds:.1} s: {} events of {} people; {} repeats, {} late, {} retractions, {} moves, \
-         {} served in another region than home, {} deactivations, {} deferrals, {} quarantined, {} missing.",
+        "\n{} records in {seconds:.1} s, nothing dropped: {} events of {} people, among them {} \
+         repeats, {} late,\n{} retractions, {} moves, {} served in another region than home, {} \
+         deactivations, {} deferrals; {} quarantined, {} missing.",
         thousands(demo.published() as i64),
         count("events"),
         count("subjects"),
@@ -294,9 +330,24 @@ fn print_table(
         count("quarantined"),
         count("missing"),
     )?;
-    let wrong = findings.iter().filter(|finding| !finding.ok).count();
-    if wrong > 0 {
-        writeln!(out, "{wrong} figures differ from what is expected.")?;
+    let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+    writeln!(
+        out,
+        "{} of {} figures are as the offices reported them.",
+        findings.len() - wrong.len(),
+        findings.len()
+    )?;
+    for finding in wrong {
+        writeln!(
+            out,
+            "✗ {} {} as of {}: {}: {} instead of {}",
+            finding.region,
+            finding.name,
+            finding.as_of,
+            finding.measure,
+            finding.found,
+            finding.expected
+        )?;
     }
     Ok(())
 }

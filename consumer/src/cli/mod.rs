@@ -53,7 +53,11 @@ fn execute(
     args: impl IntoIterator<Item = OsString>,
     env: Environment<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let cli: Cli = settings::parse(args, env)?;
+    let mut cli: Cli = settings::parse(args, env)?;
+    if matches!(cli.command, Command::Demo(_)) && env("RUST_LOG").is_none() {
+        // The demo has a display of its own.
+        cli.logging.log.get_or_insert_with(|| "error".to_owned());
+    }
     settings::init_tracing(&cli.logging, env);
     let out = &mut std::io::stdout().lock();
     match cli.command {

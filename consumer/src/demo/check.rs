@@ -152,9 +152,13 @@ impl Asker {
 }
 
 fn agrees(expected: &Expected, found: &Value) -> bool {
-    let number = || found.as_u64();
+    // Of a percentage the whole part.
+    let number = || match found {
+        Value::String(text) => text.split('.').next()?.parse().ok(),
+        found => found.as_u64(),
+    };
     match expected {
-        Expected::Count(count) => number() == Some(*count),
+        Expected::Count(count) => found.as_u64() == Some(*count),
         Expected::AtLeast(count) => number().is_some_and(|found| found >= *count),
         Expected::MoreThan(count) => number().is_some_and(|found| found > *count),
         Expected::Percent(percent) => found.as_str().is_some_and(|found| {

@@ -68,7 +68,6 @@ impl IngestContext {
 
     /// The record that has to come first on a partition, if one still has to. Asked once for each
     /// record, it is taken by the first.
-    #[must_use]
     pub fn expected(&self) -> MutexGuard<'_, HashMap<u32, RecordMark>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,11 +31,10 @@ fn follow(
     stop: &Stop,
     mut each: impl FnMut(Tailed<'_>) -> ControlFlow<()>,
 ) -> Result<(), WorkerError> {
-    let stopped = AtomicBool::new(false);
     let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
     let config = connection.client_config()?;
     let mut tail = Tail::open(&config, topic, OPEN_TIMEOUT).map_err(failed)?;
-    tail.follow(&stopped, |tailed| {
+    tail.follow(stop.flag(), |tailed| {
         if stop.is_stopped() {
             return ControlFlow::Break(());
         }

@@ -36,6 +36,12 @@ impl Stop {
         self.0.stopped.load(Ordering::Acquire)
     }
 
+    /// The flag that [`Stop::is_stopped`] reads, for those who look at a flag.
+    #[must_use]
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0.stopped
+    }
+
     /// Waits until asked to stop.
     pub async fn stopped(&self) {
         loop {

@@ -131,7 +131,8 @@ impl ClientContext for BrokerEvents {
         use RDKafkaLogLevel::{Alert, Critical, Emerg, Error, Warning};
         match level {
             // What these say comes through the error callback as well.
-            _ if matches!(facility, "FAIL" | "ERROR") || self.quiet => {
+            // And a connection's properties go to consumers and producers alike.
+            _ if matches!(facility, "FAIL" | "ERROR" | "CONFWARN") || self.quiet => {
                 tracing::debug!(facility, "{message}");
             }
             Emerg | Alert | Critical | Error => tracing::error!(facility, "{message}"),
@@ -142,7 +143,10 @@ impl ClientContext for BrokerEvents {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        self.note(code, reason);
+        // The end of a partition is news for who reads it, and no error.
+        if code != RDKafkaErrorCode::PartitionEOF {
+            self.note(code, reason);
+        }
     }
 }
 
