@@ -200,7 +200,7 @@ fn thousands(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 && digit != '-' {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) && digit != '-' {
             text.push(',');
         }
         text.push(digit);
