@@ -1,0 +1,490 @@
+//! Logs to test with: few subjects, kiosks, regions and instants, so that facts meet, and all
+//! that a broker, a kiosk's clock or a wrong producer can do to them. The same seed gives the
+//! same log.
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use laju_consumer::domain::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
+use laju_schemas::event::{
+    CardReason, Channel, DeactivationReason, DeferralReason, RetractionReason, Venue,
+};
+use laju_schemas::framing::Framing;
+use laju_schemas::partition::partition_for;
+use laju_schemas::raw::RawEvent;
+use laju_schemas::{EventId, Fact, SubjectId};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::log::LogRecord;
+use crate::wire;
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// The first day on which something happens: 2022-02-27T00:00Z, so that a month ends.
+const FIRST_DAY_MS: i64 = 1_645_920_000_000;
+
+/// Homes and offices: all three zones, two regions of one province among them.
+const REGIONS: [&str; 7] = ["18.71", "18.72", "31.71", "51.71", "51.03", "91.71", "94.01"];
+const KIOSKS: [&str; 4] = ["kios-18.71-01", "kios-51.71-01", "kios é", "k"];
+const VISITS: [&str; 3] = ["sman-1-2022-02-28", "kampus unila", "a"];
+
+/// Times of the day in UTC around midnight in Jayapura (15:00Z), Makassar (16:00Z) and Jakarta
+/// (17:00Z), and one in the middle of everybody's day.
+const TIMES_OF_DAY_MS: [i64; 9] = [
+    3 * HOUR_MS,
+    15 * HOUR_MS - 1,
+    15 * HOUR_MS,
+    15 * HOUR_MS + 30 * MINUTE_MS,
+    16 * HOUR_MS - 1,
+    16 * HOUR_MS,
+    16 * HOUR_MS + 30 * MINUTE_MS,
+    17 * HOUR_MS - 1,
+    17 * HOUR_MS,
+];
+
+/// A log and the number of partitions of its topic.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// How many partitions the topic has.
+    pub partitions: u32,
+    /// Its records in the order of their appending, over all partitions.
+    pub records: Vec<LogRecord>,
+}
+
+/// One step of a log's making.
+#[derive(Clone, Debug)]
+enum Step {
+    New(Box<Draft>),
+    /// An earlier record's bytes again, at a later time.
+    Again(Index, Clock),
+}
+
+#[derive(Clone, Debug)]
+struct Draft {
+    subject: u8,
+    id: Id,
+    kiosk: &'static str,
+    sequence: i64,
+    occurred: Occurred,
+    home: &'static str,
+    service: &'static str,
+    visit: Option<&'static str>,
+    fact: FactDraft,
+    clock: Clock,
+    faults: Vec<Fault>,
+}
+
+/// Whose event id it is.
+#[derive(Clone, Debug)]
+enum Id {
+    /// One of its own.
+    Own,
+    /// One of a few that many facts have.
+    Shared(u8),
+}
+
+/// What a retraction takes back.
+#[derive(Clone, Debug)]
+enum Target {
+    /// Another step of the same subject, earlier or later, or the retraction itself.
+    Step(Index),
+    /// One of the few shared ids.
+    Shared(u8),
+    /// An id that never comes.
+    Never,
+}
+
+#[derive(Clone, Debug)]
+enum FactDraft {
+    Plain(Fact<&'static str>),
+    Retracted(Target, RetractionReason),
+}
+
+#[derive(Clone, Debug)]
+enum Occurred {
+    /// At an instant.
+    At(i64),
+    /// So long after the beginning of the days that are now told of.
+    Lately(i64),
+    /// So long before the record's own timestamp.
+    Before(i64),
+    /// So long after the programme began.
+    SinceStart(i64),
+}
+
+/// How the broker's clock goes on before a record, and how far that record's own is off.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    advance: i64,
+    own: OwnClock,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum OwnClock {
+    Off(i64),
+    Absolute(i64),
+}
+
+/// What can be wrong with a record.
+#[derive(Clone, Debug)]
+enum Fault {
+    NoValue,
+    EmptyValue,
+    Padded(usize),
+    NoFraming,
+    Framed(Framing),
+    CutOff(usize),
+    Rest,
+    NoKey,
+    KeyOf(u8),
+    LongKey,
+    Partition,
+    Home(&'static str),
+    Service(&'static str),
+    Sequence(i64),
+    Occurred(Occurred),
+    Kiosk(String),
+    Visit(String),
+    From(&'static str),
+}
+
+/// A day in or around a log: 0 is the day before the first on which most things happen, 14 one
+/// after the last.
+#[must_use]
+pub fn day(number: i8) -> Date {
+    jiff::civil::date(2022, 2, 26) + i32::from(number).days()
+}
+
+/// A day to ask about; none for no end.
+pub fn asked_day() -> impl Strategy<Value = Option<Date>> {
+    proptest::option::weighted(0.8, (0..=14_i8).prop_map(day))
+}
+
+/// The same records in another order and some of them more than once. Each keeps its own
+/// timestamp; offsets are given anew.
+#[must_use]
+pub fn reordered(records: &[LogRecord], keys: &[u16]) -> Vec<LogRecord> {
+    let count = records.len().max(keys.len());
+    let key = |place: usize| keys.get(place).copied().unwrap_or_default();
+    let mut places: Vec<usize> = (0..count).collect();
+    places.sort_by_key(|&place| key(place));
+    let again = |(offset, place): (usize, usize)| LogRecord {
+        offset: offset as i64,
+        ..records[place % records.len()].clone()
+    };
+    places.into_iter().enumerate().map(again).collect()
+}
+
+/// A log of `steps` records at most, on one to three partitions, with a few records that cannot
+/// be counted.
+pub fn logs(steps: usize) -> impl Strategy<Value = Log> {
+    (1..=3_u32, 1..=4_u8, vec(step(), 1..=steps)).prop_map(build)
+}
+
+/// A log of exactly `steps` records, made from a seed.
+///
+/// # Panics
+/// Never: nothing that is made is rejected.
+#[must_use]
+pub fn seeded(seed: u64, partitions: u32, subjects: u8, steps: usize) -> Log {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let steps = vec(step(), steps).new_tree(&mut runner).expect("nothing is rejected").current();
+    build((partitions, subjects.max(1), steps))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        9 => draft().prop_map(|draft| Step::New(Box::new(draft))),
+        1 => (any::<Index>(), clock()).prop_map(|(of, clock)| Step::Again(of, clock)),
+    ]
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let id = prop_oneof![4 => Just(Id::Own), 1 => (0..4_u8).prop_map(Id::Shared)];
+    let occurred = prop_oneof![
+        30 => time().prop_map(Occurred::Lately),
+        1 => select(vec![-DAY_MS, -HOUR_MS, 0, DAY_MS, DAY_MS + 1, 9 * DAY_MS])
+            .prop_map(Occurred::Before),
+        1 => select(vec![0, 1]).prop_map(Occurred::SinceStart),
+    ];
+    let sequence = prop_oneof![20 => 1..40_i64, 1 => Just(4_294_967_295)];
+    let service = prop_oneof![1 => Just(None), 1 => select(REGIONS.to_vec()).prop_map(Some)];
+    let visit = proptest::option::of(select(VISITS.to_vec()));
+    let faults = prop_oneof![14 => Just(Vec::new()), 1 => vec(fault(), 1..=2)];
+    (
+        any::<u8>(),
+        id,
+        select(KIOSKS.to_vec()),
+        sequence,
+        occurred,
+        select(REGIONS.to_vec()),
+        service,
+        visit,
+        fact(),
+        clock(),
+        faults,
+    )
+        .prop_map(|parts| {
+            let (subject, id, kiosk, sequence, occurred, home, service, visit, fact, clock, faults) =
+                parts;
+            let service = service.unwrap_or(home);
+            Draft {
+                subject,
+                id,
+                kiosk,
+                sequence,
+                occurred,
+                home,
+                service,
+                visit,
+                fact,
+                clock,
+                faults,
+            }
+        })
+}
+
+/// A time near some midnight of six days, since the first of them began.
+fn time() -> impl Strategy<Value = i64> {
+    (0..6_i64, select(TIMES_OF_DAY_MS.to_vec())).prop_map(|(day, time)| day * DAY_MS + time)
+}
+
+fn fact() -> impl Strategy<Value = FactDraft> {
+    let activated = (select(Channel::ALL), proptest::option::of(select(Venue::ALL)), any::<bool>())
+        .prop_map(|(channel, venue, first_time_holder)| Fact::Activated {
+            channel,
+            venue,
+            first_time_holder,
+        });
+    let plain = prop_oneof![
+        4 => activated,
+        3 => select(DeactivationReason::ALL).prop_map(|reason| Fact::Deactivated { reason }),
+        3 => select(REGIONS.to_vec()).prop_map(|from_region| Fact::Relocated { from_region }),
+        2 => select(DeferralReason::ALL).prop_map(|reason| Fact::Deferred { reason }),
+        1 => any::<bool>().prop_map(|first_time_holder| Fact::CardRecorded { first_time_holder }),
+        2 => select(CardReason::ALL).prop_map(|reason| Fact::CardRequested { reason }),
+        2 => select(CardReason::ALL).prop_map(|reason| Fact::CardPrinted { reason }),
+    ];
+    let target = prop_oneof![
+        8 => any::<Index>().prop_map(Target::Step),
+        2 => (0..4_u8).prop_map(Target::Shared),
+        1 => Just(Target::Never),
+    ];
+    prop_oneof![
+        17 => plain.prop_map(FactDraft::Plain),
+        3 => (target, select(RetractionReason::ALL))
+            .prop_map(|(target, reason)| FactDraft::Retracted(target, reason)),
+    ]
+}
+
+fn clock() -> impl Strategy<Value = Clock> {
+    let advance = select(vec![0, 0, 1, MINUTE_MS, HOUR_MS, 5 * HOUR_MS, DAY_MS]);
+    let own = prop_oneof![
+        20 => Just(OwnClock::Off(0)),
+        2 => select(vec![-1, -HOUR_MS, -DAY_MS, -3 * DAY_MS]).prop_map(OwnClock::Off),
+        1 => select(vec![HOUR_MS, 2 * DAY_MS]).prop_map(OwnClock::Off),
+    ];
+    // Absurd ones are rare: after one far in the future a partition has no later day.
+    let own = prop_oneof![
+        400 => own,
+        2 => Just(OwnClock::Absolute(-1)),
+        1 => select(vec![i64::MIN, i64::MAX, LAST_RECORD_MS, LAST_RECORD_MS + 1])
+            .prop_map(OwnClock::Absolute),
+    ];
+    (advance, own).prop_map(|(advance, own)| Clock { advance, own })
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let region = || select(vec!["", "18", "ID", "18.99", "1871", "97.01", "18.71 "]);
+    let id = || {
+        let texts =
+            ["".to_owned(), "x".repeat(65), "x".repeat(64), "a\nb".into(), "a\u{85}".into()];
+        select(texts.to_vec())
+    };
+    prop_oneof![
+        Just(Fault::NoValue),
+        Just(Fault::EmptyValue),
+        select(vec![1 << 20, (1 << 20) + 1]).prop_map(Fault::Padded),
+        Just(Fault::NoFraming),
+        Just(Fault::Framed(Framing::SingleObject(1))),
+        Just(Fault::Framed(Framing::Confluent(7))),
+        (0..100_usize).prop_map(Fault::CutOff),
+        Just(Fault::Rest),
+        Just(Fault::NoKey),
+        any::<u8>().prop_map(Fault::KeyOf),
+        Just(Fault::LongKey),
+        Just(Fault::Partition),
+        region().prop_map(Fault::Home),
+        region().prop_map(Fault::Service),
+        select(vec![0, -1, 4_294_967_296, i64::MAX, i64::MIN]).prop_map(Fault::Sequence),
+        select(vec![-1, -DAY_MS]).prop_map(|ms| Fault::Occurred(Occurred::SinceStart(ms))),
+        select(vec![-DAY_MS - 1, -DAY_MS, -9 * DAY_MS])
+            .prop_map(|ms| Fault::Occurred(Occurred::Before(ms))),
+        select(vec![i64::MIN, i64::MAX]).prop_map(|ms| Fault::Occurred(Occurred::At(ms))),
+        id().prop_map(Fault::Kiosk),
+        id().prop_map(Fault::Visit),
+        select(vec!["", "18", "ID", "99.99", "18,71", "00.01"]).prop_map(Fault::From),
+    ]
+}
+
+fn subject(number: u8) -> SubjectId {
+    let mut bytes = [0x5a; 16];
+    bytes[0] = number.wrapping_mul(157);
+    bytes[15] = number;
+    SubjectId(bytes)
+}
+
+/// Ids in no order, as those of a foreign agent are.
+fn event_id(number: usize) -> EventId {
+    let number = number as u64;
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    EventId(bytes)
+}
+
+const TOLD_FOR_MS: i64 = 16 * DAY_MS;
+const NEVER: usize = 99;
+const FIRST_OWN: usize = 100;
+
+fn build((partitions, subjects, steps): (u32, u8, Vec<Step>)) -> Log {
+    let id_of = |place: usize, id: &Id| match id {
+        Id::Own => event_id(FIRST_OWN + place),
+        Id::Shared(number) => event_id(usize::from(*number)),
+    };
+    let mut ids_of_subject = vec![Vec::new(); usize::from(subjects)];
+    for (place, step) in steps.iter().enumerate() {
+        if let Step::New(draft) = step {
+            ids_of_subject[usize::from(draft.subject % subjects)].push(id_of(place, &draft.id));
+        }
+    }
+    let first_record = FIRST_DAY_MS + 4 * DAY_MS + 16 * HOUR_MS;
+    let mut clock = first_record;
+    let mut records: Vec<LogRecord> = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
+        let going = match step {
+            Step::New(draft) => draft.clock,
+            Step::Again(_, clock) => *clock,
+        };
+        clock += going.advance;
+        let timestamp_ms = match going.own {
+            OwnClock::Off(by) => clock + by,
+            OwnClock::Absolute(ms) => ms,
+        };
+        // In a long log the same six days are told of only so long, lest every event be late.
+        let lately = FIRST_DAY_MS + (clock - first_record) / TOLD_FOR_MS * TOLD_FOR_MS;
+        let mut record = match step {
+            Step::New(draft) => {
+                let whose = draft.subject % subjects;
+                let fact = match &draft.fact {
+                    FactDraft::Plain(fact) => *fact,
+                    FactDraft::Retracted(target, reason) => Fact::Retracted {
+                        event_id: match target {
+                            Target::Step(index) => *index.get(&ids_of_subject[usize::from(whose)]),
+                            Target::Shared(number) => event_id(usize::from(*number)),
+                            Target::Never => event_id(NEVER),
+                        },
+                        reason: *reason,
+                    },
+                };
+                let now = Now { timestamp_ms, lately };
+                let who = (whose, subjects);
+                make(draft, who, id_of(place, &draft.id), fact, now, partitions)
+            }
+            Step::Again(of, _) if !records.is_empty() => of.get(&records).clone(),
+            Step::Again(..) => continue,
+        };
+        record.timestamp_ms = timestamp_ms;
+        // Offsets of a topic written with transactions have gaps.
+        record.offset = 2 * place as i64 + i64::from(place > 7);
+        records.push(record);
+    }
+    Log { partitions, records }
+}
+
+/// When a record is made.
+#[derive(Clone, Copy)]
+struct Now {
+    timestamp_ms: i64,
+    lately: i64,
+}
+
+/// A draft's record, with its faults.
+fn make(
+    draft: &Draft,
+    (whose, subjects): (u8, u8),
+    event_id: EventId,
+    fact: Fact<&'static str>,
+    Now { timestamp_ms, lately }: Now,
+    partitions: u32,
+) -> LogRecord {
+    let instant = |occurred: &Occurred| match occurred {
+        Occurred::At(ms) => *ms,
+        Occurred::Lately(ms) => lately + ms,
+        Occurred::Before(ms) => timestamp_ms.saturating_sub(*ms),
+        Occurred::SinceStart(ms) => PROGRAMME_START_MS + ms,
+    };
+    let mut event = RawEvent {
+        event_id,
+        kiosk_id: draft.kiosk,
+        sequence: draft.sequence,
+        occurred_at: instant(&draft.occurred),
+        subject: subject(whose),
+        home_region: draft.home,
+        service_region: draft.service,
+        outreach_id: draft.visit,
+        fact,
+    };
+    for fault in &draft.faults {
+        match fault {
+            Fault::Home(code) => event.home_region = code,
+            Fault::Service(code) => event.service_region = code,
+            Fault::Sequence(number) => event.sequence = *number,
+            Fault::Occurred(at) => event.occurred_at = instant(at),
+            Fault::Kiosk(id) => event.kiosk_id = id,
+            Fault::Visit(id) => event.outreach_id = Some(id),
+            Fault::From(from_region) => event.fact = Fact::Relocated { from_region },
+            _ => {}
+        }
+    }
+    let mut key = Some(event.subject.0.to_vec());
+    let mut partition = partition_for(&event.subject.0, partitions);
+    let mut value = Some(wire::single_object(&event));
+    for fault in &draft.faults {
+        match fault {
+            Fault::NoValue => value = None,
+            Fault::EmptyValue => value = Some(Vec::new()),
+            Fault::Padded(length) => {
+                if let Some(value) = &mut value {
+                    value.resize(*length, 0);
+                }
+            }
+            Fault::NoFraming => value = Some(b"{\"event_id\": 1}".to_vec()),
+            Fault::Framed(framing) => value = Some(wire::framed(&event, *framing)),
+            Fault::CutOff(at) => {
+                if let Some(value) = &mut value {
+                    value.truncate(*at);
+                }
+            }
+            Fault::Rest => value.iter_mut().for_each(|value| value.push(0)),
+            Fault::NoKey => key = None,
+            Fault::KeyOf(other) => {
+                let other = subject(other % (subjects + 1));
+                partition = partition_for(&other.0, partitions);
+                key = Some(other.0.to_vec());
+            }
+            Fault::LongKey => key.iter_mut().for_each(|key| key.push(0)),
+            Fault::Partition => partition = (partition + 1) % partitions,
+            _ => {}
+        }
+    }
+    LogRecord { partition, offset: 0, timestamp_ms, key, value }
+}

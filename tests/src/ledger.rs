@@ -1,0 +1,159 @@
+//! Reads the ledger of a snapshot in the oracle's terms: codes and texts for numbers, dates for
+//! days. It adds up cells and resolves names, and knows no rule of the fold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use laju_consumer::domain::account::{Account, Detail};
+use laju_consumer::domain::dictionary::Names;
+use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
+use laju_schemas::event::FactKind;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+
+use crate::oracle::{Balances, Counts};
+use crate::text;
+
+/// A ledger row: an amount with both its days.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// What is counted.
+    pub account: Account,
+    /// Where.
+    pub region: RegionCode,
+    /// What else.
+    pub detail: String,
+    /// When it happened.
+    pub day: Date,
+    /// When it was recorded.
+    pub recorded: Date,
+    /// How many.
+    pub amount: i64,
+}
+
+/// The rows of a partition, sorted, each key once.
+#[must_use]
+pub fn partition_rows(view: &PartitionView) -> Vec<Row> {
+    let cells = view.ledger.merged();
+    let rows = cells.iter().map(|cell| Row {
+        account: cell.key.account(),
+        region: code(cell.key.region()),
+        detail: detail_text(cell.key.detail(), &view.names),
+        day: cell.key.day().date(),
+        recorded: cell.key.recorded().date(),
+        amount: cell.amount.into(),
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort();
+    rows
+}
+
+/// The rows of all partitions, sorted, each key once.
+#[must_use]
+pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        snapshot.partitions.values().flat_map(|view| partition_rows(view)).collect();
+    rows.sort();
+    rows.dedup_by(|row, kept| {
+        let key = |row: &Row| (row.account, row.region, row.day, row.recorded);
+        let same = key(row) == key(kept) && row.detail == kept.detail;
+        if same {
+            kept.amount += row.amount;
+        }
+        same
+    });
+    rows.retain(|row| row.amount != 0);
+    rows
+}
+
+/// The balances as of a day, as known on a day (each inclusive; none is without an end).
+#[must_use]
+pub fn balances(rows: &[Row], as_of: Option<Date>, known_at: Option<Date>) -> Balances {
+    let mut balances = Balances::new();
+    for row in rows {
+        if as_of.is_none_or(|as_of| row.day <= as_of)
+            && known_at.is_none_or(|known_at| row.recorded <= known_at)
+        {
+            let key = (row.account, row.region, row.detail.clone());
+            *balances.entry(key).or_default() += row.amount;
+        }
+    }
+    balances.retain(|_, amount| *amount != 0);
+    balances
+}
+
+/// The counts of all partitions.
+#[must_use]
+pub fn counts(snapshot: &Snapshot) -> Counts {
+    let mut counts = Counts::default();
+    for view in snapshot.partitions.values() {
+        let tallies = &view.tallies;
+        counts.received += tallies.received;
+        counts.standing += tallies.standing;
+        counts.retracted += tallies.retracted;
+        counts.repeats += tallies.repeats();
+        counts.late += tallies.late;
+        for (kind, number) in FactKind::ALL.into_iter().zip(tallies.by_kind) {
+            if number > 0 {
+                *counts.by_kind.entry(kind).or_default() += number;
+            }
+        }
+        for (key, number) in &view.quarantine.counts {
+            *counts.quarantined.entry(key.reason).or_default() += number;
+        }
+    }
+    counts
+}
+
+/// How many records were refused, by reason, day recorded, home and service region.
+pub type RefusedCounts = BTreeMap<(Reason, Date, Option<RegionCode>, Option<RegionCode>), u64>;
+
+/// What could not be counted, over all partitions.
+#[must_use]
+pub fn refused(snapshot: &Snapshot) -> RefusedCounts {
+    let mut refused = RefusedCounts::new();
+    for view in snapshot.partitions.values() {
+        for (key, number) in &view.quarantine.counts {
+            let key = (key.reason, key.recorded.date(), key.home.map(code), key.service.map(code));
+            *refused.entry(key).or_default() += number;
+        }
+    }
+    refused
+}
+
+/// The sequences received from each kiosk, over all partitions.
+#[must_use]
+pub fn received(snapshot: &Snapshot) -> BTreeMap<String, BTreeSet<u32>> {
+    let mut received: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for view in snapshot.partitions.values() {
+        for (kiosk, numbers) in view.received.all() {
+            received.entry(view.names.kiosk(kiosk).to_owned()).or_default().extend(numbers);
+        }
+    }
+    received
+}
+
+fn code(index: RegionIndex) -> RegionCode {
+    RegionTable::get().at(index).code
+}
+
+fn detail_text(detail: Detail, names: &Names) -> String {
+    match detail {
+        Detail::Activation { service, channel, venue, outreach, first_time_holder } => {
+            let outreach = names.outreach(outreach);
+            text::activation(code(service), channel, venue, outreach, first_time_holder)
+        }
+        Detail::Deactivation(reason) => text::deactivation(reason),
+        Detail::Move(other) => text::moved(code(other)),
+        Detail::Deferral { reason, service, outreach } => {
+            text::deferral(reason, code(service), names.outreach(outreach))
+        }
+        Detail::Recorded(first) => text::recorded(first),
+        Detail::Card(reason) => text::card(reason),
+        Detail::Queue => text::queue(),
+        Detail::Visit { visit, hour } => {
+            let (kiosk, outreach) = names.visit(visit);
+            text::visit(names.outreach(outreach).unwrap_or("none"), names.kiosk(kiosk), hour)
+        }
+    }
+}

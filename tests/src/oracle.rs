@@ -1,0 +1,494 @@
+//! The naive oracle: what a log means by §5 of the design, written from its sentences and by the
+//! simplest code that could be right. It recomputes everything from all facts for every question,
+//! keeps no differences, and uses nothing of the consumer's but the names of accounts and the
+//! constants of the programme. It must never learn how the fold does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use laju_consumer::domain::account::Account;
+use laju_consumer::domain::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
+use laju_schemas::event::FactKind;
+use laju_schemas::known::{EventReader, ReadError};
+use laju_schemas::partition::partition_for;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{
+    EventId, Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionTable, Sequence, SubjectId,
+};
+
+use crate::log::LogRecord;
+use crate::text;
+
+const HOURS_24_MS: i64 = 24 * 60 * 60 * 1000;
+const MIB: usize = 1 << 20;
+
+/// What else a balance is about, as text (see [`crate::text`]).
+pub type DetailText = String;
+
+/// Amounts by account, region and detail; those of zero are left out.
+pub type Balances = BTreeMap<(Account, RegionCode, DetailText), i64>;
+
+/// A fact as §5 compares those with the same event id: the order of the fields is the order of
+/// "smallest by content". The event id comes last, so that two are equal if all of them is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Content {
+    occurred_at: i64,
+    kind: FactKind,
+    home: RegionCode,
+    service: RegionCode,
+    outreach: Option<String>,
+    kiosk: String,
+    sequence: i64,
+    fact: Fact,
+    event_id: EventId,
+}
+
+/// A record that counts.
+#[derive(Clone, Debug)]
+struct Counted {
+    subject: SubjectId,
+    content: Content,
+    recorded: Date,
+    late: bool,
+}
+
+/// A record that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: i64,
+    /// The first reason that applies.
+    pub reason: Reason,
+    /// The day it was recorded.
+    pub recorded: Date,
+    /// The home region, where it decodes and the region is known.
+    pub home: Option<RegionCode>,
+    /// The service region, likewise.
+    pub service: Option<RegionCode>,
+    /// The kiosk and the sequence, where it decodes and they are well formed.
+    pub origin: Option<(String, u32)>,
+}
+
+/// Counts of events over all partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that count, repeats included.
+    pub received: u64,
+    /// Facts that stand.
+    pub standing: u64,
+    /// Distinct facts taken back.
+    pub retracted: u64,
+    /// Received, but neither standing nor retracted.
+    pub repeats: u64,
+    /// Recorded more than 24 hours after they happened, repeats included.
+    pub late: u64,
+    /// By kind, repeats included.
+    pub by_kind: BTreeMap<FactKind, u64>,
+    /// Refused, by reason.
+    pub quarantined: BTreeMap<Reason, u64>,
+}
+
+/// All that a log says.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    counted: Vec<Counted>,
+    /// What could not be counted, in the order of the log.
+    pub refused: Vec<Refused>,
+    /// The day on which each record of the log was recorded, in the order of the log.
+    pub recorded: Vec<Date>,
+}
+
+/// An amount on a day.
+#[derive(Clone, Debug)]
+struct Line {
+    account: Account,
+    region: RegionCode,
+    day: Date,
+    detail: DetailText,
+    amount: i64,
+}
+
+impl Oracle {
+    /// Reads a log of a topic with so many partitions. Records of one partition must stand in the
+    /// order of their offsets.
+    #[must_use]
+    pub fn read(log: &[LogRecord], partitions: u32) -> Self {
+        let mut reader = EventReader::new(&[]).expect("no other schemas are given");
+        let mut oracle = Self::default();
+        let mut latest: BTreeMap<u32, i64> = BTreeMap::new();
+        for record in log {
+            let own = record.timestamp_ms.clamp(PROGRAMME_START_MS, LAST_RECORD_MS);
+            let latest = latest.entry(record.partition).or_insert(own);
+            *latest = own.max(*latest);
+            let recorded = local(*latest, "Asia/Jakarta").date();
+            oracle.recorded.push(recorded);
+            let value = record.value.as_deref().unwrap_or_default();
+            let decoded = reader.read(value);
+            let reason = reason_to_refuse(record, value, own, &decoded, partitions);
+            let event = decoded.ok();
+            match (reason, event) {
+                (None, Some(event)) => oracle.counted.push(Counted {
+                    subject: event.subject,
+                    late: own - event.occurred_at > HOURS_24_MS,
+                    content: content_of(&event),
+                    recorded,
+                }),
+                (reason, event) => oracle.refused.push(Refused {
+                    partition: record.partition,
+                    offset: record.offset,
+                    reason: reason.expect("what does not decode has a reason"),
+                    recorded,
+                    home: event.and_then(|event| regency(event.home_region)),
+                    service: event.and_then(|event| regency(event.service_region)),
+                    origin: event.and_then(|event| {
+                        KioskId::check(event.kiosk_id).ok()?;
+                        let sequence = Sequence::try_from(event.sequence).ok()?;
+                        Some((event.kiosk_id.to_owned(), sequence.get()))
+                    }),
+                }),
+            }
+        }
+        oracle
+    }
+
+    /// The balances as of a day, as known on a day (each inclusive; none is without an end).
+    #[must_use]
+    pub fn balances(&self, as_of: Option<Date>, known_at: Option<Date>) -> Balances {
+        let mut balances = Balances::new();
+        for facts in self.facts(known_at).values() {
+            for line in contributions(facts) {
+                if as_of.is_none_or(|as_of| line.day <= as_of) {
+                    let key = (line.account, line.region, line.detail);
+                    *balances.entry(key).or_default() += line.amount;
+                }
+            }
+        }
+        balances.retain(|_, amount| *amount != 0);
+        balances
+    }
+
+    /// Where the active subjects are, told from the subjects themselves and not from postings.
+    #[must_use]
+    pub fn active(&self, known_at: Option<Date>) -> BTreeMap<RegionCode, i64> {
+        let mut active = BTreeMap::new();
+        for facts in self.facts(known_at).values() {
+            let mut home = None;
+            for fact in standing(facts) {
+                match fact.kind {
+                    FactKind::Activated => home = Some(fact.home),
+                    FactKind::Relocated if home.is_some() => home = Some(fact.home),
+                    FactKind::Deactivated => home = None,
+                    _ => {}
+                }
+            }
+            if let Some(home) = home {
+                *active.entry(home).or_default() += 1;
+            }
+        }
+        active
+    }
+
+    /// Where the subjects are whose latest card fact is a request.
+    #[must_use]
+    pub fn queued(&self, known_at: Option<Date>) -> BTreeMap<RegionCode, i64> {
+        let mut queued = BTreeMap::new();
+        for facts in self.facts(known_at).values() {
+            let card = |fact: &&&Content| {
+                matches!(fact.kind, FactKind::CardRequested | FactKind::CardPrinted)
+            };
+            match standing(facts).iter().rfind(card) {
+                Some(fact) if fact.kind == FactKind::CardRequested => {
+                    *queued.entry(fact.home).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        queued
+    }
+
+    /// The counts of the whole log.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for counted in &self.counted {
+            counts.received += 1;
+            counts.late += u64::from(counted.late);
+            *counts.by_kind.entry(counted.content.kind).or_default() += 1;
+        }
+        for facts in self.facts(None).values() {
+            let taken_back = taken_back(facts);
+            counts.standing += standing(facts).len() as u64;
+            counts.retracted +=
+                facts.iter().filter(|fact| taken_back.contains(&fact.event_id)).count() as u64;
+        }
+        counts.repeats = counts.received - counts.standing - counts.retracted;
+        for refused in &self.refused {
+            *counts.quarantined.entry(refused.reason).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The sequences received from each kiosk.
+    #[must_use]
+    pub fn received(&self) -> BTreeMap<String, BTreeSet<u32>> {
+        let mut received: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        for Counted { content, .. } in &self.counted {
+            let sequence = u32::try_from(content.sequence).expect("checked before it was counted");
+            received.entry(content.kiosk.clone()).or_default().insert(sequence);
+        }
+        for (kiosk, sequence) in self.refused.iter().filter_map(|refused| refused.origin.clone()) {
+            received.entry(kiosk).or_default().insert(sequence);
+        }
+        received
+    }
+
+    /// Each subject's distinct facts recorded on or before a day.
+    fn facts(&self, known_at: Option<Date>) -> BTreeMap<SubjectId, BTreeSet<Content>> {
+        let mut facts: BTreeMap<SubjectId, BTreeSet<Content>> = BTreeMap::new();
+        for counted in &self.counted {
+            if known_at.is_none_or(|known_at| counted.recorded <= known_at) {
+                facts.entry(counted.subject).or_default().insert(counted.content.clone());
+            }
+        }
+        facts
+    }
+}
+
+/// The first reason, in the order of [`Reason`], why a record cannot be counted.
+fn reason_to_refuse(
+    record: &LogRecord,
+    value: &[u8],
+    own_timestamp: i64,
+    decoded: &Result<RawEvent<'_>, ReadError>,
+    partitions: u32,
+) -> Option<Reason> {
+    if value.len() > MIB {
+        return Some(Reason::TooLarge);
+    }
+    let event = match decoded {
+        Ok(event) => event,
+        Err(ReadError::Unlearned(_) | ReadError::UnknownSchema(_)) => {
+            return Some(Reason::UnknownSchema);
+        }
+        Err(ReadError::Decode(_)) => return Some(Reason::Undecodable),
+    };
+    let from_region = match event.fact {
+        Fact::Relocated { from_region } => Some(from_region),
+        _ => None,
+    };
+    if record.key.as_deref() != Some(&event.subject.0) {
+        Some(Reason::WrongKey)
+    } else if record.partition != partition_for(&event.subject.0, partitions) {
+        Some(Reason::WrongPartition)
+    } else if regency(event.home_region).is_none() || regency(event.service_region).is_none() {
+        Some(Reason::UnknownRegion)
+    } else if event.sequence < 1 || event.sequence > 4_294_967_295 {
+        Some(Reason::SequenceOutOfRange)
+    } else if event.occurred_at < PROGRAMME_START_MS {
+        Some(Reason::BeforeProgramme)
+    } else if event.occurred_at > own_timestamp + HOURS_24_MS {
+        Some(Reason::InFuture)
+    } else if KioskId::check(event.kiosk_id).is_err()
+        || event.outreach_id.is_some_and(|id| OutreachId::check(id).is_err())
+        || from_region.is_some_and(|code| RegionCode::parse(code).is_none())
+    {
+        Some(Reason::MalformedField)
+    } else {
+        None
+    }
+}
+
+fn content_of(event: &RawEvent<'_>) -> Content {
+    let checked = "checked before it is counted";
+    Content {
+        occurred_at: event.occurred_at,
+        kind: event.fact.kind(),
+        home: regency(event.home_region).expect(checked),
+        service: regency(event.service_region).expect(checked),
+        outreach: event.outreach_id.map(str::to_owned),
+        kiosk: event.kiosk_id.to_owned(),
+        sequence: event.sequence,
+        fact: event.fact.try_map_region(RegionCode::parse).expect(checked),
+        event_id: event.event_id,
+    }
+}
+
+fn regency(text: &str) -> Option<RegionCode> {
+    let table = RegionTable::get();
+    table.regency(text).map(|index| table.at(index).code)
+}
+
+/// The event ids that the subject's retractions name, standing or not.
+fn taken_back(facts: &BTreeSet<Content>) -> BTreeSet<EventId> {
+    facts
+        .iter()
+        .filter_map(|fact| match fact.fact {
+            Fact::Retracted { event_id, .. } => Some(event_id),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The facts that stand, as a timeline.
+fn standing(facts: &BTreeSet<Content>) -> Vec<&Content> {
+    let taken_back = taken_back(facts);
+    let mut by_id: BTreeMap<EventId, &Content> = BTreeMap::new();
+    for fact in facts {
+        if !taken_back.contains(&fact.event_id) {
+            // The set goes from the smallest by content to the largest.
+            by_id.entry(fact.event_id).or_insert(fact);
+        }
+    }
+    let mut by_instant: BTreeMap<(i64, FactKind), &Content> = BTreeMap::new();
+    for fact in by_id.into_values() {
+        // The map goes from the smallest event id to the largest.
+        by_instant.entry((fact.occurred_at, fact.kind)).or_insert(fact);
+    }
+    by_instant.into_values().collect()
+}
+
+/// What one subject's facts add to the figures.
+fn contributions(facts: &BTreeSet<Content>) -> Vec<Line> {
+    let standing = standing(facts);
+    let mut lines = timeline(&standing);
+    lines.extend(print_queue(&standing));
+    for fact in standing {
+        let plain = |account, detail| Line {
+            account,
+            region: fact.home,
+            day: local_day(fact.occurred_at, fact.home),
+            detail,
+            amount: 1,
+        };
+        match fact.fact {
+            Fact::Deferred { reason } => {
+                let detail = text::deferral(reason, fact.service, fact.outreach.as_deref());
+                lines.push(plain(Account::Deferrals, detail));
+                lines.extend(visit(Account::VisitDeferrals, fact));
+            }
+            Fact::CardRecorded { first_time_holder } => {
+                lines.push(plain(Account::CardsRecorded, text::recorded(first_time_holder)));
+            }
+            Fact::CardRequested { reason } => {
+                lines.push(plain(Account::CardsRequested, text::card(reason)));
+            }
+            Fact::CardPrinted { reason } => {
+                lines.push(plain(Account::CardsPrinted, text::card(reason)));
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// Activations, deactivations and moves.
+fn timeline(standing: &[&Content]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut active_at: Option<RegionCode> = None;
+    let mut previous = Date::MIN;
+    for fact in standing {
+        match (fact.fact, active_at) {
+            (Fact::Activated { channel, venue, first_time_holder }, None) => {
+                previous = previous.max(local_day(fact.occurred_at, fact.home));
+                let outreach = fact.outreach.as_deref();
+                lines.push(Line {
+                    account: Account::Activations,
+                    region: fact.home,
+                    day: previous,
+                    detail: text::activation(
+                        fact.service,
+                        channel,
+                        venue,
+                        outreach,
+                        first_time_holder,
+                    ),
+                    amount: 1,
+                });
+                lines.extend(visit(Account::VisitActivations, fact));
+                active_at = Some(fact.home);
+            }
+            (Fact::Activated { .. } | Fact::Relocated { .. }, Some(old)) if old != fact.home => {
+                previous = previous.max(local_day(fact.occurred_at, fact.home));
+                for (account, region, other) in
+                    [(Account::MovesOut, old, fact.home), (Account::MovesIn, fact.home, old)]
+                {
+                    let detail = text::moved(other);
+                    lines.push(Line { account, region, day: previous, detail, amount: 1 });
+                }
+                active_at = Some(fact.home);
+            }
+            (Fact::Deactivated { reason }, Some(home)) => {
+                previous = previous.max(local_day(fact.occurred_at, home));
+                lines.push(Line {
+                    account: Account::Deactivations,
+                    region: home,
+                    day: previous,
+                    detail: text::deactivation(reason),
+                    amount: 1,
+                });
+                active_at = None;
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// Who waits for a printed card: since their latest request, where they lived then.
+fn print_queue(standing: &[&Content]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut waits_at: Option<RegionCode> = None;
+    let mut previous = Date::MIN;
+    for fact in standing {
+        let now_at = match fact.fact {
+            Fact::CardRequested { .. } => Some(fact.home),
+            Fact::CardPrinted { .. } => None,
+            _ => continue,
+        };
+        if now_at == waits_at {
+            continue;
+        }
+        previous = previous.max(local_day(fact.occurred_at, fact.home));
+        for (region, amount) in [(waits_at, -1), (now_at, 1)] {
+            if let Some(region) = region {
+                let (account, detail) = (Account::PrintQueue, text::queue());
+                lines.push(Line { account, region, day: previous, detail, amount });
+            }
+        }
+        waits_at = now_at;
+    }
+    lines
+}
+
+/// The counter of an outreach visit, by kiosk and hour, where it served.
+fn visit(account: Account, fact: &Content) -> Option<Line> {
+    let outreach = fact.outreach.as_deref()?;
+    let there = local(fact.occurred_at, zone_of(fact.service));
+    Some(Line {
+        account,
+        region: fact.service,
+        day: there.date(),
+        detail: text::visit(outreach, &fact.kiosk, there.hour()),
+        amount: 1,
+    })
+}
+
+fn local_day(ms: i64, region: RegionCode) -> Date {
+    local(ms, zone_of(region)).date()
+}
+
+fn zone_of(region: RegionCode) -> &'static str {
+    let table = RegionTable::get();
+    table.at(table.index_of(region).expect("checked before it is counted")).zone.iana()
+}
+
+/// The wall clock in a zone of the tz database.
+fn local(ms: i64, zone: &str) -> jiff::civil::DateTime {
+    let zone = TimeZone::get(zone).expect("a zone of the tz database");
+    let instant = Timestamp::from_millisecond(ms).expect("within the years that can be told");
+    zone.to_datetime(instant)
+}
