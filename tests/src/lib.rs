@@ -1,6 +1,7 @@
 //! What crosses the crates: the naive oracle, the generators, and the reading of the ledger in
 //! the oracle's terms.
 
+pub mod fold;
 pub mod generate;
 pub mod ledger;
 pub mod log;

@@ -1,0 +1,326 @@
+//! The invariants of §7 that the fold alone must keep: I1, I2, I5, I6 and I9, each against logs
+//! that hold whatever a kiosk, a producer or a broker can do.
+//!
+//! `PROPTEST_CASES` raises the number of cases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use laju_consumer::domain::account::Account;
+use laju_consumer::projection::snapshot::Snapshot;
+use laju_schemas::event::FactKind;
+use laju_schemas::{ActivationEvent, RegionCode, RegionLevel, RegionTable, TimestampMs};
+use laju_tests::fold::fold_log;
+use laju_tests::generate::{self, Log};
+use laju_tests::ledger::{self, Row};
+use laju_tests::log::LogRecord;
+use laju_tests::oracle::Oracle;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::FileFailurePersistence;
+
+const STEPS: usize = 60;
+
+fn config() -> ProptestConfig {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/invariants.txt");
+    ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
+        ..ProptestConfig::default()
+    }
+}
+
+fn fold(log: &Log, cuts: &[Index]) -> Snapshot {
+    fold_records(&log.records, log.partitions, cuts)
+}
+
+fn fold_records(records: &[LogRecord], partitions: u32, cuts: &[Index]) -> Snapshot {
+    let cuts: BTreeSet<usize> = cuts.iter().map(|cut| cut.index(records.len().max(1))).collect();
+    fold_log(records, partitions, &cuts.into_iter().collect::<Vec<_>>())
+}
+
+fn cuts() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 0..6)
+}
+
+/// Every day on which a row is recorded, and none for no end.
+fn known_days(rows: &[Row]) -> Vec<Option<Date>> {
+    let days: BTreeSet<Date> = rows.iter().map(|row| row.recorded).collect();
+    days.into_iter().map(Some).chain([None]).collect()
+}
+
+fn known(rows: &[Row], known_at: Option<Date>) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(move |row| known_at.is_none_or(|known_at| row.recorded <= known_at))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Any order, duplication and batching of the same facts gives the same balances.
+    #[test]
+    fn i1_convergence(
+        log in generate::logs(STEPS),
+        order in vec(any::<u16>(), 0..2 * STEPS),
+        (cuts_1, cuts_2) in (cuts(), cuts()),
+        asked in vec(generate::asked_day(), 3),
+    ) {
+        let once = fold(&log, &cuts_1);
+        let other = Log {
+            partitions: log.partitions,
+            records: generate::reordered(&log.records, &order),
+        };
+        let again = fold(&other, &cuts_2);
+        let (rows_once, rows_again) = (ledger::rows(&once), ledger::rows(&again));
+        for as_of in asked.into_iter().chain([None]) {
+            prop_assert_eq!(
+                ledger::balances(&rows_once, as_of, None),
+                ledger::balances(&rows_again, as_of, None),
+                "as of {:?}", as_of
+            );
+        }
+        let (counts_once, counts_again) = (ledger::counts(&once), ledger::counts(&again));
+        prop_assert_eq!(counts_once.standing, counts_again.standing);
+        prop_assert_eq!(counts_once.retracted, counts_again.retracted);
+        prop_assert_eq!(ledger::received(&once), ledger::received(&again));
+    }
+
+    /// Of facts that are all recorded on one day the whole ledger is the same in any order, with
+    /// both its days.
+    #[test]
+    fn i1_convergence_of_one_recorded_day(
+        mut log in generate::logs(STEPS),
+        order in vec(any::<u16>(), 0..2 * STEPS),
+        (cuts_1, cuts_2) in (cuts(), cuts()),
+    ) {
+        let latest = generate::day(7).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        for record in &mut log.records {
+            record.timestamp_ms = latest.as_millisecond();
+        }
+        let other = generate::reordered(&log.records, &order);
+        let once = fold(&log, &cuts_1);
+        let again = fold_records(&other, log.partitions, &cuts_2);
+        prop_assert_eq!(ledger::rows(&once), ledger::rows(&again));
+    }
+
+    /// The same log gives the same ledger however it is cut into commits, byte for byte.
+    #[test]
+    fn i1_commits_leave_no_trace(
+        log in generate::logs(STEPS),
+        (cuts_1, cuts_2) in (cuts(), cuts()),
+    ) {
+        let (once, again) = (fold(&log, &cuts_1), fold(&log, &cuts_2));
+        prop_assert_eq!(ledger::counts(&once), ledger::counts(&again));
+        prop_assert_eq!(once.partitions.len(), again.partitions.len());
+        for (one, other) in once.partitions.values().zip(again.partitions.values()) {
+            prop_assert_eq!(one.next_offset, other.next_offset);
+            prop_assert_eq!(one.recorded_until, other.recorded_until);
+            prop_assert_eq!(one.subjects, other.subjects);
+            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+        }
+    }
+
+    /// The ledger equals a naive recomputation from all facts, for every `as_of` and `known_at`.
+    #[test]
+    fn i2_oracle(
+        log in generate::logs(STEPS),
+        cuts in cuts(),
+        asked in vec((generate::asked_day(), generate::asked_day()), 5),
+    ) {
+        let snapshot = fold(&log, &cuts);
+        let rows = ledger::rows(&snapshot);
+        let oracle = Oracle::read(&log.records, log.partitions);
+        for (as_of, known_at) in asked.into_iter().chain([(None, None)]) {
+            prop_assert_eq!(
+                ledger::balances(&rows, as_of, known_at),
+                oracle.balances(as_of, known_at),
+                "as of {:?}, known at {:?}; left: ledger, right: oracle", as_of, known_at
+            );
+        }
+        prop_assert_eq!(ledger::counts(&snapshot), oracle.counts());
+        prop_assert_eq!(ledger::received(&snapshot), oracle.received());
+        prop_assert_eq!(ledger::refused(&snapshot), refused(&oracle));
+        for (partition, view) in &snapshot.partitions {
+            let of_it = |record: &&LogRecord| record.partition == *partition;
+            let last = log.records.iter().rfind(of_it);
+            prop_assert_eq!(Some(view.next_offset), last.map(|record| record.offset + 1));
+        }
+    }
+
+    /// Balances as known on a past day never change.
+    #[test]
+    fn i5_append_only(
+        log in generate::logs(STEPS),
+        cuts_1 in cuts(),
+        cuts_2 in cuts(),
+        prefix in any::<Index>(),
+    ) {
+        let prefix = &log.records[..=prefix.index(log.records.len())];
+        let before = fold_records(prefix, log.partitions, &cuts_1);
+        let after = fold(&log, &cuts_2);
+        let recorded = Oracle::read(prefix, log.partitions).recorded;
+        for (partition, view) in &before.partitions {
+            let last = prefix.iter().rposition(|record| record.partition == *partition);
+            let last = recorded[last.expect("a partition has a record")];
+            // Within its last day the past is still being written.
+            let past = |rows: Vec<Row>| -> Vec<Row> {
+                rows.into_iter().filter(|row| row.recorded < last).collect()
+            };
+            prop_assert_eq!(
+                past(ledger::partition_rows(view)),
+                past(ledger::partition_rows(&after.partitions[partition])),
+                "partition {}, known before {}", partition, last
+            );
+        }
+    }
+
+    /// Moves change no national figure; region figures sum to the province's and the nation's.
+    #[test]
+    fn i6_conservation(log in generate::logs(STEPS), cuts in cuts()) {
+        let rows = ledger::rows(&fold(&log, &cuts));
+        let oracle = Oracle::read(&log.records, log.partitions);
+        let mut moves: BTreeMap<(Date, Date, RegionCode, RegionCode), i64> = BTreeMap::new();
+        for row in &rows {
+            prop_assert_eq!(row.region.level(), RegionLevel::Regency);
+            prop_assert!(RegionTable::get().index_of(row.region).is_some());
+            let (from, to, sign) = match row.account {
+                Account::MovesOut => (row.region, row.detail.parse().unwrap(), -1),
+                Account::MovesIn => (row.detail.parse().unwrap(), row.region, 1),
+                _ => continue,
+            };
+            *moves.entry((row.day, row.recorded, from, to)).or_default() += sign * row.amount;
+        }
+        // Each move is out and in on the same day, and recorded on the same day.
+        prop_assert!(moves.values().all(|difference| *difference == 0), "{:?}", moves);
+        for known_at in known_days(&rows) {
+            let active: BTreeMap<RegionCode, i64> = active_by_region(&rows, known_at);
+            let mut provinces: BTreeMap<RegionCode, i64> = BTreeMap::new();
+            for (region, number) in &active {
+                *provinces.entry(region.province()).or_default() += number;
+            }
+            let national: i64 = known(&rows, known_at)
+                .map(|row| match row.account {
+                    Account::Activations => row.amount,
+                    Account::Deactivations => -row.amount,
+                    _ => 0,
+                })
+                .sum();
+            prop_assert_eq!(national, active.values().sum::<i64>());
+            prop_assert_eq!(national, provinces.values().sum::<i64>());
+            prop_assert_eq!(national, oracle.active(known_at).values().sum::<i64>());
+        }
+    }
+
+    /// The books balance in every region, on every day, as known on any day, and no region is
+    /// ever below zero.
+    #[test]
+    fn i9_books_balance(log in generate::logs(STEPS), cuts in cuts()) {
+        let mut rows = ledger::rows(&fold(&log, &cuts));
+        rows.sort_by_key(|row| row.day);
+        let oracle = Oracle::read(&log.records, log.partitions);
+        for known_at in known_days(&rows) {
+            let mut active: BTreeMap<RegionCode, i64> = BTreeMap::new();
+            let mut balances: BTreeMap<(Account, RegionCode, &str), i64> = BTreeMap::new();
+            let known: Vec<&Row> = known(&rows, known_at).collect();
+            for of_day in known.chunk_by(|a, b| a.day == b.day) {
+                for row in of_day {
+                    *active.entry(row.region).or_default() += active_change(row);
+                    let key = (row.account, row.region, row.detail.as_str());
+                    *balances.entry(key).or_default() += row.amount;
+                }
+                let day = of_day[0].day;
+                prop_assert!(
+                    active.values().all(|number| *number >= 0),
+                    "as of {}, known at {:?}: {:?}", day, known_at, active
+                );
+                prop_assert!(
+                    balances.values().all(|number| *number >= 0),
+                    "as of {}, known at {:?}: {:?}", day, known_at, balances
+                );
+            }
+            active.retain(|_, number| *number > 0);
+            prop_assert_eq!(active, oracle.active(known_at), "known at {:?}", known_at);
+            let queued: BTreeMap<RegionCode, i64> = balances
+                .into_iter()
+                .filter(|((account, ..), number)| *account == Account::PrintQueue && *number > 0)
+                .map(|((_, region, _), number)| (region, number))
+                .collect();
+            prop_assert_eq!(queued, oracle.queued(known_at), "known at {:?}", known_at);
+        }
+    }
+
+    /// The generator's own bytes are those that the contract's encoder writes.
+    #[test]
+    fn generated_events_are_as_the_encoder_writes_them(log in generate::logs(STEPS)) {
+        let encoder = laju_schemas::codec::Encoder::events(None);
+        let mut reader = laju_schemas::known::EventReader::new(&[]).unwrap();
+        for value in log.records.iter().filter_map(|record| record.value.as_deref()) {
+            let Ok(raw) = reader.read(value) else { continue };
+            let (Some(fact), Ok(kiosk_id), Ok(sequence), Ok(home_region), Ok(service_region)) = (
+                raw.fact.try_map_region(RegionCode::parse),
+                raw.kiosk_id.parse(),
+                raw.sequence.try_into(),
+                raw.home_region.parse(),
+                raw.service_region.parse(),
+            ) else { continue };
+            let Ok(outreach_id) = raw.outreach_id.map(str::parse).transpose() else { continue };
+            let mut written = Vec::new();
+            let event = ActivationEvent {
+                event_id: raw.event_id,
+                kiosk_id,
+                sequence,
+                occurred_at: TimestampMs(raw.occurred_at),
+                subject: raw.subject,
+                home_region,
+                service_region,
+                outreach_id,
+                fact,
+            };
+            encoder.event(&event, &mut written).unwrap();
+            prop_assert_eq!(&written, value);
+        }
+    }
+}
+
+fn active_change(row: &Row) -> i64 {
+    match row.account {
+        Account::Activations | Account::MovesIn => row.amount,
+        Account::Deactivations | Account::MovesOut => -row.amount,
+        _ => 0,
+    }
+}
+
+fn active_by_region(rows: &[Row], known_at: Option<Date>) -> BTreeMap<RegionCode, i64> {
+    let mut active = BTreeMap::new();
+    for row in known(rows, known_at) {
+        *active.entry(row.region).or_default() += active_change(row);
+    }
+    active
+}
+
+fn refused(oracle: &Oracle) -> ledger::RefusedCounts {
+    let mut counts = ledger::RefusedCounts::new();
+    for refused in &oracle.refused {
+        let key = (refused.reason, refused.recorded, refused.home, refused.service);
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+/// The logs are worth testing with: all that can happen happens in them.
+#[test]
+fn generated_logs_have_everything() {
+    let log = generate::seeded(7, 3, 200, 20_000);
+    let oracle = Oracle::read(&log.records, log.partitions);
+    let counts = oracle.counts();
+    assert!(FactKind::ALL.iter().all(|kind| counts.by_kind[kind] > 200), "{counts:?}");
+    let reasons = laju_schemas::quarantine::Reason::ALL;
+    let of_ours = &reasons[..reasons.len() - 1];
+    assert!(of_ours.iter().all(|reason| counts.quarantined[reason] > 5), "{counts:?}");
+    assert!(counts.repeats > 200 && counts.retracted > 200 && counts.late > 200, "{counts:?}");
+    assert!(counts.received > 10 * counts.quarantined.values().sum::<u64>());
+    let balances = oracle.balances(None, None);
+    for account in Account::ALL {
+        assert!(balances.keys().any(|(of, ..)| *of == account), "{account:?}");
+    }
+    assert_eq!(log.records, generate::seeded(7, 3, 200, 20_000).records);
+}
