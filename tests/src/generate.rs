@@ -62,6 +62,21 @@ enum Step {
     New(Box<Draft>),
     /// An earlier record's bytes again, at a later time.
     Again(Index, Clock),
+    /// An earlier event with something else in it.
+    Variant(Index, Vec<Edit>, Clock),
+}
+
+/// What is different in a variant of an event.
+#[derive(Clone, Debug)]
+enum Edit {
+    Id,
+    Kiosk(&'static str),
+    Sequence(i64),
+    Later(i64),
+    Home(&'static str),
+    Service(&'static str),
+    Visit(Option<&'static str>),
+    Body(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -183,7 +198,10 @@ pub fn reordered(records: &[LogRecord], keys: &[u16]) -> Vec<LogRecord> {
 /// A log of `steps` records at most, on one to three partitions, with a few records that cannot
 /// be counted.
 pub fn logs(steps: usize) -> impl Strategy<Value = Log> {
-    (1..=3_u32, 1..=4_u8, vec(step(), 1..=steps)).prop_map(build)
+    let later = vec(step(), 0..steps.max(1));
+    (1..=3_u32, 1..=4_u8, new_event(), later).prop_map(|(partitions, subjects, first, later)| {
+        build(partitions, subjects, &[vec![first], later].concat())
+    })
 }
 
 /// A log of exactly `steps` records, made from a seed.
@@ -196,14 +214,34 @@ pub fn seeded(seed: u64, partitions: u32, subjects: u8, steps: usize) -> Log {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let steps = vec(step(), steps).new_tree(&mut runner).expect("nothing is rejected").current();
-    build((partitions, subjects.max(1), steps))
+    let all = (new_event(), vec(step(), steps.saturating_sub(1)));
+    let (first, later) = all.new_tree(&mut runner).expect("nothing is rejected").current();
+    build(partitions, subjects.max(1), &[vec![first], later].concat())
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        9 => draft().prop_map(|draft| Step::New(Box::new(draft))),
+        8 => new_event(),
         1 => (any::<Index>(), clock()).prop_map(|(of, clock)| Step::Again(of, clock)),
+        2 => (any::<Index>(), vec(edit(), 1..=2), clock())
+            .prop_map(|(of, edits, clock)| Step::Variant(of, edits, clock)),
+    ]
+}
+
+fn new_event() -> impl Strategy<Value = Step> {
+    draft().prop_map(|draft| Step::New(Box::new(draft)))
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        2 => Just(Edit::Id),
+        1 => select(KIOSKS.to_vec()).prop_map(Edit::Kiosk),
+        1 => (1..40_i64).prop_map(Edit::Sequence),
+        1 => select(vec![-1, 1, HOUR_MS, -HOUR_MS]).prop_map(Edit::Later),
+        1 => select(REGIONS.to_vec()).prop_map(Edit::Home),
+        1 => select(REGIONS.to_vec()).prop_map(Edit::Service),
+        1 => proptest::option::of(select(VISITS.to_vec())).prop_map(Edit::Visit),
+        2 => any::<u8>().prop_map(Edit::Body),
     ]
 }
 
@@ -355,7 +393,7 @@ const TOLD_FOR_MS: i64 = 16 * DAY_MS;
 const NEVER: usize = 99;
 const FIRST_OWN: usize = 100;
 
-fn build((partitions, subjects, steps): (u32, u8, Vec<Step>)) -> Log {
+fn build(partitions: u32, subjects: u8, steps: &[Step]) -> Log {
     let id_of = |place: usize, id: &Id| match id {
         Id::Own => event_id(FIRST_OWN + place),
         Id::Shared(number) => event_id(usize::from(*number)),
@@ -369,10 +407,11 @@ fn build((partitions, subjects, steps): (u32, u8, Vec<Step>)) -> Log {
     let first_record = FIRST_DAY_MS + 4 * DAY_MS + 16 * HOUR_MS;
     let mut clock = first_record;
     let mut records: Vec<LogRecord> = Vec::new();
+    let mut events: Vec<RawEvent<'static>> = Vec::new();
     for (place, step) in steps.iter().enumerate() {
         let going = match step {
             Step::New(draft) => draft.clock,
-            Step::Again(_, clock) => *clock,
+            Step::Again(_, clock) | Step::Variant(_, _, clock) => *clock,
         };
         clock += going.advance;
         let timestamp_ms = match going.own {
@@ -381,7 +420,8 @@ fn build((partitions, subjects, steps): (u32, u8, Vec<Step>)) -> Log {
         };
         // In a long log the same six days are told of only so long, lest every event be late.
         let lately = FIRST_DAY_MS + (clock - first_record) / TOLD_FOR_MS * TOLD_FOR_MS;
-        let mut record = match step {
+        let now = Now { timestamp_ms, lately };
+        let record = match step {
             Step::New(draft) => {
                 let whose = draft.subject % subjects;
                 let fact = match &draft.fact {
@@ -395,19 +435,79 @@ fn build((partitions, subjects, steps): (u32, u8, Vec<Step>)) -> Log {
                         reason: *reason,
                     },
                 };
-                let now = Now { timestamp_ms, lately };
-                let who = (whose, subjects);
-                make(draft, who, id_of(place, &draft.id), fact, now, partitions)
+                let event = RawEvent {
+                    event_id: id_of(place, &draft.id),
+                    kiosk_id: draft.kiosk,
+                    sequence: draft.sequence,
+                    occurred_at: now.instant(&draft.occurred),
+                    subject: subject(whose),
+                    home_region: draft.home,
+                    service_region: draft.service,
+                    outreach_id: draft.visit,
+                    fact,
+                };
+                events.push(event);
+                make(event, &draft.faults, subjects, partitions, now)
             }
-            Step::Again(of, _) if !records.is_empty() => of.get(&records).clone(),
-            Step::Again(..) => continue,
+            Step::Again(of, _) => of.get(&records).clone(),
+            Step::Variant(of, edits, _) => {
+                let new_id = event_id(FIRST_OWN + place);
+                let variant =
+                    edits.iter().fold(*of.get(&events), |e, edit| edited(e, edit, new_id));
+                make(variant, &[], subjects, partitions, now)
+            }
         };
-        record.timestamp_ms = timestamp_ms;
         // Offsets of a topic written with transactions have gaps.
-        record.offset = 2 * place as i64 + i64::from(place > 7);
-        records.push(record);
+        let offset = 2 * place as i64 + i64::from(place > 7);
+        records.push(LogRecord { offset, timestamp_ms, ..record });
     }
     Log { partitions, records }
+}
+
+fn edited(event: RawEvent<'static>, edit: &Edit, new_id: EventId) -> RawEvent<'static> {
+    match *edit {
+        Edit::Id => RawEvent { event_id: new_id, ..event },
+        Edit::Kiosk(kiosk_id) => RawEvent { kiosk_id, ..event },
+        Edit::Sequence(sequence) => RawEvent { sequence, ..event },
+        Edit::Later(by) => RawEvent { occurred_at: event.occurred_at.saturating_add(by), ..event },
+        Edit::Home(home_region) => RawEvent { home_region, ..event },
+        Edit::Service(service_region) => RawEvent { service_region, ..event },
+        Edit::Visit(outreach_id) => RawEvent { outreach_id, ..event },
+        Edit::Body(seed) => RawEvent { fact: other_body(event.fact, seed.into()), ..event },
+    }
+}
+
+/// A fact of the same kind.
+fn other_body(fact: Fact<&'static str>, seed: usize) -> Fact<&'static str> {
+    fn pick<T: Copy>(all: &[T], seed: usize) -> T {
+        all[seed % all.len()]
+    }
+    match fact {
+        Fact::Activated { channel, venue, first_time_holder } => match seed % 3 {
+            0 => Fact::Activated { channel: pick(Channel::ALL, seed), venue, first_time_holder },
+            1 => {
+                let venue = venue.is_none().then(|| pick(Venue::ALL, seed));
+                Fact::Activated { channel, venue, first_time_holder }
+            }
+            _ => Fact::Activated { channel, venue, first_time_holder: !first_time_holder },
+        },
+        Fact::Deactivated { .. } => {
+            Fact::Deactivated { reason: pick(DeactivationReason::ALL, seed) }
+        }
+        Fact::Relocated { .. } => Fact::Relocated { from_region: pick(&REGIONS, seed) },
+        Fact::Deferred { .. } => Fact::Deferred { reason: pick(DeferralReason::ALL, seed) },
+        Fact::CardRecorded { first_time_holder } => {
+            Fact::CardRecorded { first_time_holder: !first_time_holder }
+        }
+        Fact::CardRequested { .. } => Fact::CardRequested { reason: pick(CardReason::ALL, seed) },
+        Fact::CardPrinted { .. } => Fact::CardPrinted { reason: pick(CardReason::ALL, seed) },
+        Fact::Retracted { event_id: target, reason } => {
+            let event_id = if seed.is_multiple_of(2) { event_id(seed % 4) } else { target };
+            let reason =
+                if seed.is_multiple_of(3) { reason } else { pick(RetractionReason::ALL, seed) };
+            Fact::Retracted { event_id, reason }
+        }
+    }
 }
 
 /// When a record is made.
@@ -417,38 +517,32 @@ struct Now {
     lately: i64,
 }
 
-/// A draft's record, with its faults.
+impl Now {
+    fn instant(self, occurred: &Occurred) -> i64 {
+        match occurred {
+            Occurred::At(ms) => *ms,
+            Occurred::Lately(ms) => self.lately + ms,
+            Occurred::Before(ms) => self.timestamp_ms.saturating_sub(*ms),
+            Occurred::SinceStart(ms) => PROGRAMME_START_MS + ms,
+        }
+    }
+}
+
+/// An event's record, with faults.
 fn make(
-    draft: &Draft,
-    (whose, subjects): (u8, u8),
-    event_id: EventId,
-    fact: Fact<&'static str>,
-    Now { timestamp_ms, lately }: Now,
+    event: RawEvent<'_>,
+    faults: &[Fault],
+    subjects: u8,
     partitions: u32,
+    now: Now,
 ) -> LogRecord {
-    let instant = |occurred: &Occurred| match occurred {
-        Occurred::At(ms) => *ms,
-        Occurred::Lately(ms) => lately + ms,
-        Occurred::Before(ms) => timestamp_ms.saturating_sub(*ms),
-        Occurred::SinceStart(ms) => PROGRAMME_START_MS + ms,
-    };
-    let mut event = RawEvent {
-        event_id,
-        kiosk_id: draft.kiosk,
-        sequence: draft.sequence,
-        occurred_at: instant(&draft.occurred),
-        subject: subject(whose),
-        home_region: draft.home,
-        service_region: draft.service,
-        outreach_id: draft.visit,
-        fact,
-    };
-    for fault in &draft.faults {
+    let mut event = event;
+    for fault in faults {
         match fault {
             Fault::Home(code) => event.home_region = code,
             Fault::Service(code) => event.service_region = code,
             Fault::Sequence(number) => event.sequence = *number,
-            Fault::Occurred(at) => event.occurred_at = instant(at),
+            Fault::Occurred(at) => event.occurred_at = now.instant(at),
             Fault::Kiosk(id) => event.kiosk_id = id,
             Fault::Visit(id) => event.outreach_id = Some(id),
             Fault::From(from_region) => event.fact = Fact::Relocated { from_region },
@@ -458,7 +552,7 @@ fn make(
     let mut key = Some(event.subject.0.to_vec());
     let mut partition = partition_for(&event.subject.0, partitions);
     let mut value = Some(wire::single_object(&event));
-    for fault in &draft.faults {
+    for fault in faults {
         match fault {
             Fault::NoValue => value = None,
             Fault::EmptyValue => value = Some(Vec::new()),
@@ -486,5 +580,5 @@ fn make(
             _ => {}
         }
     }
-    LogRecord { partition, offset: 0, timestamp_ms, key, value }
+    LogRecord { partition, offset: 0, timestamp_ms: now.timestamp_ms, key, value }
 }

@@ -1,17 +1,19 @@
 //! Reads the ledger of a snapshot in the oracle's terms: codes and texts for numbers, dates for
 //! days. It adds up cells and resolves names, and knows no rule of the fold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use laju_consumer::domain::account::{Account, Detail};
+use laju_consumer::domain::admission::clamp_timestamp;
 use laju_consumer::domain::dictionary::Names;
-use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
+use laju_consumer::projection::snapshot::{
+    PartitionView, QuarantineKey, QuarantineTally, Snapshot,
+};
 use laju_schemas::event::FactKind;
-use laju_schemas::quarantine::Reason;
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 
-use crate::oracle::{Balances, Counts};
+use crate::oracle::{Balances, Counts, Kiosk, Refused};
 use crate::text;
 
 /// A ledger row: an amount with both its days.
@@ -105,32 +107,52 @@ pub fn counts(snapshot: &Snapshot) -> Counts {
     counts
 }
 
-/// How many records were refused, by reason, day recorded, home and service region.
-pub type RefusedCounts = BTreeMap<(Reason, Date, Option<RegionCode>, Option<RegionCode>), u64>;
-
-/// What could not be counted, over all partitions.
+/// What could not be counted, by partition, in the order of the log: the latest of each.
+///
+/// # Panics
+/// If the counts are not those of the records, while all of these are still kept.
 #[must_use]
-pub fn refused(snapshot: &Snapshot) -> RefusedCounts {
-    let mut refused = RefusedCounts::new();
+pub fn refused(snapshot: &Snapshot) -> Vec<Refused> {
+    let mut refused = Vec::new();
     for view in snapshot.partitions.values() {
-        for (key, number) in &view.quarantine.counts {
-            let key = (key.reason, key.recorded.date(), key.home.map(code), key.service.map(code));
-            *refused.entry(key).or_default() += number;
+        let QuarantineTally { counts, latest } = &*view.quarantine;
+        let mut counted: BTreeMap<QuarantineKey, u64> = BTreeMap::new();
+        for record in latest {
+            *counted.entry(record.key).or_default() += 1;
+            refused.push(Refused {
+                partition: view.partition,
+                offset: record.offset,
+                own_timestamp: clamp_timestamp(record.timestamp),
+                reason: record.key.reason,
+                recorded: record.key.recorded.date(),
+                home: record.key.home.map(code),
+                service: record.key.service.map(code),
+                origin: record.origin.clone(),
+            });
         }
+        assert!(latest.len() == QuarantineTally::LATEST || counted == *counts);
     }
     refused
 }
 
-/// The sequences received from each kiosk, over all partitions.
+/// What each kiosk has sent, by partition and kiosk.
 #[must_use]
-pub fn received(snapshot: &Snapshot) -> BTreeMap<String, BTreeSet<u32>> {
-    let mut received: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+pub fn kiosks(snapshot: &Snapshot) -> BTreeMap<(u32, String), Kiosk> {
+    let mut kiosks = BTreeMap::new();
     for view in snapshot.partitions.values() {
-        for (kiosk, numbers) in view.received.all() {
-            received.entry(view.names.kiosk(kiosk).to_owned()).or_default().extend(numbers);
+        for (number, activity) in (0..).zip(view.kiosks.iter()) {
+            let served = view.served.of(number);
+            let kiosk = Kiosk {
+                sequences: view.received.of(number).iter().collect(),
+                received: activity.received,
+                last_heard: activity.last_heard,
+                service: activity.service.map(code),
+                served: served.iter().map(|index| code(RegionIndex(index as u16))).collect(),
+            };
+            kiosks.insert((view.partition, view.names.kiosk(number).to_owned()), kiosk);
         }
     }
-    received
+    kiosks
 }
 
 fn code(index: RegionIndex) -> RegionCode {

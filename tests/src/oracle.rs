@@ -48,6 +48,8 @@ struct Content {
 /// A record that counts.
 #[derive(Clone, Debug)]
 struct Counted {
+    partition: u32,
+    own_timestamp: i64,
     subject: SubjectId,
     content: Content,
     recorded: Date,
@@ -61,6 +63,8 @@ pub struct Refused {
     pub partition: u32,
     /// Its offset.
     pub offset: i64,
+    /// Its own timestamp as it counts, milliseconds since 1970.
+    pub own_timestamp: i64,
     /// The first reason that applies.
     pub reason: Reason,
     /// The day it was recorded.
@@ -90,6 +94,21 @@ pub struct Counts {
     pub by_kind: BTreeMap<FactKind, u64>,
     /// Refused, by reason.
     pub quarantined: BTreeMap<Reason, u64>,
+}
+
+/// What a kiosk has sent to a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kiosk {
+    /// The sequences received.
+    pub sequences: BTreeSet<u32>,
+    /// Events received, repeats and refused ones that decode included.
+    pub received: u64,
+    /// The latest of their own timestamps, milliseconds since 1970.
+    pub last_heard: i64,
+    /// The service region of the last one that counts.
+    pub service: Option<RegionCode>,
+    /// The home regions of those that count.
+    pub served: BTreeSet<RegionCode>,
 }
 
 /// All that a log says.
@@ -132,6 +151,8 @@ impl Oracle {
             let event = decoded.ok();
             match (reason, event) {
                 (None, Some(event)) => oracle.counted.push(Counted {
+                    partition: record.partition,
+                    own_timestamp: own,
                     subject: event.subject,
                     late: own - event.occurred_at > HOURS_24_MS,
                     content: content_of(&event),
@@ -140,6 +161,7 @@ impl Oracle {
                 (reason, event) => oracle.refused.push(Refused {
                     partition: record.partition,
                     offset: record.offset,
+                    own_timestamp: own,
                     reason: reason.expect("what does not decode has a reason"),
                     recorded,
                     home: event.and_then(|event| regency(event.home_region)),
@@ -232,18 +254,38 @@ impl Oracle {
         counts
     }
 
-    /// The sequences received from each kiosk.
+    /// How many subjects a partition has facts of.
     #[must_use]
-    pub fn received(&self) -> BTreeMap<String, BTreeSet<u32>> {
-        let mut received: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        for Counted { content, .. } in &self.counted {
+    pub fn subjects(&self, partition: u32) -> u64 {
+        let of_it = self.counted.iter().filter(|counted| counted.partition == partition);
+        of_it.map(|counted| counted.subject).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// What each kiosk has sent, by partition and kiosk.
+    #[must_use]
+    pub fn kiosks(&self) -> BTreeMap<(u32, String), Kiosk> {
+        let mut kiosks: BTreeMap<(u32, String), Kiosk> = BTreeMap::new();
+        let mut heard = |partition: u32, kiosk: &str, sequence: u32, own_timestamp: i64| {
+            let kiosk = kiosks.entry((partition, kiosk.to_owned())).or_default();
+            kiosk.sequences.insert(sequence);
+            kiosk.received += 1;
+            kiosk.last_heard = kiosk.last_heard.max(own_timestamp);
+        };
+        for Counted { partition, content, own_timestamp, .. } in &self.counted {
             let sequence = u32::try_from(content.sequence).expect("checked before it was counted");
-            received.entry(content.kiosk.clone()).or_default().insert(sequence);
+            heard(*partition, &content.kiosk, sequence, *own_timestamp);
         }
-        for (kiosk, sequence) in self.refused.iter().filter_map(|refused| refused.origin.clone()) {
-            received.entry(kiosk).or_default().insert(sequence);
+        for refused in &self.refused {
+            if let Some((kiosk, sequence)) = &refused.origin {
+                heard(refused.partition, kiosk, *sequence, refused.own_timestamp);
+            }
         }
-        received
+        for Counted { partition, content, .. } in &self.counted {
+            let kiosk = kiosks.entry((*partition, content.kiosk.clone())).or_default();
+            kiosk.service = Some(content.service);
+            kiosk.served.insert(content.home);
+        }
+        kiosks
     }
 
     /// Each subject's distinct facts recorded on or before a day.

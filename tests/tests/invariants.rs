@@ -1,7 +1,8 @@
 //! The invariants of §7 that the fold alone must keep: I1, I2, I5, I6 and I9, each against logs
 //! that hold whatever a kiosk, a producer or a broker can do.
 //!
-//! `PROPTEST_CASES` raises the number of cases.
+//! The same cases every time: `PROPTEST_CASES` raises their number, `PROPTEST_RNG_SEED` gives
+//! others. What fails is kept in `proptest-regressions/` and tried first from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,15 +19,21 @@ use laju_tests::oracle::Oracle;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 const STEPS: usize = 60;
 
 fn config() -> ProptestConfig {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/invariants.txt");
+    let given = ProptestConfig::default();
     ProptestConfig {
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 512 },
+        rng_seed: match given.rng_seed {
+            RngSeed::Random => RngSeed::Fixed(20_220_101),
+            fixed => fixed,
+        },
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
-        ..ProptestConfig::default()
+        ..given
     }
 }
 
@@ -81,7 +88,11 @@ proptest! {
         let (counts_once, counts_again) = (ledger::counts(&once), ledger::counts(&again));
         prop_assert_eq!(counts_once.standing, counts_again.standing);
         prop_assert_eq!(counts_once.retracted, counts_again.retracted);
-        prop_assert_eq!(ledger::received(&once), ledger::received(&again));
+        let sequences = |snapshot: &Snapshot| -> BTreeMap<(u32, String), BTreeSet<u32>> {
+            let kiosks = ledger::kiosks(snapshot).into_iter();
+            kiosks.map(|(kiosk, sent)| (kiosk, sent.sequences)).collect()
+        };
+        prop_assert_eq!(sequences(&once), sequences(&again));
     }
 
     /// Of facts that are all recorded on one day the whole ledger is the same in any order, with
@@ -137,12 +148,16 @@ proptest! {
             );
         }
         prop_assert_eq!(ledger::counts(&snapshot), oracle.counts());
-        prop_assert_eq!(ledger::received(&snapshot), oracle.received());
-        prop_assert_eq!(ledger::refused(&snapshot), refused(&oracle));
+        prop_assert_eq!(ledger::kiosks(&snapshot), oracle.kiosks());
+        let mut refused = oracle.refused.clone();
+        refused.sort_by_key(|refused| refused.partition);
+        prop_assert_eq!(ledger::refused(&snapshot), refused);
         for (partition, view) in &snapshot.partitions {
             let of_it = |record: &&LogRecord| record.partition == *partition;
             let last = log.records.iter().rfind(of_it);
             prop_assert_eq!(Some(view.next_offset), last.map(|record| record.offset + 1));
+            let subjects = oracle.subjects(*partition);
+            prop_assert_eq!(view.subjects, subjects);
         }
     }
 
@@ -297,30 +312,21 @@ fn active_by_region(rows: &[Row], known_at: Option<Date>) -> BTreeMap<RegionCode
     active
 }
 
-fn refused(oracle: &Oracle) -> ledger::RefusedCounts {
-    let mut counts = ledger::RefusedCounts::new();
-    for refused in &oracle.refused {
-        let key = (refused.reason, refused.recorded, refused.home, refused.service);
-        *counts.entry(key).or_default() += 1;
-    }
-    counts
-}
-
 /// The logs are worth testing with: all that can happen happens in them.
 #[test]
 fn generated_logs_have_everything() {
-    let log = generate::seeded(7, 3, 200, 20_000);
+    let log = generate::seeded(7, 3, 200, 6_000);
     let oracle = Oracle::read(&log.records, log.partitions);
     let counts = oracle.counts();
-    assert!(FactKind::ALL.iter().all(|kind| counts.by_kind[kind] > 200), "{counts:?}");
+    assert!(FactKind::ALL.iter().all(|kind| counts.by_kind[kind] > 100), "{counts:?}");
     let reasons = laju_schemas::quarantine::Reason::ALL;
     let of_ours = &reasons[..reasons.len() - 1];
-    assert!(of_ours.iter().all(|reason| counts.quarantined[reason] > 5), "{counts:?}");
-    assert!(counts.repeats > 200 && counts.retracted > 200 && counts.late > 200, "{counts:?}");
+    assert!(of_ours.iter().all(|reason| counts.quarantined.contains_key(reason)), "{counts:?}");
+    assert!(counts.repeats > 100 && counts.retracted > 100 && counts.late > 100, "{counts:?}");
     assert!(counts.received > 10 * counts.quarantined.values().sum::<u64>());
     let balances = oracle.balances(None, None);
     for account in Account::ALL {
         assert!(balances.keys().any(|(of, ..)| *of == account), "{account:?}");
     }
-    assert_eq!(log.records, generate::seeded(7, 3, 200, 20_000).records);
+    assert_eq!(log.records, generate::seeded(7, 3, 200, 6_000).records);
 }

@@ -224,7 +224,7 @@ fn the_first_reason_is_given_and_what_decodes_is_received() {
         let mut log = [record(0, at, event)];
         change(&mut log[0]);
         let oracle = Oracle::read(&log, 2);
-        let received = oracle.received().len();
+        let received = oracle.kiosks().len();
         (oracle.refused.first().map(|refused| refused.reason), received)
     };
     let placed = partition_for(&CITIZEN.0, 2);
