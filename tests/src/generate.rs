@@ -47,6 +47,9 @@ const TIMES_OF_DAY_MS: [i64; 9] = [
     17 * HOUR_MS,
 ];
 
+/// Ten minutes before midnight in Jayapura.
+const EVENING_MS: i64 = 14 * HOUR_MS + 50 * MINUTE_MS;
+
 /// A log and the number of partitions of its topic.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -290,9 +293,15 @@ fn draft() -> impl Strategy<Value = Draft> {
         })
 }
 
-/// A time near some midnight of six days, since the first of them began.
+/// A time of six days, since the first of them began. Most are of the two hours of one evening
+/// in which midnight goes from Jayapura to Jakarta, so that one citizen's facts are near enough
+/// for the zones to put their days in another order.
 fn time() -> impl Strategy<Value = i64> {
-    (0..6_i64, select(TIMES_OF_DAY_MS.to_vec())).prop_map(|(day, time)| day * DAY_MS + time)
+    let same_evening = (0..15_i64, select(vec![0, 0, -1]))
+        .prop_map(|(tenth, off)| 2 * DAY_MS + EVENING_MS + tenth * 10 * MINUTE_MS + off);
+    let any_day =
+        (0..6_i64, select(TIMES_OF_DAY_MS.to_vec())).prop_map(|(day, time)| day * DAY_MS + time);
+    prop_oneof![3 => same_evening, 2 => any_day]
 }
 
 fn fact() -> impl Strategy<Value = FactDraft> {

@@ -19,7 +19,7 @@ const DENPASAR: &str = "51.71"; // UTC+8
 const JAYAPURA: &str = "91.71"; // UTC+9
 
 fn ms(instant: &str) -> i64 {
-    instant.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    instant.parse::<jiff::Timestamp>().expect("an instant as RFC 3339 has it").as_millisecond()
 }
 
 const fn id(number: u8) -> EventId {
@@ -251,7 +251,8 @@ fn the_first_reason_is_given_and_what_decodes_is_received() {
     for fine in ["2021-12-31T17:00:00Z", "2023-04-02T00:00:00Z"] {
         assert_eq!(refused(&event(1, fine, LAMPUNG, ACTIVATED), &as_is), (None, 1));
     }
-    let changes: [(&dyn Fn(&mut LogRecord), Reason, usize); 7] = [
+    type Change = (&'static dyn Fn(&mut LogRecord), Reason, usize);
+    let changes: [Change; 7] = [
         (&|r| r.value.as_mut().unwrap().resize((1 << 20) + 1, 0), Reason::TooLarge, 0),
         (&|r| r.value.as_mut().unwrap().resize(1 << 20, 0), Reason::Undecodable, 0),
         (&|r| r.value = None, Reason::Undecodable, 0),
