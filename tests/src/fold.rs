@@ -1,11 +1,14 @@
-//! Folds a log as a worker does, without a broker and without a store.
+//! Folds a log as a worker does, without a broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
-use laju_consumer::projection::partition::{PartitionState, RecordMark};
+use laju_consumer::domain::admission::{Refusal, Verdict, clamp_timestamp, judge};
+use laju_consumer::projection::partition::{Claims, PartitionState, RecordMark};
 use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
+use laju_consumer::projection::store::{Log, Store, StoreError};
+use laju_schemas::RawEvent;
 use laju_schemas::known::EventReader;
 
 use crate::log::LogRecord;
@@ -32,6 +35,43 @@ pub fn fold_log(log: &[LogRecord], partitions: u32, cuts: &[usize]) -> Snapshot 
     snapshot
 }
 
+/// The same through a store in `directory`, which is closed and opened again at every cut: each
+/// part of the log is folded by a worker that knows only what the store tells it.
+///
+/// # Errors
+/// If the store cannot be used, or refuses what it wrote itself.
+pub fn fold_log_reopening(
+    log: &[LogRecord],
+    partitions: u32,
+    cuts: &[usize],
+    directory: &Path,
+) -> Result<Snapshot, StoreError> {
+    let belongs = Log {
+        cluster_id: "a cluster".to_owned(),
+        topic: "ikd.events.v1".to_owned(),
+        partitions,
+        fold_version: "a version".to_owned(),
+    };
+    let mut reader = EventReader::new(&[]).expect("no other schemas are given");
+    let ends: BTreeSet<usize> = cuts.iter().copied().chain([log.len()]).collect();
+    let mut start = 0;
+    for end in ends {
+        let mut store = Store::open(directory, &belongs, false, || "a worker".to_owned())?;
+        let mut stored = store.load(&|_| ())?;
+        for record in &log[start..end] {
+            let of_it = &mut stored[record.partition as usize];
+            fold_record(&mut reader, &mut of_it.state, partitions, record);
+        }
+        let commits = stored.iter_mut().filter_map(|stored| stored.state.take_commit());
+        store.commit(&mut commits.collect::<Vec<_>>())?;
+        start = end;
+    }
+    let mut store = Store::open(directory, &belongs, false, || "a worker".to_owned())?;
+    let views = store.load(&|_| ())?.into_iter().map(|stored| stored.view);
+    let told = views.filter(|view| view.next_offset > 0);
+    Ok(Snapshot { partitions: told.map(|view| (view.partition, Arc::new(view))).collect() })
+}
+
 /// Judges and folds one record. There is no registry: no id has a schema.
 ///
 /// # Panics
@@ -52,15 +92,24 @@ pub fn fold_record(
     let judged = judge(reader, key, value, record.partition, partitions, timestamp);
     match judged {
         Verdict::Counted(event) => state.counted(mark, &event),
-        Verdict::Refused(refusal, raw) => state.refused(mark, &refusal, raw.as_ref()),
+        Verdict::Refused(refusal, raw) => refused(state, mark, &refusal, raw),
         Verdict::NeedsSchema(id) => {
             reader.book.learn(id, None);
             match judge(reader, key, value, record.partition, partitions, timestamp) {
-                Verdict::Refused(refusal, raw) => state.refused(mark, &refusal, raw.as_ref()),
+                Verdict::Refused(refusal, raw) => refused(state, mark, &refusal, raw),
                 other => panic!("{record:?} has no schema, but its verdict is {other:?}"),
             }
         }
     }
+}
+
+fn refused(
+    state: &mut PartitionState,
+    mark: RecordMark,
+    refusal: &Refusal,
+    raw: Option<RawEvent<'_>>,
+) {
+    state.refused(mark, refusal, raw.as_ref().map(Claims::from).as_ref());
 }
 
 fn commit(states: &mut BTreeMap<u32, PartitionState>, snapshot: &mut Snapshot) {

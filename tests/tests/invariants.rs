@@ -1,5 +1,6 @@
 //! The invariants of §7 that the fold alone must keep: I1, I2, I5, I6 and I9, each against logs
-//! that hold whatever a kiosk, a producer or a broker can do.
+//! that hold whatever a kiosk, a producer or a broker can do; and of I3, what needs no kill: that
+//! the store gives back what the fold left there.
 //!
 //! The same cases every time: `PROPTEST_CASES` raises their number, `PROPTEST_RNG_SEED` gives
 //! others. What fails is kept in `proptest-regressions/` and tried first from then on.
@@ -11,7 +12,7 @@ use laju_consumer::domain::account::Account;
 use laju_consumer::projection::snapshot::Snapshot;
 use laju_schemas::event::FactKind;
 use laju_schemas::{ActivationEvent, RegionCode, RegionLevel, RegionTable, TimestampMs};
-use laju_tests::fold::fold_log;
+use laju_tests::fold::{fold_log, fold_log_reopening};
 use laju_tests::generate::{self, Log};
 use laju_tests::ledger::{self, Row};
 use laju_tests::log::LogRecord;
@@ -27,7 +28,7 @@ fn config() -> ProptestConfig {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/invariants.txt");
     let given = ProptestConfig::default();
     ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 512 },
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 320 },
         rng_seed: match given.rng_seed {
             RngSeed::Random => RngSeed::Fixed(20_220_101),
             fixed => fixed,
@@ -42,8 +43,11 @@ fn fold(log: &Log, cuts: &[Index]) -> Snapshot {
 }
 
 fn fold_records(records: &[LogRecord], partitions: u32, cuts: &[Index]) -> Snapshot {
-    let cuts: BTreeSet<usize> = cuts.iter().map(|cut| cut.index(records.len().max(1))).collect();
-    fold_log(records, partitions, &cuts.into_iter().collect::<Vec<_>>())
+    fold_log(records, partitions, &places(records, cuts))
+}
+
+fn places(records: &[LogRecord], cuts: &[Index]) -> Vec<usize> {
+    cuts.iter().map(|cut| cut.index(records.len().max(1))).collect()
 }
 
 fn cuts() -> impl Strategy<Value = Vec<Index>> {
@@ -292,6 +296,32 @@ proptest! {
             };
             encoder.event(&event, &mut written).unwrap();
             prop_assert_eq!(&written, value);
+        }
+    }
+}
+
+proptest! {
+    // Each case writes and reads a store several times.
+    #![proptest_config(ProptestConfig { cases: config().cases / 16, ..config() })]
+
+    /// A worker that starts again from its store at any commit goes on as if it had never ended.
+    #[test]
+    fn i3_a_restart_leaves_no_trace(log in generate::logs(STEPS), cuts in cuts()) {
+        let directory = tempfile::tempdir().unwrap();
+        let cuts = places(&log.records, &cuts);
+        let through = fold_log(&log.records, log.partitions, &[]);
+        let again =
+            fold_log_reopening(&log.records, log.partitions, &cuts, directory.path()).unwrap();
+        prop_assert_eq!(ledger::counts(&through), ledger::counts(&again));
+        prop_assert_eq!(ledger::kiosks(&through), ledger::kiosks(&again));
+        prop_assert_eq!(ledger::refused(&through), ledger::refused(&again));
+        prop_assert_eq!(through.partitions.len(), again.partitions.len());
+        for (one, other) in through.partitions.values().zip(again.partitions.values()) {
+            prop_assert_eq!(one.partition, other.partition);
+            prop_assert_eq!(one.next_offset, other.next_offset);
+            prop_assert_eq!(one.recorded_until, other.recorded_until);
+            prop_assert_eq!(one.subjects, other.subjects);
+            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
         }
     }
 }
