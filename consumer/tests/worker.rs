@@ -1,5 +1,7 @@
 //! The worker on the embedded broker: from published events to what readers see.
 
+#![allow(clippy::unwrap_used, reason = "the tests' helpers panic as the tests do")]
+
 use std::time::{Duration, Instant};
 
 use laju_consumer::embedded::EmbeddedBroker;

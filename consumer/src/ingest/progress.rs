@@ -14,6 +14,8 @@ pub struct PartitionProgress {
     caught_up: AtomicBool,
     next_offset: AtomicI64,
     end_offset: AtomicI64,
+    /// The end when it was first heard of after an assignment.
+    first_end: AtomicI64,
     recorded_until: AtomicI64,
 }
 
@@ -24,6 +26,7 @@ impl PartitionProgress {
             caught_up: AtomicBool::new(false),
             next_offset: AtomicI64::new(0),
             end_offset: AtomicI64::new(UNKNOWN),
+            first_end: AtomicI64::new(UNKNOWN),
             recorded_until: AtomicI64::new(UNKNOWN),
         }
     }
@@ -68,6 +71,7 @@ impl PartitionProgress {
     }
 
     pub(super) fn assigned(&self) {
+        self.first_end.store(UNKNOWN, Ordering::Release);
         self.caught_up.store(false, Ordering::Release);
         self.held.store(true, Ordering::Release);
     }
@@ -80,6 +84,11 @@ impl PartitionProgress {
     pub(super) fn committed(&self, next_offset: i64, recorded_until: Option<i64>) {
         self.next_offset.fetch_max(next_offset, Ordering::AcqRel);
         self.recorded_until.store(recorded_until.unwrap_or(UNKNOWN), Ordering::Release);
+        // Under a steady stream the very end may never be met.
+        let first_end = self.first_end.load(Ordering::Acquire);
+        if first_end >= 0 && next_offset >= first_end && self.held() {
+            self.caught_up.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn reached_end(&self, end: i64) {
@@ -93,6 +102,13 @@ impl PartitionProgress {
     pub(super) fn saw_end(&self, end: i64) {
         if end >= 0 {
             self.end_offset.store(end, Ordering::Release);
+            // Only the first word counts: an error here is that of a later one.
+            let _ = self.first_end.compare_exchange(
+                UNKNOWN,
+                end,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
         }
     }
 }
