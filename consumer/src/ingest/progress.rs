@@ -103,12 +103,8 @@ impl PartitionProgress {
         if end >= 0 {
             self.end_offset.store(end, Ordering::Release);
             // Only the first word counts: an error here is that of a later one.
-            let _ = self.first_end.compare_exchange(
-                UNKNOWN,
-                end,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+            let _ =
+                self.first_end.compare_exchange(UNKNOWN, end, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }
