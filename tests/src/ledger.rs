@@ -13,7 +13,7 @@ use laju_consumer::projection::snapshot::{
 use laju_schemas::event::FactKind;
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 
-use crate::oracle::{Balances, Counts, Kiosk, Refused};
+use crate::oracle::{Balances, ByDay, Counts, Kiosk, Refused};
 use crate::text;
 
 /// A ledger row: an amount with both its days.
@@ -66,6 +66,20 @@ pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
     });
     rows.retain(|row| row.amount != 0);
     rows
+}
+
+/// What is added on each day, as known on a day (inclusive; none is without an end).
+#[must_use]
+pub fn by_day(rows: &[Row], known_at: Option<Date>) -> ByDay {
+    let mut by_day = ByDay::new();
+    for row in rows {
+        if known_at.is_none_or(|known_at| row.recorded <= known_at) {
+            let key = (row.account, row.region, row.detail.clone(), row.day);
+            *by_day.entry(key).or_default() += row.amount;
+        }
+    }
+    by_day.retain(|_, amount| *amount != 0);
+    by_day
 }
 
 /// The balances as of a day, as known on a day (each inclusive; none is without an end).

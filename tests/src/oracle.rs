@@ -30,6 +30,9 @@ pub type DetailText = String;
 /// Amounts by account, region and detail; those of zero are left out.
 pub type Balances = BTreeMap<(Account, RegionCode, DetailText), i64>;
 
+/// What is added on each day, by account, region, detail and day; zeros are left out.
+pub type ByDay = BTreeMap<(Account, RegionCode, DetailText, Date), i64>;
+
 /// A fact as §5 compares those with the same event id: the order of the fields is the order of
 /// "smallest by content". The event id comes last, so that two are equal if all of them is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,16 +180,27 @@ impl Oracle {
         oracle
     }
 
+    /// What is added on each day, as known on a day (inclusive; none is without an end): the
+    /// balances as of every day in one.
+    #[must_use]
+    pub fn by_day(&self, known_at: Option<Date>) -> ByDay {
+        let mut by_day = ByDay::new();
+        for facts in self.facts(known_at).values() {
+            for Line { account, region, day, detail, amount } in contributions(facts) {
+                *by_day.entry((account, region, detail, day)).or_default() += amount;
+            }
+        }
+        by_day.retain(|_, amount| *amount != 0);
+        by_day
+    }
+
     /// The balances as of a day, as known on a day (each inclusive; none is without an end).
     #[must_use]
     pub fn balances(&self, as_of: Option<Date>, known_at: Option<Date>) -> Balances {
         let mut balances = Balances::new();
-        for facts in self.facts(known_at).values() {
-            for line in contributions(facts) {
-                if as_of.is_none_or(|as_of| line.day <= as_of) {
-                    let key = (line.account, line.region, line.detail);
-                    *balances.entry(key).or_default() += line.amount;
-                }
+        for ((account, region, detail, day), amount) in self.by_day(known_at) {
+            if as_of.is_none_or(|as_of| day <= as_of) {
+                *balances.entry((account, region, detail)).or_default() += amount;
             }
         }
         balances.retain(|_, amount| *amount != 0);
