@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use laju_producer::connection::{ClusterInfo, Connection, ConnectionError};
@@ -155,6 +155,7 @@ pub fn open(
         fold_version: fold_version(&reader.book.fingerprints(), connection.registry.is_some()),
         topic,
     };
+    tracing::info!(path = %config.store.display(), "opening the store");
     let store = Store::open(&config.store, &log, config.rebuild, new_instance_id)?;
     Ok(Opened { config, cluster, reader, store, log })
 }
@@ -191,7 +192,13 @@ impl Opened {
     ) -> Result<Running, WorkerError> {
         let Self { config, reader, mut store, log, .. } = self;
         progress.set_chunks(store.chunks());
+        let begun = Instant::now();
         let stored = store.load(&|chunks| progress.chunk_loaded(chunks))?;
+        tracing::info!(
+            subjects = stored.iter().map(|stored| stored.view.subjects).sum::<u64>(),
+            seconds = begun.elapsed().as_secs_f64(),
+            "the store is loaded"
+        );
         let committed = Committed::default();
         let mut snapshot = Snapshot::default();
         let mut partitions = Vec::with_capacity(stored.len());
@@ -322,13 +329,13 @@ fn tell_group(
     committed: &Committed,
     stop: &Stop,
 ) {
-    let mut told = std::time::Instant::now();
+    let mut told = Instant::now();
     while !stop.is_stopped() {
         std::thread::sleep(Duration::from_millis(100));
         if told.elapsed() < TELL_GROUP_EVERY {
             continue;
         }
-        told = std::time::Instant::now();
+        told = Instant::now();
         let mut offsets = TopicPartitionList::new();
         let held = consumer.assignment().unwrap_or_default();
         for (partition, position) in committed.all() {
