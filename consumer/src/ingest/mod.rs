@@ -6,6 +6,7 @@ pub mod batch;
 pub mod commit;
 pub mod context;
 pub mod follow;
+pub mod headers;
 pub mod progress;
 pub mod quarantine;
 pub mod reference;

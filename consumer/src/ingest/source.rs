@@ -9,11 +9,12 @@ use laju_producer::registry::Registry;
 use laju_schemas::known::EventReader;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::batch::{Batch, RefusedRecord};
 use super::context::IngestContext;
+use super::headers;
 use super::stop::Stop;
 use super::worker::WorkerError;
 use crate::domain::admission::{Verdict, clamp_timestamp, judge};
@@ -145,16 +146,12 @@ impl Source {
                     return Ok(());
                 }
                 Verdict::Refused(refusal, raw) => {
-                    let headers = message.headers().map(|headers| {
-                        let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
-                        headers.iter().map(|h| (h.key.to_owned(), owned(h.value))).collect()
-                    });
                     batch.refused(RefusedRecord {
                         partition,
                         mark,
                         key: key.map(<[u8]>::to_vec),
                         value: value.map(<[u8]>::to_vec),
-                        headers: headers.unwrap_or_default(),
+                        headers: headers::owned(message),
                         refusal,
                         claims: raw.as_ref().map(Claims::from),
                     });

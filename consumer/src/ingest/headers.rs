@@ -1,0 +1,44 @@
+//! A record's headers. rdkafka's own reading of them panics on a name that is not UTF-8, which
+//! any producer can send, and which must not stop a partition.
+
+use std::ffi::CStr;
+use std::ptr::{null, null_mut};
+
+use rdkafka::message::BorrowedMessage;
+use rdkafka_sys as sys;
+use rdkafka_sys::types::RDKafkaRespErr;
+
+/// A record's headers, in order. What is not UTF-8 in a name is replaced by U+FFFD; values are as
+/// they were.
+#[must_use]
+#[allow(unsafe_code, reason = "the safe interface panics on a name that is not UTF-8")]
+pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
+    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let mut headers = null_mut();
+    // SAFETY: the message lives during the call, and keeps its headers while it lives.
+    if unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } != FINE {
+        return Vec::new();
+    }
+    // SAFETY: the headers are the message's, as above.
+    let count = unsafe { sys::rd_kafka_header_cnt(headers) };
+    let header = |index| {
+        let (mut name, mut value, mut size) = (null(), null(), 0);
+        // SAFETY: as above; on success the name is a C string, and the value has `size` bytes or
+        // is null, both for as long as the headers live. They are copied here.
+        unsafe {
+            let error = sys::rd_kafka_header_get_all(
+                headers,
+                index,
+                &raw mut name,
+                &raw mut value,
+                &raw mut size,
+            );
+            (error == FINE).then(|| {
+                let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+                let bytes = |at| std::slice::from_raw_parts(at, size).to_vec();
+                (name, (!value.is_null()).then(|| bytes(value.cast::<u8>())))
+            })
+        }
+    };
+    (0..count).map_while(header).collect()
+}
