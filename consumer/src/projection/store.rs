@@ -35,7 +35,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The directory cannot be made, read or written.
-    #[error("the store {path} cannot be used: {source}")]
+    #[error("the store {path} cannot be used: {source}; check the disk's space and rights")]
     Io {
         /// The store's directory.
         path: PathBuf,
