@@ -236,15 +236,32 @@ impl Source {
         Ok(())
     }
 
+    /// A partition that ends before the last record folded is not the one that was folded, whereas
+    /// one that begins behind it has lost its beginning.
+    fn too_short(&self) -> Option<WorkerError> {
+        let expected: Vec<_> =
+            self.consumer.context().expected().iter().map(|(p, mark)| (*p, mark.offset)).collect();
+        expected.into_iter().find_map(|(partition, offset)| {
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
+            let (_, end) = marks.ok()?;
+            (end <= offset).then(|| WorkerError::AnotherLog {
+                topic: self.topic.clone(),
+                partition,
+                what: format!("it ends before offset {offset}"),
+            })
+        })
+    }
+
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
     fn judge_error(&self, error: KafkaError) -> Result<(), WorkerError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
             KafkaError::MessageConsumption(code) => match code {
-                Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-                    Err(WorkerError::LogCut { topic, reason: code.to_string() })
-                }
+                Code::AutoOffsetReset | Code::OffsetOutOfRange => match self.too_short() {
+                    Some(another) => Err(another),
+                    None => Err(WorkerError::LogCut { topic, reason: code.to_string() }),
+                },
                 Code::UnknownTopic | Code::UnknownTopicOrPartition => {
                     Err(WorkerError::MissingTopic(topic))
                 }
