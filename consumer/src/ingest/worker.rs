@@ -293,12 +293,36 @@ fn spawn(
         .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))
 }
 
+/// How the events topic is read, whoever reads it: the connection's options, and what makes
+/// reading fast. A benchmark that reads without a worker reads like this too.
+///
+/// # Errors
+/// If the connection's options are wrong.
+pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
+    let mut config = connection.client_config()?;
+    let mut default = |key: &str, value: &str| {
+        if config.get(key).is_none() {
+            config.set(key, value);
+        }
+    };
+    // Without it the fetcher sleeps a second whenever its queue is full.
+    default("fetch.queue.backoff.ms", "10");
+    default("fetch.wait.max.ms", "100");
+    default("queued.max.messages.kbytes", "65536");
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error");
+    Ok(config)
+}
+
 fn client_config(
     connection: &Connection,
     log: &Log,
     store: &Store,
 ) -> Result<ClientConfig, ConnectionError> {
-    let mut config = connection.client_config()?;
+    let mut config = reading(connection)?;
     let mut default = |key: &str, value: &str| {
         if config.get(key).is_none() {
             config.set(key, value);
@@ -306,19 +330,11 @@ fn client_config(
     };
     default("session.timeout.ms", "6000");
     default("heartbeat.interval.ms", "1500");
-    // Without it the fetcher sleeps a second whenever its queue is full.
-    default("fetch.queue.backoff.ms", "10");
-    default("fetch.wait.max.ms", "100");
-    default("queued.max.messages.kbytes", "65536");
     default("statistics.interval.ms", "1000");
     config
         .set("group.id", format!("{}laju-{}", connection.topic_prefix, log.fold_version))
         .set("group.instance.id", &store.identity().group_instance_id)
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error");
+        .set("partition.assignment.strategy", "cooperative-sticky");
     Ok(config)
 }
 

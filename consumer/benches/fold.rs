@@ -1,0 +1,226 @@
+//! What each step of the fold costs without Kafka: events a second of decoding, of judging and
+//! folding in memory, and of that with the store on disk; reopening the store; memory and disk
+//! for a subject.
+//!
+//! `cargo bench -p laju-consumer --bench fold -- [--events N] [--rounds N] [--seed N] [--json]`
+//!
+//! The store is written by the thread that folds, where a worker has a thread for each: the
+//! figure is the sum of what both do.
+
+mod support;
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Parser;
+use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
+use laju_consumer::domain::version::fold_version;
+use laju_consumer::projection::partition::{PartitionState, RecordMark};
+use laju_consumer::projection::snapshot::PartitionView;
+use laju_consumer::projection::store::{Log, Store, StoreError};
+use laju_schemas::known::EventReader;
+use support::{PARTITIONS, Report, bytes_in, median, memory, play, scenario};
+
+/// Records between two commits, as a worker that replays has them at most.
+const COMMIT_RECORDS: usize = 200_000;
+/// Kafka gives a partition's records in runs of about this size.
+const RUN: usize = 10_000;
+
+#[derive(Parser)]
+struct Options {
+    /// How many events are folded.
+    #[arg(long, default_value_t = 2_000_000)]
+    events: u64,
+    /// How often each step is measured; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The same seed gives the same log.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the store is made for the time of a measurement.
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// `cargo bench` gives this to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// The log in memory.
+#[derive(Default)]
+struct Records {
+    bytes: Vec<u8>,
+    records: Vec<Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    key: [u8; 16],
+    start: usize,
+    length: u32,
+    partition: u32,
+    offset: i64,
+    timestamp: i64,
+}
+
+impl Records {
+    fn make(events: u64, seed: u64) -> Self {
+        let mut this = Self::default();
+        let mut offsets = [0_i64; PARTITIONS as usize];
+        let Ok(()) = play(scenario(events, seed), |record| {
+            let offset = &mut offsets[record.partition as usize];
+            this.records.push(Place {
+                key: record.key,
+                start: this.bytes.len(),
+                length: record.value.len() as u32,
+                partition: record.partition,
+                offset: *offset,
+                timestamp: record.timestamp,
+            });
+            *offset += 1;
+            this.bytes.extend_from_slice(record.value);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        for part in this.records.chunks_mut(RUN * PARTITIONS as usize) {
+            part.sort_by_key(|place| place.partition);
+        }
+        this
+    }
+
+    fn value(&self, place: &Place) -> &[u8] {
+        &self.bytes[place.start..place.start + place.length as usize]
+    }
+}
+
+fn decode(log: &Records, reader: &mut EventReader) -> u64 {
+    let read = |place| reader.read(log.value(place)).map_or(0, |event| event.sequence as u64);
+    log.records.iter().map(read).sum()
+}
+
+/// Judges and folds, and calls `commit` as often as a worker commits.
+fn fold<E>(
+    log: &Records,
+    reader: &mut EventReader,
+    partitions: &mut [PartitionState],
+    mut commit: impl FnMut(&mut [PartitionState]) -> Result<(), E>,
+) -> Result<(), E> {
+    for part in log.records.chunks(COMMIT_RECORDS) {
+        for place in part {
+            let value = log.value(place);
+            let mark = RecordMark {
+                offset: place.offset,
+                timestamp: place.timestamp,
+                digest: RecordMark::digest(Some(&place.key), Some(value)),
+            };
+            let timestamp = clamp_timestamp(place.timestamp);
+            let key = Some(&place.key[..]);
+            match judge(reader, key, Some(value), place.partition, PARTITIONS, timestamp) {
+                Verdict::Counted(event) => {
+                    partitions[place.partition as usize].counted(mark, &event);
+                }
+                other => panic!("the log has no bad records, but: {other:?}"),
+            }
+        }
+        commit(partitions)?;
+    }
+    Ok(())
+}
+
+fn new_partitions() -> Vec<PartitionState> {
+    (0..PARTITIONS).map(PartitionState::new).collect()
+}
+
+fn commit(
+    store: &mut Store,
+    partitions: &mut [PartitionState],
+    views: &mut [PartitionView],
+) -> Result<(), StoreError> {
+    let mut commits: Vec<_> = partitions.iter_mut().filter_map(|p| p.take_commit()).collect();
+    let cells = store.commit(&mut commits)?;
+    for (commit, cells) in commits.into_iter().zip(cells) {
+        let view = &mut views[commit.partition as usize];
+        *view = view.after(commit, cells);
+    }
+    Ok(())
+}
+
+fn open(path: &Path, reader: &EventReader) -> Result<Store, StoreError> {
+    let log = Log {
+        cluster_id: "bench".to_owned(),
+        topic: "bench".to_owned(),
+        partitions: PARTITIONS,
+        fold_version: fold_version(&reader.book.fingerprints(), false),
+    };
+    Store::open(path, &log, false, || "bench".to_owned())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::parse();
+    let mut reader = EventReader::new(&[])?;
+    let log = Records::make(options.events, options.seed);
+    let events = log.records.len() as f64;
+
+    let (mut decoded, mut folded, mut stored, mut reopened) = (vec![], vec![], vec![], vec![]);
+    let mut report = Report::default();
+    let mut sizes = None;
+    for _ in 0..options.rounds {
+        let begun = Instant::now();
+        black_box(decode(&log, &mut reader));
+        decoded.push(events / begun.elapsed().as_secs_f64());
+
+        let before = memory("VmRSS");
+        let mut partitions = new_partitions();
+        let begun = Instant::now();
+        let Ok(()) = fold(&log, &mut reader, &mut partitions, |partitions| {
+            partitions.iter_mut().for_each(|partition| drop(black_box(partition.take_commit())));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        folded.push(events / begun.elapsed().as_secs_f64());
+        let subjects: usize = partitions.iter().map(|p| p.fold().subjects().len()).sum();
+        let subjects = subjects as f64;
+        let own: usize = partitions.iter().map(|p| p.fold().subjects().memory()).sum();
+        let resident = memory("VmRSS").saturating_sub(before);
+        drop(partitions);
+
+        let directory = tempfile::tempdir_in(&options.dir)?;
+        let mut partitions = new_partitions();
+        let mut views: Vec<_> = (0..PARTITIONS).map(PartitionView::empty).collect();
+        let begun = Instant::now();
+        let mut store = open(directory.path(), &reader)?;
+        store.load(&|_| {})?;
+        fold(&log, &mut reader, &mut partitions, |partitions| {
+            commit(&mut store, partitions, &mut views)
+        })?;
+        store.sync()?;
+        stored.push(events / begun.elapsed().as_secs_f64());
+        let cells: usize = views.iter().map(|view| view.ledger.len()).sum();
+        drop((store, partitions, views));
+
+        let begun = Instant::now();
+        let mut store = open(directory.path(), &reader)?;
+        black_box(store.load(&|_| {})?);
+        reopened.push(subjects / begun.elapsed().as_secs_f64());
+        drop(store);
+        // The first round's resident memory is the one without what earlier rounds left behind.
+        sizes.get_or_insert((subjects, own, resident, bytes_in(directory.path()), cells));
+    }
+    report.add("events", events, "");
+    report.add("bytes of value", log.bytes.len() as f64 / events, "B/event");
+    report.add("decode", median(&decoded), "events/s");
+    report.add("judge and fold", median(&folded), "events/s");
+    report.add("judge, fold and store", median(&stored), "events/s");
+    report.add("reopen", median(&reopened), "subjects/s");
+    if let Some((subjects, own, resident, disk, cells)) = sizes {
+        report.add("subjects", subjects, "");
+        report.add("memory of subjects", own as f64 / subjects, "B/subject");
+        report.add("resident memory of fold", resident as f64 / subjects, "B/subject");
+        report.add("store", disk as f64 / subjects, "B/subject");
+        report.add("store of events", disk as f64 / events, "B/event");
+        report.add("ledger cells", cells as f64, "");
+    }
+    report.print(options.json);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The log that is measured with: published once, found again by later runs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use laju_producer::connection::Connection;
+use laju_producer::publish::{BulkPublisher, PublishSettings, Record};
+use laju_producer::simulate::Scenario;
+use laju_schemas::topic::{self, EVENTS};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use crate::support::{PARTITIONS, play};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Records by which a log is recognised, beside its scenario.
+const SAMPLE: u64 = 10_000;
+
+/// The prefix of the topics with this log: its scenario and its first records make the name, so
+/// that another log, or one of another simulator, has other topics.
+pub(crate) fn prefix(scenario: Scenario) -> String {
+    let mut digest = xxhash_rust::xxh3::xxh3_64(format!("{scenario:?}").as_bytes());
+    let mut left = scenario.events.unwrap_or(SAMPLE).min(SAMPLE);
+    // Ends by an error once the sample is complete.
+    let _ = play(scenario, |record| {
+        digest = xxhash_rust::xxh3::xxh3_64_with_seed(record.value, digest);
+        left -= 1;
+        if left == 0 { Err(()) } else { Ok(()) }
+    });
+    format!("bench.{digest:016x}.")
+}
+
+/// How many records a topic has.
+fn records(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<u64> {
+    let mut records = 0;
+    for partition in 0..PARTITIONS as i32 {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        records += (high - low) as u64;
+    }
+    Ok(records)
+}
+
+/// Publishes the log unless it is there.
+pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyhow::Result<()> {
+    let events = scenario.events.unwrap_or_default();
+    let topic = connection.topic(&EVENTS);
+    let config = connection.client_config()?;
+    let consumer: BaseConsumer = config.create()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let is_there = || -> anyhow::Result<Option<u32>> {
+        Ok(connection.check(TIMEOUT)?.partitions(&topic))
+    };
+    if is_there()?.is_some() {
+        if records(&consumer, &topic)? == events {
+            eprintln!("the log is there: {topic}");
+            return Ok(());
+        }
+        eprintln!("the log in {topic} is not complete: publishing it anew");
+        let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        runtime.block_on(admin.delete_topics(&names, &options))?;
+        let deadline = Instant::now() + TIMEOUT;
+        while is_there()?.is_some() {
+            if Instant::now() > deadline {
+                bail!("the topic {topic} does not go away");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
+    let configs: Vec<_> = topic::ALL.iter().map(topic::Topic::config).collect();
+    let topics = topic::ALL.iter().zip(names.iter().zip(&configs)).map(|(topic, (name, config))| {
+        let partitions = if topic.partitioned { PARTITIONS as i32 } else { 1 };
+        let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        config.iter().fold(new, |new, (key, value)| new.set(key, value))
+    });
+    let topics: Vec<_> = topics.collect();
+    for made in runtime.block_on(admin.create_topics(&topics, &options))? {
+        made.map_err(|(name, code)| anyhow::anyhow!("the topic {name} cannot be made: {code}"))?;
+    }
+    eprintln!("publishing {events} events to {topic}");
+    let begun = Instant::now();
+    let publisher = BulkPublisher::new(connection, &PublishSettings::bulk())?;
+    play(scenario, |record| {
+        publisher.publish(&Record {
+            topic: &topic,
+            key: Some(&record.key),
+            value: Some(record.value),
+            ..Record::default()
+        })
+    })?;
+    let left = publisher.flush(Duration::from_secs(300));
+    let counts = publisher.counts();
+    if left > 0 || counts.failed > 0 {
+        bail!("{} of {events} events were not delivered", left as u64 + counts.failed);
+    }
+    let found = records(&consumer, &topic).context("counting what was published")?;
+    if found != events {
+        bail!("{events} events were delivered, but {topic} has {found}");
+    }
+    eprintln!("published in {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! How fast a worker gets through a log on a real Kafka, beside a loop that only polls: what is
+//! left of the client's own speed once every record is decoded, folded and stored.
+//!
+//! ```text
+//! cargo bench -p laju-consumer --bench pipeline -- --brokers HOST:PORT
+//!     [--events N] [--rounds N] [--seed N] [--dir DIR] [--peer PROGRAM] [--json]
+//! ```
+//!
+//! Without `--brokers` (or `LAJU_BENCH_BROKERS`) it says so and measures nothing. The log is
+//! published once, under a topic prefix of its own (`bench.…`) that names its contents, and used
+//! again by later runs.
+//!
+//! Measured in turn, each in a process of its own, `--rounds` times; medians count:
+//!
+//! - `bare`: rdkafka's poll loop with the worker's own settings;
+//! - `decode`: that and an `EventReader`, on the same thread;
+//! - `worker`: the whole worker with its store on disk, from offset 0 until everything is
+//!   committed; then its store is opened again.
+//!
+//! Each is timed from its assignment to the last record (of a worker: its commit).
+//!
+//! `--peer PROGRAM` measures another consumer of the same log as well, in two variants:
+//! `PROGRAM papi|dsl --eos --schema ACTIVATION_EVENT.avsc --topic NAME --bootstrap HOST:PORT
+//! --out COUNTS.csv`, which has to print `rate=EVENTS_PER_SECOND` and may print `rss_mb=`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod log;
+mod measure;
+mod peer;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, ValueEnum};
+use laju_producer::connection::Connection;
+use support::{Report, median};
+
+#[derive(Parser)]
+struct Options {
+    /// The brokers to measure with.
+    #[arg(long, env = "LAJU_BENCH_BROKERS", value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// How many events the log has.
+    #[arg(long, default_value_t = 5_000_000)]
+    events: u64,
+    /// How often each is measured.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The same seed gives the same log.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the store is made for the time of a measurement.
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    dir: PathBuf,
+    /// A program to compare with.
+    #[arg(long, value_name = "PROGRAM")]
+    peer: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Take one measurement and print it as JSON: what this program starts itself with.
+    #[arg(long, value_enum, requires_all = ["prefix", "store"], hide = true)]
+    measure: Option<Measure>,
+    #[arg(long, hide = true)]
+    prefix: Option<String>,
+    #[arg(long, hide = true)]
+    store: Option<PathBuf>,
+    /// `cargo bench` gives this to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    Bare,
+    Decode,
+    Worker,
+    Reopen,
+}
+
+impl Measure {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Decode => "decode",
+            Self::Worker => "worker",
+            Self::Reopen => "reopen",
+        }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let Some(brokers) = options.brokers.clone() else {
+        println!("nothing measured: give --brokers or LAJU_BENCH_BROKERS a Kafka to measure with");
+        return Ok(());
+    };
+    let mut connection = Connection::to(brokers);
+    if let (Some(measure), Some(prefix), Some(store)) =
+        (options.measure, &options.prefix, &options.store)
+    {
+        connection.topic_prefix.clone_from(prefix);
+        let figures = match measure {
+            Measure::Bare => measure::bare(&connection, false)?,
+            Measure::Decode => measure::bare(&connection, true)?,
+            Measure::Worker => measure::worker(connection, store)?,
+            Measure::Reopen => measure::reopen(&connection, store)?,
+        };
+        println!("{}", serde_json::to_string(&figures)?);
+        return Ok(());
+    }
+    let scenario = support::scenario(options.events, options.seed);
+    connection.topic_prefix = log::prefix(scenario);
+    log::publish_once(&connection, scenario)?;
+    compare(&options, &connection)
+}
+
+/// Takes every measurement in turn, and prints figures and ratios.
+fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
+    let (mut bare, mut decode, mut worker, mut reopen) = (vec![], vec![], vec![], vec![]);
+    let mut peers: Vec<(peer::Variant, Vec<peer::Outcome>)> = Vec::new();
+    for round in 1..=options.rounds {
+        let directory = tempfile::tempdir_in(&options.dir)?;
+        let store = directory.path().join("store");
+        for (measure, taken) in [
+            (Measure::Bare, &mut bare),
+            (Measure::Decode, &mut decode),
+            (Measure::Worker, &mut worker),
+            (Measure::Reopen, &mut reopen),
+        ] {
+            let figures = take(measure, connection, &store)?;
+            let per_second = figures.count as f64 / figures.seconds;
+            eprintln!("round {round}: {:<7}{per_second:>12.0} a second", measure.name());
+            taken.push(figures);
+        }
+    }
+    if let Some(program) = &options.peer {
+        for variant in peer::Variant::ALL {
+            let outcomes = (1..=options.rounds).map(|round| {
+                let outcome = peer::run(program, variant, connection)?;
+                eprintln!("round {round}: {:<10}{:>9.0} a second", variant.name(), outcome.rate);
+                Ok(outcome)
+            });
+            peers.push((variant, outcomes.collect::<anyhow::Result<_>>()?));
+        }
+    }
+    let rate = |taken: &[measure::Figures]| {
+        median(&taken.iter().map(|f| f.count as f64 / f.seconds).collect::<Vec<_>>())
+    };
+    let peak = |taken: &[measure::Figures]| {
+        median(&taken.iter().map(|f| f.peak_memory as f64 / 1e6).collect::<Vec<_>>())
+    };
+    let disk = median(&worker.iter().map(|f| f.disk as f64).collect::<Vec<_>>());
+    let (events, subjects) = (worker[0].count as f64, worker[0].subjects as f64);
+    let (bare_rate, worker_rate) = (rate(&bare), rate(&worker));
+    let mut report = Report::default();
+    report.add("events", events, "");
+    report.add("key and value", bare[0].bytes as f64 / events, "B/event");
+    report.add("bare", bare_rate, "events/s");
+    report.add("decode", rate(&decode), "events/s");
+    report.add("worker", worker_rate, "events/s");
+    report.add("decode of bare", rate(&decode) / bare_rate, "");
+    report.add("worker of bare", worker_rate / bare_rate, "");
+    report.add("reopen", rate(&reopen), "subjects/s");
+    report.add("subjects", subjects, "");
+    report.add("peak memory of bare", peak(&bare), "MB");
+    report.add("peak memory of worker", peak(&worker), "MB");
+    report.add("peak memory reopened", peak(&reopen), "MB");
+    report.add("store", disk / 1e6, "MB");
+    report.add("store of events", disk / events, "B/event");
+    report.add("store of subjects", disk / subjects, "B/subject");
+    for (variant, outcomes) in &peers {
+        let rate = median(&outcomes.iter().map(|outcome| outcome.rate).collect::<Vec<_>>());
+        let memory = median(&outcomes.iter().map(|outcome| outcome.rss_mb).collect::<Vec<_>>());
+        let [name, ratio, peak] = variant.titles();
+        report.add(name, rate, "events/s");
+        report.add(ratio, worker_rate / rate, "times");
+        report.add(peak, memory, "MB");
+    }
+    report.print(options.json);
+    Ok(())
+}
+
+/// Starts this program again for one measurement, so that its memory is its own.
+fn take(
+    measure: Measure,
+    connection: &Connection,
+    store: &std::path::Path,
+) -> anyhow::Result<measure::Figures> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["--brokers", &connection.brokers, "--prefix", &connection.topic_prefix])
+        .args(["--measure", measure.name(), "--store"])
+        .arg(store)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("measuring {} failed", measure.name());
+    }
+    serde_json::from_slice(&output.stdout).context("a measurement that cannot be read")
+}

@@ -1,0 +1,136 @@
+//! What the benchmarks share: the log that they fold, medians, memory, and how figures are
+//! printed.
+
+use std::path::Path;
+
+use laju_producer::simulate::{Generator, Scenario, Shares};
+use laju_schemas::TimestampMs;
+use laju_schemas::codec::Encoder;
+use serde_json::{Map, Value, json};
+
+/// Partitions of the log.
+pub(crate) const PARTITIONS: u32 = 12;
+
+/// 2024-01-01T00:00Z.
+const FROM_MS: i64 = 1_704_067_200_000;
+const DAY_MS: i64 = 86_400_000;
+const KIOSKS: u32 = 1_000;
+/// What a kiosk sends on a day, as the simulator has it where nothing else is said.
+const EVENTS_PER_KIOSK_DAY: u64 = 40;
+
+/// The log of so many events: one in twenty is a repeat, none is bad, the rest as the simulator
+/// has it by default (late ones, outreach, moves, retractions). Most subjects have one fact.
+pub(crate) fn scenario(events: u64, seed: u64) -> Scenario {
+    let days = events.div_ceil(u64::from(KIOSKS) * EVENTS_PER_KIOSK_DAY).max(7);
+    Scenario {
+        seed,
+        events: Some(events),
+        kiosks: KIOSKS,
+        subjects: events,
+        from: TimestampMs(FROM_MS),
+        to: TimestampMs(FROM_MS + days as i64 * DAY_MS),
+        shares: Shares { duplicates: 0.05, ..Shares::default() },
+    }
+}
+
+/// A record of the log, as it goes to Kafka.
+pub(crate) struct LogRecord<'a> {
+    /// Its key.
+    pub(crate) key: [u8; 16],
+    /// Its value.
+    pub(crate) value: &'a [u8],
+    /// Its partition.
+    pub(crate) partition: u32,
+    /// Its timestamp, in milliseconds since 1970.
+    pub(crate) timestamp: i64,
+}
+
+/// Plays a scenario: gives every record to `each`.
+pub(crate) fn play<E>(
+    scenario: Scenario,
+    mut each: impl FnMut(LogRecord<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let encoder = Encoder::events(None);
+    let mut value = Vec::with_capacity(256);
+    let generator = Generator::new(scenario).expect("the benchmarks' scenario can be played");
+    for record in generator {
+        value.clear();
+        record.encode(&encoder, &mut value).expect("an event fits the schema it was made for");
+        each(LogRecord {
+            key: record.key.0,
+            value: &value,
+            partition: record.partition(PARTITIONS),
+            timestamp: record.recorded_at.0,
+        })?;
+    }
+    Ok(())
+}
+
+/// The middle one.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// This process's resident memory now (`VmRSS`) or at its peak (`VmHWM`), in bytes; 0 where the
+/// system does not say.
+pub(crate) fn memory(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
+    let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// Bytes of the files in a directory.
+pub(crate) fn bytes_in(directory: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// Figures in the order they were found: a table for people, an object for scripts.
+#[derive(Default)]
+pub(crate) struct Report(Vec<(&'static str, f64, &'static str)>);
+
+impl Report {
+    /// Adds a figure with its unit.
+    pub(crate) fn add(&mut self, name: &'static str, figure: f64, unit: &'static str) {
+        self.0.push((name, figure, unit));
+    }
+
+    /// Prints the figures.
+    pub(crate) fn print(&self, as_json: bool) {
+        if as_json {
+            let fields: Map<String, Value> = self
+                .0
+                .iter()
+                .map(|(name, figure, unit)| {
+                    (name.replace(' ', "_"), json!({"value": figure, "unit": unit}))
+                })
+                .collect();
+            println!("{}", Value::Object(fields));
+            return;
+        }
+        for (name, figure, unit) in &self.0 {
+            let figure = if *figure >= 1_000.0 { grouped(*figure) } else { format!("{figure:.2}") };
+            println!("{name:<34}{figure:>14}  {unit}");
+        }
+    }
+}
+
+fn grouped(figure: f64) -> String {
+    let digits = format!("{figure:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
