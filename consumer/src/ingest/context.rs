@@ -2,6 +2,7 @@
 //! where the group's offsets say.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use laju_producer::connection::BrokerEvents;
@@ -51,6 +52,8 @@ pub struct IngestContext {
     progress: Arc<Progress>,
     /// Records that have to come first on partitions just assigned: the last ones folded.
     expected: Mutex<HashMap<u32, RecordMark>>,
+    /// How many those are.
+    expecting: AtomicUsize,
 }
 
 impl IngestContext {
@@ -63,13 +66,39 @@ impl IngestContext {
             committed,
             progress,
             expected: Mutex::default(),
+            expecting: AtomicUsize::new(0),
         }
     }
 
-    /// The record that has to come first on a partition, if one still has to. Asked once for each
-    /// record, it is taken by the first.
-    pub fn expected(&self) -> MutexGuard<'_, HashMap<u32, RecordMark>> {
+    /// Whether any partition's first record is still to be checked: asked for each record, where
+    /// the lock would cost as much as decoding.
+    #[must_use]
+    #[inline]
+    pub fn expects(&self) -> bool {
+        self.expecting.load(Ordering::Acquire) > 0
+    }
+
+    /// The record that has to come first on a partition, if one still has to.
+    #[must_use]
+    pub fn expected(&self, partition: u32) -> Option<RecordMark> {
+        self.lock_expected().get(&partition).copied()
+    }
+
+    /// Takes the record that has to come first on a partition, if one still has to.
+    #[must_use]
+    pub fn take_expected(&self, partition: u32) -> Option<RecordMark> {
+        self.change_expected(|expected| expected.remove(&partition))
+    }
+
+    fn lock_expected(&self) -> MutexGuard<'_, HashMap<u32, RecordMark>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_expected<T>(&self, change: impl FnOnce(&mut HashMap<u32, RecordMark>) -> T) -> T {
+        let mut expected = self.lock_expected();
+        let changed = change(&mut expected);
+        self.expecting.store(expected.len(), Ordering::Release);
+        changed
     }
 
     /// What the client last said of the brokers.
@@ -86,7 +115,7 @@ impl IngestContext {
             let offset = match position.last {
                 // The last record folded is read again: it has to be the same.
                 Some(last) => {
-                    self.expected().insert(partition, last);
+                    self.change_expected(|expected| expected.insert(partition, last));
                     last.offset
                 }
                 None => position.next_offset,
@@ -108,7 +137,7 @@ impl IngestContext {
     fn revoke(&self, partitions: &TopicPartitionList) {
         for element in partitions.elements() {
             let partition = element.partition() as u32;
-            self.expected().remove(&partition);
+            self.change_expected(|expected| expected.remove(&partition));
             if let Some(progress) = self.progress.partitions.get(partition as usize) {
                 progress.revoked();
             }

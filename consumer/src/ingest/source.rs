@@ -80,7 +80,7 @@ impl Source {
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     let partition = partition as u32;
-                    if let Some(expected) = consumer.context().expected().get(&partition) {
+                    if let Some(expected) = consumer.context().expected(partition) {
                         return Err(WorkerError::AnotherLog {
                             topic: self.topic.clone(),
                             partition,
@@ -172,11 +172,11 @@ impl Source {
     /// Whether a record is the last one folded, which an assignment begins with.
     #[inline]
     fn is_the_last_one_again(&self, partition: u32, mark: RecordMark) -> Result<bool, WorkerError> {
-        let mut expected = self.consumer.context().expected();
-        if expected.is_empty() {
+        let context = self.consumer.context();
+        if !context.expects() {
             return Ok(false);
         }
-        let Some(expected) = expected.remove(&partition) else { return Ok(false) };
+        let Some(expected) = context.take_expected(partition) else { return Ok(false) };
         if expected == mark {
             return Ok(true);
         }
@@ -239,9 +239,9 @@ impl Source {
     /// A partition that ends before the last record folded is not the one that was folded, whereas
     /// one that begins behind it has lost its beginning.
     fn too_short(&self) -> Option<WorkerError> {
-        let expected: Vec<_> =
-            self.consumer.context().expected().iter().map(|(p, mark)| (*p, mark.offset)).collect();
-        expected.into_iter().find_map(|(partition, offset)| {
+        let context = self.consumer.context();
+        (0..self.partitions).find_map(|partition| {
+            let offset = context.expected(partition)?.offset;
             let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
             let (_, end) = marks.ok()?;
             (end <= offset).then(|| WorkerError::AnotherLog {
