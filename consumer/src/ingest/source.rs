@@ -24,6 +24,8 @@ use crate::projection::partition::{Claims, RecordMark};
 const BATCH_RECORDS: usize = 4_096;
 /// How long a batch that is not full waits for more.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
+/// While records keep coming, the clock is looked at once in so many of them.
+const CLOCK_STRIDE: usize = 64;
 /// How long a call of librdkafka may keep us from looking at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
 /// How long a registry that does not answer is left alone.
@@ -61,14 +63,24 @@ impl Source {
         let mut since = Instant::now();
         let mut warned = false;
         while !self.stop.is_stopped() {
-            let wait =
-                if batch.is_empty() { SLICE } else { BATCH_WAIT.saturating_sub(since.elapsed()) };
-            match consumer.poll(wait) {
+            // What is there already is taken without asking the clock how long to wait for it.
+            let ready = consumer.poll(Duration::ZERO);
+            let idle = ready.is_none();
+            let next = ready.or_else(|| {
+                let wait = if batch.is_empty() {
+                    SLICE
+                } else {
+                    BATCH_WAIT.saturating_sub(since.elapsed())
+                };
+                consumer.poll(wait)
+            });
+            match next {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
                         since = Instant::now();
                     }
-                    if !warned && matches!(message.timestamp(), Timestamp::CreateTime(_)) {
+                    let timestamp = message.timestamp();
+                    if !warned && matches!(timestamp, Timestamp::CreateTime(_)) {
                         warned = true;
                         tracing::warn!(
                             topic = self.topic,
@@ -76,7 +88,7 @@ impl Source {
                              word here; set message.timestamp.type=LogAppendTime"
                         );
                     }
-                    self.take(&message, &mut batch)?;
+                    self.take(&message, timestamp.to_millis().unwrap_or(-1), &mut batch)?;
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     let partition = partition as u32;
@@ -94,7 +106,9 @@ impl Source {
                 Some(Err(error)) => self.judge_error(error)?,
                 None => {}
             }
-            if batch.len() >= BATCH_RECORDS || (!batch.is_empty() && since.elapsed() >= BATCH_WAIT)
+            let look = idle || batch.len().is_multiple_of(CLOCK_STRIDE);
+            if batch.len() >= BATCH_RECORDS
+                || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
             {
                 self.hand_over(std::mem::take(&mut batch));
             }
@@ -126,12 +140,13 @@ impl Source {
     fn take(
         &mut self,
         message: &BorrowedMessage<'_>,
+        timestamp: i64,
         batch: &mut Batch,
     ) -> Result<(), WorkerError> {
         let partition = message.partition() as u32;
         let mark = RecordMark {
             offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or(-1),
+            timestamp,
             digest: RecordMark::digest(message.key(), message.payload()),
         };
         if self.is_the_last_one_again(partition, mark)? {
