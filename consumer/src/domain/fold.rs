@@ -75,8 +75,42 @@ pub struct Changes {
     pub received: Vec<u64>,
     /// Home regions served by kiosks, likewise.
     pub served: Vec<u64>,
-    /// Kiosks heard of, possibly more than once.
+    /// Kiosks heard of, each once.
     pub kiosks: Vec<KioskRef>,
+    /// By kiosk: what of it stands in these changes already.
+    noted: Vec<Noted>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Noted {
+    heard: bool,
+    /// The home region last put into `served`: a kiosk mostly serves people of one.
+    home: Option<RegionIndex>,
+}
+
+impl Changes {
+    #[inline]
+    fn noted(&mut self, kiosk: KioskRef) -> &mut Noted {
+        let place = kiosk as usize;
+        if self.noted.len() <= place {
+            self.noted.resize(place + 1, Noted::default());
+        }
+        &mut self.noted[place]
+    }
+
+    #[inline]
+    fn heard(&mut self, kiosk: KioskRef) {
+        if !std::mem::replace(&mut self.noted(kiosk).heard, true) {
+            self.kiosks.push(kiosk);
+        }
+    }
+
+    #[inline]
+    fn served(&mut self, kiosk: KioskRef, home: RegionIndex) {
+        if self.noted(kiosk).home.replace(home) != Some(home) {
+            self.served.push(member(kiosk, home.0.into()));
+        }
+    }
 }
 
 /// One partition's state: all that the next event's postings depend on.
@@ -124,7 +158,7 @@ impl PartitionFold {
         changes: &mut Changes,
     ) {
         let kiosk = self.heard(event.kiosk, event.sequence, timestamp, event.service, changes);
-        changes.served.push(member(kiosk, event.home.0.into()));
+        changes.served(kiosk, event.home);
         self.tallies.received += 1;
         self.tallies.by_kind[event.fact.kind() as usize] += 1;
         self.tallies.late += u64::from(timestamp - event.occurred_at > LATE_MS);
@@ -215,7 +249,7 @@ impl PartitionFold {
         let activity = &mut self.kiosks[kiosk as usize];
         activity.received += 1;
         activity.last_heard = activity.last_heard.max(timestamp);
-        changes.kiosks.push(kiosk);
+        changes.heard(kiosk);
         changes.received.push(member(kiosk, sequence));
         kiosk
     }

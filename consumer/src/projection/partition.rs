@@ -209,7 +209,6 @@ impl PartitionState {
         self.changes.served.reserve(changes.served.len());
         self.changes.kiosks.reserve(changes.kiosks.len());
         changes.kiosks.sort_unstable();
-        changes.kiosks.dedup();
         Some(PartitionCommit {
             partition: self.partition,
             position: self.position,
