@@ -70,18 +70,19 @@ impl Records {
     fn make(events: u64, seed: u64) -> Self {
         let mut this = Self::default();
         let mut offsets = [0_i64; PARTITIONS as usize];
-        let Ok(()) = play(scenario(events, seed), |record| {
-            let offset = &mut offsets[record.partition as usize];
+        let Ok(()) = play(scenario(events, seed), |record, value| {
+            let partition = record.partition(PARTITIONS);
+            let offset = &mut offsets[partition as usize];
             this.records.push(Place {
-                key: record.key,
+                key: record.key.0,
                 start: this.bytes.len(),
-                length: record.value.len() as u32,
-                partition: record.partition,
+                length: value.len() as u32,
+                partition,
                 offset: *offset,
-                timestamp: record.timestamp,
+                timestamp: record.recorded_at.0,
             });
             *offset += 1;
-            this.bytes.extend_from_slice(record.value);
+            this.bytes.extend_from_slice(value);
             Ok::<(), std::convert::Infallible>(())
         });
         for part in this.records.chunks_mut(RUN * PARTITIONS as usize) {

@@ -23,8 +23,8 @@ pub(crate) fn prefix(scenario: Scenario) -> String {
     let mut digest = xxhash_rust::xxh3::xxh3_64(format!("{scenario:?}").as_bytes());
     let mut left = scenario.events.unwrap_or(SAMPLE).min(SAMPLE);
     // Ends by an error once the sample is complete.
-    let _ = play(scenario, |record| {
-        digest = xxhash_rust::xxh3::xxh3_64_with_seed(record.value, digest);
+    let _ = play(scenario, |_, value| {
+        digest = xxhash_rust::xxh3::xxh3_64_with_seed(value, digest);
         left -= 1;
         if left == 0 { Err(()) } else { Ok(()) }
     });
@@ -50,9 +50,8 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let is_there = || -> anyhow::Result<Option<u32>> {
-        Ok(connection.check(TIMEOUT)?.partitions(&topic))
-    };
+    let is_there =
+        || -> anyhow::Result<Option<u32>> { Ok(connection.check(TIMEOUT)?.partitions(&topic)) };
     if is_there()?.is_some() {
         if records(&consumer, &topic)? == events {
             eprintln!("the log is there: {topic}");
@@ -72,11 +71,12 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
     }
     let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
     let configs: Vec<_> = topic::ALL.iter().map(topic::Topic::config).collect();
-    let topics = topic::ALL.iter().zip(names.iter().zip(&configs)).map(|(topic, (name, config))| {
-        let partitions = if topic.partitioned { PARTITIONS as i32 } else { 1 };
-        let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        config.iter().fold(new, |new, (key, value)| new.set(key, value))
-    });
+    let topics =
+        topic::ALL.iter().zip(names.iter().zip(&configs)).map(|(topic, (name, config))| {
+            let partitions = if topic.partitioned { PARTITIONS as i32 } else { 1 };
+            let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+            config.iter().fold(new, |new, (key, value)| new.set(key, value))
+        });
     let topics: Vec<_> = topics.collect();
     for made in runtime.block_on(admin.create_topics(&topics, &options))? {
         made.map_err(|(name, code)| anyhow::anyhow!("the topic {name} cannot be made: {code}"))?;
@@ -84,11 +84,11 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
     eprintln!("publishing {events} events to {topic}");
     let begun = Instant::now();
     let publisher = BulkPublisher::new(connection, &PublishSettings::bulk())?;
-    play(scenario, |record| {
+    play(scenario, |record, value| {
         publisher.publish(&Record {
             topic: &topic,
-            key: Some(&record.key),
-            value: Some(record.value),
+            key: Some(&record.key.0),
+            value: Some(value),
             ..Record::default()
         })
     })?;

@@ -17,7 +17,8 @@
 //! - `worker`: the whole worker with its store on disk, from offset 0 until everything is
 //!   committed; then its store is opened again.
 //!
-//! Each is timed from its assignment to the last record (of a worker: its commit).
+//! Each is timed from its assignment to the last record (of a worker: its commit). Processor time
+//! is of the whole process, and says more than the clock does where other programs are running.
 //!
 //! `--peer PROGRAM` measures another consumer of the same log as well, in two variants:
 //! `PROGRAM papi|dsl --eos --schema ACTIVATION_EVENT.avsc --topic NAME --bootstrap HOST:PORT
@@ -153,6 +154,9 @@ fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
     let peak = |taken: &[measure::Figures]| {
         median(&taken.iter().map(|f| f.peak_memory as f64 / 1e6).collect::<Vec<_>>())
     };
+    let processor = |taken: &[measure::Figures]| {
+        median(&taken.iter().map(|f| f.processor * 1e6 / f.count as f64).collect::<Vec<_>>())
+    };
     let disk = median(&worker.iter().map(|f| f.disk as f64).collect::<Vec<_>>());
     let (events, subjects) = (worker[0].count as f64, worker[0].subjects as f64);
     let (bare_rate, worker_rate) = (rate(&bare), rate(&worker));
@@ -164,6 +168,9 @@ fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
     report.add("worker", worker_rate, "events/s");
     report.add("decode of bare", rate(&decode) / bare_rate, "");
     report.add("worker of bare", worker_rate / bare_rate, "");
+    report.add("processors of bare", processor(&bare), "µs/event");
+    report.add("processors of decode", processor(&decode), "µs/event");
+    report.add("processors of worker", processor(&worker), "µs/event");
     report.add("reopen", rate(&reopen), "subjects/s");
     report.add("subjects", subjects, "");
     report.add("peak memory of bare", peak(&bare), "MB");

@@ -16,7 +16,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{PARTITIONS, bytes_in, memory};
+use crate::support::{PARTITIONS, bytes_in, memory, processor_seconds};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -26,6 +26,8 @@ pub(crate) struct Figures {
     /// Events, or subjects where a store is opened again.
     pub(crate) count: u64,
     pub(crate) seconds: f64,
+    /// Seconds of processors, of all threads.
+    pub(crate) processor: f64,
     /// Bytes of memory, at the peak.
     pub(crate) peak_memory: u64,
     /// Bytes of keys and values, where they were looked at.
@@ -66,6 +68,7 @@ pub(crate) fn bare(connection: &Connection, decode: bool) -> anyhow::Result<Figu
     }
     std::hint::black_box(sequences);
     figures.seconds = begun.elapsed().as_secs_f64();
+    figures.processor = processor_seconds();
     figures.peak_memory = memory("VmHWM");
     Ok(figures)
 }
@@ -91,6 +94,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
     let begun = Instant::now();
     wait(&|| progress.partitions.iter().zip(&ends).all(|(p, end)| p.next_offset() >= *end));
     let seconds = begun.elapsed().as_secs_f64();
+    let processor = processor_seconds();
     let peak_memory = memory("VmHWM");
     let snapshot = running.snapshot.load_full();
     stop.stop();
@@ -104,6 +108,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
     Ok(Figures {
         count,
         seconds,
+        processor,
         peak_memory,
         subjects: snapshot.partitions.values().map(|view| view.subjects).sum(),
         disk: bytes_in(store),
@@ -134,6 +139,7 @@ pub(crate) fn reopen(connection: &Connection, store: &Path) -> anyhow::Result<Fi
     Ok(Figures {
         count: subjects,
         seconds,
+        processor: processor_seconds(),
         peak_memory: memory("VmHWM"),
         subjects,
         ..Figures::default()

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use laju_producer::simulate::{Generator, Scenario, Shares};
+use laju_producer::simulate::{Generator, Scenario, Shares, SimulatedRecord};
 use laju_schemas::TimestampMs;
 use laju_schemas::codec::Encoder;
 use serde_json::{Map, Value, json};
@@ -33,22 +33,10 @@ pub(crate) fn scenario(events: u64, seed: u64) -> Scenario {
     }
 }
 
-/// A record of the log, as it goes to Kafka.
-pub(crate) struct LogRecord<'a> {
-    /// Its key.
-    pub(crate) key: [u8; 16],
-    /// Its value.
-    pub(crate) value: &'a [u8],
-    /// Its partition.
-    pub(crate) partition: u32,
-    /// Its timestamp, in milliseconds since 1970.
-    pub(crate) timestamp: i64,
-}
-
-/// Plays a scenario: gives every record to `each`.
+/// Plays a scenario: gives every record and its value to `each`.
 pub(crate) fn play<E>(
     scenario: Scenario,
-    mut each: impl FnMut(LogRecord<'_>) -> Result<(), E>,
+    mut each: impl FnMut(&SimulatedRecord, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let encoder = Encoder::events(None);
     let mut value = Vec::with_capacity(256);
@@ -56,12 +44,7 @@ pub(crate) fn play<E>(
     for record in generator {
         value.clear();
         record.encode(&encoder, &mut value).expect("an event fits the schema it was made for");
-        each(LogRecord {
-            key: record.key.0,
-            value: &value,
-            partition: record.partition(PARTITIONS),
-            timestamp: record.recorded_at.0,
-        })?;
+        each(&record, &value)?;
     }
     Ok(())
 }
@@ -80,6 +63,17 @@ pub(crate) fn memory(field: &str) -> u64 {
     let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
     let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// Seconds that this process has kept processors busy so far, all its threads together; 0 where
+/// the system does not say.
+pub(crate) fn processor_seconds() -> f64 {
+    /// Linux counts in hundredths whatever the kernel's own tick is.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the program's name, which may hold anything: user time is the 12th, system the 13th.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
 /// Bytes of the files in a directory.
