@@ -214,7 +214,7 @@ fn helpers(
         "laju-reference",
         Box::new(move || {
             again(&until, "reference", || {
-                follow::reference(&its, &until, |book, _| {
+                follow::reference(&its, &until, |book| {
                     let view =
                         ReferenceView { book: book.clone(), next_offset: book.next_offset() };
                     to.reference.store(Arc::new(view));
@@ -228,7 +228,12 @@ fn helpers(
     threads.push(spawn(
         "laju-status",
         Box::new(move || {
-            again(&until, "kiosk status", || follow::statuses(&its, &until, &to.statuses, &read));
+            again(&until, "kiosk status", || {
+                follow::statuses(&its, &until, |statuses| {
+                    to.statuses.store(Arc::new(statuses.clone()));
+                    read.store(true, Ordering::Release);
+                })
+            });
         }),
     )?);
     let (to, until, progress) = (Arc::clone(live), stop.clone(), Arc::clone(progress));

@@ -128,6 +128,9 @@ enum Learnt {
     Nothing,
 }
 
+/// How many ids are remembered before those without a schema are forgotten.
+const MAX_LEARNT: usize = 4_096;
+
 /// The schemas that a topic's values may have been written with: this program's own, those given
 /// to it, and what it has learnt of a registry's ids.
 pub struct SchemaBook {
@@ -192,6 +195,10 @@ impl SchemaBook {
             Some(Err(why)) => Learnt::Unfit(why.to_string().into()),
             None => Learnt::Nothing,
         };
+        if self.by_id.len() >= MAX_LEARNT {
+            // Ids that nobody has can be made up without end: they are asked for again.
+            self.by_id.retain(|_, learnt| matches!(learnt, Learnt::Schema(_)));
+        }
         self.by_id.insert(id, learnt);
     }
 

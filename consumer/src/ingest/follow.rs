@@ -1,12 +1,8 @@
 //! Follows the topics that every node reads for itself: reference figures and kiosks' statuses.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use laju_producer::connection::Connection;
 use laju_producer::registry::Registry;
 use laju_schemas::KioskStatus;
@@ -23,103 +19,106 @@ use crate::domain::reference::ReferenceBook;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that could not be opened, or a registry that did not answer, is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long nothing may come before it is looked at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long what has changed waits for more that comes at once.
+const PUBLISH_WAIT: Duration = Duration::from_millis(5);
+/// How long it waits at most, while more is coming all the time.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
-/// Follows a topic until asked to stop. Brokers that are away are waited for.
-fn follow(
+/// Follows a topic until asked to stop: gives each record to `each`, and calls `publish` once the
+/// end seen at the start has been reached and then after news, but not for every record of many.
+/// Brokers that are away are waited for.
+fn follow<S>(
     connection: &Connection,
     topic: &str,
     stop: &Stop,
-    mut each: impl FnMut(Tailed<'_>) -> ControlFlow<()>,
+    state: &mut S,
+    mut each: impl FnMut(&mut S, &TailRecord<'_>),
+    mut publish: impl FnMut(&S),
 ) -> Result<(), WorkerError> {
     let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
     let config = connection.client_config()?;
     let mut tail = Tail::open(&config, topic, OPEN_TIMEOUT).map_err(failed)?;
-    tail.follow(stop.flag(), |tailed| {
-        if stop.is_stopped() {
-            return ControlFlow::Break(());
+    let (mut caught_up, mut changed) = (false, false);
+    let mut published = Instant::now();
+    while !stop.is_stopped() {
+        let wait = if changed { PUBLISH_WAIT } else { SLICE };
+        let news = tail.poll(wait, |tailed| match tailed {
+            Tailed::Record(record) => {
+                each(state, &record);
+                changed = true;
+            }
+            Tailed::CaughtUp => {
+                caught_up = true;
+                changed = true;
+            }
+        });
+        let news = news.map_err(failed)?;
+        if caught_up && changed && (!news || published.elapsed() >= PUBLISH_EVERY) {
+            publish(state);
+            changed = false;
+            published = Instant::now();
         }
-        each(tailed)
-    })
-    .map_err(failed)
+    }
+    Ok(())
 }
 
-/// Follows the reference topic into `publish`, which is told once when the end seen at the start
-/// has been reached.
+/// Follows the reference topic; `publish` is given the figures from the moment on when the end
+/// seen at the start has been reached.
 ///
 /// # Errors
 /// If the topic cannot be read.
 pub fn reference(
     connection: &Connection,
     stop: &Stop,
-    mut publish: impl FnMut(&ReferenceBook, bool),
+    publish: impl FnMut(&ReferenceBook),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&REFERENCE);
     let mut feed = ReferenceFeed::new(connection.registry.as_deref())?;
     let mut book = ReferenceBook::default();
-    let mut caught_up = false;
-    follow(connection, &topic, stop, |tailed| {
-        match tailed {
-            Tailed::CaughtUp => caught_up = true,
-            Tailed::Record(record) => loop {
-                match feed.add(&record, &mut book) {
-                    Ok(None) => break,
-                    Ok(Some(unreadable)) => {
-                        tracing::warn!(
-                            topic,
-                            offset = unreadable.offset,
-                            reason = unreadable.reason,
-                            "a record that is no reference figure is passed over"
-                        );
-                        break;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, topic, "waiting for the schema registry");
-                        std::thread::sleep(RETRY);
-                        if stop.is_stopped() {
-                            return ControlFlow::Break(());
-                        }
-                    }
+    let each = |book: &mut ReferenceBook, record: &TailRecord<'_>| {
+        while !stop.is_stopped() {
+            match feed.add(record, book) {
+                Ok(None) => return,
+                Ok(Some(unreadable)) => {
+                    tracing::warn!(
+                        topic,
+                        offset = unreadable.offset,
+                        reason = unreadable.reason,
+                        "a record that is no reference figure is passed over"
+                    );
+                    return;
                 }
-            },
+                Err(error) => {
+                    tracing::warn!(%error, topic, "waiting for the schema registry");
+                    std::thread::sleep(RETRY);
+                }
+            }
         }
-        if caught_up {
-            publish(&book, caught_up);
-        }
-        ControlFlow::Continue(())
-    })
+    };
+    follow(connection, &topic, stop, &mut book, each, publish)
 }
 
 /// The latest status of each kiosk, by its id.
 pub type Statuses = HashMap<String, KioskStatus>;
 
-/// Follows the kiosk status topic into `publish`, likewise.
+/// Follows the kiosk status topic, likewise.
 ///
 /// # Errors
 /// If the topic cannot be read.
 pub fn statuses(
     connection: &Connection,
     stop: &Stop,
-    published: &ArcSwap<Statuses>,
-    caught_up: &AtomicBool,
+    publish: impl FnMut(&Statuses),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&KIOSK_STATUS);
     let registry = connection.registry.as_deref().map(Registry::new);
     let mut reader = StatusReader::new()?;
-    let mut statuses = Statuses::new();
-    let mut is_caught_up = false;
-    follow(connection, &topic, stop, |tailed| {
-        match tailed {
-            Tailed::CaughtUp => is_caught_up = true,
-            Tailed::Record(record) => {
-                take_status(&record, &mut reader, registry.as_ref(), stop, &mut statuses);
-            }
-        }
-        if is_caught_up {
-            published.store(Arc::new(statuses.clone()));
-            caught_up.store(true, Ordering::Release);
-        }
-        ControlFlow::Continue(())
-    })
+    let each = |statuses: &mut Statuses, record: &TailRecord<'_>| {
+        take_status(record, &mut reader, registry.as_ref(), stop, statuses);
+    };
+    follow(connection, &topic, stop, &mut Statuses::new(), each, publish)
 }
 
 fn take_status(
