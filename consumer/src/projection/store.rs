@@ -171,6 +171,7 @@ impl Store {
                 .ok()
                 .and_then(|database| read_identity(&database))
                 .map(|identity| identity.group_instance_id);
+            wait_until_released(path)?;
             fs::remove_dir_all(&database_path).map_err(io)?;
         }
         let is_new = is_new || !database_path.exists();
@@ -439,7 +440,20 @@ impl Loading {
 
 /// Opens the database, behind what a kill may have left: a snapshot that was being written while
 /// sled opened makes it refuse ever after. The store's lock is held, so nobody is writing one now.
+/// Waits until a database that this process has closed is let go of: sled's own threads hold its
+/// lock a little longer than its last handle lives. No other process can have it, as the store's
+/// own lock is taken first.
+fn wait_until_released(path: &Path) -> Result<(), StoreError> {
+    let released = match File::open(path.join(DATABASE).join("db")) {
+        Ok(file) => file.lock(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    released.map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
 fn open_database(path: &Path) -> Result<sled::Db, StoreError> {
+    wait_until_released(path)?;
     let database_path = path.join(DATABASE);
     if let Ok(entries) = fs::read_dir(&database_path) {
         for entry in entries.flatten() {
