@@ -1,10 +1,16 @@
-//! What crosses the crates: the naive oracle, the generators, and the reading of the ledger in
-//! the oracle's terms.
+//! What crosses the crates: the naive oracle, the generators, the reading of the ledger in
+//! the oracle's terms, the brokers that tests run on, and the programs run as processes.
 
+pub mod broker;
+pub mod events;
 pub mod fold;
 pub mod generate;
+pub mod judge;
 pub mod ledger;
 pub mod log;
+pub mod make;
 pub mod oracle;
+pub mod process;
+pub mod registry;
 pub mod text;
 pub mod wire;

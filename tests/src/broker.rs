@@ -1,0 +1,364 @@
+//! The broker that a test runs on: librdkafka's embedded one, or the real Kafka that
+//! `LAJU_TEST_BROKERS` names, where every test has topics of its own under a random prefix. The
+//! same test code runs on both; what it asks of the log it asks of the broker, because on a real
+//! one offsets and timestamps are the broker's.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::time::{Duration, Instant};
+
+use laju_consumer::embedded::EmbeddedBroker;
+use laju_consumer::ingest::headers;
+use laju_producer::connection::Connection;
+use laju_producer::publish::{Delivery, PublishError, PublishSettings, Publisher, Record};
+use laju_schemas::TimestampMs;
+use laju_schemas::topic::{self, EVENTS, QUARANTINE, Topic};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::log::LogRecord;
+
+/// Names the real broker to run on, as `HOST:PORT`.
+pub const BROKERS: &str = "LAJU_TEST_BROKERS";
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The real broker to run on, if there is one.
+#[must_use]
+pub fn real_brokers() -> Option<String> {
+    std::env::var(BROKERS).ok().filter(|brokers| !brokers.is_empty())
+}
+
+/// How a test's topics differ from the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Topics {
+    /// Partitions of the events topic.
+    pub partitions: u32,
+    /// A topic that is not there.
+    pub without: Option<&'static str>,
+    /// The largest message of the events topic, in bytes. The embedded broker has no such limit.
+    pub max_event_bytes: u32,
+}
+
+impl Topics {
+    /// As the contract has them.
+    #[must_use]
+    pub fn of(partitions: u32) -> Self {
+        Self { partitions, without: None, max_event_bytes: EVENTS.max_message_bytes }
+    }
+}
+
+/// A record of any topic, as it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// What the broker says of it.
+    pub record: LogRecord,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl TopicRecord {
+    /// A header's value as text; `None` if it is not there.
+    ///
+    /// # Panics
+    /// If it is not text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+        let text = std::str::from_utf8(value.as_deref().unwrap_or_default());
+        Some(text.expect("our own headers are text"))
+    }
+}
+
+enum Kind {
+    Embedded(EmbeddedBroker),
+    Real(AdminClient<DefaultClientContext>),
+}
+
+/// A broker with a test's topics.
+pub struct TestBroker {
+    kind: Kind,
+    connection: Connection,
+    publisher: Publisher,
+    partitions: u32,
+}
+
+impl TestBroker {
+    /// The broker, with topics as the contract has them.
+    #[must_use]
+    pub fn start(partitions: u32) -> Self {
+        Self::with(Topics::of(partitions))
+    }
+
+    /// The broker, with these topics.
+    ///
+    /// # Panics
+    /// If it cannot be started or reached.
+    #[must_use]
+    pub fn with(topics: Topics) -> Self {
+        let (kind, connection) = match real_brokers() {
+            None => {
+                let broker = EmbeddedBroker::without_topics().expect("a port on the loopback");
+                let connection = broker.connection();
+                (Kind::Embedded(broker), connection)
+            }
+            Some(brokers) => {
+                let config = ClientConfig::new().set("bootstrap.servers", &brokers).clone();
+                let mut connection = Connection::to(brokers);
+                connection.topic_prefix = format!("test-{:08x}.", rand::random::<u32>());
+                (Kind::Real(config.create().expect("a plain client")), connection)
+            }
+        };
+        let settings = PublishSettings { max_message_bytes: 4 << 20, ..PublishSettings::default() };
+        let publisher = Publisher::new(&connection, &settings).expect("a plain connection");
+        let broker = Self { kind, connection, publisher, partitions: topics.partitions };
+        for topic in topic::ALL {
+            if topics.without != Some(topic.name) {
+                let is_events = topic.name == EVENTS.name;
+                let largest =
+                    if is_events { topics.max_event_bytes } else { topic.max_message_bytes };
+                broker.create_topic(&topic, topics.partitions, largest);
+            }
+        }
+        broker
+    }
+
+    /// Whether it is a real Kafka.
+    #[must_use]
+    pub fn is_real(&self) -> bool {
+        matches!(self.kind, Kind::Real(_))
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
+    /// Partitions of the events topic.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Makes a topic; the number of partitions is for those that have many.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub fn create_topic(&self, topic: &Topic, partitions: u32, largest: u32) {
+        let admin = match &self.kind {
+            Kind::Embedded(broker) => {
+                return broker.create_topic(topic, partitions).expect("a new topic");
+            }
+            Kind::Real(admin) => admin,
+        };
+        let name = self.connection.topic(topic);
+        let count = if topic.partitioned { partitions } else { 1 };
+        let largest = largest.to_string();
+        let config = topic.config();
+        let mut new = NewTopic::new(&name, count as i32, TopicReplication::Fixed(1));
+        for (key, value) in &config {
+            let value = if *key == "max.message.bytes" { &largest } else { value };
+            new = new.set(key, value);
+        }
+        let made = wait(admin.create_topics(&[new], &options())).expect("the broker answers");
+        made.into_iter().for_each(|made| drop(made.expect("a new topic")));
+        self.until(|| self.connection.check(PATIENCE).is_ok_and(|c| c.partitions(&name).is_some()));
+    }
+
+    /// Deletes a topic, which only a real Kafka can.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    pub fn delete_topic(&self, topic: &Topic) {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker keeps its topics") };
+        let name = self.connection.topic(topic);
+        let gone = wait(admin.delete_topics(&[&name], &options())).expect("the broker answers");
+        gone.into_iter().for_each(|gone| drop(gone.expect("it was there")));
+        self.until(|| self.connection.check(PATIENCE).is_ok_and(|c| c.partitions(&name).is_none()));
+    }
+
+    fn until(&self, mut done: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done() {
+            assert!(Instant::now() < deadline, "the broker does not do what it was asked to");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Hands a record of the events topic over as it is, into its own partition.
+    ///
+    /// # Errors
+    /// If it cannot be queued.
+    pub fn send(
+        &self,
+        record: &LogRecord,
+        headers: &[(&str, &[u8])],
+    ) -> Result<Delivery, PublishError> {
+        self.publisher.publish_record(&Record {
+            topic: &self.connection.topic(&EVENTS),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            partition: Some(record.partition),
+            // librdkafka takes zero for "now".
+            timestamp: (record.timestamp_ms != 0).then_some(TimestampMs(record.timestamp_ms)),
+            headers,
+        })
+    }
+
+    /// Publishes records as they are, and waits until all are confirmed.
+    ///
+    /// # Panics
+    /// If one is not.
+    pub fn publish(&self, records: &[LogRecord]) {
+        let deliveries: Vec<_> =
+            records.iter().map(|record| self.send(record, &[]).expect("room for it")).collect();
+        for delivery in deliveries {
+            delivery.wait().expect("confirmed");
+        }
+    }
+
+    /// Publishes a record of the events topic with a header whose name may be any bytes, which
+    /// rdkafka's safe interface does not let through.
+    ///
+    /// # Panics
+    /// If it is not delivered.
+    #[allow(unsafe_code, reason = "the safe interface has no names that are not UTF-8")]
+    pub fn publish_with_raw_header(&self, record: &LogRecord, name: &CStr, value: &[u8]) {
+        use rdkafka_sys::rd_kafka_vtype_t as Type;
+        let config = self.connection.client_config().expect("a plain connection");
+        let producer: BaseProducer = config.create().expect("a plain client");
+        let topic = CString::new(self.connection.topic(&EVENTS)).expect("no zero in a name");
+        let key = record.key.as_deref().unwrap_or_default();
+        let payload = record.value.as_deref().unwrap_or_default();
+        // SAFETY: every type is followed by what librdkafka.h says it takes, all of it lives
+        // during the call, and librdkafka copies it (RD_KAFKA_MSG_F_COPY).
+        let error = unsafe {
+            rdkafka_sys::rd_kafka_producev(
+                producer.client().native_ptr(),
+                Type::RD_KAFKA_VTYPE_TOPIC,
+                topic.as_ptr(),
+                Type::RD_KAFKA_VTYPE_PARTITION,
+                record.partition as i32,
+                Type::RD_KAFKA_VTYPE_MSGFLAGS,
+                rdkafka_sys::RD_KAFKA_MSG_F_COPY,
+                Type::RD_KAFKA_VTYPE_KEY,
+                key.as_ptr(),
+                key.len(),
+                Type::RD_KAFKA_VTYPE_VALUE,
+                payload.as_ptr(),
+                payload.len(),
+                Type::RD_KAFKA_VTYPE_TIMESTAMP,
+                record.timestamp_ms,
+                Type::RD_KAFKA_VTYPE_HEADER,
+                name.as_ptr(),
+                value.as_ptr(),
+                value.len(),
+                Type::RD_KAFKA_VTYPE_END,
+            )
+        };
+        assert_eq!(error, rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+        producer.flush(PATIENCE).expect("delivered");
+    }
+
+    /// A publisher to this broker.
+    #[must_use]
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The whole events topic, partition by partition in the order of the offsets.
+    #[must_use]
+    pub fn read_log(&self) -> Vec<LogRecord> {
+        self.read(&EVENTS).into_iter().map(|record| record.record).collect()
+    }
+
+    /// The whole quarantine topic, in its order.
+    #[must_use]
+    pub fn read_quarantine(&self) -> Vec<TopicRecord> {
+        self.read(&QUARANTINE)
+    }
+
+    /// A whole topic, partition by partition in the order of the offsets.
+    ///
+    /// # Panics
+    /// If it cannot be read to its end, or its beginning is gone.
+    #[must_use]
+    pub fn read(&self, topic: &Topic) -> Vec<TopicRecord> {
+        let name = self.connection.topic(topic);
+        let consumer: BaseConsumer = self
+            .connection
+            .client_config()
+            .expect("a plain connection")
+            .set("group.id", "not used")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("fetch.queue.backoff.ms", "10")
+            .create()
+            .expect("a plain client");
+        let count = if topic.partitioned { self.partitions } else { 1 };
+        let mut places = TopicPartitionList::new();
+        for partition in 0..count as i32 {
+            let (low, _) = consumer.fetch_watermarks(&name, partition, PATIENCE).expect("marks");
+            assert_eq!(low, 0, "the broker has dropped the beginning of {name}/{partition}");
+            places.add_partition_offset(&name, partition, Offset::Offset(0)).expect("an offset");
+        }
+        consumer.assign(&places).expect("an assignment");
+        let mut records: BTreeMap<u32, Vec<TopicRecord>> = BTreeMap::new();
+        let mut ended = 0;
+        let deadline = Instant::now() + PATIENCE;
+        while ended < count {
+            assert!(Instant::now() < deadline, "{name} cannot be read to its end");
+            match consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Err(error)) => panic!("{name} cannot be read: {error}"),
+                Some(Ok(message)) => {
+                    let partition = message.partition() as u32;
+                    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+                    let record = LogRecord {
+                        partition,
+                        offset: message.offset(),
+                        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+                        key: owned(message.key()),
+                        value: owned(message.payload()),
+                    };
+                    let headers = headers::owned(&message);
+                    records.entry(partition).or_default().push(TopicRecord { record, headers });
+                }
+            }
+        }
+        records.into_values().flatten().collect()
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if let Kind::Real(admin) = &self.kind {
+            let names: Vec<_> =
+                topic::ALL.iter().map(|topic| self.connection.topic(topic)).collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            // Best effort: the broker belongs to the tests, and one may be gone already.
+            drop(wait(admin.delete_topics(&names, &options())));
+        }
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE))
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime without threads")
+        .block_on(future)
+}

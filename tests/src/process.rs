@@ -1,0 +1,311 @@
+//! The programs as a user runs them: child processes, of which a test sees what they print, the
+//! address they listen on, and how they end. They are killed with the test that started them.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command that knows nothing of the environment's `LAJU_…` variables.
+#[must_use]
+pub fn command(program: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LAJU_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUST_LOG", "info").args(args);
+    command
+}
+
+/// Adds a connection's options to a command.
+pub fn connect(command: &mut Command, connection: &Connection) {
+    command.args(["--brokers", &connection.brokers]);
+    if !connection.topic_prefix.is_empty() {
+        command.args(["--topic-prefix", &connection.topic_prefix]);
+    }
+    for property in &connection.kafka_properties {
+        command.arg("--kafka-property").arg(format!("{}={}", property.key(), property.value()));
+    }
+    if let Some(registry) = &connection.registry {
+        command.args(["--registry", registry]);
+    }
+}
+
+/// `laju worker` on a store, listening on a port that the system chooses.
+#[must_use]
+pub fn worker(program: &str, connection: &Connection, store: &Path) -> Command {
+    let mut command = command(program, &["worker", "--listen", "127.0.0.1:0"]);
+    connect(&mut command, connection);
+    command.arg("--store").arg(store);
+    command
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// That it failed by its own decision, and said all of this.
+    ///
+    /// # Panics
+    /// If it succeeded, died of a signal or a panic, or said something else.
+    pub fn assert_refused(&self, words: &[&str]) {
+        let code = self.status.code();
+        assert!(code.is_some_and(|code| code != 0 && code != 101), "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "it does not say '{word}': {}", self.stderr);
+        }
+    }
+}
+
+/// Everything that a pipe has brought so far.
+#[derive(Clone, Default)]
+struct Output(Arc<(Mutex<String>, Condvar)>);
+
+impl Output {
+    fn collect(&self, mut pipe: impl Read + Send + 'static) -> JoinHandle<()> {
+        let (text, changed) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // A pipe that breaks has ended.
+            while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+                let mut text = text.0.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+                drop(text);
+                changed.1.notify_all();
+            }
+        })
+    }
+
+    fn so_far(&self) -> String {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until something is found in the text.
+    fn wait_for<T>(&self, patience: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut text = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(found) = find(&text) {
+                return Some(found);
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            let waited = self.0.1.wait_timeout(text, left.min(Duration::from_millis(100)));
+            text = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A running program. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program is built with the tests");
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let readers = vec![
+            stdout.collect(child.stdout.take().expect("piped")),
+            stderr.collect(child.stderr.take().expect("piped")),
+        ];
+        Self { child, stdout, stderr, readers }
+    }
+
+    /// What it has written to its standard error so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits until it has written this to its standard error.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn wait_for(&mut self, words: &str) {
+        self.find(words, |text| text.contains(words).then_some(()));
+    }
+
+    fn find<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = self.stderr.wait_for(Duration::from_millis(200), &find) {
+                return found;
+            }
+            let running = self.child.try_wait().is_ok_and(|status| status.is_none());
+            assert!(
+                running && Instant::now() < deadline,
+                "no '{what}' (running: {running}): {}",
+                self.log()
+            );
+        }
+    }
+
+    /// The address that it listens on, as it announces it.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn address(&mut self) -> String {
+        const LOOPBACK: &str = "127.0.0.1:";
+        self.find("listening", |text| {
+            let line = text.split_inclusive('\n').find(|line| line.contains("listening"))?;
+            let (_, after) = line.split_once(LOOPBACK)?;
+            let port = after.split(|c: char| !c.is_ascii_digit()).next()?;
+            // What follows the port has to be there: else the number may go on.
+            (after.len() > port.len()).then(|| format!("{LOOPBACK}{port}"))
+        })
+    }
+
+    /// Asks over HTTP; gives the status and the body, or nothing if there was no answer.
+    pub fn try_get(&mut self, path: &str) -> Option<(u16, String)> {
+        let address = self.address();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .new_agent();
+        let mut answer = agent.get(format!("http://{address}{path}")).call().ok()?;
+        let body = answer.body_mut().read_to_string().ok()?;
+        Some((answer.status().as_u16(), body))
+    }
+
+    /// Asks over HTTP; gives the status and the JSON of the body.
+    ///
+    /// # Panics
+    /// If there is no answer, or none that is JSON.
+    pub fn get(&mut self, path: &str) -> (u16, serde_json::Value) {
+        let Some((status, body)) = self.try_get(path) else {
+            panic!("no answer to {path}: {}", self.log());
+        };
+        match serde_json::from_str(&body) {
+            Ok(json) => (status, json),
+            Err(error) => panic!("{path} answers {status} with {body:?}: {error}"),
+        }
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub fn wait_ready(&mut self) {
+        assert!(self.is_ready(), "it ended: {}", self.log());
+    }
+
+    /// Waits until it says that it is ready, or ends.
+    ///
+    /// # Panics
+    /// If it does neither.
+    pub fn is_ready(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        // Until it listens it can only end.
+        let listens = |log: &str| log.contains("listening").then_some(());
+        while self.stderr.wait_for(Duration::from_millis(50), listens).is_none() {
+            if !self.is_running() {
+                return false;
+            }
+            assert!(Instant::now() < deadline, "it does not listen: {}", self.log());
+        }
+        while self.try_get("/readyz").is_none_or(|(status, _)| status != 200) {
+            if !self.is_running() {
+                return false;
+            }
+            assert!(Instant::now() < deadline, "not ready: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
+    /// Whether it is still running.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Kills it with SIGKILL, without waiting for its end.
+    pub fn kill_now(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Kills it with SIGKILL, and gives what it had written to its standard error.
+    #[must_use]
+    pub fn kill(self) -> String {
+        self.kill_now();
+        self.wait().stderr
+    }
+
+    /// Asks it to stop, and waits until it has.
+    #[must_use]
+    pub fn stop(self) -> Ended {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn wait(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        for reader in std::mem::take(&mut self.readers) {
+            drop(reader.join());
+        }
+        Ended { status, stdout: self.stdout.so_far(), stderr: self.stderr.so_far() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+#[must_use]
+pub fn run(command: Command) -> Ended {
+    Process::start(command).wait()
+}
