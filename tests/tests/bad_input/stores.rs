@@ -1,0 +1,324 @@
+//! Stores that are not this worker's, are damaged, or stand on a disk that does not take them:
+//! refused with what to do about it, and left as they are.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use laju_consumer::projection::store::{Log, StoreError};
+use laju_schemas::topic::EVENTS;
+use laju_tests::broker::TestBroker;
+use laju_tests::events::activations;
+use laju_tests::generate;
+use laju_tests::judge::{Stored, copy_tree};
+use laju_tests::log::LogRecord;
+use laju_tests::make;
+use laju_tests::process::{Process, run, worker};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::{LAJU, PARTITIONS, counted, fold_all, log, refused};
+
+/// A worker on a store that says it is of another log, and again with `--rebuild`.
+fn refused_until_rebuilt(broker: &TestBroker, log: &Log, records: &[LogRecord], words: &[&str]) {
+    let store = tempfile::tempdir().unwrap();
+    make::store(store.path(), log, records, 2);
+    let before = Stored::open_copy(store.path(), log).unwrap();
+    refused(broker, store.path(), words);
+    let after = Stored::open_copy(store.path(), log).unwrap();
+    assert_eq!(after.positions, before.positions, "what is refused is left as it is");
+    let mut command = worker(LAJU, &broker.connection(), store.path());
+    command.arg("--rebuild");
+    let mut process = Process::start(command);
+    process.wait_ready();
+    assert!(process.stop().status.success());
+    let rebuilt = Stored::open_copy(store.path(), &self::log(broker)).unwrap();
+    let mut random = StdRng::seed_from_u64(1);
+    rebuilt.assert_is_the_fold_of(&broker.read_log(), PARTITIONS, 2, &mut random);
+}
+
+#[test]
+fn a_store_of_another_cluster_is_refused_by_name() {
+    let broker = TestBroker::start(PARTITIONS);
+    let records = activations(0..20, PARTITIONS);
+    broker.publish(&records);
+    let ours = log(&broker);
+    let log = Log { cluster_id: "another-cluster".to_owned(), ..ours.clone() };
+    let words = ["belongs to cluster another-cluster", &ours.cluster_id, "--rebuild"];
+    refused_until_rebuilt(&broker, &log, &records, &words);
+}
+
+#[test]
+fn a_store_of_another_number_of_partitions_is_refused() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..20, PARTITIONS));
+    let log = Log { partitions: 2, ..log(&broker) };
+    let words = ["number of partitions of 2", "reads 3", "--rebuild"];
+    refused_until_rebuilt(&broker, &log, &activations(0..20, 2), &words);
+}
+
+#[test]
+fn a_store_of_other_rules_is_refused() {
+    let broker = TestBroker::start(PARTITIONS);
+    let records = activations(0..20, PARTITIONS);
+    broker.publish(&records);
+    let log = Log { fold_version: "0-old".to_owned(), ..log(&broker) };
+    refused_until_rebuilt(&broker, &log, &records, &["fold version 0-old", "--rebuild"]);
+}
+
+/// All of a log, with the offsets that a broker would give.
+fn numbered(mut records: Vec<LogRecord>) -> Vec<LogRecord> {
+    let mut next = vec![0; PARTITIONS as usize];
+    for record in &mut records {
+        record.offset = next[record.partition as usize];
+        next[record.partition as usize] += 1;
+    }
+    records
+}
+
+#[test]
+fn a_topic_made_anew_is_recognised_by_its_records_whatever_the_ids_say() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..30, PARTITIONS));
+    let log = log(&broker);
+    // Other records at the same offsets, and more of them than there are.
+    for (numbers, words) in [(100..110, "is another one"), (100..400, "ends before offset")] {
+        let records = numbered(activations(numbers, PARTITIONS));
+        refused_until_rebuilt(&broker, &log, &records, &[words, "--rebuild"]);
+    }
+    if broker.is_real() {
+        let store = tempfile::tempdir().unwrap();
+        assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (30, 0));
+        broker.delete_topic(&EVENTS);
+        broker.create_topic(&EVENTS, PARTITIONS, EVENTS.max_message_bytes);
+        broker.publish(&activations(100..130, PARTITIONS));
+        refused(&broker, store.path(), &["is not the log that the store was made of"]);
+    }
+}
+
+#[test]
+fn a_directory_of_something_else_is_refused_and_left_alone() {
+    let broker = TestBroker::start(PARTITIONS);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("thesis.odt");
+    fs::write(&file, "years of work").unwrap();
+    refused(&broker, directory.path(), &["is not empty and not a store", "--store"]);
+    let mut command = worker(LAJU, &broker.connection(), directory.path());
+    command.arg("--rebuild");
+    run(command).assert_refused(&["is not empty and not a store"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "years of work");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is added");
+    // A file where the directory should be.
+    refused(&broker, &file, &["thesis.odt", "cannot be used"]);
+}
+
+#[test]
+fn two_workers_do_not_share_a_store() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..30, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    let mut first = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    first.wait_ready();
+    refused(&broker, store.path(), &["in use by another worker", "--store"]);
+    let mut rebuild = worker(LAJU, &broker.connection(), store.path());
+    rebuild.arg("--rebuild");
+    run(rebuild).assert_refused(&["in use by another worker"]);
+    assert_eq!(first.try_get("/readyz").map(|(status, _)| status), Some(200), "the first goes on");
+    assert!(first.stop().status.success());
+    assert_eq!(counted(&Stored::open_copy(store.path(), &log(&broker)).unwrap()), (30, 0));
+}
+
+#[test]
+fn a_snapshot_torn_by_a_kill_does_not_stop_the_next_start() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..30, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    fold_all(&broker, store.path(), &[]);
+    let torn = store.path().join("db").join("snap.00000000000FFFFF.generating");
+    fs::write(&torn, [0x5a; 100]).unwrap();
+    broker.publish(&activations(30..40, PARTITIONS));
+    assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (40, 0));
+    assert!(!torn.exists());
+}
+
+/// A log for stores that need no broker.
+fn log_of_nobody() -> Log {
+    Log {
+        cluster_id: "nobody's".to_owned(),
+        topic: EVENTS.name.to_owned(),
+        partitions: PARTITIONS,
+        fold_version: "1".to_owned(),
+    }
+}
+
+/// Every file of a directory, and of those in it.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_flipped_byte_is_refused_or_cut_off_but_never_counted() {
+    let log = log_of_nobody();
+    let store = tempfile::tempdir().unwrap();
+    let records = numbered(generate::seeded(7, PARTITIONS, 40, 1_500).records);
+    make::store(store.path(), &log, &records, 12);
+    let whole = Stored::open_copy(store.path(), &log).unwrap();
+    assert_eq!(whole.passed(), records.len() as i64);
+    let mut random = StdRng::seed_from_u64(1);
+    let (mut refused, mut older, mut unchanged) = (0, 0, 0);
+    for file in files(store.path()) {
+        let bytes = fs::read(&file).unwrap();
+        // The parts in use lie close together: what is zero is mostly room for more.
+        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+        let every = used.len().div_ceil(90).max(1);
+        for at in used.into_iter().skip(every / 2).step_by(every) {
+            let copy = tempfile::tempdir().unwrap();
+            copy_tree(store.path(), copy.path());
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            let place = file.strip_prefix(store.path()).unwrap();
+            fs::write(copy.path().join(place), damaged).unwrap();
+            match Stored::open(copy.path(), &log) {
+                Ok(stored) => {
+                    stored.assert_is_the_fold_of(&records, PARTITIONS, 1, &mut random);
+                    if stored.positions == whole.positions {
+                        unchanged += 1;
+                    } else {
+                        older += 1;
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("--rebuild") || text.contains("disk"), "{text}");
+                    assert!(!matches!(error, StoreError::Foreign(_) | StoreError::InUse(_)));
+                    refused += 1;
+                }
+            }
+        }
+    }
+    println!("flipped bytes: {refused} refused, {older} cut back, {unchanged} of no matter");
+    assert!(refused > 20, "hardly any was noticed: {refused} refused, {older} cut back");
+}
+
+#[test]
+fn a_damaged_store_is_refused_by_the_program_and_made_anew_from_kafka() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..200, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    let stored = fold_all(&broker, store.path(), &[]);
+    let file = store.path().join("db").join("db");
+    let mut bytes = fs::read(&file).unwrap();
+    // Subjects lie in the chunks of facts.
+    let subject = &activations(5..6, PARTITIONS)[0].key.clone().unwrap()[..];
+    let places: Vec<usize> =
+        (0..bytes.len() - 16).filter(|at| &bytes[*at..*at + 16] == subject).collect();
+    assert!(!places.is_empty(), "no fact of the subject");
+    for place in places {
+        bytes[place + 3] ^= 0x10;
+    }
+    fs::write(&file, bytes).unwrap();
+    // sled may take the damage for a write that a kill has torn, and cut back to before it: then
+    // the rest is folded again.
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    if process.is_ready() {
+        assert!(process.stop().status.success());
+        let again = Stored::open_copy(store.path(), &log(&broker)).unwrap();
+        assert_eq!(again.ledger_bytes(), stored.ledger_bytes());
+    } else {
+        process.wait().assert_refused(&["is damaged", "--rebuild"]);
+    }
+    let mut command = worker(LAJU, &broker.connection(), store.path());
+    command.arg("--rebuild");
+    let mut process = Process::start(command);
+    process.wait_ready();
+    assert!(process.stop().status.success());
+    let rebuilt = Stored::open_copy(store.path(), &log(&broker)).unwrap();
+    assert_eq!(rebuilt.ledger_bytes(), stored.ledger_bytes());
+}
+
+/// A worker that may write files of so many blocks of 512 bytes at most, as on a full disk.
+fn on_a_disk_of(blocks: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    limited.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
+#[test]
+fn a_full_disk_stops_the_worker_and_nothing_is_lost() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..100, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    // No room at all: it cannot even be made.
+    let command = worker(LAJU, &broker.connection(), store.path());
+    run(on_a_disk_of(0, &command)).assert_refused(&["cannot be", "disk"]);
+    assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (100, 0));
+    // Room for what is there, and for a MiB more.
+    let size = fs::metadata(store.path().join("db").join("db")).unwrap().len();
+    let mut process = Process::start(on_a_disk_of((size + (1 << 20)) / 512, &command));
+    process.wait_for("partition assigned");
+    let mut published = 100;
+    while process.is_running() {
+        assert!(published < 60_000, "it goes on: {}", process.log());
+        broker.publish(&activations(published..published + 500, PARTITIONS));
+        published += 500;
+    }
+    process.wait().assert_refused(&["cannot be", "disk"]);
+    let stored = Stored::open_copy(store.path(), &log(&broker)).unwrap();
+    let mut random = StdRng::seed_from_u64(1);
+    stored.assert_is_the_fold_of(&broker.read_log(), PARTITIONS, 2, &mut random);
+    // With room again it goes on where it stood.
+    let stored = fold_all(&broker, store.path(), &[]);
+    assert_eq!(counted(&stored), (u64::from(published), 0));
+}
+
+#[test]
+fn a_store_that_may_not_be_written_is_refused() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..10, PARTITIONS));
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = directory.path().join("store");
+    fold_all(&broker, &store, &[]);
+    let program = directory.path().join("laju");
+    fs::copy(LAJU, &program).unwrap();
+    let set_mode = |mode: u32| {
+        for path in files(&store) {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o666)).unwrap();
+        }
+        for path in [store.join("db"), store.clone()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    let program = program.to_str().unwrap();
+    let start = |store: &Path| {
+        let mut command = worker(program, &broker.connection(), store);
+        if fs::metadata(program).unwrap().uid() == 0 {
+            // Root may write anything.
+            command.uid(65_534).gid(65_534);
+        }
+        run(command)
+    };
+    set_mode(0o555);
+    start(&store).assert_refused(&["cannot be used", "store"]);
+    // Nor may one be made there.
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    start(&directory.path().join("new")).assert_refused(&["cannot be used", "new"]);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(0o755);
+    assert_eq!(counted(&fold_all(&broker, &store, &[])), (10, 0));
+}
