@@ -21,8 +21,14 @@ impl BitRuns {
         }
         members.sort_unstable();
         members.dedup();
-        let mut set = RoaringTreemap::from_sorted_iter(members)
-            .unwrap_or_else(|_| unreachable!("sorted just before"));
+        // One kiosk's numbers at once: put in one by one, each would look for its kiosk again.
+        let of_kiosk = |members: &[u64]| {
+            let numbers = RoaringBitmap::from_sorted_iter(members.iter().map(|m| *m as u32))
+                .unwrap_or_else(|_| unreachable!("sorted just before"));
+            ((members[0] >> 32) as KioskRef, numbers)
+        };
+        let kiosks = members.chunk_by(|a, b| a >> 32 == b >> 32);
+        let mut set = RoaringTreemap::from_bitmaps(kiosks.map(of_kiosk));
         while let Some(last) = self.0.last().filter(|last| last.len() <= 2 * set.len()) {
             set |= &**last;
             self.0.pop();
