@@ -16,6 +16,7 @@ use std::time::Instant;
 use clap::Parser;
 use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::version::fold_version;
+use laju_consumer::ingest::batch::{Applied, Batch};
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::snapshot::PartitionView;
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -24,6 +25,8 @@ use support::{PARTITIONS, Report, bytes_in, median, memory, play, scenario};
 
 /// Records between two commits, as a worker that replays has them at most.
 const COMMIT_RECORDS: usize = 200_000;
+/// Records that are judged before they are folded, as a worker does it.
+const BATCH_RECORDS: usize = 4_096;
 /// Kafka gives a partition's records in runs of about this size.
 const RUN: usize = 10_000;
 
@@ -109,25 +112,32 @@ fn fold<E>(
     mut commit: impl FnMut(&mut [PartitionState]) -> Result<(), E>,
 ) -> Result<(), E> {
     for part in log.records.chunks(COMMIT_RECORDS) {
-        for place in part {
-            let value = log.value(place);
-            let mark = RecordMark {
-                offset: place.offset,
-                timestamp: place.timestamp,
-                digest: RecordMark::digest(Some(&place.key), Some(value)),
-            };
-            let timestamp = clamp_timestamp(place.timestamp);
-            let key = Some(&place.key[..]);
-            match judge(reader, key, Some(value), place.partition, PARTITIONS, timestamp) {
-                Verdict::Counted(event) => {
-                    partitions[place.partition as usize].counted(mark, &event);
-                }
-                other => panic!("the log has no bad records, but: {other:?}"),
-            }
+        let mut applied = Applied::default();
+        for records in part.chunks(BATCH_RECORDS) {
+            judge_all(log, records, reader).apply(partitions, &mut applied);
         }
         commit(partitions)?;
     }
     Ok(())
+}
+
+fn judge_all(log: &Records, records: &[Place], reader: &mut EventReader) -> Batch {
+    let mut batch = Batch::default();
+    for place in records {
+        let value = log.value(place);
+        let mark = RecordMark {
+            offset: place.offset,
+            timestamp: place.timestamp,
+            digest: RecordMark::digest(Some(&place.key), Some(value)),
+        };
+        let timestamp = clamp_timestamp(place.timestamp);
+        let key = Some(&place.key[..]);
+        match judge(reader, key, Some(value), place.partition, PARTITIONS, timestamp) {
+            Verdict::Counted(event) => batch.counted(place.partition, mark, &event),
+            other => panic!("the log has no bad records, but: {other:?}"),
+        }
+    }
+    batch
 }
 
 fn new_partitions() -> Vec<PartitionState> {
