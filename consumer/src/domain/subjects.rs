@@ -70,6 +70,16 @@ impl Subjects {
         slots.reserve(subjects, |&slot| hasher.hash_one(subject_of(blocks, many, slot).0));
     }
 
+    /// Looks a subject up and does nothing with it. Done for some subjects in a row, their memory
+    /// is waited for together, and is near when [`Subjects::insert`] needs it.
+    #[inline]
+    pub fn touch(&self, subject: SubjectId) {
+        let Self { slots, blocks, many, hasher, .. } = self;
+        let hash = hasher.hash_one(subject.0);
+        let slot = slots.find(hash, |&slot| subject_of(blocks, many, slot) == subject);
+        std::hint::black_box(slot.is_some());
+    }
+
     /// Adds a fact unless it is there already.
     #[inline]
     pub fn insert(&mut self, subject: SubjectId, fact: CompactFact) -> Known<'_> {

@@ -25,6 +25,10 @@ pub struct RefusedRecord {
     pub claims: Option<Claims>,
 }
 
+/// How many items are announced before they are folded: about as many look-ups are under way at
+/// once in a processor.
+const ANNOUNCED: usize = 16;
+
 struct Counted {
     partition: u32,
     mark: RecordMark,
@@ -115,38 +119,53 @@ impl Batch {
     /// Folds the records into their partitions.
     pub fn apply(self, partitions: &mut [PartitionState], applied: &mut Applied) {
         let Self { items, text } = self;
-        for item in items {
-            match item {
-                Item::Counted(counted) => {
-                    let kiosk = counted.text as usize;
-                    let outreach = kiosk + usize::from(counted.kiosk);
-                    let event = Admitted {
-                        event_id: counted.event_id,
-                        subject: counted.subject,
-                        kiosk: &text[kiosk..outreach],
-                        sequence: counted.sequence,
-                        occurred_at: counted.occurred_at,
-                        home: counted.home,
-                        service: counted.service,
-                        outreach: counted
-                            .outreach
-                            .map(|length| &text[outreach..outreach + usize::from(length)]),
-                        fact: counted.fact,
-                    };
-                    applied.records += 1;
-                    partitions[counted.partition as usize].counted(counted.mark, &event);
+        let mut items = items.into_iter();
+        while !items.as_slice().is_empty() {
+            for item in items.as_slice().iter().take(ANNOUNCED) {
+                if let Item::Counted(counted) = item {
+                    partitions[counted.partition as usize].announce(counted.subject);
                 }
-                Item::Refused(record) => {
-                    let state = &mut partitions[record.partition as usize];
-                    if record.mark.offset < state.position().next_offset {
-                        continue;
-                    }
-                    applied.records += 1;
-                    state.refused(record.mark, &record.refusal, record.claims.as_ref());
-                    applied.refused.push(*record);
-                }
-                Item::End(partition, offset) => applied.ends.push((partition, offset)),
             }
+            for item in items.by_ref().take(ANNOUNCED) {
+                item.apply(&text, partitions, applied);
+            }
+        }
+    }
+}
+
+impl Item {
+    #[inline]
+    fn apply(self, text: &str, partitions: &mut [PartitionState], applied: &mut Applied) {
+        match self {
+            Self::Counted(counted) => {
+                let kiosk = counted.text as usize;
+                let outreach = kiosk + usize::from(counted.kiosk);
+                let event = Admitted {
+                    event_id: counted.event_id,
+                    subject: counted.subject,
+                    kiosk: &text[kiosk..outreach],
+                    sequence: counted.sequence,
+                    occurred_at: counted.occurred_at,
+                    home: counted.home,
+                    service: counted.service,
+                    outreach: counted
+                        .outreach
+                        .map(|length| &text[outreach..outreach + usize::from(length)]),
+                    fact: counted.fact,
+                };
+                applied.records += 1;
+                partitions[counted.partition as usize].counted(counted.mark, &event);
+            }
+            Self::Refused(record) => {
+                let state = &mut partitions[record.partition as usize];
+                if record.mark.offset < state.position().next_offset {
+                    return;
+                }
+                applied.records += 1;
+                state.refused(record.mark, &record.refusal, record.claims.as_ref());
+                applied.refused.push(*record);
+            }
+            Self::End(partition, offset) => applied.ends.push((partition, offset)),
         }
     }
 }
