@@ -141,8 +141,9 @@ pub struct Dictionary {
     outreach: HashTable<u32>,
     visits: HashTable<u32>,
     contexts: HashTable<u32>,
-    /// The context asked for last, as most events follow one of the same kiosk.
-    last: Option<(Context, ContextRef)>,
+    /// By kiosk: the context asked for last, as most events have the one of the kiosk's event
+    /// before.
+    last: Vec<Option<(Context, ContextRef)>>,
 }
 
 fn hash(value: impl std::hash::Hash) -> u64 {
@@ -168,6 +169,22 @@ impl Dictionary {
         self.kiosks.insert_unique(key, number, |&k| hash(names.kiosk(k)));
         added.push(Entry::Kiosk);
         number
+    }
+
+    /// The number of the outreach visit that a kiosk is on; 0 for none. Found at once if the
+    /// kiosk's event before was of the same visit.
+    pub fn outreach_of(
+        &mut self,
+        kiosk: KioskRef,
+        id: Option<&str>,
+        added: &mut Vec<Entry>,
+    ) -> OutreachRef {
+        let last = self.last.get(kiosk as usize).copied().flatten();
+        let last = last.map_or(0, |(context, _)| context.outreach);
+        if self.names.outreach(last) == id {
+            return last;
+        }
+        self.outreach(id, added)
     }
 
     /// The number of an outreach visit; 0 for none.
@@ -207,7 +224,11 @@ impl Dictionary {
     /// The number of a context.
     #[inline]
     pub fn context(&mut self, context: Context, added: &mut Vec<Entry>) -> ContextRef {
-        if let Some((_, number)) = self.last.filter(|(last, _)| *last == context) {
+        let kiosk = context.kiosk as usize;
+        if self.last.len() <= kiosk {
+            self.last.resize(kiosk + 1, None);
+        }
+        if let Some((_, number)) = self.last[kiosk].filter(|(last, _)| *last == context) {
             return number;
         }
         let names = &self.names;
@@ -221,7 +242,7 @@ impl Dictionary {
                 number
             }
         };
-        self.last = Some((context, number));
+        self.last[kiosk] = Some((context, number));
         number
     }
 }

@@ -166,7 +166,7 @@ impl PartitionFold {
         let context = Context {
             kiosk,
             service: event.service,
-            outreach: self.dictionary.outreach(event.outreach, &mut changes.entries),
+            outreach: self.dictionary.outreach_of(kiosk, event.outreach, &mut changes.entries),
             extra: match event.fact {
                 Fact::Relocated { from_region } => Extra::From(from_region),
                 Fact::Retracted { event_id, .. } => Extra::Retracts(event_id),
