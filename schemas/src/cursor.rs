@@ -29,6 +29,16 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn long(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        // Most numbers are lengths, branches and symbols, of one byte.
+        if let [byte @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            let number = i64::from(*byte);
+            return Ok(number >> 1 ^ -(number & 1));
+        }
+        self.long_of_many(field)
+    }
+
+    fn long_of_many(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         let mut number = 0_u64;
         let mut shift = 0;
         for (place, &byte) in self.0.iter().enumerate().take(10) {

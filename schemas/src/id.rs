@@ -106,12 +106,13 @@ macro_rules! short_text {
                 if text.is_empty() || text.len() > Self::MAX_BYTES {
                     return Err(IdError::Length(text.len()));
                 }
-                let control = if text.is_ascii() {
-                    text.bytes().any(|b| b.is_ascii_control())
-                } else {
-                    text.chars().any(char::is_control)
-                };
-                if control { Err(IdError::Control) } else { Ok(()) }
+                // Asked of all bytes at once: this is asked of every event.
+                let plain =
+                    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+                if !plain && text.chars().any(char::is_control) {
+                    return Err(IdError::Control);
+                }
+                Ok(())
             }
 
             /// The text itself.
