@@ -194,6 +194,14 @@ impl CellKey {
         }
     }
 
+    /// The key as one number, in the same order: two numbers are compared without a branch, which
+    /// is most of what sorting cells costs.
+    #[must_use]
+    #[inline]
+    pub fn order(self) -> u128 {
+        u128::from(self.place) << 64 | u128::from(self.detail)
+    }
+
     /// Which region it belongs to.
     #[must_use]
     #[inline]

@@ -75,7 +75,7 @@ impl Runs {
 /// Sorts cells and adds up those with the same key; sums of zero are dropped.
 #[must_use]
 pub fn sort_and_add(mut cells: Vec<Cell>) -> Vec<Cell> {
-    cells.sort_unstable_by_key(|cell| cell.key);
+    cells.sort_unstable_by_key(|cell| cell.key.order());
     cells.dedup_by(|cell, kept| {
         let same = cell.key == kept.key;
         if same {
