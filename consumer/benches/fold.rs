@@ -112,17 +112,17 @@ fn fold<E>(
     mut commit: impl FnMut(&mut [PartitionState]) -> Result<(), E>,
 ) -> Result<(), E> {
     for part in log.records.chunks(COMMIT_RECORDS) {
-        let mut applied = Applied::default();
+        let (mut batch, mut applied) = (Batch::default(), Applied::default());
         for records in part.chunks(BATCH_RECORDS) {
-            judge_all(log, records, reader).apply(partitions, &mut applied);
+            judge_all(log, records, reader, &mut batch);
+            batch.apply(partitions, &mut applied);
         }
         commit(partitions)?;
     }
     Ok(())
 }
 
-fn judge_all(log: &Records, records: &[Place], reader: &mut EventReader) -> Batch {
-    let mut batch = Batch::default();
+fn judge_all(log: &Records, records: &[Place], reader: &mut EventReader, batch: &mut Batch) {
     for place in records {
         let value = log.value(place);
         let mark = RecordMark {
@@ -137,7 +137,6 @@ fn judge_all(log: &Records, records: &[Place], reader: &mut EventReader) -> Batc
             other => panic!("the log has no bad records, but: {other:?}"),
         }
     }
-    batch
 }
 
 fn new_partitions() -> Vec<PartitionState> {

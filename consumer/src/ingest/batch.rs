@@ -116,10 +116,10 @@ impl Batch {
         self.items.push(Item::End(partition, offset));
     }
 
-    /// Folds the records into their partitions.
-    pub fn apply(self, partitions: &mut [PartitionState], applied: &mut Applied) {
+    /// Folds the records into their partitions, and keeps its memory for other records.
+    pub fn apply(&mut self, partitions: &mut [PartitionState], applied: &mut Applied) {
         let Self { items, text } = self;
-        let mut items = items.into_iter();
+        let mut items = items.drain(..);
         while !items.as_slice().is_empty() {
             for item in items.as_slice().iter().take(ANNOUNCED) {
                 if let Item::Counted(counted) = item {
@@ -127,9 +127,11 @@ impl Batch {
                 }
             }
             for item in items.by_ref().take(ANNOUNCED) {
-                item.apply(&text, partitions, applied);
+                item.apply(text, partitions, applied);
             }
         }
+        drop(items);
+        text.clear();
     }
 }
 

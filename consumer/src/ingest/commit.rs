@@ -41,6 +41,8 @@ pub struct Folder {
     pub partitions: Vec<PartitionState>,
     /// Where batches come from.
     pub batches: Receiver<Batch>,
+    /// Where they go back to, empty: their memory is used again.
+    pub spare: Sender<Batch>,
     /// Where commits go: room for one, so that folding is at most one commit ahead.
     pub commits: Sender<Commit>,
     /// Whether the committer has a commit that it has not finished.
@@ -57,8 +59,10 @@ impl Folder {
                 COMMIT_WAIT.saturating_sub(since.elapsed())
             });
             match self.batches.recv_timeout(wait) {
-                Ok(batch) => {
+                Ok(mut batch) => {
                     batch.apply(&mut self.partitions, &mut applied);
+                    // With enough of them under way, one more is given up.
+                    let _ = self.spare.try_send(batch);
                     since.get_or_insert_with(Instant::now);
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{SendTimeoutError, Sender};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use laju_producer::registry::Registry;
 use laju_schemas::known::EventReader;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -45,6 +45,8 @@ pub struct Source {
     pub registry: Option<Registry>,
     /// Where batches go.
     pub batches: Sender<Batch>,
+    /// Batches that have been folded, empty again.
+    pub spare: Receiver<Batch>,
     /// Whether to stop.
     pub stop: Stop,
 }
@@ -110,14 +112,17 @@ impl Source {
             if batch.len() >= BATCH_RECORDS
                 || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
             {
-                self.hand_over(std::mem::take(&mut batch));
+                self.hand_over(&mut batch);
             }
         }
         Ok(())
     }
 
-    /// Waits for room, looking at whether to stop meanwhile.
-    fn hand_over(&self, mut batch: Batch) {
+    /// Hands a batch on and leaves an empty one. Waits for room, looking at whether to stop
+    /// meanwhile.
+    fn hand_over(&self, batch: &mut Batch) {
+        let empty = self.spare.try_recv().unwrap_or_default();
+        let mut batch = std::mem::replace(batch, empty);
         while !self.stop.is_stopped() {
             match self.batches.send_timeout(batch, SLICE) {
                 Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
@@ -174,7 +179,7 @@ impl Source {
                 }
                 Verdict::NeedsSchema(id) => {
                     // What is in the batch must not wait for a registry's outage.
-                    self.hand_over(std::mem::take(batch));
+                    self.hand_over(batch);
                     self.learn(id)?;
                     if self.stop.is_stopped() {
                         return Ok(());

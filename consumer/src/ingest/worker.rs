@@ -222,6 +222,7 @@ impl Opened {
         consumer.subscribe(&[&log.topic])?;
 
         let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
+        let (spare_sender, spare) = crossbeam_channel::bounded(BATCHES);
         let (commit_sender, commits) = crossbeam_channel::bounded(1);
         let busy = Arc::new(AtomicBool::new(false));
         let source = Source {
@@ -231,10 +232,16 @@ impl Opened {
             reader,
             registry: config.connection.registry.as_deref().map(Registry::new),
             batches: batch_sender,
+            spare,
             stop: stop.clone(),
         };
-        let folder =
-            Folder { partitions, batches, commits: commit_sender, busy: Arc::clone(&busy) };
+        let folder = Folder {
+            partitions,
+            batches,
+            spare: spare_sender,
+            commits: commit_sender,
+            busy: Arc::clone(&busy),
+        };
         let committer = Committer {
             store,
             commits,
