@@ -107,6 +107,11 @@ impl Registry {
     /// # Errors
     /// If it cannot be reached, refuses, or is no registry: an outage, to be waited out.
     pub fn schema(&self, id: u32) -> Result<Option<String>, RegistryError> {
+        // Ids are Java's ints: of others a registry does not say that it has none, but that it
+        // does not understand, which would be waited out for ever.
+        if i32::try_from(id).is_err() {
+            return Ok(None);
+        }
         let answer = self.get(&format!("/schemas/ids/{id}"))?;
         match answer.status {
             StatusCode::OK => Ok(Some(answer.read::<Schema>()?.schema)),
