@@ -267,7 +267,7 @@ fn again(stop: &Stop, what: &str, mut run: impl FnMut() -> Result<(), WorkerErro
 }
 
 fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): (bool, bool)) {
-    let now = TimestampMs(now_ms());
+    let checked_at = TimestampMs(progress.heard_ms());
     readiness.reference_read = reference;
     readiness.status_read = status;
     for (number, partition) in (0..).zip(&progress.partitions) {
@@ -277,9 +277,9 @@ fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): 
         }
         let next_offset = partition.next_offset();
         let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
-        let first_end = readiness.held.get(&number).map_or(end_offset, |held| held.first_end);
+        let first_end = partition.first_end().unwrap_or(end_offset);
         let caught_up = partition.caught_up();
-        let position = Position { next_offset, end_offset, first_end, caught_up, checked_at: now };
+        let position = Position { next_offset, end_offset, first_end, caught_up, checked_at };
         readiness.held.insert(number, position);
     }
     let complete = progress.is_complete() && reference && status;
@@ -329,7 +329,15 @@ impl Gauges {
         }
         let snapshot = live.snapshot.load();
         let mut tallies = crate::domain::fold::Tallies::default();
-        snapshot.partitions.values().for_each(|view| tallies.add(&view.tallies));
+        // A partition given up is counted by the node that has it now.
+        let held =
+            |number: &u32| progress.partitions.get(*number as usize).is_some_and(|p| p.held());
+        let views = snapshot.partitions.iter().filter(|(number, _)| held(number)).map(|(_, v)| v);
+        let mut subjects = 0;
+        for view in views {
+            tallies.add(&view.tallies);
+            subjects += view.subjects;
+        }
         let events = [
             ("received", tallies.received),
             ("standing", tallies.standing),
@@ -341,7 +349,6 @@ impl Gauges {
         for (fate, count) in events {
             metrics::gauge!("laju_events", "fate" => fate).set(count as f64);
         }
-        let subjects: u64 = snapshot.partitions.values().map(|view| view.subjects).sum();
         metrics::gauge!("laju_subjects").set(subjects as f64);
         metrics::gauge!("laju_ready").set(f64::from(u8::from(live.lacks().is_empty())));
         handle.run_upkeep();

@@ -21,8 +21,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Publishes activation events of the digital identity (IKD) to Kafka.
 ///
-/// Every option can also come from the environment or from a TOML file (--config), where it has
-/// the same name; the command line goes before the environment, that before the file.
+/// Options can also come from a TOML file (--config), where they have the same name, and those
+/// that name a variable from the environment; the command line goes before the environment, that
+/// before the file.
 #[derive(Debug, Parser)]
 #[command(name = "laju-kiosk", version, propagate_version = true)]
 struct Cli {

@@ -86,6 +86,9 @@ fn parse_registry(text: &str) -> Result<String, String> {
             .to_owned());
     }
     match url.strip_prefix("http://") {
+        Some(host) if host.contains('@') => {
+            Err("a registry's address must not hold a user or a password".to_owned())
+        }
         Some(host) if !host.is_empty() => Ok(url.to_owned()),
         _ => Err("a registry's address begins with http://".to_owned()),
     }

@@ -178,7 +178,7 @@ impl Answer {
     /// that of a proxy or of another program at a wrong path.
     fn says_unknown(&self) -> bool {
         serde_json::from_str(&self.body)
-            .is_ok_and(|problem: Problem| matches!(problem.error_code, 404 | 40_401..=40_403))
+            .is_ok_and(|problem: Problem| matches!(problem.error_code, 40_401..=40_403))
     }
 
     fn message(&self) -> String {

@@ -134,10 +134,13 @@ fn subcommands(matches: &ArgMatches) -> Vec<String> {
     path
 }
 
+/// Options that no file sets: the file's own, and the one that would delete a store at every start.
+const COMMAND_LINE_ONLY: [&str; 2] = [CONFIG, "rebuild"];
+
 /// Whether an argument is an option that a setting can stand for.
 fn is_setting(arg: &Arg) -> bool {
     use clap::ArgAction::{Append, Set, SetFalse, SetTrue};
-    arg.get_long().is_some_and(|long| long != CONFIG)
+    arg.get_long().is_some_and(|long| !COMMAND_LINE_ONLY.contains(&long))
         && matches!(arg.get_action(), Set | Append | SetTrue | SetFalse)
 }
 

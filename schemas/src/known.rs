@@ -214,7 +214,7 @@ impl SchemaBook {
             return Err(DecodeError::Empty.into());
         }
         let Some((framing, payload)) = Framing::split(value) else {
-            let start = hex::encode(&value[..value.len().min(10)]);
+            let start = hex::encode(&value[..value.len().min(2)]);
             return Err(ReadError::UnknownSchema(format!("no known framing begins with {start}")));
         };
         match self.choose(framing)? {

@@ -6,6 +6,9 @@
 
 use crate::symbols::symbols;
 
+/// What the names of these headers begin with. A header of the original that begins so is kept
+/// under `original-` and its name.
+pub const HEADER_PREFIX: &str = "laju-";
 /// Header: the [`Reason`], as text.
 pub const HEADER_REASON: &str = "laju-reason";
 /// Header: what exactly was wrong, as text for people.

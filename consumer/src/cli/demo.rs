@@ -229,7 +229,7 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
         "deferrals": nation["deferrals"],
         "missing": nation["missing"]["events"],
         "quarantined": tallies.quarantined,
-        "quarantined_by_reason": quarantine["by_reason"],
+        "quarantined_by_reason": quarantine["reasons"],
         "subjects": snapshot.partitions.values().map(|view| view.subjects).sum::<u64>(),
     }))
 }

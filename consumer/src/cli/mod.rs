@@ -19,8 +19,9 @@ use crate::ingest::progress::now_ms;
 /// Tells how far and how fast Indonesia's digital identity (IKD) is being activated in every
 /// regency, city and province.
 ///
-/// Every option can also come from the environment or from a TOML file (--config), where it has
-/// the same name; the command line goes before the environment, that before the file.
+/// Options can also come from a TOML file (--config), where they have the same name, and those
+/// that name a variable from the environment; the command line goes before the environment, that
+/// before the file.
 #[derive(Debug, Parser)]
 #[command(name = "laju", version, propagate_version = true)]
 struct Cli {

@@ -261,6 +261,26 @@ impl CellKey {
     }
 }
 
+/// Sorts cells and adds up those with the same key; sums of zero are dropped.
+#[must_use]
+pub fn sort_and_add(mut cells: Vec<Cell>) -> Vec<Cell> {
+    add_up(&mut cells);
+    cells
+}
+
+/// The same in place.
+pub fn add_up(cells: &mut Vec<Cell>) {
+    cells.sort_unstable_by_key(|cell| cell.key.order());
+    cells.dedup_by(|cell, kept| {
+        let same = cell.key == kept.key;
+        if same {
+            kept.amount += cell.amount;
+        }
+        same
+    });
+    cells.retain(|cell| cell.amount != 0);
+}
+
 /// `None` as a venue.
 const NO_VENUE: u64 = 15;
 

@@ -19,6 +19,9 @@ pub const MAX_AHEAD_MS: i64 = 24 * 3_600_000;
 /// How long after it happened an event counts as late.
 pub const LATE_MS: i64 = 24 * 3_600_000;
 
+/// The longest detail of a refusal, in bytes: more is cut off.
+const MAX_DETAIL_BYTES: usize = 1_000;
+
 /// An event that can be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted<'a> {
@@ -55,7 +58,9 @@ impl Refusal {
     /// A refusal for a reason, with what exactly is wrong.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+        Self { reason, detail }
     }
 }
 
@@ -191,7 +196,9 @@ pub fn admit<'a>(
     })
 }
 
-/// A text from outside, short enough for a message.
+/// The beginning of a text from outside: enough to recognise a code, too little to give away a
+/// NIK that stands in the wrong field.
 fn shorten(text: &str) -> String {
-    text.chars().take(20).collect()
+    let start: String = text.chars().take(6).collect();
+    if start.len() < text.len() { format!("{start}…") } else { start }
 }

@@ -65,8 +65,10 @@ fn find_standing(
     let names = dictionary.names();
     retracted.clear();
     retracted.extend(facts.iter().filter_map(|fact| fact.retracts(names)));
+    retracted.sort_unstable();
     standing.clear();
-    standing.extend(facts.iter().filter(|fact| !retracted.contains(&fact.event_id)));
+    let stands = |fact: &&CompactFact| retracted.binary_search(&fact.event_id).is_err();
+    standing.extend(facts.iter().filter(stands));
     let taken_back = facts.len() - standing.len();
     if standing.len() > 1 {
         // Of facts with the same event id the smallest by content stands.

@@ -6,7 +6,7 @@
 use laju_schemas::event::FactKind;
 use laju_schemas::{Fact, RegionIndex, SubjectId};
 
-use super::account::Cell;
+use super::account::{Cell, add_up};
 use super::admission::{Admitted, LATE_MS};
 use super::contribution::{self, Scribe, Workspace};
 use super::day::Day;
@@ -121,6 +121,7 @@ pub struct PartitionFold {
     pub(crate) tallies: Tallies,
     pub(crate) kiosks: Vec<KioskActivity>,
     workspace: Workspace,
+    difference: Vec<Cell>,
 }
 
 impl PartitionFold {
@@ -182,7 +183,7 @@ impl PartitionFold {
             context,
             event.sequence,
         );
-        let Self { subjects, dictionary, tallies, workspace, .. } = self;
+        let Self { subjects, dictionary, tallies, workspace, difference, .. } = self;
         let Changes { cells, entries, .. } = changes;
         let mut scribe = Scribe { dictionary, entries, recorded, sign: 1, cells };
         match subjects.insert(event.subject, fact) {
@@ -197,10 +198,16 @@ impl PartitionFold {
                 tallies.retracted += standing.retracted as u64;
             }
             Known::Facts { before, all } => {
+                // Only the difference is kept: of a subject with many facts most is as it was.
+                difference.clear();
+                let kept = std::mem::replace(&mut scribe.cells, difference);
                 scribe.sign = -1;
                 let was = contribution::post(before, workspace, &mut scribe);
                 scribe.sign = 1;
                 let is = contribution::post(all, workspace, &mut scribe);
+                let difference = std::mem::replace(&mut scribe.cells, kept);
+                add_up(difference);
+                scribe.cells.append(difference);
                 tallies.standing = tallies.standing + is.standing as u64 - was.standing as u64;
                 tallies.retracted = tallies.retracted + is.retracted as u64 - was.retracted as u64;
             }

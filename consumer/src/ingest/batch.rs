@@ -48,8 +48,18 @@ struct Counted {
 enum Item {
     Counted(Counted),
     Refused(Box<RefusedRecord>),
-    /// The end of a partition, with the offset behind it.
-    End(u32, i64),
+    End(End),
+}
+
+/// The end of a partition, seen by the polling thread.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// The partition.
+    pub partition: u32,
+    /// The offset behind its last record.
+    pub offset: i64,
+    /// The assignment in which it was seen: see [`super::progress`].
+    pub epoch: u64,
 }
 
 /// Some records in the order they came.
@@ -57,6 +67,7 @@ enum Item {
 pub struct Batch {
     items: Vec<Item>,
     text: String,
+    bytes: usize,
 }
 
 /// What applying a batch brought beside the fold's own changes.
@@ -66,8 +77,10 @@ pub struct Applied {
     pub records: u64,
     /// Those that go to quarantine.
     pub refused: Vec<RefusedRecord>,
-    /// Partitions whose end was reached, with the offset behind it.
-    pub ends: Vec<(u32, i64)>,
+    /// The bytes of those.
+    pub bytes: usize,
+    /// Partitions whose end was reached.
+    pub ends: Vec<End>,
 }
 
 impl Batch {
@@ -81,6 +94,12 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// The bytes of its records that cannot be counted, which it keeps whole.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds a record that counts.
@@ -108,17 +127,18 @@ impl Batch {
 
     /// Adds a record that cannot be counted.
     pub fn refused(&mut self, record: RefusedRecord) {
+        self.bytes += record.bytes();
         self.items.push(Item::Refused(Box::new(record)));
     }
 
     /// Notes that a partition's end was reached.
-    pub fn end(&mut self, partition: u32, offset: i64) {
-        self.items.push(Item::End(partition, offset));
+    pub fn end(&mut self, end: End) {
+        self.items.push(Item::End(end));
     }
 
     /// Folds the records into their partitions, and keeps its memory for other records.
     pub fn apply(&mut self, partitions: &mut [PartitionState], applied: &mut Applied) {
-        let Self { items, text } = self;
+        let Self { items, text, bytes } = self;
         let mut items = items.drain(..);
         while !items.as_slice().is_empty() {
             for item in items.as_slice().iter().take(ANNOUNCED) {
@@ -132,6 +152,17 @@ impl Batch {
         }
         drop(items);
         text.clear();
+        *bytes = 0;
+    }
+}
+
+impl RefusedRecord {
+    /// The bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let part = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(|(name, v)| name.len() + part(v)).sum();
+        part(&self.key) + part(&self.value) + headers + size_of::<Self>()
     }
 }
 
@@ -165,9 +196,10 @@ impl Item {
                 }
                 applied.records += 1;
                 state.refused(record.mark, &record.refusal, record.claims.as_ref());
+                applied.bytes += record.bytes();
                 applied.refused.push(*record);
             }
-            Self::End(partition, offset) => applied.ends.push((partition, offset)),
+            Self::End(end) => applied.ends.push(end),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::batch::{Applied, Batch, RefusedRecord};
+use super::batch::{Applied, Batch, End, RefusedRecord};
 use super::context::Committed;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
@@ -22,16 +22,21 @@ use crate::projection::store::Store;
 
 /// Records folded before a commit has to be waited for.
 const COMMIT_RECORDS: u64 = 200_000;
+/// Bytes of records that cannot be counted before a commit has to be waited for.
+const COMMIT_BYTES: usize = 64 << 20;
 /// Records after which a commit is written, if the committer is free.
 const COMMIT_SOON: u64 = 1_000;
 /// How long a folded record waits for its commit at most.
 const COMMIT_WAIT: Duration = Duration::from_millis(50);
 
+/// How long nothing is committed before what was is forced to the disk.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// What the folding thread hands to the committing one.
 pub struct Commit {
     commits: Vec<PartitionCommit>,
     refused: Vec<RefusedRecord>,
-    ends: Vec<(u32, i64)>,
+    ends: Vec<End>,
     records: u64,
 }
 
@@ -70,7 +75,7 @@ impl Folder {
             }
             let Some(first) = since else { continue };
             let due = applied.records >= COMMIT_SOON || first.elapsed() >= COMMIT_WAIT;
-            let must = applied.records >= COMMIT_RECORDS;
+            let must = applied.records >= COMMIT_RECORDS || applied.bytes >= COMMIT_BYTES;
             if must || (due && !self.busy.swap(true, Ordering::AcqRel)) {
                 let commit = self.take(&mut applied);
                 if self.commits.send(commit).is_err() {
@@ -121,7 +126,18 @@ pub struct Committer {
 impl Committer {
     /// Commits until no more commits come, and leaves the store in order.
     pub fn run(mut self) {
-        while let Ok(commit) = self.commits.recv() {
+        loop {
+            let commit = match self.commits.recv_timeout(IDLE) {
+                Ok(commit) => commit,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(error) = self.store.sync() {
+                        self.stop.fail(error.into());
+                        return;
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match self.commit(commit) {
                 Ok(true) => self.busy.store(false, Ordering::Release),
                 Ok(false) => return,
@@ -140,7 +156,7 @@ impl Committer {
 
     fn commit(&mut self, commit: Commit) -> Result<bool, WorkerError> {
         let Commit { mut commits, refused, ends, records } = commit;
-        if !refused.is_empty() && !self.quarantine.publish(&refused) {
+        if !refused.is_empty() && !self.quarantine.publish(&refused)? {
             return Ok(false);
         }
         for record in &refused {
@@ -154,22 +170,26 @@ impl Committer {
             metrics::histogram!("laju_commit_records").record(records as f64);
             let before = self.snapshot.load_full();
             let mut after = Snapshot::clone(&before);
+            let mut positions = Vec::with_capacity(commits.len());
             for (commit, cells) in commits.into_iter().zip(cells) {
                 let (partition, position) = (commit.partition, commit.position);
                 let Some(view) = after.partitions.get_mut(&partition) else { continue };
                 *view = Arc::new(view.after(commit, cells));
+                positions.push((partition, position));
+            }
+            self.snapshot.store(Arc::new(after));
+            // Only now: who is told that a partition has caught up finds it in the snapshot.
+            for (partition, position) in positions {
                 self.committed.set(partition, position);
                 self.progress.partitions[partition as usize]
                     .committed(position.next_offset, position.recorded_until);
             }
-            self.snapshot.store(Arc::new(after));
             self.progress.add_folded(records);
             metrics::counter!("laju_records_folded_total").increment(records);
         }
-        for (partition, end) in ends {
-            self.progress.partitions[partition as usize].reached_end(end);
+        for end in ends {
+            self.progress.partitions[end.partition as usize].reached_end(end.offset, end.epoch);
         }
-        self.progress.touch();
         Ok(true)
     }
 }

@@ -2,7 +2,7 @@
 //! where the group's offsets say.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use laju_producer::connection::BrokerEvents;
@@ -15,6 +15,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::progress::Progress;
+use super::stop::Stop;
+use super::worker::WorkerError;
 use crate::projection::partition::{Position, RecordMark};
 
 /// Where each partition stands in the store. Written by the committer, read on assignment.
@@ -54,12 +56,16 @@ pub struct IngestContext {
     expected: Mutex<HashMap<u32, RecordMark>>,
     /// How many those are.
     expecting: AtomicUsize,
+    /// Partitions just assigned, whose ends have not been asked for yet.
+    assigned: Mutex<Vec<u32>>,
+    has_assigned: AtomicBool,
+    stop: Stop,
 }
 
 impl IngestContext {
     /// For the events topic of this full name.
     #[must_use]
-    pub fn new(topic: &str, committed: Committed, progress: Arc<Progress>) -> Self {
+    pub fn new(topic: &str, committed: Committed, progress: Arc<Progress>, stop: Stop) -> Self {
         Self {
             events: BrokerEvents::default(),
             topic: topic.to_owned(),
@@ -67,7 +73,30 @@ impl IngestContext {
             progress,
             expected: Mutex::default(),
             expecting: AtomicUsize::new(0),
+            assigned: Mutex::default(),
+            has_assigned: AtomicBool::new(false),
+            stop,
         }
+    }
+
+    /// How far the worker is.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether any were assigned since they were last taken: asked for each record.
+    #[must_use]
+    #[inline]
+    pub fn has_assigned(&self) -> bool {
+        self.has_assigned.load(Ordering::Acquire)
+    }
+
+    /// Partitions assigned since this was last asked.
+    #[must_use]
+    pub fn take_assigned(&self) -> Vec<u32> {
+        self.has_assigned.store(false, Ordering::Release);
+        std::mem::take(&mut *self.assigned.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether any partition's first record is still to be checked: asked for each record, where
@@ -120,9 +149,15 @@ impl IngestContext {
                 }
                 None => position.next_offset,
             };
-            if let Some(progress) = self.progress.partitions.get(partition as usize) {
-                progress.assigned();
-            }
+            let Some(progress) = self.progress.partitions.get(partition as usize) else {
+                let partitions = self.progress.partitions.len() as u32;
+                let topic = self.topic.clone();
+                self.stop.fail(WorkerError::MorePartitions { topic, partitions });
+                continue;
+            };
+            progress.assigned();
+            self.assigned.lock().unwrap_or_else(PoisonError::into_inner).push(partition);
+            self.has_assigned.store(true, Ordering::Release);
             tracing::info!(partition, offset, "partition assigned");
             // An offset below i64::MAX is always taken.
             let _ = from.add_partition_offset(
@@ -156,6 +191,11 @@ impl ClientContext for IngestContext {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let is_up =
+            |broker: &rdkafka::statistics::Broker| broker.nodeid >= 0 && broker.state == "UP";
+        if statistics.brokers.values().any(is_up) {
+            self.progress.heard();
+        }
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         for (number, partition) in &topic.partitions {
             let progress =

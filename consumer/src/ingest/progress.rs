@@ -14,8 +14,10 @@ pub struct PartitionProgress {
     caught_up: AtomicBool,
     next_offset: AtomicI64,
     end_offset: AtomicI64,
-    /// The end when it was first heard of after an assignment.
+    /// The end when it was asked for after an assignment.
     first_end: AtomicI64,
+    /// Counts assignments and revocations: an end seen before one says nothing after it.
+    epoch: AtomicU64,
     recorded_until: AtomicI64,
 }
 
@@ -27,6 +29,7 @@ impl PartitionProgress {
             next_offset: AtomicI64::new(0),
             end_offset: AtomicI64::new(UNKNOWN),
             first_end: AtomicI64::new(UNKNOWN),
+            epoch: AtomicU64::new(0),
             recorded_until: AtomicI64::new(UNKNOWN),
         }
     }
@@ -70,13 +73,25 @@ impl PartitionProgress {
         if self.lag() == 0 || until < 0 { 0.0 } else { (now_ms - until).max(0) as f64 / 1000.0 }
     }
 
+    /// The partition's end when it was asked for after the assignment, once it was.
+    #[must_use]
+    pub fn first_end(&self) -> Option<i64> {
+        Some(self.first_end.load(Ordering::Acquire)).filter(|end| *end >= 0)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     pub(super) fn assigned(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         self.first_end.store(UNKNOWN, Ordering::Release);
         self.caught_up.store(false, Ordering::Release);
         self.held.store(true, Ordering::Release);
     }
 
     pub(super) fn revoked(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         self.held.store(false, Ordering::Release);
         self.caught_up.store(false, Ordering::Release);
     }
@@ -91,20 +106,24 @@ impl PartitionProgress {
         }
     }
 
-    pub(super) fn reached_end(&self, end: i64) {
+    /// The end was reached in the assignment of this epoch.
+    pub(super) fn reached_end(&self, end: i64, epoch: u64) {
         self.next_offset.fetch_max(end, Ordering::AcqRel);
         self.end_offset.fetch_max(end, Ordering::AcqRel);
-        if self.held() {
+        if self.held() && epoch == self.epoch() {
             self.caught_up.store(true, Ordering::Release);
         }
+    }
+
+    /// The end as it was asked for after the assignment.
+    pub(super) fn asked_end(&self, end: i64) {
+        self.end_offset.fetch_max(end, Ordering::AcqRel);
+        self.first_end.store(end, Ordering::Release);
     }
 
     pub(super) fn saw_end(&self, end: i64) {
         if end >= 0 {
             self.end_offset.store(end, Ordering::Release);
-            // Only the first word counts: an error here is that of a later one.
-            let _ =
-                self.first_end.compare_exchange(UNKNOWN, end, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }
@@ -118,7 +137,7 @@ pub struct Progress {
     chunks: AtomicU64,
     chunks_loaded: AtomicU64,
     folded: AtomicU64,
-    last_commit_ms: AtomicI64,
+    heard_ms: AtomicI64,
 }
 
 impl Progress {
@@ -131,7 +150,7 @@ impl Progress {
             chunks: AtomicU64::new(0),
             chunks_loaded: AtomicU64::new(0),
             folded: AtomicU64::new(0),
-            last_commit_ms: AtomicI64::new(0),
+            heard_ms: AtomicI64::new(0),
         }
     }
 
@@ -153,10 +172,10 @@ impl Progress {
         self.folded.load(Ordering::Relaxed)
     }
 
-    /// When the last commit was made or the end last confirmed, in milliseconds since 1970.
+    /// When a broker was last known to be connected, in milliseconds since 1970.
     #[must_use]
-    pub fn last_commit_ms(&self) -> i64 {
-        self.last_commit_ms.load(Ordering::Acquire)
+    pub fn heard_ms(&self) -> i64 {
+        self.heard_ms.load(Ordering::Acquire)
     }
 
     /// Whether this node holds every partition and has folded each to its end once.
@@ -187,8 +206,8 @@ impl Progress {
         self.folded.fetch_add(records, Ordering::Relaxed);
     }
 
-    pub(super) fn touch(&self) {
-        self.last_commit_ms.store(now_ms(), Ordering::Release);
+    pub(super) fn heard(&self) {
+        self.heard_ms.store(now_ms(), Ordering::Release);
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use laju_producer::registry::Registry;
 use laju_schemas::known::EventReader;
+use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::batch::{Batch, RefusedRecord};
+use super::batch::{Batch, End, RefusedRecord};
 use super::context::IngestContext;
 use super::headers;
 use super::stop::Stop;
@@ -22,12 +22,18 @@ use crate::projection::partition::{Claims, RecordMark};
 
 /// Records in a batch.
 const BATCH_RECORDS: usize = 4_096;
+/// Bytes of records that cannot be counted in a batch.
+const BATCH_BYTES: usize = 8 << 20;
 /// How long a batch that is not full waits for more.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
 /// While records keep coming, the clock is looked at once in so many of them.
 const CLOCK_STRIDE: usize = 64;
 /// How long a call of librdkafka may keep us from looking at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
+/// How long a partition's end is asked for.
+const ASK_WAIT: Duration = Duration::from_secs(2);
+/// How often a partition that seems too short is asked again before it is taken for another log.
+const LEADER_TRIES: usize = 3;
 /// How long a registry that does not answer is left alone.
 const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 
@@ -94,22 +100,21 @@ impl Source {
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     let partition = partition as u32;
-                    if let Some(expected) = consumer.context().expected(partition) {
-                        return Err(WorkerError::AnotherLog {
-                            topic: self.topic.clone(),
-                            partition,
-                            what: format!("it ends before offset {}", expected.offset),
-                        });
-                    }
-                    if let Some(end) = self.position(partition) {
-                        batch.end(partition, end);
+                    if consumer.context().expected(partition).is_some() {
+                        self.wait_for_the_last_one(partition)?;
+                    } else if let Some(offset) = self.position(partition) {
+                        let epoch =
+                            consumer.context().progress().partitions[partition as usize].epoch();
+                        batch.end(End { partition, offset, epoch });
                     }
                 }
                 Some(Err(error)) => self.judge_error(error)?,
                 None => {}
             }
+            self.ask_ends();
             let look = idle || batch.len().is_multiple_of(CLOCK_STRIDE);
             if batch.len() >= BATCH_RECORDS
+                || batch.bytes() >= BATCH_BYTES
                 || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
             {
                 self.hand_over(&mut batch);
@@ -178,9 +183,11 @@ impl Source {
                     return Ok(());
                 }
                 Verdict::NeedsSchema(id) => {
-                    // What is in the batch must not wait for a registry's outage.
-                    self.hand_over(batch);
-                    self.learn(id)?;
+                    if self.registry.is_some() {
+                        // What is in the batch must not wait for a registry's outage.
+                        self.hand_over(batch);
+                    }
+                    self.learn(id);
                     if self.stop.is_stopped() {
                         return Ok(());
                     }
@@ -209,51 +216,60 @@ impl Source {
     }
 
     /// Asks the registry for a schema until it answers: only its own word that it has none makes
-    /// the schema unknown. Partitions are paused meanwhile, and the group is kept alive.
-    fn learn(&mut self, id: u32) -> Result<(), WorkerError> {
-        let Some(registry) = &self.registry else {
-            self.reader.book.learn(id, None);
-            return Ok(());
-        };
-        let mut paused: Option<TopicPartitionList> = None;
-        let avsc = loop {
+    /// the schema unknown. Nothing is polled meanwhile; the group bears it for an hour.
+    fn learn(&mut self, id: u32) {
+        let Some(registry) = &self.registry else { return self.reader.book.learn(id, None) };
+        while !self.stop.is_stopped() {
             match registry.schema(id) {
-                Ok(avsc) => break avsc,
+                Ok(avsc) => return self.reader.book.learn(id, avsc.as_deref()),
                 Err(error) => {
                     tracing::warn!(
                         %error,
                         id,
                         "waiting for the schema registry: partitions stand still until it answers"
                     );
-                    if paused.is_none() {
-                        let assignment = self.consumer.assignment()?;
-                        self.consumer.pause(&assignment)?;
-                        paused = Some(assignment);
-                    }
                     let until = Instant::now() + REGISTRY_WAIT;
                     while Instant::now() < until && !self.stop.is_stopped() {
-                        // Serves the group; a record that still comes will come again.
-                        if let Some(Ok(message)) = self.consumer.poll(SLICE) {
-                            let (partition, offset) = (message.partition(), message.offset());
-                            self.consumer.seek(
-                                &self.topic,
-                                partition,
-                                Offset::Offset(offset),
-                                SLICE * 50,
-                            )?;
-                        }
-                    }
-                    if self.stop.is_stopped() {
-                        return Ok(());
+                        std::thread::sleep(SLICE);
                     }
                 }
             }
-        };
-        if let Some(paused) = paused {
-            self.consumer.resume(&paused)?;
         }
-        self.reader.book.learn(id, avsc.as_deref());
-        Ok(())
+    }
+
+    /// Asks where partitions just assigned end: once folded up to there they have caught up, even
+    /// if new records never stop coming. One that cannot be told now tells its end when reached.
+    fn ask_ends(&self) {
+        let context = self.consumer.context();
+        if !context.has_assigned() {
+            return;
+        }
+        for partition in context.take_assigned() {
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
+            if let (Ok((_, end)), Some(progress)) =
+                (marks, context.progress().partitions.get(partition as usize))
+            {
+                progress.asked_end(end);
+            }
+        }
+    }
+
+    /// The end was reported before the last record folded came again. A leader just elected may
+    /// not know the whole log yet: it is asked again for a while.
+    fn wait_for_the_last_one(&self, partition: u32) -> Result<(), WorkerError> {
+        for _ in 0..LEADER_TRIES {
+            let Some(another) = self.too_short() else { return Ok(()) };
+            tracing::warn!(partition, "the partition seems to end before what was folded of it");
+            std::thread::sleep(REGISTRY_WAIT);
+            if self.stop.is_stopped() {
+                return Ok(());
+            }
+            if self.consumer.context().expected(partition).is_none() {
+                return Ok(());
+            }
+            drop(another);
+        }
+        self.too_short().map_or(Ok(()), Err)
     }
 
     /// A partition that ends before the last record folded is not the one that was folded, whereas
@@ -299,6 +315,13 @@ impl Source {
                     Ok(())
                 }
             },
+            KafkaError::MessageConsumptionFatal(code) => {
+                match self.consumer.client().fatal_error() {
+                    Some((Code::FencedInstanceId, _)) => Err(WorkerError::Fenced),
+                    Some((code, reason)) => Err(WorkerError::Client(format!("{code}: {reason}"))),
+                    None => Err(WorkerError::Client(code.to_string())),
+                }
+            }
             error => Err(error.into()),
         }
     }

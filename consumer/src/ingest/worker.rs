@@ -99,9 +99,42 @@ pub enum WorkerError {
     /// Another process has this worker's name in the group.
     #[error("another worker runs with a copy of this store: every worker needs a store of its own")]
     Fenced,
+    /// librdkafka gives up.
+    #[error("Kafka's client gives up: {0}")]
+    Client(String),
     /// librdkafka refuses something.
     #[error("Kafka's client: {0}")]
     Kafka(#[from] KafkaError),
+    /// The quarantine topic will not take what has to go there.
+    #[error(
+        "what could not be counted cannot be put onto {topic}: {why}; see `laju topics check` and this user's right to write there"
+    )]
+    Quarantine {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        why: String,
+    },
+    /// The topic has got more partitions than it had.
+    #[error(
+        "{topic} has got more than the {partitions} partitions that its events were spread over: keys now belong elsewhere, and events would count wrongly. Partitions cannot be added to it: make a new topic, and replay the events into that one"
+    )]
+    MorePartitions {
+        /// The topic.
+        topic: String,
+        /// How many it had.
+        partitions: u32,
+    },
+    /// The reference topic has several partitions: its figures have no order.
+    #[error(
+        "{topic} has {partitions} partitions, but has to have one: its figures replace each other in their order. Make it anew with `laju topics create`"
+    )]
+    SeveralPartitions {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        partitions: u32,
+    },
     /// A topic that every node reads cannot be read.
     #[error("{0}")]
     Tail(String),
@@ -147,6 +180,10 @@ pub fn open(
         if cluster.partitions(&name).is_none() {
             return Err(WorkerError::MissingTopic(name));
         }
+    }
+    let reference = connection.topic(&REFERENCE);
+    if let Some(partitions) = cluster.partitions(&reference).filter(|partitions| *partitions > 1) {
+        return Err(WorkerError::SeveralPartitions { topic: reference, partitions });
     }
     let topic = connection.topic(&EVENTS);
     let log = Log {
@@ -215,7 +252,8 @@ impl Opened {
         progress.set_loaded();
 
         let client = client_config(&config.connection, &log, &store)?;
-        let context = IngestContext::new(&log.topic, committed.clone(), Arc::clone(&progress));
+        let context =
+            IngestContext::new(&log.topic, committed.clone(), Arc::clone(&progress), stop.clone());
         let consumer = Arc::new(BaseConsumer::from_config_and_context(&client, context)?);
         let quarantine =
             Quarantine::new(&config.connection, &log.topic, &log.fold_version, stop.clone())?;
@@ -335,6 +373,9 @@ fn client_config(
             config.set(key, value);
         }
     };
+    // While the registry or the quarantine topic is out of reach, the polling thread waits; so
+    // would any other member's.
+    default("max.poll.interval.ms", "3600000");
     default("session.timeout.ms", "6000");
     default("heartbeat.interval.ms", "1500");
     default("statistics.interval.ms", "1000");
@@ -345,7 +386,7 @@ fn client_config(
     Ok(config)
 }
 
-/// Tells the group where the store stands, until the worker stops, and once more then.
+/// Tells the group now and then where the store stands, until the worker stops.
 fn tell_group(
     consumer: &BaseConsumer<IngestContext>,
     topic: &str,

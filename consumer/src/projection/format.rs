@@ -328,9 +328,7 @@ fn write_quarantined(record: &QuarantinedRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(&record.key.recorded.0.to_le_bytes());
     out.extend_from_slice(&region_number(record.key.home).to_le_bytes());
     out.extend_from_slice(&region_number(record.key.service).to_le_bytes());
-    let mut detail = record.detail.as_str();
-    detail = &detail[..detail.floor_char_boundary(1_000)];
-    write_text(detail, out);
+    write_text(&record.detail, out);
     let (kiosk, sequence) = record.origin.as_ref().map_or(("", 0), |(k, s)| (k.as_str(), *s));
     write_text(kiosk, out);
     out.extend_from_slice(&sequence.to_le_bytes());

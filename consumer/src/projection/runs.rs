@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use laju_schemas::RegionIndex;
 
+pub use crate::domain::account::sort_and_add;
 use crate::domain::account::{Account, Cell, CellKey};
 
 /// A partition's ledger as sorted runs, the largest first.
@@ -70,21 +71,6 @@ impl Runs {
     pub fn merged(&self) -> Vec<Cell> {
         self.0.iter().fold(Vec::new(), |all, run| merge(&all, run))
     }
-}
-
-/// Sorts cells and adds up those with the same key; sums of zero are dropped.
-#[must_use]
-pub fn sort_and_add(mut cells: Vec<Cell>) -> Vec<Cell> {
-    cells.sort_unstable_by_key(|cell| cell.key.order());
-    cells.dedup_by(|cell, kept| {
-        let same = cell.key == kept.key;
-        if same {
-            kept.amount += cell.amount;
-        }
-        same
-    });
-    cells.retain(|cell| cell.amount != 0);
-    cells
 }
 
 fn merge(a: &[Cell], b: &[Cell]) -> Vec<Cell> {

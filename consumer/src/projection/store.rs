@@ -74,6 +74,20 @@ pub enum StoreError {
         /// What is expected.
         expected: String,
     },
+    /// The topic has another number of partitions.
+    #[error(
+        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and replay the events into that one; if the topic was made anew and is empty, use --rebuild"
+    )]
+    Partitions {
+        /// The store's directory.
+        path: PathBuf,
+        /// The topic.
+        topic: String,
+        /// What the store says.
+        found: u32,
+        /// What the topic has.
+        expected: u32,
+    },
     /// Something is missing, damaged or does not add up.
     #[error(
         "the store {path} is damaged ({what}): use --rebuild to make it anew from Kafka, which has everything"
@@ -94,6 +108,19 @@ pub enum StoreError {
         /// What sled says.
         source: sled::Error,
     },
+}
+
+impl StoreError {
+    /// What sled says, told as damage where it is.
+    fn database(path: &Path, source: sled::Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
+                Self::Damaged { path, what: source.to_string() }
+            }
+            source => Self::Database { path, source },
+        }
+    }
 }
 
 /// What a store has to belong to.
@@ -128,7 +155,8 @@ pub struct Store {
     database: sled::Db,
     identity: Identity,
     writers: Vec<Option<Writer>>,
-    data_file: Option<File>,
+    data_file: File,
+    unsynced: bool,
     synced: Instant,
     _lock: File,
 }
@@ -176,7 +204,7 @@ impl Store {
         }
         let is_new = is_new || !database_path.exists();
         let database = open_database(path)?;
-        let failed = |source| StoreError::Database { path: path.to_owned(), source };
+        let failed = |source| StoreError::database(path, source);
         let identity = match database.get(IDENTITY_KEY).map_err(failed)? {
             Some(value) => check_identity(path, &value, log)?,
             // A kill before the very first commit leaves an empty database.
@@ -201,13 +229,14 @@ impl Store {
             }
         };
         let writers = (0..log.partitions).map(|_| None).collect();
-        let data_file = File::open(database_path.join("db")).ok();
+        let data_file = File::open(database_path.join("db")).map_err(io)?;
         Ok(Self {
             path: path.to_owned(),
             database,
             identity,
             writers,
             data_file,
+            unsynced: false,
             synced: Instant::now(),
             _lock: lock,
         })
@@ -254,7 +283,10 @@ impl Store {
                 .collect();
             threads
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+                .map(|thread| {
+                    // sled 0.34 panics on some damage instead of returning an error.
+                    thread.join().unwrap_or_else(|_| Err(this.unreadable()))
+                })
                 .collect::<Result<Vec<_>, StoreError>>()
         })?;
         let mut all: Vec<_> = results.into_iter().flatten().collect();
@@ -266,6 +298,13 @@ impl Store {
             stored.push(partition);
         }
         Ok(stored)
+    }
+
+    fn unreadable(&self) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            what: "its database cannot be read".to_owned(),
+        }
     }
 
     fn damaged(&self, partition: u32, what: &str) -> StoreError {
@@ -280,7 +319,7 @@ impl Store {
         partition: u32,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(StoredPartition, [Chain; Kind::ALL.len()]), StoreError> {
-        let failed = |source| StoreError::Database { path: self.path.clone(), source };
+        let failed = |source| StoreError::database(&self.path, source);
         let row = match self.database.get(position_key(partition)).map_err(failed)? {
             Some(value) => format::read_row(&value)
                 .ok_or_else(|| self.damaged(partition, "its position cannot be read"))?,
@@ -344,9 +383,10 @@ impl Store {
             batch.insert(&position_key(partition), format::row(&row));
             cells_of.push(cells);
         }
-        let failed = |source| StoreError::Database { path: self.path.clone(), source };
+        let failed = |source| StoreError::database(&self.path, source);
         self.database.apply_batch(batch).map_err(failed)?;
         self.database.flush().map_err(failed)?;
+        self.unsynced = true;
         if self.synced.elapsed() >= SYNC_EVERY {
             self.sync()?;
         }
@@ -358,8 +398,9 @@ impl Store {
     /// # Errors
     /// If the system cannot.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        if let Some(file) = &self.data_file {
-            file.sync_data()
+        if std::mem::take(&mut self.unsynced) {
+            self.data_file
+                .sync_data()
                 .map_err(|source| StoreError::Io { path: self.path.clone(), source })?;
         }
         self.synced = Instant::now();
@@ -498,11 +539,9 @@ fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, Stor
     if identity.format_version != FORMAT_VERSION {
         return Err(StoreError::Format { path: path.to_owned(), found: identity.format_version });
     }
-    let partitions = (identity.partitions.to_string(), log.partitions.to_string());
     let differences = [
         ("cluster", &identity.cluster_id, &log.cluster_id),
         ("topic", &identity.topic, &log.topic),
-        ("a topic with a number of partitions of", &partitions.0, &partitions.1),
         ("fold version", &identity.fold_version, &log.fold_version),
     ];
     for (what, found, expected) in differences {
@@ -514,6 +553,14 @@ fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, Stor
                 expected: expected.clone(),
             });
         }
+    }
+    if identity.partitions != log.partitions {
+        return Err(StoreError::Partitions {
+            path: path.to_owned(),
+            topic: log.topic.clone(),
+            found: identity.partitions,
+            expected: log.partitions,
+        });
     }
     Ok(identity)
 }

@@ -147,7 +147,8 @@ impl KioskBook {
             None => (None, Vec::new(), None),
         };
         let old = old.as_deref();
-        for kiosk in kiosks.len()..view.names.kiosk_count() {
+        // Those behind were heard of after this commit: they belong to the next one.
+        for kiosk in kiosks.len()..view.kiosks.len() {
             kiosks.push(self.number_of(view.names.kiosk(kiosk as u32)));
         }
         for run in new_runs(&view.received, old.map(|old| &old.received)) {
