@@ -84,7 +84,8 @@ fn with_layers<S: Clone + Send + Sync + 'static>(paths: Router<S>) -> Router<S> 
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(from_fn(problem::dress))
         .layer(CompressionLayer::new())
-        .layer(TraceLayer::new_for_http())
+        // A node that is not ready answers 503 to every probe, and what fails has said so itself.
+        .layer(TraceLayer::new_for_http().on_failure(()))
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
