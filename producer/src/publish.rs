@@ -33,6 +33,9 @@ use confirm::Confirmations;
 /// lengths and deltas.
 const OVERHEAD: usize = 128;
 
+/// How long a turn of flushing lasts.
+const FLUSH_TURN: Duration = Duration::from_millis(2);
+
 /// How long a full queue is waited for before looking again.
 const QUEUE_WAIT: Duration = Duration::from_millis(50);
 
@@ -386,7 +389,9 @@ fn flush<C: ProducerContext + 'static>(producer: &ThreadedProducer<C>, timeout: 
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let done = producer.flush(left.min(Duration::from_secs(1)));
+        // In short turns: the producer's own thread may take the last confirmation, and a longer
+        // turn would sleep on for a tenth of a second.
+        let done = producer.flush(left.min(FLUSH_TURN));
         if done.is_ok() || left.is_zero() {
             return usize::try_from(producer.in_flight_count()).unwrap_or(0);
         }

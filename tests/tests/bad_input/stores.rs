@@ -55,7 +55,7 @@ fn a_store_of_another_number_of_partitions_is_refused() {
     let broker = TestBroker::start(PARTITIONS);
     broker.publish(&activations(0..20, PARTITIONS));
     let log = Log { partitions: 2, ..log(&broker) };
-    let words = ["number of partitions of 2", "reads 3", "--rebuild"];
+    let words = ["when it had 2 partitions", "it has 3", "make a new topic", "--rebuild"];
     refused_until_rebuilt(&broker, &log, &activations(0..20, 2), &words);
 }
 
