@@ -1,6 +1,7 @@
 //! A node: a worker, the topics that every node reads, and the HTTP interface, run together. The
 //! command `laju worker` and the demo run the same one.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use laju_producer::connection::Connection;
 use laju_schemas::TimestampMs;
+use laju_schemas::quarantine::Reason;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
@@ -188,6 +190,7 @@ fn describe_metrics() {
     );
     gauge!("laju_fold_rate", "Records folded a second, over the last second.");
     gauge!("laju_events", "Events in the store, by what became of them.");
+    gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
     gauge!("laju_subjects", "Subjects in the store.");
     gauge!("laju_ready", "1 if figures are answered.");
     describe_histogram!("laju_commit_seconds", "Time of a commit to the store.");
@@ -334,9 +337,17 @@ impl Gauges {
             |number: &u32| progress.partitions.get(*number as usize).is_some_and(|p| p.held());
         let views = snapshot.partitions.iter().filter(|(number, _)| held(number)).map(|(_, v)| v);
         let mut subjects = 0;
+        let mut quarantined: BTreeMap<Reason, u64> = BTreeMap::new();
         for view in views {
             tallies.add(&view.tallies);
             subjects += view.subjects;
+            for (key, count) in &view.quarantine.counts {
+                *quarantined.entry(key.reason).or_default() += count;
+            }
+        }
+        for (reason, count) in quarantined {
+            metrics::gauge!("laju_quarantined_events", "reason" => reason.as_str())
+                .set(count as f64);
         }
         let events = [
             ("received", tallies.received),

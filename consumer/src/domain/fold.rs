@@ -261,3 +261,41 @@ impl PartitionFold {
         kiosk
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use laju_schemas::event::CardReason;
+    use laju_schemas::{EventId, RegionTable};
+
+    use super::*;
+    use crate::domain::day::PROGRAMME_START_MS;
+
+    /// What a fact posts must not grow with the number of facts before it: one test device that
+    /// sends for the same person all day would fill the memory with reversals.
+    #[test]
+    fn a_fact_posts_only_what_it_changes() {
+        let home = RegionTable::get().regency("18.71").unwrap();
+        let mut fold = PartitionFold::default();
+        let mut changes = Changes::default();
+        for number in 1..=500_u32 {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&number.to_be_bytes());
+            let occurred_at = PROGRAMME_START_MS + i64::from(number) * 1_000;
+            let event = Admitted {
+                event_id: EventId(id),
+                subject: SubjectId([1; 16]),
+                kiosk: "test-1",
+                sequence: number,
+                occurred_at,
+                home,
+                service: home,
+                outreach: None,
+                fact: Fact::CardRequested { reason: CardReason::Lost },
+            };
+            fold.fold(&event, occurred_at, Day(u16::try_from(number).unwrap()), &mut changes);
+        }
+        // One request each, and the queue once.
+        assert_eq!(changes.cells.len(), 501);
+        assert_eq!(fold.tallies().standing, 500);
+    }
+}
