@@ -4,6 +4,9 @@
 //!
 //! `cargo bench -p laju-consumer --bench fold -- [--events N] [--rounds N] [--seed N] [--json]`
 //!
+//! Processor time is of all threads, sled's included, and says more than the clock does where other
+//! programs are running.
+//!
 //! The store is written by the thread that folds, where a worker has a thread for each: the
 //! figure is the sum of what both do.
 
@@ -21,7 +24,7 @@ use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::snapshot::PartitionView;
 use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::known::EventReader;
-use support::{PARTITIONS, Report, bytes_in, median, memory, play, scenario};
+use support::{PARTITIONS, Report, bytes_in, median, memory, play, processor_seconds, scenario};
 
 /// Records between two commits, as a worker that replays has them at most.
 const COMMIT_RECORDS: usize = 200_000;
@@ -174,6 +177,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = log.records.len() as f64;
 
     let (mut decoded, mut folded, mut stored, mut reopened) = (vec![], vec![], vec![], vec![]);
+    let (mut fold_processor, mut store_processor) = (vec![], vec![]);
     let mut report = Report::default();
     let mut sizes = None;
     for _ in 0..options.rounds {
@@ -183,12 +187,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         let before = memory("VmRSS");
         let mut partitions = new_partitions();
-        let begun = Instant::now();
+        let (begun, processor) = (Instant::now(), processor_seconds());
         let Ok(()) = fold(&log, &mut reader, &mut partitions, |partitions| {
             partitions.iter_mut().for_each(|partition| drop(black_box(partition.take_commit())));
             Ok::<(), std::convert::Infallible>(())
         });
         folded.push(events / begun.elapsed().as_secs_f64());
+        fold_processor.push((processor_seconds() - processor) * 1e6 / events);
         let subjects: usize = partitions.iter().map(|p| p.fold().subjects().len()).sum();
         let subjects = subjects as f64;
         let own: usize = partitions.iter().map(|p| p.fold().subjects().memory()).sum();
@@ -198,7 +203,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let directory = tempfile::tempdir_in(&options.dir)?;
         let mut partitions = new_partitions();
         let mut views: Vec<_> = (0..PARTITIONS).map(PartitionView::empty).collect();
-        let begun = Instant::now();
+        let (begun, processor) = (Instant::now(), processor_seconds());
         let mut store = open(directory.path(), &reader)?;
         store.load(&|_| {})?;
         fold(&log, &mut reader, &mut partitions, |partitions| {
@@ -206,6 +211,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
         store.sync()?;
         stored.push(events / begun.elapsed().as_secs_f64());
+        store_processor.push((processor_seconds() - processor) * 1e6 / events);
         let cells: usize = views.iter().map(|view| view.ledger.len()).sum();
         drop((store, partitions, views));
 
@@ -222,6 +228,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report.add("decode", median(&decoded), "events/s");
     report.add("judge and fold", median(&folded), "events/s");
     report.add("judge, fold and store", median(&stored), "events/s");
+    report.add("processors of judge and fold", median(&fold_processor), "µs/event");
+    report.add("processors with store", median(&store_processor), "µs/event");
     report.add("reopen", median(&reopened), "subjects/s");
     if let Some((subjects, own, resident, disk, cells)) = sizes {
         report.add("subjects", subjects, "");

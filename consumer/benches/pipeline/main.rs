@@ -127,10 +127,10 @@ fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
         let directory = tempfile::tempdir_in(&options.dir)?;
         let store = directory.path().join("store");
         for (measure, taken) in [
-            (Measure::Bare, &mut bare),
-            (Measure::Decode, &mut decode),
             (Measure::Worker, &mut worker),
             (Measure::Reopen, &mut reopen),
+            (Measure::Bare, &mut bare),
+            (Measure::Decode, &mut decode),
         ] {
             let figures = take(measure, connection, &store)?;
             let per_second = figures.count as f64 / figures.seconds;

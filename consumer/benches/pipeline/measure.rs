@@ -91,7 +91,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
             std::thread::sleep(Duration::from_millis(1));
         }
     };
-    wait(&|| progress.partitions.iter().all(|partition| partition.held()));
+    wait(&|| progress.partitions.iter().any(|partition| partition.held()));
     let begun = Instant::now();
     wait(&|| progress.partitions.iter().zip(&ends).all(|(p, end)| p.next_offset() >= *end));
     let seconds = begun.elapsed().as_secs_f64();
