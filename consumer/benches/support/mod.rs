@@ -49,11 +49,14 @@ pub(crate) fn play<E>(
     Ok(())
 }
 
-/// The middle one.
+/// The middle one, or what lies between the two in the middle.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    match sorted.len() {
+        0 => f64::NAN,
+        length => f64::midpoint(sorted[(length - 1) / 2], sorted[length / 2]),
+    }
 }
 
 /// This process's resident memory now (`VmRSS`) or at its peak (`VmHWM`), in bytes; 0 where the
