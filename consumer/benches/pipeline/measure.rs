@@ -16,7 +16,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{PARTITIONS, bytes_in, memory};
+use crate::support::{PARTITIONS, bytes_in, memory, processor_seconds};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -145,15 +145,4 @@ pub(crate) fn reopen(connection: &Connection, store: &Path) -> anyhow::Result<Fi
         subjects,
         ..Figures::default()
     })
-}
-
-/// Seconds that this process has kept processors busy so far, all its threads together; 0 where
-/// the system does not say.
-fn processor_seconds() -> f64 {
-    /// Linux counts in hundredths whatever the kernel's own tick is.
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the program's name, which may hold anything: user time is the 12th, system the 13th.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
