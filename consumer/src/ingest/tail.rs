@@ -11,7 +11,7 @@ use laju_producer::connection::BrokerEvents;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
@@ -111,13 +111,6 @@ impl<'a> TailRecord<'a> {
     #[must_use]
     pub fn value(&self) -> Option<&'a [u8]> {
         self.0.payload()
-    }
-
-    /// The value of the first header of this name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        let headers = self.0.headers()?;
-        headers.iter().find(|header| header.key == name)?.value
     }
 }
 

@@ -1,6 +1,8 @@
 //! A worker: opens the store, joins the group, and runs the threads that poll, fold and commit.
 //! The demo, the benchmarks and the tests run the same one.
 
+mod error;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,16 +11,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use laju_producer::connection::{ClusterInfo, Connection, ConnectionError};
-use laju_producer::publish::PublishError;
 use laju_producer::registry::Registry;
-use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::known::EventReader;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
-use thiserror::Error;
 
 use super::commit::{Committer, Folder};
 use super::context::{Committed, IngestContext};
@@ -28,7 +27,9 @@ use super::source::Source;
 use super::stop::Stop;
 use crate::domain::version::fold_version;
 use crate::projection::snapshot::{PartitionView, Snapshot};
-use crate::projection::store::{Log, Store, StoreError};
+use crate::projection::store::{Log, Store};
+
+pub use error::WorkerError;
 
 /// How long the cluster is waited for at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -49,98 +50,6 @@ pub struct WorkerConfig {
     pub rebuild: bool,
     /// Texts of further versions of the events topic's schema.
     pub schemas: Vec<String>,
-}
-
-/// Why a worker cannot start, or had to stop.
-#[derive(Debug, Error)]
-pub enum WorkerError {
-    /// Kafka cannot be reached.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A schema file cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The quarantine topic cannot be written.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// A topic does not exist.
-    #[error(
-        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
-    )]
-    MissingTopic(String),
-    /// The user may not.
-    #[error("this user may not {0}")]
-    Forbidden(String),
-    /// The log is not the one that the store was made of.
-    #[error(
-        "partition {partition} of {topic} is not the log that the store was made of ({what}): if the topic was made anew, use --rebuild; if this is another cluster, give --store another directory"
-    )]
-    AnotherLog {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// What differs.
-        what: String,
-    },
-    /// Records that are to be read are gone.
-    #[error(
-        "{topic} no longer has the records that come next ({reason}): were they deleted, or is retention not unlimited (see `laju topics check`)? Figures without them would be wrong"
-    )]
-    LogCut {
-        /// The topic.
-        topic: String,
-        /// What librdkafka says.
-        reason: String,
-    },
-    /// Another process has this worker's name in the group.
-    #[error("another worker runs with a copy of this store: every worker needs a store of its own")]
-    Fenced,
-    /// librdkafka gives up.
-    #[error("Kafka's client gives up: {0}")]
-    Client(String),
-    /// librdkafka refuses something.
-    #[error("Kafka's client: {0}")]
-    Kafka(#[from] KafkaError),
-    /// The quarantine topic will not take what has to go there.
-    #[error(
-        "what could not be counted cannot be put onto {topic}: {why}; see `laju topics check` and this user's right to write there"
-    )]
-    Quarantine {
-        /// The topic.
-        topic: String,
-        /// Why not.
-        why: String,
-    },
-    /// The topic has got more partitions than it had.
-    #[error(
-        "{topic} has got more than the {partitions} partitions that its events were spread over: keys now belong elsewhere, and events would count wrongly. Partitions cannot be added to it: make a new topic, and replay the events into that one"
-    )]
-    MorePartitions {
-        /// The topic.
-        topic: String,
-        /// How many it had.
-        partitions: u32,
-    },
-    /// The reference topic has several partitions: its figures have no order.
-    #[error(
-        "{topic} has {partitions} partitions, but has to have one: its figures replace each other in their order. Make it anew with `laju topics create`"
-    )]
-    SeveralPartitions {
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        partitions: u32,
-    },
-    /// A topic that every node reads cannot be read.
-    #[error("{0}")]
-    Tail(String),
-    /// A thread could not be started, or ended in a panic.
-    #[error("{0}")]
-    Thread(String),
 }
 
 /// A worker that has opened its store, and is about to load it.

@@ -5,23 +5,23 @@
 //! not this worker's, or that does not add up, is refused with what to do about it; it is never
 //! replaced without being told to.
 
+mod error;
+mod load;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use laju_schemas::TimestampMs;
-use thiserror::Error;
 
 use super::format::{
     self, Chain, FORMAT_VERSION, IDENTITY_KEY, Identity, Kind, PositionRow, Written, position_key,
 };
 use super::partition::{PartitionCommit, PartitionState};
 use super::runs::sort_and_add;
-use super::snapshot::{PartitionView, QuarantineTally};
+use super::snapshot::PartitionView;
 use crate::domain::account::Cell;
-use crate::domain::dictionary::member;
-use crate::domain::fold::{KioskActivity, PartitionFold};
+
+pub use error::StoreError;
+use load::Loading;
 
 const LOCK: &str = "laju.lock";
 const DATABASE: &str = "db";
@@ -30,98 +30,6 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// well. A machine that loses power loses at most this much, or finds a store that does not add
 /// up; Kafka has it all.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a store cannot be used.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The directory cannot be made, read or written.
-    #[error("the store {path} cannot be used: {source}; check the disk's space and rights")]
-    Io {
-        /// The store's directory.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Another process has it.
-    #[error(
-        "the store {0} is in use by another worker: stop that one, or give this one a --store of its own"
-    )]
-    InUse(PathBuf),
-    /// A directory with something else in it.
-    #[error("{0} is not empty and not a store of Laju's: give --store an empty or a new directory")]
-    Foreign(PathBuf),
-    /// Written by another version of the program.
-    #[error(
-        "the store {path} has format {found}, this version of laju has {FORMAT_VERSION}: use --rebuild to make it anew from Kafka"
-    )]
-    Format {
-        /// The store's directory.
-        path: PathBuf,
-        /// The version found.
-        found: u32,
-    },
-    /// Of another cluster, topic, number of partitions or set of rules.
-    #[error(
-        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers and --store, or use --rebuild to make the store anew from Kafka"
-    )]
-    Belongs {
-        /// The store's directory.
-        path: PathBuf,
-        /// What differs.
-        what: &'static str,
-        /// What the store says.
-        found: String,
-        /// What is expected.
-        expected: String,
-    },
-    /// The topic has another number of partitions.
-    #[error(
-        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and replay the events into that one; if the topic was made anew and is empty, use --rebuild"
-    )]
-    Partitions {
-        /// The store's directory.
-        path: PathBuf,
-        /// The topic.
-        topic: String,
-        /// What the store says.
-        found: u32,
-        /// What the topic has.
-        expected: u32,
-    },
-    /// Something is missing, damaged or does not add up.
-    #[error(
-        "the store {path} is damaged ({what}): use --rebuild to make it anew from Kafka, which has everything"
-    )]
-    Damaged {
-        /// The store's directory.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The database fails.
-    #[error(
-        "the store {path} cannot be read or written: {source}; check the disk's space and rights"
-    )]
-    Database {
-        /// The store's directory.
-        path: PathBuf,
-        /// What sled says.
-        source: sled::Error,
-    },
-}
-
-impl StoreError {
-    /// What sled says, told as damage where it is.
-    fn database(path: &Path, source: sled::Error) -> Self {
-        let path = path.to_owned();
-        match source {
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
-                Self::Damaged { path, what: source.to_string() }
-            }
-            source => Self::Database { path, source },
-        }
-    }
-}
 
 /// What a store has to belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -405,77 +313,6 @@ impl Store {
         }
         self.synced = Instant::now();
         Ok(())
-    }
-}
-
-/// A partition being put together from its chunks.
-#[derive(Default)]
-struct Loading {
-    fold: PartitionFold,
-    cells: Vec<Cell>,
-    received: Vec<u64>,
-    served: Vec<u64>,
-    quarantine: QuarantineTally,
-}
-
-impl Loading {
-    fn chunk(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
-        match kind {
-            Kind::Dictionary => format::read_entries(payload, &mut self.fold.dictionary),
-            Kind::Facts => {
-                let names = std::sync::Arc::clone(self.fold.dictionary.names());
-                let regions = laju_schemas::RegionTable::get().len();
-                for (subject, fact) in format::read_facts(payload)? {
-                    let known = (fact.context as usize) < names.context_count()
-                        && usize::from(fact.home().0) < regions;
-                    if !known {
-                        return None;
-                    }
-                    let kiosk = names.context(fact.context).kiosk;
-                    self.received.push(member(kiosk, fact.sequence));
-                    self.served.push(member(kiosk, fact.home().0.into()));
-                    self.fold.subjects.insert(subject, fact);
-                }
-                Some(())
-            }
-            Kind::Kiosks => {
-                let count = self.fold.dictionary.names().kiosk_count();
-                self.fold.kiosks.resize(count, KioskActivity::default());
-                for (kiosk, activity) in format::read_kiosks(payload)? {
-                    *self.fold.kiosks.get_mut(kiosk as usize)? = activity;
-                }
-                Some(())
-            }
-            Kind::Ledger => format::read_cells(payload, &mut self.cells),
-            Kind::Quarantine => {
-                for record in format::read_quarantined(payload)? {
-                    if let Some((kiosk, sequence)) = &record.origin {
-                        let kiosk = self.fold.dictionary.kiosk(kiosk, &mut Vec::new());
-                        self.received.push(member(kiosk, *sequence));
-                    }
-                    self.quarantine.add(record);
-                }
-                Some(())
-            }
-        }
-    }
-
-    fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
-        let Self { mut fold, cells, received, served, quarantine } = self;
-        fold.tallies = row.tallies();
-        let mut view = PartitionView::empty(partition);
-        view.next_offset = row.position.next_offset;
-        view.recorded_until = row.position.recorded_until.map(TimestampMs);
-        view.names = Arc::clone(fold.dictionary.names());
-        view.tallies = fold.tallies;
-        view.subjects = fold.subjects.len() as u64;
-        view.ledger.push(sort_and_add(cells));
-        view.received.push(received);
-        view.served.push(served);
-        view.kiosks = Arc::new(fold.kiosks.clone());
-        view.quarantine = Arc::new(quarantine);
-        let state = PartitionState::restored(partition, fold, row.position);
-        StoredPartition { state, view }
     }
 }
 

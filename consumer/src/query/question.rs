@@ -56,8 +56,10 @@ impl Question {
         self.known_at.is_some_and(|day| day < today)
     }
 
-    /// A relative link that asks the same for ever: path, further parameters (each `name=value`),
-    /// and both days filled in.
+    /// A relative link to the question with both days filled in: path, further parameters (each
+    /// `name=value`), days. From the day after on it is answered with the same counts for ever;
+    /// until then today's knowledge still grows. Without `as_of` postings dated ahead count as
+    /// well, which the link, asking as of today, leaves out.
     #[must_use]
     pub fn link(&self, path: &str, parameters: &[String], today: Date) -> String {
         let mut link = format!("/v1/{path}?");

@@ -58,7 +58,7 @@ fn everything_there_is_is_handed_over_in_order_and_then_it_returns() {
     let mut seen = [Vec::new(), Vec::new()];
     tail.read_to_end(PATIENCE, |record| {
         assert_eq!(record.timestamp_ms(), 1000 + record.offset());
-        assert_eq!((record.key(), record.header("none")), (Some(&b"k"[..]), None));
+        assert_eq!(record.key(), Some(&b"k"[..]));
         seen[record.partition() as usize].push(text(&record));
     })
     .unwrap();
