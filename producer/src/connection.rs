@@ -321,6 +321,7 @@ mod tests {
         }
         assert!(parse_prefix("staging.").is_ok() && parse_prefix("a b").is_err());
         assert_eq!(parse_registry("http://r:8081/").unwrap(), "http://r:8081");
+        assert!(parse_registry("http://user:secret@r:8081").is_err());
         assert!(parse_registry("r:8081").is_err() && parse_registry("http://").is_err());
         assert!(parse_registry("https://r").unwrap_err().contains("proxy"));
     }

@@ -52,6 +52,8 @@ fn only_the_registrys_own_word_makes_an_id_unknown() {
         "3" => (404, "<html>no such page</html>"),
         "4" => (500, r#"{"error_code":50001,"message":"store is down"}"#),
         "5" => (401, r#"{"error_code":401,"message":"Unauthorized"}"#),
+        // What Confluent's registry answers at a path that it does not serve.
+        "7" => (404, r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#),
         _ => (200, "hello"),
     });
     let client = Registry::new(&format!("{}/", registry.url));
@@ -62,6 +64,7 @@ fn only_the_registrys_own_word_makes_an_id_unknown() {
     assert!(down.to_string().contains("store is down"), "{down}");
     assert!(matches!(client.schema(5), Err(RegistryError::Refused { status: 401, .. })));
     assert!(matches!(client.schema(6), Err(RegistryError::NotARegistry { .. })));
+    assert!(matches!(client.schema(7), Err(RegistryError::NotARegistry { .. })));
 }
 
 #[test]
