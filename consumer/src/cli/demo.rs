@@ -16,6 +16,7 @@ use super::worker::stop_on_signal;
 use crate::demo::check::{Asker, Finding};
 use crate::demo::play::{Demo, DemoError};
 use crate::demo::scenario::{SEED, Scenario};
+use crate::domain::account::Detail;
 use crate::ingest::stop::Stop;
 
 /// How long a day of the calendar lasts once the figures are shown.
@@ -216,7 +217,14 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
     let mut tallies = crate::domain::fold::Tallies::default();
     snapshot.partitions.values().for_each(|view| tallies.add(&view.tallies));
     let by_kind = |kind: laju_schemas::event::FactKind| tallies.by_kind[kind as usize];
-    let counts = demo.scenario.counts();
+    let activations = snapshot.partitions.values().flat_map(|view| view.ledger.all());
+    let served_elsewhere: i64 = activations
+        .filter(|cell| match cell.key.detail() {
+            Detail::Activation { service, .. } => service != cell.key.region(),
+            _ => false,
+        })
+        .map(|cell| i64::from(cell.amount))
+        .sum();
     Ok(json!({
         "events": tallies.received,
         "repeats": tallies.repeats(),
@@ -224,7 +232,7 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
         "retractions": by_kind(laju_schemas::event::FactKind::Retracted),
         "retracted": tallies.retracted,
         "moves": nation["moves_in"],
-        "served_elsewhere": counts.cross_region,
+        "served_elsewhere": served_elsewhere,
         "deactivations": nation["deactivations"],
         "deferrals": nation["deferrals"],
         "missing": nation["missing"]["events"],
@@ -315,7 +323,7 @@ fn print_table(
     writeln!(
         out,
         "\n{} records in {seconds:.1} s, nothing dropped: {} events of {} people, among them {} \
-         repeats, {} late,\n{} retractions, {} moves, {} served in another region than home, {} \
+         repeats, {} late,\n{} retractions, {} moves, {} activated in another region than home, {} \
          deactivations, {} deferrals; {} quarantined, {} missing.",
         thousands(demo.published() as i64),
         count("events"),

@@ -1,11 +1,9 @@
 //! Follows the topics that every node reads for itself: reference figures and kiosks' statuses.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_producer::registry::Registry;
-use laju_schemas::KioskStatus;
 use laju_schemas::known::ReadError;
 use laju_schemas::status::StatusReader;
 use laju_schemas::topic::{KIOSK_STATUS, REFERENCE};
@@ -15,6 +13,7 @@ use super::stop::Stop;
 use super::tail::{Tail, TailRecord, Tailed};
 use super::worker::WorkerError;
 use crate::domain::reference::ReferenceBook;
+use crate::projection::snapshot::Statuses;
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that could not be opened, or a registry that did not answer, is left alone.
@@ -99,9 +98,6 @@ pub fn reference(
     };
     follow(connection, &topic, stop, &mut book, each, publish)
 }
-
-/// The latest status of each kiosk, by its id.
-pub type Statuses = HashMap<String, KioskStatus>;
 
 /// Follows the kiosk status topic, likewise.
 ///

@@ -1,17 +1,20 @@
 //! What readers see: the state of every partition at its last commit. Made by the committer,
 //! swapped in whole, never changed: a question works on one snapshot and meets no lock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{RegionIndex, TimestampMs};
+use laju_schemas::{KioskStatus, RegionIndex, TimestampMs};
 
 use super::bitruns::BitRuns;
 use super::runs::Runs;
 use crate::domain::day::Day;
 use crate::domain::dictionary::Names;
 pub use crate::domain::fold::{KioskActivity, Tallies};
+
+/// What kiosks say of themselves: the latest status of each, by its id.
+pub type Statuses = HashMap<String, KioskStatus>;
 
 /// The state of all partitions that this node holds.
 #[derive(Clone, Default)]

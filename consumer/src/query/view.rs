@@ -1,12 +1,12 @@
 //! The state that questions are answered from: swapped in by the worker, read without a lock that
 //! ingest would have to wait for; and whether there is enough of it to answer at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
-use laju_schemas::{KioskStatus, TimestampMs};
+use laju_schemas::TimestampMs;
 use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
@@ -14,9 +14,7 @@ use super::missing::{Gaps, KioskBook};
 use super::question::today;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::snapshot::Snapshot;
-
-/// The latest status of each kiosk, by its id.
-pub type Statuses = HashMap<String, KioskStatus>;
+pub use crate::projection::snapshot::Statuses;
 
 /// The reference figures read so far.
 #[derive(Clone, Debug, Default)]
