@@ -1,7 +1,8 @@
 //! The publishing library and the program `laju-kiosk`.
 //!
 //! An event comes in ([`intake`], [`nik`]), its NIK becomes a pseudonym ([`secret`] reads the
-//! key), and it is published and confirmed ([`publish`]). [`connection`], [`registry`] and
+//! key), it waits on the disk for its turn ([`outbox`]), and it is published and confirmed
+//! ([`publish`]). [`connection`], [`registry`] and
 //! [`settings`] are shared with the program `laju`. [`simulate`] makes events up.
 
 pub mod cli;
@@ -9,6 +10,7 @@ pub mod clock;
 pub mod connection;
 pub mod intake;
 pub mod nik;
+pub mod outbox;
 pub mod publish;
 pub mod registry;
 pub mod secret;

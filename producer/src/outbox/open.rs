@@ -1,0 +1,404 @@
+//! Opening an outbox: the lock, the files, and whether everything is there.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use laju_schemas::{KioskId, TimestampMs};
+use redb::{
+    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata,
+};
+
+use super::OutboxError;
+use super::format::{
+    ACKNOWLEDGED, EVENTS, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE, STATE,
+    State, UNSENT, UnsentRow, seal, unseal,
+};
+use super::witness::{self, Found, Testimony, Witness};
+
+const LOCK: &str = "outbox.lock";
+const DATABASE: &str = "outbox.redb";
+const WITNESS: &str = "outbox.witness";
+
+/// What the database may hold in memory: kiosks are small machines.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// From this size on, checking a database takes seconds, and the log says so.
+const LONG_CHECK_BYTES: u64 = 64 << 20;
+
+/// An outbox, locked, opened and checked.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) files: Files,
+    pub(super) database: Database,
+    pub(super) state: State,
+    pub(super) oldest_unsent: Option<TimestampMs>,
+    pub(super) witness: Witness,
+}
+
+/// Where an outbox lies and whose it is. Holds the lock.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) directory: PathBuf,
+    pub(super) kiosk_id: String,
+    _lock: File,
+}
+
+/// Opens an outbox, or makes it where there is none.
+pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxError> {
+    make_directory(directory)?;
+    let files = Files {
+        directory: directory.to_owned(),
+        kiosk_id: kiosk.as_str().to_owned(),
+        _lock: lock(directory)?,
+    };
+    let witness_path = directory.join(WITNESS);
+    let found =
+        witness::read(&witness_path).map_err(|error| OutboxError::io(&witness_path, error))?;
+    if let Found::Testimony(testimony) = &found
+        && testimony.kiosk_id != files.kiosk_id
+    {
+        return Err(files.other_kiosk(&testimony.kiosk_id));
+    }
+    let database_path = directory.join(DATABASE);
+    let exists =
+        database_path.try_exists().map_err(|error| OutboxError::io(&database_path, error))?;
+    if !exists {
+        if found != Found::Nothing {
+            return Err(files.damaged(format!(
+                "its database {DATABASE} is gone, but {WITNESS} says that there was one"
+            )));
+        }
+        files.create_database()?;
+    }
+    let Checked { database, state, oldest_unsent } = files.open_database().map_err(|error| {
+        if found == Found::Nothing { foreign(&database_path, error) } else { error }
+    })?;
+    let witness = match found {
+        Found::Testimony(testimony) => {
+            files.check_witness(&testimony, &state)?;
+            Witness::open(&witness_path)
+        }
+        // A kill between the very first commit and the making of the witness leaves this.
+        Found::Nothing if state.highest_sequence == 0 => files.create_witness(&state),
+        Found::Nothing => {
+            return Err(files.damaged(format!(
+                "{WITNESS} is gone: without it nobody can tell whether the database is the \
+                 newest"
+            )));
+        }
+        Found::Damaged => {
+            return Err(files.damaged(format!(
+                "{WITNESS} cannot be read: without it nobody can tell whether the database is \
+                 the newest"
+            )));
+        }
+    }
+    .and_then(|witness| {
+        // It may be behind: a kill comes between the commit and the witness, too.
+        witness.write(&Testimony::new(&files.kiosk_id, &state))?;
+        Ok(witness)
+    })
+    .map_err(|error| OutboxError::io(&witness_path, error))?;
+    Ok(Opened { files, database, state, oldest_unsent, witness })
+}
+
+/// A database that was opened and adds up.
+pub(super) struct Checked {
+    pub(super) database: Database,
+    pub(super) state: State,
+    pub(super) oldest_unsent: Option<TimestampMs>,
+}
+
+impl Files {
+    fn damaged(&self, what: impl Into<String>) -> OutboxError {
+        OutboxError::damaged(&self.directory, what)
+    }
+
+    fn other_kiosk(&self, found: &str) -> OutboxError {
+        OutboxError::OtherKiosk {
+            path: self.directory.clone(),
+            found: found.to_owned(),
+            expected: self.kiosk_id.clone(),
+        }
+    }
+
+    fn failed(&self, error: impl Into<redb::Error>) -> OutboxError {
+        OutboxError::database(&self.directory, error)
+    }
+
+    /// Makes an empty database in one step: under another name first, so that a kill never leaves
+    /// half of one.
+    fn create_database(&self) -> Result<(), OutboxError> {
+        let path = self.directory.join(DATABASE);
+        let draft = draft_of(&path);
+        let io = |error| OutboxError::io(&path, error);
+        private().create(true).truncate(true).write(true).open(&draft).map_err(io)?;
+        let database = Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .create(&draft)
+            .map_err(|error| self.failed(error))?;
+        self.found(&database).map_err(|error| self.failed(*error))?;
+        database.close().map_err(|error| self.failed(error))?;
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(io)?;
+        fs::rename(&draft, &path).map_err(io)?;
+        sync_directory(&self.directory)
+    }
+
+    /// Writes what an empty outbox holds.
+    fn found(&self, database: &Database) -> Result<(), Box<redb::Error>> {
+        let identity = Identity { format_version: FORMAT_VERSION, kiosk_id: self.kiosk_id.clone() };
+        let identity = serde_json::to_vec(&identity).expect("a number and a text are JSON");
+        let failed = |error: redb::Error| Box::new(error);
+        let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+        transaction.set_durability(Durability::Immediate).map_err(|error| failed(error.into()))?;
+        let made = || -> Result<(), redb::Error> {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(IDENTITY, seal(0, &identity).as_slice())?;
+            meta.insert(STATE, State { generation: 1, ..State::default() }.to_bytes().as_slice())?;
+            transaction.open_table(UNSENT)?;
+            transaction.open_table(SET_ASIDE)?;
+            transaction.open_table(ACKNOWLEDGED)?;
+            transaction.open_table(EVENTS)?;
+            transaction.open_table(KEYS)?;
+            transaction.open_table(FORGET)?;
+            Ok(())
+        };
+        made().map_err(failed)?;
+        transaction.commit().map_err(|error| failed(error.into()))
+    }
+
+    fn create_witness(&self, state: &State) -> std::io::Result<Witness> {
+        let testimony = Testimony::new(&self.kiosk_id, state);
+        let witness = Witness::create(&self.directory.join(WITNESS), &testimony)?;
+        File::open(&self.directory)?.sync_all()?;
+        Ok(witness)
+    }
+
+    /// Opens the database, verifies every page of it, and sees whether its rows add up.
+    pub(super) fn open_database(&self) -> Result<Checked, OutboxError> {
+        let path = self.directory.join(DATABASE);
+        let bytes = fs::metadata(&path).map_err(|error| OutboxError::io(&path, error))?.len();
+        let shown = path.clone();
+        let open = || {
+            if bytes >= LONG_CHECK_BYTES {
+                tracing::info!(path = %path.display(), bytes, "checking the outbox");
+            }
+            let database = Builder::new()
+                .set_cache_size(CACHE_BYTES)
+                .set_check_integrity_on_open(true)
+                .set_repair_callback(move |session| {
+                    if bytes >= LONG_CHECK_BYTES {
+                        let percent = (session.progress() * 100.0).round();
+                        tracing::info!(path = %shown.display(), percent, "checking the outbox");
+                    }
+                })
+                .open(&path)
+                .map_err(|error| self.failed(error))?;
+            let transaction = database.begin_read().map_err(|error| self.failed(error))?;
+            let (state, oldest_unsent) = self.check(&transaction)?;
+            drop(transaction);
+            Ok(Checked { database, state, oldest_unsent })
+        };
+        // redb 4 panics on some damage instead of returning an error.
+        catch_unwind(AssertUnwindSafe(open))
+            .unwrap_or_else(|_| Err(self.damaged("its database cannot be read")))
+    }
+
+    /// Whether the outbox is this kiosk's and its rows add up.
+    fn check(
+        &self,
+        transaction: &ReadTransaction,
+    ) -> Result<(State, Option<TimestampMs>), OutboxError> {
+        let meta = match transaction.open_table(META) {
+            Ok(meta) => meta,
+            Err(redb::TableError::Storage(error)) => return Err(self.failed(error)),
+            Err(_) => return Err(self.damaged("it does not say what it is")),
+        };
+        self.check_identity(&meta)?;
+        let state = meta
+            .get(STATE)
+            .map_err(|error| self.failed(error))?
+            .and_then(|row| State::from_bytes(row.value()))
+            .ok_or_else(|| self.damaged("what it says of its rows cannot be read"))?;
+        let sums = Sums::read(transaction).map_err(|error| self.failed(*error))?;
+        sums.check(&state).map_err(|what| self.damaged(what))?;
+        let oldest = oldest_unsent(transaction).map_err(|error| self.failed(*error))?;
+        match oldest {
+            Some(None) => Err(self.damaged("its first event cannot be read")),
+            oldest => Ok((state, oldest.flatten())),
+        }
+    }
+
+    fn check_identity(
+        &self,
+        meta: &redb::ReadOnlyTable<&'static str, &'static [u8]>,
+    ) -> Result<(), OutboxError> {
+        let identity: Identity = meta
+            .get(IDENTITY)
+            .map_err(|error| self.failed(error))?
+            .and_then(|row| serde_json::from_slice(unseal(0, row.value())?).ok())
+            .ok_or_else(|| self.damaged("it does not say whose it is"))?;
+        if identity.format_version != FORMAT_VERSION {
+            let found = identity.format_version;
+            return Err(OutboxError::Format { path: self.directory.clone(), found });
+        }
+        if identity.kiosk_id != self.kiosk_id {
+            return Err(self.other_kiosk(&identity.kiosk_id));
+        }
+        Ok(())
+    }
+
+    /// Whether the database has everything that the witness has seen.
+    fn check_witness(&self, seen: &Testimony, state: &State) -> Result<(), OutboxError> {
+        let behind = state.generation < seen.generation
+            || state.highest_sequence < seen.highest_sequence
+            || state.acknowledged < seen.acknowledged;
+        if !behind {
+            return Ok(());
+        }
+        Err(self.damaged(format!(
+            "its database has fallen back to an older state: {} events accepted and {} \
+             acknowledged, but {} and {} had been",
+            state.highest_sequence, state.acknowledged, seen.highest_sequence, seen.acknowledged
+        )))
+    }
+}
+
+/// How many rows there are, and between which numbers.
+struct Sums {
+    unsent: u64,
+    set_aside: u64,
+    acknowledged: u64,
+    events: u64,
+    keys: u64,
+    forget: u64,
+    lowest: u32,
+    highest: u32,
+}
+
+impl Sums {
+    fn read(transaction: &ReadTransaction) -> Result<Self, Box<redb::Error>> {
+        let read = || -> Result<Self, redb::Error> {
+            let unsent = transaction.open_table(UNSENT)?;
+            let set_aside = transaction.open_table(SET_ASIDE)?;
+            let acknowledged = transaction.open_table(ACKNOWLEDGED)?;
+            let (mut lowest, mut highest) = (u32::MAX, 0);
+            for table in [&unsent, &set_aside, &acknowledged] {
+                if let (Some((first, _)), Some((last, _))) = (table.first()?, table.last()?) {
+                    lowest = lowest.min(first.value());
+                    highest = highest.max(last.value());
+                }
+            }
+            Ok(Self {
+                unsent: unsent.len()?,
+                set_aside: set_aside.len()?,
+                acknowledged: acknowledged.len()?,
+                events: transaction.open_table(EVENTS)?.len()?,
+                keys: transaction.open_table(KEYS)?.len()?,
+                forget: transaction.open_table(FORGET)?.len()?,
+                lowest,
+                highest,
+            })
+        };
+        read().map_err(Box::new)
+    }
+
+    /// Every number given belongs to an event that is unsent, set aside or acknowledged; every
+    /// event that is not forgotten can be found.
+    fn check(&self, state: &State) -> Result<(), String> {
+        let rows = self.unsent + self.set_aside + self.acknowledged;
+        let pairs = [
+            (
+                "numbers given",
+                self.unsent + self.set_aside + state.acknowledged,
+                state.highest_sequence.into(),
+            ),
+            ("unsent events", self.unsent, state.unsent),
+            ("events set aside", self.set_aside, state.set_aside),
+            ("events remembered", self.acknowledged + state.forgotten, state.acknowledged),
+            ("events to forget", self.forget, self.acknowledged),
+            ("event ids", self.events, rows),
+            ("idempotency keys", self.keys, state.keys),
+        ];
+        for (what, found, expected) in pairs {
+            if found != expected {
+                return Err(format!("{what}: {found} are there, {expected} should be"));
+            }
+        }
+        if rows > 0 && (self.lowest == 0 || self.highest > state.highest_sequence) {
+            return Err(format!(
+                "it has events numbered {} to {}, but gave the numbers 1 to {} only",
+                self.lowest, self.highest, state.highest_sequence
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// When the first unsent event happened; `Some(None)` if its row is damaged.
+fn oldest_unsent(
+    transaction: &ReadTransaction,
+) -> Result<Option<Option<TimestampMs>>, Box<redb::Error>> {
+    let read = || -> Result<_, redb::Error> {
+        let unsent = transaction.open_table(UNSENT)?;
+        Ok(unsent.first()?.map(|(sequence, row)| {
+            UnsentRow::from_bytes(sequence.value(), row.value()).map(|row| row.entry.occurred_at)
+        }))
+    };
+    read().map_err(Box::new)
+}
+
+/// Without a witness, a file that cannot be read was perhaps never an outbox's.
+fn foreign(path: &Path, error: OutboxError) -> OutboxError {
+    match error {
+        OutboxError::Damaged { what, .. } => OutboxError::Foreign { path: path.to_owned(), what },
+        other => other,
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), OutboxError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).map_err(|error| OutboxError::io(directory, error))
+}
+
+/// Takes the lock that lasts as long as the file is open; a kill gives it back.
+fn lock(directory: &Path) -> Result<File, OutboxError> {
+    let path = directory.join(LOCK);
+    let file = private()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| OutboxError::io(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { path: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(OutboxError::io(&path, error)),
+    }
+}
+
+/// Files that only this user may read.
+pub(super) fn private() -> OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The name that a file is made under.
+pub(super) fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn sync_directory(directory: &Path) -> Result<(), OutboxError> {
+    File::open(directory)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| OutboxError::io(directory, error))
+}

@@ -1,0 +1,247 @@
+//! What goes into the outbox and what comes out of it, in plain types.
+
+use std::time::Duration;
+
+use laju_schemas::{EventId, Fact, OutreachId, RegionCode, Sequence, SubjectId, TimestampMs};
+use thiserror::Error;
+
+use crate::publish::Receipt;
+
+/// How much an outbox holds and remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxSettings {
+    /// How many bytes of events may wait, those set aside included: each with its row and
+    /// [`ROW_OVERHEAD`](super::ROW_OVERHEAD). The file itself may be about twice as large.
+    pub limit_bytes: u64,
+    /// How long an event is remembered after Kafka acknowledged it, by the broker's clock.
+    pub remember: Duration,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self { limit_bytes: 1 << 30, remember: Duration::from_secs(30 * 24 * 60 * 60) }
+    }
+}
+
+/// An event to be accepted: everything but its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id.
+    pub event_id: EventId,
+    /// When it happened, by the kiosk's clock.
+    pub occurred_at: TimestampMs,
+    /// The citizen's pseudonym.
+    pub subject: SubjectId,
+    /// Where the citizen is registered.
+    pub home_region: RegionCode,
+    /// Whose office served them.
+    pub service_region: RegionCode,
+    /// The outreach visit, if any.
+    pub outreach_id: Option<OutreachId>,
+    /// What happened.
+    pub fact: Fact,
+    /// When it came in, by the kiosk's clock.
+    pub accepted_at: TimestampMs,
+    /// What makes a repetition recognisable, if the client gave something.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// A client's idempotency key: digests only, so that no text of a client's is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// Of the key itself.
+    pub key: [u8; 16],
+    /// Of what was sent with it.
+    pub content: [u8; 16],
+}
+
+/// An event that is durable in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id: of a repetition, the first one's.
+    pub event_id: EventId,
+    /// Its number.
+    pub sequence: Sequence,
+    /// Whether it was there already.
+    pub repeated: bool,
+}
+
+/// Why an event is not accepted. It uses up no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// As many bytes of events wait as may.
+    #[error("the outbox is full: {limit_bytes} bytes of events may wait")]
+    Full {
+        /// How many.
+        limit_bytes: u64,
+    },
+    /// The same idempotency key, or the same event id, came with something else before.
+    #[error("the same key was used for another event before: {event_id}")]
+    KeyReused {
+        /// The event that has it.
+        event_id: EventId,
+    },
+    /// All sequence numbers of this kiosk id are used up.
+    #[error("the kiosk has given all its numbers: start the agent with another kiosk id")]
+    Numbers,
+    /// Larger than the events topic takes.
+    #[error("the event has {bytes} bytes; {limit_bytes} are possible")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit_bytes: usize,
+    },
+}
+
+/// An event that waits to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Its number.
+    pub sequence: u32,
+    /// Its id.
+    pub event_id: EventId,
+    /// The message key.
+    pub subject: SubjectId,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// The [`ActivationEvent`](laju_schemas::ActivationEvent), in single-object encoding.
+    pub value: Vec<u8>,
+}
+
+/// What became of an event that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Kafka has it.
+    Acknowledged(Receipt),
+    /// Kafka does not take it. Those behind it go on.
+    SetAside {
+        /// Why.
+        obstacle: Obstacle,
+        /// In words; cut after 1,000 bytes.
+        detail: String,
+        /// When, by the kiosk's clock.
+        at: TimestampMs,
+    },
+}
+
+/// Why Kafka does not take an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Obstacle {
+    /// It is larger than the topic takes.
+    TooLarge,
+    /// This user may not write to the topic.
+    NotAuthorised,
+    /// Refused for another reason.
+    Refused,
+}
+
+impl Obstacle {
+    /// Every obstacle, as stored: only ever added to.
+    pub const ALL: [Self; 3] = [Self::TooLarge, Self::NotAuthorised, Self::Refused];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::NotAuthorised => "not_authorised",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which events set aside are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// All.
+    All,
+    /// This one.
+    Event(EventId),
+    /// Those with this obstacle.
+    Because(Obstacle),
+}
+
+/// An event that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its number.
+    pub sequence: u32,
+    /// Its id.
+    pub event_id: EventId,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// Why it was set aside.
+    pub obstacle: Obstacle,
+    /// In words.
+    pub detail: String,
+    /// When, by the kiosk's clock.
+    pub at: TimestampMs,
+}
+
+/// What the outbox knows of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its number.
+    pub sequence: u32,
+    /// The citizen's pseudonym.
+    pub subject: SubjectId,
+    /// Where the citizen is registered.
+    pub home_region: RegionCode,
+    /// Whose office served them.
+    pub service_region: RegionCode,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// When it was accepted, by the kiosk's clock.
+    pub accepted_at: TimestampMs,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// How far an event has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It waits to be sent, or is being sent.
+    Unsent,
+    /// Kafka does not take it.
+    SetAside {
+        /// Why.
+        obstacle: Obstacle,
+        /// In words.
+        detail: String,
+        /// When, by the kiosk's clock.
+        at: TimestampMs,
+    },
+    /// Kafka has it.
+    Acknowledged(Receipt),
+}
+
+/// What the outbox holds, as of its last transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The highest number given; 0 before the first.
+    pub highest_sequence: u32,
+    /// How many events wait to be sent.
+    pub unsent: u64,
+    /// What they are accounted with: see [`OutboxSettings::limit_bytes`].
+    pub unsent_bytes: u64,
+    /// How much may wait, those set aside included.
+    pub limit_bytes: u64,
+    /// How many events are set aside.
+    pub set_aside: u64,
+    /// What they are accounted with.
+    pub set_aside_bytes: u64,
+    /// How many events were ever acknowledged.
+    pub acknowledged: u64,
+    /// When the unsent event with the lowest number happened.
+    pub oldest_unsent: Option<TimestampMs>,
+    /// When the event with the highest number was accepted.
+    pub latest_accepted_at: Option<TimestampMs>,
+}
