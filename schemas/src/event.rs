@@ -33,8 +33,10 @@ pub struct ActivationEvent {
 
 /// What happened, in the order of the schema's union: Avro chooses the branch by its index.
 ///
-/// `R` is a region code: [`RegionCode`] once its shape is checked, text before.
+/// `R` is a region code: [`RegionCode`] once its shape is checked, text before. In JSON a field
+/// that a fact does not have is an error: it would be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Fact<R = RegionCode> {
     /// The subject's IKD is active at the event's home region.
     Activated {
@@ -97,6 +99,22 @@ impl<R> Fact<R> {
             Self::CardRequested { .. } => FactKind::CardRequested,
             Self::CardPrinted { .. } => FactKind::CardPrinted,
             Self::Retracted { .. } => FactKind::Retracted,
+        }
+    }
+
+    /// The field of its body that holds `unknown`, if one does: a symbol for readers of a later
+    /// schema, which no writer may use.
+    #[must_use]
+    pub fn unknown_field(&self) -> Option<&'static str> {
+        match *self {
+            Self::Activated { channel: Channel::Unknown, .. } => Some("channel"),
+            Self::Activated { venue: Some(Venue::Unknown), .. } => Some("venue"),
+            Self::Deactivated { reason: DeactivationReason::Unknown }
+            | Self::Deferred { reason: DeferralReason::Unknown }
+            | Self::CardRequested { reason: CardReason::Unknown }
+            | Self::CardPrinted { reason: CardReason::Unknown } => Some("reason"),
+            // The contract has `unknown` for a retraction whose reason nobody knows any more.
+            _ => None,
         }
     }
 

@@ -63,13 +63,26 @@ impl ProgrammeKey {
     /// The pseudonym of a citizen under this key.
     #[must_use]
     pub fn pseudonym(&self, nik: &Nik) -> SubjectId {
+        SubjectId(self.sixteen_bytes(&[&nik.0]))
+    }
+
+    /// What stands for a text where the text itself must not be kept, because nobody knows what
+    /// a client has put into it: the first 16 bytes of HMAC-SHA-256 over the purpose, a zero byte
+    /// and the text. Of another purpose the same text has another digest, and none is a
+    /// pseudonym.
+    #[must_use]
+    pub fn digest(&self, purpose: &str, text: &[u8]) -> [u8; 16] {
+        self.sixteen_bytes(&[purpose.as_bytes(), &[0], text])
+    }
+
+    fn sixteen_bytes(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        mac.update(&nik.0);
+        parts.iter().for_each(|part| mac.update(part));
         let digest = mac.finalize().into_bytes();
-        let mut subject = [0; 16];
-        subject.copy_from_slice(&digest[..16]);
-        SubjectId(subject)
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        bytes
     }
 }
 
@@ -90,6 +103,17 @@ mod tests {
         let key = ProgrammeKey::parse(&format!("  {key}\n")).unwrap();
         let subject = key.pseudonym(&Nik::parse("1871010101900001").unwrap());
         assert_eq!(hex::encode(subject.0), "2f528ebff2bc040f12215c537c223bf4");
+    }
+
+    #[test]
+    fn a_digest_is_of_its_purpose_and_text_and_never_a_pseudonym() {
+        let key = ProgrammeKey::parse(&"0f".repeat(32)).unwrap();
+        let digest = key.digest("key", b"1871010101900001");
+        assert_eq!(digest, key.digest("key", b"1871010101900001"));
+        assert_ne!(digest, key.digest("content", b"1871010101900001"));
+        assert_ne!(digest, key.digest("key", b"1871010101900002"));
+        assert_ne!(digest, key.digest("ke", b"y\x001871010101900001"));
+        assert_ne!(digest, key.pseudonym(&Nik::parse("1871010101900001").unwrap()).0);
     }
 
     #[test]

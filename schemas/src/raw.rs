@@ -3,13 +3,18 @@
 //! Reading borrows from the value and allocates nothing. It accepts exactly the bytes that
 //! apache-avro accepts and gives the same event; a property test holds the two together.
 
+use std::str::FromStr;
+
 use thiserror::Error;
 
 use crate::cursor::{Cursor, symbol};
 use crate::event::{
-    CardReason, Channel, DeactivationReason, DeferralReason, Fact, RetractionReason, Venue,
+    ActivationEvent, CardReason, Channel, DeactivationReason, DeferralReason, Fact,
+    RetractionReason, Venue,
 };
-use crate::id::{EventId, SubjectId};
+use crate::id::{EventId, Sequence, SubjectId};
+use crate::region::RegionCode;
+use crate::time::TimestampMs;
 
 /// An event as the bytes have it: decoded, but nothing about it checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +89,34 @@ impl<'a> RawEvent<'a> {
         };
         at.end()?;
         Ok(event)
+    }
+
+    /// The event itself, each field checked for its shape.
+    ///
+    /// # Errors
+    /// Says which field does not have the contract's shape.
+    pub fn check(&self) -> Result<ActivationEvent, DecodeError> {
+        fn parse<T: FromStr>(field: &'static str, text: &str) -> Result<T, DecodeError>
+        where
+            T::Err: std::fmt::Display,
+        {
+            text.parse().map_err(|why| DecodeError::Other(format!("{field}: {why}")))
+        }
+        let region = |text: &str| RegionCode::parse(text);
+        Ok(ActivationEvent {
+            event_id: self.event_id,
+            kiosk_id: parse("kiosk_id", self.kiosk_id)?,
+            sequence: Sequence::try_from(self.sequence)
+                .map_err(|why| DecodeError::Other(format!("sequence: {why}")))?,
+            occurred_at: TimestampMs(self.occurred_at),
+            subject: self.subject,
+            home_region: parse("home_region", self.home_region)?,
+            service_region: parse("service_region", self.service_region)?,
+            outreach_id: self.outreach_id.map(|id| parse("outreach_id", id)).transpose()?,
+            fact: self.fact.try_map_region(region).ok_or_else(|| {
+                DecodeError::Other("fact.from_region: not a region code".to_owned())
+            })?,
+        })
     }
 
     #[inline]

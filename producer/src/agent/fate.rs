@@ -1,0 +1,133 @@
+//! How far an event has come: in the outbox, acknowledged by Kafka, and what a worker made of it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use laju_schemas::{EventId, TimestampMs};
+use serde::Serialize;
+
+use super::{Agent, ship};
+use crate::outbox::{Obstacle, OutboxError, State};
+
+/// How long a worker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where a worker is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerAddress(String);
+
+impl FromStr for WorkerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) {
+            Some(host) if !host.is_empty() && !host.contains(['@', '/', '?', ' ']) => {
+                Ok(Self(format!("http://{host}")))
+            }
+            _ => Err("a worker's address is like http://laju.example:8080".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for WorkerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an event is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Whereabouts {
+    /// In the outbox, waiting or on its way.
+    Unsent,
+    /// In the outbox; Kafka refused it for good.
+    SetAside {
+        /// What kind of refusal.
+        obstacle: Obstacle,
+        /// Its words.
+        detail: String,
+        /// When, by the kiosk's clock.
+        at: TimestampMs,
+    },
+    /// In Kafka.
+    Acknowledged {
+        /// The partition of the events topic.
+        partition: u32,
+        /// The offset within it.
+        offset: u64,
+        /// When it was recorded, by the broker's clock.
+        recorded_at: Option<TimestampMs>,
+    },
+}
+
+/// What is known of an event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fate {
+    /// The event.
+    pub event_id: EventId,
+    /// The kiosk's own number of it.
+    pub sequence: u32,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// When the agent accepted it, by the kiosk's clock.
+    pub accepted_at: TimestampMs,
+    /// Where it is.
+    #[serde(flatten)]
+    pub whereabouts: Whereabouts,
+    /// The worker's answer, if the agent knows one and the event is in Kafka; `{"error": …}` if
+    /// it did not answer.
+    pub worker: Option<serde_json::Value>,
+}
+
+impl From<State> for Whereabouts {
+    fn from(state: State) -> Self {
+        match state {
+            State::Unsent => Self::Unsent,
+            State::SetAside { obstacle, detail, at } => Self::SetAside { obstacle, detail, at },
+            State::Acknowledged(receipt) => Self::Acknowledged {
+                partition: receipt.partition,
+                offset: receipt.offset,
+                recorded_at: receipt.timestamp,
+            },
+        }
+    }
+}
+
+impl Agent {
+    /// How far an event has come; none if this agent does not know it (any more).
+    ///
+    /// # Errors
+    /// If the outbox cannot be read. A worker that does not answer is told within the fate.
+    pub async fn fate(&self, event_id: EventId) -> Result<Option<Fate>, OutboxError> {
+        let Some(known) = self.find(event_id).await? else { return Ok(None) };
+        let whereabouts = Whereabouts::from(known.state);
+        let worker = match (&whereabouts, self.0.worker.clone()) {
+            (Whereabouts::Acknowledged { .. }, Some(address)) => {
+                Some(ship::blocking(move || ask(&address, event_id)).await)
+            }
+            _ => None,
+        };
+        Ok(Some(Fate {
+            event_id,
+            sequence: known.sequence,
+            occurred_at: known.occurred_at,
+            accepted_at: known.accepted_at,
+            whereabouts,
+            worker,
+        }))
+    }
+}
+
+fn ask(address: &WorkerAddress, event_id: EventId) -> serde_json::Value {
+    let client = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .new_agent();
+    let url = format!("{address}/v1/events/{event_id}");
+    let answer = client.get(&url).call().and_then(|mut answer| answer.body_mut().read_json());
+    answer.unwrap_or_else(|error| {
+        serde_json::json!({ "error": format!("{address} does not answer: {error}") })
+    })
+}

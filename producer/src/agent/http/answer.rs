@@ -1,0 +1,134 @@
+//! The answers' shapes, for the interface and for clients in Rust.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use laju_schemas::{EventId, Sequence};
+use serde::{Deserialize, Serialize};
+
+use super::problem::status_of;
+use crate::agent::Refused;
+use crate::outbox::Accepted;
+
+/// One event was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneAnswer {
+    /// Its id.
+    pub event_id: EventId,
+    /// The kiosk's own number of it.
+    pub sequence: Sequence,
+    /// Whether the same request had been accepted before.
+    pub repeated: bool,
+}
+
+impl From<Accepted> for OneAnswer {
+    fn from(accepted: Accepted) -> Self {
+        let Accepted { event_id, sequence, repeated } = accepted;
+        Self { event_id, sequence, repeated }
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// Events accepted now.
+    pub accepted: u64,
+    /// Events accepted before.
+    pub repeated: u64,
+    /// Events refused.
+    pub refused: u64,
+    /// Each item's answer, in order.
+    pub items: Vec<ItemAnswer>,
+}
+
+/// What became of one event of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemAnswer {
+    /// Its place in the batch, from 1; empty lines of NDJSON are not counted.
+    pub item: u64,
+    /// As for a single event: 202, 409, 422 or 507.
+    pub status: u16,
+    /// Its id, if it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event_id: Option<EventId>,
+    /// The kiosk's own number of it, if it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sequence: Option<Sequence>,
+    /// Whether the same request had been accepted before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repeated: Option<bool>,
+    /// The field that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub field: Option<String>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+}
+
+impl BatchAnswer {
+    /// From each item's fate. The status is 202 if any was accepted, else the first item's.
+    pub(super) fn new(answers: Vec<Result<Accepted, Refused>>) -> (StatusCode, Self) {
+        let mut batch = Self {
+            accepted: 0,
+            repeated: 0,
+            refused: 0,
+            items: Vec::with_capacity(answers.len()),
+        };
+        for (item, answer) in (1..).zip(answers) {
+            batch.items.push(match answer {
+                Ok(accepted) => {
+                    let count =
+                        if accepted.repeated { &mut batch.repeated } else { &mut batch.accepted };
+                    *count += 1;
+                    ItemAnswer {
+                        item,
+                        status: StatusCode::ACCEPTED.as_u16(),
+                        event_id: Some(accepted.event_id),
+                        sequence: Some(accepted.sequence),
+                        repeated: Some(accepted.repeated),
+                        field: None,
+                        detail: None,
+                    }
+                }
+                Err(refused) => {
+                    batch.refused += 1;
+                    let status = status_of(&refused).as_u16();
+                    let (field, detail) = match refused {
+                        Refused::Fault(fault) => (Some(fault.field), fault.detail),
+                        other => (None, other.to_string()),
+                    };
+                    ItemAnswer {
+                        item,
+                        status,
+                        event_id: None,
+                        sequence: None,
+                        repeated: None,
+                        field,
+                        detail: Some(detail),
+                    }
+                }
+            });
+        }
+        let first = batch.items.first().map(|item| item.status);
+        let status = match first {
+            Some(first) if batch.accepted + batch.repeated == 0 => {
+                StatusCode::from_u16(first).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            _ => StatusCode::ACCEPTED,
+        };
+        (status, batch)
+    }
+}
+
+/// An answer in JSON.
+pub(super) fn json<T: Serialize>(status: StatusCode, answer: &T) -> Response {
+    match serde_json::to_vec(answer) {
+        Ok(json) => {
+            let kind = HeaderValue::from_static("application/json");
+            (status, [(header::CONTENT_TYPE, kind)], json).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

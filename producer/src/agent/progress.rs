@@ -1,0 +1,100 @@
+//! How shipping goes, for whoever asks: written by the shipper, read by status and metrics.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use laju_schemas::TimestampMs;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::ship::Command;
+use crate::connection::BrokerEvents;
+
+/// What is known of shipping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShippingState {
+    /// Events on their way.
+    pub in_flight: usize,
+    /// When Kafka last acknowledged an event, by the kiosk's clock.
+    pub last_acknowledged_at: Option<TimestampMs>,
+    /// When the kiosk's status was last delivered, by the kiosk's clock.
+    pub last_reported_at: Option<TimestampMs>,
+    /// What was last in the way; none once something has been acknowledged after it.
+    pub obstacle: Option<String>,
+    /// The kiosk's clock minus the broker's, in milliseconds, once measured.
+    pub clock_offset_ms: Option<i64>,
+    /// Whether the outbox could not be written when last tried.
+    pub outbox_failed: bool,
+}
+
+/// The state that shipper and readers share.
+pub(super) struct Shipping {
+    state: Mutex<ShippingState>,
+    /// What the present producer's brokers complain about.
+    brokers: Mutex<BrokerEvents>,
+    commands: UnboundedSender<Command>,
+}
+
+impl Shipping {
+    pub(super) fn new(commands: UnboundedSender<Command>) -> Self {
+        Self { state: Mutex::default(), brokers: Mutex::default(), commands }
+    }
+
+    pub(super) fn state(&self) -> ShippingState {
+        let mut state = self.lock().clone();
+        let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        state.obstacle = state.obstacle.or_else(|| brokers.last_error());
+        state
+    }
+
+    /// Another producer takes over.
+    pub(super) fn listen_to(&self, brokers: BrokerEvents) {
+        *self.brokers.lock().unwrap_or_else(PoisonError::into_inner) = brokers;
+    }
+
+    /// Tells the shipper something; one that has stopped needs to know nothing any more.
+    pub(super) fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    pub(super) fn rewind(&self, sequence: u32) {
+        self.tell(Command::Rewind(sequence));
+    }
+
+    pub(super) fn set_in_flight(&self, count: usize) {
+        self.lock().in_flight = count;
+    }
+
+    pub(super) fn acknowledged(&self, at: TimestampMs) {
+        let mut state = self.lock();
+        state.last_acknowledged_at = Some(at);
+        state.obstacle = None;
+    }
+
+    pub(super) fn reported(&self, at: TimestampMs) {
+        self.lock().last_reported_at = Some(at);
+    }
+
+    pub(super) fn failed(&self, why: String) {
+        self.lock().obstacle = Some(why);
+    }
+
+    pub(super) fn clock_offset_ms(&self) -> Option<i64> {
+        self.lock().clock_offset_ms
+    }
+
+    pub(super) fn set_clock_offset_ms(&self, offset: i64) {
+        self.lock().clock_offset_ms = Some(offset);
+    }
+
+    pub(super) fn outbox_failed(&self) -> bool {
+        self.lock().outbox_failed
+    }
+
+    pub(super) fn set_outbox_failed(&self, failed: bool) {
+        self.lock().outbox_failed = failed;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ShippingState> {
+        // Every field is whole at any time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

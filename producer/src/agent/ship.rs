@@ -1,0 +1,538 @@
+//! From the outbox to Kafka: in order of sequence, acknowledged by all replicas, tried for ever.
+//!
+//! An event leaves the outbox when Kafka has acknowledged it, or is set aside when it is refused
+//! for good. After a crash some are sent again, with the same event id and sequence: the fold
+//! makes that harmless. The shipper also sends the kiosk's status, and learns from every
+//! acknowledgement how far the kiosk's clock is from the broker's.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use laju_schemas::known::EventReader;
+use rand::RngExt as _;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::progress::Shipping;
+use super::report::Reporter;
+use super::window::{Failure, Next, Window};
+use super::Clock;
+use crate::connection::Connection;
+use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, Unsent};
+use crate::publish::{
+    Delivery, DeliveryError, PublishError, PublishSettings, Publisher, Receipt,
+};
+
+/// Events on their way at the same time.
+const WINDOW: usize = 10_000;
+/// Events read from the outbox at once.
+const PAGE: usize = 1_000;
+/// Outcomes written to the outbox at once.
+const SETTLED: usize = 5_000;
+/// How long to wait before the second attempt, when something is in the way; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How long to wait at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A round trip longer than this says nothing of the clock.
+const PROMPT: Duration = Duration::from_secs(2);
+
+/// What the shipper is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command {
+    /// Events from this sequence on may have come back among the unsent.
+    Rewind(u32),
+    /// Send what is left, then stop; at the latest at this instant.
+    Stop(Instant),
+}
+
+/// Something that was sent, and what came of it.
+enum Landed {
+    Event { sequence: u32, began: Instant, generation: u64, result: Result<Receipt, DeliveryError> },
+    Report { began: Instant, result: Result<Receipt, DeliveryError> },
+}
+
+type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+
+/// What talks to Kafka, moved to a blocking thread for each page of events.
+struct Hands {
+    publisher: Publisher,
+    reader: EventReader,
+}
+
+/// Ships until it is told to stop.
+pub(super) struct Shipper {
+    outbox: Outbox,
+    connection: Connection,
+    settings: PublishSettings,
+    hands: Option<Hands>,
+    window: Window,
+    flights: FuturesUnordered<Flight>,
+    /// Counts producers: what an earlier one says no longer matters.
+    generation: u64,
+    outcomes: Vec<(u32, Outcome)>,
+    settling: Option<(Vec<(u32, Outcome)>, Pending<()>)>,
+    pause: Duration,
+    not_before: Instant,
+    unauthorised: bool,
+    reporter: Reporter,
+    shipping: Arc<Shipping>,
+    clock: Clock,
+    commands: mpsc::UnboundedReceiver<Command>,
+    stop_at: Option<Instant>,
+}
+
+/// What the shipper needs to begin.
+pub(super) struct Equipment {
+    pub(super) outbox: Outbox,
+    pub(super) connection: Connection,
+    pub(super) reporter: Reporter,
+    pub(super) shipping: Arc<Shipping>,
+    pub(super) clock: Clock,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+}
+
+/// Why shipping cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// The producer cannot be made.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The program's own schemas cannot be read: a fault of the program.
+    #[error(transparent)]
+    Schema(#[from] laju_schemas::known::SchemaError),
+}
+
+impl Shipper {
+    pub(super) fn new(equipment: Equipment) -> Result<Self, ShipError> {
+        let Equipment { outbox, connection, reporter, shipping, clock, commands } = equipment;
+        let settings = PublishSettings {
+            // For ever: a kiosk may be offline for days.
+            delivery_timeout: Duration::ZERO,
+            queue_messages: 2 * WINDOW as u32,
+            ..PublishSettings::default()
+        };
+        let hands = Hands::new(&connection, &settings)?;
+        shipping.listen_to(hands.publisher.broker_events());
+        let unauthorised = outbox.counts().set_aside > 0;
+        Ok(Self {
+            outbox,
+            connection,
+            settings,
+            hands: Some(hands),
+            window: Window::new(WINDOW),
+            flights: FuturesUnordered::new(),
+            generation: 0,
+            outcomes: Vec::new(),
+            settling: None,
+            pause: FIRST_PAUSE,
+            not_before: Instant::now(),
+            unauthorised,
+            reporter,
+            shipping,
+            clock,
+            commands,
+            stop_at: None,
+        })
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut changed = self.outbox.changed();
+        loop {
+            if let Err(why) = self.send().await {
+                self.hold_off(&why);
+            }
+            self.report_if_due(false).await;
+            self.settle();
+            if self.is_over() {
+                break;
+            }
+            self.wait(&mut changed).await;
+        }
+        self.end().await;
+    }
+
+    /// Waits until something has happened that there may be more to do for.
+    async fn wait(&mut self, changed: &mut watch::Receiver<crate::outbox::Counts>) {
+        let wake = self.wake_at();
+        let settling = async {
+            match &mut self.settling {
+                Some((_, pending)) => pending.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
+                self.landed(landed);
+                while let Some(Some(landed)) = self.flights.next().now_or_never() {
+                    self.landed(landed);
+                }
+            }
+            result = settling => self.settled(result),
+            command = self.commands.recv() => match command {
+                Some(Command::Rewind(sequence)) => self.window.rewind(sequence),
+                Some(Command::Stop(at)) => self.stop_at = Some(at),
+                None => self.stop_at = Some(Instant::now()),
+            },
+            // The outbox does not go before its shipper.
+            _ = changed.changed() => {}
+            () = tokio::time::sleep_until(wake) => {}
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut wake = self.reporter.due();
+        if self.not_before > Instant::now() {
+            wake = wake.min(self.not_before);
+        }
+        self.stop_at.map_or(wake, |stop| wake.min(stop))
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(at) = self.stop_at else { return false };
+        let nothing_left = self.outbox.counts().unsent == 0 && self.settling.is_none();
+        nothing_left || Instant::now() >= at
+    }
+
+    /// Sends as much as there is and as there is room for.
+    async fn send(&mut self) -> Result<(), String> {
+        self.renew_if_fatal()?;
+        while Instant::now() >= self.not_before && self.window.room() > 0 {
+            let (outbox, after) = (self.outbox.clone(), self.window.cursor());
+            let limit = self.window.room().min(PAGE);
+            let page = blocking(move || outbox.unsent_after(after, limit)).await;
+            let page = page.map_err(|error| format!("the outbox cannot be read: {error}"))?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut now = Vec::with_capacity(page.len());
+            let mut wait = false;
+            for event in page {
+                match self.window.offer(event.sequence) {
+                    Next::Send => now.push(event),
+                    Next::Skip => {}
+                    Next::Wait => {
+                        wait = true;
+                        break;
+                    }
+                }
+            }
+            if !now.is_empty() {
+                self.publish(now).await?;
+            }
+            if wait {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands events to the producer. What could not be handed over is offered again.
+    async fn publish(&mut self, events: Vec<Unsent>) -> Result<(), String> {
+        let Some(mut hands) = self.hands.take() else {
+            return Err("the producer was lost".to_owned());
+        };
+        let (hands, sent, failed) = blocking(move || {
+            let mut sent = Vec::with_capacity(events.len());
+            let mut failed = None;
+            let mut events = events.into_iter();
+            for event in events.by_ref() {
+                match hands.publish(&event) {
+                    Ok(delivery) => sent.push((event.sequence, Ok(delivery))),
+                    Err(Unsendable::For(obstacle, detail)) => {
+                        sent.push((event.sequence, Err((obstacle, detail))));
+                    }
+                    Err(Unsendable::Now(why)) => {
+                        failed = Some((event.sequence, why));
+                        break;
+                    }
+                }
+            }
+            let rest: Vec<u32> = events.map(|event| event.sequence).collect();
+            (hands, sent, failed.map(|(sequence, why)| (sequence, rest, why)))
+        })
+        .await;
+        self.hands = Some(hands);
+        let (began, generation) = (Instant::now(), self.generation);
+        for (sequence, result) in sent {
+            match result {
+                Ok(delivery) => {
+                    let flight = delivery.map(move |result| Landed::Event {
+                        sequence,
+                        began,
+                        generation,
+                        result,
+                    });
+                    self.flights.push(Box::pin(flight));
+                }
+                Err((obstacle, detail)) => self.set_aside(sequence, obstacle, detail),
+            }
+        }
+        self.shipping.set_in_flight(self.window.in_flight());
+        let Some((sequence, rest, why)) = failed else { return Ok(()) };
+        for sequence in rest.into_iter().chain([sequence]) {
+            self.window.again(sequence);
+        }
+        Err(why)
+    }
+
+    /// Takes note of what came back.
+    fn landed(&mut self, landed: Landed) {
+        match landed {
+            Landed::Event { generation, .. } if generation != self.generation => {}
+            Landed::Event { sequence, began, result: Ok(receipt), .. } => {
+                self.window.landed(sequence);
+                self.outcomes.push((sequence, Outcome::Acknowledged(receipt)));
+                self.measure_clock(began, &receipt);
+                self.shipping.acknowledged((self.clock)());
+                self.pause = FIRST_PAUSE;
+                if std::mem::take(&mut self.unauthorised) {
+                    let which = Retry::Because(Obstacle::NotAuthorised);
+                    let (outbox, shipping) = (self.outbox.clone(), Arc::clone(&self.shipping));
+                    tokio::spawn(try_again(outbox, shipping, which));
+                }
+            }
+            Landed::Event { sequence, result: Err(error), .. } => {
+                match self.window.failed(sequence, &error) {
+                    Failure::SetAside(obstacle) => {
+                        self.set_aside(sequence, obstacle, error.to_string());
+                    }
+                    Failure::Again => match error {
+                        DeliveryError::TooLarge(_) | DeliveryError::Refused(_) => {
+                            tracing::debug!(sequence, %error, "to be sent once more, alone");
+                        }
+                        _ => self.hold_off(&error.to_string()),
+                    },
+                }
+            }
+            Landed::Report { began, result } => {
+                match &result {
+                    Ok(receipt) => self.measure_clock(began, receipt),
+                    Err(error) => {
+                        tracing::warn!(%error, "the kiosk's status was not delivered");
+                        self.shipping.failed(error.to_string());
+                    }
+                }
+                self.reporter.landed(result.is_ok(), began);
+                if result.is_ok() {
+                    self.shipping.reported((self.clock)());
+                }
+            }
+        }
+        self.shipping.set_in_flight(self.window.in_flight());
+    }
+
+    fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
+        tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
+        self.unauthorised |= obstacle == Obstacle::NotAuthorised;
+        self.window.landed(sequence);
+        let at = (self.clock)();
+        self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
+    }
+
+    /// Writes what is known to the outbox, one write at a time.
+    fn settle(&mut self) {
+        if self.settling.is_some() || self.outcomes.is_empty() || self.not_settled_before() {
+            return;
+        }
+        let rest = self.outcomes.split_off(self.outcomes.len().min(SETTLED));
+        let outcomes = std::mem::replace(&mut self.outcomes, rest);
+        let pending = self.outbox.settle(outcomes.clone());
+        self.settling = Some((outcomes, pending));
+    }
+
+    /// After a failed write the disk is given time.
+    fn not_settled_before(&self) -> bool {
+        self.shipping.outbox_failed() && Instant::now() < self.not_before
+    }
+
+    fn settled(&mut self, result: Result<(), OutboxError>) {
+        let Some((outcomes, _)) = self.settling.take() else { return };
+        match result {
+            Ok(()) => {
+                self.shipping.set_outbox_failed(false);
+                for (sequence, _) in outcomes {
+                    self.window.settled(sequence);
+                }
+            }
+            Err(error) => {
+                self.outcomes.splice(..0, outcomes);
+                self.shipping.set_outbox_failed(true);
+                self.hold_off(&format!("the outbox cannot be written: {error}"));
+            }
+        }
+    }
+
+    /// Sends the kiosk's status if it is time for it, or at once.
+    async fn report_if_due(&mut self, now: bool) {
+        if !self.reporter.begin(now) {
+            return;
+        }
+        if self.unauthorised {
+            probe_authorisation(self.outbox.clone(), Arc::clone(&self.shipping)).await;
+        }
+        let Some(hands) = self.hands.take() else {
+            return self.reporter.landed(false, Instant::now());
+        };
+        let counts = self.outbox.counts();
+        let offset = self.shipping.clock_offset_ms();
+        let status = self.reporter.status(&counts, offset, (self.clock)());
+        let began = Instant::now();
+        let (hands, sent) = blocking(move || {
+            let sent = hands.publisher.publish_status(&status);
+            (hands, sent)
+        })
+        .await;
+        self.hands = Some(hands);
+        match sent {
+            Ok(delivery) => {
+                let flight = delivery.map(move |result| Landed::Report { began, result });
+                self.flights.push(Box::pin(flight));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the kiosk's status cannot be sent");
+                self.shipping.failed(error.to_string());
+                self.reporter.landed(false, began);
+            }
+        }
+    }
+
+    /// Waits a while before anything else is sent, a little longer each time.
+    fn hold_off(&mut self, why: &str) {
+        if self.not_before > Instant::now() {
+            return;
+        }
+        let jitter = rand::rng().random_range(0.5..1.0);
+        self.not_before = Instant::now() + self.pause.mul_f64(jitter);
+        if self.pause == FIRST_PAUSE {
+            tracing::warn!(why, "sending is interrupted; it is tried again for ever");
+        }
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.shipping.failed(why.to_owned());
+    }
+
+    /// A producer that the brokers have lost track of is replaced by a new one.
+    fn renew_if_fatal(&mut self) -> Result<(), String> {
+        let fatal = self.hands.as_ref().and_then(|hands| hands.publisher.fatal_error());
+        if let Some(why) = fatal {
+            tracing::warn!(why, "the producer cannot go on: a new one takes over");
+            self.generation += 1;
+            self.window.forget_flights();
+            self.flights.clear();
+            self.reporter.landed(false, Instant::now());
+            self.hands = None;
+        }
+        if self.hands.is_none() {
+            let hands = Hands::new(&self.connection, &self.settings);
+            let hands = hands.map_err(|error| error.to_string())?;
+            self.shipping.listen_to(hands.publisher.broker_events());
+            self.hands = Some(hands);
+        }
+        Ok(())
+    }
+
+    fn measure_clock(&self, began: Instant, receipt: &Receipt) {
+        let round_trip = began.elapsed();
+        let Some(broker) = receipt.timestamp.filter(|_| receipt.by_broker) else { return };
+        if round_trip <= PROMPT {
+            let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(0);
+            self.shipping.set_clock_offset_ms((self.clock)().0 - half - broker.0);
+        }
+    }
+
+    /// The last things: what came back is stored, and the kiosk says where it stands.
+    async fn end(mut self) {
+        const LAST_WORDS: Duration = Duration::from_secs(2);
+        let until = Instant::now() + LAST_WORDS;
+        while self.settling.is_some() || !self.outcomes.is_empty() {
+            self.settle();
+            if let Some((_, pending)) = &mut self.settling {
+                let result = pending.await;
+                let failed = result.is_err();
+                self.settled(result);
+                if failed {
+                    break;
+                }
+            }
+        }
+        self.report_if_due(true).await;
+        while !self.flights.is_empty() && self.reporter.is_under_way() {
+            match tokio::time::timeout_at(until, self.flights.next()).await {
+                Ok(Some(landed)) => self.landed(landed),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        // What was acknowledged together with the last words.
+        if !self.outcomes.is_empty() {
+            let outcomes = std::mem::take(&mut self.outcomes);
+            if let Err(error) = self.outbox.settle(outcomes).await {
+                tracing::warn!(%error, "some events will be sent again at the next start");
+            }
+        }
+    }
+}
+
+/// Puts back among the unsent what was set aside because this user was not authorised.
+async fn try_again(outbox: Outbox, shipping: Arc<Shipping>, which: Retry) {
+    match outbox.retry(which).await {
+        Ok(Some((lowest, _))) => shipping.rewind(lowest),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "what was set aside cannot be tried again"),
+    }
+}
+
+/// Finds out with one event whether this user is authorised by now.
+async fn probe_authorisation(outbox: Outbox, shipping: Arc<Shipping>) {
+    let of = outbox.clone();
+    let aside = blocking(move || of.set_aside(PAGE)).await.unwrap_or_default();
+    let first = aside.iter().find(|event| event.obstacle == Obstacle::NotAuthorised);
+    if let Some(event_id) = first.map(|event| event.event_id) {
+        try_again(outbox, shipping, Retry::Event(event_id)).await;
+    }
+}
+
+/// Why an event cannot be handed to the producer.
+enum Unsendable {
+    /// For good.
+    For(Obstacle, String),
+    /// For the time being.
+    Now(String),
+}
+
+impl Hands {
+    fn new(connection: &Connection, settings: &PublishSettings) -> Result<Self, ShipError> {
+        let publisher = Publisher::new(connection, settings)?;
+        Ok(Self { publisher, reader: EventReader::new(&[])? })
+    }
+
+    fn publish(&mut self, event: &Unsent) -> Result<Delivery, Unsendable> {
+        let refused = |why: String| Unsendable::For(Obstacle::Refused, why);
+        let read = self.reader.read(&event.value);
+        let read = read.map_err(|error| refused(format!("it cannot be read: {error}")))?;
+        let event = read.check().map_err(|error| refused(error.to_string()))?;
+        self.publisher.publish(&event).map_err(|error| match error {
+            PublishError::TooLarge { .. } => {
+                Unsendable::For(Obstacle::TooLarge, error.to_string())
+            }
+            PublishError::Encode(_) => refused(error.to_string()),
+            PublishError::Connection(_)
+            | PublishError::Registry(_)
+            | PublishError::Queue { .. } => Unsendable::Now(error.to_string()),
+        })
+    }
+}
+
+/// Runs what blocks away from the threads that serve requests.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down: nothing of this is ever looked at.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

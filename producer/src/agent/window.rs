@@ -1,0 +1,217 @@
+//! Which events are on their way: decides what is sent next, and what becomes of an answer.
+//!
+//! Pure: no clock, no Kafka, no outbox. Events leave in the order of their sequences. One that
+//! failed for a while is sent again, so those behind may overtake it, which the fold does not
+//! mind. One that was refused for good together with others in a batch is sent once more alone,
+//! because a broker refuses a batch as a whole; refused alone, it is set aside.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::outbox::Obstacle;
+use crate::publish::DeliveryError;
+
+/// The sequences that were handed to Kafka, or whose fate is not stored yet.
+pub(super) struct Window {
+    size: usize,
+    /// Every unsent event up to this one is on its way.
+    cursor: u32,
+    /// On their way; whether alone.
+    flights: HashMap<u32, bool>,
+    /// Come back, but the outbox does not know it yet.
+    unsettled: HashSet<u32>,
+    /// To be sent alone.
+    suspects: BTreeSet<u32>,
+}
+
+/// What to do with the next unsent event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Send it now.
+    Send,
+    /// It is on its way, or its fate is known: go on behind it.
+    Skip,
+    /// Nothing can be sent before something has come back.
+    Wait,
+}
+
+/// What a failed delivery means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It will be sent again.
+    Again,
+    /// It is to be set aside.
+    SetAside(Obstacle),
+}
+
+impl Window {
+    /// An empty window for so many events.
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            size,
+            cursor: 0,
+            flights: HashMap::new(),
+            unsettled: HashSet::new(),
+            suspects: BTreeSet::new(),
+        }
+    }
+
+    /// Unsent events behind this sequence are to be offered next.
+    pub(super) fn cursor(&self) -> u32 {
+        self.cursor
+    }
+
+    /// How many more may be sent.
+    pub(super) fn room(&self) -> usize {
+        self.size.saturating_sub(self.flights.len() + self.unsettled.len())
+    }
+
+    /// How many are on their way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Decides about the next unsent event. After [`Next::Send`] it is on its way.
+    pub(super) fn offer(&mut self, sequence: u32) -> Next {
+        if self.flights.contains_key(&sequence) || self.unsettled.contains(&sequence) {
+            self.cursor = sequence;
+            return Next::Skip;
+        }
+        let alone = self.suspects.contains(&sequence);
+        let must_wait = if alone {
+            !self.flights.is_empty()
+        } else {
+            self.flights.values().any(|alone| *alone)
+        };
+        if must_wait || self.room() == 0 {
+            return Next::Wait;
+        }
+        self.flights.insert(sequence, alone);
+        self.cursor = sequence;
+        Next::Send
+    }
+
+    /// It was acknowledged, or is set aside: its fate goes to the outbox.
+    pub(super) fn landed(&mut self, sequence: u32) {
+        self.flights.remove(&sequence);
+        self.suspects.remove(&sequence);
+        self.unsettled.insert(sequence);
+    }
+
+    /// The outbox knows its fate.
+    pub(super) fn settled(&mut self, sequence: u32) {
+        self.unsettled.remove(&sequence);
+    }
+
+    /// Its delivery failed.
+    pub(super) fn failed(&mut self, sequence: u32, error: &DeliveryError) -> Failure {
+        let obstacle = match error {
+            DeliveryError::NotAllowed(_) => Some(Obstacle::NotAuthorised),
+            DeliveryError::TooLarge(_) => Some(Obstacle::TooLarge),
+            DeliveryError::Refused(_) => Some(Obstacle::Refused),
+            DeliveryError::TimedOut(_) | DeliveryError::NoTopic(_) | DeliveryError::Closed => None,
+        };
+        let alone = self.flights.get(&sequence).copied().unwrap_or(false);
+        match obstacle {
+            // It says nothing of the event itself: all of a batch are refused alike.
+            Some(Obstacle::NotAuthorised) => Failure::SetAside(Obstacle::NotAuthorised),
+            Some(obstacle) if alone => Failure::SetAside(obstacle),
+            Some(_) => {
+                self.suspects.insert(sequence);
+                self.again(sequence);
+                Failure::Again
+            }
+            None => {
+                self.again(sequence);
+                Failure::Again
+            }
+        }
+    }
+
+    /// It was not sent after all, or has to be sent again.
+    pub(super) fn again(&mut self, sequence: u32) {
+        self.flights.remove(&sequence);
+        self.rewind(sequence);
+    }
+
+    /// Events from this sequence on are to be offered again; those on their way are passed over.
+    pub(super) fn rewind(&mut self, sequence: u32) {
+        self.cursor = self.cursor.min(sequence.saturating_sub(1));
+    }
+
+    /// Nothing that was on its way will ever come back: another producer begins anew.
+    pub(super) fn forget_flights(&mut self) {
+        self.flights.clear();
+        self.cursor = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(window: &mut Window, sequences: impl IntoIterator<Item = u32>) {
+        for sequence in sequences {
+            assert_eq!(window.offer(sequence), Next::Send, "{sequence}");
+        }
+    }
+
+    #[test]
+    fn no_more_are_sent_than_there_is_room_and_settling_makes_room() {
+        let mut window = Window::new(3);
+        send(&mut window, 1..=3);
+        assert_eq!(window.offer(4), Next::Wait);
+        window.landed(2);
+        assert_eq!(window.offer(4), Next::Wait);
+        window.settled(2);
+        assert_eq!((window.cursor(), window.room()), (3, 1));
+        send(&mut window, [4]);
+    }
+
+    #[test]
+    fn what_failed_for_a_while_is_offered_again_and_nothing_is_sent_twice() {
+        let mut window = Window::new(10);
+        send(&mut window, 1..=5);
+        window.landed(2);
+        assert_eq!(window.failed(3, &DeliveryError::NoTopic(String::new())), Failure::Again);
+        assert_eq!(window.cursor(), 2);
+        send(&mut window, [3]);
+        assert_eq!((window.offer(4), window.offer(5)), (Next::Skip, Next::Skip));
+        window.rewind(1);
+        // The outbox has not taken 2 out yet, and must not be asked to send it again.
+        let offered: Vec<_> = (1..=5).map(|sequence| window.offer(sequence)).collect();
+        assert_eq!(offered, [Next::Skip; 5]);
+    }
+
+    #[test]
+    fn only_what_is_refused_alone_is_set_aside_and_those_behind_go_on() {
+        let too_large = DeliveryError::TooLarge(String::new());
+        let mut window = Window::new(10);
+        send(&mut window, 1..=3);
+        for sequence in 1..=3 {
+            assert_eq!(window.failed(sequence, &too_large), Failure::Again);
+        }
+        send(&mut window, [1]);
+        assert_eq!(window.offer(2), Next::Wait);
+        window.landed(1);
+        send(&mut window, [2]);
+        assert_eq!(window.failed(2, &too_large), Failure::SetAside(Obstacle::TooLarge));
+        window.landed(2);
+        send(&mut window, [3]);
+        assert_eq!(window.offer(4), Next::Wait);
+        window.landed(3);
+        send(&mut window, 4..=5);
+        let refused = DeliveryError::NotAllowed(String::new());
+        assert_eq!(window.failed(4, &refused), Failure::SetAside(Obstacle::NotAuthorised));
+    }
+
+    #[test]
+    fn another_producer_begins_anew_with_what_is_not_settled() {
+        let mut window = Window::new(10);
+        send(&mut window, 1..=3);
+        window.landed(1);
+        window.forget_flights();
+        assert_eq!((window.cursor(), window.in_flight()), (0, 0));
+        assert_eq!(window.offer(1), Next::Skip);
+        send(&mut window, 2..=3);
+    }
+}

@@ -1,0 +1,54 @@
+//! `laju-kiosk event`: how far an event has come.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use laju_schemas::EventId;
+use serde_json::Value;
+
+use super::agent::AgentAddress;
+
+/// The options of `event`.
+#[derive(Debug, Args)]
+pub(super) struct Event {
+    /// The event, as the agent named it when it accepted it.
+    event_id: EventId,
+
+    /// Answer in JSON.
+    #[arg(long, env = "LAJU_JSON")]
+    json: bool,
+
+    #[command(flatten)]
+    agent: AgentAddress,
+}
+
+impl Event {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let fate: Value =
+            self.agent.client().get(&format!("/v1/events/{}", self.event_id))?.read()?;
+        if self.json {
+            println!("{fate}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let row = |name: &str, value: &Value| match value {
+            Value::Null => {}
+            Value::String(text) => println!("{name:<12} {text}"),
+            other => println!("{name:<12} {other}"),
+        };
+        for name in ["event_id", "sequence", "occurred_at", "accepted_at", "state"] {
+            row(name, &fate[name]);
+        }
+        for name in ["obstacle", "detail", "partition", "offset", "recorded_at"] {
+            row(name, &fate[name]);
+        }
+        if let Value::Object(worker) = &fate["worker"] {
+            println!("the worker says:");
+            for (name, value) in worker {
+                if name != "evidence" && name != "event_id" {
+                    row(&format!("  {name}"), value);
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

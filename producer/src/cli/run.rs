@@ -1,0 +1,138 @@
+//! `laju-kiosk run`: the agent, until Ctrl-C or SIGTERM.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use laju_schemas::{KioskId, RegionCode};
+
+use super::stop;
+use crate::agent::http::{self, Origin};
+use crate::agent::submission::Kiosk;
+use crate::agent::{Agent, AgentSettings, WorkerAddress};
+use crate::connection::Connection;
+use crate::outbox::OutboxSettings;
+use crate::settings::Environment;
+use crate::{clock, intake, secret};
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The kiosk that events are of. No two agents may have the same.
+    #[arg(long, env = "LAJU_KIOSK_ID", value_name = "ID")]
+    kiosk_id: KioskId,
+
+    /// The regency or city whose office it serves, e.g. 18.71.
+    #[arg(long, env = "LAJU_SERVICE_REGION", value_name = "CODE")]
+    service_region: RegionCode,
+
+    /// The directory of the outbox; made if it is not there. It belongs to this kiosk id for ever.
+    #[arg(long, env = "LAJU_OUTBOX", value_name = "DIR")]
+    outbox: PathBuf,
+
+    /// How many MiB of unsent events the outbox takes before it refuses more.
+    #[arg(long, env = "LAJU_OUTBOX_LIMIT", value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    outbox_limit: u64,
+
+    /// The programme's key, 64 hexadecimal digits in a file of mode 600; else LAJU_KEY is taken.
+    #[arg(long, env = "LAJU_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+
+    /// Where to take events in over HTTP: a loopback address, because NIKs come in in clear.
+    #[arg(long, env = "LAJU_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8470", value_parser = http::loopback)]
+    listen: SocketAddr,
+
+    /// An origin whose web pages may send events, e.g. http://localhost:3000; may be given many
+    /// times. Programs need none.
+    #[arg(
+        long,
+        env = "LAJU_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        hide_default_value = true
+    )]
+    allow_origin: Vec<Origin>,
+
+    /// A worker that is asked what became of an event, e.g. http://laju.example:8080.
+    #[arg(long, env = "LAJU_URL", value_name = "URL")]
+    laju: Option<WorkerAddress>,
+
+    /// How often the kiosk says where it stands, in seconds.
+    #[arg(long, env = "LAJU_REPORT_EVERY", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    report_every: u64,
+
+    /// How long the end waits until what is left has been sent, in seconds.
+    #[arg(long, env = "LAJU_DRAIN", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    drain: u64,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Run {
+    pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
+        let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
+        intake::region("service_region", self.service_region)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("laju-kiosk")
+            .enable_all()
+            .build()
+            .context("no threads can be started")?;
+        let settings = AgentSettings {
+            kiosk: Kiosk { id: self.kiosk_id, service_region: self.service_region },
+            outbox: self.outbox,
+            outbox_settings: OutboxSettings {
+                limit_bytes: self.outbox_limit << 20,
+                ..OutboxSettings::default()
+            },
+            connection: self.connection,
+            worker: self.laju,
+            report_every: Duration::from_secs(self.report_every),
+        };
+        let (listen, drain) = (self.listen, Duration::from_secs(self.drain));
+        let origins = self.allow_origin;
+        let left = runtime.block_on(async move {
+            let agent = Agent::start(settings, key, Arc::new(clock::now))?;
+            let listener = TcpListener::bind(listen)
+                .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+                .with_context(|| {
+                    format!("cannot listen on {listen}; is another agent running there?")
+                })?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let address = listener.local_addr()?;
+            let kiosk = agent.kiosk();
+            tracing::info!(%address, kiosk = %kiosk.id, region = %kiosk.service_region, "listening");
+            let router = http::router(agent.clone(), &origins);
+            let (stopping, stopped) = tokio::sync::oneshot::channel();
+            let server = tokio::spawn(http::serve(listener, router, async move {
+                // The other side is dropped only after it has spoken.
+                let _ = stopped.await;
+            }));
+            stop::asked().await.context("cannot listen for signals")?;
+            tracing::info!("stopping: sending what is left; a second signal ends at once");
+            tokio::spawn(async {
+                if stop::asked().await.is_ok() {
+                    std::process::exit(stop::INTERRUPTED);
+                }
+            });
+            let _ = stopping.send(());
+            // Requests under way may take as long as the last events; idle connections nothing.
+            match tokio::time::timeout(drain.max(Duration::from_secs(1)), server).await {
+                Ok(Ok(served)) => served.context("the HTTP interface failed")?,
+                Ok(Err(panic)) => return Err(panic).context("the HTTP interface failed"),
+                Err(_) => tracing::warn!("requests that were still under way were cut off"),
+            }
+            Ok::<_, anyhow::Error>(agent.shutdown(drain).await?)
+        });
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        match left? {
+            0 => tracing::info!("stopped; every event was sent"),
+            left => tracing::warn!(left, "stopped; the rest stays in the outbox until the next start"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,163 @@
+//! `laju-kiosk status`: where the kiosk stands, for people.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use laju_schemas::TimestampMs;
+
+use super::agent::AgentAddress;
+use crate::agent::Status;
+use crate::settings::Environment;
+
+/// The options of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Ends with 1 if something deserves attention.")]
+pub(super) struct StatusArgs {
+    /// Answer in JSON.
+    #[arg(long, env = "LAJU_JSON")]
+    json: bool,
+
+    #[command(flatten)]
+    agent: AgentAddress,
+}
+
+impl StatusArgs {
+    pub(super) fn run(&self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
+        let status: Status = self.agent.client().get("/v1/status")?.read()?;
+        if self.json {
+            println!("{}", serde_json::to_string(&status)?);
+        } else {
+            let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());
+            print!("{}", text(&status, !plain && std::io::stdout().is_terminal()));
+        }
+        let well = status.attention.is_empty();
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn text(status: &Status, colour: bool) -> String {
+    let style = |style: Style| if colour { style } else { Style::new() };
+    let yellow = style(AnsiColor::Yellow.on_default().bold());
+    let green = style(AnsiColor::Green.on_default());
+    let ago = |at: Option<TimestampMs>| at.map_or("never".to_owned(), |at| since(at, status.now));
+    let offset = status.clock_offset_ms.map_or("not measured".to_owned(), |ms| format!("{ms} ms"));
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let rows = [
+        ("kiosk", format!("{} of {}", status.kiosk_id, status.service_region)),
+        ("agent", format!("{}, started {}", status.agent_version, ago(Some(status.started_at)))),
+        ("accepted", format!("{} events", status.highest_sequence)),
+        ("acknowledged", format!("{} events", status.acknowledged)),
+        ("unsent", format!("{} events, {} on their way", status.unsent, status.in_flight)),
+        (
+            "oldest unsent",
+            status.oldest_unsent.map_or("none".to_owned(), |at| since(at, status.now)),
+        ),
+        ("set aside", format!("{} events", status.set_aside)),
+        (
+            "outbox",
+            format!("{} of {}", mib(status.outbox_bytes), mib(status.outbox_limit_bytes)),
+        ),
+        ("last acknowledged", ago(status.last_acknowledged_at)),
+        ("last reported", ago(status.last_reported_at)),
+        ("clock", format!("{offset} from the broker's")),
+    ];
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), value]);
+    }
+    let mut out = format!("{table}\n");
+    if !status.set_aside_events.is_empty() {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(["sequence", "event", "since", "why"]);
+        if let Some(column) = table.column_mut(0) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        for event in &status.set_aside_events {
+            table.add_row([
+                event.sequence.to_string(),
+                event.event_id.to_string(),
+                since(event.at, status.now),
+                format!("{}: {}", event.obstacle.as_str(), event.detail),
+            ]);
+        }
+        out.push_str(&format!("\nset aside\n{table}\n"));
+    }
+    if status.attention.is_empty() {
+        out.push_str(&format!("\n{green}All is well.{green:#}\n"));
+    }
+    for advice in &status.attention {
+        out.push_str(&format!("\n{yellow}{}{yellow:#}\n  {}\n", advice.what, advice.advice));
+    }
+    out
+}
+
+/// How long ago something was, as people say it.
+fn since(at: TimestampMs, now: TimestampMs) -> String {
+    let seconds = (now.0 - at.0) / 1_000;
+    match seconds {
+        i64::MIN..0 => format!("at {at}, which is ahead of this clock"),
+        0..120 => format!("{seconds} s ago"),
+        120..7_200 => format!("{} min ago", seconds / 60),
+        7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Advice, SetAsideEvent};
+    use crate::outbox::Obstacle;
+
+    #[test]
+    fn what_is_stuck_is_said_with_what_to_do_about_it() {
+        let now = TimestampMs(1_770_000_000_000);
+        let mut status = Status {
+            kiosk_id: "counter-3".to_owned(),
+            service_region: "18.71".parse().unwrap(),
+            agent_version: "0.1.0".to_owned(),
+            started_at: TimestampMs(now.0 - 300_000),
+            now,
+            highest_sequence: 12,
+            unsent: 2,
+            oldest_unsent: Some(TimestampMs(now.0 - 3 * 86_400_000)),
+            in_flight: 1,
+            set_aside: 1,
+            acknowledged: 9,
+            outbox_bytes: 1 << 20,
+            outbox_limit_bytes: 1 << 30,
+            last_acknowledged_at: None,
+            last_reported_at: Some(TimestampMs(now.0 - 5_000)),
+            clock_offset_ms: Some(-3),
+            obstacle: None,
+            set_aside_events: vec![SetAsideEvent {
+                event_id: laju_schemas::EventId([1; 16]),
+                sequence: 7,
+                obstacle: Obstacle::TooLarge,
+                detail: "the topic takes less".to_owned(),
+                at: now,
+            }],
+            attention: vec![Advice { what: "One is stuck".to_owned(), advice: "Look.".to_owned() }],
+        };
+        let said = text(&status, false);
+        for words in [
+            "counter-3 of 18.71",
+            "3 days ago",
+            "1.0 MiB of 1024.0 MiB",
+            "too_large: the topic takes less",
+            "One is stuck\n  Look.",
+            "-3 ms from",
+            "never",
+        ] {
+            assert!(said.contains(words), "no '{words}' in {said}");
+        }
+        assert!(!said.contains('\u{1b}') && text(&status, true).contains('\u{1b}'));
+        status.attention.clear();
+        assert!(text(&status, false).contains("All is well"));
+    }
+}
