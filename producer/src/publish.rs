@@ -21,7 +21,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use thiserror::Error;
 
-use crate::connection::{Connection, ConnectionError};
+use crate::connection::{BrokerEvents, Connection, ConnectionError};
 use crate::registry::{Registry, RegistryError};
 
 pub use bulk::{BulkCounts, BulkPublisher};
@@ -350,10 +350,23 @@ impl Publisher {
         flush(&self.producer, timeout)
     }
 
+    /// Why this publisher can send nothing any more, if that is so: the brokers have lost track of
+    /// it, and only a new one can go on.
+    #[must_use]
+    pub fn fatal_error(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(_, reason)| reason)
+    }
+
     /// What the brokers last complained about, if anything.
     #[must_use]
     pub fn last_broker_error(&self) -> Option<String> {
         self.producer.context().events().last_error()
+    }
+
+    /// What the brokers complain about, for whoever wants to look at it later.
+    #[must_use]
+    pub fn broker_events(&self) -> BrokerEvents {
+        self.producer.context().events().clone()
     }
 }
 

@@ -31,6 +31,29 @@ struct Memory {
     last: Option<Reported>,
     /// The last error that names a cause: `_ALL_BROKERS_DOWN` comes after it and names none.
     cause: Option<Reported>,
+    /// When an error was last logged, by its code.
+    logged: Vec<(RDKafkaErrorCode, Instant)>,
+}
+
+/// How often an error of one code is logged: librdkafka repeats it several times a second, and a
+/// kiosk may be without a connection for days.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+impl Memory {
+    /// Whether an error is to be logged now.
+    fn is_news(&mut self, code: RDKafkaErrorCode, now: Instant) -> bool {
+        match self.logged.iter_mut().find(|(logged, _)| *logged == code) {
+            Some((_, at)) if now.saturating_duration_since(*at) < LOG_EVERY => false,
+            Some((_, at)) => {
+                *at = now;
+                true
+            }
+            None => {
+                self.logged.push((code, now));
+                true
+            }
+        }
+    }
 }
 
 /// The context of a client: remembers what the error callback said, and logs it.
@@ -53,13 +76,13 @@ impl BrokerEvents {
 
     /// Notes an error. Contexts of other shapes call this from their own error callback.
     pub fn note(&self, code: RDKafkaErrorCode, reason: &str) {
-        if self.quiet {
-            tracing::debug!(%code, reason, "Kafka client error");
-        } else {
-            tracing::warn!(%code, reason, "Kafka client error");
-        }
         let reported = Reported { code, reason: reason.to_owned() };
         let mut memory = self.memory();
+        if !self.quiet && memory.is_news(code, Instant::now()) {
+            tracing::warn!(%code, reason, "Kafka client error");
+        } else {
+            tracing::debug!(%code, reason, "Kafka client error");
+        }
         if code != RDKafkaErrorCode::AllBrokersDown {
             memory.cause = Some(reported.clone());
         }
@@ -68,7 +91,8 @@ impl BrokerEvents {
 
     /// Forgets what was noted, once the cluster has answered.
     pub fn clear(&self) {
-        *self.memory() = Memory::default();
+        let mut memory = self.memory();
+        (memory.cause, memory.last) = (None, None);
     }
 
     /// The error that most likely explains why calls time out, in words.
@@ -260,6 +284,18 @@ mod tests {
         assert!(!info.cluster_id.is_empty());
         assert_eq!(info.partitions("ikd.events.v1"), Some(6));
         assert_eq!(info.partitions("ikd.figures.v1"), None);
+    }
+
+    #[test]
+    fn an_outage_is_logged_once_a_minute_by_its_code() {
+        let mut memory = Memory::default();
+        let now = Instant::now();
+        let code = RDKafkaErrorCode::BrokerTransportFailure;
+        assert!(memory.is_news(code, now));
+        assert!(!memory.is_news(code, now + LOG_EVERY / 2));
+        assert!(memory.is_news(RDKafkaErrorCode::SSL, now + LOG_EVERY / 2));
+        assert!(memory.is_news(code, now + LOG_EVERY));
+        assert!(!memory.is_news(code, now + LOG_EVERY));
     }
 
     #[test]

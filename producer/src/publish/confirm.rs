@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use laju_schemas::TimestampMs;
 use rdkafka::ClientContext;
-use rdkafka::Message;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::{Message, Timestamp};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -27,6 +27,8 @@ pub struct Receipt {
     pub offset: u64,
     /// When it was recorded: the broker's word on a topic with LogAppendTime.
     pub timestamp: Option<TimestampMs>,
+    /// Whether the timestamp is the broker's word; else it is the producer's own.
+    pub by_broker: bool,
 }
 
 /// Why a record was not delivered. Unless it says otherwise, it may be sent again as it is: the
@@ -171,6 +173,7 @@ impl ProducerContext for Confirmations {
                     partition: u32::try_from(message.partition()).unwrap_or(0),
                     offset: u64::try_from(message.offset()).unwrap_or(0),
                     timestamp: message.timestamp().to_millis().map(TimestampMs),
+                    by_broker: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
                 })
             }
             Err((error, _)) => Err(DeliveryError::new(error, &topic, &self.events)),
