@@ -174,6 +174,7 @@ impl AcknowledgedRow {
         out.extend_from_slice(&self.receipt.partition.to_le_bytes());
         out.extend_from_slice(&self.receipt.offset.to_le_bytes());
         write_option(self.receipt.timestamp, &mut out);
+        out.push(self.receipt.by_broker.into());
         out.extend_from_slice(&self.recorded.to_le_bytes());
         seal(sequence, &out)
     }
@@ -182,7 +183,12 @@ impl AcknowledgedRow {
         let mut at = Cursor(unseal(sequence, row)?);
         let row = Self {
             entry: Entry::read(&mut at)?,
-            receipt: Receipt { partition: at.u32()?, offset: at.u64()?, timestamp: at.option()? },
+            receipt: Receipt {
+                partition: at.u32()?,
+                offset: at.u64()?,
+                timestamp: at.option()?,
+                by_broker: at.u8()? == 1,
+            },
             recorded: at.i64()?,
         };
         at.0.is_empty().then_some(row)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use laju_schemas::{EventId, Fact, OutreachId, RegionCode, Sequence, SubjectId, TimestampMs};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::publish::Receipt;
@@ -126,8 +127,9 @@ pub enum Outcome {
 }
 
 /// Why Kafka does not take an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
+#[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// It is larger than the topic takes.
     TooLarge,

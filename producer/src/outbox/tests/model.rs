@@ -248,6 +248,7 @@ fn run(operations: Vec<Operation>) {
                                 partition: sequence % 7,
                                 offset: u64::from(sequence) * 5,
                                 timestamp: timestamp.map(TimestampMs),
+                                by_broker: true,
                             }),
                             Settled::SetAside(obstacle, length) => Outcome::SetAside {
                                 obstacle: Obstacle::ALL[obstacle],
