@@ -303,8 +303,7 @@ impl Agent {
     /// If the outbox cannot be closed in order.
     pub async fn shutdown(&self, grace: Duration) -> Result<u64, OutboxError> {
         self.0.shipping.tell(Command::Stop(tokio::time::Instant::now() + grace));
-        let shipper =
-            self.0.shipper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let shipper = self.0.shipper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(shipper) = shipper
             && let Err(error) = shipper.await
             && error.is_panic()

@@ -124,6 +124,25 @@ fn check_mode(_file: &File, _path: &Path) -> Result<(), SecretError> {
 /// # Errors
 /// If there is neither, or it is not a NIK.
 pub fn nik(file: Option<&Path>, laju_nik: Option<OsString>) -> Result<Nik, SecretError> {
+    checked_nik(file, laju_nik).map(|(nik, _)| nik)
+}
+
+/// A NIK's digits, read and checked as [`nik`] does, for handing them to an agent.
+///
+/// # Errors
+/// As for [`nik`].
+pub fn nik_text(
+    file: Option<&Path>,
+    laju_nik: Option<OsString>,
+) -> Result<Zeroizing<String>, SecretError> {
+    let (_, text) = checked_nik(file, laju_nik)?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+fn checked_nik(
+    file: Option<&Path>,
+    laju_nik: Option<OsString>,
+) -> Result<(Nik, Zeroizing<String>), SecretError> {
     let (text, from) = match file {
         Some(path) if path == Path::new("-") => {
             let name = "standard input";
@@ -137,7 +156,8 @@ pub fn nik(file: Option<&Path>, laju_nik: Option<OsString>) -> Result<Nik, Secre
             (text, "LAJU_NIK".to_owned())
         }
     };
-    nik::parse(text.trim()).map_err(|source| SecretError::Nik { from, source })
+    let nik = nik::parse(text.trim()).map_err(|source| SecretError::Nik { from, source })?;
+    Ok((nik, text))
 }
 
 #[cfg(test)]

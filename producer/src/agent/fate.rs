@@ -127,7 +127,7 @@ fn ask(address: &WorkerAddress, event_id: EventId) -> serde_json::Value {
         .new_agent();
     let url = format!("{address}/v1/events/{event_id}");
     let answer = client.get(&url).call().and_then(|mut answer| answer.body_mut().read_json());
-    answer.unwrap_or_else(|error| {
-        serde_json::json!({ "error": format!("{address} does not answer: {error}") })
-    })
+    answer.unwrap_or_else(
+        |error| serde_json::json!({ "error": format!("{address} does not answer: {error}") }),
+    )
 }

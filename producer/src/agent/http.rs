@@ -27,8 +27,8 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::submission::{self, Body, Format};
 use super::Agent;
+use super::submission::{self, Body, Format};
 use crate::outbox::Retry;
 use problem::Problem;
 
@@ -101,8 +101,7 @@ async fn take_events(
     }
     let kib = u32::try_from(bytes >> 10).unwrap_or(BODIES_KIB) + 1;
     let _room = shared.bodies.acquire_many(kib).await.map_err(|_| closing())?;
-    let body: Bytes =
-        axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+    let body: Bytes = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
     let read = super::ship::blocking(move || submission::read(format, &body)).await;
     match read.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))? {
         Body::One(submission) => {
@@ -156,10 +155,7 @@ fn event_id(text: &str) -> Result<EventId, Problem> {
 }
 
 /// `GET /v1/events/{event_id}`: how far it has come.
-async fn fate(
-    State(shared): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+async fn fate(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
     let id = event_id(&id)?;
     match shared.agent.fate(id).await? {
         Some(fate) => Ok(answer::json(StatusCode::OK, &fate)),

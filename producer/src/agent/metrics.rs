@@ -20,9 +20,8 @@ const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, N
 
 impl Metrics {
     pub(super) fn new() -> Result<Self, String> {
-        let recorder = PrometheusBuilder::new()
-            .upkeep_timeout(Duration::from_secs(60))
-            .build_recorder();
+        let recorder =
+            PrometheusBuilder::new().upkeep_timeout(Duration::from_secs(60)).build_recorder();
         for (name, text) in [
             ("laju_kiosk_accepted_total", "Events accepted since the start."),
             ("laju_kiosk_repeated_total", "Requests repeated with their idempotency key."),
@@ -46,9 +45,8 @@ impl Metrics {
         ] {
             recorder.describe_gauge(name.into(), None, text.into());
         }
-        let counter = |name: &'static str| {
-            recorder.register_counter(&Key::from_static_name(name), &METADATA)
-        };
+        let counter =
+            |name: &'static str| recorder.register_counter(&Key::from_static_name(name), &METADATA);
         let (accepted, repeated) =
             (counter("laju_kiosk_accepted_total"), counter("laju_kiosk_repeated_total"));
         Ok(Self { handle: recorder.handle(), recorder, accepted, repeated })

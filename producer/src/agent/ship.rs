@@ -17,15 +17,13 @@ use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Clock;
 use super::progress::Shipping;
 use super::report::Reporter;
 use super::window::{Failure, Next, Window};
-use super::Clock;
 use crate::connection::Connection;
 use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, Unsent};
-use crate::publish::{
-    Delivery, DeliveryError, PublishError, PublishSettings, Publisher, Receipt,
-};
+use crate::publish::{Delivery, DeliveryError, PublishError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.
 const WINDOW: usize = 10_000;
@@ -514,9 +512,7 @@ impl Hands {
         let read = read.map_err(|error| refused(format!("it cannot be read: {error}")))?;
         let event = read.check().map_err(|error| refused(error.to_string()))?;
         self.publisher.publish(&event).map_err(|error| match error {
-            PublishError::TooLarge { .. } => {
-                Unsendable::For(Obstacle::TooLarge, error.to_string())
-            }
+            PublishError::TooLarge { .. } => Unsendable::For(Obstacle::TooLarge, error.to_string()),
             PublishError::Encode(_) => refused(error.to_string()),
             PublishError::Connection(_)
             | PublishError::Registry(_)

@@ -314,8 +314,7 @@ impl Submission {
         };
         let home_region = intake::region("home_region", self.home_region).map_err(refused)?;
         let service_region = self.service_region.unwrap_or(kiosk.service_region);
-        let service_region =
-            intake::region("service_region", service_region).map_err(refused)?;
+        let service_region = intake::region("service_region", service_region).map_err(refused)?;
         intake::occurred_at(self.occurred_at.unwrap_or(now), now).map_err(refused)?;
         let subject = key.pseudonym(&self.nik);
         let idempotency = self.idempotency_key.as_ref().map(|text| {
@@ -437,8 +436,7 @@ mod tests {
 
     #[test]
     fn a_draft_is_checked_as_a_worker_would_and_knows_the_request_again() {
-        let kiosk =
-            Kiosk { id: "k".parse().unwrap(), service_region: "18.71".parse().unwrap() };
+        let kiosk = Kiosk { id: "k".parse().unwrap(), service_region: "18.71".parse().unwrap() };
         let key = ProgrammeKey::parse(&"0f".repeat(32)).unwrap();
         let now = TimestampMs(1_770_000_000_000);
         let draft = |text: &str, now| {

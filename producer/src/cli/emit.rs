@@ -1,57 +1,59 @@
-//! `laju-kiosk emit`: one event, for integrators who try things out and for corrections by hand.
+//! `laju-kiosk emit`: events through the agent on this machine; one, or an office's whole list.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context as _, bail};
 use clap::Args;
-use laju_schemas::topic::EVENTS;
-use laju_schemas::{
-    ActivationEvent, EventId, Fact, KioskId, OutreachId, RegionCode, Sequence, TimestampMs,
-};
-use serde_json::json;
+use indicatif::{ProgressBar, ProgressStyle};
+use laju_schemas::{Fact, OutreachId, RegionCode, TimestampMs};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
+use super::agent::{AgentAddress, AgentClient, Answer};
 use super::fact::FactCommand;
-use super::require_topic;
-use crate::connection::Connection;
-use crate::publish::{PublishSettings, Publisher};
+use super::stop::Stop;
+use crate::agent::http::{BatchAnswer, OneAnswer};
+use crate::agent::submission::MAX_EVENT_BYTES;
+use crate::secret;
 use crate::settings::Environment;
-use crate::{clock, intake, secret};
+
+/// Lines sent in one request.
+const BATCH: usize = 2_000;
+/// How long an agent that does not answer, or has no room, is asked again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait before asking again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The options of `emit`, which stand before the fact.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  laju-kiosk emit --brokers kafka:9092 --key-file key --nik-file - \\\n    \
-    --kiosk-id counter-3 --sequence 17 --home-region 18.71 activated --channel office",
+    after_help = "Examples:\n  \
+    printf 1871010101900001 | laju-kiosk emit --nik-file - --home-region 18.71 activated --channel office\n  \
+    laju-kiosk emit --file list.ndjson",
     subcommand_value_name = "FACT",
     subcommand_help_heading = "Facts"
 )]
 pub(super) struct Emit {
+    /// Events in NDJSON, a line each as for the agent's POST /v1/events; - is standard input. A
+    /// line without an idempotency_key is given one made of its text, so that the same file may
+    /// be sent again.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nik_file", "home_region", "outreach_id", "occurred_at", "idempotency_key"])]
+    file: Option<PathBuf>,
+
     /// A file that holds the citizen's NIK, - for standard input; else LAJU_NIK is taken. Never
-    /// given as an argument, because other users can read those. It does not leave this program.
+    /// given as an argument, because other users can read those.
     #[arg(long, value_name = "FILE")]
     nik_file: Option<PathBuf>,
 
-    /// The programme's key, 64 hexadecimal digits in a file of mode 600; else LAJU_KEY is taken.
-    #[arg(long, env = "LAJU_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
-
-    /// The kiosk that the event is of.
-    #[arg(long, env = "LAJU_KIOSK_ID", value_name = "ID")]
-    kiosk_id: KioskId,
-
-    /// The kiosk's own number of this event: one more than its last (1, 2, 3, …).
-    #[arg(long, value_name = "NUMBER")]
-    sequence: Sequence,
-
     /// Where the citizen is registered: a regency or city, e.g. 18.71.
     #[arg(long, value_name = "CODE")]
-    home_region: RegionCode,
-
-    /// Whose office served them (default: the home region).
-    #[arg(long, env = "LAJU_SERVICE_REGION", value_name = "CODE")]
-    service_region: Option<RegionCode>,
+    home_region: Option<RegionCode>,
 
     /// The outreach visit at which it happened.
     #[arg(long, value_name = "ID")]
@@ -61,82 +63,278 @@ pub(super) struct Emit {
     #[arg(long, value_name = "TIME")]
     occurred_at: Option<TimestampMs>,
 
-    /// The event's id, a UUID; the same id sent again counts once (default: a new one).
-    #[arg(long, value_name = "UUID")]
-    event_id: Option<EventId>,
-
-    /// How long to wait for the confirmation, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    delivery_timeout: u64,
+    /// Your own name of this event; the same name sent again counts once.
+    #[arg(long, value_name = "TEXT")]
+    idempotency_key: Option<String>,
 
     /// Answer in JSON.
     #[arg(long, env = "LAJU_JSON")]
     json: bool,
 
     #[command(flatten)]
-    connection: Connection,
+    agent: AgentAddress,
 
     #[command(subcommand)]
-    fact: FactCommand,
+    fact: Option<FactCommand>,
+}
+
+/// What became of a file.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    accepted: u64,
+    repeated: u64,
+    refused: Vec<RefusedLine>,
+}
+
+/// A line that was refused.
+#[derive(Debug, Serialize)]
+struct RefusedLine {
+    line: u64,
+    field: String,
+    detail: String,
 }
 
 impl Emit {
     pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
-        let event = self.event(clock::now(), env)?;
-        require_topic(&self.connection, &EVENTS)?;
-        let settings = PublishSettings {
-            delivery_timeout: Duration::from_secs(self.delivery_timeout),
-            linger: Duration::ZERO,
-            ..PublishSettings::default()
+        match (&self.file, &self.fact) {
+            (Some(_), Some(_)) => bail!("give either --file or a fact, not both"),
+            (None, None) => bail!("give a fact (see `laju-kiosk emit --help`), or --file"),
+            (Some(file), None) => self.send_file(file),
+            (None, Some(fact)) => self.send_one(Fact::from(fact.clone()), env),
+        }
+    }
+
+    fn send_one(&self, fact: Fact, env: Environment<'_>) -> anyhow::Result<ExitCode> {
+        let home_region = self.home_region.context("--home-region is needed")?;
+        let nik = secret::nik_text(self.nik_file.as_deref(), env("LAJU_NIK"))?;
+        let mut event = json!({ "nik": nik.as_str(), "home_region": home_region, "fact": fact });
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                event[name] = value;
+            }
         };
-        let publisher = Publisher::new(&self.connection, &settings)?;
-        let receipt = publisher
-            .publish(&event)?
-            .wait()
-            .with_context(|| format!("the event {} was not confirmed", event.event_id))?;
-        let topic = self.connection.topic(&EVENTS);
+        set("outreach_id", self.outreach_id.as_ref().map(|id| json!(id)));
+        set("occurred_at", self.occurred_at.map(|at| json!(at)));
+        set("idempotency_key", self.idempotency_key.as_ref().map(|key| json!(key)));
+        let accepted: OneAnswer = self.agent.client().post_json("/v1/events", &event)?.read()?;
         if self.json {
-            let answer = json!({
-                "event_id": event.event_id,
-                "subject": event.subject,
-                "sequence": event.sequence,
-                "occurred_at": event.occurred_at,
-                "topic": topic,
-                "partition": receipt.partition,
-                "offset": receipt.offset,
-                "recorded_at": receipt.timestamp,
-            });
-            println!("{answer}");
+            println!("{}", serde_json::to_string(&accepted)?);
         } else {
-            println!("event      {}", event.event_id);
-            println!("subject    {}", event.subject);
-            println!(
-                "confirmed  {topic}, partition {}, offset {}",
-                receipt.partition, receipt.offset
-            );
+            println!("event     {}", accepted.event_id);
+            println!("sequence  {}", accepted.sequence);
+            if accepted.repeated {
+                println!("accepted before, under the same idempotency key");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The event that the options describe, checked as a worker would.
-    fn event(&self, now: TimestampMs, env: Environment<'_>) -> anyhow::Result<ActivationEvent> {
-        let home_region = intake::region("home_region", self.home_region)?;
-        let service_region =
-            intake::region("service_region", self.service_region.unwrap_or(home_region))?;
-        let occurred_at = self.occurred_at.unwrap_or(now);
-        intake::occurred_at(occurred_at, now)?;
-        let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
-        let nik = secret::nik(self.nik_file.as_deref(), env("LAJU_NIK"))?;
-        Ok(ActivationEvent {
-            event_id: self.event_id.unwrap_or_else(clock::new_event_id),
-            kiosk_id: self.kiosk_id.clone(),
-            sequence: self.sequence,
-            occurred_at,
-            subject: key.pseudonym(&nik),
-            home_region,
-            service_region,
-            outreach_id: self.outreach_id.clone(),
-            fact: Fact::from(self.fact.clone()),
-        })
+    fn send_file(&self, path: &Path) -> anyhow::Result<ExitCode> {
+        let (input, bar) = open(path)?;
+        let client = self.agent.client();
+        let stop = Stop::listen().context("cannot listen for signals")?;
+        let mut report = Report::default();
+        let mut batch = Batch::default();
+        let mut number = 0;
+        let mut lines = Lines(input);
+        while let Some(line) = lines.next()? {
+            number += 1;
+            bar.inc(line.len() as u64);
+            batch.add(number, &line, &mut report);
+            if batch.lines.len() == BATCH {
+                batch.send(&client, &stop, &mut report)?;
+            }
+            if stop.is_asked_for() {
+                break;
+            }
+        }
+        batch.send(&client, &stop, &mut report)?;
+        bar.finish_and_clear();
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            report.print();
+        }
+        if stop.is_asked_for() {
+            bail!("ended early, by a signal, after line {number}: {AGAIN}");
+        }
+        Ok(if report.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+const AGAIN: &str = "send the same file again, what was accepted will not count twice";
+
+impl Report {
+    fn print(&self) {
+        for refused in &self.refused {
+            match refused.field.as_str() {
+                "" => println!("line {}: {}", refused.line, refused.detail),
+                field => println!("line {}: {field}: {}", refused.line, refused.detail),
+            }
+        }
+        println!("accepted  {:>9}", self.accepted);
+        println!("repeated  {:>9}   accepted before", self.repeated);
+        println!("refused   {:>9}", self.refused.len());
+    }
+}
+
+/// Lines on their way to the agent.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u64>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Batch {
+    fn add(&mut self, number: u64, line: &[u8], report: &mut Report) {
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            return;
+        }
+        if text.len() > MAX_EVENT_BYTES {
+            return report.refused.push(RefusedLine {
+                line: number,
+                field: String::new(),
+                detail: format!("an event has at most {MAX_EVENT_BYTES} bytes"),
+            });
+        }
+        self.lines.push(number);
+        match named(text) {
+            Some(event) => self.body.extend_from_slice(event.as_bytes()),
+            // The agent says what is wrong with it.
+            None => self.body.extend_from_slice(text),
+        }
+        self.body.push(b'\n');
+    }
+
+    fn send(
+        &mut self,
+        client: &AgentClient,
+        stop: &Stop,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let (Some(first), Some(last)) = (self.lines.first(), self.lines.last()) else {
+            return Ok(());
+        };
+        let answer = patiently(client, &self.body, stop)
+            .with_context(|| format!("lines {first} to {last} were not accepted; {AGAIN}"))?;
+        let answer: BatchAnswer = serde_json::from_slice(&answer.body)
+            .context("the agent's answer is not what it should be")?;
+        report.accepted += answer.accepted;
+        report.repeated += answer.repeated;
+        for item in answer.items {
+            let Some(detail) = item.detail else { continue };
+            let place = usize::try_from(item.item).unwrap_or(usize::MAX).saturating_sub(1);
+            let line = self.lines.get(place).copied().unwrap_or_default();
+            let field = item.field.unwrap_or_default();
+            report.refused.push(RefusedLine { line, field, detail });
+        }
+        self.lines.clear();
+        self.body.clear();
+        Ok(())
+    }
+}
+
+/// Sends a body until it is answered for good.
+fn patiently(client: &AgentClient, body: &[u8], stop: &Stop) -> anyhow::Result<Answer> {
+    let began = Instant::now();
+    loop {
+        let outcome = client.post("/v1/events", "application/x-ndjson", body);
+        let for_now = match &outcome {
+            Ok(answer) => answer.status >= 500,
+            Err(_) => true,
+        };
+        if !for_now || began.elapsed() > PATIENCE || stop.is_asked_for() {
+            let answer = outcome?;
+            if answer.status != 202 && serde_json::from_slice::<BatchAnswer>(&answer.body).is_err()
+            {
+                bail!("{}", answer.problem());
+            }
+            return Ok(answer);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A line with an idempotency key, if it is an object that has none. The key is a digest of the
+/// line, which the agent digests once more under the programme's key before it keeps it.
+fn named(line: &[u8]) -> Option<Zeroizing<String>> {
+    let mut event: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    if event.get("idempotency_key").is_none_or(Value::is_null) {
+        let digest = Sha256::digest(line);
+        let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        event.insert("idempotency_key".to_owned(), Value::String(format!("line {key}")));
+    }
+    serde_json::to_string(&event).ok().map(Zeroizing::new)
+}
+
+/// A file's lines, none of them without a limit.
+struct Lines(Box<dyn BufRead>);
+
+impl Lines {
+    fn next(&mut self) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+        // Longer than any event may be: the rest of such a line is passed over.
+        const LONGEST: usize = 2 * MAX_EVENT_BYTES;
+        let mut line = Zeroizing::new(Vec::with_capacity(512));
+        loop {
+            let available = self.0.fill_buf().context("the file cannot be read")?;
+            if available.is_empty() {
+                return Ok((!line.is_empty()).then_some(line));
+            }
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let used = end.map_or(available.len(), |end| end + 1);
+            let room = LONGEST.saturating_sub(line.len());
+            line.extend_from_slice(&available[..used.min(room)]);
+            self.0.consume(used);
+            if end.is_some() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<(Box<dyn BufRead>, ProgressBar)> {
+    if path == Path::new("-") {
+        let bar = progress(ProgressBar::no_length(), "{spinner} {bytes}, {elapsed}");
+        return Ok((Box::new(std::io::stdin().lock()), bar));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let bar = progress(ProgressBar::new(size), "{wide_bar} {bytes}/{total_bytes}, {eta} left");
+    Ok((Box::new(BufReader::new(file)), bar))
+}
+
+fn progress(bar: ProgressBar, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_named_by_its_text_unless_it_has_a_name() {
+        let a = named(br#"{"nik": "1", "x": 2}"#).unwrap();
+        assert_eq!(*a, *named(br#"{"nik": "1", "x": 2}"#).unwrap());
+        assert_ne!(*a, *named(br#"{"nik": "1", "x": 3}"#).unwrap());
+        assert!(a.contains(r#""idempotency_key":"line "#), "{}", *a);
+        let own = named(br#"{"idempotency_key": "mine"}"#).unwrap();
+        assert_eq!(*own, r#"{"idempotency_key":"mine"}"#);
+        assert!(named(b"[1]").is_none() && named(b"{").is_none());
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory_without_end() {
+        let text = format!("a\n{}\nb", "x".repeat(1 << 20));
+        let mut lines = Lines(Box::new(std::io::Cursor::new(text)));
+        let lengths: Vec<usize> =
+            std::iter::from_fn(|| lines.next().unwrap().map(|line| line.len())).collect();
+        assert_eq!(lengths, [2, 2 * MAX_EVENT_BYTES, 1]);
     }
 }

@@ -10,7 +10,7 @@ use laju_schemas::event::{
 use laju_schemas::{EventId, Fact, RegionCode};
 
 /// Takes one of the contract's symbols, but not `unknown`: that is for readers.
-fn symbol<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>
+pub(super) fn symbol<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = String> + AsSymbol + Clone + Send + Sync + 'static,
 {
@@ -18,7 +18,7 @@ where
     PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
-trait AsSymbol {
+pub(super) trait AsSymbol {
     fn symbol(&self) -> &'static str;
 }
 

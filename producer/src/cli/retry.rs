@@ -25,8 +25,7 @@ pub(super) struct RetryArgs {
 impl RetryArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let body = json!({ "event_id": self.event_id });
-        let answer: Value =
-            self.agent.client().post_json("/v1/set-aside/retry", &body)?.read()?;
+        let answer: Value = self.agent.client().post_json("/v1/set-aside/retry", &body)?.read()?;
         if self.json {
             println!("{answer}");
         } else {

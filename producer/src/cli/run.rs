@@ -131,7 +131,9 @@ impl Run {
         runtime.shutdown_timeout(Duration::from_secs(1));
         match left? {
             0 => tracing::info!("stopped; every event was sent"),
-            left => tracing::warn!(left, "stopped; the rest stays in the outbox until the next start"),
+            left => {
+                tracing::warn!(left, "stopped; the rest stays in the outbox until the next start")
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -57,10 +57,7 @@ fn text(status: &Status, colour: bool) -> String {
             status.oldest_unsent.map_or("none".to_owned(), |at| since(at, status.now)),
         ),
         ("set aside", format!("{} events", status.set_aside)),
-        (
-            "outbox",
-            format!("{} of {}", mib(status.outbox_bytes), mib(status.outbox_limit_bytes)),
-        ),
+        ("outbox", format!("{} of {}", mib(status.outbox_bytes), mib(status.outbox_limit_bytes))),
         ("last acknowledged", ago(status.last_acknowledged_at)),
         ("last reported", ago(status.last_reported_at)),
         ("clock", format!("{offset} from the broker's")),

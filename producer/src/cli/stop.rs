@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Stop(Arc<AtomicBool>);
 
 /// What a shell expects of a program ended by Ctrl-C.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 impl Stop {
     /// Begins to listen. The listening thread ends with the process.
@@ -33,8 +33,9 @@ impl Stop {
     }
 }
 
+/// Waits until somebody asks for an end.
 #[cfg(unix)]
-async fn asked() -> std::io::Result<()> {
+pub(super) async fn asked() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -43,7 +44,8 @@ async fn asked() -> std::io::Result<()> {
     }
 }
 
+/// Waits until somebody asks for an end.
 #[cfg(not(unix))]
-async fn asked() -> std::io::Result<()> {
+pub(super) async fn asked() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }

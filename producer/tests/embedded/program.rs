@@ -33,9 +33,9 @@ fn key_file(directory: &tempfile::TempDir, mode: u32) -> PathBuf {
     path
 }
 
-fn emit(brokers: &str, options: &str, fact: &str) -> Command {
+fn publish(brokers: &str, options: &str, fact: &str) -> Command {
     let mut command = program(&format!(
-        "emit --brokers {brokers} --kiosk-id k1 --sequence 5 --home-region 18.71 {options} {fact}"
+        "publish --brokers {brokers} --kiosk-id k1 --sequence 5 --home-region 18.71 {options} {fact}"
     ));
     let key: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
     command.env("LAJU_KEY", key).env("LAJU_NIK", NIK);
@@ -58,12 +58,12 @@ fn json(output: &Output) -> Value {
 }
 
 #[test]
-fn emit_confirms_one_event_under_the_citizens_pseudonym() {
+fn publish_confirms_one_event_under_the_citizens_pseudonym() {
     let broker = Broker::start();
     let directory = tempfile::tempdir().unwrap();
     let key = key_file(&directory, 0o600);
     let mut child: Child = program(&format!(
-        "emit --brokers {} --kiosk-id k1 --sequence 5 --home-region 18.71 --service-region 18.72 \
+        "publish --brokers {} --kiosk-id k1 --sequence 5 --home-region 18.71 --service-region 18.72 \
          --occurred-at 2024-05-03T09:30:00+07:00 --outreach-id ob-1 --nik-file - --key-file {} \
          --json activated --channel outreach --venue school --first-time-holder",
         broker.connection.brokers,
@@ -95,9 +95,10 @@ fn emit_confirms_one_event_under_the_citizens_pseudonym() {
 #[test]
 fn i8_no_nik_in_the_record_or_in_the_output() {
     let broker = Broker::start();
-    let output = emit(&broker.connection.brokers, "--log trace", "deferred --reason no_smartphone")
-        .output()
-        .unwrap();
+    let output =
+        publish(&broker.connection.brokers, "--log trace", "deferred --reason no_smartphone")
+            .output()
+            .unwrap();
     assert!(output.status.success());
     let records = broker.read_all(EVENTS);
     let key = records[0].key().unwrap();
@@ -108,7 +109,7 @@ fn i8_no_nik_in_the_record_or_in_the_output() {
 }
 
 #[test]
-fn emit_refuses_by_name_before_anything_is_sent() {
+fn publish_refuses_by_name_before_anything_is_sent() {
     let broker = Broker::start();
     let brokers = &broker.connection.brokers;
     let fact = "activated --channel office";
@@ -121,18 +122,18 @@ fn emit_refuses_by_name_before_anything_is_sent() {
         ("--nik-file /no/such/file", "/no/such/file"),
         ("--registry kafka:8081", "http://"),
     ] {
-        let text = fails(&mut emit(brokers, options, fact));
+        let text = fails(&mut publish(brokers, options, fact));
         assert!(text.contains(says), "{options}: {text}");
     }
-    let text = fails(&mut emit(brokers, "", "activated --channel unknown"));
+    let text = fails(&mut publish(brokers, "", "activated --channel unknown"));
     assert!(text.contains("sub_district"), "{text}");
-    let text = fails(emit(brokers, "", fact).env("LAJU_NIK", "1871013201900001"));
+    let text = fails(publish(brokers, "", fact).env("LAJU_NIK", "1871013201900001"));
     assert!(text.contains("date of birth"), "{text}");
-    let text = fails(emit(brokers, "", fact).env_remove("LAJU_KEY"));
+    let text = fails(publish(brokers, "", fact).env_remove("LAJU_KEY"));
     assert!(text.contains("--key-file"), "{text}");
     let directory = tempfile::tempdir().unwrap();
     let open = format!("--key-file {}", key_file(&directory, 0o644).display());
-    assert!(fails(&mut emit(brokers, &open, fact)).contains("chmod 600"));
+    assert!(fails(&mut publish(brokers, &open, fact)).contains("chmod 600"));
     assert!(broker.read_all(EVENTS).is_empty());
 }
 
@@ -140,19 +141,19 @@ fn emit_refuses_by_name_before_anything_is_sent() {
 fn what_is_wrong_with_the_cluster_is_said_in_words() {
     let fact = "activated --channel office";
     let address = nobody();
-    let text = fails(&mut emit(&address, "", fact));
+    let text = fails(&mut publish(&address, "", fact));
     assert!(text.contains(&address) && text.contains("is Kafka running"), "{text}");
 
     let broker = Broker::start();
     let brokers = &broker.connection.brokers;
-    let text = fails(&mut emit(brokers, "--topic-prefix staging.", fact));
+    let text = fails(&mut publish(brokers, "--topic-prefix staging.", fact));
     assert!(text.contains("staging.ikd.events.v1") && text.contains("topics create"), "{text}");
 
     let registry = format!("--registry http://{}", nobody());
-    let text = fails(&mut emit(brokers, &registry, fact));
+    let text = fails(&mut publish(brokers, &registry, fact));
     assert!(text.contains("schema registry"), "{text}");
     let wrong = CannedRegistry::start(|_, _| (404, "no such page"));
-    let text = fails(&mut emit(brokers, &format!("--registry {}", wrong.url), fact));
+    let text = fails(&mut publish(brokers, &format!("--registry {}", wrong.url), fact));
     assert!(text.contains("does not answer as a schema registry"), "{text}");
     assert!(broker.read_all(EVENTS).is_empty());
 }

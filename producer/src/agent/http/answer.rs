@@ -67,12 +67,8 @@ pub struct ItemAnswer {
 impl BatchAnswer {
     /// From each item's fate. The status is 202 if any was accepted, else the first item's.
     pub(super) fn new(answers: Vec<Result<Accepted, Refused>>) -> (StatusCode, Self) {
-        let mut batch = Self {
-            accepted: 0,
-            repeated: 0,
-            refused: 0,
-            items: Vec::with_capacity(answers.len()),
-        };
+        let mut batch =
+            Self { accepted: 0, repeated: 0, refused: 0, items: Vec::with_capacity(answers.len()) };
         for (item, answer) in (1..).zip(answers) {
             batch.items.push(match answer {
                 Ok(accepted) => {

@@ -93,12 +93,18 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_and_loopback_addresses() {
-        for host in ["localhost", "LOCALHOST:8470", "127.0.0.1:8470", "127.1.2.3", "[::1]:80", "[::1]"]
+        for host in
+            ["localhost", "LOCALHOST:8470", "127.0.0.1:8470", "127.1.2.3", "[::1]:80", "[::1]"]
         {
             assert!(is_this_machine(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:80", "192.168.0.2:8470", "", "127.0.0.1.nip.io"]
-        {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "192.168.0.2:8470",
+            "",
+            "127.0.0.1.nip.io",
+        ] {
             assert!(!is_this_machine(host), "{host}");
         }
         assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:8470").is_ok());
