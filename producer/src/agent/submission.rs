@@ -216,7 +216,8 @@ pub fn event(json: &[u8]) -> Result<Submission, Fault> {
 
 /// The field that an error is about: the path, and the name of one that is missing or too much.
 fn field_of(path: &str, detail: &str) -> String {
-    let path = if path == "." { "" } else { path };
+    // A question mark stands where the JSON broke off before the name was known.
+    let path = path.trim_end_matches(['.', '?']);
     let named = ["missing field `", "unknown field `"];
     let name = named.iter().find_map(|prefix| {
         let rest = detail.strip_prefix(prefix)?;
