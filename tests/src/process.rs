@@ -1,7 +1,7 @@
 //! The programs as a user runs them: child processes, of which a test sees what they print, the
 //! address they listen on, and how they end. They are killed with the test that started them.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -128,9 +128,13 @@ impl Process {
     /// # Panics
     /// If it cannot be started.
     #[must_use]
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    fn start_with(mut command: Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -308,4 +312,15 @@ impl Drop for Process {
 #[must_use]
 pub fn run(command: Command) -> Ended {
     Process::start(command).wait()
+}
+
+/// Runs a program to its end, with this on its standard input.
+#[must_use]
+pub fn run_with_input(command: Command, input: &str) -> Ended {
+    let mut process = Process::start_with(command, Stdio::piped());
+    if let Some(mut stdin) = process.child.stdin.take() {
+        // A program need not read to the end.
+        drop(stdin.write_all(input.as_bytes()));
+    }
+    process.wait()
 }
