@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod events;
 pub mod fold;
+pub mod fuzz;
 pub mod generate;
 pub mod judge;
 pub mod ledger;
