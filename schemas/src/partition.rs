@@ -57,4 +57,11 @@ mod tests {
             assert_eq!(murmur2(key) as i32, hash, "{}", String::from_utf8_lossy(key));
         }
     }
+
+    /// The example of the integration guide (`producer/README.md`): the key of the golden pseudonym.
+    #[test]
+    fn the_guides_key_belongs_where_the_guide_says() {
+        let key: Vec<u8> = hex::decode("2f528ebff2bc040f12215c537c223bf4").unwrap();
+        assert_eq!([6, 12].map(|partitions| partition_for(&key, partitions)), [0, 0]);
+    }
 }

@@ -12,6 +12,7 @@ use laju_schemas::pseudonym::{Nik, ProgrammeKey};
 use laju_schemas::raw::RawEvent;
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
+use laju_tests::log::LogRecord;
 use laju_tests::process::{Process, run_with_input, worker};
 use laju_tests::registry::TestRegistry;
 
@@ -54,6 +55,19 @@ impl Kiosk<'_> {
         command
     }
 
+    /// Puts records into its outbox, as if Kafka had not confirmed them.
+    fn put_back<'r>(&self, next: u32, records: impl IntoIterator<Item = &'r LogRecord>) {
+        let hex = |bytes: Option<&[u8]>| {
+            bytes.unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let mut text = format!("{next}\n");
+        for record in records {
+            let (key, value) = (hex(record.key.as_deref()), hex(record.value.as_deref()));
+            text.push_str(&format!("{key} {value}\n"));
+        }
+        std::fs::write(self.outbox(), text).unwrap();
+    }
+
     fn publish(&self, niks: &[String]) {
         let ended = run_with_input(self.command(), &niks.join("\n"));
         assert!(ended.status.success(), "{ended:?}");
@@ -94,12 +108,8 @@ fn events_published_by_python_and_java_are_counted_in_both_framings() {
             let (_, event) = opened(record.value.as_deref().unwrap());
             (event.kiosk_id, event.sequence) == (kiosk.id, 25)
         });
-        let (key, value) =
-            last.map(|r| (r.key.clone().unwrap(), r.value.clone().unwrap())).unwrap();
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(std::fs::read_to_string(kiosk.outbox()).unwrap(), "26\n");
-        let unconfirmed = format!("26\n{} {}\n", hex(&key), hex(&value));
-        std::fs::write(kiosk.outbox(), unconfirmed).unwrap();
+        kiosk.put_back(26, [last.unwrap()]);
         kiosk.publish(&[]);
         assert_eq!(std::fs::read_to_string(kiosk.outbox()).unwrap(), "26\n");
     }
@@ -182,6 +192,20 @@ fn with_librdkafkas_own_partitioner_events_end_in_quarantine() {
     assert!(detail.contains("murmur2_random"), "it says what to do: {detail}");
     let (_, progress) = process.get("/v1/regions/18.71/progress");
     assert_eq!(progress["activated"], 24 - misplaced, "{progress}");
+    assert!(process.stop().status.success());
+
+    // The same events once more, by the right partitioner: each counts once.
+    kiosk.put_back(25, &log);
+    kiosk.publish(&[]);
+    let mut process = Process::start(worker(LAJU, &connection, store.path()));
+    process.wait_ready();
+    let (_, progress) = process.get("/v1/regions/18.71/progress");
+    assert_eq!(progress["activated"], 24, "{progress}");
+    let (_, quarantine) = process.get("/v1/quarantine");
+    assert_eq!(quarantine["total"], misplaced, "{quarantine}");
+    let (_, kiosks) = process.get("/v1/kiosks");
+    let row = &kiosks["rows"][0];
+    assert_eq!([&row["sequences"], &row["missing"]], [24, 0], "{kiosks}");
     assert!(process.stop().status.success());
 }
 
