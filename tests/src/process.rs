@@ -132,6 +132,20 @@ impl Process {
         Self::start_with(command, Stdio::null())
     }
 
+    /// Starts a program with this on its standard input, which is short.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_with_input(command: Command, input: &str) -> Self {
+        let mut process = Self::start_with(command, Stdio::piped());
+        if let Some(mut stdin) = process.child.stdin.take() {
+            // A program need not read to the end.
+            drop(stdin.write_all(input.as_bytes()));
+        }
+        process
+    }
+
     fn start_with(mut command: Command, stdin: Stdio) -> Self {
         let mut child = command
             .stdin(stdin)
@@ -317,10 +331,5 @@ pub fn run(command: Command) -> Ended {
 /// Runs a program to its end, with this on its standard input.
 #[must_use]
 pub fn run_with_input(command: Command, input: &str) -> Ended {
-    let mut process = Process::start_with(command, Stdio::piped());
-    if let Some(mut stdin) = process.child.stdin.take() {
-        // A program need not read to the end.
-        drop(stdin.write_all(input.as_bytes()));
-    }
-    process.wait()
+    Process::start_with_input(command, input).wait()
 }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod agent;
 mod kafka;
 
 use std::process::Command;
@@ -15,6 +16,7 @@ use laju_tests::broker::{BROKERS, real_brokers};
 use laju_tests::process::command;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
+const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../producer/examples");
 const AVSC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/avsc/activation_event.avsc");
 /// The programme's key of these tests.
@@ -46,6 +48,11 @@ impl Tools {
             java: named("LAJU_TEST_JAVA")?,
             classpath: named("LAJU_TEST_CLASSPATH")?,
         })
+    }
+
+    /// curl, which every machine of an integrator has; the script chooses it.
+    fn curl(&self, script: &str) -> Command {
+        command("sh", &[&format!("{EXAMPLES}/curl/{script}")])
     }
 
     fn python(&self, script: &str) -> Command {
