@@ -83,7 +83,7 @@ fn execute(
         Command::Retry(retry) => retry.run(),
         Command::Retire(retire) => retire.run(),
         Command::Publish(publish) => publish.run(env),
-        Command::Simulate(simulate) => simulate.run(),
+        Command::Simulate(simulate) => simulate.run(env),
     }
 }
 

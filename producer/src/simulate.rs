@@ -2,12 +2,13 @@
 //! demonstrations.
 //!
 //! It is pure and the same for the same [`Scenario`]: time and seed are arguments, nothing is
-//! sent. Citizens are random pseudonyms derived from the seed; no NIK is involved, not even an
-//! invented one. Region weights are populations; nothing else about the regions is claimed.
+//! sent. Citizens are random pseudonyms derived from the seed; only a simulation that goes through
+//! real agents invents NIKs for them ([`invented`]). Region weights are populations; nothing else about the regions is claimed.
 
 mod bad;
 mod citizen;
 mod generator;
+pub mod invented;
 mod kiosk;
 mod random;
 

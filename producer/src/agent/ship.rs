@@ -53,6 +53,9 @@ enum Landed {
     Report { began: Instant, result: Result<Receipt, DeliveryError> },
 }
 
+/// Events whose fate is known, by their sequences.
+type Outcomes = Vec<(u32, Outcome)>;
+
 type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
 
 /// What talks to Kafka, moved to a blocking thread for each page of events.
@@ -71,8 +74,8 @@ pub(super) struct Shipper {
     flights: FuturesUnordered<Flight>,
     /// Counts producers: what an earlier one says no longer matters.
     generation: u64,
-    outcomes: Vec<(u32, Outcome)>,
-    settling: Option<(Vec<(u32, Outcome)>, Pending<()>)>,
+    outcomes: Outcomes,
+    settling: Option<(Outcomes, Pending<()>)>,
     pause: Duration,
     not_before: Instant,
     unauthorised: bool,

@@ -227,9 +227,9 @@ mod tests {
         assert_eq!(said(&well, &calm, now), "");
         assert!(said(&well, &calm, now + 61_000).contains("1 event waiting"));
         assert!(said(&well, &calm, now - 86_400_000).contains("gone back by 86399 s"));
-        let full = Counts { unsent_bytes: 800, ..well.clone() };
+        let full = Counts { unsent_bytes: 800, ..well };
         assert!(said(&full, &calm, now).contains("80 % full"));
-        let aside = Counts { set_aside: 3, ..well.clone() };
+        let aside = Counts { set_aside: 3, ..well };
         assert!(said(&aside, &calm, now).contains("3 events refused"));
         let slow = ShippingState { clock_offset_ms: Some(-90_000), ..calm.clone() };
         assert!(said(&well, &slow, now).contains("90 s behind"));

@@ -397,11 +397,11 @@ mod tests {
             (r#""office""#, format!("\"{nik}\"")),
             (r#""home_region""#, format!("\"{nik}\"")),
             (r#""Activated""#, format!("\"{nik}\"")),
-            (r#""venue""#, format!("\"1871-0101.0190 0001\"")),
+            (r#""venue""#, "\"1871-0101.0190 0001\"".to_owned()),
             (r#"{"nik""#, format!("{{\"occurred_at\": \"{nik}\", \"nik\"")),
             (r#"{"nik""#, format!("{{\"outreach_id\": \"school {nik}\", \"nik\"")),
             (r#""1871010101900001""#, format!("\"{nik}9\"")),
-            (r#""1871010101900001""#, format!("{nik}")),
+            (r#""1871010101900001""#, nik.to_owned()),
         ] {
             let fault = event(with(from, &to).as_bytes()).unwrap_err();
             let said = format!("{fault} {fault:?}").replace(['-', '.', ' '], "");

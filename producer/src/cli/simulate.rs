@@ -1,6 +1,9 @@
 //! `laju-kiosk simulate`: sends what the simulated kiosks record, as fast as asked.
 
+mod agents;
+
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,10 +18,12 @@ use serde::Serialize;
 
 use super::require_topic;
 use super::stop::Stop;
-use crate::clock;
 use crate::connection::Connection;
 use crate::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
+use crate::settings::Environment;
 use crate::simulate::{Generator, Scenario, Shares, Trouble};
+use crate::{clock, secret};
+use agents::Agents;
 
 /// How long the deliveries under way are waited for at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -117,6 +122,16 @@ pub(super) struct Simulate {
     #[arg(long, value_name = "SHARE", default_value_t = Shares::default().bad, value_parser = share)]
     bad: f64,
 
+    /// Go through real agents, one for each kiosk (100 at most), with their outboxes in this
+    /// directory: NIKs are invented, and numbers, retries and statuses are the agents'.
+    #[arg(long, value_name = "DIR")]
+    outboxes: Option<PathBuf>,
+
+    /// With --outboxes: the key for the invented NIKs, 64 hexadecimal digits in a file of mode
+    /// 600; else LAJU_KEY is taken.
+    #[arg(long, env = "LAJU_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+
     /// Answer in JSON.
     #[arg(long, env = "LAJU_JSON")]
     json: bool,
@@ -126,6 +141,7 @@ pub(super) struct Simulate {
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     records: u64,
+    accepted: u64,
     duplicates: u64,
     late: u64,
     bad: u64,
@@ -141,14 +157,29 @@ struct Summary {
 }
 
 impl Simulate {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let scenario = self.scenario(clock::now())?;
         let mut generator = Generator::new(scenario)?;
+        if self.outboxes.is_some() {
+            if self.bad > 0.0 {
+                bail!("an agent lets no bad event through: leave out either --bad or --outboxes");
+            }
+            if self.kiosks > agents::MOST {
+                bail!("with --outboxes there are at most {} kiosks: say --kiosks 10", agents::MOST);
+            }
+        }
         let (cluster, partitions) = require_topic(&self.connection, &EVENTS)?;
         let stop = Stop::listen().context("cannot listen for signals")?;
-        let mut summary = self.send(&mut generator, partitions, &stop)?;
-        if cluster.partitions(&self.connection.topic(&KIOSK_STATUS)).is_some() {
-            summary.statuses = self.send_statuses(&generator)?;
+        let mut summary;
+        if let Some(outboxes) = &self.outboxes {
+            let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
+            let agents = Agents::start(&generator, &self.connection, outboxes, &key)?;
+            summary = self.send_by_agents(&mut generator, agents, &stop)?;
+        } else {
+            summary = self.send(&mut generator, partitions, &stop)?;
+            if cluster.partitions(&self.connection.topic(&KIOSK_STATUS)).is_some() {
+                summary.statuses = self.send_statuses(&generator)?;
+            }
         }
         if self.json {
             println!("{}", serde_json::to_string(&summary)?);
@@ -261,6 +292,32 @@ impl Simulate {
         Ok(summary)
     }
 
+    /// Gives the stream to the kiosks' agents, and waits until they have shipped it.
+    fn send_by_agents(
+        &self,
+        generator: &mut Generator,
+        mut agents: Agents,
+        stop: &Stop,
+    ) -> anyhow::Result<Summary> {
+        let progress = progress(self.events);
+        let mut summary = Summary::default();
+        let began = Instant::now();
+        for record in generator {
+            progress.set_position(summary.records);
+            if self.is_over(summary.records, began, stop) {
+                break;
+            }
+            agents.take(&record.payload, &mut summary)?;
+            summary.count(record.trouble, 0);
+        }
+        agents.finish(&mut summary)?;
+        progress.finish_and_clear();
+        summary.interrupted = stop.is_asked_for();
+        summary.seconds = began.elapsed().as_secs_f64();
+        summary.per_second = (summary.delivered as f64 / summary.seconds.max(1e-9)) as u64;
+        Ok(summary)
+    }
+
     /// Waits until the next record is due; true if the time is over or the end is asked for.
     fn is_over(&self, sent: u64, began: Instant, stop: &Stop) -> bool {
         loop {
@@ -324,8 +381,13 @@ impl Summary {
     }
 
     fn print(&self) {
-        let mean = self.value_bytes / self.records.max(1);
-        println!("records     {:>12}   {mean} bytes each on average", self.records);
+        match self.value_bytes / self.records.max(1) {
+            0 => println!("records     {:>12}", self.records),
+            mean => println!("records     {:>12}   {mean} bytes each on average", self.records),
+        }
+        if self.accepted > 0 {
+            println!("accepted    {:>12}   by the kiosks' agents", self.accepted);
+        }
         println!("duplicates  {:>12}", self.duplicates);
         println!("late        {:>12}", self.late);
         println!("bad         {:>12}", self.bad);
