@@ -102,7 +102,17 @@ impl TestBroker {
     /// If it cannot be started or reached.
     #[must_use]
     pub fn with(topics: Topics) -> Self {
-        let (kind, connection) = match real_brokers() {
+        Self::on(real_brokers(), topics)
+    }
+
+    /// A real broker at this address, with topics as the contract has them.
+    #[must_use]
+    pub fn at(brokers: &str, partitions: u32) -> Self {
+        Self::on(Some(brokers.to_owned()), Topics::of(partitions))
+    }
+
+    fn on(brokers: Option<String>, topics: Topics) -> Self {
+        let (kind, connection) = match brokers {
             None => {
                 let broker = EmbeddedBroker::without_topics().expect("a port on the loopback");
                 let connection = broker.connection();
