@@ -6,15 +6,16 @@
 //!
 //! # On the disk: format 1
 //!
-//! A directory (mode 0700) of three files (0600):
+//! A directory (mode 0700) of four files (0600):
 //!
 //! | file | what it is |
 //! | --- | --- |
 //! | `outbox.lock` | empty; locked as long as the outbox is open |
 //! | `outbox.redb` | the database |
 //! | `outbox.witness` | how far the database had come |
+//! | `outbox.reserve` | 4 MiB of zeros, to be given up when the disk is full |
 //!
-//! Both others are made as `….new` and renamed. The tables of the database (redb 4):
+//! Database and witness are made as `….new` and renamed. The tables of the database (redb 4):
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
@@ -47,8 +48,9 @@
 //! - A transaction is durable before anybody is answered. A kill in between leaves events that
 //!   nobody was told of; who sends them again with the same idempotency key gets the same answer.
 //! - The disk is full: those who wait get [`OutboxError::DiskFull`]. The database is opened anew
-//!   under the same lock, since redb refuses everything after a failed write, and goes on as soon
-//!   as there is room.
+//!   under the same lock, since redb refuses everything after a failed write. The reserve is given
+//!   up, so that events can still be read, sent and settled, which makes room in the database;
+//!   accepting goes on as soon as the reserve can be made again.
 //! - Something is damaged: [`OutboxError::Damaged`], at opening or at the row.
 //! - The writer fails for good: [`OutboxError::Stopped`] to everybody from then on.
 
@@ -57,6 +59,7 @@ mod format;
 mod open;
 mod pending;
 mod read;
+mod reserve;
 mod stage;
 #[cfg(test)]
 mod tests;

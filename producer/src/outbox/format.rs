@@ -218,6 +218,12 @@ pub(super) struct State {
 }
 
 impl State {
+    /// About how many bytes of the database are in use.
+    pub(super) fn occupied(&self) -> u64 {
+        let remembered = (self.acknowledged - self.forgotten) * REMEMBERED_BYTES;
+        self.unsent_bytes + self.set_aside_bytes + remembered
+    }
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend_from_slice(&self.generation.to_le_bytes());
@@ -256,6 +262,9 @@ impl State {
         at.0.is_empty().then_some(state)
     }
 }
+
+/// About what a remembered event takes, its entries elsewhere included.
+const REMEMBERED_BYTES: u64 = 100 + ROW_OVERHEAD;
 
 /// What a row of so many bytes is accounted with.
 pub(super) fn accounted(row: &[u8]) -> u64 {

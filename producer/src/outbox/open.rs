@@ -15,11 +15,13 @@ use super::format::{
     ACKNOWLEDGED, EVENTS, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE, STATE,
     State, UNSENT, UnsentRow, seal, unseal,
 };
+use super::reserve::Reserve;
 use super::witness::{self, Found, Testimony, Witness};
 
 const LOCK: &str = "outbox.lock";
 const DATABASE: &str = "outbox.redb";
 const WITNESS: &str = "outbox.witness";
+const RESERVE: &str = "outbox.reserve";
 
 /// What the database may hold in memory: kiosks are small machines.
 const CACHE_BYTES: usize = 16 << 20;
@@ -35,6 +37,7 @@ pub(super) struct Opened {
     pub(super) state: State,
     pub(super) oldest_unsent: Option<TimestampMs>,
     pub(super) witness: Witness,
+    pub(super) reserve: Reserve,
 }
 
 /// Where an outbox lies and whose it is. Holds the lock.
@@ -72,7 +75,15 @@ pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxEr
         }
         files.create_database()?;
     }
-    let Checked { database, state, oldest_unsent } = files.open_database().map_err(|error| {
+    let mut reserve = Reserve::new(&directory.join(RESERVE));
+    let checked = match files.open_database() {
+        Err(OutboxError::DiskFull { .. }) => {
+            reserve.give_up();
+            files.open_database()
+        }
+        checked => checked,
+    };
+    let Checked { database, state, oldest_unsent } = checked.map_err(|error| {
         if found == Found::Nothing { foreign(&database_path, error) } else { error }
     })?;
     let witness = match found {
@@ -101,7 +112,8 @@ pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxEr
         Ok(witness)
     })
     .map_err(|error| OutboxError::io(&witness_path, error))?;
-    Ok(Opened { files, database, state, oldest_unsent, witness })
+    reserve.keep();
+    Ok(Opened { files, database, state, oldest_unsent, witness, reserve })
 }
 
 /// A database that was opened and adds up.

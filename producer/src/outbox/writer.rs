@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::format::State;
 use super::open::{Checked, Files, Opened};
+use super::reserve::{RESERVE_BYTES, Reserve};
 use super::stage::{Rules, Stage};
 use super::witness::{Testimony, Witness};
 use super::{Accepted, Counts, Draft, OutboxError, Outcome, Refusal, Retry};
@@ -22,9 +23,10 @@ use laju_schemas::TimestampMs;
 /// A transaction takes no further job once it has this many events. A job is never divided.
 const EVENTS_AT_ONCE: usize = 5_000;
 
-/// After the disk was full, accepting is not tried again before this many times as long as
-/// opening the database anew took: reading and settling go on meanwhile.
-const PAUSE: u32 = 10;
+/// After the disk was full, accepting is not tried again for so long, and this many times as long
+/// as opening the database anew took: reading and settling go on meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_TIMES: u32 = 10;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
 
@@ -113,13 +115,16 @@ pub(super) struct Writer {
     state: State,
     oldest_unsent: Option<TimestampMs>,
     witness: Witness,
+    reserve: Reserve,
     /// Until when accepting is not tried: the disk was full.
     paused_until: Option<Instant>,
+    /// How much there was in the database when the disk was full.
+    full_at: Option<u64>,
 }
 
 impl Writer {
     pub(super) fn new(opened: Opened, rules: Rules, jobs: Receiver<Job>) -> (Self, Arc<Shared>) {
-        let Opened { files, database, state, oldest_unsent, witness } = opened;
+        let Opened { files, database, state, oldest_unsent, witness, reserve } = opened;
         let (counts, _) = watch::channel(Counts::default());
         let shared = Arc::new(Shared {
             directory: files.directory.clone(),
@@ -135,7 +140,9 @@ impl Writer {
             state,
             oldest_unsent,
             witness,
+            reserve,
             paused_until: None,
+            full_at: None,
         };
         writer.publish();
         (writer, shared)
@@ -189,30 +196,59 @@ impl Writer {
 
     /// Does a batch of jobs and answers them.
     fn turn(&mut self, mut batch: Vec<Job>) {
-        if let Some(until) = self.paused_until {
-            if Instant::now() < until {
-                let full = OutboxError::DiskFull { path: self.files.directory.clone() };
-                let is_open = self.is_open();
-                for job in batch.extract_if(.., |job| !is_open || matches!(job, Job::Accept(..))) {
-                    job.refuse(full.clone());
-                }
-            } else {
-                self.paused_until = None;
+        if batch.iter().any(|job| matches!(job, Job::Accept(..))) && !self.may_accept() {
+            self.refuse_accepting(&mut batch);
+        }
+        let Err(error) = self.try_turn(&mut batch) else { return };
+        if matches!(error, OutboxError::DiskFull { .. }) {
+            // The reserve is given up: what makes room may succeed now.
+            self.refuse_accepting(&mut batch);
+            if self.try_turn(&mut batch).is_ok() {
+                return;
             }
         }
+        if !error.passes() {
+            tracing::error!(%error, "the outbox has stopped");
+            self.shared.end(OutboxError::Stopped(error.to_string().into()));
+        }
+        batch.into_iter().for_each(|job| job.refuse(error.clone()));
+    }
+
+    /// Does a batch of jobs and answers them, unless it fails.
+    fn try_turn(&mut self, batch: &mut Vec<Job>) -> Result<(), OutboxError> {
         if batch.is_empty() {
-            return;
+            return Ok(());
         }
         let mut done = Vec::with_capacity(batch.len());
-        match self.attempt(&batch, &mut done) {
-            Ok(()) => batch.into_iter().zip(done).for_each(|(job, done)| job.answer(done)),
-            Err(error) => {
-                if !error.passes() {
-                    tracing::error!(%error, "the outbox has stopped");
-                    self.shared.end(OutboxError::Stopped(error.to_string().into()));
-                }
-                batch.into_iter().for_each(|job| job.refuse(error.clone()));
-            }
+        self.attempt(batch, &mut done)?;
+        batch.drain(..).zip(done).for_each(|(job, done)| job.answer(done));
+        Ok(())
+    }
+
+    /// Whether there is room, as far as can be told without trying.
+    fn may_accept(&mut self) -> bool {
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        self.paused_until = None;
+        if self.reserve.keep() {
+            self.full_at = None;
+            return true;
+        }
+        // The disk is as full as it was, but the database may have room inside by now.
+        let occupied = self.state.occupied();
+        let full_at = *self.full_at.get_or_insert(occupied);
+        occupied.saturating_add(2 * RESERVE_BYTES).min(occupied.saturating_mul(2)) <= full_at
+            && full_at > 0
+    }
+
+    fn pause(&mut self, reopening: Duration) {
+        self.paused_until = Instant::now().checked_add(PAUSE + reopening * PAUSE_TIMES);
+    }
+
+    fn refuse_accepting(&self, batch: &mut Vec<Job>) {
+        for job in batch.extract_if(.., |job| matches!(job, Job::Accept(..))) {
+            job.refuse(OutboxError::DiskFull { path: self.files.directory.clone() });
         }
     }
 
@@ -222,6 +258,7 @@ impl Writer {
 
     fn attempt(&mut self, batch: &[Job], done: &mut Vec<Done>) -> Result<(), OutboxError> {
         if !self.is_open() {
+            self.reserve.give_up();
             self.reopen()?;
         }
         let mut next = None;
@@ -233,6 +270,10 @@ impl Writer {
             return Err(error);
         }
         tracing::warn!(%error, "the outbox could not be written");
+        if matches!(error, OutboxError::DiskFull { .. }) {
+            self.reserve.give_up();
+            self.full_at = Some(self.state.occupied());
+        }
         self.reopen()?;
         // A commit that failed may be there all the same: the database, opened anew and flushed,
         // is what tells.
@@ -314,8 +355,7 @@ impl Writer {
         drop(self.shared.put(None));
         let began = Instant::now();
         let opened = self.files.open_database();
-        self.paused_until =
-            Instant::now().checked_add(began.elapsed().max(Duration::from_millis(1)) * PAUSE);
+        self.pause(began.elapsed());
         let Checked { database, state, oldest_unsent } = opened?;
         // What failed may have been the commit, or its confirmation.
         if state.generation != self.state.generation
