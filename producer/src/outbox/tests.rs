@@ -96,12 +96,18 @@ fn sequences(outbox: &Outbox) -> Vec<u32> {
     outbox.unsent_after(0, usize::MAX).unwrap().iter().map(|event| event.sequence).collect()
 }
 
-/// What a kill would leave: the files as the system has them now.
+/// What a kill would leave: the files as the system has them now. The reserve is shared: nothing
+/// is ever written over it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
-        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        let (from, to) = (file.path(), to.join(file.file_name()));
+        if file.file_name() != "outbox.reserve" {
+            fs::copy(from, to).unwrap();
+        } else if !to.exists() {
+            fs::hard_link(from, to).unwrap();
+        }
     }
 }
 
