@@ -12,7 +12,8 @@ use crate::publish::Receipt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxSettings {
     /// How many bytes of events may wait, those set aside included: each with its row and
-    /// [`ROW_OVERHEAD`](super::ROW_OVERHEAD). The file itself may be about twice as large.
+    /// [`ROW_OVERHEAD`](super::ROW_OVERHEAD). A million
+    /// events take about 280 MB on the disk; the file may show twice as much while it grows.
     pub limit_bytes: u64,
     /// How long an event is remembered after Kafka acknowledged it, by the broker's clock.
     pub remember: Duration,
