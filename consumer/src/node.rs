@@ -1,7 +1,7 @@
 //! A node: a worker, the topics that every node reads, and the HTTP interface, run together. The
 //! command `laju worker` and the demo run the same one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,6 +193,10 @@ fn describe_metrics() {
     gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
     gauge!("laju_subjects", "Subjects in the store.");
     gauge!("laju_ready", "1 if figures are answered.");
+    gauge!(
+        "laju_kiosk_conflicts",
+        "Events that bear a sequence which another event of the same kiosk bears."
+    );
     describe_histogram!("laju_commit_seconds", "Time of a commit to the store.");
     describe_histogram!("laju_commit_records", "Records in a commit.");
 }
@@ -244,11 +248,14 @@ fn helpers(
         "laju-observe",
         Box::new(move || {
             let mut gauges = Gauges::default();
+            let mut conflicts = Conflicts::default();
             while !until.is_stopped() {
                 let read =
                     (reference_read.load(Ordering::Acquire), status_read.load(Ordering::Acquire));
                 to.update_readiness(|readiness| observe(readiness, &progress, read));
-                gauges.update(&to, &progress, &metrics);
+                if gauges.update(&to, &progress, &metrics) {
+                    conflicts.look(&to);
+                }
                 std::thread::sleep(OBSERVE_EVERY);
             }
         }),
@@ -297,6 +304,32 @@ fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): 
     }
 }
 
+/// Kiosks whose ids are in use twice, looked for once a second while figures are answered.
+#[derive(Default)]
+struct Conflicts {
+    /// The kiosks that were warned of.
+    warned: HashSet<Arc<str>>,
+}
+
+impl Conflicts {
+    fn look(&mut self, live: &LiveView) {
+        let Ok(view) = live.view(TimestampMs(now_ms())) else { return };
+        let mut events = 0;
+        for kiosk in view.gaps.kiosks.iter().filter(|kiosk| kiosk.conflicts > 0) {
+            events += kiosk.conflicts;
+            if self.warned.insert(Arc::clone(&kiosk.id)) {
+                tracing::warn!(
+                    kiosk = &*kiosk.id,
+                    events = kiosk.conflicts,
+                    "events of this kiosk bear sequences that other events of it bear: two devices \
+                     have its id? All are counted; /v1/kiosks/{{id}} names the sequences"
+                );
+            }
+        }
+        metrics::gauge!("laju_kiosk_conflicts").set(events as f64);
+    }
+}
+
 /// Gauges that are set once a second.
 struct Gauges {
     at: std::time::Instant,
@@ -310,10 +343,11 @@ impl Default for Gauges {
 }
 
 impl Gauges {
-    fn update(&mut self, live: &LiveView, progress: &Progress, handle: &PrometheusHandle) {
+    /// Sets them, unless that was less than a second ago; says whether it did.
+    fn update(&mut self, live: &LiveView, progress: &Progress, handle: &PrometheusHandle) -> bool {
         let elapsed = self.at.elapsed();
         if elapsed < Duration::from_secs(1) {
-            return;
+            return false;
         }
         let folded = progress.folded();
         let rate = (folded - self.folded) as f64 / elapsed.as_secs_f64();
@@ -363,5 +397,6 @@ impl Gauges {
         metrics::gauge!("laju_subjects").set(subjects as f64);
         metrics::gauge!("laju_ready").set(f64::from(u8::from(live.lacks().is_empty())));
         handle.run_upkeep();
+        true
     }
 }

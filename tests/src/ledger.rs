@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use laju_consumer::domain::account::{Account, Detail};
 use laju_consumer::domain::admission::clamp_timestamp;
+use laju_consumer::domain::day::Day;
 use laju_consumer::domain::dictionary::Names;
 use laju_consumer::projection::snapshot::{
     PartitionView, QuarantineKey, QuarantineTally, Snapshot,
@@ -157,7 +158,9 @@ pub fn kiosks(snapshot: &Snapshot) -> BTreeMap<(u32, String), Kiosk> {
         for (number, activity) in (0..).zip(view.kiosks.iter()) {
             let served = view.served.of(number);
             let kiosk = Kiosk {
-                sequences: view.received.of(number).iter().collect(),
+                sequences: (view.received.of(number) | view.refused.of(number)).iter().collect(),
+                days: view.days.of(number).iter().map(|day| Day(day as u16).date()).collect(),
+                facts: activity.facts,
                 received: activity.received,
                 last_heard: activity.last_heard,
                 service: activity.service.map(code),

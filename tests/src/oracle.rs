@@ -97,6 +97,10 @@ pub struct Kiosk {
     pub service: Option<RegionCode>,
     /// The home regions of those that count.
     pub served: BTreeSet<RegionCode>,
+    /// The days on which they were recorded, repeats and refused ones that decode included.
+    pub days: BTreeSet<Date>,
+    /// How many different ones there are of those that count.
+    pub facts: u64,
 }
 
 /// All that a log says.
@@ -254,25 +258,35 @@ impl Oracle {
     #[must_use]
     pub fn kiosks(&self) -> BTreeMap<(u32, String), Kiosk> {
         let mut kiosks: BTreeMap<(u32, String), Kiosk> = BTreeMap::new();
-        let mut heard = |partition: u32, kiosk: &str, sequence: u32, own_timestamp: i64| {
+        let mut heard = |partition: u32, kiosk: &str, sequence: u32, at: (i64, Date)| {
+            let (own_timestamp, recorded) = at;
             let kiosk = kiosks.entry((partition, kiosk.to_owned())).or_default();
             kiosk.sequences.insert(sequence);
             kiosk.received += 1;
             kiosk.last_heard = kiosk.last_heard.max(own_timestamp);
+            kiosk.days.insert(recorded);
         };
-        for Counted { partition, content, own_timestamp, .. } in &self.counted {
+        for Counted { partition, content, own_timestamp, recorded, .. } in &self.counted {
             let sequence = u32::try_from(content.sequence).expect("checked before it was counted");
-            heard(*partition, &content.kiosk, sequence, *own_timestamp);
+            heard(*partition, &content.kiosk, sequence, (*own_timestamp, *recorded));
         }
         for refused in &self.refused {
             if let Some((kiosk, sequence)) = &refused.origin {
-                heard(refused.partition, kiosk, *sequence, refused.own_timestamp);
+                let at = (refused.own_timestamp, refused.recorded);
+                heard(refused.partition, kiosk, *sequence, at);
             }
         }
         for Counted { partition, content, .. } in &self.counted {
             let kiosk = kiosks.entry((*partition, content.kiosk.clone())).or_default();
             kiosk.service = Some(content.service);
             kiosk.served.insert(content.home);
+        }
+        // A fact is of one subject, and may have come many times.
+        let mut facts: BTreeSet<(u32, SubjectId, &Content)> = BTreeSet::new();
+        for Counted { partition, content, subject, .. } in &self.counted {
+            if facts.insert((*partition, *subject, content)) {
+                kiosks.entry((*partition, content.kiosk.clone())).or_default().facts += 1;
+            }
         }
         kiosks
     }

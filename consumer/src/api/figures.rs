@@ -14,7 +14,7 @@ use super::problem::Problem;
 use crate::query::answer::{By, Regions, Step};
 use crate::query::quarantine::{LATEST, MOST_LATEST};
 use crate::query::view::View;
-use crate::query::{QueryError, breakdown, kiosks, progress, quarantine, regions, series};
+use crate::query::{QueryError, breakdown, progress, quarantine, regions, series};
 
 /// `GET /v1/regions?level&within`: needs no figures, so it is answered at any time.
 pub(super) async fn list_regions(
@@ -74,15 +74,6 @@ pub(super) async fn region_breakdown(
     answer(api, move |view| breakdown::breakdown(view, region, by, &question)).await
 }
 
-/// `GET /v1/kiosks`: speaks of the moment of the answer, so it takes no day.
-pub(super) async fn list_kiosks(
-    State(api): State<ApiState>,
-    parameters: Parameters,
-) -> Result<Response, Problem> {
-    parameters.finish()?;
-    answer(api, |view| Ok(kiosks::kiosks(view))).await
-}
-
 /// `GET /v1/quarantine?known_at&limit`: when something happened that could not be counted is not
 /// known in general, so it takes no `as_of`.
 pub(super) async fn list_quarantine(
@@ -101,7 +92,7 @@ pub(super) async fn list_quarantine(
 
 /// Asks a question of the present state, away from the threads that serve connections, and no
 /// more questions at once than there are processors.
-async fn answer<T: Serialize>(
+pub(super) async fn answer<T: Serialize>(
     api: ApiState,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {

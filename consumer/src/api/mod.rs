@@ -3,6 +3,7 @@
 
 mod figures;
 pub mod health;
+mod kiosks;
 mod parameters;
 pub mod problem;
 pub mod server;
@@ -65,7 +66,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/progress", get(figures::region_progress))
         .route("/v1/regions/{code}/series", get(figures::region_series))
         .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
-        .route("/v1/kiosks", get(figures::list_kiosks))
+        .route("/v1/kiosks", get(kiosks::list))
+        .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/quarantine", get(figures::list_quarantine))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

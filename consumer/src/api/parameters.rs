@@ -79,6 +79,24 @@ impl Parameters {
         })
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        self.with(name, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(format!("'{}' is neither true nor false", shorten(text))),
+        })
+    }
+
+    /// How many rows are asked for: at least one, and at most `most`.
+    pub(super) fn limit(&mut self, usual: usize, most: usize) -> Result<usize, Problem> {
+        let limit = self.optional("limit")?.unwrap_or(usual);
+        if limit == 0 || limit > most {
+            return Err(Problem::parameter("limit", format!("limit: from 1 to {most}")));
+        }
+        Ok(limit)
+    }
+
     /// Refuses what is left over.
     pub(super) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.given.first() else { return Ok(()) };

@@ -28,6 +28,8 @@ pub enum Kind {
     BadRegionCode,
     /// A well-formed code that is nobody's.
     UnknownRegion,
+    /// A kiosk that nothing was ever heard of.
+    UnknownKiosk,
     /// Nothing is at this path.
     NotFound,
     /// Something is at this path, and does not take this method.
@@ -44,10 +46,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::BadParameter,
         Self::BadRegionCode,
         Self::UnknownRegion,
+        Self::UnknownKiosk,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotReady,
@@ -62,6 +65,7 @@ impl Kind {
             Self::BadParameter => "/problems/bad-parameter",
             Self::BadRegionCode => "/problems/bad-region-code",
             Self::UnknownRegion => "/problems/unknown-region",
+            Self::UnknownKiosk => "/problems/unknown-kiosk",
             Self::NotFound => "/problems/not-found",
             Self::MethodNotAllowed => "/problems/method-not-allowed",
             Self::NotReady => "/problems/not-ready",
@@ -76,6 +80,7 @@ impl Kind {
             Self::BadParameter => "A parameter cannot be used",
             Self::BadRegionCode => "Not a region code",
             Self::UnknownRegion => "No such region",
+            Self::UnknownKiosk => "No such kiosk",
             Self::NotFound => "Nothing is here",
             Self::MethodNotAllowed => "Not with this method",
             Self::NotReady => "Not ready to answer figures",
@@ -97,6 +102,10 @@ impl Kind {
             Self::UnknownRegion => {
                 "The code is well formed, but not in Kepmendagri 300.2.2-2138/2025. /v1/regions \
                  lists every code."
+            }
+            Self::UnknownKiosk => {
+                "Neither an event nor a status of this kiosk has come in. /v1/kiosks lists every \
+                 kiosk heard of; an id is taken as it is, upper and lower case apart."
             }
             Self::NotFound => "No resource has this path. All figures are below /v1.",
             Self::MethodNotAllowed => "Figures are only read: GET and HEAD.",
@@ -182,6 +191,9 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::UnknownRegion(_) => {
                 Self::new(Kind::UnknownRegion, StatusCode::NOT_FOUND, detail)
+            }
+            QueryError::UnknownKiosk(_) => {
+                Self::new(Kind::UnknownKiosk, StatusCode::NOT_FOUND, detail)
             }
             QueryError::LevelAbove { .. } => Self::parameter("level", detail),
             QueryError::EndsBeforeItBegins { .. } => Self::parameter("to", detail),

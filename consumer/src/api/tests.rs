@@ -127,6 +127,9 @@ async fn series_breakdown_kiosks_quarantine_and_regions_answer() {
     let kiosks = get_ok(&node, "/v1/kiosks").await;
     assert_eq!(kiosks["rows"][0]["kiosk_id"], "K-1");
     assert_eq!(kiosks["rows"][0]["gaps"], json!([[2, 2], [4, 4]]));
+    assert_eq!((&kiosks["total"], &kiosks["next"]), (&json!(1), &Value::Null));
+    let missing = get_ok(&node, "/v1/kiosks?missing=false&within=18&silent=false&limit=5").await;
+    assert_eq!(missing["total"], 0);
 
     let quarantine = get_ok(&node, "/v1/quarantine").await;
     assert_eq!(quarantine["reasons"], json!([{"reason": "wrong_key", "count": 1}]));
@@ -162,6 +165,11 @@ async fn a_parameter_that_is_wrong_is_named() {
         ("/v1/progress?level=province&within=18.71".to_owned(), "level"),
         ("/v1/progress?within=lampung".to_owned(), "within"),
         ("/v1/kiosks?as_of=2023-12-31".to_owned(), "as_of"),
+        ("/v1/kiosks?limit=0".to_owned(), "limit"),
+        ("/v1/kiosks?limit=10001".to_owned(), "limit"),
+        ("/v1/kiosks?silent=yes".to_owned(), "silent"),
+        ("/v1/kiosks?within=18710".to_owned(), "within"),
+        ("/v1/kiosks/K-1?limit=1".to_owned(), "limit"),
         ("/v1/quarantine?limit=-1".to_owned(), "limit"),
         ("/v1/quarantine?limit=1001".to_owned(), "limit"),
         ("/v1/regions?name=x".to_owned(), "name"),
@@ -198,6 +206,26 @@ async fn a_region_that_is_wrong_is_told_apart_from_one_that_is_unknown() {
     }
     let body = problem(&node, "/v1/progress?within=18.99").await;
     assert_eq!((&body["status"], &body["type"]), (&json!(404), &json!("/problems/unknown-region")));
+}
+
+#[tokio::test]
+async fn one_kiosk_is_found_by_its_id_whatever_is_in_it() {
+    let mut state = state();
+    let strange = "van 7/ä?";
+    state.receive(0, (strange, "18.71"), [1, 2, 2], "18.71", "2024-01-01");
+    let node = node(state.live(NOW.parse().unwrap()));
+    let kiosk = get_ok(&node, "/v1/kiosks/K-1").await;
+    assert_eq!((&kiosk["kiosk_id"], &kiosk["gaps_cut"]), (&json!("K-1"), &json!(false)));
+    assert_eq!((&kiosk["highest_received"], &kiosk["highest_announced"]), (&json!(3), &json!(4)));
+    assert_eq!(kiosk["conflicts"], json!({"events": 0, "sequences": [], "note": null}));
+    let kiosk = get_ok(&node, "/v1/kiosks/van%207%2F%C3%A4%3F").await;
+    assert_eq!((&kiosk["kiosk_id"], &kiosk["conflicts"]["events"]), (&json!(strange), &json!(1)));
+    let unknown = problem(&node, "/v1/kiosks/K-2").await;
+    assert_eq!(
+        (&unknown["status"], &unknown["type"]),
+        (&json!(404), &json!("/problems/unknown-kiosk"))
+    );
+    assert_eq!(problem(&node, "/v1/kiosks/%FF").await["status"], 400);
 }
 
 #[tokio::test]
@@ -251,6 +279,7 @@ async fn figures_are_refused_until_all_of_the_sum_is_there() {
         &format!("/v1/regions/18.71/series?{span}"),
         "/v1/regions/18.71/breakdown?by=channel",
         "/v1/kiosks",
+        "/v1/kiosks/K-1",
         "/v1/quarantine",
     ] {
         let body = problem(&node, path).await;

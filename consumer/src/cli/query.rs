@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
-use crate::query::table;
+use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
+use crate::query::{kiosk_table, table};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -41,6 +42,8 @@ pub enum QueryCommand {
     Breakdown(BreakdownArgs),
     /// Is anything missing of any kiosk?
     Kiosks(KiosksArgs),
+    /// What is known of one kiosk?
+    Kiosk(KioskArgs),
     /// What could not be counted, and why?
     Quarantine(QuarantineArgs),
     /// Which regions are there?
@@ -156,6 +159,38 @@ pub struct BreakdownArgs {
 /// Is anything missing of any kiosk?
 #[derive(Clone, Debug, Args)]
 pub struct KiosksArgs {
+    /// Only kiosks whose own region lies within this one.
+    #[arg(long, value_name = "REGION")]
+    pub within: Option<RegionCode>,
+
+    /// Only kiosks that are silent beyond their habit.
+    #[arg(long)]
+    pub silent: bool,
+
+    /// Only kiosks of which something is missing.
+    #[arg(long)]
+    pub missing: bool,
+
+    /// Only kiosks behind this one.
+    #[arg(long, value_name = "KIOSK")]
+    pub after: Option<String>,
+
+    /// How many to show at most.
+    #[arg(long, value_name = "N", default_value_t = PAGE)]
+    pub limit: usize,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// What is known of one kiosk?
+#[derive(Clone, Debug, Args)]
+pub struct KioskArgs {
+    /// The kiosk's id.
+    #[arg(value_name = "KIOSK")]
+    pub kiosk: String,
+
     /// Whom to ask.
     #[command(flatten)]
     pub node: Node,
@@ -207,7 +242,8 @@ impl QueryArgs {
             QueryCommand::Progress(args) => args.node.print(&path, table::progress_list, out),
             QueryCommand::Series(args) => args.node.print(&path, table::series, out),
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
-            QueryCommand::Kiosks(args) => args.node.print(&path, table::kiosks, out),
+            QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
+            QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Quarantine(args) => args.node.print(&path, table::quarantine, out),
             QueryCommand::Regions(args) => args.node.print(&path, table::regions, out),
         }?;
@@ -216,7 +252,7 @@ impl QueryArgs {
 }
 
 impl QueryCommand {
-    /// Path and parameters of the question. None of the values needs escaping.
+    /// Path and parameters of the question. Of the values only kiosks' ids need escaping.
     fn path(&self) -> String {
         let mut parameters = Vec::new();
         let mut add = |name: &str, value: Option<String>| {
@@ -244,7 +280,17 @@ impl QueryCommand {
                 days.add(add);
                 format!("/v1/regions/{region}/breakdown")
             }
-            Self::Kiosks(_) => "/v1/kiosks".to_owned(),
+            Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {
+                return KiosksQuestion {
+                    within: *within,
+                    silent: silent.then_some(true),
+                    missing: missing.then_some(true),
+                    after: after.clone(),
+                    limit: *limit,
+                }
+                .path();
+            }
+            Self::Kiosk(KioskArgs { kiosk, .. }) => format!("/v1/kiosks/{}", escaped(kiosk)),
             Self::Quarantine(QuarantineArgs { known_at, limit, .. }) => {
                 add("known_at", known_at.map(|day| day.to_string()));
                 add("limit", limit.map(|limit| limit.to_string()));

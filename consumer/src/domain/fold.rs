@@ -60,6 +60,9 @@ pub struct KioskActivity {
     pub last_heard: i64,
     /// The service region that its latest event named.
     pub service: Option<RegionIndex>,
+    /// Distinct events that count. There are as many sequences, unless several of them bear the
+    /// same one: then the kiosk's id is in use twice.
+    pub facts: u64,
 }
 
 /// What folding has added since the changes were last taken.
@@ -71,19 +74,24 @@ pub struct Changes {
     pub facts: Vec<(SubjectId, CompactFact)>,
     /// New entries of the dictionary, in the order they came.
     pub entries: Vec<Entry>,
-    /// Received sequences: see [`member`].
+    /// From which of the facts on they were recorded on a day: rising, the first from 0 on.
+    pub fact_days: Vec<(usize, Day)>,
+    /// Sequences of events that count: see [`member`].
     pub received: Vec<u64>,
+    /// Sequences of records that cannot be counted, where they decode, likewise.
+    pub refused: Vec<u64>,
     /// Home regions served by kiosks, likewise.
     pub served: Vec<u64>,
-    /// Kiosks heard of, each once.
-    pub kiosks: Vec<KioskRef>,
+    /// Days of recording on which kiosks were heard of, likewise, each once.
+    pub days: Vec<u64>,
     /// By kiosk: what of it stands in these changes already.
     noted: Vec<Noted>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Noted {
-    heard: bool,
+    /// The day last put into `days`: a partition's days of recording never go back.
+    day: Option<Day>,
     /// The home region last put into `served`: a kiosk mostly serves people of one.
     home: Option<RegionIndex>,
 }
@@ -99,9 +107,13 @@ impl Changes {
     }
 
     #[inline]
-    fn heard(&mut self, kiosk: KioskRef) {
-        if !std::mem::replace(&mut self.noted(kiosk).heard, true) {
-            self.kiosks.push(kiosk);
+    fn heard(&mut self, kiosk: KioskRef, recorded: Day) {
+        if self.noted(kiosk).day.replace(recorded) != Some(recorded) {
+            self.days.push(member(kiosk, recorded.0.into()));
+            // A day that is new to all kiosks is new to this one: every fact finds its day here.
+            if self.fact_days.last().is_none_or(|(_, day)| *day != recorded) {
+                self.fact_days.push((self.facts.len(), recorded));
+            }
         }
     }
 
@@ -158,7 +170,9 @@ impl PartitionFold {
         recorded: Day,
         changes: &mut Changes,
     ) {
-        let kiosk = self.heard(event.kiosk, event.sequence, timestamp, event.service, changes);
+        let kiosk = self.note(event.kiosk, timestamp, recorded, changes);
+        self.kiosks[kiosk as usize].service = Some(event.service);
+        changes.received.push(member(kiosk, event.sequence));
         changes.served(kiosk, event.home);
         self.tallies.received += 1;
         self.tallies.by_kind[event.fact.kind() as usize] += 1;
@@ -183,7 +197,7 @@ impl PartitionFold {
             context,
             event.sequence,
         );
-        let Self { subjects, dictionary, tallies, workspace, difference, .. } = self;
+        let Self { subjects, dictionary, tallies, kiosks, workspace, difference } = self;
         let Changes { cells, entries, .. } = changes;
         let mut scribe = Scribe { dictionary, entries, recorded, sign: 1, cells };
         match subjects.insert(event.subject, fact) {
@@ -212,21 +226,8 @@ impl PartitionFold {
                 tallies.retracted = tallies.retracted + is.retracted as u64 - was.retracted as u64;
             }
         }
+        kiosks[kiosk as usize].facts += 1;
         changes.facts.push((event.subject, fact));
-    }
-
-    /// Notes that a kiosk's event arrived, counted or quarantined.
-    pub fn heard(
-        &mut self,
-        kiosk: &str,
-        sequence: u32,
-        timestamp: i64,
-        service: RegionIndex,
-        changes: &mut Changes,
-    ) -> KioskRef {
-        let kiosk = self.note(kiosk, sequence, timestamp, changes);
-        self.kiosks[kiosk as usize].service = Some(service);
-        kiosk
     }
 
     /// Notes that a record was quarantined, and from which kiosk, where it decodes that far.
@@ -234,19 +235,23 @@ impl PartitionFold {
         &mut self,
         origin: Option<(&str, u32)>,
         timestamp: i64,
+        recorded: Day,
         changes: &mut Changes,
     ) {
         self.tallies.quarantined += 1;
         if let Some((kiosk, sequence)) = origin {
-            self.note(kiosk, sequence, timestamp, changes);
+            let kiosk = self.note(kiosk, timestamp, recorded, changes);
+            changes.refused.push(member(kiosk, sequence));
         }
     }
 
+    /// Notes that a kiosk's event arrived, counted or quarantined.
+    #[inline]
     fn note(
         &mut self,
         kiosk: &str,
-        sequence: u32,
         timestamp: i64,
+        recorded: Day,
         changes: &mut Changes,
     ) -> KioskRef {
         let kiosk = self.dictionary.kiosk(kiosk, &mut changes.entries);
@@ -256,8 +261,7 @@ impl PartitionFold {
         let activity = &mut self.kiosks[kiosk as usize];
         activity.received += 1;
         activity.last_heard = activity.last_heard.max(timestamp);
-        changes.heard(kiosk);
-        changes.received.push(member(kiosk, sequence));
+        changes.heard(kiosk, recorded);
         kiosk
     }
 }

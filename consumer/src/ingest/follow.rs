@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_producer::registry::Registry;
+use laju_schemas::TimestampMs;
 use laju_schemas::known::ReadError;
 use laju_schemas::status::StatusReader;
 use laju_schemas::topic::{KIOSK_STATUS, REFERENCE};
@@ -13,7 +14,7 @@ use super::stop::Stop;
 use super::tail::{Tail, TailRecord, Tailed};
 use super::worker::WorkerError;
 use crate::domain::reference::ReferenceBook;
-use crate::projection::snapshot::Statuses;
+use crate::projection::snapshot::{RecordedStatus, Statuses};
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that could not be opened, or a registry that did not answer, is left alone.
@@ -133,7 +134,9 @@ fn take_status(
     while !stop.is_stopped() {
         match reader.read(value) {
             Ok(status) => {
-                statuses.insert(status.kiosk_id.to_string(), status);
+                let kiosk = status.kiosk_id.to_string();
+                let recorded_at = TimestampMs(record.timestamp_ms());
+                statuses.insert(kiosk, RecordedStatus { status, recorded_at });
                 return;
             }
             Err(ReadError::Unlearned(id)) => match registry.map(|r| r.schema(id)).transpose() {

@@ -217,3 +217,29 @@ pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_has_caught_up_once_stays_so() {
+        let partition = PartitionProgress::new();
+        partition.assigned();
+        partition.asked_end(10);
+        partition.committed(5, Some(1));
+        // The end moves on while the partition catches up: the first one is what counts.
+        partition.saw_end(30);
+        partition.committed(9, Some(2));
+        assert!(!partition.caught_up());
+        partition.committed(10, Some(3));
+        assert!(partition.caught_up());
+        partition.saw_end(90);
+        partition.committed(11, Some(4));
+        assert!(partition.caught_up() && partition.lag() == 79);
+        // Given up and taken again, it has to catch up anew.
+        partition.revoked();
+        partition.assigned();
+        assert!(!partition.caught_up());
+    }
+}

@@ -1,4 +1,4 @@
-//! The store's format, version 1: keys, chunks, and the rows that make them trustworthy.
+//! The store's format, version 2: keys, chunks, and the rows that make them trustworthy.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -6,7 +6,7 @@
 //! | `P` partition | the partition's [`PositionRow`] |
 //! | `D` partition number | a chunk of new dictionary entries |
 //! | `F` partition number | a chunk of new facts: subject 16, fact 32 bytes each |
-//! | `K` partition number | a chunk of kiosks heard of |
+//! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording |
 //! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
 //! | `Q` partition number | a chunk of quarantined records |
 //!
@@ -30,7 +30,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};
 
 /// The version of this format. Another one is refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Chunks are cut at about this size: larger values would leave the store's one file.
 const CHUNK_BYTES: usize = 3_840;
@@ -244,11 +244,13 @@ pub(super) fn chunks(
         put(Kind::Facts, &mut chunk, false);
     }
     put(Kind::Facts, &mut chunk, true);
-    for (kiosk, activity) in &commit.kiosks {
+    for (kiosk, day, activity) in &commit.kiosks {
         chunk.extend_from_slice(&kiosk.to_le_bytes());
+        chunk.extend_from_slice(&day.0.to_le_bytes());
         chunk.extend_from_slice(&activity.received.to_le_bytes());
         chunk.extend_from_slice(&activity.last_heard.to_le_bytes());
         chunk.extend_from_slice(&region_number(activity.service).to_le_bytes());
+        chunk.extend_from_slice(&activity.facts.to_le_bytes());
         put(Kind::Kiosks, &mut chunk, false);
     }
     put(Kind::Kiosks, &mut chunk, true);
@@ -418,16 +420,18 @@ pub(super) fn read_facts(
     })
 }
 
-/// The kiosks of a chunk.
-pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, KioskActivity)>> {
+/// The kiosks of a chunk, a row for each day on which one was heard of.
+pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, Day, KioskActivity)>> {
     let mut at = Cursor(payload);
     let mut kiosks = Vec::new();
     while !at.0.is_empty() {
         let kiosk = at.u32()?;
+        let day = Day(at.u16()?);
         let received = at.take().map(u64::from_le_bytes)?;
         let last_heard = at.i64()?;
         let service = region_from(at.u16()?);
-        kiosks.push((kiosk, KioskActivity { received, last_heard, service }));
+        let facts = at.take().map(u64::from_le_bytes)?;
+        kiosks.push((kiosk, day, KioskActivity { received, last_heard, service, facts }));
     }
     Some(kiosks)
 }

@@ -85,16 +85,21 @@ pub struct PartitionCommit {
     pub names: Arc<Names>,
     /// Postings, not yet added up.
     pub cells: Vec<Cell>,
-    /// New facts.
+    /// New facts, in the order they came.
     pub facts: Vec<(SubjectId, CompactFact)>,
+    /// From which of the facts on they were recorded on a day: rising, the first from 0 on.
+    pub fact_days: Vec<(usize, Day)>,
     /// New entries of the dictionary.
     pub entries: Vec<Entry>,
-    /// Received sequences.
+    /// Sequences of events that count.
     pub received: Vec<u64>,
+    /// Sequences of records that cannot be counted, where they decode.
+    pub refused: Vec<u64>,
     /// Home regions served.
     pub served: Vec<u64>,
-    /// Kiosks heard of, with what is now known of them.
-    pub kiosks: Vec<(KioskRef, KioskActivity)>,
+    /// Kiosks heard of, for each day of recording on which they were, with what is now known of
+    /// them; sorted.
+    pub kiosks: Vec<(KioskRef, Day, KioskActivity)>,
     /// What could not be counted.
     pub quarantined: Vec<QuarantinedRecord>,
 }
@@ -169,7 +174,7 @@ impl PartitionState {
             KioskId::check(&claims.kiosk_id).ok()?;
             Some((claims.kiosk_id.as_str(), sequence.get()))
         });
-        self.fold.quarantined(origin, timestamp, &mut self.changes);
+        self.fold.quarantined(origin, timestamp, recorded, &mut self.changes);
         let region = |code: Option<&String>| RegionTable::get().regency(code?);
         self.quarantined.push(QuarantinedRecord {
             offset: mark.offset,
@@ -213,8 +218,8 @@ impl PartitionState {
         self.changes.facts.reserve(changes.facts.len());
         self.changes.received.reserve(changes.received.len());
         self.changes.served.reserve(changes.served.len());
-        self.changes.kiosks.reserve(changes.kiosks.len());
-        changes.kiosks.sort_unstable();
+        self.changes.days.reserve(changes.days.len());
+        changes.days.sort_unstable();
         Some(PartitionCommit {
             partition: self.partition,
             position: self.position,
@@ -224,12 +229,17 @@ impl PartitionState {
             cells: changes.cells,
             facts: changes.facts,
             entries: changes.entries,
+            fact_days: changes.fact_days,
             received: changes.received,
+            refused: changes.refused,
             served: changes.served,
             kiosks: changes
-                .kiosks
+                .days
                 .into_iter()
-                .map(|kiosk| (kiosk, self.fold.kiosks()[kiosk as usize]))
+                .map(|heard| {
+                    let kiosk = (heard >> 32) as KioskRef;
+                    (kiosk, Day(heard as u16), self.fold.kiosks()[kiosk as usize])
+                })
                 .collect(),
             quarantined: std::mem::take(&mut self.quarantined),
         })

@@ -14,7 +14,16 @@ use crate::domain::dictionary::Names;
 pub use crate::domain::fold::{KioskActivity, Tallies};
 
 /// What kiosks say of themselves: the latest status of each, by its id.
-pub type Statuses = HashMap<String, KioskStatus>;
+pub type Statuses = HashMap<String, RecordedStatus>;
+
+/// A kiosk's word about itself, and when it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedStatus {
+    /// The word.
+    pub status: KioskStatus,
+    /// The record's timestamp: a kiosk's own clock can be wrong.
+    pub recorded_at: TimestampMs,
+}
 
 /// The state of all partitions that this node holds.
 #[derive(Clone, Default)]
@@ -36,10 +45,14 @@ pub struct PartitionView {
     pub ledger: Runs,
     /// The texts behind the numbers in the ledger and the sets.
     pub names: Arc<Names>,
-    /// Sequences received from each kiosk, quarantined events that decode included.
+    /// Sequences of each kiosk's events that count.
     pub received: BitRuns,
+    /// Sequences of each kiosk's records that could not be counted, where they decode.
+    pub refused: BitRuns,
     /// Home regions (their index) of the people that each kiosk has served.
     pub served: BitRuns,
+    /// Days of recording on which each kiosk was heard of.
+    pub days: BitRuns,
     /// By kiosk number.
     pub kiosks: Arc<Vec<KioskActivity>>,
     /// Counts of events.

@@ -9,6 +9,7 @@ use super::partition::PartitionCommit;
 use super::runs::{Runs, sort_and_add};
 use super::snapshot::{KioskActivity, PartitionView, QuarantineTally};
 use crate::domain::account::Cell;
+use crate::domain::dictionary::member;
 
 impl PartitionView {
     /// A partition of which nothing has been read.
@@ -21,7 +22,9 @@ impl PartitionView {
             ledger: Runs::default(),
             names: Arc::default(),
             received: BitRuns::default(),
+            refused: BitRuns::default(),
             served: BitRuns::default(),
+            days: BitRuns::default(),
             kiosks: Arc::default(),
             tallies: crate::domain::fold::Tallies::default(),
             quarantine: Arc::new(QuarantineTally::default()),
@@ -40,10 +43,13 @@ impl PartitionView {
         view.subjects = commit.subjects;
         view.ledger.push(cells);
         view.received.push(commit.received);
+        view.refused.push(commit.refused);
         view.served.push(commit.served);
+        let days = commit.kiosks.iter().map(|(kiosk, day, _)| member(*kiosk, day.0.into()));
+        view.days.push(days.collect());
         if !commit.kiosks.is_empty() {
             let kiosks = Arc::make_mut(&mut view.kiosks);
-            for (kiosk, activity) in commit.kiosks {
+            for (kiosk, _, activity) in commit.kiosks {
                 if kiosks.len() <= kiosk as usize {
                     kiosks.resize(kiosk as usize + 1, KioskActivity::default());
                 }

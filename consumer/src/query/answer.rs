@@ -4,7 +4,7 @@
 use jiff::civil::Date;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, Percent};
-use laju_schemas::{ReferenceId, RegionCode, RegionLevel, TimestampMs};
+use laju_schemas::{EventId, ReferenceId, RegionCode, RegionLevel, TimestampMs};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::share::Share;
@@ -194,9 +194,10 @@ pub struct Missing {
     pub kiosks: u64,
     /// Events that came in and could not be counted.
     pub quarantined: u64,
-    /// Kiosks silent beyond their habit, and what they usually send; null where habits are not
-    /// known.
-    pub silent_kiosks: Option<Vec<SilentKiosk>>,
+    /// The region's own kiosks that are silent beyond their habit, the longest silent first, at
+    /// most 20 (`/v1/kiosks?silent=true&within=…` has all): an estimate beside the bounds, which
+    /// it is not part of.
+    pub silent_kiosks: Vec<SilentKiosk>,
 }
 
 /// A kiosk that has been silent for longer than is usual for it.
@@ -206,6 +207,8 @@ pub struct SilentKiosk {
     pub kiosk_id: String,
     /// Events that it usually sends in a day.
     pub usual_per_day: u64,
+    /// When its last word was recorded, an event or a status.
+    pub silent_since: TimestampMs,
 }
 
 /// What an answer rests on.
@@ -360,18 +363,23 @@ pub enum Count {
     },
 }
 
-/// Every kiosk heard of.
+/// The kiosks heard of that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kiosks {
-    /// In the order of their ids.
+    /// In the order of their ids, as many as were asked for.
     pub rows: Vec<KioskRow>,
+    /// How many there are on all pages.
+    pub total: u64,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// What the answer rests on.
     pub evidence: Evidence,
 }
 
-/// What is known of a kiosk now.
+/// What is known of a kiosk now. `C` is what is said of its conflicts: how many there are, or
+/// [`Conflicts`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KioskRow {
+pub struct KioskRow<C = u64> {
     /// Its id.
     pub kiosk_id: String,
     /// Its own region: as its latest status says, else as its latest event does.
@@ -382,14 +390,64 @@ pub struct KioskRow {
     pub sequences: u64,
     /// The highest sequence received or announced.
     pub highest_sequence: u32,
+    /// The highest sequence received; 0 before the first.
+    pub highest_received: u32,
+    /// The highest sequence announced; none of a kiosk that announces none.
+    pub highest_announced: Option<u32>,
     /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
     pub missing: u64,
     /// The first gaps, each from its first to its last sequence.
     pub gaps: Vec<(u32, u32)>,
     /// When Kafka recorded the latest event of it.
     pub last_heard: Option<TimestampMs>,
+    /// Events that it usually sends in a day; none before it was heard of on five days.
+    pub usual_per_day: Option<u64>,
+    /// Whether it is silent beyond its habit; none before it has one.
+    pub silent: Option<bool>,
+    /// When its last word was recorded, an event or a status; none unless it is silent.
+    pub silent_since: Option<TimestampMs>,
+    /// Events beyond the first that bear the same sequence: two devices have this id.
+    pub conflicts: C,
     /// Its own latest word, if it gives any.
     pub status: Option<StatusRow>,
+}
+
+/// All that is known of one kiosk now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KioskDetail {
+    /// What is known of each kiosk, here with every gap, at most 1,000, and with the conflicts
+    /// themselves.
+    #[serde(flatten)]
+    pub row: KioskRow<Conflicts>,
+    /// Whether there are more gaps than are shown.
+    pub gaps_cut: bool,
+    /// Days of recording on which events of it came in.
+    pub days_heard: u64,
+    /// Days from one on which it is heard of to the next, mostly at most; none before it has a
+    /// habit.
+    pub usual_gap_days: Option<u32>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+}
+
+/// Events of one kiosk that bear the same sequence as another of its events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflicts {
+    /// Events beyond the first with their sequence. All of them are counted.
+    pub events: u64,
+    /// Their sequences, as far as they can be told, at most 100.
+    pub sequences: Vec<ConflictingSequence>,
+    /// What this means, and what cannot be told; none without conflicts.
+    pub note: Option<String>,
+}
+
+/// A sequence that several events bear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictingSequence {
+    /// The sequence.
+    pub sequence: u32,
+    /// The events, where they are still remembered.
+    pub event_ids: Option<Vec<EventId>>,
 }
 
 /// A kiosk's own latest word.
@@ -407,6 +465,8 @@ pub struct StatusRow {
     pub agent_version: String,
     /// When it said so, by its clock.
     pub sent_at: TimestampMs,
+    /// When Kafka recorded that.
+    pub recorded_at: TimestampMs,
     /// Lost or withdrawn: none of its events is awaited any more.
     pub retired: bool,
 }

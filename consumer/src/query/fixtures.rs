@@ -12,7 +12,7 @@ use laju_schemas::{
 };
 
 use super::missing::KioskBook;
-use super::view::{LiveView, ReferenceView, Statuses, View};
+use super::view::{LiveView, Position, ReferenceView, Statuses, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::dictionary::Dictionary;
@@ -20,8 +20,8 @@ use crate::domain::reference::RecordedFigure;
 use crate::projection::bitruns::{BitRuns, member};
 use crate::projection::runs::{Runs, sort_and_add};
 use crate::projection::snapshot::{
-    KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord, Snapshot,
-    Tallies,
+    KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord,
+    RecordedStatus, Snapshot, Tallies,
 };
 
 /// A date in text.
@@ -46,7 +46,9 @@ struct Part {
     dictionary: Dictionary,
     ledger: Runs,
     received: BitRuns,
+    refused: BitRuns,
     served: BitRuns,
+    days: BitRuns,
     kiosks: Vec<KioskActivity>,
     quarantine: QuarantineTally,
     next_offset: i64,
@@ -129,10 +131,24 @@ impl Fixture {
         }
         let seen = &mut part.kiosks[kiosk as usize];
         seen.received += sequences.len() as u64;
+        seen.facts += sequences.len() as u64;
         seen.last_heard = noon(on).0;
         seen.service = Some(region(service));
         part.received.push(sequences);
         part.served.push(vec![member(kiosk, u32::from(region(home).0))]);
+        part.days.push(vec![member(kiosk, u32::from(day(on).0))]);
+    }
+
+    /// A kiosk's record that could not be counted, by its sequence.
+    pub(crate) fn refuse(&mut self, partition: u32, kiosk: &str, sequence: u32) {
+        let part = self.parts.get_mut(&partition).unwrap();
+        part.next_offset += 1;
+        let kiosk = part.dictionary.kiosk(kiosk, &mut Vec::new());
+        if part.kiosks.len() <= kiosk as usize {
+            part.kiosks.resize(kiosk as usize + 1, KioskActivity::default());
+        }
+        part.kiosks[kiosk as usize].received += 1;
+        part.refused.push(vec![member(kiosk, sequence)]);
     }
 
     /// A record that could not be counted.
@@ -162,6 +178,18 @@ impl Fixture {
 
     /// What a kiosk says of itself.
     pub(crate) fn status(&mut self, kiosk: &str, service: &str, highest: u32, retired: bool) {
+        self.status_on("2024-08-01", kiosk, service, highest, retired);
+    }
+
+    /// What a kiosk says of itself, recorded on a day. Its own clock says another.
+    pub(crate) fn status_on(
+        &mut self,
+        on: &str,
+        kiosk: &str,
+        service: &str,
+        highest: u32,
+        retired: bool,
+    ) {
         let status = KioskStatus {
             kiosk_id: kiosk.parse().unwrap(),
             service_region: service.parse().unwrap(),
@@ -173,7 +201,8 @@ impl Fixture {
             sent_at: noon("2024-08-01"),
             retired,
         };
-        self.statuses.insert(kiosk.to_owned(), status);
+        let recorded_at = noon(on);
+        self.statuses.insert(kiosk.to_owned(), RecordedStatus { status, recorded_at });
     }
 
     fn figure(&mut self, recorded: &str, mut figure: ReferenceFigure) {
@@ -214,7 +243,9 @@ impl Fixture {
                 ledger: part.ledger.clone(),
                 names: Arc::clone(part.dictionary.names()),
                 received: part.received.clone(),
+                refused: part.refused.clone(),
                 served: part.served.clone(),
+                days: part.days.clone(),
                 kiosks: Arc::new(part.kiosks.clone()),
                 tallies: Tallies::default(),
                 quarantine: Arc::new(part.quarantine.clone()),
@@ -240,6 +271,7 @@ impl Fixture {
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
             gaps: Arc::new(gaps),
+            now: noon(today),
             today: date(today),
         }
     }
@@ -255,7 +287,8 @@ impl Fixture {
             readiness.reference_read = true;
             readiness.status_read = true;
             for part in snapshot.partitions.values() {
-                readiness.observe(part.partition, part.next_offset, part.next_offset, now);
+                let end = part.next_offset;
+                readiness.held.insert(part.partition, position(end, end, now));
             }
         });
         live.snapshot.store(Arc::new(snapshot));
@@ -263,6 +296,12 @@ impl Fixture {
         live.statuses.store(Arc::new(self.statuses.clone()));
         live
     }
+}
+
+/// Where a partition is that was looked at when it ended there.
+pub(crate) fn position(next_offset: i64, end_offset: i64, checked_at: TimestampMs) -> Position {
+    let caught_up = next_offset >= end_offset;
+    Position { next_offset, end_offset, first_end: end_offset, caught_up, checked_at }
 }
 
 /// What an activation says.

@@ -1,29 +1,203 @@
-//! Is anything missing? What has come in of each kiosk, of what it has numbered or announced.
+//! Is anything missing? What has come in of each kiosk, of what it has numbered or announced;
+//! whether it is silent, and whether its id is in use twice.
 
-use laju_schemas::{KioskStatus, RegionTable};
+use laju_schemas::{RegionCode, RegionTable};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use roaring::RoaringBitmap;
 
-use super::answer::{KioskRow, Kiosks, StatusRow};
+use super::QueryError;
+use super::answer::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
+use super::kiosk_state::{KioskState, first_gaps, united};
 use super::view::View;
+use crate::projection::bitruns::BitRuns;
+use crate::projection::snapshot::{PartitionView, RecordedStatus};
 
-/// Every kiosk heard of, as far as it is known now.
+/// How many kiosks are on a page where nothing else is asked for.
+pub const PAGE: usize = 1_000;
+/// The most that can be asked for.
+pub const LARGEST_PAGE: usize = 10_000;
+/// How many gaps of one kiosk are shown.
+pub const ALL_GAPS: usize = 1_000;
+/// How many sequences in conflict are named.
+pub const NAMED_CONFLICTS: usize = 100;
+
+/// What is left as it is in a path or a parameter.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Which kiosks are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KiosksQuestion {
+    /// Those whose own region lies within this one.
+    pub within: Option<RegionCode>,
+    /// Those that are silent beyond their habit, or those that are not.
+    pub silent: Option<bool>,
+    /// Those of which something is missing, or those of which nothing is.
+    pub missing: Option<bool>,
+    /// Those behind this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Default for KiosksQuestion {
+    fn default() -> Self {
+        Self { within: None, silent: None, missing: None, after: None, limit: PAGE }
+    }
+}
+
+impl KiosksQuestion {
+    fn is_asked_for(&self, kiosk: &KioskState, view: &View) -> bool {
+        let table = RegionTable::get();
+        let lies = |within| kiosk.service.is_some_and(|own| table.at(own).code.is_within(within));
+        self.within.is_none_or(|within| within == RegionCode::NATION || lies(within))
+            && self.missing.is_none_or(|missing| missing == (kiosk.missing > 0))
+            && self.silent.is_none_or(|silent| silent == (kiosk.is_silent(view.now) == Some(true)))
+    }
+
+    /// Path and parameters of this question.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let mut path = format!("/v1/kiosks?limit={}", self.limit);
+        let mut add = |name: &str, value: Option<String>| {
+            path.extend(value.map(|value| format!("&{name}={value}")));
+        };
+        add("within", self.within.map(|code| code.to_string()));
+        add("silent", self.silent.map(|silent| silent.to_string()));
+        add("missing", self.missing.map(|missing| missing.to_string()));
+        add("after", self.after.as_deref().map(escaped));
+        path
+    }
+}
+
+/// A kiosk's id as part of a path or a parameter.
 #[must_use]
-pub fn kiosks(view: &View) -> Kiosks {
-    let table = RegionTable::get();
-    let rows = view.gaps.kiosks.iter().map(|kiosk| KioskRow {
+pub fn escaped(id: &str) -> String {
+    utf8_percent_encode(id, PLAIN).to_string()
+}
+
+/// The kiosks asked for, as far as they are known now.
+///
+/// # Errors
+/// If there is no such region.
+pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryError> {
+    if let Some(within) = question.within {
+        super::region_name(within)?;
+    }
+    let asked_for = |kiosk: &&KioskState| question.is_asked_for(kiosk, view);
+    let all: Vec<&KioskState> = view.gaps.kiosks.iter().filter(asked_for).collect();
+    let after = question.after.as_deref();
+    let from = after.map_or(0, |after| all.partition_point(|kiosk| &*kiosk.id <= after));
+    let page = &all[from..all.len().min(from.saturating_add(question.limit))];
+    let next = page
+        .last()
+        .filter(|_| from + page.len() < all.len())
+        .map(|last| KiosksQuestion { after: Some(last.id.to_string()), ..question.clone() }.path());
+    Ok(Kiosks {
+        rows: page.iter().map(|kiosk| row(view, kiosk, kiosk.conflicts)).collect(),
+        total: all.len() as u64,
+        next,
+        evidence: view.evidence(),
+    })
+}
+
+/// All that is known of a kiosk now.
+///
+/// # Errors
+/// If nothing was ever heard of it.
+pub fn kiosk(view: &View, id: &str) -> Result<KioskDetail, QueryError> {
+    let place = view.gaps.kiosks.binary_search_by(|kiosk| (*kiosk.id).cmp(id));
+    let state = place.map_err(|_| QueryError::UnknownKiosk(shown(id)))?;
+    let state = &view.gaps.kiosks[state];
+    let sets = Sets::of(view, id);
+    let mut row = row(view, state, conflicts(state, &sets));
+    let mut gaps_cut = false;
+    if state.missing > 0 {
+        let all = united(&sets.received, &sets.refused);
+        row.gaps = first_gaps(&all, state.highest(), ALL_GAPS + 1);
+        gaps_cut = row.gaps.len() > ALL_GAPS;
+        row.gaps.truncate(ALL_GAPS);
+    }
+    Ok(KioskDetail {
+        row,
+        gaps_cut,
+        days_heard: sets.days.len(),
+        usual_gap_days: state.habit.map(|habit| habit.usual_gap_days),
+        evidence: view.evidence(),
+    })
+}
+
+/// The beginning of an id that was asked for.
+fn shown(id: &str) -> String {
+    id.chars().take(64).collect()
+}
+
+/// One kiosk's sets over all partitions.
+#[derive(Default)]
+struct Sets {
+    received: RoaringBitmap,
+    refused: RoaringBitmap,
+    days: RoaringBitmap,
+    /// Sequences of events that count in more than one partition. An event has one subject, so it
+    /// is in one partition: these are several events.
+    in_several: RoaringBitmap,
+}
+
+impl Sets {
+    fn of(view: &View, id: &str) -> Self {
+        let mut sets = Self::default();
+        for part in view.snapshot.partitions.values() {
+            let of = |runs: &BitRuns| number_of(part, id).map(|kiosk| runs.of(kiosk));
+            let received = of(&part.received).unwrap_or_default();
+            sets.in_several |= &sets.received & &received;
+            sets.received |= received;
+            sets.refused |= of(&part.refused).unwrap_or_default();
+            sets.days |= of(&part.days).unwrap_or_default();
+        }
+        sets
+    }
+}
+
+/// A kiosk's number in a partition, if that partition has heard of it.
+fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
+    (0..part.kiosks.len() as u32).find(|kiosk| part.names.kiosk(*kiosk) == id)
+}
+
+fn conflicts(state: &KioskState, sets: &Sets) -> Conflicts {
+    let sequences = sets.in_several.iter().take(NAMED_CONFLICTS);
+    let sequences: Vec<_> =
+        sequences.map(|sequence| ConflictingSequence { sequence, event_ids: None }).collect();
+    let note = (state.conflicts > 0).then(|| {
+        "events that bear the same sequence: two devices are configured with this id, or an outbox \
+         was restored from a copy. All are counted; what is missing of either cannot be told. \
+         Give each device an id of its own"
+            .to_owned()
+    });
+    Conflicts { events: state.conflicts, sequences, note }
+}
+
+fn row<C>(view: &View, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {
+    let silent = kiosk.is_silent(view.now);
+    KioskRow {
         kiosk_id: kiosk.id.to_string(),
-        service_region: kiosk.service.map(|region| table.at(region).code),
+        service_region: kiosk.service.map(|region| RegionTable::get().at(region).code),
         received: kiosk.received,
         sequences: kiosk.sequences,
-        highest_sequence: kiosk.highest,
+        highest_sequence: kiosk.highest(),
+        highest_received: kiosk.highest_received,
+        highest_announced: kiosk.highest_announced,
         missing: kiosk.missing,
         gaps: kiosk.gaps.clone(),
         last_heard: kiosk.last_heard,
+        usual_per_day: kiosk.habit.map(|habit| habit.usual_per_day),
+        silent,
+        silent_since: kiosk.last_word.filter(|_| silent == Some(true)),
+        conflicts,
         status: view.statuses.get(&*kiosk.id).map(status_row),
-    });
-    Kiosks { rows: rows.collect(), evidence: view.evidence() }
+    }
 }
 
-fn status_row(status: &KioskStatus) -> StatusRow {
+fn status_row(recorded: &RecordedStatus) -> StatusRow {
+    let RecordedStatus { status, recorded_at } = recorded;
     StatusRow {
         highest_sequence: status.highest_sequence,
         unsent: status.unsent,
@@ -31,6 +205,7 @@ fn status_row(status: &KioskStatus) -> StatusRow {
         clock_offset_ms: status.clock_offset_ms,
         agent_version: status.agent_version.clone(),
         sent_at: status.sent_at,
+        recorded_at: *recorded_at,
         retired: status.retired,
     }
 }

@@ -8,16 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use laju_schemas::{KioskStatus, RegionIndex, RegionTable, TimestampMs};
+use laju_schemas::{RegionIndex, RegionTable};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
+use super::kiosk_state::{Activity, KioskState};
 use super::scan::province_of;
 use super::view::Statuses;
+use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::{PartitionView, QuarantineTally, Snapshot};
-
-/// How many of a kiosk's gaps are shown.
-const GAPS: usize = 10;
 
 /// What is unknown of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,27 +27,6 @@ pub struct Unknown {
     pub kiosks: u64,
     /// Events that could not be counted.
     pub quarantined: u64,
-}
-
-/// What has come in of a kiosk, and what has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KioskState {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Its own region: as its latest status says, else as its latest event does.
-    pub service: Option<RegionIndex>,
-    /// Events received, repeats included.
-    pub received: u64,
-    /// Distinct sequences received.
-    pub sequences: u64,
-    /// The highest sequence received or announced.
-    pub highest: u32,
-    /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
-    pub missing: u64,
-    /// The first gaps, each from its first to its last sequence.
-    pub gaps: Vec<(u32, u32)>,
-    /// The record timestamp of its latest event.
-    pub last_heard: Option<TimestampMs>,
 }
 
 /// What is missing at one snapshot.
@@ -79,8 +57,15 @@ pub struct KioskBook {
 
 struct Heard {
     id: Arc<str>,
+    /// Sequences of events that count.
     received: RoaringBitmap,
+    /// Sequences of records that do not.
+    refused: RoaringBitmap,
     served: RoaringBitmap,
+    /// Days of recording on which it was heard of.
+    days: RoaringBitmap,
+    /// See [`usual_gap`]: of those days.
+    usual_gap: Option<u32>,
 }
 
 struct Absorbed {
@@ -151,16 +136,17 @@ impl KioskBook {
         for kiosk in kiosks.len()..view.kiosks.len() {
             kiosks.push(self.number_of(view.names.kiosk(kiosk as u32)));
         }
-        for run in new_runs(&view.received, old.map(|old| &old.received)) {
-            for (kiosk, numbers) in run.bitmaps() {
-                self.kiosks[kiosks[kiosk as usize]].received |= numbers;
+        let mut each = |of: fn(&PartitionView) -> &BitRuns, add: fn(&mut Heard, &RoaringBitmap)| {
+            for run in new_runs(of(view), old.map(of)) {
+                for (kiosk, numbers) in run.bitmaps() {
+                    add(&mut self.kiosks[kiosks[kiosk as usize]], numbers);
+                }
             }
-        }
-        for run in new_runs(&view.served, old.map(|old| &old.served)) {
-            for (kiosk, regions) in run.bitmaps() {
-                self.kiosks[kiosks[kiosk as usize]].served |= regions;
-            }
-        }
+        };
+        each(|view| &view.received, |kiosk, sequences| kiosk.received |= sequences);
+        each(|view| &view.refused, |kiosk, sequences| kiosk.refused |= sequences);
+        each(|view| &view.served, |kiosk, regions| kiosk.served |= regions);
+        each(|view| &view.days, Heard::add_days);
         let quarantined = quarantined
             .filter(|_| old.is_some_and(|old| Arc::ptr_eq(&old.quarantine, &view.quarantine)))
             .unwrap_or_else(|| quarantined_by_region(&view.quarantine));
@@ -172,8 +158,10 @@ impl KioskBook {
             return number;
         }
         let id: Arc<str> = id.into();
-        let (received, served) = Default::default();
-        self.kiosks.push(Heard { id: Arc::clone(&id), received, served });
+        let (received, refused, served, days) = Default::default();
+        let usual_gap = None;
+        let id_here = Arc::clone(&id);
+        self.kiosks.push(Heard { id: id_here, received, refused, served, days, usual_gap });
         self.numbers.insert(id, self.kiosks.len() - 1);
         self.kiosks.len() - 1
     }
@@ -183,30 +171,25 @@ impl KioskBook {
         &'a self,
         statuses: &'a Statuses,
     ) -> impl Iterator<Item = (KioskState, Option<&'a RoaringBitmap>)> + 'a {
-        let mut activity = vec![(0, 0, None); self.kiosks.len()];
+        let mut activity = vec![Activity::default(); self.kiosks.len()];
         for part in self.absorbed.values() {
             for (kiosk, seen) in part.kiosks.iter().zip(part.view.kiosks.iter()) {
-                let (received, last_heard, service) = &mut activity[*kiosk];
-                *received += seen.received;
-                if seen.service.is_some() && (service.is_none() || seen.last_heard > *last_heard) {
-                    *service = seen.service;
+                let sum = &mut activity[*kiosk];
+                sum.received += seen.received;
+                sum.facts += seen.facts;
+                let is_later = sum.service.is_none() || seen.last_heard > sum.last_heard;
+                if seen.service.is_some() && is_later {
+                    sum.service = seen.service;
                 }
-                *last_heard = seen.last_heard.max(*last_heard);
+                sum.last_heard = seen.last_heard.max(sum.last_heard);
             }
         }
-        self.kiosks.iter().zip(activity).map(move |(heard, (received, last_heard, service))| {
-            let status = statuses.get(&*heard.id);
-            let state = KioskState {
-                id: Arc::clone(&heard.id),
-                service,
-                received,
-                last_heard: (last_heard > 0).then_some(TimestampMs(last_heard)),
-                sequences: heard.received.len(),
-                highest: 0,
-                missing: 0,
-                gaps: Vec::new(),
-            };
-            (state.with_status(status, &heard.received), Some(&heard.served))
+        self.kiosks.iter().zip(activity).map(move |(heard, activity)| {
+            let Heard { id, received, refused, served, days, usual_gap } = heard;
+            let habit = (days.len(), *usual_gap);
+            let status = statuses.get(&**id);
+            let state = KioskState::new(id, activity, (received, refused), habit, status);
+            (state, Some(served))
         })
     }
 
@@ -215,39 +198,26 @@ impl KioskBook {
         &'a self,
         statuses: &'a Statuses,
     ) -> impl Iterator<Item = (KioskState, Option<&'a RoaringBitmap>)> + 'a {
-        statuses.iter().filter(|(id, _)| !self.numbers.contains_key(id.as_str())).map(
-            |(id, status)| {
-                let state = KioskState {
-                    id: id.as_str().into(),
-                    service: None,
-                    received: 0,
-                    sequences: 0,
-                    highest: 0,
-                    missing: 0,
-                    gaps: Vec::new(),
-                    last_heard: None,
-                };
-                (state.with_status(Some(status), &RoaringBitmap::new()), None)
-            },
-        )
+        let none = RoaringBitmap::new();
+        let unheard = statuses.iter().filter(|(id, _)| !self.numbers.contains_key(id.as_str()));
+        unheard.map(move |(id, status)| {
+            let (id, activity) = (id.as_str().into(), Activity::default());
+            let state = KioskState::new(&id, activity, (&none, &none), (0, None), Some(status));
+            (state, None)
+        })
     }
 }
 
-impl KioskState {
-    fn with_status(mut self, status: Option<&KioskStatus>, received: &RoaringBitmap) -> Self {
-        if let Some(status) = status {
-            let region = RegionTable::get().index_of(status.service_region);
-            self.service = region.or(self.service);
+impl Heard {
+    fn add_days(&mut self, days: &RoaringBitmap) {
+        let before = self.days.len();
+        self.days |= days;
+        if self.days.len() > before {
+            let latest = self.days.iter().rev().take(DAYS_LOOKED_AT);
+            let mut latest: Vec<u32> = latest.collect();
+            latest.reverse();
+            self.usual_gap = usual_gap(&latest);
         }
-        let announced = status.map_or(0, |status| status.highest_sequence);
-        self.highest = received.max().unwrap_or(0).max(announced);
-        if self.highest > 0 && !status.is_some_and(|status| status.retired) {
-            self.missing = u64::from(self.highest) - received.range_cardinality(1..=self.highest);
-        }
-        if self.missing > 0 {
-            self.gaps = first_gaps(received, self.highest);
-        }
-        self
     }
 }
 
@@ -296,26 +266,4 @@ fn quarantined_by_region(tally: &QuarantineTally) -> Vec<u64> {
         counts[regions] += count;
     }
     counts
-}
-
-fn first_gaps(received: &RoaringBitmap, highest: u32) -> Vec<(u32, u32)> {
-    let mut gaps = Vec::new();
-    let mut next = 1;
-    let mut ranges = received.iter();
-    while let Some(range) = ranges.next_range() {
-        if gaps.len() == GAPS {
-            return gaps;
-        }
-        if *range.start() > next {
-            gaps.push((next, range.start() - 1));
-        }
-        match range.end().checked_add(1) {
-            Some(after) => next = after.max(1),
-            None => return gaps,
-        }
-    }
-    if next <= highest && gaps.len() < GAPS {
-        gaps.push((next, highest));
-    }
-    gaps
 }

@@ -6,6 +6,8 @@ pub mod answer;
 pub mod breakdown;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod kiosk_state;
+pub mod kiosk_table;
 pub mod kiosks;
 pub mod missing;
 pub mod progress;
@@ -14,9 +16,12 @@ pub mod question;
 pub mod regions;
 pub mod scan;
 pub mod series;
+pub mod silence;
 pub mod table;
 pub mod view;
 
+#[cfg(test)]
+mod kiosk_tests;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +46,9 @@ pub enum QueryError {
         /// The region it should lie in.
         within: RegionCode,
     },
+    /// Nothing was ever heard of a kiosk.
+    #[error("nothing was ever heard of a kiosk '{0}': neither an event nor a status")]
+    UnknownKiosk(String),
     /// A series that ends before it begins.
     #[error("to ({to}) is before from ({from})")]
     EndsBeforeItBegins {

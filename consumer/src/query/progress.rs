@@ -8,6 +8,7 @@ use super::answer::{
 };
 use super::question::{Knowledge, Question};
 use super::scan::{Scope, Window, all_groups};
+use super::silence::Silent;
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
@@ -97,10 +98,11 @@ pub fn progress(
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let sum = sum_within(&totals(&view.snapshot, &scope, question.window()), &scope);
+    let silent = Silent::of(view);
     Ok(Progress {
         as_of: question.day(view.today),
         known_at: question.known_at,
-        figures: figures(view, &name, &sum, question),
+        figures: figures(view, &name, &sum, question, &silent),
         evidence: view.evidence(),
         link: progress_link(region, view, question),
         region: name,
@@ -123,11 +125,13 @@ pub fn progress_list(
     }
     let totals = totals(&view.snapshot, &scope, question.window());
     let table = RegionTable::get();
+    let silent = Silent::of(view);
     let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);
     let rows = rows_of(level, regions).map(|code| {
         let region = region_name(code)?;
         let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
-        let figures = figures(view, &region, &sum_within(&totals, &scope), question);
+        let sum = sum_within(&totals, &scope);
+        let figures = figures(view, &region, &sum, question, &silent);
         Ok(ProgressRow { region, figures, link: progress_link(code, view, question) })
     });
     let parameters = [format!("level={level}"), format!("within={within}")];
@@ -154,9 +158,16 @@ fn progress_link(region: RegionCode, view: &View, question: &Question) -> String
     question.link(&format!("regions/{region}/progress"), &[], view.today)
 }
 
-fn figures(view: &View, region: &RegionName, sum: &Totals, question: &Question) -> Figures {
+fn figures(
+    view: &View,
+    region: &RegionName,
+    sum: &Totals,
+    question: &Question,
+    silent: &Silent,
+) -> Figures {
     let activated = sum.active();
-    let missing = (!question.asks_past_knowledge(view.today)).then(|| missing(view, region.code));
+    let is_now = !question.asks_past_knowledge(view.today);
+    let missing = is_now.then(|| missing(view, region.code, silent));
     let unknown =
         |missing: &Missing| i64::try_from(missing.events + missing.quarantined).unwrap_or(i64::MAX);
     Figures {
@@ -177,14 +188,14 @@ fn figures(view: &View, region: &RegionName, sum: &Totals, question: &Question) 
     }
 }
 
-fn missing(view: &View, region: RegionCode) -> Missing {
-    let unknown = view.gaps.of(RegionTable::get().index_of(region));
+fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {
+    let index = RegionTable::get().index_of(region);
+    let unknown = view.gaps.of(index);
     Missing {
         events: unknown.events,
         kiosks: unknown.kiosks,
         quarantined: unknown.quarantined,
-        // Needs the kiosks' habits, which are not kept yet.
-        silent_kiosks: None,
+        silent_kiosks: silent.within(index).to_vec(),
     }
 }
 

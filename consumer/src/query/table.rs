@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
 
 use super::answer::{
-    Breakdown, Count, DenominatorShare, Figures, Kiosks, Progress, ProgressList, Quarantine,
-    RegionName, Regions, Series, TargetShare,
+    Breakdown, Count, DenominatorShare, Figures, Progress, ProgressList, Quarantine, RegionName,
+    Regions, Series, TargetShare,
 };
 use crate::domain::share::Share;
 
@@ -51,6 +51,11 @@ pub fn progress(answer: &Progress) -> String {
             number(missing.quarantined),
             "events that cannot be counted".to_owned(),
         );
+        for kiosk in &missing.silent_kiosks {
+            let usual = format!("~{} a day", number(kiosk.usual_per_day));
+            let since = format!("{} since {}", harmless(&kiosk.kiosk_id), kiosk.silent_since);
+            line("Silent", usual, since);
+        }
     }
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
     format!("{heading}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
@@ -145,41 +150,6 @@ pub fn breakdown(answer: &Breakdown) -> String {
     format!("{heading}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
 }
 
-/// Every kiosk heard of.
-#[must_use]
-pub fn kiosks(answer: &Kiosks) -> String {
-    let mut table = with_header(&[
-        "Kiosk",
-        "Region",
-        "Events",
-        "Highest",
-        "Missing",
-        "Unsent",
-        "Last heard",
-        "Remarks",
-    ]);
-    for row in &answer.rows {
-        let status = row.status.as_ref();
-        let gaps: Vec<_> = row.gaps.iter().map(|(first, last)| span(*first, *last)).collect();
-        let remark = match status {
-            Some(status) if status.retired => "retired".to_owned(),
-            _ if gaps.is_empty() => String::new(),
-            _ => format!("lacks {}", gaps.join(", ")),
-        };
-        table.add_row([
-            Cell::new(&row.kiosk_id),
-            Cell::new(row.service_region.map_or(String::new(), |code| code.to_string())),
-            right(number(row.received)),
-            right(number(row.highest_sequence)),
-            right(number(row.missing)),
-            right(status.map_or("?".to_owned(), |status| number(status.unsent))),
-            Cell::new(row.last_heard.map_or("never".to_owned(), |at| at.to_string())),
-            Cell::new(remark),
-        ]);
-    }
-    table.trim_fmt()
-}
-
 /// What could not be counted.
 #[must_use]
 pub fn quarantine(answer: &Quarantine) -> String {
@@ -222,14 +192,14 @@ pub fn regions(answer: &Regions) -> String {
     table.trim_fmt()
 }
 
-fn with_header(names: &[&str]) -> Table {
+pub(super) fn with_header(names: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UNDER_THE_HEADER);
     table.set_header(names);
     table
 }
 
-fn right(text: String) -> Cell {
+pub(super) fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
@@ -282,17 +252,13 @@ fn percent(share: Option<Share>) -> String {
     share.map_or("?".to_owned(), |share| format!("{share} %"))
 }
 
-fn span(first: u32, last: u32) -> String {
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
-}
-
 /// What a record that could not be counted says, without what would steer a terminal.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A count with its thousands set apart.
-fn number(count: impl ToString) -> String {
+pub(super) fn number(count: impl ToString) -> String {
     let text = count.to_string();
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
     let mut grouped = sign.to_owned();

@@ -7,7 +7,8 @@ use laju_schemas::{RegionCode, RegionLevel};
 use serde_json::{Value, json};
 
 use super::answer::{By, Step};
-use super::fixtures::{Fixture, activation, date, region};
+use super::fixtures::{Fixture, activation, date, position, region};
+use super::kiosks::KiosksQuestion;
 use super::missing::KioskBook;
 use super::question::Question;
 use super::view::{Lack, Readiness, View};
@@ -292,6 +293,10 @@ fn breakdowns_name_every_key() {
     );
 }
 
+fn all_kiosks(view: &View) -> answer::Kiosks {
+    kiosks::kiosks(view, &KiosksQuestion::default()).unwrap()
+}
+
 /// One kiosk with gaps in both partitions, one complete, one announced, one retired.
 fn kiosks_with_gaps() -> Fixture {
     let mut f = five_cities();
@@ -323,7 +328,7 @@ fn missing_events_count_wherever_they_may_belong_and_once_above() {
     let answer = ask(&view, "17.71", &asked(Some("2023-12-31"), None));
     assert_eq!(answer["bounds"], json!({"lower": 1_049, "upper": 1_057}));
 
-    let kiosks = kiosks::kiosks(&view).rows;
+    let kiosks = all_kiosks(&view).rows;
     let ids: Vec<_> = kiosks.iter().map(|kiosk| kiosk.kiosk_id.as_str()).collect();
     assert_eq!(ids, ["K-0", "K-1", "K-NEW", "K-OLD"]);
     assert_eq!(kiosks[1].gaps, [(4, 4), (6, 7), (10, 10)]);
@@ -388,7 +393,7 @@ fn a_kiosk_that_announces_the_highest_sequence_there_is_costs_nothing() {
     let mut f = Fixture::new(1);
     f.receive(0, ("K-1", "18.71"), [u32::MAX, 3], "18.71", "2024-07-01");
     f.status("K-2", "18.71", u32::MAX, false);
-    let kiosks = kiosks::kiosks(&f.view(TODAY)).rows;
+    let kiosks = all_kiosks(&f.view(TODAY)).rows;
     assert_eq!(kiosks[0].gaps, [(1, 2), (4, u32::MAX - 1)]);
     assert_eq!(kiosks[1].gaps, [(1, u32::MAX)]);
     assert_eq!(kiosks[1].missing, u64::from(u32::MAX));
@@ -409,32 +414,20 @@ fn figures_wait_until_everything_is_there() {
     assert_eq!(lacks(|r| r.cluster_id = None), [Lack::Cluster]);
     assert_eq!(lacks(|r| r.partitions = None), [Lack::Cluster]);
     assert_eq!(lacks(|r| r.partitions = Some(12)), [Lack::Partitions { held: 2, total: 12 }]);
-    assert_eq!(lacks(|r| r.release(1)), [Lack::Partitions { held: 1, total: 2 }]);
+    assert_eq!(
+        lacks(|r| r.held.retain(|partition, _| *partition != 1)),
+        [Lack::Partitions { held: 1, total: 2 }]
+    );
     assert_eq!(lacks(|r| r.reference_read = false), [Lack::Reference]);
     assert_eq!(lacks(|r| r.status_read = false), [Lack::Status]);
     assert_eq!(
         lacks(|r| {
-            r.release(1);
-            r.observe(1, 2, 9, laju_schemas::TimestampMs(0));
+            r.held.insert(1, position(2, 9, laju_schemas::TimestampMs(0)));
         }),
         [Lack::CatchingUp { partitions: 1, events: 7 }]
     );
     live.snapshot.store(std::sync::Arc::default());
     assert_eq!(live.lacks(), [Lack::Partitions { held: 0, total: 2 }]);
-}
-
-#[test]
-fn a_partition_that_has_caught_up_once_stays_so() {
-    let mut readiness = Readiness::default();
-    let at = laju_schemas::TimestampMs(0);
-    readiness.observe(0, 5, 10, at);
-    // The end moves on while the partition catches up: the first one is what counts.
-    readiness.observe(0, 9, 30, at);
-    assert!(!readiness.held[&0].caught_up);
-    readiness.observe(0, 10, 40, at);
-    assert!(readiness.held[&0].caught_up);
-    readiness.observe(0, 11, 90, at);
-    assert!(readiness.held[&0].caught_up);
 }
 
 #[test]
@@ -446,9 +439,9 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     assert_eq!(live.age_seconds(&view, now), 90, "both were at their ends when looked at");
     live.update_readiness(|readiness| {
         let next = readiness.held[&0].next_offset;
-        readiness.observe(0, next, next + 1, now);
+        readiness.held.insert(0, position(next, next + 1, now));
         let next = readiness.held[&1].next_offset;
-        readiness.observe(1, next, next, now);
+        readiness.held.insert(1, position(next, next, now));
     });
     let recorded = view.snapshot.partitions[&0].recorded_until.unwrap();
     assert_eq!(live.age_seconds(&view, now), ((now.0 - recorded.0) / 1_000) as u64);
@@ -473,7 +466,8 @@ fn tables_say_what_the_answers_say() {
         table::series(&series.unwrap()),
         table::breakdown(&cards.unwrap()),
         table::breakdown(&channels.unwrap()),
-        table::kiosks(&kiosks::kiosks(&view)),
+        kiosk_table::kiosks(&all_kiosks(&view)),
+        kiosk_table::kiosk(&kiosks::kiosk(&view, "K-1").unwrap()),
         table::quarantine(&quarantine::quarantine(&view, None, 5)),
         table::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
     ];

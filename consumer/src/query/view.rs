@@ -57,24 +57,6 @@ pub struct Readiness {
     pub status_read: bool,
 }
 
-impl Readiness {
-    /// Notes where a partition is that this node holds. Call it after a commit and after a look
-    /// at the partition's end; the first call after an assignment tells when it has caught up.
-    pub fn observe(&mut self, partition: u32, next: i64, end: i64, now: TimestampMs) {
-        let before = self.held.get(&partition);
-        let first_end = before.map_or(end, |before| before.first_end);
-        let caught_up = before.is_some_and(|before| before.caught_up) || next >= first_end;
-        let position =
-            Position { next_offset: next, end_offset: end, first_end, caught_up, checked_at: now };
-        self.held.insert(partition, position);
-    }
-
-    /// Notes that a partition is no longer this node's.
-    pub fn release(&mut self, partition: u32) {
-        self.held.remove(&partition);
-    }
-}
-
 /// Something without which no figure is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Lack {
@@ -135,6 +117,8 @@ pub struct View {
     pub statuses: Arc<Statuses>,
     /// What is missing.
     pub gaps: Arc<Gaps>,
+    /// The moment of the answer.
+    pub now: TimestampMs,
     /// Today, in the programme's zone.
     pub today: Date,
 }
@@ -233,6 +217,7 @@ impl LiveView {
             reference: self.reference.load_full(),
             statuses,
             gaps,
+            now,
             today: today(now),
         })
     }

@@ -38,7 +38,12 @@ fn a_command_line_becomes_a_question() {
             "/v1/regions/18/series?from=2023-01-01&to=2023-12-31&step=week",
         ),
         ("breakdown ID --by deferral_reason", "/v1/regions/ID/breakdown?by=deferral_reason"),
-        ("kiosks", "/v1/kiosks"),
+        ("kiosks", "/v1/kiosks?limit=1000"),
+        (
+            "kiosks --within 18 --silent --missing --after K/1 --limit 5",
+            "/v1/kiosks?limit=5&within=18&silent=true&missing=true&after=K%2F1",
+        ),
+        ("kiosk van-7/ä", "/v1/kiosks/van-7%2F%C3%A4"),
         (
             "quarantine --known-at 2024-01-05 --limit 3",
             "/v1/quarantine?known_at=2024-01-05&limit=3",
@@ -98,7 +103,7 @@ async fn a_running_node_is_asked() {
         }
         let unknown = run(&format!("progress 18.99 {url}")).unwrap_err();
         assert!(unknown.contains("there is no region 18.99"), "{unknown}");
-        live.update_readiness(|readiness| readiness.release(0));
+        live.update_readiness(|readiness| readiness.held.retain(|partition, _| *partition != 0));
         let part = run(&format!("progress 18.71 {url}")).unwrap_err();
         assert!(part.contains("holds 1 of 2 partitions"), "{part}");
     });

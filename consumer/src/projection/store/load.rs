@@ -18,7 +18,9 @@ pub(super) struct Loading {
     fold: PartitionFold,
     cells: Vec<Cell>,
     received: Vec<u64>,
+    refused: Vec<u64>,
     served: Vec<u64>,
+    days: Vec<u64>,
     quarantine: QuarantineTally,
 }
 
@@ -45,8 +47,9 @@ impl Loading {
             Kind::Kiosks => {
                 let count = self.fold.dictionary.names().kiosk_count();
                 self.fold.kiosks.resize(count, KioskActivity::default());
-                for (kiosk, activity) in format::read_kiosks(payload)? {
+                for (kiosk, day, activity) in format::read_kiosks(payload)? {
                     *self.fold.kiosks.get_mut(kiosk as usize)? = activity;
+                    self.days.push(member(kiosk, day.0.into()));
                 }
                 Some(())
             }
@@ -55,7 +58,7 @@ impl Loading {
                 for record in format::read_quarantined(payload)? {
                     if let Some((kiosk, sequence)) = &record.origin {
                         let kiosk = self.fold.dictionary.kiosk(kiosk, &mut Vec::new());
-                        self.received.push(member(kiosk, *sequence));
+                        self.refused.push(member(kiosk, *sequence));
                     }
                     self.quarantine.add(record);
                 }
@@ -65,7 +68,7 @@ impl Loading {
     }
 
     pub(super) fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
-        let Self { mut fold, cells, received, served, quarantine } = self;
+        let Self { mut fold, cells, received, refused, served, days, quarantine } = self;
         fold.tallies = row.tallies();
         let mut view = PartitionView::empty(partition);
         view.next_offset = row.position.next_offset;
@@ -75,7 +78,9 @@ impl Loading {
         view.subjects = fold.subjects.len() as u64;
         view.ledger.push(sort_and_add(cells));
         view.received.push(received);
+        view.refused.push(refused);
         view.served.push(served);
+        view.days.push(days);
         view.kiosks = Arc::new(fold.kiosks.clone());
         view.quarantine = Arc::new(quarantine);
         let state = PartitionState::restored(partition, fold, row.position);

@@ -1,0 +1,41 @@
+//! Kiosks over HTTP: all of them by pages, and one with everything that is known of it. They
+//! speak of the moment of the answer, so they take no day.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::ApiState;
+use super::figures::answer;
+use super::parameters::Parameters;
+use super::problem::{Kind, Problem};
+use crate::query::kiosks::{self, KiosksQuestion, LARGEST_PAGE, PAGE};
+
+/// `GET /v1/kiosks?within&silent&missing&after&limit`.
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let question = KiosksQuestion {
+        within: parameters.optional("within")?,
+        silent: parameters.flag("silent")?,
+        missing: parameters.flag("missing")?,
+        after: parameters.optional("after")?,
+        limit: parameters.limit(PAGE, LARGEST_PAGE)?,
+    };
+    parameters.finish()?;
+    answer(api, move |view| kiosks::kiosks(view, &question)).await
+}
+
+/// `GET /v1/kiosks/{id}`: the id is percent-encoded.
+pub(super) async fn one(
+    State(api): State<ApiState>,
+    id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let Path(id) = id.map_err(|rejection| {
+        Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
+    })?;
+    parameters.finish()?;
+    answer(api, move |view| kiosks::kiosk(view, &id)).await
+}
