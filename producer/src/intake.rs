@@ -1,13 +1,9 @@
 //! What a kiosk must get right before an event is made of it: the same rules as a worker's, so
 //! that a mistake is told to the operator and does not end in quarantine.
 
+use laju_schemas::rules::{MAX_AHEAD_MS, PROGRAMME_BEGAN};
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 use thiserror::Error;
-
-/// When the programme began: 2022-01-01 in Asia/Jakarta.
-pub const PROGRAMME_BEGAN: TimestampMs = TimestampMs(1_640_970_000_000);
-/// How far ahead of the present an event may have occurred, in milliseconds: clocks differ.
-pub const AHEAD_MS: i64 = 24 * 3_600_000;
 
 /// Why an event cannot be accepted: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,7 +63,7 @@ pub fn occurred_at(at: TimestampMs, now: TimestampMs) -> Result<(), IntakeError>
     if at < PROGRAMME_BEGAN {
         return Err(IntakeError::BeforeProgramme(at));
     }
-    if at.0 > now.0.saturating_add(AHEAD_MS) {
+    if at.0 > now.0.saturating_add(MAX_AHEAD_MS) {
         return Err(IntakeError::InFuture { at, now });
     }
     Ok(())
@@ -90,10 +86,10 @@ mod tests {
     fn only_times_of_the_programme_up_to_a_day_ahead() {
         let now = TimestampMs(1_700_000_000_000);
         assert!(occurred_at(PROGRAMME_BEGAN, now).is_ok());
-        assert!(occurred_at(TimestampMs(now.0 + AHEAD_MS), now).is_ok());
+        assert!(occurred_at(TimestampMs(now.0 + MAX_AHEAD_MS), now).is_ok());
         let before = occurred_at(TimestampMs(PROGRAMME_BEGAN.0 - 1), now).unwrap_err();
         assert!(before.to_string().contains("2022-01-01"), "{before}");
-        let ahead = occurred_at(TimestampMs(now.0 + AHEAD_MS + 1), now).unwrap_err();
+        let ahead = occurred_at(TimestampMs(now.0 + MAX_AHEAD_MS + 1), now).unwrap_err();
         assert!(matches!(ahead, IntakeError::InFuture { .. }));
     }
 }

@@ -18,6 +18,7 @@ pub mod raw;
 pub mod reference;
 pub mod region;
 mod resolve;
+pub mod rules;
 mod skip;
 pub mod status;
 mod symbols;

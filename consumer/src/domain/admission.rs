@@ -3,6 +3,7 @@
 
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::Reason;
+use laju_schemas::rules::MAX_AHEAD_MS;
 use laju_schemas::{
     EventId, Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionIndex, RegionTable, Sequence,
     SubjectId, partition,
@@ -12,9 +13,6 @@ use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
 
 /// The largest value that is counted: the contract's limit for the events topic.
 pub const MAX_VALUE_BYTES: usize = laju_schemas::topic::EVENTS.max_message_bytes as usize;
-
-/// How far ahead of the record's own timestamp a kiosk's clock may be.
-pub const MAX_AHEAD_MS: i64 = 24 * 3_600_000;
 
 /// How long after it happened an event counts as late.
 pub const LATE_MS: i64 = 24 * 3_600_000;

@@ -3,12 +3,13 @@
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use laju_schemas::Zone;
+use laju_schemas::rules::PROGRAMME_BEGAN;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The instant the programme began: 2022-01-01T00:00 in Asia/Jakarta, in milliseconds since 1970.
-pub const PROGRAMME_START_MS: i64 = 1_640_970_000_000;
+/// The instant the programme began (see [`PROGRAMME_BEGAN`]), in milliseconds since 1970.
+pub const PROGRAMME_START_MS: i64 = PROGRAMME_BEGAN.0;
 
 /// The last instant that a record's timestamp is taken for: far in the future (2161), so that a
 /// bogus timestamp cannot leave the range in which days and instants are stored.

@@ -1,9 +1,10 @@
 //! The version of the rules: whatever changes what a log folds to changes it.
 
 use laju_schemas::RegionTable;
+use laju_schemas::rules::MAX_AHEAD_MS;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::admission::{MAX_AHEAD_MS, MAX_VALUE_BYTES};
+use super::admission::MAX_VALUE_BYTES;
 use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
 
 /// Counts changes of the rules that no constant shows. Raise it with every change of
