@@ -127,7 +127,7 @@ pub fn admit<'a>(
     if key != raw.subject.0 {
         return Err(Refusal::new(
             Reason::WrongKey,
-            format!("key: {} bytes that are not the subject {}", key.len(), raw.subject),
+            format!("key: {} bytes that are not the event's subject", key.len()),
         ));
     }
     let right = partition::partition_for(key, partitions);
