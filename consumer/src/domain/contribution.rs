@@ -6,7 +6,7 @@ use laju_schemas::{EventId, RegionIndex, RegionTable, Zone};
 
 use super::account::{Account, Cell, CellKey, Detail, Posting};
 use super::day::{Day, local_hour};
-use super::dictionary::{Dictionary, Entry};
+use super::dictionary::{Dictionary, Entry, Names};
 use super::fact::CompactFact;
 
 /// How many of a subject's facts count, and how many were taken back.
@@ -36,13 +36,14 @@ pub struct Scribe<'a> {
 /// Room for the facts that stand.
 #[derive(Default)]
 pub struct Workspace {
-    facts: Vec<CompactFact>,
+    /// Those that stand, in the order of the timeline.
+    pub(super) facts: Vec<CompactFact>,
     retracted: Vec<EventId>,
 }
 
 /// Posts what a set of facts, each different from the others, contributes.
 pub fn post(facts: &[CompactFact], workspace: &mut Workspace, scribe: &mut Scribe<'_>) -> Standing {
-    let standing = find_standing(facts, workspace, scribe.dictionary);
+    let standing = find_standing(facts, workspace, scribe.dictionary.names());
     walk(&workspace.facts, scribe);
     standing
 }
@@ -55,14 +56,13 @@ pub fn post_only(fact: &CompactFact, scribe: &mut Scribe<'_>) {
 }
 
 /// Finds the facts that stand, in the order of the subject's timeline: by `occurred_at`, then
-/// kind, then event id.
-fn find_standing(
+/// kind, then event id. They are in the workspace then.
+pub(super) fn find_standing(
     facts: &[CompactFact],
     workspace: &mut Workspace,
-    dictionary: &Dictionary,
+    names: &Names,
 ) -> Standing {
     let Workspace { facts: standing, retracted } = workspace;
-    let names = dictionary.names();
     retracted.clear();
     retracted.extend(facts.iter().filter_map(|fact| fact.retracts(names)));
     retracted.sort_unstable();
@@ -83,9 +83,27 @@ fn find_standing(
     Standing { standing: standing.len(), retracted: taken_back }
 }
 
-/// Follows a timeline and posts what it says.
+/// Whom a timeline is told: fact by fact, what each of them changes.
+pub(super) trait Listener {
+    /// An activation in the fact's home region.
+    fn activated(&mut self, fact: &CompactFact, day: Day);
+    /// A move of somebody active.
+    fn moved(&mut self, fact: &CompactFact, from: RegionIndex, to: RegionIndex, day: Day);
+    /// A deactivation in the home that the timeline knows.
+    fn deactivated(&mut self, fact: &CompactFact, from: RegionIndex, day: Day);
+    /// A deferral in the fact's home region.
+    fn deferred(&mut self, fact: &CompactFact, day: Day);
+    /// A recording, a request or a print of a card in the fact's home region.
+    fn card(&mut self, fact: &CompactFact, day: Day);
+    /// Into the print queue of a region (1) or out of it (−1).
+    fn queued(&mut self, region: RegionIndex, day: Day, amount: i32);
+    /// A fact that changes nothing, as it is so already.
+    fn unchanged(&mut self, fact: &CompactFact, day: Day);
+}
+
+/// Follows a timeline and tells what it says.
 #[inline]
-fn walk(timeline: &[CompactFact], scribe: &mut Scribe<'_>) {
+pub(super) fn walk(timeline: &[CompactFact], listener: &mut impl Listener) {
     let mut home: Option<RegionIndex> = None;
     let mut last_day = Day(0);
     let mut queued: Option<RegionIndex> = None;
@@ -97,54 +115,50 @@ fn walk(timeline: &[CompactFact], scribe: &mut Scribe<'_>) {
             FactKind::Activated => match home {
                 None => {
                     last_day = last_day.max(local_day);
-                    scribe.activation(fact, last_day);
+                    listener.activated(fact, last_day);
                     home = Some(at);
                 }
                 Some(from) if from != at => {
                     last_day = last_day.max(local_day);
-                    scribe.moved(from, at, last_day);
+                    listener.moved(fact, from, at, last_day);
                     home = Some(at);
                 }
-                Some(_) => {}
+                Some(_) => listener.unchanged(fact, local_day),
             },
-            FactKind::Relocated => {
-                if let Some(from) = home.filter(|from| *from != at) {
+            FactKind::Relocated => match home {
+                Some(from) if from != at => {
                     last_day = last_day.max(local_day);
-                    scribe.moved(from, at, last_day);
+                    listener.moved(fact, from, at, last_day);
                     home = Some(at);
                 }
-            }
-            FactKind::Deactivated => {
-                if let Some(from) = home.take() {
+                _ => listener.unchanged(fact, local_day),
+            },
+            FactKind::Deactivated => match home.take() {
+                Some(from) => {
                     // The local day is that of the home that the posting is for.
                     last_day = last_day.max(Day::of_instant(fact.occurred_at(), zone(from)));
-                    let detail = Detail::Deactivation(fact.deactivation_reason());
-                    scribe.post(Account::Deactivations, from, last_day, detail, 1);
+                    listener.deactivated(fact, from, last_day);
                 }
-            }
-            FactKind::Deferred => scribe.deferral(fact, local_day),
-            FactKind::CardRecorded => {
-                let detail = Detail::Recorded(fact.first_time_holder());
-                scribe.post(Account::CardsRecorded, at, local_day, detail, 1);
-            }
+                None => listener.unchanged(fact, local_day),
+            },
+            FactKind::Deferred => listener.deferred(fact, local_day),
+            FactKind::CardRecorded => listener.card(fact, local_day),
             FactKind::CardRequested => {
-                let detail = Detail::Card(fact.card_reason());
-                scribe.post(Account::CardsRequested, at, local_day, detail, 1);
+                listener.card(fact, local_day);
                 if queued != Some(at) {
                     last_queue_day = last_queue_day.max(local_day);
                     if let Some(from) = queued {
-                        scribe.post(Account::PrintQueue, from, last_queue_day, Detail::Queue, -1);
+                        listener.queued(from, last_queue_day, -1);
                     }
-                    scribe.post(Account::PrintQueue, at, last_queue_day, Detail::Queue, 1);
+                    listener.queued(at, last_queue_day, 1);
                     queued = Some(at);
                 }
             }
             FactKind::CardPrinted => {
-                let detail = Detail::Card(fact.card_reason());
-                scribe.post(Account::CardsPrinted, at, local_day, detail, 1);
+                listener.card(fact, local_day);
                 if let Some(from) = queued.take() {
                     last_queue_day = last_queue_day.max(local_day);
-                    scribe.post(Account::PrintQueue, from, last_queue_day, Detail::Queue, -1);
+                    listener.queued(from, last_queue_day, -1);
                 }
             }
             FactKind::Retracted => {}
@@ -152,8 +166,9 @@ fn walk(timeline: &[CompactFact], scribe: &mut Scribe<'_>) {
     }
 }
 
+/// The zone of a region.
 #[inline]
-fn zone(region: RegionIndex) -> Zone {
+pub(super) fn zone(region: RegionIndex) -> Zone {
     RegionTable::get().at(region).zone
 }
 
@@ -173,7 +188,23 @@ impl Scribe<'_> {
         self.cells.push(Cell { key, amount });
     }
 
-    fn activation(&mut self, fact: &CompactFact, day: Day) {
+    /// An outreach visit's own counters: where and when it took place.
+    fn visit(&mut self, account: Account, fact: &CompactFact) {
+        let context = *self.dictionary.names().context(fact.context);
+        if context.outreach == 0 {
+            return;
+        }
+        let visit = self.dictionary.visit(context.kiosk, context.outreach, self.entries);
+        let zone = zone(context.service);
+        let hour = local_hour(fact.occurred_at(), zone);
+        let day = Day::of_instant(fact.occurred_at(), zone);
+        self.post(account, context.service, day, Detail::Visit { visit, hour }, 1);
+    }
+}
+
+impl Listener for Scribe<'_> {
+    #[inline]
+    fn activated(&mut self, fact: &CompactFact, day: Day) {
         let context = *self.dictionary.names().context(fact.context);
         let (channel, venue, first_time_holder) = fact.activation();
         let detail = Detail::Activation {
@@ -187,12 +218,20 @@ impl Scribe<'_> {
         self.visit(Account::VisitActivations, fact);
     }
 
-    fn moved(&mut self, from: RegionIndex, to: RegionIndex, day: Day) {
+    #[inline]
+    fn moved(&mut self, _: &CompactFact, from: RegionIndex, to: RegionIndex, day: Day) {
         self.post(Account::MovesOut, from, day, Detail::Move(to), 1);
         self.post(Account::MovesIn, to, day, Detail::Move(from), 1);
     }
 
-    fn deferral(&mut self, fact: &CompactFact, day: Day) {
+    #[inline]
+    fn deactivated(&mut self, fact: &CompactFact, from: RegionIndex, day: Day) {
+        let detail = Detail::Deactivation(fact.deactivation_reason());
+        self.post(Account::Deactivations, from, day, detail, 1);
+    }
+
+    #[inline]
+    fn deferred(&mut self, fact: &CompactFact, day: Day) {
         let context = *self.dictionary.names().context(fact.context);
         let detail = Detail::Deferral {
             reason: fact.deferral_reason(),
@@ -203,16 +242,23 @@ impl Scribe<'_> {
         self.visit(Account::VisitDeferrals, fact);
     }
 
-    /// An outreach visit's own counters: where and when it took place.
-    fn visit(&mut self, account: Account, fact: &CompactFact) {
-        let context = *self.dictionary.names().context(fact.context);
-        if context.outreach == 0 {
-            return;
-        }
-        let visit = self.dictionary.visit(context.kiosk, context.outreach, self.entries);
-        let zone = zone(context.service);
-        let hour = local_hour(fact.occurred_at(), zone);
-        let day = Day::of_instant(fact.occurred_at(), zone);
-        self.post(account, context.service, day, Detail::Visit { visit, hour }, 1);
+    #[inline]
+    fn card(&mut self, fact: &CompactFact, day: Day) {
+        let (account, detail) = match fact.kind() {
+            FactKind::CardRecorded => {
+                (Account::CardsRecorded, Detail::Recorded(fact.first_time_holder()))
+            }
+            FactKind::CardRequested => (Account::CardsRequested, Detail::Card(fact.card_reason())),
+            _ => (Account::CardsPrinted, Detail::Card(fact.card_reason())),
+        };
+        self.post(account, fact.home(), day, detail, 1);
     }
+
+    #[inline]
+    fn queued(&mut self, region: RegionIndex, day: Day, amount: i32) {
+        self.post(Account::PrintQueue, region, day, Detail::Queue, amount);
+    }
+
+    #[inline]
+    fn unchanged(&mut self, _: &CompactFact, _: Day) {}
 }

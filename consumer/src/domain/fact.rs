@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use laju_schemas::event::{
-    CardReason, Channel, DeactivationReason, DeferralReason, FactKind, Venue,
+    CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
 use laju_schemas::{EventId, Fact, RegionIndex};
 
@@ -116,6 +116,12 @@ impl CompactFact {
     #[must_use]
     pub fn card_reason(&self) -> CardReason {
         CardReason::from_index(self.body().into()).unwrap_or(CardReason::Unknown)
+    }
+
+    /// Of a retraction: why.
+    #[must_use]
+    pub fn retraction_reason(&self) -> RetractionReason {
+        RetractionReason::from_index(self.body().into()).unwrap_or(RetractionReason::Unknown)
     }
 
     /// Of a retraction: the event taken back.

@@ -8,6 +8,7 @@ pub mod contribution;
 pub mod day;
 pub mod dictionary;
 pub mod fact;
+pub mod fate;
 pub mod fold;
 pub mod habit;
 pub mod reference;

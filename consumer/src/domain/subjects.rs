@@ -80,6 +80,21 @@ impl Subjects {
         std::hint::black_box(slot.is_some());
     }
 
+    /// The facts of a subject, in the order they came; none of one that is not there.
+    #[must_use]
+    pub fn facts(&self, subject: SubjectId) -> Vec<CompactFact> {
+        let Self { slots, blocks, many, hasher, .. } = self;
+        let hash = hasher.hash_one(subject.0);
+        match slots.find(hash, |&slot| subject_of(blocks, many, slot) == subject) {
+            None => Vec::new(),
+            Some(&slot) if slot & MANY == 0 => {
+                let (block, row) = place(slot);
+                vec![blocks[block][row].fact]
+            }
+            Some(&slot) => many[(slot & !MANY) as usize].facts.clone(),
+        }
+    }
+
     /// Adds a fact unless it is there already.
     #[inline]
     pub fn insert(&mut self, subject: SubjectId, fact: CompactFact) -> Known<'_> {
