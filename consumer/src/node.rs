@@ -126,6 +126,7 @@ pub fn start(
             return Err(error.into());
         }
     };
+    live.open_desk(running.desk.clone());
     let helpers = helpers(&connection, &live, &progress, &stop, metrics)?;
     Ok(Node { address, live, progress, stop, running, helpers, runtime, server })
 }

@@ -1,6 +1,7 @@
 //! The HTTP interface: turns requests into questions and answers into JSON, and knows nothing of
 //! how they are answered. Every error is an RFC 9457 problem.
 
+mod events;
 mod figures;
 pub mod health;
 mod kiosks;
@@ -68,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
+        .route("/v1/events/{event_id}", get(events::fate))
         .route("/v1/quarantine", get(figures::list_quarantine))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -192,6 +192,9 @@ impl From<QueryError> for Problem {
             QueryError::UnknownRegion(_) => {
                 Self::new(Kind::UnknownRegion, StatusCode::NOT_FOUND, detail)
             }
+            QueryError::Busy(_) => {
+                Self::new(Kind::TimedOut, StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
             QueryError::UnknownKiosk(_) => {
                 Self::new(Kind::UnknownKiosk, StatusCode::NOT_FOUND, detail)
             }

@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 use super::problem::{Kind, PROBLEM_JSON};
 use super::*;
 use crate::query::fixtures::Fixture;
+use crate::query::folding::{ACTIVATED, Folding, id};
 
 const NOW: &str = "2024-08-02T05:00:00Z";
 
@@ -229,6 +230,30 @@ async fn one_kiosk_is_found_by_its_id_whatever_is_in_it() {
 }
 
 #[tokio::test]
+async fn an_event_has_a_fate_and_a_text_that_is_no_id_has_none() {
+    let now = NOW.parse().unwrap();
+    let mut folding = Folding::new(2, "2024-08-01T05:00:00Z");
+    folding.event((1, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
+    let node = node(folding.live(now));
+    let path = format!("/v1/events/{}", id(1));
+    let (status, headers, body) = ask(&node, &path).await;
+    assert_eq!((status, headers.contains_key("age")), (StatusCode::OK, true));
+    assert_eq!(body["fate"], "counted");
+    assert_eq!((&body["day"], &body["region"]["code"]), (&json!("2024-07-31"), &json!("18.71")));
+    assert_eq!(body["evidence"]["partitions"][1]["next_offset"], 1);
+    let unknown = get_ok(&node, &format!("/v1/events/{}", id(2))).await;
+    assert_eq!((&unknown["fate"], &unknown["day"]), (&json!("not_seen"), &Value::Null));
+    for (path, parameter) in [
+        ("/v1/events/123".to_owned(), "event_id"),
+        ("/v1/events/%FF".to_owned(), "event_id"),
+        (format!("{path}?as_of=2024-08-01"), "as_of"),
+    ] {
+        let body = problem(&node, &path).await;
+        assert_eq!((&body["status"], &body["parameter"]), (&json!(400), &json!(parameter)));
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let node = ready();
     for path in ["/", "/v1", "/v1/regions/18.71", "/v1/regions/18.71/progress/", "/v2/regions"] {
@@ -280,6 +305,7 @@ async fn figures_are_refused_until_all_of_the_sum_is_there() {
         "/v1/regions/18.71/breakdown?by=channel",
         "/v1/kiosks",
         "/v1/kiosks/K-1",
+        "/v1/events/018f0000-0000-7000-8000-000000000001",
         "/v1/quarantine",
     ] {
         let body = problem(&node, path).await;

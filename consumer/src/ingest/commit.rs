@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 
 use super::batch::{Applied, Batch, End, RefusedRecord};
 use super::context::Committed;
@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::stop::Stop;
 use super::worker::WorkerError;
+use crate::projection::desk::Letter;
 use crate::projection::partition::{PartitionCommit, PartitionState};
 use crate::projection::snapshot::Snapshot;
 use crate::projection::store::Store;
@@ -46,6 +47,8 @@ pub struct Folder {
     pub partitions: Vec<PartitionState>,
     /// Where batches come from.
     pub batches: Receiver<Batch>,
+    /// Where subjects' facts are asked for.
+    pub letters: Receiver<Letter>,
     /// Where they go back to, empty: their memory is used again.
     pub spare: Sender<Batch>,
     /// Where commits go: room for one, so that folding is at most one commit ahead.
@@ -63,15 +66,21 @@ impl Folder {
             let wait = since.map_or(Duration::from_secs(3600), |since| {
                 COMMIT_WAIT.saturating_sub(since.elapsed())
             });
-            match self.batches.recv_timeout(wait) {
-                Ok(mut batch) => {
+            // Questions wait for one batch at most, and change nothing.
+            select! {
+                recv(self.batches) -> batch => {
+                    let Ok(mut batch) = batch else { break };
                     batch.apply(&mut self.partitions, &mut applied);
                     // With enough of them under way, one more is given up.
                     let _ = self.spare.try_send(batch);
                     since.get_or_insert_with(Instant::now);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                recv(self.letters) -> letter => match letter {
+                    Ok(letter) => letter.answer(&self.partitions),
+                    // Nobody is left who could ask.
+                    Err(_) => self.letters = never(),
+                },
+                default(wait) => {}
             }
             let Some(first) = since else { continue };
             let due = applied.records >= COMMIT_SOON || first.elapsed() >= COMMIT_WAIT;

@@ -26,6 +26,7 @@ use super::quarantine::Quarantine;
 use super::source::Source;
 use super::stop::Stop;
 use crate::domain::version::fold_version;
+use crate::projection::desk::Desk;
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::{Log, Store};
 
@@ -67,6 +68,8 @@ pub struct Running {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// Where subjects' facts are asked for.
+    pub desk: Desk,
     /// Stops it.
     pub stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -171,6 +174,7 @@ impl Opened {
         let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
         let (spare_sender, spare) = crossbeam_channel::bounded(BATCHES);
         let (commit_sender, commits) = crossbeam_channel::bounded(1);
+        let (desk, letters) = Desk::open();
         let busy = Arc::new(AtomicBool::new(false));
         let source = Source {
             consumer: Arc::clone(&consumer),
@@ -185,6 +189,7 @@ impl Opened {
         let folder = Folder {
             partitions,
             batches,
+            letters,
             spare: spare_sender,
             commits: commit_sender,
             busy: Arc::clone(&busy),
@@ -209,7 +214,7 @@ impl Opened {
                 tell_group(&consumer, &topic, &committed, &tell_stop);
             })?,
         ];
-        Ok(Running { snapshot, progress, stop, threads })
+        Ok(Running { snapshot, progress, desk, stop, threads })
     }
 }
 

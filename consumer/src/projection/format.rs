@@ -5,7 +5,7 @@
 //! | `M` | the store's [`Identity`]: what log, what rules, whose |
 //! | `P` partition | the partition's [`PositionRow`] |
 //! | `D` partition number | a chunk of new dictionary entries |
-//! | `F` partition number | a chunk of new facts: subject 16, fact 32 bytes each |
+//! | `F` partition number | a chunk of new facts: day of recording 2; subject 16, fact 32 bytes each |
 //! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording |
 //! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
 //! | `Q` partition number | a chunk of quarantined records |
@@ -238,12 +238,17 @@ pub(super) fn chunks(
         put(Kind::Dictionary, &mut chunk, false);
     }
     put(Kind::Dictionary, &mut chunk, true);
-    for (subject, fact) in &commit.facts {
-        chunk.extend_from_slice(&subject.0);
-        chunk.extend_from_slice(&fact.to_bytes());
-        put(Kind::Facts, &mut chunk, false);
+    for (day, facts) in commit.facts_by_day() {
+        for (subject, fact) in facts {
+            if chunk.is_empty() {
+                chunk.extend_from_slice(&day.0.to_le_bytes());
+            }
+            chunk.extend_from_slice(&subject.0);
+            chunk.extend_from_slice(&fact.to_bytes());
+            put(Kind::Facts, &mut chunk, false);
+        }
+        put(Kind::Facts, &mut chunk, true);
     }
-    put(Kind::Facts, &mut chunk, true);
     for (kiosk, day, activity) in &commit.kiosks {
         chunk.extend_from_slice(&kiosk.to_le_bytes());
         chunk.extend_from_slice(&day.0.to_le_bytes());
@@ -331,6 +336,8 @@ fn write_quarantined(record: &QuarantinedRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(&region_number(record.key.home).to_le_bytes());
     out.extend_from_slice(&region_number(record.key.service).to_le_bytes());
     write_text(&record.detail, out);
+    out.push(record.event_id.is_some().into());
+    out.extend(record.event_id.iter().flat_map(|event_id| event_id.0));
     let (kiosk, sequence) = record.origin.as_ref().map_or(("", 0), |(k, s)| (k.as_str(), *s));
     write_text(kiosk, out);
     out.extend_from_slice(&sequence.to_le_bytes());
@@ -406,18 +413,18 @@ pub(super) fn read_entries(payload: &[u8], dictionary: &mut Dictionary) -> Optio
     Some(())
 }
 
-/// The facts of a chunk.
+/// The facts of a chunk, and the day on which they were recorded.
 pub(super) fn read_facts(
     payload: &[u8],
-) -> Option<impl Iterator<Item = (SubjectId, CompactFact)> + '_> {
-    let (rows, rest) = payload.as_chunks::<48>();
-    rest.is_empty().then(|| {
-        rows.iter().map(|row| {
-            let (subject, fact) = row.split_first_chunk::<16>().expect("a row has 48 bytes");
-            let fact = fact.first_chunk().expect("a row has 48 bytes");
-            (SubjectId(*subject), CompactFact::from_bytes(fact))
-        })
-    })
+) -> Option<(Day, impl Iterator<Item = (SubjectId, CompactFact)> + '_)> {
+    let (day, rows) = payload.split_first_chunk()?;
+    let (rows, rest) = rows.as_chunks::<48>();
+    let facts = rows.iter().map(|row| {
+        let (subject, fact) = row.split_first_chunk::<16>().expect("a row has 48 bytes");
+        let fact = fact.first_chunk().expect("a row has 48 bytes");
+        (SubjectId(*subject), CompactFact::from_bytes(fact))
+    });
+    rest.is_empty().then_some((Day(u16::from_le_bytes(*day)), facts))
 }
 
 /// The kiosks of a chunk, a row for each day on which one was heard of.
@@ -457,6 +464,11 @@ pub(super) fn read_quarantined(payload: &[u8]) -> Option<Vec<QuarantinedRecord>>
         let recorded = Day(at.u16()?);
         let (home, service) = (region_from(at.u16()?), region_from(at.u16()?));
         let detail = at.text()?.to_owned();
+        let event_id = match at.u8()? {
+            0 => None,
+            1 => Some(EventId(at.take()?)),
+            _ => return None,
+        };
         let kiosk = at.text()?;
         let sequence = at.u32()?;
         records.push(QuarantinedRecord {
@@ -464,6 +476,7 @@ pub(super) fn read_quarantined(payload: &[u8]) -> Option<Vec<QuarantinedRecord>>
             timestamp,
             key: QuarantineKey { reason, recorded, home, service },
             detail,
+            event_id,
             origin: (!kiosk.is_empty()).then(|| (kiosk.to_owned(), sequence)),
         });
     }

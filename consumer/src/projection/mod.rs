@@ -2,8 +2,10 @@
 //! next start. The only place that knows sled.
 
 pub mod bitruns;
+pub mod desk;
 pub mod format;
 pub mod partition;
+pub mod recent;
 pub mod runs;
 pub mod snapshot;
 pub mod store;

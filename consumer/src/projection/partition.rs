@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence, SubjectId};
+use laju_schemas::{EventId, KioskId, RawEvent, RegionTable, Sequence, SubjectId};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::{QuarantineKey, QuarantinedRecord};
@@ -39,6 +39,8 @@ impl RecordMark {
 /// What a record that cannot be counted says of itself, where it decodes that far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
+    /// The event's id.
+    pub event_id: EventId,
     /// The kiosk's id.
     pub kiosk_id: String,
     /// The kiosk's own number of the event.
@@ -52,6 +54,7 @@ pub struct Claims {
 impl From<&RawEvent<'_>> for Claims {
     fn from(raw: &RawEvent<'_>) -> Self {
         Self {
+            event_id: raw.event_id,
             kiosk_id: raw.kiosk_id.to_owned(),
             sequence: raw.sequence,
             home_region: raw.home_region.to_owned(),
@@ -102,6 +105,16 @@ pub struct PartitionCommit {
     pub kiosks: Vec<(KioskRef, Day, KioskActivity)>,
     /// What could not be counted.
     pub quarantined: Vec<QuarantinedRecord>,
+}
+
+impl PartitionCommit {
+    /// The new facts, by the day on which they were recorded, in the order they came.
+    pub fn facts_by_day(&self) -> impl Iterator<Item = (Day, &[(SubjectId, CompactFact)])> {
+        self.fact_days.iter().enumerate().map(|(place, &(from, day))| {
+            let to = self.fact_days.get(place + 1).map_or(self.facts.len(), |(next, _)| *next);
+            (day, &self.facts[from..to])
+        })
+    }
 }
 
 /// One partition on its way through the log.
@@ -186,6 +199,7 @@ impl PartitionState {
                 service: region(claims.map(|claims| &claims.service_region)),
             },
             detail: refusal.detail.clone(),
+            event_id: claims.map(|claims| claims.event_id),
             origin: origin.map(|(kiosk, sequence)| (kiosk.to_owned(), sequence)),
         });
     }

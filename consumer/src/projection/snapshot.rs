@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{KioskStatus, RegionIndex, TimestampMs};
+use laju_schemas::{EventId, KioskStatus, RegionIndex, TimestampMs};
 
 use super::bitruns::BitRuns;
+use super::recent::{Recent, RecentFact, RecentRefusal};
 use super::runs::Runs;
 use crate::domain::day::Day;
 use crate::domain::dictionary::Names;
@@ -59,6 +60,10 @@ pub struct PartitionView {
     pub tallies: Tallies,
     /// What could not be counted.
     pub quarantine: Arc<QuarantineTally>,
+    /// The events of the last days that count, each content once.
+    pub recent: Recent<RecentFact>,
+    /// The events of the last days that could not be counted.
+    pub recent_refused: Recent<RecentRefusal>,
     /// How many subjects there are.
     pub subjects: u64,
 }
@@ -87,7 +92,9 @@ pub struct QuarantinedRecord {
     pub key: QuarantineKey,
     /// What exactly was wrong.
     pub detail: String,
-    /// The kiosk and the sequence, where it decodes that far.
+    /// The event's id, where it decodes.
+    pub event_id: Option<EventId>,
+    /// The kiosk and the sequence, where it decodes and they are well formed.
     pub origin: Option<(String, u32)>,
 }
 

@@ -233,7 +233,7 @@ impl Store {
                 .ok_or_else(|| self.damaged(partition, "its position cannot be read"))?,
             None => PositionRow::default(),
         };
-        let mut loading = Loading::default();
+        let mut loading = Loading::new(&row);
         for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
             let mut found = Chain::default();
             for chunk in self.database.scan_prefix(kind.prefix(partition)) {

@@ -6,9 +6,13 @@ use laju_schemas::TimestampMs;
 
 use super::bitruns::BitRuns;
 use super::partition::PartitionCommit;
+use super::recent::{
+    Block, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal, remembered_since,
+};
 use super::runs::{Runs, sort_and_add};
-use super::snapshot::{KioskActivity, PartitionView, QuarantineTally};
+use super::snapshot::{KioskActivity, PartitionView, QuarantineTally, QuarantinedRecord};
 use crate::domain::account::Cell;
+use crate::domain::day::Day;
 use crate::domain::dictionary::member;
 
 impl PartitionView {
@@ -28,6 +32,8 @@ impl PartitionView {
             kiosks: Arc::default(),
             tallies: crate::domain::fold::Tallies::default(),
             quarantine: Arc::new(QuarantineTally::default()),
+            recent: Recent::default(),
+            recent_refused: Recent::default(),
             subjects: 0,
         }
     }
@@ -36,6 +42,7 @@ impl PartitionView {
     #[must_use]
     pub fn after(&self, commit: PartitionCommit, cells: Vec<Cell>) -> Self {
         let mut view = self.clone();
+        view.remember(&commit);
         view.next_offset = commit.position.next_offset;
         view.recorded_until = commit.position.recorded_until.map(TimestampMs);
         view.names = commit.names;
@@ -61,6 +68,34 @@ impl PartitionView {
             commit.quarantined.into_iter().for_each(|record| tally.add(record));
         }
         view
+    }
+
+    /// Remembers a commit's events, and forgets those that are old by now.
+    fn remember(&mut self, commit: &PartitionCommit) {
+        for (day, facts) in commit.facts_by_day() {
+            let mut block = Block::new(day);
+            for (subject, fact) in facts {
+                block.push(fact.event_id, RecentFact::of(*subject, fact));
+            }
+            self.recent.push(block);
+        }
+        let same_day =
+            |a: &QuarantinedRecord, b: &QuarantinedRecord| a.key.recorded == b.key.recorded;
+        for records in commit.quarantined.chunk_by(same_day) {
+            let mut block = Block::new(records[0].key.recorded);
+            for record in records {
+                if let Some(event_id) = record.event_id {
+                    block.push(event_id, RecentRefusal::of(event_id, record));
+                }
+            }
+            self.recent_refused.push(block);
+        }
+        if let Some(until) = commit.position.recorded_until {
+            let since = remembered_since(Day::recorded(until));
+            self.recent.forget_before(since);
+            self.recent_refused.forget_before(since);
+        }
+        self.recent_refused.forget_beyond(REMEMBERED_REFUSED);
     }
 
     /// The view after a commit that is stored nowhere.

@@ -18,6 +18,7 @@ use crate::domain::day::Day;
 use crate::domain::dictionary::Dictionary;
 use crate::domain::reference::RecordedFigure;
 use crate::projection::bitruns::{BitRuns, member};
+use crate::projection::recent::Recent;
 use crate::projection::runs::{Runs, sort_and_add};
 use crate::projection::snapshot::{
     KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord,
@@ -172,6 +173,7 @@ impl Fixture {
             timestamp: noon(on).0,
             key,
             detail: format!("made by hand at {offset}"),
+            event_id: None,
             origin: regions.map(|_| ("K-BAD".to_owned(), 7)),
         });
     }
@@ -249,6 +251,8 @@ impl Fixture {
                 kiosks: Arc::new(part.kiosks.clone()),
                 tallies: Tallies::default(),
                 quarantine: Arc::new(part.quarantine.clone()),
+                recent: Recent::default(),
+                recent_refused: Recent::default(),
                 subjects: 0,
             };
             (*number, Arc::new(view))
@@ -271,6 +275,7 @@ impl Fixture {
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
             gaps: Arc::new(gaps),
+            desk: None,
             now: noon(today),
             today: date(today),
         }

@@ -6,7 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roaring::RoaringBitmap;
 
 use super::QueryError;
-use super::answer::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
+use super::answer::{KioskDetail, KioskRow, Kiosks, StatusRow};
+use super::conflicts::conflicts;
 use super::kiosk_state::{KioskState, first_gaps, united};
 use super::view::View;
 use crate::projection::bitruns::BitRuns;
@@ -18,9 +19,6 @@ pub const PAGE: usize = 1_000;
 pub const LARGEST_PAGE: usize = 10_000;
 /// How many gaps of one kiosk are shown.
 pub const ALL_GAPS: usize = 1_000;
-/// How many sequences in conflict are named.
-pub const NAMED_CONFLICTS: usize = 100;
-
 /// What is left as it is in a path or a parameter.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -109,7 +107,7 @@ pub fn kiosk(view: &View, id: &str) -> Result<KioskDetail, QueryError> {
     let state = place.map_err(|_| QueryError::UnknownKiosk(shown(id)))?;
     let state = &view.gaps.kiosks[state];
     let sets = Sets::of(view, id);
-    let mut row = row(view, state, conflicts(state, &sets));
+    let mut row = row(view, state, conflicts(view, state, &sets.in_several));
     let mut gaps_cut = false;
     if state.missing > 0 {
         let all = united(&sets.received, &sets.refused);
@@ -158,21 +156,8 @@ impl Sets {
 }
 
 /// A kiosk's number in a partition, if that partition has heard of it.
-fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
+pub(super) fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
     (0..part.kiosks.len() as u32).find(|kiosk| part.names.kiosk(*kiosk) == id)
-}
-
-fn conflicts(state: &KioskState, sets: &Sets) -> Conflicts {
-    let sequences = sets.in_several.iter().take(NAMED_CONFLICTS);
-    let sequences: Vec<_> =
-        sequences.map(|sequence| ConflictingSequence { sequence, event_ids: None }).collect();
-    let note = (state.conflicts > 0).then(|| {
-        "events that bear the same sequence: two devices are configured with this id, or an outbox \
-         was restored from a copy. All are counted; what is missing of either cannot be told. \
-         Give each device an id of its own"
-            .to_owned()
-    });
-    Conflicts { events: state.conflicts, sequences, note }
 }
 
 fn row<C>(view: &View, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {

@@ -4,8 +4,14 @@
 
 pub mod answer;
 pub mod breakdown;
+pub mod conflicts;
+pub mod fate;
+#[cfg(test)]
+mod fate_tests;
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+pub(crate) mod folding;
 pub mod kiosk_state;
 pub mod kiosk_table;
 pub mod kiosks;
@@ -30,6 +36,8 @@ use thiserror::Error;
 
 use answer::RegionName;
 
+use crate::projection::desk::NoAnswer;
+
 /// A question that has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QueryError {
@@ -46,6 +54,9 @@ pub enum QueryError {
         /// The region it should lie in.
         within: RegionCode,
     },
+    /// The thread that has subjects' facts does not answer.
+    #[error("{0}; ask again later")]
+    Busy(#[from] NoAnswer),
     /// Nothing was ever heard of a kiosk.
     #[error("nothing was ever heard of a kiosk '{0}': neither an event nor a status")]
     UnknownKiosk(String),

@@ -51,6 +51,7 @@ fn row(partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {
         timestamp: TimestampMs(record.timestamp),
         reason: record.key.reason,
         detail: record.detail.clone(),
+        event_id: record.event_id,
         home_region: record.key.home.map(code),
         service_region: record.key.service.map(code),
         kiosk_id: record.origin.as_ref().map(|(kiosk, _)| kiosk.clone()),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::civil::Date;
 use laju_schemas::TimestampMs;
 use thiserror::Error;
@@ -13,6 +13,7 @@ use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
 use super::question::today;
 use crate::domain::reference::ReferenceBook;
+use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
 
@@ -117,6 +118,8 @@ pub struct View {
     pub statuses: Arc<Statuses>,
     /// What is missing.
     pub gaps: Arc<Gaps>,
+    /// Where subjects' facts are asked for, once there is a worker.
+    pub desk: Option<Arc<Desk>>,
     /// The moment of the answer.
     pub now: TimestampMs,
     /// Today, in the programme's zone.
@@ -150,6 +153,7 @@ pub struct LiveView {
     /// What kiosks say of themselves.
     pub statuses: ArcSwap<Statuses>,
     readiness: ArcSwap<Readiness>,
+    desk: ArcSwapOption<Desk>,
     fold_version: Arc<str>,
     /// Readers only: ingest never takes this lock.
     gaps: Mutex<GapsKept>,
@@ -170,9 +174,15 @@ impl LiveView {
             reference: ArcSwap::default(),
             statuses: ArcSwap::default(),
             readiness: ArcSwap::default(),
+            desk: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
             gaps: Mutex::default(),
         }
+    }
+
+    /// Tells where subjects' facts are asked for.
+    pub fn open_desk(&self, desk: Desk) {
+        self.desk.store(Some(Arc::new(desk)));
     }
 
     /// How far this node is.
@@ -217,6 +227,7 @@ impl LiveView {
             reference: self.reference.load_full(),
             statuses,
             gaps,
+            desk: self.desk.load_full(),
             now,
             today: today(now),
         })

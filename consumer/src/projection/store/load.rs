@@ -6,15 +6,20 @@ use laju_schemas::{RegionTable, TimestampMs};
 
 use super::StoredPartition;
 use crate::domain::account::{Cell, sort_and_add};
+use crate::domain::day::Day;
 use crate::domain::dictionary::member;
 use crate::domain::fold::{KioskActivity, PartitionFold};
 use crate::projection::format::{self, Kind, PositionRow};
 use crate::projection::partition::PartitionState;
+use crate::projection::recent::{
+    Block, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal, remembered_since,
+};
 use crate::projection::snapshot::{PartitionView, QuarantineTally};
 
 /// A partition being put together from its chunks.
-#[derive(Default)]
 pub(super) struct Loading {
+    /// The first day of recording of which events are remembered.
+    remembered_since: Day,
     fold: PartitionFold,
     cells: Vec<Cell>,
     received: Vec<u64>,
@@ -22,16 +27,47 @@ pub(super) struct Loading {
     served: Vec<u64>,
     days: Vec<u64>,
     quarantine: QuarantineTally,
+    recent: Vec<Block<RecentFact>>,
+    recent_refused: Recent<RecentRefusal>,
 }
 
 impl Loading {
+    /// A partition that has got as far as its row says.
+    pub(super) fn new(row: &PositionRow) -> Self {
+        let until = row.position.recorded_until.map(Day::recorded).unwrap_or_default();
+        Self {
+            remembered_since: remembered_since(until),
+            fold: PartitionFold::default(),
+            cells: Vec::new(),
+            received: Vec::new(),
+            refused: Vec::new(),
+            served: Vec::new(),
+            days: Vec::new(),
+            quarantine: QuarantineTally::default(),
+            recent: Vec::new(),
+            recent_refused: Recent::default(),
+        }
+    }
+
+    /// Where the events of a day go that are remembered.
+    fn remembered(&mut self, day: Day) -> Option<&mut Block<RecentFact>> {
+        if day < self.remembered_since {
+            return None;
+        }
+        if self.recent.last().is_none_or(|block| block.day() != day) {
+            self.recent.push(Block::new(day));
+        }
+        self.recent.last_mut()
+    }
+
     pub(super) fn chunk(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
         match kind {
             Kind::Dictionary => format::read_entries(payload, &mut self.fold.dictionary),
             Kind::Facts => {
                 let names = Arc::clone(self.fold.dictionary.names());
                 let regions = RegionTable::get().len();
-                for (subject, fact) in format::read_facts(payload)? {
+                let (day, facts) = format::read_facts(payload)?;
+                for (subject, fact) in facts {
                     let known = (fact.context as usize) < names.context_count()
                         && usize::from(fact.home().0) < regions;
                     if !known {
@@ -41,6 +77,9 @@ impl Loading {
                     self.received.push(member(kiosk, fact.sequence));
                     self.served.push(member(kiosk, fact.home().0.into()));
                     self.fold.subjects.insert(subject, fact);
+                    if let Some(block) = self.remembered(day) {
+                        block.push(fact.event_id, RecentFact::of(subject, &fact));
+                    }
                 }
                 Some(())
             }
@@ -60,6 +99,11 @@ impl Loading {
                         let kiosk = self.fold.dictionary.kiosk(kiosk, &mut Vec::new());
                         self.refused.push(member(kiosk, *sequence));
                     }
+                    if let Some(event_id) = record.event_id {
+                        let mut block = Block::new(record.key.recorded);
+                        block.push(event_id, RecentRefusal::of(event_id, &record));
+                        self.recent_refused.push(block);
+                    }
                     self.quarantine.add(record);
                 }
                 Some(())
@@ -68,7 +112,7 @@ impl Loading {
     }
 
     pub(super) fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
-        let Self { mut fold, cells, received, refused, served, days, quarantine } = self;
+        let Self { mut fold, recent, mut recent_refused, .. } = self;
         fold.tallies = row.tallies();
         let mut view = PartitionView::empty(partition);
         view.next_offset = row.position.next_offset;
@@ -76,13 +120,17 @@ impl Loading {
         view.names = Arc::clone(fold.dictionary.names());
         view.tallies = fold.tallies;
         view.subjects = fold.subjects.len() as u64;
-        view.ledger.push(sort_and_add(cells));
-        view.received.push(received);
-        view.refused.push(refused);
-        view.served.push(served);
-        view.days.push(days);
+        view.ledger.push(sort_and_add(self.cells));
+        view.received.push(self.received);
+        view.refused.push(self.refused);
+        view.served.push(self.served);
+        view.days.push(self.days);
         view.kiosks = Arc::new(fold.kiosks.clone());
-        view.quarantine = Arc::new(quarantine);
+        view.quarantine = Arc::new(self.quarantine);
+        view.recent = Recent::of(recent);
+        recent_refused.forget_before(self.remembered_since);
+        recent_refused.forget_beyond(REMEMBERED_REFUSED);
+        view.recent_refused = recent_refused;
         let state = PartitionState::restored(partition, fold, row.position);
         StoredPartition { state, view }
     }

@@ -1,0 +1,74 @@
+//! A desk at which subjects' facts are asked for. They are in the memory of the folding thread
+//! and nowhere else: a question is put into its letter-box, and it answers between two batches,
+//! so that the fold shares nothing with those who ask.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use laju_schemas::SubjectId;
+use thiserror::Error;
+
+use super::partition::PartitionState;
+use crate::domain::fact::CompactFact;
+
+/// How many questions may wait.
+const LETTERS: usize = 64;
+
+/// Why facts are not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the thread that folds events did not answer within {0:?}")]
+pub struct NoAnswer(pub Duration);
+
+/// Some subjects, each with its partition, and where to answer.
+pub struct Letter {
+    subjects: Vec<(u32, SubjectId)>,
+    reply: Sender<Vec<Vec<CompactFact>>>,
+}
+
+impl Letter {
+    /// Answers from the fold's state: of each subject every fact folded, also those of the commit
+    /// in the making.
+    pub fn answer(self, partitions: &[PartitionState]) {
+        let facts = |(partition, subject): &(u32, SubjectId)| {
+            let state = partitions.iter().find(|state| state.partition() == *partition);
+            state.map_or_else(Vec::new, |state| state.fold().subjects().facts(*subject))
+        };
+        // Who asked may have given up meanwhile.
+        let _ = self.reply.send(self.subjects.iter().map(facts).collect());
+    }
+}
+
+/// Where facts are asked for.
+#[derive(Clone)]
+pub struct Desk(Sender<Letter>);
+
+impl Desk {
+    /// A desk, and the letter-box of the thread that answers.
+    #[must_use]
+    pub fn open() -> (Self, Receiver<Letter>) {
+        let (letters, letter_box) = bounded(LETTERS);
+        (Self(letters), letter_box)
+    }
+
+    /// The facts of subjects, each named with its partition, in the same order.
+    ///
+    /// # Errors
+    /// If there is no answer within `patience`: the fold is busy, or has stopped.
+    pub fn facts(
+        &self,
+        subjects: Vec<(u32, SubjectId)>,
+        patience: Duration,
+    ) -> Result<Vec<Vec<CompactFact>>, NoAnswer> {
+        if subjects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let until = Instant::now() + patience;
+        let (reply, answer) = bounded(1);
+        self.0
+            .send_timeout(Letter { subjects, reply }, patience)
+            .map_err(|_| NoAnswer(patience))?;
+        answer.recv_deadline(until).map_err(|error| match error {
+            RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected => NoAnswer(patience),
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! What was recorded lately, to be found by its event id: of each event a short hash and a little
+//! beside it, in the order of the log. A look-up goes through all hashes, some milliseconds for
+//! ten million; what has the hash is then looked at properly.
+//!
+//! As [`super::runs`]: blocks are never changed once made, blocks of similar size are merged, a
+//! clone shares them. A block is of one day of recording, so that what is remembered depends on
+//! the log alone and not on how it was cut into commits.
+
+use std::sync::Arc;
+
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, SubjectId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::snapshot::QuarantinedRecord;
+use crate::domain::day::Day;
+use crate::domain::dictionary::ContextRef;
+use crate::domain::fact::CompactFact;
+
+/// How many days are remembered behind that of the latest record of a partition.
+pub const REMEMBERED_DAYS: u16 = 30;
+
+/// Of how many refused records of a partition the event ids are remembered at most, about.
+pub const REMEMBERED_REFUSED: usize = 100_000;
+
+/// The first day that is remembered when the latest record was recorded on this one.
+#[must_use]
+pub fn remembered_since(latest: Day) -> Day {
+    Day(latest.0.saturating_sub(REMEMBERED_DAYS))
+}
+
+/// What is remembered of a new fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentFact {
+    /// The citizen.
+    pub subject: SubjectId,
+    /// The kiosk's own number of the event.
+    pub sequence: u32,
+    /// Kiosk and the rest of the circumstances, in the partition's dictionary.
+    pub context: ContextRef,
+}
+
+impl RecentFact {
+    /// Of a subject's fact.
+    #[must_use]
+    pub fn of(subject: SubjectId, fact: &CompactFact) -> Self {
+        Self { subject, sequence: fact.sequence, context: fact.context }
+    }
+}
+
+/// What is remembered of a record that could not be counted, where it decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentRefusal {
+    /// The event's id.
+    pub event_id: EventId,
+    /// The record's offset.
+    pub offset: i64,
+    /// Its own timestamp, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Why it could not be counted.
+    pub reason: Reason,
+}
+
+impl RecentRefusal {
+    /// Of a record that says that it is this event.
+    #[must_use]
+    pub fn of(event_id: EventId, record: &QuarantinedRecord) -> Self {
+        let QuarantinedRecord { offset, timestamp, key, .. } = record;
+        Self { event_id, offset: *offset, timestamp: *timestamp, reason: key.reason }
+    }
+}
+
+/// What was recorded on one day, or a part of it.
+#[derive(Clone, Debug)]
+pub struct Block<T> {
+    day: Day,
+    hashes: Vec<u32>,
+    rows: Vec<T>,
+}
+
+impl<T> Block<T> {
+    /// Nothing yet, of a day.
+    #[must_use]
+    pub fn new(day: Day) -> Self {
+        Self { day, hashes: Vec::new(), rows: Vec::new() }
+    }
+
+    /// The day of recording.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        self.day
+    }
+
+    /// Adds an event.
+    pub fn push(&mut self, event_id: EventId, row: T) {
+        self.hashes.push(hash(event_id));
+        self.rows.push(row);
+    }
+}
+
+/// A partition's recent events, the oldest first.
+#[derive(Clone)]
+pub struct Recent<T>(Vec<Arc<Block<T>>>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy> Recent<T> {
+    /// Of blocks made elsewhere, in the order of their days.
+    #[must_use]
+    pub fn of(blocks: Vec<Block<T>>) -> Self {
+        Self(blocks.into_iter().map(Arc::new).collect())
+    }
+
+    /// Adds what was recorded on a day, which is not before those that are there.
+    pub fn push(&mut self, mut block: Block<T>) {
+        if block.rows.is_empty() {
+            return;
+        }
+        let first = self
+            .0
+            .iter()
+            .rev()
+            .scan(block.rows.len(), |size, before| {
+                let merges = before.day == block.day && before.rows.len() <= 2 * *size;
+                *size += before.rows.len();
+                merges.then_some(())
+            })
+            .count();
+        if first > 0 {
+            let parts = self.0.split_off(self.0.len() - first);
+            let rows = parts.iter().map(|part| part.rows.len()).sum::<usize>() + block.rows.len();
+            let mut merged = Block {
+                day: block.day,
+                hashes: Vec::with_capacity(rows),
+                rows: Vec::with_capacity(rows),
+            };
+            for part in &parts {
+                merged.hashes.extend_from_slice(&part.hashes);
+                merged.rows.extend_from_slice(&part.rows);
+            }
+            merged.hashes.append(&mut block.hashes);
+            merged.rows.append(&mut block.rows);
+            block = merged;
+        }
+        self.0.push(Arc::new(block));
+    }
+
+    /// Forgets what was recorded before a day.
+    pub fn forget_before(&mut self, day: Day) {
+        let forgotten = self.0.partition_point(|block| block.day < day);
+        self.0.drain(..forgotten);
+    }
+
+    /// Forgets the oldest blocks while at least `enough` events are left.
+    pub fn forget_beyond(&mut self, enough: usize) {
+        let mut left = self.len();
+        let forgotten = self.0.iter().take_while(|block| {
+            left -= block.rows.len();
+            left >= enough
+        });
+        let forgotten = forgotten.count();
+        self.0.drain(..forgotten);
+    }
+
+    /// How many events are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|block| block.rows.len()).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What may be an event: everything with its hash, and the day on which it was recorded, in
+    /// the order of the log.
+    pub fn find(&self, event_id: EventId) -> impl Iterator<Item = (Day, &T)> {
+        let wanted = hash(event_id);
+        self.0.iter().flat_map(move |block| {
+            let rows = block.hashes.iter().zip(&block.rows);
+            rows.filter(move |(hash, _)| **hash == wanted).map(|(_, row)| (block.day, row))
+        })
+    }
+
+    /// Everything, in the order of the log.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|block| &block.rows)
+    }
+}
+
+fn hash(event_id: EventId) -> u32 {
+    xxh3_64(&event_id.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u32) -> EventId {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        EventId(bytes)
+    }
+
+    fn block(day: u16, numbers: std::ops::Range<u32>) -> Block<u32> {
+        let mut block = Block::new(Day(day));
+        numbers.for_each(|number| block.push(id(number), number));
+        block
+    }
+
+    #[test]
+    fn every_event_is_found_on_its_day_however_it_was_cut() {
+        for size in [1, 7, 400] {
+            let mut recent = Recent::default();
+            for first in (0..2_000).step_by(400) {
+                for part in (first..first + 400).step_by(size as usize) {
+                    let end = (part + size).min(first + 400);
+                    recent.push(block((first / 400) as u16, part..end));
+                }
+            }
+            assert!(recent.0.len() <= 5 * 10, "{} blocks of {size}", recent.0.len());
+            assert!(recent.all().copied().eq(0..2_000));
+            for number in [0, 399, 400, 1_999] {
+                let found: Vec<_> = recent.find(id(number)).collect();
+                assert_eq!(found, [(Day((number / 400) as u16), &number)]);
+            }
+            assert_eq!(recent.find(id(2_000)).count(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_old_or_too_much_is_forgotten() {
+        let mut recent = Recent::default();
+        (0..10).for_each(|day| {
+            recent.push(block(day, u32::from(day) * 100..u32::from(day + 1) * 100))
+        });
+        let mut bounded = recent.clone();
+        recent.forget_before(Day(4));
+        assert_eq!((recent.len(), recent.find(id(399)).count()), (600, 0));
+        assert_eq!(recent.find(id(400)).count(), 1);
+        bounded.forget_beyond(250);
+        assert_eq!((bounded.len(), bounded.all().next()), (300, Some(&700)));
+        assert_eq!(remembered_since(Day(40)), Day(10));
+        assert_eq!(remembered_since(Day(4)), Day(0));
+    }
+}

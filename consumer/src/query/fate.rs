@@ -1,0 +1,259 @@
+//! What became of an event? Found by its id among what was recorded lately; its citizen's facts,
+//! asked of the folding thread, say what came of it. The citizen's pseudonym stays here.
+
+use std::time::Duration;
+
+use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
+
+use super::answer::{EffectKind, EventFate, FateKind, QuarantinedEvent};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::day::Day;
+use crate::domain::fact::CompactFact;
+use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
+use crate::projection::desk::NoAnswer;
+use crate::projection::recent::{RecentFact, remembered_since};
+use crate::projection::snapshot::PartitionView;
+
+/// How long the folding thread is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What became of the event of this id: of any that was recorded in the last 30 days, as the
+/// log's own timestamps have it; of older ones it cannot be told.
+///
+/// # Errors
+/// If the folding thread is too busy, or has stopped.
+pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
+    let blank = blank(view, event_id);
+    let folded = find_folded(view, event_id)?;
+    Ok(match folded.iter().min_by_key(|found| found.rank()) {
+        Some(found) => {
+            let mut answer = found.answer(view, blank)?;
+            if folded.len() > 1 {
+                let others = folded.len() - 1;
+                add(&mut answer.detail, format!("the same id came for {others} other citizens"));
+            }
+            answer
+        }
+        None if blank.quarantine.is_some() => quarantined(view, blank),
+        None => not_seen(blank),
+    })
+}
+
+/// The facts of subjects, each named with its partition.
+pub(super) fn ask(
+    view: &View,
+    subjects: Vec<(u32, SubjectId)>,
+) -> Result<Vec<Vec<CompactFact>>, NoAnswer> {
+    match &view.desk {
+        Some(desk) => desk.facts(subjects, PATIENCE),
+        None if subjects.is_empty() => Ok(Vec::new()),
+        None => Err(NoAnswer(PATIENCE)),
+    }
+}
+
+/// An event that was folded.
+struct Found<'a> {
+    part: &'a PartitionView,
+    fate: Fate,
+    /// The day on which it was first recorded, if that is remembered.
+    recorded: Option<Day>,
+}
+
+fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryError> {
+    let mut places: Vec<(&PartitionView, SubjectId, Vec<(Day, RecentFact)>)> = Vec::new();
+    for part in view.snapshot.partitions.values() {
+        let first = places.len();
+        for (day, recent) in part.recent.find(event_id) {
+            match places[first..].iter_mut().find(|(_, subject, _)| *subject == recent.subject) {
+                Some((_, _, seen)) => seen.push((day, *recent)),
+                None => places.push((part, recent.subject, vec![(day, *recent)])),
+            }
+        }
+    }
+    let subjects = places.iter().map(|(part, subject, _)| (part.partition, *subject)).collect();
+    let facts = ask(view, subjects)?;
+    let found = places.into_iter().zip(facts).filter_map(|((part, _, seen), facts)| {
+        // Another event may have the same hash.
+        let fate = fate_of(&facts, &part.names, event_id)?;
+        let is_it = |recent: &RecentFact| {
+            (recent.sequence, recent.context) == (fate.fact.sequence, fate.fact.context)
+        };
+        let recorded = seen.iter().find(|(_, recent)| is_it(recent)).map(|(day, _)| *day);
+        Some(Found { part, fate, recorded })
+    });
+    Ok(found.collect())
+}
+
+impl Found<'_> {
+    /// Of several the one to tell of: one that counts before others, then by partition.
+    fn rank(&self) -> (u8, u32, EventId) {
+        let rank = match self.fate.outcome {
+            Outcome::Counted(_) => 0,
+            Outcome::Retracted { .. } => 1,
+            Outcome::Repeat { .. } => 2,
+        };
+        (rank, self.part.partition, self.fate.fact.event_id)
+    }
+
+    fn answer(&self, view: &View, blank: EventFate) -> Result<EventFate, QueryError> {
+        let Self { part, fate, recorded } = self;
+        let fact = &fate.fact;
+        let context = part.names.context(fact.context);
+        let zone = RegionTable::get().at(fact.home()).zone;
+        let local_day = Day::of_instant(fact.occurred_at(), zone);
+        let (region, day) = match fate.outcome {
+            Outcome::Counted(effect) => (effect.region, effect.day),
+            _ => (fact.home(), local_day),
+        };
+        let code: RegionCode = RegionTable::get().at(region).code;
+        let mut answer = EventFate {
+            fate: FateKind::Counted,
+            kind: Some(fact.kind()),
+            day: Some(day.date()),
+            region: Some(region_name(code)?),
+            occurred_at: Some(TimestampMs(fact.occurred_at())),
+            recorded: recorded.map(Day::date),
+            kiosk_id: Some(part.names.kiosk(context.kiosk).to_owned()),
+            sequence: Some(fact.sequence),
+            partition: Some(part.partition),
+            ..blank
+        };
+        match fate.outcome {
+            Outcome::Counted(effect) => {
+                answer.effect = Some(effect_kind(&effect));
+                answer.detail = effect_detail(&effect);
+            }
+            Outcome::Repeat { of } => {
+                answer.fate = FateKind::Repeat;
+                answer.repeat_of = Some(of);
+            }
+            Outcome::Retracted { by, reason } => {
+                answer.fate = FateKind::Retracted;
+                answer.retracted_by = Some(by);
+                answer.reason = Some(reason.as_str().to_owned());
+            }
+        }
+        if fate.other_contents > 0 {
+            let others = fate.other_contents;
+            add(
+                &mut answer.detail,
+                format!("{others} other contents came under the same id and do not count"),
+            );
+        }
+        let is_counted = answer.fate == FateKind::Counted;
+        if is_counted && let Some(record) = &mut answer.quarantine {
+            let detail = detail_of(view, record.partition, record.offset);
+            record.detail = detail.map(|(detail, _)| detail.to_owned());
+            add(&mut answer.detail, "it was in quarantine before, and was released".to_owned());
+        }
+        Ok(answer)
+    }
+}
+
+fn effect_kind(effect: &Effect) -> EffectKind {
+    match effect.change {
+        Change::Activation => EffectKind::Activation,
+        Change::Deactivation => EffectKind::Deactivation,
+        Change::Move { .. } => EffectKind::Move,
+        Change::Deferral => EffectKind::Deferral,
+        Change::CardRecorded => EffectKind::CardRecorded,
+        Change::CardRequested => EffectKind::CardRequested,
+        Change::CardPrinted => EffectKind::CardPrinted,
+        Change::Retraction { .. } => EffectKind::Retraction,
+        Change::None => EffectKind::None,
+    }
+}
+
+fn effect_detail(effect: &Effect) -> Option<String> {
+    match effect.change {
+        Change::Move { from } => Some(format!("from {}", RegionTable::get().at(from).code)),
+        Change::Retraction { of, received: true } => Some(format!("takes back {of}")),
+        Change::Retraction { of, received: false } => {
+            Some(format!("takes back {of}, which has not come in"))
+        }
+        Change::None => Some("the citizen's state was this already".to_owned()),
+        _ => None,
+    }
+}
+
+fn add(detail: &mut Option<String>, more: String) {
+    *detail = Some(match detail.take() {
+        Some(detail) => format!("{detail}; {more}"),
+        None => more,
+    });
+}
+
+fn quarantined(view: &View, blank: EventFate) -> EventFate {
+    let mut answer = EventFate { fate: FateKind::Quarantined, ..blank };
+    if let Some(record) = &mut answer.quarantine {
+        answer.partition = Some(record.partition);
+        answer.reason = Some(record.reason.as_str().to_owned());
+        answer.recorded = Some(Day::recorded(record.timestamp.0).date());
+        if let Some((detail, origin)) = detail_of(view, record.partition, record.offset) {
+            record.detail = Some(detail.to_owned());
+            answer.detail = Some(detail.to_owned());
+            answer.kiosk_id = origin.map(|(kiosk, _)| kiosk.clone());
+            answer.sequence = origin.map(|(_, sequence)| *sequence);
+        }
+    }
+    answer
+}
+
+fn not_seen(blank: EventFate) -> EventFate {
+    let since = blank.remembered_since;
+    let detail = match since {
+        Some(since) => format!("no event of this id was recorded since {since}"),
+        None => "no event has come in yet".to_owned(),
+    };
+    EventFate { detail: Some(detail), ..blank }
+}
+
+/// An event that nothing is known of, beside the record of it that could not be counted.
+fn blank(view: &View, event_id: EventId) -> EventFate {
+    let partitions = view.snapshot.partitions.values();
+    let refused = partitions.clone().flat_map(|part| {
+        let found = part.recent_refused.find(event_id).map(|(_, refusal)| refusal);
+        let found = found.filter(move |refusal| refusal.event_id == event_id);
+        found.map(|refusal| QuarantinedEvent {
+            partition: part.partition,
+            offset: refusal.offset,
+            timestamp: TimestampMs(refusal.timestamp),
+            reason: refusal.reason,
+            detail: None,
+        })
+    });
+    let since = partitions.filter_map(|part| {
+        let until = part.recorded_until?;
+        Some(remembered_since(Day::recorded(until.0)).date())
+    });
+    EventFate {
+        event_id,
+        fate: FateKind::NotSeen,
+        kind: None,
+        effect: None,
+        day: None,
+        region: None,
+        occurred_at: None,
+        recorded: None,
+        kiosk_id: None,
+        sequence: None,
+        retracted_by: None,
+        repeat_of: None,
+        reason: None,
+        detail: None,
+        partition: None,
+        quarantine: refused
+            .max_by_key(|record| (record.timestamp, record.partition, record.offset)),
+        // Of an event that is in none it is not known in which it would be.
+        remembered_since: since.max(),
+        evidence: view.evidence(),
+    }
+}
+
+/// What was wrong with a record, and which kiosk and sequence it names, if it is among the latest.
+fn detail_of(view: &View, partition: u32, offset: i64) -> Option<(&str, Option<&(String, u32)>)> {
+    let latest = &view.snapshot.partitions.get(&partition)?.quarantine.latest;
+    let record = latest.iter().find(|record| record.offset == offset)?;
+    Some((&record.detail, record.origin.as_ref()))
+}

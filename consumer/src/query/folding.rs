@@ -1,0 +1,124 @@
+//! A small log folded for real, with the thread that is asked for facts: for tests of what needs
+//! both the snapshot and the fold.
+
+use std::sync::Arc;
+
+use laju_schemas::event::{Channel, RetractionReason};
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
+
+use super::fixtures::{CLUSTER, FOLD_VERSION, position, region};
+use super::view::LiveView;
+use crate::domain::admission::{Admitted, Refusal};
+use crate::projection::desk::Desk;
+use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::snapshot::{PartitionView, Snapshot};
+
+pub(crate) const ACTIVATED: Fact<RegionCode> =
+    Fact::Activated { channel: Channel::Office, venue: None, first_time_holder: false };
+
+pub(crate) const fn id(number: u8) -> EventId {
+    EventId([number; 16])
+}
+
+pub(crate) fn retracted(number: u8) -> Fact<RegionCode> {
+    Fact::Retracted { event_id: id(number), reason: RetractionReason::WrongPerson }
+}
+
+/// A log in the making: each record is folded and committed at once.
+pub(crate) struct Folding {
+    states: Vec<PartitionState>,
+    snapshot: Snapshot,
+    /// When records are recorded from now on.
+    pub(crate) recorded: TimestampMs,
+}
+
+fn ms(text: &str) -> i64 {
+    text.parse::<TimestampMs>().unwrap().0
+}
+
+impl Folding {
+    pub(crate) fn new(partitions: u32, recorded: &str) -> Self {
+        let views = (0..partitions).map(|n| (n, Arc::new(PartitionView::empty(n))));
+        Self {
+            states: (0..partitions).map(PartitionState::new).collect(),
+            snapshot: Snapshot { partitions: views.collect() },
+            recorded: TimestampMs(ms(recorded)),
+        }
+    }
+
+    fn mark(&self, partition: u32) -> RecordMark {
+        let offset = self.states[partition as usize].position().next_offset;
+        RecordMark { offset, timestamp: self.recorded.0, digest: 0 }
+    }
+
+    fn commit(&mut self, partition: u32) {
+        let commit = self.states[partition as usize].take_commit().unwrap();
+        let view = self.snapshot.partitions.get_mut(&partition).unwrap();
+        *view = Arc::new(view.after_unstored(commit));
+    }
+
+    /// An event of a citizen that counts.
+    pub(crate) fn event(
+        &mut self,
+        (partition, citizen): (u32, u8),
+        (number, kiosk, sequence): (u8, &str, u32),
+        (occurred, home): (&str, &str),
+        fact: Fact<RegionCode>,
+    ) {
+        let event = Admitted {
+            event_id: id(number),
+            subject: SubjectId([citizen; 16]),
+            kiosk,
+            sequence,
+            occurred_at: ms(occurred),
+            home: region(home),
+            service: region(home),
+            outreach: None,
+            fact,
+        };
+        let mark = self.mark(partition);
+        self.states[partition as usize].counted(mark, &event);
+        self.commit(partition);
+    }
+
+    /// An event that cannot be counted.
+    pub(crate) fn refuse(&mut self, partition: u32, number: u8, kiosk: &str, sequence: i64) {
+        let claims = Claims {
+            event_id: id(number),
+            kiosk_id: kiosk.to_owned(),
+            sequence,
+            home_region: "18.71".to_owned(),
+            service_region: "18.71".to_owned(),
+        };
+        let refusal = Refusal::new(Reason::InFuture, "occurred_at: made by hand");
+        let mark = self.mark(partition);
+        self.states[partition as usize].refused(mark, &refusal, Some(&claims));
+        self.commit(partition);
+    }
+
+    /// A node that has folded all of it, and whose folding thread answers.
+    pub(crate) fn live(self, now: TimestampMs) -> LiveView {
+        let Self { states, snapshot, .. } = self;
+        let live = LiveView::new(FOLD_VERSION);
+        live.update_readiness(|readiness| {
+            readiness.cluster_id = Some(CLUSTER.into());
+            readiness.partitions = Some(states.len() as u32);
+            readiness.reference_read = true;
+            readiness.status_read = true;
+            for part in snapshot.partitions.values() {
+                let end = part.next_offset;
+                readiness.held.insert(part.partition, position(end, end, now));
+            }
+        });
+        live.snapshot.store(Arc::new(snapshot));
+        let (desk, letters) = Desk::open();
+        live.open_desk(desk);
+        std::thread::spawn(move || {
+            for letter in letters {
+                letter.answer(&states);
+            }
+        });
+        live
+    }
+}
