@@ -12,7 +12,7 @@ use laju_consumer::projection::snapshot::{
     PartitionView, QuarantineKey, QuarantineTally, Snapshot,
 };
 use laju_schemas::event::FactKind;
-use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable};
 
 use crate::oracle::{Balances, ByDay, Counts, Kiosk, Refused};
 use crate::text;
@@ -170,6 +170,15 @@ pub fn kiosks(snapshot: &Snapshot) -> BTreeMap<(u32, String), Kiosk> {
         }
     }
     kiosks
+}
+
+/// The day of recording, sequence and context of a partition's remembered facts, and the day and
+/// id of its remembered refusals, each in the order of the log.
+#[must_use]
+pub fn remembered(view: &PartitionView) -> (Vec<(Day, u32, u32)>, Vec<(Day, EventId)>) {
+    let facts = view.recent.by_day().map(|(day, fact)| (day, fact.sequence, fact.context));
+    let refused = view.recent_refused.by_day().map(|(day, refused)| (day, refused.event_id));
+    (facts.collect(), refused.collect())
 }
 
 fn code(index: RegionIndex) -> RegionCode {

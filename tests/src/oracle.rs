@@ -15,7 +15,7 @@ use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::partition::partition_for;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{
-    Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionTable, Sequence, SubjectId,
+    EventId, Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionTable, Sequence, SubjectId,
 };
 
 use self::facts::{Content, Line, contributions, local, standing, taken_back};
@@ -63,6 +63,17 @@ pub struct Refused {
     pub service: Option<RegionCode>,
     /// The kiosk and the sequence, where it decodes and they are well formed.
     pub origin: Option<(String, u32)>,
+}
+
+/// What became of an event that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stands.
+    Stands,
+    /// It was taken back.
+    Retracted,
+    /// This one stands in its place.
+    Repeats(EventId),
 }
 
 /// Counts of events over all partitions.
@@ -289,6 +300,34 @@ impl Oracle {
             }
         }
         kiosks
+    }
+
+    /// What became of each event that counts, by subject and event id.
+    #[must_use]
+    pub fn fates(&self) -> BTreeMap<(SubjectId, EventId), Fate> {
+        let mut fates = BTreeMap::new();
+        for (subject, facts) in &self.facts(None) {
+            let (taken_back, standing) = (taken_back(facts), standing(facts));
+            for fact in facts {
+                // The set goes from the smallest by content to the largest: only that can stand.
+                if fates.contains_key(&(*subject, fact.event_id)) {
+                    continue;
+                }
+                let same = |other: &&&Content| {
+                    (other.occurred_at, other.kind) == (fact.occurred_at, fact.kind)
+                };
+                let fate = if taken_back.contains(&fact.event_id) {
+                    Fate::Retracted
+                } else if standing.iter().any(|other| other.event_id == fact.event_id) {
+                    Fate::Stands
+                } else {
+                    let other = standing.iter().find(same).expect("somebody stands in its place");
+                    Fate::Repeats(other.event_id)
+                };
+                fates.insert((*subject, fact.event_id), fate);
+            }
+        }
+        fates
     }
 
     /// Each subject's distinct facts recorded on or before a day.

@@ -131,6 +131,7 @@ proptest! {
             prop_assert_eq!(one.recorded_until, other.recorded_until);
             prop_assert_eq!(one.subjects, other.subjects);
             prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+            prop_assert_eq!(ledger::remembered(one), ledger::remembered(other));
         }
     }
 
@@ -330,6 +331,7 @@ proptest! {
             prop_assert_eq!(one.recorded_until, other.recorded_until);
             prop_assert_eq!(one.subjects, other.subjects);
             prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+            prop_assert_eq!(ledger::remembered(one), ledger::remembered(other));
         }
     }
 }

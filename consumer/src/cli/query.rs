@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
-use laju_schemas::RegionCode;
+use laju_schemas::{EventId, RegionCode};
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::ProblemBody;
@@ -44,6 +44,8 @@ pub enum QueryCommand {
     Kiosks(KiosksArgs),
     /// What is known of one kiosk?
     Kiosk(KioskArgs),
+    /// What became of an event?
+    Event(EventArgs),
     /// What could not be counted, and why?
     Quarantine(QuarantineArgs),
     /// Which regions are there?
@@ -196,6 +198,18 @@ pub struct KioskArgs {
     pub node: Node,
 }
 
+/// What became of an event?
+#[derive(Clone, Debug, Args)]
+pub struct EventArgs {
+    /// The event's id.
+    #[arg(value_name = "UUID")]
+    pub event_id: EventId,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
 /// What could not be counted, and why?
 #[derive(Clone, Debug, Args)]
 pub struct QuarantineArgs {
@@ -244,6 +258,7 @@ impl QueryArgs {
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
+            QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
             QueryCommand::Quarantine(args) => args.node.print(&path, table::quarantine, out),
             QueryCommand::Regions(args) => args.node.print(&path, table::regions, out),
         }?;
@@ -291,6 +306,7 @@ impl QueryCommand {
                 .path();
             }
             Self::Kiosk(KioskArgs { kiosk, .. }) => format!("/v1/kiosks/{}", escaped(kiosk)),
+            Self::Event(EventArgs { event_id, .. }) => format!("/v1/events/{event_id}"),
             Self::Quarantine(QuarantineArgs { known_at, limit, .. }) => {
                 add("known_at", known_at.map(|day| day.to_string()));
                 add("limit", limit.map(|limit| limit.to_string()));

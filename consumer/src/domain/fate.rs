@@ -90,7 +90,12 @@ pub fn fate(facts: &[CompactFact], names: &Names, event_id: EventId) -> Option<F
     let fact = *contents().min_by(|a, b| a.compare_content(b, names))?;
     let other_contents = contents().count() - 1;
     let retractions = facts.iter().filter(|fact| fact.retracts(names) == Some(event_id));
-    let outcome = match retractions.min_by_key(|fact| (fact.instant_and_kind(), fact.event_id)) {
+    let first = retractions.min_by(|a, b| {
+        // One id can have come with several reasons.
+        let key = |fact: &CompactFact| (fact.instant_and_kind(), fact.event_id);
+        key(a).cmp(&key(b)).then_with(|| a.compare_content(b, names))
+    });
+    let outcome = match first {
         Some(first) => Outcome::Retracted { by: first.event_id, reason: first.retraction_reason() },
         None => {
             let mut workspace = Workspace::default();

@@ -192,6 +192,11 @@ impl<T: Copy> Recent<T> {
     pub fn all(&self) -> impl Iterator<Item = &T> {
         self.0.iter().flat_map(|block| &block.rows)
     }
+
+    /// Everything with the day on which it was recorded, in the order of the log.
+    pub fn by_day(&self) -> impl Iterator<Item = (Day, &T)> {
+        self.0.iter().flat_map(|block| block.rows.iter().map(|row| (block.day, row)))
+    }
 }
 
 fn hash(event_id: EventId) -> u32 {

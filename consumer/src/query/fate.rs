@@ -189,7 +189,6 @@ fn quarantined(view: &View, blank: EventFate) -> EventFate {
     if let Some(record) = &mut answer.quarantine {
         answer.partition = Some(record.partition);
         answer.reason = Some(record.reason.as_str().to_owned());
-        answer.recorded = Some(Day::recorded(record.timestamp.0).date());
         if let Some((detail, origin)) = detail_of(view, record.partition, record.offset) {
             record.detail = Some(detail.to_owned());
             answer.detail = Some(detail.to_owned());
@@ -213,16 +212,22 @@ fn not_seen(blank: EventFate) -> EventFate {
 fn blank(view: &View, event_id: EventId) -> EventFate {
     let partitions = view.snapshot.partitions.values();
     let refused = partitions.clone().flat_map(|part| {
-        let found = part.recent_refused.find(event_id).map(|(_, refusal)| refusal);
-        let found = found.filter(move |refusal| refusal.event_id == event_id);
-        found.map(|refusal| QuarantinedEvent {
-            partition: part.partition,
-            offset: refusal.offset,
-            timestamp: TimestampMs(refusal.timestamp),
-            reason: refusal.reason,
-            detail: None,
+        let found = part.recent_refused.find(event_id);
+        let found = found.filter(move |(_, refusal)| refusal.event_id == event_id);
+        found.map(|(day, refusal)| {
+            let record = QuarantinedEvent {
+                partition: part.partition,
+                offset: refusal.offset,
+                timestamp: TimestampMs(refusal.timestamp),
+                reason: refusal.reason,
+                detail: None,
+            };
+            (day, record)
         })
     });
+    let latest = refused
+        .max_by_key(|(day, record)| (*day, record.timestamp, record.partition, record.offset));
+    let (recorded, quarantine) = latest.unzip();
     let since = partitions.filter_map(|part| {
         let until = part.recorded_until?;
         Some(remembered_since(Day::recorded(until.0)).date())
@@ -235,7 +240,7 @@ fn blank(view: &View, event_id: EventId) -> EventFate {
         day: None,
         region: None,
         occurred_at: None,
-        recorded: None,
+        recorded: recorded.map(Day::date),
         kiosk_id: None,
         sequence: None,
         retracted_by: None,
@@ -243,8 +248,7 @@ fn blank(view: &View, event_id: EventId) -> EventFate {
         reason: None,
         detail: None,
         partition: None,
-        quarantine: refused
-            .max_by_key(|record| (record.timestamp, record.partition, record.offset)),
+        quarantine,
         // Of an event that is in none it is not known in which it would be.
         remembered_since: since.max(),
         evidence: view.evidence(),

@@ -3,11 +3,11 @@
 use laju_schemas::TimestampMs;
 use serde_json::{Value, json};
 
-use super::QueryError;
 use super::fate::fate;
 use super::folding::{ACTIVATED, Folding, id, retracted};
 use super::kiosks::kiosk;
 use super::view::View;
+use super::{QueryError, kiosk_table};
 use crate::projection::desk::Desk;
 
 const NOON: &str = "2024-07-01T05:00:00Z";
@@ -110,6 +110,8 @@ fn what_could_not_be_counted_says_why_and_counts_once_it_is_released() {
     assert_eq!(some(&nameless, &["fate", "sequence"]), [json!("quarantined"), Value::Null]);
     let released = ask(&view, 7);
     assert_eq!(some(&released, &["fate", "partition"]), [json!("counted"), json!(1)]);
+    let table = |number| kiosk_table::event(&fate(&view, id(number)).unwrap());
+    insta::assert_snapshot!([table(5), table(7), table(9)].join("\n\n"));
     assert_eq!(some(&released["quarantine"], &["partition", "offset"]), [json!(0), json!(0)]);
     assert!(released["detail"].as_str().unwrap().contains("released"));
 }

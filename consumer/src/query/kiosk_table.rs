@@ -1,9 +1,9 @@
-//! Kiosks as tables for people: see [`super::table`], whose ways it follows.
+//! Kiosks and the fates of their events as tables for people: see [`super::table`], whose ways it follows.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, Table};
 
-use super::answer::{KioskDetail, KioskRow, Kiosks};
+use super::answer::{EffectKind, EventFate, FateKind, KioskDetail, KioskRow, Kiosks};
 use super::table::{harmless, number, right, with_header};
 
 /// The kiosks asked for.
@@ -94,6 +94,44 @@ pub fn kiosk(answer: &KioskDetail) -> String {
     }
     let region = row.service_region.map(|code| format!(" ({code})")).unwrap_or_default();
     format!("{}{region}\n\n{}", harmless(&row.kiosk_id), table.trim_fmt())
+}
+
+/// What became of an event: a line for each thing that is known of it.
+#[must_use]
+pub fn event(answer: &EventFate) -> String {
+    let fate = match (answer.fate, answer.effect) {
+        (FateKind::Counted, Some(EffectKind::None)) => "counted; it changed nothing",
+        (FateKind::Counted, _) => "counted",
+        (FateKind::Repeat, _) => "a repeat: another event stands in its place",
+        (FateKind::Retracted, _) => "retracted: it counts as never happened",
+        (FateKind::Quarantined, _) => "in quarantine: it could not be counted",
+        (FateKind::NotSeen, _) => "not seen",
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    let mut line = |what: &str, text: Option<String>| {
+        if let Some(text) = text {
+            table.add_row([what.to_owned(), harmless(&text)]);
+        }
+    };
+    line("Fate", Some(fate.to_owned()));
+    line("Happened", answer.kind.map(|kind| kind.record_name().to_owned()));
+    line("  at", answer.occurred_at.map(|at| at.to_string()));
+    line("Day", answer.day.map(|day| day.to_string()));
+    line("Region", answer.region.as_ref().map(|r| format!("{} ({})", r.name, r.code)));
+    line("Recorded", answer.recorded.map(|day| day.to_string()));
+    let sequence = answer.sequence.map(|sequence| format!(" #{sequence}")).unwrap_or_default();
+    line("Kiosk", answer.kiosk_id.as_ref().map(|kiosk| format!("{kiosk}{sequence}")));
+    line("Repeat of", answer.repeat_of.map(|id| id.to_string()));
+    line("Retracted by", answer.retracted_by.map(|id| id.to_string()));
+    line("Reason", answer.reason.clone());
+    line("Detail", answer.detail.clone());
+    let place = |record: &super::answer::QuarantinedEvent| {
+        format!("partition {}, offset {}: {}", record.partition, record.offset, record.reason)
+    };
+    line("Quarantine", answer.quarantine.as_ref().map(place));
+    line("Remembered", answer.remembered_since.map(|day| format!("since {day}")));
+    format!("{}\n\n{}", answer.event_id, table.trim_fmt())
 }
 
 fn remarks<C>(row: &KioskRow<C>, conflicts: u64) -> String {

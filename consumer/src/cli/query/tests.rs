@@ -43,6 +43,10 @@ fn a_command_line_becomes_a_question() {
             "kiosks --within 18 --silent --missing --after K/1 --limit 5",
             "/v1/kiosks?limit=5&within=18&silent=true&missing=true&after=K%2F1",
         ),
+        (
+            "event 018f0000-0000-7000-8000-00000000000A",
+            "/v1/events/018f0000-0000-7000-8000-00000000000a",
+        ),
         ("kiosk van-7/ä", "/v1/kiosks/van-7%2F%C3%A4"),
         (
             "quarantine --known-at 2024-01-05 --limit 3",
@@ -58,6 +62,7 @@ fn a_command_line_becomes_a_question() {
         "progress 18.71 --as-of yesterday",
         "series 18.71 --from 2023-01-01",
         "breakdown 18.71 --by colour",
+        "event 18.71",
         "kiosks --as-of 2023-12-31",
         "",
     ] {
@@ -96,6 +101,7 @@ async fn a_running_node_is_asked() {
             "breakdown 18.71 --by channel",
             "breakdown 18.71 --by card_reason",
             "kiosks",
+            "event 018f0000-0000-7000-8000-000000000001",
             "quarantine",
             "regions",
         ] {
