@@ -63,6 +63,10 @@ pub struct AgentSettings {
     pub report_every: Duration,
 }
 
+/// Events written to the outbox in one step: clients that send single events wait no longer for
+/// one that sends a history.
+const STEP: usize = 1_000;
+
 /// Why an agent cannot start.
 #[derive(Debug, Error)]
 pub enum AgentError {
@@ -111,6 +115,10 @@ pub enum Refused {
         /// How large it is.
         bytes: usize,
     },
+    /// The outbox failed at it, after earlier events of the same request had been accepted.
+    /// Whether it is in the outbox is not known.
+    #[error("{0}; send it again, with the same idempotency_key")]
+    NotStored(String),
 }
 
 /// Why an event cannot be retracted.
@@ -270,11 +278,32 @@ impl Agent {
         &self,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Accepted, Refused>>, OutboxError> {
-        if drafts.is_empty() {
-            return Ok(Vec::new());
+        let count = drafts.len();
+        let mut answers = Vec::with_capacity(count);
+        let mut drafts = drafts.into_iter();
+        loop {
+            let step: Vec<_> = drafts.by_ref().take(STEP).collect();
+            if step.is_empty() {
+                return Ok(answers);
+            }
+            match self.0.outbox.accept(step).await {
+                Ok(stored) => {
+                    answers.extend(stored.into_iter().map(|answer| answer.map_err(Refused::from)));
+                }
+                Err(error) if answers.is_empty() => return Err(error),
+                Err(error) => {
+                    let refused = Refused::NotStored(error.to_string());
+                    answers.resize(count, Err(refused));
+                    return Ok(answers);
+                }
+            }
         }
-        let stored = self.0.outbox.accept(drafts).await?;
-        Ok(stored.into_iter().map(|answer| answer.map_err(Refused::from)).collect())
+    }
+
+    /// Waits until the agent cannot go on, and tells why: its outbox has failed for good, and only
+    /// a new start can help.
+    pub async fn failed(&self) -> String {
+        self.0.shipping.failure().await
     }
 
     /// What the outbox knows of an event.

@@ -57,7 +57,7 @@ pub fn router(agent: Agent, origins: &[Origin]) -> Router {
         .route("/v1/events/{event_id}/retract", post(retract))
         .route("/v1/status", get(status))
         .route("/v1/set-aside/retry", post(retry))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
@@ -208,6 +208,12 @@ async fn retry(State(shared): State<Shared>, body: Bytes) -> Result<Response, Pr
     let which = which.event_id.map_or(Retry::All, Retry::Event);
     let retried = shared.agent.retry(which).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "retried": retried })))
+}
+
+/// `GET /healthz`: whether events can be taken in; being offline is no illness.
+async fn healthz(State(shared): State<Shared>) -> Result<&'static str, Problem> {
+    shared.agent.status().await?;
+    Ok("ok\n")
 }
 
 /// `GET /metrics`.

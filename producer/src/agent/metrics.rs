@@ -63,6 +63,7 @@ impl Metrics {
                         Refused::Full { .. } => "full",
                         Refused::KeyReused { .. } => "key_reused",
                         Refused::Numbers => "numbers",
+                        Refused::NotStored(_) => "not_stored",
                     };
                     let labels = vec![Label::from_static_parts("reason", reason)];
                     let key = Key::from_parts("laju_kiosk_refused_total", labels);

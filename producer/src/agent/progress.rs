@@ -4,9 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use laju_schemas::TimestampMs;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use super::ship::Command;
 use crate::connection::BrokerEvents;
+use crate::outbox::OutboxError;
 
 /// What is known of shipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,12 +32,19 @@ pub(super) struct Shipping {
     state: Mutex<ShippingState>,
     /// What the present producer's brokers complain about.
     brokers: Mutex<BrokerEvents>,
+    /// Why the agent cannot go on, once it cannot.
+    failure: watch::Sender<Option<String>>,
     commands: UnboundedSender<Command>,
 }
 
 impl Shipping {
     pub(super) fn new(commands: UnboundedSender<Command>) -> Self {
-        Self { state: Mutex::default(), brokers: Mutex::default(), commands }
+        Self {
+            state: Mutex::default(),
+            brokers: Mutex::default(),
+            failure: watch::Sender::default(),
+            commands,
+        }
     }
 
     pub(super) fn state(&self) -> ShippingState {
@@ -43,6 +52,22 @@ impl Shipping {
         let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
         state.obstacle = state.obstacle.or_else(|| brokers.last_error());
         state
+    }
+
+    /// The outbox cannot be used any more.
+    pub(super) fn fail(&self, why: &OutboxError) {
+        tracing::error!(error = %why, "the outbox has failed");
+        self.failure.send_replace(Some(why.to_string()));
+    }
+
+    /// Waits until the outbox cannot be used any more.
+    pub(super) async fn failure(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // The sender is part of this very state.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Another producer takes over.

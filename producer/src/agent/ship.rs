@@ -205,7 +205,7 @@ impl Shipper {
             let (outbox, after) = (self.outbox.clone(), self.window.cursor());
             let limit = self.window.room().min(PAGE);
             let page = blocking(move || outbox.unsent_after(after, limit)).await;
-            let page = page.map_err(|error| format!("the outbox cannot be read: {error}"))?;
+            let page = page.map_err(|error| self.outbox_failed("read", &error))?;
             if page.is_empty() {
                 return Ok(());
             }
@@ -362,9 +362,18 @@ impl Shipper {
             Err(error) => {
                 self.outcomes.splice(..0, outcomes);
                 self.shipping.set_outbox_failed(true);
-                self.hold_off(&format!("the outbox cannot be written: {error}"));
+                let why = self.outbox_failed("written", &error);
+                self.hold_off(&why);
             }
         }
+    }
+
+    /// What is said of a failed outbox. Where it cannot recover, the agent is told to end.
+    fn outbox_failed(&self, what: &str, error: &OutboxError) -> String {
+        if !error.passes() {
+            self.shipping.fail(error);
+        }
+        format!("the outbox cannot be {what}: {error}")
     }
 
     /// Sends the kiosk's status if it is time for it, or at once.

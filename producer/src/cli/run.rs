@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use laju_schemas::{KioskId, RegionCode};
 
@@ -112,7 +112,10 @@ impl Run {
                 // The other side is dropped only after it has spoken.
                 let _ = stopped.await;
             }));
-            stop::asked().await.context("cannot listen for signals")?;
+            tokio::select! {
+                asked = stop::asked() => asked.context("cannot listen for signals")?,
+                why = agent.failed() => bail!("{why}"),
+            }
             tracing::info!("stopping: sending what is left; a second signal ends at once");
             tokio::spawn(async {
                 if stop::asked().await.is_ok() {

@@ -118,8 +118,9 @@ impl OutboxError {
         }
     }
 
-    /// Whether the database has to be opened anew, and may then work again.
-    pub(super) fn passes(&self) -> bool {
+    /// Whether the outbox may work again by itself: there may be room later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
         matches!(self, Self::DiskFull { .. } | Self::Reopened { .. })
     }
 }

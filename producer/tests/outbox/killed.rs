@@ -52,7 +52,12 @@ fn ship(outbox: &Outbox) {
                 Outcome::SetAside { obstacle: Obstacle::Refused, detail, at: TimestampMs(1) }
             } else {
                 let offset = event.sequence.into();
-                Outcome::Acknowledged(Receipt { partition: 1, offset, timestamp: None })
+                Outcome::Acknowledged(Receipt {
+                    partition: 1,
+                    offset,
+                    timestamp: None,
+                    by_broker: false,
+                })
             };
             (event.sequence, outcome)
         });

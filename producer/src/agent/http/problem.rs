@@ -56,6 +56,7 @@ pub(super) fn status_of(refused: &Refused) -> StatusCode {
         Refused::Fault(_) | Refused::TooLarge { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refused::Full { .. } | Refused::Numbers => StatusCode::INSUFFICIENT_STORAGE,
         Refused::KeyReused { .. } => StatusCode::CONFLICT,
+        Refused::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
