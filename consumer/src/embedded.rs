@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use laju_producer::connection::Connection;
 use laju_schemas::topic::{self, Topic};
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::{ClientConfig, ClientContext};
+
+/// The id of the only broker.
+const THE_BROKER: i32 = 1;
 
 /// How long a group's first members wait for others, in milliseconds: not at all.
 const REBALANCE_DELAY_MS: i32 = 0;
@@ -68,9 +72,29 @@ impl EmbeddedBroker {
     /// If it is there already.
     pub fn create_topic(&self, topic: &Topic, partitions: u32) -> KafkaResult<()> {
         let count = if topic.partitioned { partitions } else { 1 };
+        self.cluster()?.create_topic(topic.name, i32::try_from(count).unwrap_or(i32::MAX), 1)
+    }
+
+    /// Hangs up on everybody and takes no connection until [`EmbeddedBroker::come_back`]. Its log
+    /// stays.
+    ///
+    /// # Errors
+    /// If librdkafka refuses, which it has no reason to.
+    pub fn go_away(&self) -> KafkaResult<()> {
+        self.cluster()?.broker_down(THE_BROKER)
+    }
+
+    /// Takes connections again.
+    ///
+    /// # Errors
+    /// If librdkafka refuses, which it has no reason to.
+    pub fn come_back(&self) -> KafkaResult<()> {
+        self.cluster()?.broker_up(THE_BROKER)
+    }
+
+    fn cluster(&self) -> KafkaResult<MockCluster<'_, impl ClientContext>> {
         let cluster = self.client.client().mock_cluster();
-        let cluster = cluster.ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))?;
-        cluster.create_topic(topic.name, i32::try_from(count).unwrap_or(i32::MAX), 1)
+        cluster.ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))
     }
 
     /// Where it listens: `HOST:PORT`.

@@ -4,7 +4,8 @@
 //! one offsets and timestamps are the broker's.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use laju_consumer::embedded::EmbeddedBroker;
@@ -25,6 +26,10 @@ use crate::log::LogRecord;
 
 /// Names the real broker to run on, as `HOST:PORT`.
 pub const BROKERS: &str = "LAJU_TEST_BROKERS";
+
+/// Names the program that the real broker was started with, an absolute path: `pause 1` stops the
+/// broker where it stands, `resume 1` lets it go on.
+pub const KAFKA_TOOL: &str = "LAJU_TEST_KAFKA_TOOL";
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,6 +84,16 @@ impl TopicRecord {
 enum Kind {
     Embedded(EmbeddedBroker),
     Real(AdminClient<DefaultClientContext>),
+}
+
+/// As long as this is there, the broker is not.
+#[must_use]
+pub struct Outage<'a>(&'a TestBroker);
+
+impl Drop for Outage<'_> {
+    fn drop(&mut self) {
+        self.0.come_back();
+    }
 }
 
 /// A broker with a test's topics.
@@ -277,6 +292,27 @@ impl TestBroker {
         producer.flush(PATIENCE).expect("delivered");
     }
 
+    /// Has the broker go away until the outage is dropped: the embedded one hangs up, the real one
+    /// stops where it stands. None if there is no tool to stop the real one with.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn outage(&self) -> Option<Outage<'_>> {
+        match &self.kind {
+            Kind::Embedded(broker) => broker.go_away().expect("the broker is there"),
+            Kind::Real(_) if kafka_tool().is_none() => return None,
+            Kind::Real(_) => tell_kafka("pause"),
+        }
+        Some(Outage(self))
+    }
+
+    fn come_back(&self) {
+        match &self.kind {
+            Kind::Embedded(broker) => broker.come_back().expect("the broker is there"),
+            Kind::Real(_) => tell_kafka("resume"),
+        }
+    }
+
     /// A publisher to this broker.
     #[must_use]
     pub fn publisher(&self) -> &Publisher {
@@ -359,6 +395,16 @@ impl Drop for TestBroker {
             drop(wait(admin.delete_topics(&names, &options())));
         }
     }
+}
+
+fn kafka_tool() -> Option<OsString> {
+    std::env::var_os(KAFKA_TOOL).filter(|tool| !tool.is_empty())
+}
+
+fn tell_kafka(what: &str) {
+    let tool = kafka_tool().expect("it was there to begin with");
+    let ended = Command::new(tool).args([what, "1"]).output().expect("a program");
+    assert!(ended.status.success(), "{what}: {ended:?}");
 }
 
 fn options() -> AdminOptions {

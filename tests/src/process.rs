@@ -51,6 +51,18 @@ pub fn worker(program: &str, connection: &Connection, store: &Path) -> Command {
     command
 }
 
+/// Waits until something is so.
+///
+/// # Panics
+/// If it does not come to be.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not so in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// How a process ended.
 #[derive(Debug)]
 pub struct Ended {

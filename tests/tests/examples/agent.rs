@@ -4,11 +4,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_tests::broker::TestBroker;
-use laju_tests::process::{Ended, PATIENCE, Process, command, connect, run_with_input, worker};
+use laju_tests::process::{Ended, Process, command, connect, run_with_input, wait_until, worker};
 use serde_json::{Value, json};
 
 use crate::{KEY, KIOSK, LAJU, Tools, niks};
@@ -66,14 +65,6 @@ fn activation(nik: &str, idempotency_key: &str) -> Value {
         "fact": {"Activated": {"channel": "office", "venue": null, "first_time_holder": false}},
         "idempotency_key": idempotency_key,
     })
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! The kiosk agent as a program, from a client's request to the log: nothing is lost, nothing
+//! counts twice and no NIK gets out, whatever happens to the agent, its disk, its clock and the
+//! broker. On the embedded broker, and by the same code on the real Kafka.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod kiosk;
+mod no_loss;
+
+const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
+const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
+/// The programme's key of these tests.
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
