@@ -172,13 +172,21 @@ pub fn kiosks(snapshot: &Snapshot) -> BTreeMap<(u32, String), Kiosk> {
     kiosks
 }
 
-/// The day of recording, sequence and context of a partition's remembered facts, and the day and
-/// id of its remembered refusals, each in the order of the log.
+/// What is remembered of the last days of a partition, each in the order of the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The day of recording, sequence and context of each fact.
+    pub facts: Vec<(Day, u32, u32)>,
+    /// The day of recording and event id of each refused record that decodes.
+    pub refused: Vec<(Day, EventId)>,
+}
+
+/// What is remembered of the last days of a partition.
 #[must_use]
-pub fn remembered(view: &PartitionView) -> (Vec<(Day, u32, u32)>, Vec<(Day, EventId)>) {
+pub fn remembered(view: &PartitionView) -> Remembered {
     let facts = view.recent.by_day().map(|(day, fact)| (day, fact.sequence, fact.context));
     let refused = view.recent_refused.by_day().map(|(day, refused)| (day, refused.event_id));
-    (facts.collect(), refused.collect())
+    Remembered { facts: facts.collect(), refused: refused.collect() }
 }
 
 fn code(index: RegionIndex) -> RegionCode {

@@ -79,10 +79,10 @@ pub struct Block<T> {
 }
 
 impl<T> Block<T> {
-    /// Nothing yet, of a day.
+    /// Nothing yet, of a day, with room for so many events.
     #[must_use]
-    pub fn new(day: Day) -> Self {
-        Self { day, hashes: Vec::new(), rows: Vec::new() }
+    pub fn new(day: Day, events: usize) -> Self {
+        Self { day, hashes: Vec::with_capacity(events), rows: Vec::with_capacity(events) }
     }
 
     /// The day of recording.
@@ -111,7 +111,11 @@ impl<T> Default for Recent<T> {
 impl<T: Copy> Recent<T> {
     /// Of blocks made elsewhere, in the order of their days.
     #[must_use]
-    pub fn of(blocks: Vec<Block<T>>) -> Self {
+    pub fn of(mut blocks: Vec<Block<T>>) -> Self {
+        for block in &mut blocks {
+            block.hashes.shrink_to_fit();
+            block.rows.shrink_to_fit();
+        }
         Self(blocks.into_iter().map(Arc::new).collect())
     }
 
@@ -133,11 +137,7 @@ impl<T: Copy> Recent<T> {
         if first > 0 {
             let parts = self.0.split_off(self.0.len() - first);
             let rows = parts.iter().map(|part| part.rows.len()).sum::<usize>() + block.rows.len();
-            let mut merged = Block {
-                day: block.day,
-                hashes: Vec::with_capacity(rows),
-                rows: Vec::with_capacity(rows),
-            };
+            let mut merged = Block::new(block.day, rows);
             for part in &parts {
                 merged.hashes.extend_from_slice(&part.hashes);
                 merged.rows.extend_from_slice(&part.rows);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn block(day: u16, numbers: std::ops::Range<u32>) -> Block<u32> {
-        let mut block = Block::new(Day(day));
+        let mut block = Block::new(Day(day), 0);
         numbers.for_each(|number| block.push(id(number), number));
         block
     }

@@ -73,7 +73,7 @@ impl PartitionView {
     /// Remembers a commit's events, and forgets those that are old by now.
     fn remember(&mut self, commit: &PartitionCommit) {
         for (day, facts) in commit.facts_by_day() {
-            let mut block = Block::new(day);
+            let mut block = Block::new(day, facts.len());
             for (subject, fact) in facts {
                 block.push(fact.event_id, RecentFact::of(*subject, fact));
             }
@@ -82,7 +82,7 @@ impl PartitionView {
         let same_day =
             |a: &QuarantinedRecord, b: &QuarantinedRecord| a.key.recorded == b.key.recorded;
         for records in commit.quarantined.chunk_by(same_day) {
-            let mut block = Block::new(records[0].key.recorded);
+            let mut block = Block::new(records[0].key.recorded, records.len());
             for record in records {
                 if let Some(event_id) = record.event_id {
                     block.push(event_id, RecentRefusal::of(event_id, record));

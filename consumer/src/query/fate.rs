@@ -60,20 +60,30 @@ struct Found<'a> {
     recorded: Option<Day>,
 }
 
+/// Where an event may be: a citizen, and what was recorded of them under its hash.
+struct Place<'a> {
+    part: &'a PartitionView,
+    subject: SubjectId,
+    seen: Vec<(Day, &'a RecentFact)>,
+}
+
 fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryError> {
-    let mut places: Vec<(&PartitionView, SubjectId, Vec<(Day, RecentFact)>)> = Vec::new();
+    let mut places: Vec<Place<'_>> = Vec::new();
     for part in view.snapshot.partitions.values() {
         let first = places.len();
         for (day, recent) in part.recent.find(event_id) {
-            match places[first..].iter_mut().find(|(_, subject, _)| *subject == recent.subject) {
-                Some((_, _, seen)) => seen.push((day, *recent)),
-                None => places.push((part, recent.subject, vec![(day, *recent)])),
+            match places[first..].iter_mut().find(|place| place.subject == recent.subject) {
+                Some(place) => place.seen.push((day, recent)),
+                None => {
+                    let seen = vec![(day, recent)];
+                    places.push(Place { part, subject: recent.subject, seen });
+                }
             }
         }
     }
-    let subjects = places.iter().map(|(part, subject, _)| (part.partition, *subject)).collect();
+    let subjects = places.iter().map(|place| (place.part.partition, place.subject)).collect();
     let facts = ask(view, subjects)?;
-    let found = places.into_iter().zip(facts).filter_map(|((part, _, seen), facts)| {
+    let found = places.into_iter().zip(facts).filter_map(|(Place { part, seen, .. }, facts)| {
         // Another event may have the same hash.
         let fate = fate_of(&facts, &part.names, event_id)?;
         let is_it = |recent: &RecentFact| {

@@ -55,7 +55,7 @@ impl Loading {
             return None;
         }
         if self.recent.last().is_none_or(|block| block.day() != day) {
-            self.recent.push(Block::new(day));
+            self.recent.push(Block::new(day, 0));
         }
         self.recent.last_mut()
     }
@@ -100,7 +100,7 @@ impl Loading {
                         self.refused.push(member(kiosk, *sequence));
                     }
                     if let Some(event_id) = record.event_id {
-                        let mut block = Block::new(record.key.recorded);
+                        let mut block = Block::new(record.key.recorded, 1);
                         block.push(event_id, RecentRefusal::of(event_id, &record));
                         self.recent_refused.push(block);
                     }
