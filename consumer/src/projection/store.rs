@@ -7,6 +7,8 @@
 
 mod error;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

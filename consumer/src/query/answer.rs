@@ -1,14 +1,19 @@
 //! The shapes of the answers, with the names that others build on: the JSON of the HTTP interface
 //! and what `laju query` reads back from it. No arithmetic here.
 
+mod fate;
+mod kiosks;
+
 use jiff::civil::Date;
-use laju_schemas::event::FactKind;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, Percent};
 use laju_schemas::{EventId, ReferenceId, RegionCode, RegionLevel, TimestampMs};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::share::Share;
+
+pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
+pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
 
 /// A region, named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -362,211 +367,6 @@ pub enum Count {
         /// Cards printed.
         printed: i64,
     },
-}
-
-/// The kiosks heard of that were asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kiosks {
-    /// In the order of their ids, as many as were asked for.
-    pub rows: Vec<KioskRow>,
-    /// How many there are on all pages.
-    pub total: u64,
-    /// A relative link to the next page; none on the last.
-    pub next: Option<String>,
-    /// What the answer rests on.
-    pub evidence: Evidence,
-}
-
-/// What is known of a kiosk now. `C` is what is said of its conflicts: how many there are, or
-/// [`Conflicts`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KioskRow<C = u64> {
-    /// Its id.
-    pub kiosk_id: String,
-    /// Its own region: as its latest status says, else as its latest event does.
-    pub service_region: Option<RegionCode>,
-    /// Events received, repeats and quarantined ones that decode included.
-    pub received: u64,
-    /// Distinct sequences received.
-    pub sequences: u64,
-    /// The highest sequence received or announced.
-    pub highest_sequence: u32,
-    /// The highest sequence received; 0 before the first.
-    pub highest_received: u32,
-    /// The highest sequence announced; none of a kiosk that announces none.
-    pub highest_announced: Option<u32>,
-    /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
-    pub missing: u64,
-    /// The first gaps, each from its first to its last sequence.
-    pub gaps: Vec<(u32, u32)>,
-    /// When Kafka recorded the latest event of it.
-    pub last_heard: Option<TimestampMs>,
-    /// Events that it usually sends in a day; none before it was heard of on five days.
-    pub usual_per_day: Option<u64>,
-    /// Whether it is silent beyond its habit; none before it has one.
-    pub silent: Option<bool>,
-    /// When its last word was recorded, an event or a status; none unless it is silent.
-    pub silent_since: Option<TimestampMs>,
-    /// Events beyond the first that bear the same sequence: two devices have this id.
-    pub conflicts: C,
-    /// Its own latest word, if it gives any.
-    pub status: Option<StatusRow>,
-}
-
-/// All that is known of one kiosk now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KioskDetail {
-    /// What is known of each kiosk, here with every gap, at most 1,000, and with the conflicts
-    /// themselves.
-    #[serde(flatten)]
-    pub row: KioskRow<Conflicts>,
-    /// Whether there are more gaps than are shown.
-    pub gaps_cut: bool,
-    /// Days of recording on which events of it came in.
-    pub days_heard: u64,
-    /// Days from one on which it is heard of to the next, mostly at most; none before it has a
-    /// habit.
-    pub usual_gap_days: Option<u32>,
-    /// What the answer rests on.
-    pub evidence: Evidence,
-}
-
-/// Events of one kiosk that bear the same sequence as another of its events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflicts {
-    /// Events beyond the first with their sequence. All of them are counted.
-    pub events: u64,
-    /// Their sequences, as far as they can be told, at most 100.
-    pub sequences: Vec<ConflictingSequence>,
-    /// What this means, and what cannot be told; none without conflicts.
-    pub note: Option<String>,
-}
-
-/// A sequence that several events bear.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConflictingSequence {
-    /// The sequence.
-    pub sequence: u32,
-    /// The events, as far as they are remembered; none if none is.
-    pub event_ids: Option<Vec<EventId>>,
-}
-
-/// A kiosk's own latest word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusRow {
-    /// The highest sequence that it has given to an event.
-    pub highest_sequence: u32,
-    /// Events that it has not got rid of yet.
-    pub unsent: u64,
-    /// When the oldest of them occurred.
-    pub oldest_unsent: Option<TimestampMs>,
-    /// Its clock minus the broker's, in milliseconds.
-    pub clock_offset_ms: Option<i64>,
-    /// The version of its agent.
-    pub agent_version: String,
-    /// When it said so, by its clock.
-    pub sent_at: TimestampMs,
-    /// When Kafka recorded that.
-    pub recorded_at: TimestampMs,
-    /// Lost or withdrawn: none of its events is awaited any more.
-    pub retired: bool,
-}
-
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FateKind {
-    /// It stands among its citizen's facts, whether it changed anything or not.
-    Counted,
-    /// Another event of the same kind and instant stands in its place.
-    Repeat,
-    /// It was taken back, and counts as never happened.
-    Retracted,
-    /// It could not be counted.
-    Quarantined,
-    /// No event of this id is among those that are remembered.
-    NotSeen,
-}
-
-/// What an event that stands changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EffectKind {
-    /// Inactive to active.
-    Activation,
-    /// Active to inactive.
-    Deactivation,
-    /// From one home region to another while active.
-    Move,
-    /// Asked, but not activated.
-    Deferral,
-    /// Biometrics recorded.
-    CardRecorded,
-    /// A printed card asked for.
-    CardRequested,
-    /// A card printed.
-    CardPrinted,
-    /// Another event taken back.
-    Retraction,
-    /// Nothing, as it was so already.
-    None,
-}
-
-/// What became of an event. It never says whose event it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventFate {
-    /// The event's id.
-    pub event_id: EventId,
-    /// What became of it.
-    pub fate: FateKind,
-    /// What happened, as it says: the name of its fact in the contract. None of what was not
-    /// folded.
-    pub kind: Option<FactKind>,
-    /// What it changed; none unless it is counted.
-    pub effect: Option<EffectKind>,
-    /// The day for which it counts, else its local day; none of what was not folded.
-    pub day: Option<Date>,
-    /// The region for which it counts, else its home region; none of what was not folded.
-    pub region: Option<RegionName>,
-    /// When it happened, as it says; none of what was not folded.
-    pub occurred_at: Option<TimestampMs>,
-    /// The day on which Kafka recorded it first, in Asia/Jakarta.
-    pub recorded: Option<Date>,
-    /// The kiosk that sent it.
-    pub kiosk_id: Option<String>,
-    /// The kiosk's own number of it.
-    pub sequence: Option<u32>,
-    /// The retraction, if it was taken back.
-    pub retracted_by: Option<EventId>,
-    /// The event that stands in its place, if it is a repeat.
-    pub repeat_of: Option<EventId>,
-    /// Why it was taken back or could not be counted.
-    pub reason: Option<String>,
-    /// The same in words for people, where there is more to say.
-    pub detail: Option<String>,
-    /// The partition of the events topic that it lies in.
-    pub partition: Option<u32>,
-    /// The record of it that could not be counted, also if it was released and is counted now.
-    pub quarantine: Option<QuarantinedEvent>,
-    /// The first day of recording from which on every event is remembered.
-    pub remembered_since: Option<Date>,
-    /// What the answer rests on.
-    pub evidence: Evidence,
-}
-
-/// A record that could not be counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantinedEvent {
-    /// Its partition of the events topic.
-    pub partition: u32,
-    /// Its offset there.
-    pub offset: i64,
-    /// Its timestamp.
-    pub timestamp: TimestampMs,
-    /// Why it could not be counted.
-    pub reason: Reason,
-    /// What exactly was wrong; none of one that is not among the latest.
-    pub detail: Option<String>,
 }
 
 /// What could not be counted.

@@ -10,7 +10,6 @@ use super::answer::{KioskDetail, KioskRow, Kiosks, StatusRow};
 use super::conflicts::conflicts;
 use super::kiosk_state::{KioskState, first_gaps, united};
 use super::view::View;
-use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::{PartitionView, RecordedStatus};
 
 /// How many kiosks are on a page where nothing else is asked for.
@@ -144,12 +143,12 @@ impl Sets {
     fn of(view: &View, id: &str) -> Self {
         let mut sets = Self::default();
         for part in view.snapshot.partitions.values() {
-            let of = |runs: &BitRuns| number_of(part, id).map(|kiosk| runs.of(kiosk));
-            let received = of(&part.received).unwrap_or_default();
+            let Some(kiosk) = number_of(part, id) else { continue };
+            let received = part.received.of(kiosk);
             sets.in_several |= &sets.received & &received;
             sets.received |= received;
-            sets.refused |= of(&part.refused).unwrap_or_default();
-            sets.days |= of(&part.days).unwrap_or_default();
+            sets.refused |= part.refused.of(kiosk);
+            sets.days |= part.days.of(kiosk);
         }
         sets
     }

@@ -1,12 +1,14 @@
 //! What became of published events, asked over HTTP; and kiosks whose id is in use twice. The
 //! same answers after a restart.
 
+use std::time::{Duration, Instant};
+
 use laju_schemas::event::RetractionReason;
 use laju_schemas::raw::RawEvent;
 use laju_schemas::{EventId, Fact};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, activations, now_ms, record};
-use laju_tests::process::{Process, worker};
+use laju_tests::process::{PATIENCE, Process, worker};
 use serde_json::{Value, json};
 
 use crate::LAJU;
@@ -17,6 +19,14 @@ fn id(number: u8) -> EventId {
     let mut bytes = [0x51; 16];
     bytes[15] = number;
     EventId(bytes)
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn fate(process: &mut Process, event_id: EventId) -> Value {
@@ -108,11 +118,7 @@ fn a_published_event_has_a_fate_and_keeps_it_after_a_restart() {
     // What comes while it runs is found as well: the answer waits for no commit but its own.
     let late = activation(400);
     broker.publish(&[record(&late, PARTITIONS)]);
-    let deadline = std::time::Instant::now() + laju_tests::process::PATIENCE;
-    while fate(&mut process, late.event_id)["fate"] != "counted" {
-        assert!(std::time::Instant::now() < deadline, "it never counts");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until(|| fate(&mut process, late.event_id)["fate"] == "counted");
     assert!(process.stop().status.success());
 }
 
@@ -173,6 +179,10 @@ fn two_devices_with_one_id_are_named_with_their_events() {
         // Both count.
         assert_eq!(process.get("/v1/regions/18.71/progress").1["activated"], all.len());
         process.wait_for("two devices have its id");
+        wait_until(|| {
+            let (_, metrics) = process.try_get("/metrics").unwrap();
+            metrics.lines().any(|line| line == "laju_kiosk_conflicts 2")
+        });
         assert!(process.stop().status.success(), "run {run}");
     }
 }
