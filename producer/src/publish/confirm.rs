@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::connection::BrokerEvents;
+use crate::intake::PROGRAMME_BEGAN;
 
 /// Where a record stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +170,15 @@ impl ProducerContext for Confirmations {
             Ok(message) => {
                 // What went wrong before explains no later failure.
                 self.events.clear();
+                let by_broker = matches!(message.timestamp(), Timestamp::LogAppendTime(_));
+                let timestamp = message.timestamp().to_millis().map(TimestampMs);
+                // librdkafka's embedded broker says 1234 whatever the time: that is no clock's.
+                let timestamp = timestamp.filter(|at| !by_broker || *at >= PROGRAMME_BEGAN);
                 Ok(Receipt {
                     partition: u32::try_from(message.partition()).unwrap_or(0),
                     offset: u64::try_from(message.offset()).unwrap_or(0),
-                    timestamp: message.timestamp().to_millis().map(TimestampMs),
-                    by_broker: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
+                    timestamp,
+                    by_broker: by_broker && timestamp.is_some(),
                 })
             }
             Err((error, _)) => Err(DeliveryError::new(error, &topic, &self.events)),
