@@ -166,6 +166,8 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let kiosk = settings.kiosk;
         crate::intake::region("service_region", kiosk.service_region)?;
+        // Before an outbox is made that belongs to a kiosk for ever.
+        settings.connection.client_config().map_err(PublishError::from)?;
         let outbox = Outbox::open(&settings.outbox, &kiosk.id, settings.outbox_settings)?;
         let (sender, commands) = mpsc::unbounded_channel();
         let shipping = Arc::new(Shipping::new(sender));
