@@ -14,7 +14,9 @@ use laju_producer::connection::Connection;
 use laju_producer::publish::{Delivery, PublishError, PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::{self, EVENTS, QUARANTINE, Topic};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -195,6 +197,21 @@ impl TestBroker {
         let made = wait(admin.create_topics(&[new], &options())).expect("the broker answers");
         made.into_iter().for_each(|made| drop(made.expect("a new topic")));
         self.until(|| self.connection.check(PATIENCE).is_ok_and(|c| c.partitions(&name).is_some()));
+    }
+
+    /// Has the events topic take messages of so many bytes from now on, which only a real Kafka does.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    pub fn set_largest_event(&self, bytes: u32) {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker has no limit") };
+        let name = self.connection.topic(&EVENTS);
+        let bytes = bytes.to_string();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&name))
+            .set("max.message.bytes", &bytes)
+            .set("message.timestamp.type", "LogAppendTime");
+        let done = wait(admin.alter_configs(&[config], &options())).expect("the broker answers");
+        done.into_iter().for_each(|done| drop(done.expect("a topic of ours")));
     }
 
     /// Deletes a topic, which only a real Kafka can.

@@ -257,15 +257,10 @@ impl Process {
     /// # Panics
     /// If it does neither.
     pub fn is_ready(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        // Until it listens it can only end.
-        let listens = |log: &str| log.contains("listening").then_some(());
-        while self.stderr.wait_for(Duration::from_millis(50), listens).is_none() {
-            if !self.is_running() {
-                return false;
-            }
-            assert!(Instant::now() < deadline, "it does not listen: {}", self.log());
+        if !self.listens() {
+            return false;
         }
+        let deadline = Instant::now() + PATIENCE;
         while self.try_get("/readyz").is_none_or(|(status, _)| status != 200) {
             if !self.is_running() {
                 return false;
@@ -280,6 +275,22 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it listens, or ends.
+    ///
+    /// # Panics
+    /// If it does neither.
+    pub fn listens(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        let listens = |log: &str| log.contains("listening").then_some(());
+        while self.stderr.wait_for(Duration::from_millis(50), listens).is_none() {
+            if !self.is_running() {
+                return false;
+            }
+            assert!(Instant::now() < deadline, "it does not listen: {}", self.log());
+        }
+        true
     }
 
     /// Whether it is still running.
@@ -304,6 +315,11 @@ impl Process {
     pub fn stop(self) -> Ended {
         self.signal(Signal::SIGTERM);
         self.wait()
+    }
+
+    /// Asks it to stop, without waiting for its end.
+    pub fn ask_to_stop(&self) {
+        self.signal(Signal::SIGTERM);
     }
 
     fn signal(&self, signal: Signal) {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::connection::BrokerEvents;
-use crate::intake::PROGRAMME_BEGAN;
+use laju_schemas::rules::PROGRAMME_BEGAN;
 
 /// Where a record stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod clock;
+mod faults;
 mod kiosk;
 mod no_loss;
+mod refused;
+mod words;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
 const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
