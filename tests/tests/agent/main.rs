@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod clock;
+mod emit;
 mod faults;
 mod kiosk;
+mod limits;
 mod no_loss;
+mod no_nik;
 mod refused;
 mod words;
 
