@@ -8,37 +8,37 @@ use tokio::time::Instant;
 use super::submission::Kiosk;
 use crate::outbox::Counts;
 
-/// Decides when a status is due, and what it says. One is under way at a time: after days without
-/// a connection it says too little, and the next follows at once.
+/// Decides when a status is due, and what it says. One is under way at a time, and the last words
+/// after it: after days without a connection it says too little, and the next follows at once.
 pub(super) struct Reporter {
     kiosk: Kiosk,
     every: Duration,
     due: Instant,
-    under_way: bool,
+    under_way: u32,
 }
 
 impl Reporter {
     /// The first status is due at once.
     pub(super) fn new(kiosk: Kiosk, every: Duration) -> Self {
-        Self { kiosk, every, due: Instant::now(), under_way: false }
+        Self { kiosk, every, due: Instant::now(), under_way: 0 }
     }
 
     /// When the next one is due.
     pub(super) fn due(&self) -> Instant {
         // One under way is waited for without looking at the clock.
-        if self.under_way { Instant::now() + self.every } else { self.due }
+        if self.is_under_way() { Instant::now() + self.every } else { self.due }
     }
 
     /// Whether one is under way.
     pub(super) fn is_under_way(&self) -> bool {
-        self.under_way
+        self.under_way > 0
     }
 
     /// Whether one is to be sent now; it is under way then. With `now` it is, due or not.
     pub(super) fn begin(&mut self, now: bool) -> bool {
-        let begins = now || (!self.under_way && Instant::now() >= self.due);
+        let begins = now || (!self.is_under_way() && Instant::now() >= self.due);
         if begins {
-            self.under_way = true;
+            self.under_way += 1;
             self.due = Instant::now() + self.every;
         }
         begins
@@ -46,10 +46,15 @@ impl Reporter {
 
     /// One that was sent at `began` has come back.
     pub(super) fn landed(&mut self, delivered: bool, began: Instant) {
-        self.under_way = false;
+        self.under_way = self.under_way.saturating_sub(1);
         if delivered && began.elapsed() >= self.every {
             self.due = Instant::now();
         }
+    }
+
+    /// What is under way will not come back.
+    pub(super) fn forget(&mut self) {
+        self.under_way = 0;
     }
 
     /// The kiosk's word at an instant.
@@ -70,5 +75,27 @@ impl Reporter {
             sent_at: now,
             retired: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_waited_for_also_behind_others() {
+        let kiosk =
+            Kiosk { id: "kbl-01".parse().unwrap(), service_region: "18.71".parse().unwrap() };
+        let mut reporter = Reporter::new(kiosk, Duration::from_secs(60));
+        assert!(reporter.begin(false), "the first is due at once");
+        assert!(!reporter.begin(false), "one at a time");
+        assert!(reporter.begin(true), "the last words");
+        reporter.landed(true, Instant::now());
+        assert!(reporter.is_under_way());
+        reporter.landed(true, Instant::now());
+        assert!(!reporter.is_under_way());
+        reporter.begin(true);
+        reporter.forget();
+        assert!(!reporter.is_under_way());
     }
 }
