@@ -6,6 +6,7 @@
 //! it. A Rust integration embeds [`Agent`]; all others talk to it over loopback HTTP ([`http`]).
 //! The NIK and the programme's key are in this process's memory and nowhere else.
 
+mod backoff;
 mod fate;
 pub mod http;
 mod metrics;

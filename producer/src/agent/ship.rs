@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Clock;
+use super::backoff::Backoff;
 use super::progress::Shipping;
 use super::report::Reporter;
 use super::window::{Failure, Next, Window};
@@ -31,10 +32,6 @@ const WINDOW: usize = 10_000;
 const PAGE: usize = 1_000;
 /// Outcomes written to the outbox at once.
 const SETTLED: usize = 5_000;
-/// How long to wait before the second attempt, when something is in the way; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// How long to wait at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A round trip longer than this says nothing of the clock.
 const PROMPT: Duration = Duration::from_secs(2);
 
@@ -76,8 +73,7 @@ pub(super) struct Shipper {
     generation: u64,
     outcomes: Outcomes,
     settling: Option<(Outcomes, Pending<()>)>,
-    pause: Duration,
-    not_before: Instant,
+    backoff: Backoff,
     unauthorised: bool,
     reporter: Reporter,
     shipping: Arc<Shipping>,
@@ -129,8 +125,7 @@ impl Shipper {
             generation: 0,
             outcomes: Vec::new(),
             settling: None,
-            pause: FIRST_PAUSE,
-            not_before: Instant::now(),
+            backoff: Backoff::new(Instant::now()),
             unauthorised,
             reporter,
             shipping,
@@ -186,8 +181,8 @@ impl Shipper {
 
     fn wake_at(&self) -> Instant {
         let mut wake = self.reporter.due();
-        if self.not_before > Instant::now() {
-            wake = wake.min(self.not_before);
+        if let Some(again) = self.backoff.wake_at() {
+            wake = wake.min(again);
         }
         self.stop_at.map_or(wake, |stop| wake.min(stop))
     }
@@ -200,8 +195,11 @@ impl Shipper {
 
     /// Sends as much as there is and as there is room for.
     async fn send(&mut self) -> Result<(), String> {
+        if self.backoff.look(Instant::now()) {
+            return Ok(());
+        }
         self.renew_if_fatal()?;
-        while Instant::now() >= self.not_before && self.window.room() > 0 {
+        while self.window.room() > 0 {
             let (outbox, after) = (self.outbox.clone(), self.window.cursor());
             let limit = self.window.room().min(PAGE);
             let page = blocking(move || outbox.unsent_after(after, limit)).await;
@@ -289,7 +287,7 @@ impl Shipper {
                 self.outcomes.push((sequence, Outcome::Acknowledged(receipt)));
                 self.measure_clock(began, &receipt);
                 self.shipping.acknowledged((self.clock)());
-                self.pause = FIRST_PAUSE;
+                self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
                     let which = Retry::Because(Obstacle::NotAuthorised);
                     let (outbox, shipping) = (self.outbox.clone(), Arc::clone(&self.shipping));
@@ -347,7 +345,7 @@ impl Shipper {
 
     /// After a failed write the disk is given time.
     fn not_settled_before(&self) -> bool {
-        self.shipping.outbox_failed() && Instant::now() < self.not_before
+        self.shipping.outbox_failed() && self.backoff.holds()
     }
 
     fn settled(&mut self, result: Result<(), OutboxError>) {
@@ -412,15 +410,11 @@ impl Shipper {
 
     /// Waits a while before anything else is sent, a little longer each time.
     fn hold_off(&mut self, why: &str) {
-        if self.not_before > Instant::now() {
-            return;
-        }
         let jitter = rand::rng().random_range(0.5..1.0);
-        self.not_before = Instant::now() + self.pause.mul_f64(jitter);
-        if self.pause == FIRST_PAUSE {
+        let Some(is_first) = self.backoff.hold(Instant::now(), jitter) else { return };
+        if is_first {
             tracing::warn!(why, "sending is interrupted; it is tried again for ever");
         }
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.shipping.failed(why.to_owned());
     }
 
@@ -432,7 +426,7 @@ impl Shipper {
             self.generation += 1;
             self.window.forget_flights();
             self.flights.clear();
-            self.reporter.landed(false, Instant::now());
+            self.reporter.forget();
             self.hands = None;
         }
         if self.hands.is_none() {
@@ -457,6 +451,8 @@ impl Shipper {
     async fn end(mut self) {
         const LAST_WORDS: Duration = Duration::from_secs(2);
         let until = Instant::now() + LAST_WORDS;
+        // There is no later attempt to wait for.
+        self.backoff.release();
         while self.settling.is_some() || !self.outcomes.is_empty() {
             self.settle();
             if let Some((_, pending)) = &mut self.settling {
