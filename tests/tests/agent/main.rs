@@ -6,6 +6,7 @@
 
 mod clock;
 mod emit;
+mod fatal;
 mod faults;
 mod kiosk;
 mod limits;
