@@ -17,10 +17,12 @@ mod status;
 pub mod submission;
 mod window;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use laju_schemas::event::RetractionReason;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, Fact, TimestampMs};
@@ -182,7 +184,14 @@ impl Agent {
         })?;
         let metrics = metrics::Metrics::new().map_err(AgentError::Metrics)?;
         let started_at = clock();
-        let shipper = tokio::spawn(shipper.run());
+        let watched = Arc::clone(&shipping);
+        let shipper = tokio::spawn(async move {
+            // Without a shipper the outbox would fill up, and nobody would know why.
+            if AssertUnwindSafe(shipper.run()).catch_unwind().await.is_err() {
+                watched
+                    .fail("the shipper panicked; what it had not shipped is in the outbox".into());
+            }
+        });
         Ok(Self(Arc::new(Inner {
             kiosk,
             key,
@@ -303,8 +312,8 @@ impl Agent {
         }
     }
 
-    /// Waits until the agent cannot go on, and tells why: its outbox has failed for good, and only
-    /// a new start can help.
+    /// Waits until the agent cannot go on, and tells why: its outbox has failed for good or its
+    /// shipper has panicked, and only a new start can help.
     pub async fn failed(&self) -> String {
         self.0.shipping.failure().await
     }
@@ -338,9 +347,8 @@ impl Agent {
         let shipper = self.0.shipper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(shipper) = shipper
             && let Err(error) = shipper.await
-            && error.is_panic()
         {
-            tracing::error!("the shipper panicked: what it had not shipped stays in the outbox");
+            tracing::warn!(%error, "the shipper ended early; what is left stays in the outbox");
         }
         let counts = self.0.outbox.counts();
         let outbox = self.0.outbox.clone();

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::ship::Command;
 use crate::connection::BrokerEvents;
-use crate::outbox::OutboxError;
 
 /// What is known of shipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,13 +53,13 @@ impl Shipping {
         state
     }
 
-    /// The outbox cannot be used any more.
-    pub(super) fn fail(&self, why: &OutboxError) {
-        tracing::error!(error = %why, "the outbox has failed");
-        self.failure.send_replace(Some(why.to_string()));
+    /// The agent cannot go on.
+    pub(super) fn fail(&self, why: String) {
+        tracing::error!(why, "the agent cannot go on");
+        self.failure.send_replace(Some(why));
     }
 
-    /// Waits until the outbox cannot be used any more.
+    /// Waits until the agent cannot go on.
     pub(super) async fn failure(&self) -> String {
         let mut failure = self.failure.subscribe();
         match failure.wait_for(Option::is_some).await {
@@ -95,7 +94,9 @@ impl Shipping {
     }
 
     pub(super) fn reported(&self, at: TimestampMs) {
-        self.lock().last_reported_at = Some(at);
+        let mut state = self.lock();
+        state.last_reported_at = Some(at);
+        state.obstacle = None;
     }
 
     pub(super) fn failed(&self, why: String) {

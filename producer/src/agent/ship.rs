@@ -369,7 +369,7 @@ impl Shipper {
     /// What is said of a failed outbox. Where it cannot recover, the agent is told to end.
     fn outbox_failed(&self, what: &str, error: &OutboxError) -> String {
         if !error.passes() {
-            self.shipping.fail(error);
+            self.shipping.fail(error.to_string());
         }
         format!("the outbox cannot be {what}: {error}")
     }

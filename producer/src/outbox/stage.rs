@@ -260,10 +260,13 @@ impl<'a> Stage<'a> {
         receipt: Receipt,
     ) -> Result<(), OutboxError> {
         let failed = self.failed();
-        self.state.newest_receipt = self.state.newest_receipt.max(receipt.timestamp);
-        // A receipt without a time counts as the newest; before there is any, it is kept for good.
+        // Only the broker's clock counts: this kiosk's may jump a year ahead, and all would be
+        // forgotten. A receipt without its time counts as the newest; before there is any, it is
+        // kept for good.
+        let timestamp = receipt.timestamp.filter(|_| receipt.by_broker);
+        self.state.newest_receipt = self.state.newest_receipt.max(timestamp);
         let recorded =
-            receipt.timestamp.or(self.state.newest_receipt).map_or(i64::MAX, |instant| instant.0);
+            timestamp.or(self.state.newest_receipt).map_or(i64::MAX, |instant| instant.0);
         let row = AcknowledgedRow { entry, receipt, recorded }.to_bytes(number);
         self.acknowledged.insert(number, row.as_slice()).map_err(&failed)?;
         self.forget.insert((recorded, number), ()).map_err(&failed)?;
