@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use laju_producer::connection::ConnectionError;
-use laju_producer::publish::{BulkPublisher, PublishError, PublishSettings, Publisher, Record};
-use laju_schemas::TimestampMs;
+use laju_producer::publish::{BulkPublisher, PublishError, PublishSettings, Record};
 use laju_schemas::codec::{EncodeError, Encoder};
-use laju_schemas::topic::{EVENTS, REFERENCE};
+use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
+use laju_schemas::{KioskStatus, TimestampMs};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
@@ -115,7 +115,7 @@ impl Demo {
         Ok(demo)
     }
 
-    /// Publishes denominators, targets, and what kiosks say of themselves.
+    /// Publishes denominators and targets.
     fn publish_figures(&self) -> Result<(), DemoError> {
         let connection = self.broker.connection();
         let encoder = Encoder::reference(None);
@@ -164,20 +164,24 @@ impl Demo {
         if left > 0 { Err(DemoError::Unconfirmed(left)) } else { Ok(()) }
     }
 
-    /// Publishes what the kiosks say of themselves at the end of the calendar.
+    /// Publishes what kiosks say of themselves, each with the timestamp of the calendar: by it
+    /// the node tells which kiosk has been silent for too long.
     ///
     /// # Errors
     /// If it is not confirmed.
-    pub fn publish_statuses(&self) -> Result<(), DemoError> {
-        let publisher = Publisher::new(&self.broker.connection(), &PublishSettings::default())?;
-        let deliveries: Vec<_> = self
-            .scenario
-            .statuses()
-            .iter()
-            .map(|status| publisher.publish_status(status))
-            .collect::<Result<_, _>>()?;
-        let failed = deliveries.into_iter().filter_map(|delivery| delivery.wait().err()).count();
-        if failed > 0 { Err(DemoError::Unconfirmed(failed as u64)) } else { Ok(()) }
+    pub fn publish_statuses(&self, statuses: &[KioskStatus]) -> Result<(), DemoError> {
+        let encoder = Encoder::status(None);
+        let topic = self.broker.connection().topic(&KIOSK_STATUS);
+        for status in statuses {
+            self.publisher.publish(&Record {
+                topic: &topic,
+                key: Some(status.kiosk_id.as_str().as_bytes()),
+                value: Some(&encoder.kiosk_status(status)?),
+                timestamp: Some(status.sent_at),
+                ..Record::default()
+            })?;
+        }
+        self.flush()
     }
 
     /// Waits until everything published is folded and answered, and checks against the broker
@@ -236,5 +240,27 @@ impl Demo {
     #[must_use]
     pub fn today(&self) -> Date {
         crate::domain::day::Day::recorded(self.calendar.load(Ordering::Relaxed)).date()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::scenario::SEED;
+
+    #[test]
+    fn kiosks_speak_by_the_calendar_so_that_their_silence_is_seen() {
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let demo = Demo::start(Scenario::new(SEED), listen, Stop::default()).unwrap();
+        let statuses = demo.scenario.statuses();
+        demo.publish_statuses(&statuses).unwrap();
+        demo.settle().unwrap();
+        let heard = demo.node.live.statuses.load_full();
+        assert_eq!(heard.len(), statuses.len());
+        for recorded in heard.values() {
+            assert_eq!(recorded.recorded_at, recorded.status.sent_at);
+        }
+        demo.node.stop.stop();
+        demo.node.join().unwrap();
     }
 }

@@ -41,7 +41,9 @@ use jiff::civil::Date;
 use laju_schemas::codec::Encoder;
 use laju_schemas::partition::partition_for;
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{ActivationEvent, KioskStatus, RegionCode, RegionTable, Sequence, TimestampMs};
+use laju_schemas::{
+    ActivationEvent, KioskId, KioskStatus, RegionCode, RegionTable, Sequence, TimestampMs,
+};
 
 use calendar::{DAYS, HOUR_MS, date_of, start_ms};
 use delivery::{Deliveries, Delivery};
@@ -150,19 +152,11 @@ impl Scenario {
     /// What each kiosk says of itself at the end of 2024.
     #[must_use]
     pub fn statuses(&self) -> Vec<KioskStatus> {
-        let sent_at = TimestampMs(start_ms(DAYS - 1) + 17 * HOUR_MS);
         let kiosks = self.plan.kiosks.iter().zip(&self.deliveries.highest);
         kiosks
-            .map(|(kiosk, &highest_sequence)| KioskStatus {
-                kiosk_id: kiosk.id.clone(),
-                service_region: self.plan.offices[kiosk.office].region,
-                highest_sequence,
-                unsent: 0,
-                oldest_unsent: None,
-                clock_offset_ms: Some(0),
-                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-                sent_at,
-                retired: false,
+            .map(|(kiosk, &highest)| {
+                let region = self.plan.offices[kiosk.office].region;
+                evening_status(&kiosk.id, region, highest, DAYS - 1)
             })
             .collect()
     }
@@ -233,6 +227,26 @@ impl Scenario {
             value[10 + 16 + 1 + kiosk.as_str().len()] = 0;
         }
         value
+    }
+}
+
+/// What a kiosk that has sent everything says of itself when its office has closed.
+fn evening_status(
+    kiosk: &KioskId,
+    service_region: RegionCode,
+    highest_sequence: u32,
+    day: u16,
+) -> KioskStatus {
+    KioskStatus {
+        kiosk_id: kiosk.clone(),
+        service_region,
+        highest_sequence,
+        unsent: 0,
+        oldest_unsent: None,
+        clock_offset_ms: Some(0),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        sent_at: TimestampMs(start_ms(day) + 17 * HOUR_MS),
+        retired: false,
     }
 }
 

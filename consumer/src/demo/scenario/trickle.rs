@@ -1,16 +1,18 @@
 //! What goes on after the demo's last day: a handful of events a day, so that a running demo
-//! lives. The kiosks count on from where they were.
+//! lives. The kiosks count on from where they were, and say so every evening.
 
 use std::collections::VecDeque;
 
 use laju_schemas::codec::Encoder;
 use laju_schemas::event::{Channel, DeactivationReason, DeferralReason};
-use laju_schemas::{ActivationEvent, Fact, KioskId, RegionCode, SubjectId, TimestampMs};
+use laju_schemas::{
+    ActivationEvent, Fact, KioskId, KioskStatus, RegionCode, SubjectId, TimestampMs,
+};
 
 use super::calendar::{DAYS, HOUR_MS, SECOND_MS, date_of, start_ms};
 use super::dice::Dice;
 use super::plan::Plan;
-use super::{DemoDay, DemoRecord, encoded, number};
+use super::{DemoDay, DemoRecord, encoded, evening_status, number};
 
 /// The last day played, in 2160: later than any demo runs, and still a day that figures can have.
 const LAST_DAY: u16 = 50_000;
@@ -22,6 +24,14 @@ struct Device {
     last_sequence: u32,
 }
 
+/// What a kiosk sends a day late.
+struct Held {
+    /// Its place among the devices.
+    device: usize,
+    occurred_at: TimestampMs,
+    record: DemoRecord,
+}
+
 /// The days after 2024-12-31, one after the other.
 pub struct Trickle {
     day: u16,
@@ -30,8 +40,7 @@ pub struct Trickle {
     encoder: Encoder,
     /// Activated here, and not deactivated since: the oldest first.
     active: VecDeque<(SubjectId, RegionCode)>,
-    /// What a kiosk sends a day late.
-    held: Vec<DemoRecord>,
+    held: Vec<Held>,
 }
 
 impl Trickle {
@@ -57,7 +66,22 @@ impl Trickle {
         }
     }
 
-    fn event(&mut self) -> DemoRecord {
+    /// What each kiosk says of itself on the evening of the day played last.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<KioskStatus> {
+        let evening = self.day - 1;
+        let status = |(place, device): (usize, &Device)| {
+            let held = self.held.iter().filter(|held| held.device == place);
+            KioskStatus {
+                unsent: held.clone().count() as u64,
+                oldest_unsent: held.map(|held| held.occurred_at).min(),
+                ..evening_status(&device.id, device.region, device.last_sequence, evening)
+            }
+        };
+        self.devices.iter().enumerate().map(status).collect()
+    }
+
+    fn event(&mut self) -> Held {
         let at = start_ms(self.day) + self.dice.between(8 * HOUR_MS, 15 * HOUR_MS);
         let place = self.dice.below(self.devices.len() as u64) as usize;
         let region = self.devices[place].region;
@@ -93,12 +117,13 @@ impl Trickle {
             self.active.push_back((subject, home));
             self.active.truncate(10_000);
         }
-        DemoRecord {
+        let record = DemoRecord {
             key: subject.0.to_vec(),
             value: encoded(&event, &self.encoder),
             partition: None,
             timestamp_ms: at + self.dice.between(2 * SECOND_MS, 40 * SECOND_MS),
-        }
+        };
+        Held { device: place, occurred_at: event.occurred_at, record }
     }
 }
 
@@ -109,17 +134,19 @@ impl Iterator for Trickle {
         if self.day >= LAST_DAY {
             return None;
         }
-        let mut records = std::mem::take(&mut self.held);
+        let held = std::mem::take(&mut self.held);
+        let mut records: Vec<_> = held.into_iter().map(|held| held.record).collect();
         for record in &mut records {
             record.timestamp_ms =
                 start_ms(self.day) + self.dice.between(16 * HOUR_MS, 17 * HOUR_MS);
         }
         for _ in 0..self.dice.between(3, 9) {
-            let record = self.event();
+            let event = self.event();
             if self.dice.chance(60) {
-                self.held.push(record);
+                self.held.push(event);
                 continue;
             }
+            let record = event.record;
             if self.dice.chance(40) {
                 let again = record.timestamp_ms + self.dice.between(SECOND_MS, HOUR_MS);
                 records.push(DemoRecord { timestamp_ms: again, ..record.clone() });

@@ -326,3 +326,25 @@ fn the_trickle_goes_on_where_the_years_end() {
         assert_eq!(received.first(), Some(&(i64::from(announced[kiosk]) + 1)), "{kiosk}");
     }
 }
+
+#[test]
+fn every_kiosk_reports_every_evening_what_it_has_numbered_and_not_sent() {
+    let mut trickle = SCENARIO.trickle();
+    let mut days: Vec<_> = trickle.by_ref().take(400).collect();
+    while trickle.statuses().iter().all(|status| status.unsent == 0) {
+        days.extend(trickle.next());
+    }
+    let statuses = trickle.statuses();
+    let sequences = Replay::of(&days).sequences;
+    assert_eq!(statuses.len(), SCENARIO.statuses().len());
+    let today = days.last().unwrap().date;
+    for status in statuses {
+        assert_eq!(date_of(calendar::day_of_ms(status.sent_at.0)), today);
+        let id = status.kiosk_id.as_str();
+        let received = sequences.get(id).and_then(|received| received.last());
+        let announced = i64::from(status.highest_sequence);
+        let unsent = i64::try_from(status.unsent).unwrap();
+        assert!(received.is_none_or(|received| announced - received == unsent), "{id}");
+        assert_eq!(status.oldest_unsent.is_some(), status.unsent > 0, "{id}");
+    }
+}
