@@ -96,14 +96,15 @@ fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryEr
 }
 
 impl Found<'_> {
-    /// Of several the one to tell of: one that counts before others, then by partition.
-    fn rank(&self) -> (u8, u32, EventId) {
+    /// Of several the one to tell of: one that counts before others, then by partition, then the
+    /// first in the log.
+    fn rank(&self) -> (u8, u32) {
         let rank = match self.fate.outcome {
             Outcome::Counted(_) => 0,
             Outcome::Retracted { .. } => 1,
             Outcome::Repeat { .. } => 2,
         };
-        (rank, self.part.partition, self.fate.fact.event_id)
+        (rank, self.part.partition)
     }
 
     fn answer(&self, view: &View, blank: EventFate) -> Result<EventFate, QueryError> {
@@ -144,6 +145,12 @@ impl Found<'_> {
                 answer.reason = Some(reason.as_str().to_owned());
             }
         }
+        // Whatever becomes of a retraction, what it names is taken out.
+        if let Some(of) = fact.retracts(&part.names)
+            && answer.effect.is_none()
+        {
+            add(&mut answer.detail, format!("{of} stays taken back"));
+        }
         if fate.other_contents > 0 {
             let others = fate.other_contents;
             add(
@@ -151,11 +158,11 @@ impl Found<'_> {
                 format!("{others} other contents came under the same id and do not count"),
             );
         }
-        let is_counted = answer.fate == FateKind::Counted;
-        if is_counted && let Some(record) = &mut answer.quarantine {
+        if let Some(record) = &mut answer.quarantine {
             let detail = detail_of(view, record.partition, record.offset);
             record.detail = detail.map(|(detail, _)| detail.to_owned());
-            add(&mut answer.detail, "it was in quarantine before, and was released".to_owned());
+            // Released since, or a bad copy of an event that had come in: nobody can tell.
+            add(&mut answer.detail, "another record of it is in quarantine".to_owned());
         }
         Ok(answer)
     }

@@ -82,7 +82,8 @@ pub struct EventFate {
     pub detail: Option<String>,
     /// The partition of the events topic that it lies in.
     pub partition: Option<u32>,
-    /// The record of it that could not be counted, also if it was released and is counted now.
+    /// The latest record of it that could not be counted, also if another record of it was: a
+    /// released one, or one before a bad copy.
     pub quarantine: Option<QuarantinedEvent>,
     /// The first day of recording from which on every event is remembered.
     pub remembered_since: Option<Date>,
