@@ -5,7 +5,7 @@ use axum::response::Response;
 use laju_schemas::EventId;
 
 use super::ApiState;
-use super::figures::answer;
+use super::figures::answer_from_fold;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::query::fate;
@@ -21,5 +21,5 @@ pub(super) async fn fate(
     let event_id: EventId =
         event_id.parse().map_err(|error: laju_schemas::id::IdError| bad(error.to_string()))?;
     parameters.finish()?;
-    answer(api, move |view| fate::fate(view, event_id)).await
+    answer_from_fold(api, move |view| fate::fate(view, event_id)).await
 }

@@ -1,5 +1,7 @@
 //! Figures over HTTP: each handler turns a request into one question and its answer into JSON.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -7,6 +9,7 @@ use axum::http::header::{AGE, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::{RegionCode, RegionLevel};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::ApiState;
 use super::parameters::{Parameters, RegionInPath};
@@ -96,7 +99,26 @@ pub(super) async fn answer<T: Serialize>(
     api: ApiState,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let turn = api.turns.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
+    let turns = Arc::clone(&api.turns);
+    answer_in_turn(api, turns, ask).await
+}
+
+/// Asks a question that needs the folding thread, which may be busy: no more of them at once than
+/// there are processors, beside those that need nobody.
+pub(super) async fn answer_from_fold<T: Serialize>(
+    api: ApiState,
+    ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
+) -> Result<Response, Problem> {
+    let turns = Arc::clone(&api.fold_turns);
+    answer_in_turn(api, turns, ask).await
+}
+
+async fn answer_in_turn<T: Serialize>(
+    api: ApiState,
+    turns: Arc<Semaphore>,
+    ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
+) -> Result<Response, Problem> {
+    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
     let work = move || -> Result<(Vec<u8>, u64), Problem> {
         let _turn = turn;
         let now = (api.clock)();

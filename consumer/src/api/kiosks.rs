@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::ApiState;
-use super::figures::answer;
+use super::figures::{answer, answer_from_fold};
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem};
 use crate::query::kiosks::{self, KiosksQuestion, LARGEST_PAGE, PAGE};
@@ -37,5 +37,5 @@ pub(super) async fn one(
         Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
     })?;
     parameters.finish()?;
-    answer(api, move |view| kiosks::kiosk(view, &id)).await
+    answer_from_fold(api, move |view| kiosks::kiosk(view, &id)).await
 }

@@ -47,6 +47,8 @@ pub struct ApiState {
     metrics: RenderMetrics,
     /// Questions that may be worked on at the same time.
     turns: Arc<Semaphore>,
+    /// Those that wait for the folding thread: figures never stand in line behind them.
+    fold_turns: Arc<Semaphore>,
 }
 
 impl ApiState {
@@ -55,7 +57,8 @@ impl ApiState {
     #[must_use]
     pub fn new(live: Arc<LiveView>, clock: Clock, metrics: RenderMetrics) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { live, clock, metrics, turns: Arc::new(Semaphore::new(processors)) }
+        let turns = || Arc::new(Semaphore::new(processors));
+        Self { live, clock, metrics, turns: turns(), fold_turns: turns() }
     }
 }
 

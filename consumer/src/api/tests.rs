@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 
 use super::problem::{Kind, PROBLEM_JSON};
 use super::*;
+use crate::projection::desk::Desk;
 use crate::query::fixtures::Fixture;
 use crate::query::folding::{ACTIVATED, Folding, id};
 
@@ -250,6 +251,33 @@ async fn an_event_has_a_fate_and_a_text_that_is_no_id_has_none() {
     ] {
         let body = problem(&node, &path).await;
         assert_eq!((&body["status"], &body["parameter"]), (&json!(400), &json!(parameter)));
+    }
+}
+
+#[tokio::test]
+async fn figures_do_not_stand_in_line_behind_a_fold_that_does_not_answer() {
+    let mut folding = Folding::new(1, "2024-08-01T05:00:00Z");
+    folding.event((0, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
+    let live = folding.live(NOW.parse().unwrap());
+    // Its letters are kept, and never answered.
+    let (desk, letters) = Desk::open();
+    live.open_desk(desk);
+    let node = node(live);
+    let fates: Vec<_> = (0..2 * std::thread::available_parallelism().unwrap().get())
+        .map(|_| {
+            let node = node.clone();
+            tokio::spawn(async move { ask(&node, &format!("/v1/events/{}", id(1))).await.0 })
+        })
+        .collect();
+    let first = tokio::task::spawn_blocking(move || letters.recv().map(|first| (first, letters)));
+    let letters = first.await.unwrap().unwrap();
+    let progress = get_ok(&node, "/v1/regions/18.71/progress").await;
+    assert_eq!(progress["activated"], 1);
+    assert!(fates.iter().all(|fate| !fate.is_finished()), "they still wait");
+    // Nobody is left who could answer: they are told.
+    drop(letters);
+    for fate in fates {
+        assert_eq!(fate.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }
 
