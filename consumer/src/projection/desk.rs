@@ -1,6 +1,6 @@
 //! A desk at which subjects' facts are asked for. They are in the memory of the folding thread
-//! and nowhere else: a question is put into its letter-box, and it answers between two batches,
-//! so that the fold shares nothing with those who ask.
+//! and nowhere else: a question is handed to it, and it answers between two batches, so that the
+//! fold shares nothing with those who ask.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,6 @@ use thiserror::Error;
 
 use super::partition::PartitionState;
 use crate::domain::fact::CompactFact;
-
-/// How many questions may wait.
-const LETTERS: usize = 64;
 
 /// Why facts are not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -43,10 +40,11 @@ impl Letter {
 pub struct Desk(Sender<Letter>);
 
 impl Desk {
-    /// A desk, and the letter-box of the thread that answers.
+    /// A desk, and the letter-box of the thread that answers. A letter is handed over when that
+    /// thread takes it: who gives up leaves none behind, and none is left lying when it ends.
     #[must_use]
     pub fn open() -> (Self, Receiver<Letter>) {
-        let (letters, letter_box) = bounded(LETTERS);
+        let (letters, letter_box) = bounded(0);
         (Self(letters), letter_box)
     }
 
@@ -70,5 +68,36 @@ impl Desk {
         answer.recv_deadline(until).map_err(|error| match error {
             RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected => NoAnswer(patience),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_ended() {
+        let (desk, letters) = Desk::open();
+        let patience = Duration::from_secs(60);
+        let askers: Vec<_> = (0..8)
+            .map(|_| {
+                let desk = desk.clone();
+                std::thread::spawn(move || desk.facts(vec![(0, SubjectId([1; 16]))], patience))
+            })
+            .collect();
+        let begun = Instant::now();
+        drop((letters.recv().unwrap(), letters));
+        for asker in askers {
+            assert_eq!(asker.join().unwrap(), Err(NoAnswer(patience)));
+        }
+        assert!(begun.elapsed() < patience / 2);
+    }
+
+    #[test]
+    fn who_gives_up_leaves_no_letter_behind() {
+        let (desk, letters) = Desk::open();
+        let patience = Duration::from_millis(1);
+        assert!(desk.facts(vec![(0, SubjectId([1; 16]))], patience).is_err());
+        assert!(letters.try_recv().is_err());
     }
 }
