@@ -20,7 +20,7 @@ use crate::domain::fact::CompactFact;
 /// How many days are remembered behind that of the latest record of a partition.
 pub const REMEMBERED_DAYS: u16 = 30;
 
-/// Of how many refused records of a partition the event ids are remembered at most, about.
+/// Of how many refused records of a partition the event ids are remembered at most: the latest.
 pub const REMEMBERED_REFUSED: usize = 100_000;
 
 /// The first day that is remembered when the latest record was recorded on this one.
@@ -100,11 +100,15 @@ impl<T> Block<T> {
 
 /// A partition's recent events, the oldest first.
 #[derive(Clone)]
-pub struct Recent<T>(Vec<Arc<Block<T>>>);
+pub struct Recent<T> {
+    blocks: Vec<Arc<Block<T>>>,
+    /// How many events at the beginning of the first block are forgotten.
+    forgotten: usize,
+}
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { blocks: Vec::new(), forgotten: 0 }
     }
 }
 
@@ -116,7 +120,7 @@ impl<T: Copy> Recent<T> {
             block.hashes.shrink_to_fit();
             block.rows.shrink_to_fit();
         }
-        Self(blocks.into_iter().map(Arc::new).collect())
+        Self { blocks: blocks.into_iter().map(Arc::new).collect(), forgotten: 0 }
     }
 
     /// Adds what was recorded on a day, which is not before those that are there.
@@ -124,8 +128,8 @@ impl<T: Copy> Recent<T> {
         if block.rows.is_empty() {
             return;
         }
-        let first = self
-            .0
+        let parts = self
+            .blocks
             .iter()
             .rev()
             .scan(block.rows.len(), |size, before| {
@@ -134,68 +138,88 @@ impl<T: Copy> Recent<T> {
                 merges.then_some(())
             })
             .count();
-        if first > 0 {
-            let parts = self.0.split_off(self.0.len() - first);
+        if parts > 0 {
+            let kept = self.blocks.len() - parts;
+            let mut skipped = if kept == 0 { std::mem::take(&mut self.forgotten) } else { 0 };
+            let parts = self.blocks.split_off(kept);
             let rows = parts.iter().map(|part| part.rows.len()).sum::<usize>() + block.rows.len();
             let mut merged = Block::new(block.day, rows);
             for part in &parts {
-                merged.hashes.extend_from_slice(&part.hashes);
-                merged.rows.extend_from_slice(&part.rows);
+                merged.hashes.extend_from_slice(&part.hashes[skipped..]);
+                merged.rows.extend_from_slice(&part.rows[skipped..]);
+                skipped = 0;
             }
             merged.hashes.append(&mut block.hashes);
             merged.rows.append(&mut block.rows);
             block = merged;
         }
-        self.0.push(Arc::new(block));
+        self.blocks.push(Arc::new(block));
     }
 
     /// Forgets what was recorded before a day.
     pub fn forget_before(&mut self, day: Day) {
-        let forgotten = self.0.partition_point(|block| block.day < day);
-        self.0.drain(..forgotten);
+        let old = self.blocks.partition_point(|block| block.day < day);
+        self.forget_blocks(old);
     }
 
-    /// Forgets the oldest blocks while at least `enough` events are left.
-    pub fn forget_beyond(&mut self, enough: usize) {
-        let mut left = self.len();
-        let forgotten = self.0.iter().take_while(|block| {
-            left -= block.rows.len();
-            left >= enough
+    /// Forgets all but the latest `most` events.
+    pub fn forget_beyond(&mut self, most: usize) {
+        let mut excess = self.len().saturating_sub(most) + self.forgotten;
+        let old = self.blocks.iter().take_while(|block| {
+            let is_old = block.rows.len() <= excess;
+            excess -= if is_old { block.rows.len() } else { 0 };
+            is_old
         });
-        let forgotten = forgotten.count();
-        self.0.drain(..forgotten);
+        let old = old.count();
+        self.forget_blocks(old);
+        self.forgotten = excess;
+    }
+
+    fn forget_blocks(&mut self, first: usize) {
+        if first > 0 {
+            self.blocks.drain(..first);
+            self.forgotten = 0;
+        }
     }
 
     /// How many events are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.iter().map(|block| block.rows.len()).sum()
+        self.blocks.iter().map(|block| block.rows.len()).sum::<usize>() - self.forgotten
     }
 
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// What may be an event: everything with its hash, and the day on which it was recorded, in
     /// the order of the log.
     pub fn find(&self, event_id: EventId) -> impl Iterator<Item = (Day, &T)> {
         let wanted = hash(event_id);
-        self.0.iter().flat_map(move |block| {
-            let rows = block.hashes.iter().zip(&block.rows);
-            rows.filter(move |(hash, _)| **hash == wanted).map(|(_, row)| (block.day, row))
+        self.parts().flat_map(move |(day, hashes, rows)| {
+            let rows = hashes.iter().zip(rows);
+            rows.filter(move |(hash, _)| **hash == wanted).map(move |(_, row)| (day, row))
         })
     }
 
     /// Everything, in the order of the log.
     pub fn all(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flat_map(|block| &block.rows)
+        self.parts().flat_map(|(_, _, rows)| rows)
     }
 
     /// Everything with the day on which it was recorded, in the order of the log.
     pub fn by_day(&self) -> impl Iterator<Item = (Day, &T)> {
-        self.0.iter().flat_map(|block| block.rows.iter().map(|row| (block.day, row)))
+        self.parts().flat_map(|(day, _, rows)| rows.iter().map(move |row| (day, row)))
+    }
+
+    /// Each block's day, hashes and rows, without what is forgotten.
+    fn parts(&self) -> impl Iterator<Item = (Day, &[u32], &[T])> {
+        self.blocks.iter().enumerate().map(|(place, block)| {
+            let from = if place == 0 { self.forgotten } else { 0 };
+            (block.day, &block.hashes[from..], &block.rows[from..])
+        })
     }
 }
 
@@ -229,7 +253,7 @@ mod tests {
                     recent.push(block((first / 400) as u16, part..end));
                 }
             }
-            assert!(recent.0.len() <= 5 * 10, "{} blocks of {size}", recent.0.len());
+            assert!(recent.blocks.len() <= 5 * 10, "{} blocks of {size}", recent.blocks.len());
             assert!(recent.all().copied().eq(0..2_000));
             for number in [0, 399, 400, 1_999] {
                 let found: Vec<_> = recent.find(id(number)).collect();
@@ -250,8 +274,28 @@ mod tests {
         assert_eq!((recent.len(), recent.find(id(399)).count()), (600, 0));
         assert_eq!(recent.find(id(400)).count(), 1);
         bounded.forget_beyond(250);
-        assert_eq!((bounded.len(), bounded.all().next()), (300, Some(&700)));
+        assert_eq!((bounded.len(), bounded.all().next()), (250, Some(&750)));
+        assert_eq!((bounded.find(id(749)).count(), bounded.find(id(750)).count()), (0, 1));
+        bounded.forget_before(Day(8));
+        assert_eq!((bounded.len(), bounded.by_day().next()), (200, Some((Day(8), &800))));
         assert_eq!(remembered_since(Day(40)), Day(10));
         assert_eq!(remembered_since(Day(4)), Day(0));
+    }
+
+    #[test]
+    fn what_is_too_much_does_not_depend_on_how_it_was_cut() {
+        for size in [1, 7, 90, 1_000] {
+            let mut recent = Recent::default();
+            for from in (0..1_000).step_by(size) {
+                recent.push(block(3, from..(from + size as u32).min(1_000)));
+                recent.forget_beyond(123);
+            }
+            assert!(recent.all().copied().eq(877..1_000), "cut into {size}");
+            assert_eq!(recent.len(), 123);
+            let held: usize = recent.blocks.iter().map(|block| block.rows.len()).sum();
+            assert!(held <= 2 * 123 + size, "{held} are held of {size}");
+            recent.forget_beyond(0);
+            assert!(recent.is_empty() && recent.blocks.is_empty());
+        }
     }
 }

@@ -103,6 +103,7 @@ impl Loading {
                         let mut block = Block::new(record.key.recorded, 1);
                         block.push(event_id, RecentRefusal::of(event_id, &record));
                         self.recent_refused.push(block);
+                        self.recent_refused.forget_beyond(REMEMBERED_REFUSED);
                     }
                     self.quarantine.add(record);
                 }
@@ -129,7 +130,6 @@ impl Loading {
         view.quarantine = Arc::new(self.quarantine);
         view.recent = Recent::of(recent);
         recent_refused.forget_before(self.remembered_since);
-        recent_refused.forget_beyond(REMEMBERED_REFUSED);
         view.recent_refused = recent_refused;
         let state = PartitionState::restored(partition, fold, row.position);
         StoredPartition { state, view }
