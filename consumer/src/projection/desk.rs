@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use laju_schemas::SubjectId;
 use thiserror::Error;
 
-use super::partition::PartitionState;
+use super::partition::{PartitionState, Position};
 use crate::domain::fact::CompactFact;
 
 /// Why facts are not told.
@@ -16,22 +16,34 @@ use crate::domain::fact::CompactFact;
 #[error("the thread that folds events did not answer within {0:?}")]
 pub struct NoAnswer(pub Duration);
 
+/// What is told of a subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Every fact folded, also those of the commit in the making; none of a subject that is not
+    /// there.
+    pub facts: Vec<CompactFact>,
+    /// How far its partition has been folded: further than its last commit, mostly.
+    pub position: Position,
+}
+
 /// Some subjects, each with its partition, and where to answer.
 pub struct Letter {
     subjects: Vec<(u32, SubjectId)>,
-    reply: Sender<Vec<Vec<CompactFact>>>,
+    reply: Sender<Vec<Told>>,
 }
 
 impl Letter {
-    /// Answers from the fold's state: of each subject every fact folded, also those of the commit
-    /// in the making.
+    /// Answers from the fold's state.
     pub fn answer(self, partitions: &[PartitionState]) {
-        let facts = |(partition, subject): &(u32, SubjectId)| {
+        let told = |(partition, subject): &(u32, SubjectId)| {
             let state = partitions.iter().find(|state| state.partition() == *partition);
-            state.map_or_else(Vec::new, |state| state.fold().subjects().facts(*subject))
+            state.map_or_else(Told::default, |state| Told {
+                facts: state.fold().subjects().facts(*subject),
+                position: *state.position(),
+            })
         };
         // Who asked may have given up meanwhile.
-        let _ = self.reply.send(self.subjects.iter().map(facts).collect());
+        let _ = self.reply.send(self.subjects.iter().map(told).collect());
     }
 }
 
@@ -56,7 +68,7 @@ impl Desk {
         &self,
         subjects: Vec<(u32, SubjectId)>,
         patience: Duration,
-    ) -> Result<Vec<Vec<CompactFact>>, NoAnswer> {
+    ) -> Result<Vec<Told>, NoAnswer> {
         if subjects.is_empty() {
             return Ok(Vec::new());
         }

@@ -15,6 +15,7 @@ use super::kiosk_state::KioskState;
 use super::kiosks::number_of;
 use super::view::View;
 use crate::domain::dictionary::KioskRef;
+use crate::projection::desk::Told;
 use crate::projection::recent::RecentFact;
 use crate::projection::snapshot::PartitionView;
 
@@ -91,7 +92,7 @@ fn events(
     let subjects: Vec<_> = subjects.into_iter().take(ASKED).collect();
     let mut events: BTreeMap<u32, BTreeSet<EventId>> = BTreeMap::new();
     let answer = ask(view, subjects.clone()).unwrap_or_default();
-    for ((partition, _), facts) in subjects.into_iter().zip(answer) {
+    for ((partition, _), Told { facts, .. }) in subjects.into_iter().zip(answer) {
         let Some((part, number)) = parts.iter().find(|(part, _)| part.partition == partition)
         else {
             continue;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
 
-use super::answer::{EffectKind, EventFate, FateKind, QuarantinedEvent};
+use super::answer::{EffectKind, EventFate, Evidence, FateKind, QuarantinedEvent};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::day::Day;
-use crate::domain::fact::CompactFact;
 use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
-use crate::projection::desk::NoAnswer;
+use crate::projection::desk::{NoAnswer, Told};
+use crate::projection::partition::Position;
 use crate::projection::recent::{RecentFact, remembered_since};
 use crate::projection::snapshot::PartitionView;
 
@@ -29,6 +29,7 @@ pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
     Ok(match folded.iter().min_by_key(|found| found.rank()) {
         Some(found) => {
             let mut answer = found.answer(view, blank)?;
+            folded.iter().for_each(|found| found.attest(&mut answer.evidence));
             if folded.len() > 1 {
                 let others = folded.len() - 1;
                 add(&mut answer.detail, format!("the same id came for {others} other citizens"));
@@ -41,10 +42,7 @@ pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
 }
 
 /// The facts of subjects, each named with its partition.
-pub(super) fn ask(
-    view: &View,
-    subjects: Vec<(u32, SubjectId)>,
-) -> Result<Vec<Vec<CompactFact>>, NoAnswer> {
+pub(super) fn ask(view: &View, subjects: Vec<(u32, SubjectId)>) -> Result<Vec<Told>, NoAnswer> {
     match &view.desk {
         Some(desk) => desk.facts(subjects, PATIENCE),
         None if subjects.is_empty() => Ok(Vec::new()),
@@ -56,6 +54,8 @@ pub(super) fn ask(
 struct Found<'a> {
     part: &'a PartitionView,
     fate: Fate,
+    /// How far its partition had been folded when its citizen's facts were told.
+    position: Position,
     /// The day on which it was first recorded, if that is remembered.
     recorded: Option<Day>,
 }
@@ -82,15 +82,15 @@ fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryEr
         }
     }
     let subjects = places.iter().map(|place| (place.part.partition, place.subject)).collect();
-    let facts = ask(view, subjects)?;
-    let found = places.into_iter().zip(facts).filter_map(|(Place { part, seen, .. }, facts)| {
+    let told = ask(view, subjects)?;
+    let found = places.into_iter().zip(told).filter_map(|(Place { part, seen, .. }, told)| {
         // Another event may have the same hash.
-        let fate = fate_of(&facts, &part.names, event_id)?;
+        let fate = fate_of(&told.facts, &part.names, event_id)?;
         let is_it = |recent: &RecentFact| {
             (recent.sequence, recent.context) == (fate.fact.sequence, fate.fact.context)
         };
         let recorded = seen.iter().find(|(_, recent)| is_it(recent)).map(|(day, _)| *day);
-        Some(Found { part, fate, recorded })
+        Some(Found { part, fate, position: told.position, recorded })
     });
     Ok(found.collect())
 }
@@ -107,8 +107,18 @@ impl Found<'_> {
         (rank, self.part.partition)
     }
 
+    /// Facts are told as they are folded, and may be ahead of the last commit.
+    fn attest(&self, evidence: &mut Evidence) {
+        let mut parts = evidence.partitions.iter_mut();
+        if let Some(part) = parts.find(|part| part.partition == self.part.partition) {
+            part.next_offset = part.next_offset.max(self.position.next_offset);
+            part.recorded_until =
+                part.recorded_until.max(self.position.recorded_until.map(TimestampMs));
+        }
+    }
+
     fn answer(&self, view: &View, blank: EventFate) -> Result<EventFate, QueryError> {
-        let Self { part, fate, recorded } = self;
+        let Self { part, fate, recorded, .. } = self;
         let fact = &fate.fact;
         let context = part.names.context(fact.context);
         let zone = RegionTable::get().at(fact.home()).zone;

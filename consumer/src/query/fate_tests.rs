@@ -188,6 +188,26 @@ fn an_id_that_came_for_two_citizens_is_told_of_the_one_that_counts() {
 }
 
 #[test]
+fn a_fate_that_is_ahead_of_the_last_commit_says_so_in_its_evidence() {
+    let mut folding = Folding::new(2, NOON);
+    let at = ("2024-06-29T05:00:00Z", "18.71");
+    folding.event((0, 1), (1, "K-1", 1), at, ACTIVATED);
+    folding.event((1, 2), (2, "K-1", 2), at, ACTIVATED);
+    folding.recorded = "2024-07-02T05:00:00Z".parse().unwrap();
+    folding.uncommitted_event((0, 1), (3, "K-1", 3), at, retracted(1));
+    folding.uncommitted_event((1, 9), (4, "K-1", 4), at, ACTIVATED);
+    let view = view(folding);
+    let offsets = |answer: &Value| {
+        let parts = answer["evidence"]["partitions"].as_array().unwrap();
+        parts.iter().map(|part| part["next_offset"].clone()).collect::<Vec<_>>()
+    };
+    let ahead = ask(&view, 1);
+    assert_eq!((&ahead["fate"], offsets(&ahead)), (&json!("retracted"), vec![json!(2), json!(1)]));
+    assert_eq!(ahead["evidence"]["partitions"][0]["recorded_until"], "2024-07-02T05:00:00Z");
+    assert_eq!(offsets(&ask(&view, 9)), [json!(1), json!(1)], "nothing was told of anybody");
+}
+
+#[test]
 fn nobody_waits_for_ever_for_a_fold_that_does_not_answer() {
     let mut folding = Folding::new(1, NOON);
     folding.event((0, 1), (1, "K-1", 1), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);

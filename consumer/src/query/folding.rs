@@ -61,6 +61,18 @@ impl Folding {
     /// An event of a citizen that counts.
     pub(crate) fn event(
         &mut self,
+        citizen: (u32, u8),
+        event: (u8, &str, u32),
+        at: (&str, &str),
+        fact: Fact<RegionCode>,
+    ) {
+        self.uncommitted_event(citizen, event, at, fact);
+        self.commit(citizen.0);
+    }
+
+    /// The same, of a commit that is not written yet.
+    pub(crate) fn uncommitted_event(
+        &mut self,
         (partition, citizen): (u32, u8),
         (number, kiosk, sequence): (u8, &str, u32),
         (occurred, home): (&str, &str),
@@ -79,7 +91,6 @@ impl Folding {
         };
         let mark = self.mark(partition);
         self.states[partition as usize].counted(mark, &event);
-        self.commit(partition);
     }
 
     /// An event that cannot be counted.
