@@ -20,6 +20,14 @@ use crate::domain::fact::CompactFact;
 /// How many days are remembered behind that of the latest record of a partition.
 pub const REMEMBERED_DAYS: u16 = 30;
 
+/// Of how many facts of a partition the event ids are remembered at most: the latest. That is 28
+/// bytes each; a nation's month on twelve partitions is less than half of it. A log that was
+/// copied from elsewhere may have years recorded on one day.
+pub const REMEMBERED_FACTS: usize = 2_000_000;
+
+/// Blocks of more events than this are not merged any more: merging copies.
+const LARGEST_MERGED: usize = 1 << 18;
+
 /// Of how many refused records of a partition the event ids are remembered at most: the latest.
 pub const REMEMBERED_REFUSED: usize = 100_000;
 
@@ -91,6 +99,24 @@ impl<T> Block<T> {
         self.day
     }
 
+    /// How many events there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether an event of that day belongs into a new block.
+    #[must_use]
+    pub fn is_over(&self, day: Day) -> bool {
+        self.day != day || self.rows.len() >= LARGEST_MERGED
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event_id: EventId, row: T) {
         self.hashes.push(hash(event_id));
@@ -135,7 +161,7 @@ impl<T: Copy> Recent<T> {
             .scan(block.rows.len(), |size, before| {
                 let merges = before.day == block.day && before.rows.len() <= 2 * *size;
                 *size += before.rows.len();
-                merges.then_some(())
+                (merges && *size <= LARGEST_MERGED).then_some(())
             })
             .count();
         if parts > 0 {
@@ -204,6 +230,12 @@ impl<T: Copy> Recent<T> {
         })
     }
 
+    /// The day of the first event that is remembered.
+    #[must_use]
+    pub fn first_day(&self) -> Option<Day> {
+        self.blocks.first().map(|block| block.day)
+    }
+
     /// Everything, in the order of the log.
     pub fn all(&self) -> impl Iterator<Item = &T> {
         self.parts().flat_map(|(_, _, rows)| rows)
@@ -261,6 +293,17 @@ mod tests {
             }
             assert_eq!(recent.find(id(2_000)).count(), 0);
         }
+    }
+
+    #[test]
+    fn large_blocks_are_not_copied_again() {
+        let mut recent = Recent::default();
+        let size = LARGEST_MERGED as u32 / 4;
+        (0..9).for_each(|part| recent.push(block(1, part * size..(part + 1) * size)));
+        assert!(recent.blocks.iter().all(|block| block.len() <= LARGEST_MERGED));
+        assert!(recent.blocks.len() < 9 && recent.all().copied().eq(0..9 * size));
+        assert!(!block(1, 0..1).is_over(Day(1)) && block(1, 0..1).is_over(Day(2)));
+        assert!(block(1, 0..LARGEST_MERGED as u32).is_over(Day(1)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use laju_schemas::TimestampMs;
 use super::bitruns::BitRuns;
 use super::partition::PartitionCommit;
 use super::recent::{
-    Block, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal, remembered_since,
+    Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
+    remembered_since,
 };
 use super::runs::{Runs, sort_and_add};
 use super::snapshot::{KioskActivity, PartitionView, QuarantineTally, QuarantinedRecord};
@@ -95,7 +96,18 @@ impl PartitionView {
             self.recent.forget_before(since);
             self.recent_refused.forget_before(since);
         }
+        self.recent.forget_beyond(REMEMBERED_FACTS);
         self.recent_refused.forget_beyond(REMEMBERED_REFUSED);
+    }
+
+    /// The first day of recording of which every event is remembered by its id; `None` before
+    /// there is a record.
+    #[must_use]
+    pub fn remembered_since(&self) -> Option<Day> {
+        let since = remembered_since(Day::recorded(self.recorded_until?.0));
+        // Of the first day in a full memory a part may be forgotten.
+        let cut = self.recent.first_day().filter(|_| self.recent.len() >= REMEMBERED_FACTS);
+        Some(cut.map_or(since, |first| since.max(Day(first.0.saturating_add(1)))))
     }
 
     /// The view after a commit that is stored nowhere.

@@ -12,7 +12,7 @@ use crate::domain::day::Day;
 use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
 use crate::projection::desk::{NoAnswer, Told};
 use crate::projection::partition::Position;
-use crate::projection::recent::{RecentFact, remembered_since};
+use crate::projection::recent::RecentFact;
 use crate::projection::snapshot::PartitionView;
 
 /// How long the folding thread is waited for.
@@ -165,7 +165,7 @@ impl Found<'_> {
             let others = fate.other_contents;
             add(
                 &mut answer.detail,
-                format!("{others} other contents came under the same id and do not count"),
+                format!("{others} other contents came under the same id; none of them is counted"),
             );
         }
         if let Some(record) = &mut answer.quarantine {
@@ -229,7 +229,7 @@ fn quarantined(view: &View, blank: EventFate) -> EventFate {
 fn not_seen(blank: EventFate) -> EventFate {
     let since = blank.remembered_since;
     let detail = match since {
-        Some(since) => format!("no event of this id was recorded since {since}"),
+        Some(since) => format!("no new event of this id was recorded since {since}"),
         None => "no event has come in yet".to_owned(),
     };
     EventFate { detail: Some(detail), ..blank }
@@ -255,10 +255,7 @@ fn blank(view: &View, event_id: EventId) -> EventFate {
     let latest = refused
         .max_by_key(|(day, record)| (*day, record.timestamp, record.partition, record.offset));
     let (recorded, quarantine) = latest.unzip();
-    let since = partitions.filter_map(|part| {
-        let until = part.recorded_until?;
-        Some(remembered_since(Day::recorded(until.0)).date())
-    });
+    let since = partitions.filter_map(|part| part.remembered_since().map(Day::date));
     EventFate {
         event_id,
         fate: FateKind::NotSeen,

@@ -172,7 +172,7 @@ fn what_is_older_than_thirty_days_of_the_log_is_not_remembered_and_says_so() {
     );
     let unknown = ask(&view, 1);
     assert_eq!(unknown["remembered_since"], "2024-05-02");
-    assert_eq!(unknown["detail"], "no event of this id was recorded since 2024-05-02");
+    assert_eq!(unknown["detail"], "no new event of this id was recorded since 2024-05-02");
 }
 
 #[test]

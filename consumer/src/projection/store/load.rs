@@ -12,7 +12,8 @@ use crate::domain::fold::{KioskActivity, PartitionFold};
 use crate::projection::format::{self, Kind, PositionRow};
 use crate::projection::partition::PartitionState;
 use crate::projection::recent::{
-    Block, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal, remembered_since,
+    Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
+    remembered_since,
 };
 use crate::projection::snapshot::{PartitionView, QuarantineTally};
 
@@ -54,8 +55,15 @@ impl Loading {
         if day < self.remembered_since {
             return None;
         }
-        if self.recent.last().is_none_or(|block| block.day() != day) {
+        if self.recent.last().is_none_or(|block| block.is_over(day)) {
             self.recent.push(Block::new(day, 0));
+            let mut rest: usize = self.recent.iter().map(Block::len).sum();
+            let too_old = self.recent.iter().take_while(|block| {
+                rest -= block.len();
+                rest >= REMEMBERED_FACTS
+            });
+            let too_old = too_old.count();
+            self.recent.drain(..too_old);
         }
         self.recent.last_mut()
     }
@@ -129,6 +137,7 @@ impl Loading {
         view.kiosks = Arc::new(fold.kiosks.clone());
         view.quarantine = Arc::new(self.quarantine);
         view.recent = Recent::of(recent);
+        view.recent.forget_beyond(REMEMBERED_FACTS);
         recent_refused.forget_before(self.remembered_since);
         view.recent_refused = recent_refused;
         let state = PartitionState::restored(partition, fold, row.position);
