@@ -33,7 +33,7 @@ use crate::outbox::Retry;
 use problem::Problem;
 
 pub use answer::{BatchAnswer, ItemAnswer, OneAnswer};
-pub use guard::{Origin, loopback};
+pub use guard::{Origin, is_this_machine, loopback};
 
 /// The largest request, in bytes: 100,000 events of a usual size take 25 MB.
 const MAX_BODY_BYTES: usize = 64 << 20;

@@ -7,6 +7,8 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::agent::http::is_this_machine;
+
 /// The largest answer: a batch of the largest size, each item refused at length.
 const MAX_ANSWER: u64 = 64 << 20;
 
@@ -27,10 +29,10 @@ pub(super) struct AgentAddress {
 
 fn parse_agent(text: &str) -> Result<String, String> {
     match text.strip_prefix("http://").map(|host| host.trim_end_matches('/')) {
-        Some(host) if !host.is_empty() && !host.contains(['/', '@', '?', ' ']) => {
-            Ok(format!("http://{host}"))
-        }
-        _ => Err("an agent's address is like http://127.0.0.1:8470".to_owned()),
+        Some(host) if is_this_machine(host) => Ok(format!("http://{host}")),
+        _ => Err("an agent's address is like http://127.0.0.1:8470; it is on this machine, \
+                  because a NIK goes to it in clear"
+            .to_owned()),
     }
 }
 
@@ -72,6 +74,10 @@ impl AgentAddress {
         let client = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(150)))
+            // Whatever HTTP_PROXY says, and wherever another program on the agent's port may
+            // point: the NIK goes to the loopback and no further.
+            .proxy(None)
+            .max_redirects(0)
             .build()
             .new_agent();
         AgentClient { address: self.agent.clone(), client }
@@ -104,5 +110,28 @@ impl AgentClient {
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
         Ok(Answer { status, body: body.context("the agent's answer broke off")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_on_this_machine() {
+        for right in ["http://127.0.0.1:8470", "http://localhost:8470/", "http://[::1]:8470"] {
+            assert_eq!(parse_agent(right).as_deref(), Ok(right.trim_end_matches('/')));
+        }
+        for wrong in [
+            "http://192.0.2.1:8470",
+            "http://kiosk.example:8470",
+            "http://user@127.0.0.1:8470",
+            "http://127.0.0.1:8470/path",
+            "https://127.0.0.1:8470",
+            "127.0.0.1:8470",
+            "http://",
+        ] {
+            assert!(parse_agent(wrong).unwrap_err().contains("this machine"), "{wrong}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The program `laju-kiosk` itself, as a user runs it.
 
 use std::collections::HashSet;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use laju_schemas::known::EventReader;
 use laju_schemas::partition::partition_for;
@@ -239,4 +241,34 @@ fn simulate_refuses_what_cannot_be_played() {
         let text = fails(&mut program(&format!("simulate --brokers {} {options}", nobody())));
         assert!(text.contains(says), "{options}: {text}");
     }
+}
+
+/// Listens, and tells of everything that connects what it said first.
+fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut bytes = [0; 4096];
+            let length = connection.read(&mut bytes).unwrap();
+            drop(said.send(String::from_utf8_lossy(&bytes[..length]).into_owned()));
+        }
+    });
+    (address, heard)
+}
+
+#[test]
+fn i8_emit_goes_to_the_agent_past_any_proxy() {
+    let ((agent, at_agent), (proxy, at_proxy)) = (listener(), listener());
+    let mut command = program(&format!("emit --agent http://{agent} --home-region 18.71"));
+    command.args(["activated", "--channel", "office"]).env("LAJU_NIK", NIK);
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(variable, format!("http://{proxy}"));
+    }
+    assert!(!command.output().unwrap().status.success(), "this agent hangs up");
+    let heard = at_agent.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(heard.starts_with("POST /v1/events"), "{heard}");
+    assert!(at_proxy.try_recv().is_err(), "the proxy was spoken to");
 }

@@ -77,7 +77,9 @@ pub(super) async fn check(
     next.run(request).await
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether a host, with or without a port, is a name or an address of this machine's loopback.
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
