@@ -5,7 +5,7 @@
 //! mind. One that was refused for good together with others in a batch is sent once more alone,
 //! because a broker refuses a batch as a whole; refused alone, it is set aside.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::outbox::Obstacle;
 use crate::publish::DeliveryError;
@@ -15,10 +15,14 @@ pub(super) struct Window {
     size: usize,
     /// Every unsent event up to this one is on its way.
     cursor: u32,
-    /// On their way; whether alone.
-    flights: HashMap<u32, bool>,
+    /// On their way.
+    flights: HashSet<u32>,
+    /// The one that is on its way alone, if any.
+    alone: Option<u32>,
     /// Come back, but the outbox does not know it yet.
     unsettled: HashSet<u32>,
+    /// Passed over as unsettled: if the outbox still offers them afterwards, they are to be sent.
+    passed_over: HashSet<u32>,
     /// To be sent alone.
     suspects: BTreeSet<u32>,
 }
@@ -49,8 +53,10 @@ impl Window {
         Self {
             size,
             cursor: 0,
-            flights: HashMap::new(),
+            flights: HashSet::new(),
+            alone: None,
             unsettled: HashSet::new(),
+            passed_over: HashSet::new(),
             suspects: BTreeSet::new(),
         }
     }
@@ -72,34 +78,47 @@ impl Window {
 
     /// Decides about the next unsent event. After [`Next::Send`] it is on its way.
     pub(super) fn offer(&mut self, sequence: u32) -> Next {
-        if self.flights.contains_key(&sequence) || self.unsettled.contains(&sequence) {
+        if self.unsettled.contains(&sequence) {
+            self.passed_over.insert(sequence);
+            self.cursor = sequence;
+            return Next::Skip;
+        }
+        if self.flights.contains(&sequence) {
             self.cursor = sequence;
             return Next::Skip;
         }
         let alone = self.suspects.contains(&sequence);
-        let must_wait = if alone {
-            !self.flights.is_empty()
-        } else {
-            self.flights.values().any(|alone| *alone)
-        };
+        let must_wait = if alone { !self.flights.is_empty() } else { self.alone.is_some() };
         if must_wait || self.room() == 0 {
             return Next::Wait;
         }
-        self.flights.insert(sequence, alone);
+        self.flights.insert(sequence);
+        if alone {
+            self.alone = Some(sequence);
+        }
         self.cursor = sequence;
         Next::Send
     }
 
     /// It was acknowledged, or is set aside: its fate goes to the outbox.
     pub(super) fn landed(&mut self, sequence: u32) {
-        self.flights.remove(&sequence);
+        self.ended(sequence);
         self.suspects.remove(&sequence);
         self.unsettled.insert(sequence);
     }
 
-    /// The outbox knows its fate.
+    /// The outbox knows its fate. One that was put back among the unsent before this was known
+    /// here, and passed over, is offered again.
     pub(super) fn settled(&mut self, sequence: u32) {
         self.unsettled.remove(&sequence);
+        if self.passed_over.remove(&sequence) {
+            self.rewind(sequence);
+        }
+    }
+
+    fn ended(&mut self, sequence: u32) {
+        self.flights.remove(&sequence);
+        self.alone.take_if(|alone| *alone == sequence);
     }
 
     /// Its delivery failed.
@@ -110,7 +129,7 @@ impl Window {
             DeliveryError::Refused(_) => Some(Obstacle::Refused),
             DeliveryError::TimedOut(_) | DeliveryError::NoTopic(_) | DeliveryError::Closed => None,
         };
-        let alone = self.flights.get(&sequence).copied().unwrap_or(false);
+        let alone = self.alone == Some(sequence);
         match obstacle {
             // It says nothing of the event itself: all of a batch are refused alike.
             Some(Obstacle::NotAuthorised) => Failure::SetAside(Obstacle::NotAuthorised),
@@ -129,7 +148,7 @@ impl Window {
 
     /// It was not sent after all, or has to be sent again.
     pub(super) fn again(&mut self, sequence: u32) {
-        self.flights.remove(&sequence);
+        self.ended(sequence);
         self.rewind(sequence);
     }
 
@@ -141,6 +160,7 @@ impl Window {
     /// Nothing that was on its way will ever come back: another producer begins anew.
     pub(super) fn forget_flights(&mut self) {
         self.flights.clear();
+        self.alone = None;
         self.cursor = 0;
     }
 }
@@ -180,6 +200,22 @@ mod tests {
         // The outbox has not taken 2 out yet, and must not be asked to send it again.
         let offered: Vec<_> = (1..=5).map(|sequence| window.offer(sequence)).collect();
         assert_eq!(offered, [Next::Skip; 5]);
+    }
+
+    /// The outbox may have settled an event and put it back before its settling is known here.
+    #[test]
+    fn what_was_put_back_before_its_settling_was_known_is_offered_again() {
+        let mut window = Window::new(10);
+        send(&mut window, 1..=3);
+        window.landed(2);
+        window.rewind(2);
+        assert_eq!((window.offer(2), window.offer(3)), (Next::Skip, Next::Skip));
+        window.settled(2);
+        assert_eq!(window.cursor(), 1);
+        send(&mut window, [2]);
+        window.landed(3);
+        window.settled(3);
+        assert_eq!(window.cursor(), 2, "nothing is read again without need");
     }
 
     #[test]
