@@ -5,6 +5,9 @@
 //! makes that harmless. The shipper also sends the kiosk's status, and learns from every
 //! acknowledgement how far the kiosk's clock is from the broker's.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -334,7 +337,13 @@ impl Shipper {
 
     /// Writes what is known to the outbox, one write at a time.
     fn settle(&mut self) {
-        if self.settling.is_some() || self.outcomes.is_empty() || self.not_settled_before() {
+        if !self.not_settled_before() {
+            self.settle_now();
+        }
+    }
+
+    fn settle_now(&mut self) {
+        if self.settling.is_some() || self.outcomes.is_empty() {
             return;
         }
         let rest = self.outcomes.split_off(self.outcomes.len().min(SETTLED));
@@ -454,7 +463,8 @@ impl Shipper {
         // There is no later attempt to wait for.
         self.backoff.release();
         while self.settling.is_some() || !self.outcomes.is_empty() {
-            self.settle();
+            // There is no later: after a failed write this is the last attempt.
+            self.settle_now();
             if let Some((_, pending)) = &mut self.settling {
                 let result = pending.await;
                 let failed = result.is_err();

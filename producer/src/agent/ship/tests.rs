@@ -1,0 +1,58 @@
+//! What is hard to bring about from outside: answers that come in an awkward order.
+
+use laju_schemas::event::DeferralReason;
+use laju_schemas::{EventId, Fact, SubjectId, TimestampMs};
+
+use super::*;
+use crate::agent::submission::Kiosk;
+use crate::outbox::{Draft, OutboxSettings};
+
+const NOW: TimestampMs = TimestampMs(1_770_000_000_000);
+
+/// A shipper without a broker, over an outbox with so many events.
+async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
+    let kiosk = Kiosk { id: "k".parse().unwrap(), service_region: "18.71".parse().unwrap() };
+    let outbox = Outbox::open(folder, &kiosk.id, OutboxSettings::default()).unwrap();
+    let drafts = (1..=events).map(|number| Draft {
+        event_id: EventId([number; 16]),
+        occurred_at: NOW,
+        subject: SubjectId([number; 16]),
+        home_region: kiosk.service_region,
+        service_region: kiosk.service_region,
+        outreach_id: None,
+        fact: Fact::Deferred { reason: DeferralReason::NoSmartphone },
+        accepted_at: NOW,
+        key: None,
+    });
+    let accepted = outbox.accept(drafts.collect()).await.unwrap();
+    assert!(accepted.iter().all(Result::is_ok));
+    let (sender, commands) = mpsc::unbounded_channel();
+    Shipper::new(Equipment {
+        outbox,
+        connection: Connection::to("127.0.0.1:9".to_owned()),
+        reporter: Reporter::new(kiosk, Duration::from_secs(60)),
+        shipping: Arc::new(Shipping::new(sender)),
+        clock: Arc::new(|| NOW),
+        commands,
+    })
+    .unwrap()
+}
+
+fn receipt() -> Receipt {
+    Receipt { partition: 0, offset: 7, timestamp: Some(NOW), by_broker: true }
+}
+
+/// It used to ask again and again until the pause was over, and let nothing else run meanwhile.
+#[tokio::test]
+async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shipper = shipper(folder.path(), 1).await;
+    let outbox = shipper.outbox.clone();
+    shipper.window.offer(1);
+    shipper.window.landed(1);
+    shipper.outcomes.push((1, Outcome::Acknowledged(receipt())));
+    shipper.shipping.set_outbox_failed(true);
+    shipper.not_before = Instant::now() + LONGEST_PAUSE;
+    tokio::time::timeout(LONGEST_PAUSE / 2, shipper.end()).await.unwrap();
+    assert_eq!((outbox.counts().unsent, outbox.counts().acknowledged), (0, 1));
+}
