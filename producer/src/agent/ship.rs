@@ -329,7 +329,6 @@ impl Shipper {
 
     fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
         tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
-        self.unauthorised |= obstacle == Obstacle::NotAuthorised;
         self.window.landed(sequence);
         let at = (self.clock)();
         self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
@@ -362,8 +361,10 @@ impl Shipper {
         match result {
             Ok(()) => {
                 self.shipping.set_outbox_failed(false);
-                for (sequence, _) in outcomes {
+                for (sequence, outcome) in outcomes {
                     self.window.settled(sequence);
+                    // Not before it can be found among those set aside.
+                    self.unauthorised |= is_unauthorised(&outcome);
                 }
             }
             Err(error) => {
@@ -489,6 +490,10 @@ impl Shipper {
             }
         }
     }
+}
+
+fn is_unauthorised(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
 }
 
 /// Puts back among the unsent what was set aside because this user was not authorised.

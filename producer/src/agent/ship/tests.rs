@@ -56,3 +56,23 @@ async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
     tokio::time::timeout(LONGEST_PAUSE / 2, shipper.end()).await.unwrap();
     assert_eq!((outbox.counts().unsent, outbox.counts().acknowledged), (0, 1));
 }
+
+/// Partitions learn of new rights at different times: one acknowledges while another refuses.
+#[tokio::test]
+async fn what_is_set_aside_after_an_acknowledgement_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shipper = shipper(folder.path(), 2).await;
+    for sequence in 1..=2 {
+        shipper.window.offer(sequence);
+    }
+    let (began, generation) = (Instant::now(), shipper.generation);
+    let landed = |sequence, result| Landed::Event { sequence, began, generation, result };
+    shipper.landed(landed(1, Err(DeliveryError::NotAllowed("ikd.events.v1".to_owned()))));
+    shipper.landed(landed(2, Ok(receipt())));
+    shipper.settle();
+    let (_, pending) = shipper.settling.as_mut().unwrap();
+    let settled = pending.await;
+    shipper.settled(settled);
+    assert_eq!(shipper.outbox.counts().set_aside, 1);
+    assert!(shipper.unauthorised, "nobody would try it again");
+}
