@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use laju_schemas::{Fact, OutreachId, RegionCode, TimestampMs};
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::agent::{AgentAddress, AgentClient, Answer};
+use super::agent::{AgentAddress, AgentClient};
 use super::fact::FactCommand;
 use super::stop::Stop;
 use crate::agent::http::{BatchAnswer, OneAnswer};
@@ -134,32 +135,41 @@ impl Emit {
         let client = self.agent.client();
         let stop = Stop::listen().context("cannot listen for signals")?;
         let mut report = Report::default();
-        let mut batch = Batch::default();
-        let mut number = 0;
-        let mut lines = Lines(input);
-        while let Some(line) = lines.next()? {
-            number += 1;
-            bar.inc(line.len() as u64);
-            batch.add(number, &line, &mut report);
-            if batch.lines.len() == BATCH {
-                batch.send(&client, &stop, &mut report)?;
-            }
-            if stop.is_asked_for() {
-                break;
-            }
-        }
-        batch.send(&client, &stop, &mut report)?;
+        let sent = send_lines(&mut Lines(input), &client, &stop, &bar, &mut report);
         bar.finish_and_clear();
         if self.json {
             println!("{}", serde_json::to_string(&report)?);
         } else {
             report.print();
         }
-        if stop.is_asked_for() {
-            bail!("ended early, by a signal, after line {number}: {AGAIN}");
-        }
+        sent?;
         Ok(if report.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Sends every line, until the user asks for an end; the report tells of those sent in any case.
+fn send_lines(
+    lines: &mut Lines,
+    client: &AgentClient,
+    stop: &Stop,
+    bar: &ProgressBar,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut batch = Batch::default();
+    let mut number = 0;
+    while let Some(line) = lines.next()? {
+        number += 1;
+        bar.inc(line.len() as u64);
+        batch.add(number, &line, report);
+        if batch.lines.len() == BATCH {
+            batch.send(client, stop, report)?;
+        }
+        if stop.is_asked_for() {
+            batch.send(client, stop, report)?;
+            bail!("ended early, by a signal, after line {number}: {AGAIN}");
+        }
+    }
+    batch.send(client, stop, report)
 }
 
 const AGAIN: &str = "send the same file again, what was accepted will not count twice";
@@ -181,8 +191,14 @@ impl Report {
 /// Lines on their way to the agent.
 #[derive(Default)]
 struct Batch {
-    lines: Vec<u64>,
+    lines: Vec<Line>,
     body: Zeroizing<Vec<u8>>,
+}
+
+/// A line of the file within a body.
+struct Line {
+    number: u64,
+    place: Range<usize>,
 }
 
 impl Batch {
@@ -198,61 +214,74 @@ impl Batch {
                 detail: format!("an event has at most {MAX_EVENT_BYTES} bytes"),
             });
         }
-        self.lines.push(number);
+        let start = self.body.len();
         match named(text) {
             Some(event) => self.body.extend_from_slice(event.as_bytes()),
             // The agent says what is wrong with it.
             None => self.body.extend_from_slice(text),
         }
         self.body.push(b'\n');
+        self.lines.push(Line { number, place: start..self.body.len() });
     }
 
+    /// Sends the lines, those that the agent has no room for again and again, until each is
+    /// answered for good.
     fn send(
         &mut self,
         client: &AgentClient,
         stop: &Stop,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        let (Some(first), Some(last)) = (self.lines.first(), self.lines.last()) else {
-            return Ok(());
-        };
-        let answer = patiently(client, &self.body, stop)
-            .with_context(|| format!("lines {first} to {last} were not accepted; {AGAIN}"))?;
-        let answer: BatchAnswer = serde_json::from_slice(&answer.body)
-            .context("the agent's answer is not what it should be")?;
-        report.accepted += answer.accepted;
-        report.repeated += answer.repeated;
-        for item in answer.items {
-            let Some(detail) = item.detail else { continue };
-            let place = usize::try_from(item.item).unwrap_or(usize::MAX).saturating_sub(1);
-            let line = self.lines.get(place).copied().unwrap_or_default();
-            let field = item.field.unwrap_or_default();
-            report.refused.push(RefusedLine { line, field, detail });
+        let mut until = Instant::now() + PATIENCE;
+        while let (Some(first), Some(last)) = (self.lines.first(), self.lines.last()) {
+            let (first, last) = (first.number, last.number);
+            let not_accepted = || format!("lines {first} to {last} were not all accepted; {AGAIN}");
+            let count = self.lines.len();
+            let why = match client.post("/v1/events", "application/x-ndjson", &self.body) {
+                Err(error) => error,
+                Ok(answer) => match serde_json::from_slice::<BatchAnswer>(&answer.body) {
+                    Ok(batch) if batch.items.len() == count => match self.take(batch, report) {
+                        None => return Ok(()),
+                        Some(detail) => anyhow!(detail),
+                    },
+                    Ok(_) => bail!("the agent's answer is not what it should be"),
+                    Err(_) if answer.status >= 500 => anyhow!(answer.problem()),
+                    Err(_) => return Err(anyhow!(answer.problem())).with_context(not_accepted),
+                },
+            };
+            if self.lines.len() < count {
+                until = Instant::now() + PATIENCE;
+            }
+            if Instant::now() > until || stop.is_asked_for() {
+                return Err(why).with_context(not_accepted);
+            }
+            std::thread::sleep(PAUSE);
         }
-        self.lines.clear();
-        self.body.clear();
         Ok(())
     }
-}
 
-/// Sends a body until it is answered for good.
-fn patiently(client: &AgentClient, body: &[u8], stop: &Stop) -> anyhow::Result<Answer> {
-    let began = Instant::now();
-    loop {
-        let outcome = client.post("/v1/events", "application/x-ndjson", body);
-        let for_now = match &outcome {
-            Ok(answer) => answer.status >= 500,
-            Err(_) => true,
-        };
-        if !for_now || began.elapsed() > PATIENCE || stop.is_asked_for() {
-            let answer = outcome?;
-            if answer.status != 202 && serde_json::from_slice::<BatchAnswer>(&answer.body).is_err()
-            {
-                bail!("{}", answer.problem());
+    /// Reports the lines that are answered for good, and keeps the others: why the first of them
+    /// is not accepted, if there is any.
+    fn take(&mut self, answer: BatchAnswer, report: &mut Report) -> Option<String> {
+        let mut rest = Self::default();
+        let mut why = None;
+        for (line, item) in self.lines.drain(..).zip(answer.items) {
+            let (field, detail) = (item.field.unwrap_or_default(), item.detail);
+            if item.status >= 500 {
+                why = why.or(detail).or_else(|| Some(format!("the agent answers {}", item.status)));
+                let start = rest.body.len();
+                rest.body.extend_from_slice(&self.body[line.place]);
+                rest.lines.push(Line { number: line.number, place: start..rest.body.len() });
+            } else if let Some(detail) = detail {
+                report.refused.push(RefusedLine { line: line.number, field, detail });
+            } else if item.repeated == Some(true) {
+                report.repeated += 1;
+            } else {
+                report.accepted += 1;
             }
-            return Ok(answer);
         }
-        std::thread::sleep(PAUSE);
+        *self = rest;
+        why
     }
 }
 
@@ -327,6 +356,32 @@ mod tests {
         let own = named(br#"{"idempotency_key": "mine"}"#).unwrap();
         assert_eq!(*own, r#"{"idempotency_key":"mine"}"#);
         assert!(named(b"[1]").is_none() && named(b"{").is_none());
+    }
+
+    #[test]
+    fn lines_that_find_no_room_are_kept_and_the_others_reported() {
+        let mut report = Report::default();
+        let mut batch = Batch::default();
+        for number in 1..=4 {
+            batch.add(number, format!("{number}\n").as_bytes(), &mut report);
+        }
+        let answer = serde_json::json!({
+            "accepted": 1, "repeated": 0, "refused": 3, "items": [
+                {"item": 1, "status": 202, "repeated": false},
+                {"item": 2, "status": 507, "detail": "full"},
+                {"item": 3, "status": 422, "field": "nik", "detail": "short"},
+                {"item": 4, "status": 503, "detail": "failed"}]});
+        let why = batch.take(serde_json::from_value(answer).unwrap(), &mut report);
+        assert_eq!(why.as_deref(), Some("full"));
+        assert_eq!(batch.body.as_slice(), b"2\n4\n");
+        let answer = serde_json::json!({
+            "accepted": 0, "repeated": 2, "refused": 0, "items": [
+                {"item": 1, "status": 202, "repeated": true},
+                {"item": 2, "status": 202, "repeated": true}]});
+        assert_eq!(batch.take(serde_json::from_value(answer).unwrap(), &mut report), None);
+        assert!(batch.lines.is_empty() && batch.body.is_empty());
+        let refused: Vec<_> = report.refused.iter().map(|refused| refused.line).collect();
+        assert_eq!((report.accepted, report.repeated, refused), (1, 2, vec![3]));
     }
 
     #[test]
