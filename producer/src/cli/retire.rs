@@ -16,7 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::json;
 
 use super::require_topic;
-use crate::connection::Connection;
+use crate::connection::{BrokerEvents, Connection};
 use crate::publish::{PublishSettings, Publisher};
 use crate::registry::Registry;
 use crate::{clock, intake};
@@ -94,7 +94,9 @@ impl Retire {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer = config.create().context("the topic cannot be read")?;
+        let consumer: BaseConsumer<BrokerEvents> = config
+            .create_with_context(BrokerEvents::default())
+            .context("the topic cannot be read")?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..partitions {
             let partition = i32::try_from(partition).context("a partition's number")?;

@@ -55,6 +55,7 @@ fn a_kiosk_says_where_it_stands_at_the_start_every_so_often_and_at_the_end() {
     let mut retire = command(KIOSK, &["retire", "--kiosk-id", ID]);
     connect(&mut retire, &broker.connection());
     let ended = run(retire);
+    assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
     assert!(ended.status.success(), "{ended:?}");
     let retired = statuses(&broker).pop().unwrap();
     assert_eq!(KioskStatus { retired: false, sent_at: last.sent_at, ..retired.clone() }, last);
