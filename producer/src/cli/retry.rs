@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use laju_schemas::EventId;
 use serde_json::{Value, json};
@@ -26,10 +27,15 @@ impl RetryArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let body = json!({ "event_id": self.event_id });
         let answer: Value = self.agent.client().post_json("/v1/set-aside/retry", &body)?.read()?;
+        let retried = answer["retried"].as_u64().unwrap_or_default();
+        if let (Some(event_id), 0) = (self.event_id, retried) {
+            bail!("no event {event_id} is set aside; see `laju-kiosk event {event_id}`");
+        }
         if self.json {
             println!("{answer}");
         } else {
-            println!("{} events are sent again; see `laju-kiosk status`", answer["retried"]);
+            let events = if retried == 1 { "event is" } else { "events are" };
+            println!("{retried} {events} sent again; see `laju-kiosk status`");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -70,9 +70,9 @@ fn an_event_that_is_too_large_is_set_aside_and_those_behind_it_go_on() {
     assert!(table.stdout.contains("laju-kiosk retry"), "{table:?}");
 
     // Nothing was mended: tried again, it is set aside again, one or all.
-    assert!(retry(&client, &[id]).starts_with("1 event"));
+    assert!(retry(&client, &[id]).starts_with("1 event is"));
     set_aside(2);
-    assert!(retry(&client, &[]).starts_with("2 events"));
+    assert!(retry(&client, &[]).starts_with("2 events are"));
     set_aside(2);
     // It can be taken back like any other, and is so once it arrives.
     let (status, answer) = client.post(
