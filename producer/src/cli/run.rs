@@ -96,12 +96,13 @@ impl Run {
         let (listen, drain) = (self.listen, Duration::from_secs(self.drain));
         let origins = self.allow_origin;
         let left = runtime.block_on(async move {
-            let agent = Agent::start(settings, key, Arc::new(clock::now))?;
+            // Before an outbox is made that belongs to a kiosk for ever.
             let listener = TcpListener::bind(listen)
                 .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
                 .with_context(|| {
                     format!("cannot listen on {listen}; is another agent running there?")
                 })?;
+            let agent = Agent::start(settings, key, Arc::new(clock::now))?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let address = listener.local_addr()?;
             let kiosk = agent.kiosk();

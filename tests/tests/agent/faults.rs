@@ -139,6 +139,7 @@ fn a_second_agent_on_an_outbox_or_a_port_is_refused_and_disturbs_nobody() {
     let other = kiosk.folder().join("other");
     let ended = run(kiosk.command_on(&other, &client.address));
     assert_refused(&ended, &["cannot listen", &client.address]);
+    assert!(!other.exists(), "an outbox was made for an agent that never ran");
     client.send(&activation(2));
     assert_eq!(client.status()["unsent"], 2);
     drop(process);
