@@ -6,7 +6,7 @@
 
 use laju_schemas::pseudonym::{Nik, ProgrammeKey};
 use laju_schemas::{EventId, Fact, KioskId, OutreachId, RegionCode, TimestampMs};
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -166,12 +166,41 @@ pub fn read(format: Format, body: &[u8]) -> Result<Body, BodyError> {
 }
 
 fn array(body: &[u8]) -> Result<Vec<Result<Submission, Fault>>, BodyError> {
-    let items: Vec<&RawValue> = serde_json::from_slice(body)
+    let Items(items) = serde_json::from_slice(body)
         .map_err(|error| BodyError::Syntax(redact(&error.to_string())))?;
     if items.len() > MAX_EVENTS {
         return Err(BodyError::TooMany);
     }
     Ok(items.iter().map(|item| event(item.get().as_bytes())).collect())
+}
+
+/// An array's items, no more of them than one too many: a body of tiny ones has millions.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+        impl<'de> Visitor<'de> for Array {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array of events")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut kept = Vec::new();
+                while kept.len() <= MAX_EVENTS
+                    && let Some(item) = items.next_element()?
+                {
+                    kept.push(item);
+                }
+                // What follows is looked at, but not kept.
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Items(kept))
+            }
+        }
+        deserializer.deserialize_seq(Array)
+    }
 }
 
 /// Reads one event.
@@ -430,10 +459,15 @@ mod tests {
             (Format::Json, "[]", BodyError::Empty),
             (Format::Ndjson, "\n \n", BodyError::Empty),
             (Format::Ndjson, &"7\n".repeat(MAX_EVENTS + 1), BodyError::TooMany),
+            (Format::Json, &format!("[7{}]", ",7".repeat(2 * MAX_EVENTS)), BodyError::TooMany),
         ] {
             assert_eq!(read(format, body.as_bytes()).unwrap_err(), error);
         }
         assert!(matches!(read(Format::Json, b"[{]"), Err(BodyError::Syntax(_))));
+        // Of millions of items no more are kept than tell that there are too many.
+        let tiny = format!("[7{}]", ",7".repeat(2 * MAX_EVENTS));
+        let Items(kept) = serde_json::from_str(&tiny).unwrap();
+        assert_eq!(kept.len(), MAX_EVENTS + 1);
     }
 
     #[test]
