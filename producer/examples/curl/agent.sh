@@ -29,6 +29,8 @@ post() { # PATH CONTENT-TYPE
   pause=1
   while :; do
     ask "$1" -H "Content-Type: $2" --data-binary @-
+    # No room for some of a batch: what is in is not taken twice.
+    case $answer in *'"status":5'*) status=507 ;; esac
     case $status in
       2??) printf '%s\n' "$answer"; return ;;
       000 | 5??) echo "not taken ($status), again in $pause s" >&2 ;;

@@ -70,10 +70,12 @@ public final class Agent {
             try {
                 HttpResponse<String> answer = client.send(request, BodyHandlers.ofString());
                 int status = answer.statusCode();
-                if (status == 202) {
+                // No room for some of a batch: what is in is not taken twice.
+                boolean isPart = answer.body().contains("\"status\":5");
+                if (status == 202 && !isPart) {
                     return answer.body();
                 }
-                if (status < 500) {
+                if (status < 500 && !isPart) {
                     throw new Refused(status, answer.body());
                 }
                 why = "HTTP " + status; // 507: the outbox is full until Kafka can be reached

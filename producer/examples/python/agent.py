@@ -28,7 +28,7 @@ class Refused(Exception):
 def refusals(answer):
     """What the agent has refused, and why: of a batch item by item, else the one event."""
     for item in answer.get("items", [answer]):
-        if "status" in item:
+        if item.get("status", 400) >= 400:
             name = f"item {item['item']}: " if "item" in item else ""
             yield f"{name}{item.get('field', 'request')}: {item.get('detail', item)}"
 
@@ -39,8 +39,12 @@ def post(path, body, content_type):
     pause = 0.5
     while True:
         try:
-            with DIRECT.open(request, timeout=30) as answer:
-                return json.load(answer)
+            with DIRECT.open(request, timeout=30) as reply:
+                answer = json.load(reply)
+            waiting = [item for item in answer.get("items", []) if item["status"] >= 500]
+            if not waiting:
+                return answer
+            why = waiting[0]["detail"]  # no room for some of a batch: what is in is not taken twice
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 raise Refused("\n".join(refusals(json.load(error)))) from None
@@ -61,6 +65,8 @@ def send(event):
 
 def send_batch(events):
     """Sends many events: what can be taken is, and `items` says what was refused, and why."""
+    if not all("idempotency_key" in event for event in events):
+        raise ValueError("without an idempotency_key a repeated request could count twice")
     body = "".join(json.dumps(event) + "\n" for event in events).encode()
     return post("/v1/events", body, "application/x-ndjson")
 

@@ -99,8 +99,13 @@ fn events_given_to_the_agent_by_curl_python_and_java_are_counted_once() {
 
         let items = [activation(&niks[1], &key(1)), wrong, activation(&niks[2], &key(2))];
         let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
-        let batch = answer(&client.ask(&["batch"], &lines));
+        let ended = client.ask(&["batch"], &lines);
+        let batch = answer(&ended);
         assert_eq!([&batch["accepted"], &batch["refused"]], [2, 1], "{batch}");
+        assert!(
+            !ended.stderr.contains("item 1:") && !ended.stderr.contains("item 3:"),
+            "{ended:?}"
+        );
         let item = &batch["items"][1];
         assert_eq!((&item["status"], &item["field"]), (&422.into(), &"nik".into()), "{batch}");
 
