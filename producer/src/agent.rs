@@ -103,7 +103,7 @@ pub enum Refused {
     },
     /// The idempotency key was used before, for another event.
     #[error(
-        "idempotency_key: it was used for another event ({event_id}), of other content: each event needs a key of its own"
+        "the key was used for another event ({event_id}), of other content: each event needs a key of its own"
     )]
     KeyReused {
         /// The event that it was used for.

@@ -90,6 +90,9 @@ impl BatchAnswer {
                     let status = status_of(&refused).as_u16();
                     let (field, detail) = match refused {
                         Refused::Fault(fault) => (Some(fault.field), fault.detail),
+                        Refused::KeyReused { .. } => {
+                            (Some("idempotency_key".to_owned()), refused.to_string())
+                        }
                         other => (None, other.to_string()),
                     };
                     ItemAnswer {
@@ -126,5 +129,20 @@ pub(super) fn json<T: Serialize>(status: StatusCode, answer: &T) -> Response {
             tracing::error!(%error, "an answer could not be written as JSON");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_key_is_told_with_its_field() {
+        let refused = Refused::KeyReused { event_id: EventId([1; 16]) };
+        let (status, batch) = BatchAnswer::new(vec![Err(refused)]);
+        assert_eq!(status, StatusCode::CONFLICT);
+        let item = &batch.items[0];
+        assert_eq!(item.field.as_deref(), Some("idempotency_key"));
+        assert!(item.detail.as_ref().unwrap().starts_with("the key was used"), "{item:?}");
     }
 }
