@@ -40,7 +40,7 @@ impl Metrics {
             ("laju_kiosk_clock_offset_seconds", "The kiosk's clock minus the broker's."),
             (
                 "laju_kiosk_oldest_unsent_seconds",
-                "Age of the oldest event in the outbox, by the kiosk's clock; 0 if it is empty.",
+                "How long the oldest unsent event has waited, by the kiosk's clock; 0 if there is none.",
             ),
         ] {
             recorder.describe_gauge(name.into(), None, text.into());
@@ -85,7 +85,7 @@ impl Metrics {
         gauge("laju_kiosk_outbox_limit_bytes").set(status.outbox_limit_bytes as f64);
         gauge("laju_kiosk_acknowledged_events").set(status.acknowledged as f64);
         gauge("laju_kiosk_in_flight_events").set(status.in_flight as f64);
-        let age = status.oldest_unsent.map_or(0, |oldest| status.now.0 - oldest.0);
+        let age = status.waiting_since.map_or(0, |since| status.now.0 - since.0);
         gauge("laju_kiosk_oldest_unsent_seconds").set(age.max(0) as f64 / 1e3);
         if let Some(offset) = status.clock_offset_ms {
             gauge("laju_kiosk_clock_offset_seconds").set(offset as f64 / 1e3);

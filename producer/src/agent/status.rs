@@ -36,6 +36,8 @@ pub struct Status {
     pub unsent: u64,
     /// When the oldest of them happened.
     pub oldest_unsent: Option<TimestampMs>,
+    /// When it was accepted, by the kiosk's clock.
+    pub waiting_since: Option<TimestampMs>,
     /// Events on their way.
     pub in_flight: usize,
     /// Events that Kafka refused for good.
@@ -111,6 +113,7 @@ impl Agent {
             highest_sequence: counts.highest_sequence,
             unsent: counts.unsent,
             oldest_unsent: counts.oldest_unsent,
+            waiting_since: counts.waiting_since,
             in_flight: shipping.in_flight,
             set_aside: counts.set_aside,
             acknowledged: counts.acknowledged,
@@ -159,10 +162,11 @@ fn attention(counts: &Counts, shipping: &ShippingState, now: TimestampMs) -> Vec
             "mend what their reasons say (rights, the topic's max.message.bytes), then run `laju-kiosk retry`",
         );
     }
-    let waits = counts.oldest_unsent.is_some() && {
-        let since = shipping.last_acknowledged_at.or(counts.latest_accepted_at);
-        since.is_some_and(|since| now.0 - since.0 > LONG_MS)
-    };
+    let waits = counts.waiting_since.is_some_and(|since| {
+        // Where events are acknowledged a long queue is none that is stuck.
+        let since = shipping.last_acknowledged_at.map_or(since, |at| at.max(since));
+        now.0 - since.0 > LONG_MS
+    });
     if let Some(obstacle) = &shipping.obstacle
         && counts.unsent > 0
     {
@@ -219,13 +223,22 @@ mod tests {
             unsent: 1,
             unsent_bytes: 100,
             limit_bytes: 1_000,
-            oldest_unsent: Some(TimestampMs(now - 10)),
+            // It tells of last year.
+            oldest_unsent: Some(TimestampMs(now - 365 * 86_400_000)),
+            waiting_since: Some(TimestampMs(now - 10)),
             latest_accepted_at: Some(TimestampMs(now - 10)),
             ..Counts::default()
         };
         let calm = ShippingState::default();
         assert_eq!(said(&well, &calm, now), "");
         assert!(said(&well, &calm, now + 61_000).contains("1 event waiting"));
+        // Idle for an hour, and then an event.
+        let idle = ShippingState {
+            last_acknowledged_at: Some(TimestampMs(now - 3_600_000)),
+            ..calm.clone()
+        };
+        assert_eq!(said(&well, &idle, now), "");
+        assert!(said(&well, &idle, now + 61_000).contains("1 event waiting"));
         assert!(said(&well, &calm, now - 86_400_000).contains("gone back by 86399 s"));
         let full = Counts { unsent_bytes: 800, ..well };
         assert!(said(&full, &calm, now).contains("80 % full"));

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use laju_schemas::{KioskId, TimestampMs};
+use laju_schemas::KioskId;
 use redb::{
     Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
     ReadableTableMetadata,
@@ -12,8 +12,8 @@ use redb::{
 
 use super::OutboxError;
 use super::format::{
-    ACKNOWLEDGED, EVENTS, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE, STATE,
-    State, UNSENT, UnsentRow, seal, unseal,
+    ACKNOWLEDGED, EVENTS, Entry, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE,
+    STATE, State, UNSENT, UnsentRow, seal, unseal,
 };
 use super::reserve::Reserve;
 use super::witness::{self, Found, Testimony, Witness};
@@ -35,7 +35,7 @@ pub(super) struct Opened {
     pub(super) files: Files,
     pub(super) database: Database,
     pub(super) state: State,
-    pub(super) oldest_unsent: Option<TimestampMs>,
+    pub(super) oldest_unsent: Option<Entry>,
     pub(super) witness: Witness,
     pub(super) reserve: Reserve,
 }
@@ -120,7 +120,7 @@ pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxEr
 pub(super) struct Checked {
     pub(super) database: Database,
     pub(super) state: State,
-    pub(super) oldest_unsent: Option<TimestampMs>,
+    pub(super) oldest_unsent: Option<Entry>,
 }
 
 impl Files {
@@ -219,10 +219,7 @@ impl Files {
     }
 
     /// Whether the outbox is this kiosk's and its rows add up.
-    fn check(
-        &self,
-        transaction: &ReadTransaction,
-    ) -> Result<(State, Option<TimestampMs>), OutboxError> {
+    fn check(&self, transaction: &ReadTransaction) -> Result<(State, Option<Entry>), OutboxError> {
         let meta = match transaction.open_table(META) {
             Ok(meta) => meta,
             Err(redb::TableError::Storage(error)) => return Err(self.failed(error)),
@@ -349,14 +346,12 @@ impl Sums {
     }
 }
 
-/// When the first unsent event happened; `Some(None)` if its row is damaged.
-fn oldest_unsent(
-    transaction: &ReadTransaction,
-) -> Result<Option<Option<TimestampMs>>, Box<redb::Error>> {
+/// The first unsent event; `Some(None)` if its row is damaged.
+fn oldest_unsent(transaction: &ReadTransaction) -> Result<Option<Option<Entry>>, Box<redb::Error>> {
     let read = || -> Result<_, redb::Error> {
         let unsent = transaction.open_table(UNSENT)?;
         Ok(unsent.first()?.map(|(sequence, row)| {
-            UnsentRow::from_bytes(sequence.value(), row.value()).map(|row| row.entry.occurred_at)
+            UnsentRow::from_bytes(sequence.value(), row.value()).map(|row| row.entry)
         }))
     };
     read().map_err(Box::new)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use laju_schemas::codec::Encoder;
 use laju_schemas::topic::EVENTS as EVENTS_TOPIC;
-use laju_schemas::{ActivationEvent, EventId, KioskId, Sequence, TimestampMs};
+use laju_schemas::{ActivationEvent, EventId, KioskId, Sequence};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::format::{
@@ -340,9 +340,9 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Writes the state, the last thing before the commit. Gives it, and when the oldest unsent
-    /// event happened.
-    pub(super) fn finish(mut self) -> Result<(State, Option<TimestampMs>), OutboxError> {
+    /// Writes the state, the last thing before the commit. Gives it, and the first unsent
+    /// event.
+    pub(super) fn finish(mut self) -> Result<(State, Option<Entry>), OutboxError> {
         let failed = self.failed();
         self.state.generation += 1;
         self.meta.insert(STATE, self.state.to_bytes().as_slice()).map_err(&failed)?;
@@ -350,7 +350,7 @@ impl<'a> Stage<'a> {
             Some((number, row)) => {
                 let number = number.value();
                 let row = UnsentRow::from_bytes(number, row.value());
-                Some(row.ok_or_else(|| self.damaged_row(number))?.entry.occurred_at)
+                Some(row.ok_or_else(|| self.damaged_row(number))?.entry)
             }
             None => None,
         };

@@ -245,6 +245,8 @@ pub struct Counts {
     pub acknowledged: u64,
     /// When the unsent event with the lowest number happened.
     pub oldest_unsent: Option<TimestampMs>,
+    /// When it was accepted, by the kiosk's clock.
+    pub waiting_since: Option<TimestampMs>,
     /// When the event with the highest number was accepted.
     pub latest_accepted_at: Option<TimestampMs>,
 }

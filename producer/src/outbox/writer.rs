@@ -12,13 +12,12 @@ use crossbeam_channel::Receiver;
 use redb::{Database, Durability};
 use tokio::sync::{oneshot, watch};
 
-use super::format::State;
+use super::format::{Entry, State};
 use super::open::{Checked, Files, Opened};
 use super::reserve::{RESERVE_BYTES, Reserve};
 use super::stage::{Rules, Stage};
 use super::witness::{Testimony, Witness};
 use super::{Accepted, Counts, Draft, OutboxError, Outcome, Refusal, Retry};
-use laju_schemas::TimestampMs;
 
 /// A transaction takes no further job once it has this many events. A job is never divided.
 const EVENTS_AT_ONCE: usize = 5_000;
@@ -113,7 +112,7 @@ pub(super) struct Writer {
     rules: Rules,
     jobs: Receiver<Job>,
     state: State,
-    oldest_unsent: Option<TimestampMs>,
+    oldest_unsent: Option<Entry>,
     witness: Witness,
     reserve: Reserve,
     /// Until when accepting is not tried: the disk was full.
@@ -288,7 +287,7 @@ impl Writer {
         &self,
         batch: &[Job],
         done: &mut Vec<Done>,
-        next: &mut Option<(State, Option<TimestampMs>)>,
+        next: &mut Option<(State, Option<Entry>)>,
     ) -> Result<(), OutboxError> {
         let path = self.files.directory.as_path();
         let place = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -327,11 +326,7 @@ impl Writer {
     }
 
     /// After a durable commit: the witness, then the counts.
-    fn committed(
-        &mut self,
-        state: State,
-        oldest_unsent: Option<TimestampMs>,
-    ) -> Result<(), OutboxError> {
+    fn committed(&mut self, state: State, oldest_unsent: Option<Entry>) -> Result<(), OutboxError> {
         self.state = state;
         self.oldest_unsent = oldest_unsent;
         self.publish();
@@ -382,7 +377,8 @@ impl Writer {
             set_aside,
             set_aside_bytes: self.state.set_aside_bytes,
             acknowledged,
-            oldest_unsent: self.oldest_unsent,
+            oldest_unsent: self.oldest_unsent.map(|entry| entry.occurred_at),
+            waiting_since: self.oldest_unsent.map(|entry| entry.accepted_at),
             latest_accepted_at: self.state.latest_accepted_at,
         });
     }

@@ -212,6 +212,7 @@ impl Model {
             set_aside_bytes: bytes(|state| matches!(state, State::SetAside { .. })),
             acknowledged: self.events.iter().filter(|event| !event.waits()).count() as u64,
             oldest_unsent: unsent.first().map(|event| event.draft.occurred_at),
+            waiting_since: unsent.first().map(|event| event.draft.accepted_at),
             latest_accepted_at: self.events.last().map(|event| event.draft.accepted_at),
         };
         assert_eq!(outbox.counts(), counts);
