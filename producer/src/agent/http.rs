@@ -20,10 +20,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::StreamExt as _;
 use laju_schemas::EventId;
 use laju_schemas::event::RetractionReason;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -37,8 +38,12 @@ pub use guard::{Origin, is_this_machine, loopback};
 
 /// The largest request, in bytes: 100,000 events of a usual size take 25 MB.
 const MAX_BODY_BYTES: usize = 64 << 20;
-/// Bodies that are held in memory at the same time, in KiB.
-const BODIES_KIB: u32 = 128 << 10;
+/// Bodies that are held in memory at the same time, in KiB, not counting the first
+/// [`SMALL_BODY_BYTES`] of each: there is always room for an event of the counter's.
+const BODIES_KIB: usize = 128 << 10;
+const SMALL_BODY_BYTES: usize = 64 << 10;
+/// How long the next part of a body may be in coming.
+const STALLED: Duration = Duration::from_secs(15);
 /// How long a request may take, its body included.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -50,7 +55,7 @@ struct Shared {
 
 /// Every path of the interface, for web pages of these origins and for programs.
 pub fn router(agent: Agent, origins: &[Origin]) -> Router {
-    let shared = Shared { agent, bodies: Arc::new(Semaphore::new(BODIES_KIB as usize)) };
+    let shared = Shared { agent, bodies: Arc::new(Semaphore::new(BODIES_KIB)) };
     Router::new()
         .route("/v1/events", post(take_events))
         .route("/v1/events/{event_id}", get(fate))
@@ -95,13 +100,11 @@ async fn take_events(
 ) -> Result<Response, Problem> {
     let format = format_of(&headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let bytes: usize = announced.and_then(|text| text.parse().ok()).unwrap_or(MAX_BODY_BYTES);
-    if bytes > MAX_BODY_BYTES {
+    let announced = announced.and_then(|text| text.parse().ok());
+    if announced.is_some_and(|bytes: usize| bytes > MAX_BODY_BYTES) {
         return Err(too_large());
     }
-    let kib = u32::try_from(bytes >> 10).unwrap_or(BODIES_KIB) + 1;
-    let _room = shared.bodies.acquire_many(kib).await.map_err(|_| closing())?;
-    let body: Bytes = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+    let (body, _room) = receive(body, &shared.bodies).await?;
     let read = super::ship::blocking(move || submission::read(format, &body)).await;
     match read.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))? {
         Body::One(submission) => {
@@ -120,6 +123,48 @@ async fn take_events(
             Ok(answer::json(status, &answer))
         }
     }
+}
+
+/// Reads a body, which takes room only as it comes: one that stalls holds up nobody.
+async fn receive(
+    body: axum::body::Body,
+    bodies: &Arc<Semaphore>,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Problem> {
+    let (mut received, mut held) = (Vec::new(), None::<OwnedSemaphorePermit>);
+    let mut parts = body.into_data_stream();
+    loop {
+        let part = match tokio::time::timeout(STALLED, parts.next()).await {
+            Err(_) => {
+                let detail = "the rest of the request did not come: send it again";
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+            }
+            Ok(None) => return Ok((received, held)),
+            Ok(Some(Err(_))) => {
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "the request broke off"));
+            }
+            Ok(Some(Ok(part))) => part,
+        };
+        if received.len() + part.len() > MAX_BODY_BYTES {
+            return Err(too_large());
+        }
+        received.extend_from_slice(&part);
+        let needed = received.len().saturating_sub(SMALL_BODY_BYTES).div_ceil(1 << 10);
+        let more =
+            needed.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if more > 0 {
+            let more = u32::try_from(more).unwrap_or(u32::MAX);
+            let room = Arc::clone(bodies).try_acquire_many_owned(more).map_err(|_| busy())?;
+            match &mut held {
+                Some(held) => held.merge(room),
+                None => held = Some(room),
+            }
+        }
+    }
+}
+
+fn busy() -> Problem {
+    let detail = "other large requests are being read: send this one again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {

@@ -1,10 +1,12 @@
 //! What can befall an outbox and the disk under it: the agent goes on with everything, or says
 //! what is wrong and does not start.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use laju_tests::broker::TestBroker;
 use laju_tests::judge::copy_tree;
@@ -299,4 +301,30 @@ fn a_full_outbox_refuses_what_is_too_much_and_takes_more_when_kafka_has_some() {
     let sequences: std::collections::BTreeSet<u64> =
         logged(&broker).iter().map(|(_, n, _)| *n).collect();
     assert!(sequences.into_iter().eq(1..=accepted + 1));
+}
+
+/// A client that says nothing of its body's length and then hangs, as one on a bad connection to
+/// its own source would.
+#[test]
+fn bodies_that_stall_hold_up_nobody() {
+    let kiosk = Kiosk::new(no_broker());
+    let (process, client) = kiosk.start();
+    let stalled = || {
+        let mut connection = TcpStream::connect(&client.address).unwrap();
+        let head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
+                    Content-Type: application/x-ndjson\r\n\r\n";
+        connection.write_all(format!("{head}1\r\n{{\r\n").as_bytes()).unwrap();
+        connection
+    };
+    let began = Instant::now();
+    let mut connections = [stalled(), stalled(), stalled()];
+    client.send(&activation(1));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    for connection in &mut connections {
+        connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    }
+    drop(process);
 }
