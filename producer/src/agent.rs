@@ -8,9 +8,11 @@
 
 mod backoff;
 mod fate;
+mod hands;
 pub mod http;
 mod metrics;
 mod progress;
+mod redact;
 mod report;
 mod ship;
 mod status;
@@ -42,8 +44,8 @@ use ship::{Command, Equipment, Shipper};
 use submission::{Fault, Kiosk, Submission};
 
 pub use fate::{Fate, Whereabouts, WorkerAddress};
+pub use hands::ShipError;
 pub use progress::ShippingState;
-pub use ship::ShipError;
 pub use status::{Advice, SetAsideEvent, Status};
 
 /// What tells the time.
@@ -152,6 +154,13 @@ struct Inner {
     shipper: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Whoever forgets to shut an agent down gets its outbox back all the same.
+        self.shipping.tell(Command::Stop(tokio::time::Instant::now()));
+    }
+}
+
 /// A running agent; a clone is the same one.
 #[derive(Clone)]
 pub struct Agent(Arc<Inner>);
@@ -240,7 +249,7 @@ impl Agent {
             }
             (answers, drafts)
         };
-        let (answers, drafts) = ship::blocking(work).await;
+        let (answers, drafts) = hands::blocking(work).await;
         let mut stored = self.store(drafts).await?.into_iter();
         let answers = answers.into_iter().map(|refused| match refused {
             Some(refused) => Err(refused),
@@ -324,7 +333,7 @@ impl Agent {
     /// If the outbox cannot be read.
     pub async fn find(&self, event_id: EventId) -> Result<Option<Known>, OutboxError> {
         let outbox = self.0.outbox.clone();
-        ship::blocking(move || outbox.find(event_id)).await
+        hands::blocking(move || outbox.find(event_id)).await
     }
 
     /// Puts events that were set aside back among those to be sent; answers how many.
@@ -352,7 +361,7 @@ impl Agent {
         }
         let counts = self.0.outbox.counts();
         let outbox = self.0.outbox.clone();
-        ship::blocking(move || outbox.close()).await?;
+        hands::blocking(move || outbox.close()).await?;
         Ok(counts.unsent + counts.set_aside)
     }
 }

@@ -184,13 +184,13 @@ impl AddArgs {
             let what = if self.withdraw { "withdrawn" } else { "recorded" };
             writeln!(
                 out,
-                "{what}: {} of {} in {} from {} (id {}, offset {})",
+                "{what}: {} of {} in {} from {} (id {}, {})",
                 figure.kind,
                 figure.region,
                 figure.basis,
                 figure.valid_from,
                 figure.reference_id,
-                receipt.offset
+                receipt.place()
             )?;
         }
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use laju_schemas::{EventId, TimestampMs};
 use serde::Serialize;
 
-use super::{Agent, ship};
+use super::{Agent, hands};
 use crate::outbox::{Obstacle, OutboxError, State};
 
 /// How long a worker may take to answer.
@@ -54,8 +54,8 @@ pub enum Whereabouts {
     Acknowledged {
         /// The partition of the events topic.
         partition: u32,
-        /// The offset within it.
-        offset: u64,
+        /// The offset within it; null if the broker did not tell.
+        offset: Option<u64>,
         /// When it was recorded, by the broker's clock.
         recorded_at: Option<TimestampMs>,
     },
@@ -104,7 +104,7 @@ impl Agent {
         let whereabouts = Whereabouts::from(known.state);
         let worker = match (&whereabouts, self.0.worker.clone()) {
             (Whereabouts::Acknowledged { .. }, Some(address)) => {
-                Some(ship::blocking(move || ask(&address, event_id)).await)
+                Some(hands::blocking(move || ask(&address, event_id)).await)
             }
             _ => None,
         };

@@ -29,6 +29,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::Agent;
+use super::redact::redact;
 use super::submission::{self, Body, Format};
 use crate::outbox::Retry;
 use problem::Problem;
@@ -105,7 +106,7 @@ async fn take_events(
         return Err(too_large());
     }
     let (body, _room) = receive(body, &shared.bodies).await?;
-    let read = super::ship::blocking(move || submission::read(format, &body)).await;
+    let read = super::hands::blocking(move || submission::read(format, &body)).await;
     match read.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))? {
         Body::One(submission) => {
             let mut answers = shared.agent.submit(vec![submission]).await?;
@@ -273,7 +274,7 @@ fn read_small<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let detail = submission::redact(&error.inner().to_string());
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).in_field(&submission::redact(&path))
+        let detail = redact(&error.inner().to_string());
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).in_field(&redact(&path))
     })
 }

@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use laju_schemas::known::EventReader;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Clock;
 use super::backoff::Backoff;
+use super::hands::{Hands, ShipError, Unsendable, blocking, probe_authorisation, try_again};
 use super::progress::Shipping;
 use super::report::Reporter;
 use super::window::{Failure, Next, Window};
 use crate::connection::Connection;
 use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, Unsent};
-use crate::publish::{Delivery, DeliveryError, PublishError, PublishSettings, Publisher, Receipt};
+use crate::publish::{DeliveryError, PublishSettings, Receipt};
 
 /// Events on their way at the same time.
 const WINDOW: usize = 10_000;
@@ -58,12 +58,6 @@ type Outcomes = Vec<(u32, Outcome)>;
 
 type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
 
-/// What talks to Kafka, moved to a blocking thread for each page of events.
-struct Hands {
-    publisher: Publisher,
-    reader: EventReader,
-}
-
 /// Ships until it is told to stop.
 pub(super) struct Shipper {
     outbox: Outbox,
@@ -93,17 +87,6 @@ pub(super) struct Equipment {
     pub(super) shipping: Arc<Shipping>,
     pub(super) clock: Clock,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-}
-
-/// Why shipping cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum ShipError {
-    /// The producer cannot be made.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// The program's own schemas cannot be read: a fault of the program.
-    #[error(transparent)]
-    Schema(#[from] laju_schemas::known::SchemaError),
 }
 
 impl Shipper {
@@ -334,26 +317,17 @@ impl Shipper {
         self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
     }
 
-    /// Writes what is known to the outbox, one write at a time.
+    /// Writes what is known to the outbox, one write at a time. After a failed write the disk is
+    /// given time.
     fn settle(&mut self) {
-        if !self.not_settled_before() {
-            self.settle_now();
-        }
-    }
-
-    fn settle_now(&mut self) {
-        if self.settling.is_some() || self.outcomes.is_empty() {
+        let disk_rests = self.shipping.outbox_failed() && self.backoff.holds();
+        if self.settling.is_some() || self.outcomes.is_empty() || disk_rests {
             return;
         }
         let rest = self.outcomes.split_off(self.outcomes.len().min(SETTLED));
         let outcomes = std::mem::replace(&mut self.outcomes, rest);
         let pending = self.outbox.settle(outcomes.clone());
         self.settling = Some((outcomes, pending));
-    }
-
-    /// After a failed write the disk is given time.
-    fn not_settled_before(&self) -> bool {
-        self.shipping.outbox_failed() && self.backoff.holds()
     }
 
     fn settled(&mut self, result: Result<(), OutboxError>) {
@@ -464,8 +438,7 @@ impl Shipper {
         // There is no later attempt to wait for.
         self.backoff.release();
         while self.settling.is_some() || !self.outcomes.is_empty() {
-            // There is no later: after a failed write this is the last attempt.
-            self.settle_now();
+            self.settle();
             if let Some((_, pending)) = &mut self.settling {
                 let result = pending.await;
                 let failed = result.is_err();
@@ -494,64 +467,4 @@ impl Shipper {
 
 fn is_unauthorised(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
-}
-
-/// Puts back among the unsent what was set aside because this user was not authorised.
-async fn try_again(outbox: Outbox, shipping: Arc<Shipping>, which: Retry) {
-    match outbox.retry(which).await {
-        Ok(Some((lowest, _))) => shipping.rewind(lowest),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "what was set aside cannot be tried again"),
-    }
-}
-
-/// Finds out with one event whether this user is authorised by now.
-async fn probe_authorisation(outbox: Outbox, shipping: Arc<Shipping>) {
-    let of = outbox.clone();
-    let aside = blocking(move || of.set_aside(PAGE)).await.unwrap_or_default();
-    let first = aside.iter().find(|event| event.obstacle == Obstacle::NotAuthorised);
-    if let Some(event_id) = first.map(|event| event.event_id) {
-        try_again(outbox, shipping, Retry::Event(event_id)).await;
-    }
-}
-
-/// Why an event cannot be handed to the producer.
-enum Unsendable {
-    /// For good.
-    For(Obstacle, String),
-    /// For the time being.
-    Now(String),
-}
-
-impl Hands {
-    fn new(connection: &Connection, settings: &PublishSettings) -> Result<Self, ShipError> {
-        let publisher = Publisher::new(connection, settings)?;
-        Ok(Self { publisher, reader: EventReader::new(&[])? })
-    }
-
-    fn publish(&mut self, event: &Unsent) -> Result<Delivery, Unsendable> {
-        let refused = |why: String| Unsendable::For(Obstacle::Refused, why);
-        let read = self.reader.read(&event.value);
-        let read = read.map_err(|error| refused(format!("it cannot be read: {error}")))?;
-        let event = read.check().map_err(|error| refused(error.to_string()))?;
-        self.publisher.publish(&event).map_err(|error| match error {
-            PublishError::TooLarge { .. } => Unsendable::For(Obstacle::TooLarge, error.to_string()),
-            PublishError::Encode(_) => refused(error.to_string()),
-            PublishError::Connection(_)
-            | PublishError::Registry(_)
-            | PublishError::Queue { .. } => Unsendable::Now(error.to_string()),
-        })
-    }
-}
-
-/// Runs what blocks away from the threads that serve requests.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going down: nothing of this is ever looked at.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

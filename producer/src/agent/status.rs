@@ -3,7 +3,7 @@
 use laju_schemas::{EventId, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, ship};
+use super::{Agent, hands};
 use crate::outbox::{Counts, Obstacle, OutboxError};
 
 use super::progress::ShippingState;
@@ -93,7 +93,7 @@ impl Agent {
     /// If the outbox cannot be read.
     pub async fn status(&self) -> Result<Status, OutboxError> {
         let outbox = self.0.outbox.clone();
-        let aside = ship::blocking(move || outbox.set_aside(SHOWN)).await?;
+        let aside = hands::blocking(move || outbox.set_aside(SHOWN)).await?;
         let aside = aside.into_iter().map(|event| SetAsideEvent {
             event_id: event.event_id,
             sequence: event.sequence,

@@ -127,7 +127,10 @@ impl Window {
             DeliveryError::NotAllowed(_) => Some(Obstacle::NotAuthorised),
             DeliveryError::TooLarge(_) => Some(Obstacle::TooLarge),
             DeliveryError::Refused(_) => Some(Obstacle::Refused),
-            DeliveryError::TimedOut(_) | DeliveryError::NoTopic(_) | DeliveryError::Closed => None,
+            DeliveryError::TimedOut(_)
+            | DeliveryError::NoTopic(_)
+            | DeliveryError::PublisherLost(_)
+            | DeliveryError::Closed => None,
         };
         let alone = self.alone == Some(sequence);
         match obstacle {

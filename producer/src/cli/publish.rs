@@ -111,10 +111,7 @@ impl Publish {
         } else {
             println!("event      {}", event.event_id);
             println!("subject    {}", event.subject);
-            println!(
-                "confirmed  {topic}, partition {}, offset {}",
-                receipt.partition, receipt.offset
-            );
+            println!("confirmed  {topic}, {}", receipt.place());
         }
         Ok(ExitCode::SUCCESS)
     }

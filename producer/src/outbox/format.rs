@@ -172,7 +172,9 @@ impl AcknowledgedRow {
         let mut out = Vec::with_capacity(128);
         self.entry.write(&mut out);
         out.extend_from_slice(&self.receipt.partition.to_le_bytes());
-        out.extend_from_slice(&self.receipt.offset.to_le_bytes());
+        // No offset has the highest number.
+        let offset = self.receipt.offset.unwrap_or(u64::MAX);
+        out.extend_from_slice(&offset.to_le_bytes());
         write_option(self.receipt.timestamp, &mut out);
         out.push(self.receipt.by_broker.into());
         out.extend_from_slice(&self.recorded.to_le_bytes());
@@ -185,7 +187,7 @@ impl AcknowledgedRow {
             entry: Entry::read(&mut at)?,
             receipt: Receipt {
                 partition: at.u32()?,
-                offset: at.u64()?,
+                offset: Some(at.u64()?).filter(|offset| *offset != u64::MAX),
                 timestamp: at.option()?,
                 by_broker: at.u8()? == 1,
             },

@@ -366,11 +366,22 @@ fn foreign(path: &Path, error: OutboxError) -> OutboxError {
 }
 
 fn make_directory(directory: &Path) -> Result<(), OutboxError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory).map_err(|error| OutboxError::io(directory, error))
+    let failed = |error| OutboxError::io(directory, error);
+    builder.create(directory).map_err(failed)?;
+    // After a power cut the directory has to be there, or numbers would begin at 1 once more.
+    let path = directory.canonicalize().map_err(failed)?;
+    for parent in path.ancestors().skip(1) {
+        let Ok(parent) = File::open(parent) else { break };
+        parent.sync_all().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Takes the lock that lasts as long as the file is open; a kill gives it back.

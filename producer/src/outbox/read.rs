@@ -11,7 +11,7 @@ use super::format::{
     ACKNOWLEDGED, AcknowledgedRow, EVENTS, Entry, SET_ASIDE, SetAsideRow, UNSENT, UnsentRow,
 };
 use super::writer::{Job, Shared};
-use super::{Known, Outbox, OutboxError, SetAside, State, Unsent};
+use super::{Known, Obstacle, Outbox, OutboxError, SetAside, State, Unsent};
 
 impl Outbox {
     /// Unsent events, those set aside not among them, with a sequence number above `after`: in
@@ -66,6 +66,29 @@ impl Outbox {
                 })
             })
             .collect()
+        })
+    }
+
+    /// The first event that was set aside for this obstacle. It reads the disk: not for async
+    /// threads.
+    ///
+    /// # Errors
+    /// As for [`Outbox::unsent_after`].
+    pub fn first_set_aside(&self, obstacle: Obstacle) -> Result<Option<EventId>, OutboxError> {
+        self.read(|shared, transaction| {
+            let failed = |error| OutboxError::database(&shared.directory, error);
+            let table = transaction
+                .open_table(SET_ASIDE)
+                .map_err(|error| OutboxError::database(&shared.directory, error))?;
+            for row in table.range::<u32>(..).map_err(failed)? {
+                let (sequence, row) = row.map_err(failed)?;
+                let row = SetAsideRow::from_bytes(sequence.value(), row.value())
+                    .ok_or_else(|| damaged(shared, sequence.value()))?;
+                if row.obstacle == obstacle {
+                    return Ok(Some(row.entry.event_id));
+                }
+            }
+            Ok(None)
         })
     }
 

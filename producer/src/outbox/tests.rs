@@ -59,7 +59,12 @@ fn keyed(number: u64, key: u8, content: u8) -> Draft {
 }
 
 fn receipt(offset: u64, timestamp: i64) -> Receipt {
-    Receipt { partition: 3, offset, timestamp: Some(TimestampMs(timestamp)), by_broker: true }
+    Receipt {
+        partition: 3,
+        offset: Some(offset),
+        timestamp: Some(TimestampMs(timestamp)),
+        by_broker: true,
+    }
 }
 
 fn acknowledged(offset: u64, timestamp: i64) -> Outcome {

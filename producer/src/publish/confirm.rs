@@ -24,12 +24,25 @@ use laju_schemas::rules::PROGRAMME_BEGAN;
 pub struct Receipt {
     /// The partition.
     pub partition: u32,
-    /// The offset within it.
-    pub offset: u64,
+    /// The offset within it; unknown if the broker recognised a retry of what it had already.
+    pub offset: Option<u64>,
     /// When it was recorded: the broker's word on a topic with LogAppendTime.
     pub timestamp: Option<TimestampMs>,
     /// Whether the timestamp is the broker's word; else it is the producer's own.
     pub by_broker: bool,
+}
+
+impl Receipt {
+    /// Where the record stands, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.offset {
+            Some(offset) => format!("partition {}, offset {offset}", self.partition),
+            None => {
+                format!("partition {}, at an offset that the broker did not tell", self.partition)
+            }
+        }
+    }
 }
 
 /// Why a record was not delivered. Unless it says otherwise, it may be sent again as it is: the
@@ -50,6 +63,10 @@ pub enum DeliveryError {
         "{0} refuses it as too large: its max.message.bytes is not what `laju topics check` wants"
     )]
     TooLarge(String),
+    /// The brokers have lost track of this publisher. It says nothing of the record: another
+    /// publisher can send it.
+    #[error("the brokers have lost track of this publisher: {0}")]
+    PublisherLost(String),
     /// The publisher was dropped before.
     #[error("the publisher was closed before it was sent")]
     Closed,
@@ -73,6 +90,14 @@ impl DeliveryError {
             }
             Some(Code::MessageSizeTooLarge) => Self::TooLarge(topic.to_owned()),
             Some(Code::PurgeQueue | Code::PurgeInflight) => Self::Closed,
+            Some(
+                code @ (Code::OutOfOrderSequenceNumber
+                | Code::InvalidProducerEpoch
+                | Code::InvalidProducerIdMapping
+                | Code::UnknownProducerId
+                | Code::ProducerFenced
+                | Code::Fatal),
+            ) => Self::PublisherLost(code.to_string()),
             Some(code) => Self::Refused(code.to_string()),
             None => Self::Refused(error.to_string()),
         }
@@ -176,7 +201,7 @@ impl ProducerContext for Confirmations {
                 let timestamp = timestamp.filter(|at| !by_broker || *at >= PROGRAMME_BEGAN);
                 Ok(Receipt {
                     partition: u32::try_from(message.partition()).unwrap_or(0),
-                    offset: u64::try_from(message.offset()).unwrap_or(0),
+                    offset: u64::try_from(message.offset()).ok(),
                     timestamp,
                     by_broker: by_broker && timestamp.is_some(),
                 })

@@ -24,7 +24,8 @@ fn accept(outbox: &Outbox, turns: Range<u64>) -> Result<Vec<u32>, OutboxError> {
 }
 
 fn acknowledge(outbox: &Outbox, sequences: RangeInclusive<u32>) -> Result<(), OutboxError> {
-    let receipt = |offset| Receipt { partition: 0, offset, timestamp: None, by_broker: false };
+    let receipt =
+        |offset| Receipt { partition: 0, offset: Some(offset), timestamp: None, by_broker: false };
     let settled = sequences.map(|n| (n, Outcome::Acknowledged(receipt(n.into()))));
     outbox.settle(settled.collect()).wait()
 }

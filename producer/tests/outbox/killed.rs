@@ -54,7 +54,7 @@ fn ship(outbox: &Outbox) {
                 let offset = event.sequence.into();
                 Outcome::Acknowledged(Receipt {
                     partition: 1,
-                    offset,
+                    offset: Some(offset),
                     timestamp: None,
                     by_broker: false,
                 })

@@ -129,9 +129,10 @@ fn what_cannot_be_counted_is_in_quarantine_with_its_reason_and_the_rest_counts()
     let bad = bad_records();
     for (case, record, reason, word) in &bad {
         let receipt = broker.send(record, headers).unwrap().wait().unwrap();
-        let origin = (receipt.partition, receipt.offset as i64);
+        let offset = receipt.offset.unwrap();
+        let origin = (receipt.partition, offset as i64);
         expected.insert(origin, (case, record, reason, word));
-        broker.publish(&activations(50 + receipt.offset as u32..51, PARTITIONS));
+        broker.publish(&activations(50 + offset as u32..51, PARTITIONS));
     }
     broker.publish(&activations(50..100, PARTITIONS));
 

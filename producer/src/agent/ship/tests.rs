@@ -39,7 +39,7 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
 }
 
 fn receipt() -> Receipt {
-    Receipt { partition: 0, offset: 7, timestamp: Some(NOW), by_broker: true }
+    Receipt { partition: 0, offset: Some(7), timestamp: Some(NOW), by_broker: true }
 }
 
 /// It used to ask again and again until the pause was over, and let nothing else run meanwhile.
@@ -52,8 +52,15 @@ async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
     shipper.window.landed(1);
     shipper.outcomes.push((1, Outcome::Acknowledged(receipt())));
     shipper.shipping.set_outbox_failed(true);
-    shipper.not_before = Instant::now() + LONGEST_PAUSE;
-    tokio::time::timeout(LONGEST_PAUSE / 2, shipper.end()).await.unwrap();
+    let began = Instant::now();
+    let mut pause_ends = began;
+    for _ in 0..10 {
+        shipper.backoff.hold(pause_ends, 1.0);
+        pause_ends = shipper.backoff.wake_at().unwrap();
+    }
+    let long = Duration::from_secs(30);
+    assert!(pause_ends > began + long);
+    tokio::time::timeout(long, shipper.end()).await.unwrap();
     assert_eq!((outbox.counts().unsent, outbox.counts().acknowledged), (0, 1));
 }
 
