@@ -72,6 +72,19 @@ pub struct AgentSettings {
 /// one that sends a history.
 const STEP: usize = 1_000;
 
+impl AgentSettings {
+    /// Whether an agent can start with these settings, as far as that can be told without
+    /// opening anything.
+    ///
+    /// # Errors
+    /// If there is no such region, or the connection's options are wrong.
+    pub fn check(&self) -> Result<(), AgentError> {
+        crate::intake::region("service_region", self.kiosk.service_region)?;
+        self.connection.client_config().map_err(PublishError::from)?;
+        Ok(())
+    }
+}
+
 /// Why an agent cannot start.
 #[derive(Debug, Error)]
 pub enum AgentError {
@@ -176,10 +189,9 @@ impl Agent {
         key: ProgrammeKey,
         clock: Clock,
     ) -> Result<Self, AgentError> {
-        let kiosk = settings.kiosk;
-        crate::intake::region("service_region", kiosk.service_region)?;
         // Before an outbox is made that belongs to a kiosk for ever.
-        settings.connection.client_config().map_err(PublishError::from)?;
+        settings.check()?;
+        let kiosk = settings.kiosk;
         let outbox = Outbox::open(&settings.outbox, &kiosk.id, settings.outbox_settings)?;
         let (sender, commands) = mpsc::unbounded_channel();
         let shipping = Arc::new(Shipping::new(sender));

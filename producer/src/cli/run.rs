@@ -17,7 +17,7 @@ use crate::agent::{Agent, AgentSettings, WorkerAddress};
 use crate::connection::Connection;
 use crate::outbox::OutboxSettings;
 use crate::settings::Environment;
-use crate::{clock, intake, secret};
+use crate::{clock, secret};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -76,7 +76,6 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
-        intake::region("service_region", self.service_region)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("laju-kiosk")
             .enable_all()
@@ -93,6 +92,7 @@ impl Run {
             worker: self.laju,
             report_every: Duration::from_secs(self.report_every),
         };
+        settings.check()?;
         let (listen, drain) = (self.listen, Duration::from_secs(self.drain));
         let origins = self.allow_origin;
         let left = runtime.block_on(async move {
