@@ -4,6 +4,7 @@
 mod events;
 mod figures;
 pub mod health;
+mod insight;
 mod kiosks;
 mod parameters;
 pub mod problem;
@@ -70,6 +71,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/progress", get(figures::region_progress))
         .route("/v1/regions/{code}/series", get(figures::region_series))
         .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
+        .route("/v1/regions/{code}/pace", get(insight::region_pace))
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))

@@ -199,7 +199,10 @@ impl From<QueryError> for Problem {
                 Self::new(Kind::UnknownKiosk, StatusCode::NOT_FOUND, detail)
             }
             QueryError::LevelAbove { .. } => Self::parameter("level", detail),
-            QueryError::EndsBeforeItBegins { .. } => Self::parameter("to", detail),
+            QueryError::NotYet { parameter, .. } => Self::parameter(parameter, detail),
+            QueryError::NoDayBetween { .. } | QueryError::EndsBeforeItBegins { .. } => {
+                Self::parameter("to", detail)
+            }
             QueryError::TooManySteps { .. } => Self::parameter("step", detail),
         }
     }

@@ -145,6 +145,26 @@ async fn series_breakdown_kiosks_quarantine_and_regions_answer() {
 }
 
 #[tokio::test]
+async fn the_pace_of_every_level_answers_and_its_link_gives_the_same() {
+    let node = ready();
+    for path in [
+        "/v1/regions/18.71/pace",
+        "/v1/regions/18/pace?as_of=2024-01-01&known_at=2024-01-02",
+        "/v1/regions/ID/pace?from=2023-12-31&to=2024-01-10",
+    ] {
+        let body = get_ok(&node, path).await;
+        assert_eq!(body["evidence"]["partitions"][1]["partition"], 1);
+        let again = get_ok(&node, body["link"].as_str().unwrap()).await;
+        assert_eq!((&again["windows"], &again["goal"]), (&body["windows"], &body["goal"]));
+    }
+    let body = get_ok(&node, "/v1/regions/18.71/pace?from=2023-12-31&to=2024-01-10").await;
+    assert_eq!(
+        (&body["as_of"], &body["windows"][0]["per_day"]),
+        (&json!("2024-01-10"), &json!("1.00"))
+    );
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_wrong_is_named() {
     let node = ready();
     let progress = "/v1/regions/18.71/progress";
@@ -163,6 +183,15 @@ async fn a_parameter_that_is_wrong_is_named() {
         ("/v1/regions/18.71/series?from=2023-01-01&to=2023-12-31&step=year".to_owned(), "step"),
         ("/v1/regions/18.71/breakdown".to_owned(), "by"),
         ("/v1/regions/18.71/breakdown?by=colour".to_owned(), "by"),
+        ("/v1/regions/18.71/pace?from=2024-01-01".to_owned(), "to"),
+        ("/v1/regions/18.71/pace?to=2024-01-01".to_owned(), "from"),
+        ("/v1/regions/18.71/pace?from=2024-01-02&to=2024-01-02".to_owned(), "to"),
+        ("/v1/regions/18.71/pace?from=2024-01-02&to=2024-08-03".to_owned(), "to"),
+        ("/v1/regions/18.71/pace?as_of=2024-08-03".to_owned(), "as_of"),
+        (
+            "/v1/regions/18.71/pace?from=2024-01-01&to=2024-01-09&as_of=2024-01-10".to_owned(),
+            "as_of",
+        ),
         ("/v1/progress?level=nation".to_owned(), "level"),
         ("/v1/progress?level=province&within=18.71".to_owned(), "level"),
         ("/v1/progress?within=lampung".to_owned(), "within"),

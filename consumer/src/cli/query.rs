@@ -1,6 +1,7 @@
 //! `laju query`: asks a running worker over HTTP, and prints a table for people or, with
 //! `--json`, the answer as it came.
 
+mod insight;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
-use crate::query::{kiosk_table, table};
+use crate::query::{kiosk_table, pace_table, table};
+pub use insight::PaceArgs;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -40,6 +42,8 @@ pub enum QueryCommand {
     Series(SeriesArgs),
     /// What brought a region's figures, who served, and why not?
     Breakdown(BreakdownArgs),
+    /// Is a region's pace enough?
+    Pace(PaceArgs),
     /// Is anything missing of any kiosk?
     Kiosks(KiosksArgs),
     /// What is known of one kiosk?
@@ -256,6 +260,7 @@ impl QueryArgs {
             QueryCommand::Progress(args) => args.node.print(&path, table::progress_list, out),
             QueryCommand::Series(args) => args.node.print(&path, table::series, out),
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
+            QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace, out),
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
@@ -294,6 +299,10 @@ impl QueryCommand {
                 add("by", Some(by.to_string()));
                 days.add(add);
                 format!("/v1/regions/{region}/breakdown")
+            }
+            Self::Pace(args) => {
+                args.add(add);
+                format!("/v1/regions/{}/pace", args.region)
             }
             Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {
                 return KiosksQuestion {

@@ -11,6 +11,8 @@ pub mod fact;
 pub mod fate;
 pub mod fold;
 pub mod habit;
+pub mod pace;
+pub mod rate;
 pub mod reference;
 pub mod share;
 pub mod subjects;

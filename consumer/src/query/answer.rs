@@ -3,6 +3,7 @@
 
 mod fate;
 mod kiosks;
+mod pace;
 
 use jiff::civil::Date;
 use laju_schemas::quarantine::Reason;
@@ -14,6 +15,9 @@ use crate::domain::share::Share;
 
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
+pub use pace::{
+    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
+};
 
 /// A region, named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,8 @@ pub mod kiosk_state;
 pub mod kiosk_table;
 pub mod kiosks;
 pub mod missing;
+pub mod pace;
+pub mod pace_table;
 pub mod progress;
 pub mod quarantine;
 pub mod question;
@@ -28,6 +30,8 @@ pub mod view;
 
 #[cfg(test)]
 mod kiosk_tests;
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod tests;
 
@@ -67,6 +71,24 @@ pub enum QueryError {
         from: jiff::civil::Date,
         /// The last day asked for.
         to: jiff::civil::Date,
+    },
+    /// Two days that have to be apart, and are not in the order of time.
+    #[error("to ({to}) is not after from ({from})")]
+    NoDayBetween {
+        /// The first day asked for.
+        from: jiff::civil::Date,
+        /// The last day asked for.
+        to: jiff::civil::Date,
+    },
+    /// A day that a question is about, and that has not begun yet.
+    #[error("{parameter} ({day}) is after today ({today}): what has not happened has no pace")]
+    NotYet {
+        /// The parameter that names it.
+        parameter: &'static str,
+        /// The day asked for.
+        day: jiff::civil::Date,
+        /// Today, in the programme's zone.
+        today: jiff::civil::Date,
     },
     /// A series of too many steps.
     #[error(

@@ -13,6 +13,7 @@ use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
+use crate::domain::reference::Target;
 use crate::domain::share::Share;
 use crate::projection::snapshot::Snapshot;
 
@@ -234,21 +235,35 @@ fn denominators(
     shares.collect()
 }
 
+/// The target that applies on the day of a question.
+pub(super) fn applicable_target(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Option<Target> {
+    let known_at = known_until(question)?;
+    view.reference.book.target(region, question.day(view.today), known_at)
+}
+
+/// What share of a target so many people are; `None` of a target of nobody.
+pub(super) fn attainment(target: &Target, activated: i64) -> Option<Share> {
+    let (numerator, denominator) = target.exact;
+    Share::of_fraction(part(activated), numerator, denominator)
+}
+
 fn target(
     view: &View,
     region: RegionCode,
     activated: i64,
     question: &Question,
 ) -> Option<TargetShare> {
-    let known_at = known_until(question)?;
-    let target = view.reference.book.target(region, question.day(view.today), known_at)?;
-    let (numerator, denominator) = target.exact;
+    let target = applicable_target(view, region, question)?;
     Some(TargetShare {
         kind: target.kind.as_str().to_owned(),
         percent: target.percent,
         basis: target.basis,
         people: target.people,
-        attainment_percent: Share::of_fraction(part(activated), numerator, denominator),
+        attainment_percent: attainment(&target, activated),
         valid_from: target.valid_from,
         valid_to: target.valid_to,
         source: target.source,

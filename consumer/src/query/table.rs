@@ -203,7 +203,7 @@ pub(super) fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn heading(region: &RegionName, as_of: Date, known_at: Option<Date>) -> String {
+pub(super) fn heading(region: &RegionName, as_of: Date, known_at: Option<Date>) -> String {
     format!("{} ({}), {}", region.name, region.code, days(as_of, known_at))
 }
 
@@ -228,7 +228,7 @@ fn of_denominator(denominator: &DenominatorShare) -> String {
     format!("of {} {basis}, from {valid_from}; {source}", number(*value))
 }
 
-fn of_target(target: &TargetShare) -> String {
+pub(super) fn of_target(target: &TargetShare) -> String {
     let inherited = target.inherited_from.map(|region| format!(", inherited from {region}"));
     let until = target.valid_to.map(|day| format!(" to {day}"));
     format!(
@@ -248,7 +248,7 @@ fn people_of(target: &TargetShare) -> String {
     }
 }
 
-fn percent(share: Option<Share>) -> String {
+pub(super) fn percent(share: Option<Share>) -> String {
     share.map_or("?".to_owned(), |share| format!("{share} %"))
 }
 

@@ -1,0 +1,264 @@
+//! Is the pace enough? How fast a region has gone, how fast its target requires it to go, and
+//! where the pace leads. The method is [`crate::domain::pace`]'s.
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use laju_schemas::RegionCode;
+
+use super::answer::{
+    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
+};
+use super::progress::{applicable_target, attainment, progress};
+use super::question::Question;
+use super::scan::{Scope, Window, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::Account;
+use crate::domain::day::Day;
+use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail, per_day, per_month};
+use crate::domain::reference::Target;
+
+/// The days of each trailing window.
+pub const TRAILING: [i32; 2] = [7, 28];
+
+/// A region's pace over the [`TRAILING`] windows up to `as_of` (none is yesterday, the last whole
+/// day), or over the days between the ends of two days (`span`), the later of which then is
+/// `as_of` whatever the question says.
+///
+/// # Errors
+/// If there is no such region, a day is still to come, or the later day is not after the earlier.
+pub fn pace(
+    view: &View,
+    region: RegionCode,
+    span: Option<(Date, Date)>,
+    question: &Question,
+) -> Result<Pace, QueryError> {
+    region_name(region)?;
+    let as_of = match span {
+        Some((from, to)) if to <= from => return Err(QueryError::NoDayBetween { from, to }),
+        Some((_, to)) => to,
+        None => question.as_of.unwrap_or_else(|| before(view.today, 1)),
+    };
+    if as_of > view.today {
+        let parameter = if span.is_some() { "to" } else { "as_of" };
+        return Err(QueryError::NotYet { parameter, day: as_of, today: view.today });
+    }
+    let question = Question { as_of: Some(as_of), ..*question };
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let changes = DailyChanges::of(view, &scope, &question);
+    // Bounds, target and what is missing are those of a progress answer.
+    let progress = progress(view, region, &question)?;
+    let target = applicable_target(view, region, &question);
+    let activated = progress.figures.activated;
+    let goal = target.as_ref().map(|target| goal(target, activated, as_of));
+    let ahead = Ahead { as_of, target: target.as_ref(), goal };
+    let windows = match span {
+        Some((from, to)) => vec![ahead.over(&changes, from, to)],
+        None => TRAILING.map(|days| ahead.over(&changes, before(as_of, days), as_of)).into(),
+    };
+    let parameters = span.map(|(from, to)| [format!("from={from}"), format!("to={to}")]);
+    let parameters = parameters.as_ref().map_or(&[][..], |both| both);
+    Ok(Pace {
+        region: progress.region,
+        as_of,
+        known_at: question.known_at,
+        activated,
+        bounds: progress.figures.bounds,
+        target: progress.figures.target,
+        goal,
+        windows,
+        missing: progress.figures.missing,
+        evidence: progress.evidence,
+        link: question.link(&format!("regions/{region}/pace"), parameters, view.today),
+    })
+}
+
+fn before(day: Date, days: i32) -> Date {
+    day.saturating_sub(days.days())
+}
+
+fn days_between(from: Date, to: Date) -> i64 {
+    i64::from((to - from).get_days())
+}
+
+fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
+    let (by, by_is) = match target.valid_to {
+        Some(last) => (last, GoalDay::ValidTo),
+        None => (as_of.last_of_year(), GoalDay::YearEnd),
+    };
+    let people = i64::try_from(target.people).unwrap_or(i64::MAX);
+    let to_go = people.saturating_sub(activated).max(0);
+    let days_left = days_between(as_of, by);
+    // Nothing is needed of whoever is there, on the last day as well.
+    let over = if to_go == 0 { 1 } else { days_left };
+    Goal {
+        by,
+        by_is,
+        to_go,
+        days_left,
+        required_per_day: per_day(to_go, over),
+        required_per_month: per_month(to_go, over),
+    }
+}
+
+/// By how many the active people of a scope changed on each day of the programme.
+struct DailyChanges(Vec<i64>);
+
+impl DailyChanges {
+    fn of(view: &View, scope: &Scope, question: &Question) -> Self {
+        let window: Window = question.window();
+        let mut changes = Vec::new();
+        for (_, group) in all_groups(&view.snapshot, scope) {
+            let sign = match group.account {
+                Account::Activations | Account::MovesIn => 1,
+                Account::Deactivations | Account::MovesOut => -1,
+                _ => continue,
+            };
+            for cell in window.cells(group.cells) {
+                let day = usize::from(cell.key.day().0);
+                if changes.len() <= day {
+                    changes.resize(day + 1, 0);
+                }
+                changes[day] += sign * i64::from(cell.amount);
+            }
+        }
+        Self(changes)
+    }
+
+    /// Those of the days up to one, inclusive.
+    fn until(&self, day: Date) -> &[i64] {
+        let days = Day::of_date(day).map_or(0, |day| usize::from(day.0) + 1);
+        &self.0[..days.min(self.0.len())]
+    }
+
+    /// The first day on which anything changed.
+    fn first(&self) -> Option<Date> {
+        let first = self.0.iter().position(|change| *change != 0)?;
+        Some(Day(u16::try_from(first).unwrap_or(u16::MAX)).date())
+    }
+}
+
+/// What forecasts are about.
+struct Ahead<'a> {
+    as_of: Date,
+    target: Option<&'a Target>,
+    goal: Option<Goal>,
+}
+
+impl Ahead<'_> {
+    /// The pace between the ends of two days, the later of which is `as_of`.
+    fn over(&self, changes: &DailyChanges, from: Date, to: Date) -> PaceOver {
+        let (until_from, until_to) = (changes.until(from), changes.until(to));
+        let activated_from: i64 = until_from.iter().sum();
+        let trail = Trail::new(days_between(from, to), &until_to[until_from.len()..]);
+        let activated_to = activated_from + trail.change();
+        let days = days_between(from, to);
+        let lack = self.lack(changes, from, days, &trail);
+        let mut over = PaceOver {
+            from,
+            to,
+            days,
+            activated_from,
+            activated_to,
+            change: trail.change(),
+            per_day: trail.per_day(),
+            per_month: trail.per_month(),
+            is_enough: self.is_enough(&trail),
+            forecast: None,
+            no_forecast: lack.clone(),
+            target_met_on: None,
+            target_met_between: None,
+            no_target_day: None,
+        };
+        if lack.is_none() {
+            over.forecast = Some(self.forecast(&trail, activated_to));
+        }
+        match lack {
+            _ if self.goal.is_none() => {
+                let detail = "no target applies on this day".to_owned();
+                over.no_target_day = Some(unanswered(NoAnswerReason::NoTarget, detail));
+            }
+            _ if self.goal.is_some_and(|goal| goal.to_go == 0) => {
+                let detail = format!("at the end of {to} nobody is left to go");
+                over.no_target_day = Some(unanswered(NoAnswerReason::AlreadyMet, detail));
+            }
+            Some(lack) => over.no_target_day = Some(lack),
+            None => self.meet(&trail, &mut over),
+        }
+        over
+    }
+
+    fn is_enough(&self, trail: &Trail) -> Option<bool> {
+        let Goal { to_go, days_left, .. } = self.goal?;
+        (to_go == 0 || days_left > 0).then(|| to_go == 0 || trail.is_enough(to_go, days_left))
+    }
+
+    /// Why there can be no forecast.
+    fn lack(
+        &self,
+        changes: &DailyChanges,
+        from: Date,
+        days: i64,
+        trail: &Trail,
+    ) -> Option<Unanswered> {
+        let too_little = |detail| Some(unanswered(NoAnswerReason::TooLittleData, detail));
+        if days < FEWEST_DAYS {
+            return too_little(format!("{days} days are fewer than {FEWEST_DAYS}"));
+        }
+        match changes.first() {
+            None => return too_little("nobody has been activated yet".to_owned()),
+            Some(first) if first > from => {
+                return too_little(format!("the first activation was on {first}, after {from}"));
+            }
+            Some(_) => {}
+        }
+        if trail.change() <= 0 {
+            let detail = format!("{} in {days} days", trail.change());
+            return Some(unanswered(NoAnswerReason::PaceNotPositive, detail));
+        }
+        None
+    }
+
+    fn forecast(&self, trail: &Trail, activated: i64) -> PaceForecast {
+        let on = self.goal.map_or_else(|| self.as_of.last_of_year(), |goal| goal.by);
+        let ahead = days_between(self.as_of, on);
+        let expected = activated.saturating_add(trail.expected(ahead));
+        let interval = |confidence: Confidence| {
+            let (lower, upper) = trail.interval(ahead, confidence)?;
+            Some(Interval {
+                percent: confidence.percent(),
+                lower: activated.saturating_add(lower).max(0),
+                upper: activated.saturating_add(upper),
+            })
+        };
+        PaceForecast {
+            on,
+            activated: expected,
+            attainment_percent: self.target.and_then(|t| attainment(t, expected)),
+            intervals: [Confidence::Percent80, Confidence::Percent95]
+                .into_iter()
+                .filter_map(interval)
+                .collect(),
+        }
+    }
+
+    /// When a target that is not met yet is met at a pace above zero.
+    fn meet(&self, trail: &Trail, over: &mut PaceOver) {
+        let to_go = self.goal.map_or(0, |goal| goal.to_go);
+        let closing = trail.closing(to_go);
+        let date = |days: i64| self.as_of.saturating_add(days.days());
+        over.target_met_on = closing.expected.map(date);
+        if closing.expected.is_none() {
+            let detail = format!("{to_go} people take more than ten years at this pace");
+            over.no_target_day = Some(unanswered(NoAnswerReason::TooFar, detail));
+        }
+        over.target_met_between = Some(TargetDay {
+            earliest: closing.earliest.map(date),
+            latest: closing.latest.map(date),
+        });
+    }
+}
+
+fn unanswered(reason: NoAnswerReason, detail: String) -> Unanswered {
+    Unanswered { reason, detail }
+}

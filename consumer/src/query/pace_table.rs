@@ -1,0 +1,78 @@
+//! A region's pace as a table for people.
+
+use comfy_table::Cell;
+
+use super::answer::{Pace, PaceOver, Unanswered};
+use super::table::{heading, number, of_target, percent, right, with_header};
+
+/// How fast a region goes: a column of figures for each window, and what is required.
+#[must_use]
+pub fn pace(answer: &Pace) -> String {
+    let mut lines = vec![format!("Activated {}", number(answer.activated))];
+    if let Some(target) = &answer.target {
+        let share = percent(target.attainment_percent);
+        lines.push(format!("Target    {share} {}", of_target(target)));
+    }
+    match &answer.goal {
+        Some(goal) => {
+            let rate = |rate: Option<_>| rate.map_or("?".to_owned(), |rate| format!("{rate}"));
+            lines.push(format!(
+                "Required  {} a day, {} a month: {} to go in {} days, by {}",
+                rate(goal.required_per_day),
+                rate(goal.required_per_month),
+                number(goal.to_go),
+                goal.days_left,
+                goal.by
+            ));
+        }
+        None => lines.push("Required  no target applies".to_owned()),
+    }
+    let mut table = with_header(&[
+        "From",
+        "To",
+        "Days",
+        "Change",
+        "A day",
+        "A month",
+        "Forecast",
+        "Target met",
+    ]);
+    for window in &answer.windows {
+        let rate = |rate: Option<_>| rate.map_or("?".to_owned(), |rate| format!("{rate}"));
+        table.add_row([
+            Cell::new(window.from),
+            Cell::new(window.to),
+            right(window.days.to_string()),
+            right(number(window.change)),
+            right(rate(window.per_day)),
+            right(rate(window.per_month)),
+            Cell::new(forecast(window)),
+            Cell::new(target_met(window)),
+        ]);
+    }
+    let heading = heading(&answer.region, answer.as_of, answer.known_at);
+    format!("{heading}\n\n{}\n\n{}\n\n{}", lines.join("\n"), table.trim_fmt(), answer.link)
+}
+
+fn forecast(window: &PaceOver) -> String {
+    let Some(forecast) = &window.forecast else { return reason(window.no_forecast.as_ref()) };
+    let mut text = format!("{} on {}", number(forecast.activated), forecast.on);
+    for interval in &forecast.intervals {
+        let (lower, upper) = (number(interval.lower), number(interval.upper));
+        text.push_str(&format!("\n{} %: {lower} to {upper}", interval.percent));
+    }
+    text
+}
+
+fn target_met(window: &PaceOver) -> String {
+    let Some(day) = window.target_met_on else { return reason(window.no_target_day.as_ref()) };
+    let end = |day: Option<jiff::civil::Date>| day.map_or("?".to_owned(), |day| day.to_string());
+    match window.target_met_between {
+        Some(days) => format!("{day}\n95 %: {} to {}", end(days.earliest), end(days.latest)),
+        None => day.to_string(),
+    }
+}
+
+fn reason(unanswered: Option<&Unanswered>) -> String {
+    unanswered.map_or(String::new(), |unanswered| format!("none: {}", unanswered.detail))
+}
