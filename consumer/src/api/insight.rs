@@ -8,7 +8,9 @@ use super::ApiState;
 use super::figures::answer;
 use super::parameters::{Parameters, RegionInPath};
 use super::problem::Problem;
-use crate::query::pace;
+use crate::query::answer::{Age, Axis};
+use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
+use crate::query::{change, pace, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 pub(super) async fn region_pace(
@@ -31,4 +33,51 @@ pub(super) async fn region_pace(
     }
     parameters.finish()?;
     answer(api, move |view| pace::pace(view, region, span, &question)).await
+}
+
+/// `GET /v1/regions/{code}/change?from&to&axis` with the day of the other axis.
+pub(super) async fn region_change(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let span = (parameters.required_date("from")?, parameters.required_date("to")?);
+    let axis = parameters.optional("axis")?.unwrap_or(Axis::KnownAt);
+    let fixed = parameters.date(match axis {
+        Axis::KnownAt => "as_of",
+        Axis::AsOf => "known_at",
+    })?;
+    parameters.finish()?;
+    answer(api, move |view| change::change(view, region, axis, span, fixed)).await
+}
+
+/// `GET /v1/regions/{code}/postings?account&sign&reason&happened_from&happened_to&recorded_from&…`.
+pub(super) async fn region_postings(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let ActiveAccount(account) = parameters.required("account")?;
+    let question = PostingsQuestion {
+        account,
+        sign: parameters.optional("sign")?,
+        reason: parameters.optional("reason")?.map(|Reason(reason)| reason),
+        happened: Days {
+            from: parameters.date("happened_from")?,
+            to: parameters.date("happened_to")?,
+        },
+        recorded: Days {
+            from: parameters.date("recorded_from")?,
+            to: parameters.date("recorded_to")?,
+        },
+        age: {
+            let (from, to_days) =
+                (parameters.optional("age_from")?, parameters.optional("age_to")?);
+            let from_days = from.unwrap_or(0);
+            (from.is_some() || to_days.is_some()).then_some(Age { from_days, to_days })
+        },
+    };
+    let limit = parameters.limit(ROWS, MOST_ROWS)?;
+    parameters.finish()?;
+    answer(api, move |view| postings::postings(view, region, &question, limit)).await
 }

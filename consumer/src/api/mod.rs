@@ -72,6 +72,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/series", get(figures::region_series))
         .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
         .route("/v1/regions/{code}/pace", get(insight::region_pace))
+        .route("/v1/regions/{code}/change", get(insight::region_change))
+        .route("/v1/regions/{code}/postings", get(insight::region_postings))
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))

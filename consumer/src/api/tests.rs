@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use laju_schemas::TimestampMs;
+use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
@@ -14,8 +15,9 @@ use tower::ServiceExt as _;
 
 use super::problem::{Kind, PROBLEM_JSON};
 use super::*;
+use crate::domain::account::{Account, Detail};
 use crate::projection::desk::Desk;
-use crate::query::fixtures::Fixture;
+use crate::query::fixtures::{Fixture, activation};
 use crate::query::folding::{ACTIVATED, Folding, id};
 
 const NOW: &str = "2024-08-02T05:00:00Z";
@@ -165,6 +167,50 @@ async fn the_pace_of_every_level_answers_and_its_link_gives_the_same() {
 }
 
 #[tokio::test]
+async fn every_part_of_a_change_links_to_its_postings() {
+    let mut state = state();
+    let lost = Detail::Deactivation(DeactivationReason::DeviceLost);
+    let on = ("2024-01-01", "2024-01-03");
+    state.post(0, Account::Deactivations, "18.71", on, lost, 4);
+    let office = activation("18.71", Channel::Office, None, 0);
+    let on = ("2023-12-31", "2024-01-03");
+    state.post(1, Account::Activations, "18.71", on, office, 6);
+    state.post(0, Account::Activations, "18.71", on, office, -1);
+    let node = node(state.live(NOW.parse().unwrap()));
+    for (path, parts) in [
+        ("/v1/regions/18/change?from=2023-12-31&to=2024-01-05", 4),
+        ("/v1/regions/ID/change?from=2023-12-31&to=2024-01-05&as_of=2023-12-31", 2),
+        ("/v1/regions/18.71/change?from=2023-12-31&to=2024-01-05&axis=as_of", 2),
+        (
+            "/v1/regions/18.71/change?from=2023-12-30&to=2024-01-05&axis=as_of&known_at=2024-01-02",
+            1,
+        ),
+    ] {
+        let body = get_ok(&node, path).await;
+        let rows = body["parts"].as_array().unwrap();
+        assert_eq!(rows.len(), parts, "{path}: {rows:?}");
+        let mut sum = 0;
+        for part in rows {
+            let postings = get_ok(&node, part["link"].as_str().unwrap()).await;
+            let count = part["count"].as_i64().unwrap();
+            assert_eq!(postings["total"].as_i64().unwrap().abs(), count.abs(), "{part}");
+            assert_eq!(postings["rows"][0]["region"], "18.71");
+            sum += count;
+        }
+        assert_eq!(body["change"], sum);
+        let (later, earlier) = (&body["later"]["activated"], &body["earlier"]["activated"]);
+        assert_eq!(later.as_i64().unwrap() - earlier.as_i64().unwrap(), sum);
+        for reading in ["earlier", "later"] {
+            let progress = get_ok(&node, body[reading]["link"].as_str().unwrap()).await;
+            assert_eq!(progress["activated"], body[reading]["activated"]);
+        }
+        let again = get_ok(&node, body["link"].as_str().unwrap()).await;
+        assert_eq!(again["parts"].as_array().unwrap().len(), rows.len());
+        assert_eq!(again["change"], body["change"]);
+    }
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_wrong_is_named() {
     let node = ready();
     let progress = "/v1/regions/18.71/progress";
@@ -184,6 +230,23 @@ async fn a_parameter_that_is_wrong_is_named() {
         ("/v1/regions/18.71/breakdown".to_owned(), "by"),
         ("/v1/regions/18.71/breakdown?by=colour".to_owned(), "by"),
         ("/v1/regions/18.71/pace?from=2024-01-01".to_owned(), "to"),
+        ("/v1/regions/18.71/change?from=2024-01-01".to_owned(), "to"),
+        ("/v1/regions/18.71/change?from=2024-01-01&to=2023-01-01".to_owned(), "to"),
+        ("/v1/regions/18.71/change?from=2024-01-01&to=2024-01-02&axis=x".to_owned(), "axis"),
+        (
+            "/v1/regions/18.71/change?from=2024-01-01&to=2024-01-02&known_at=2024-01-02".to_owned(),
+            "known_at",
+        ),
+        (
+            "/v1/regions/18.71/change?from=2024-01-01&to=2024-01-02&axis=as_of&as_of=2024-01-02"
+                .to_owned(),
+            "as_of",
+        ),
+        ("/v1/regions/18.71/postings".to_owned(), "account"),
+        ("/v1/regions/18.71/postings?account=deferrals".to_owned(), "account"),
+        ("/v1/regions/18.71/postings?account=moves_in&sign=both".to_owned(), "sign"),
+        ("/v1/regions/18.71/postings?account=moves_in&reason=x".to_owned(), "reason"),
+        ("/v1/regions/18.71/postings?account=moves_in&age_from=-1".to_owned(), "age_from"),
         ("/v1/regions/18.71/pace?to=2024-01-01".to_owned(), "from"),
         ("/v1/regions/18.71/pace?from=2024-01-02&to=2024-01-02".to_owned(), "to"),
         ("/v1/regions/18.71/pace?from=2024-01-02&to=2024-08-03".to_owned(), "to"),

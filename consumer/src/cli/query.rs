@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
-use crate::query::{kiosk_table, pace_table, table};
-pub use insight::PaceArgs;
+use crate::query::{change_table, kiosk_table, pace_table, table};
+pub use insight::{ChangeArgs, PaceArgs, PostingsArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -44,6 +44,10 @@ pub enum QueryCommand {
     Breakdown(BreakdownArgs),
     /// Is a region's pace enough?
     Pace(PaceArgs),
+    /// Why does a region's figure differ between two days?
+    Change(ChangeArgs),
+    /// Which postings does a region's figure consist of?
+    Postings(PostingsArgs),
     /// Is anything missing of any kiosk?
     Kiosks(KiosksArgs),
     /// What is known of one kiosk?
@@ -261,6 +265,8 @@ impl QueryArgs {
             QueryCommand::Series(args) => args.node.print(&path, table::series, out),
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
             QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace, out),
+            QueryCommand::Change(args) => args.node.print(&path, change_table::change, out),
+            QueryCommand::Postings(args) => args.node.print(&path, change_table::postings, out),
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
@@ -304,6 +310,11 @@ impl QueryCommand {
                 args.add(add);
                 format!("/v1/regions/{}/pace", args.region)
             }
+            Self::Change(args) => {
+                args.add(add);
+                format!("/v1/regions/{}/change", args.region)
+            }
+            Self::Postings(args) => return args.path(),
             Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {
                 return KiosksQuestion {
                     within: *within,

@@ -1,9 +1,11 @@
 //! The shapes of the answers, with the names that others build on: the JSON of the HTTP interface
 //! and what `laju query` reads back from it. No arithmetic here.
 
+mod change;
 mod fate;
 mod kiosks;
 mod pace;
+mod postings;
 
 use jiff::civil::Date;
 use laju_schemas::quarantine::Reason;
@@ -13,11 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::share::Share;
 
+pub use change::{Age, Axis, Change, ChangePart, PartKind, Reading, ShareChange};
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
 pub use pace::{
     Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
 };
+pub use postings::{PostingRow, Postings};
 
 /// A region, named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

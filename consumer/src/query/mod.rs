@@ -4,6 +4,10 @@
 
 pub mod answer;
 pub mod breakdown;
+pub mod change;
+pub mod change_table;
+#[cfg(test)]
+mod change_tests;
 pub mod conflicts;
 pub mod fate;
 #[cfg(test)]
@@ -18,6 +22,7 @@ pub mod kiosks;
 pub mod missing;
 pub mod pace;
 pub mod pace_table;
+pub mod postings;
 pub mod progress;
 pub mod quarantine;
 pub mod question;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use jiff::civil::Date;
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 
-use crate::domain::account::{Account, Cell};
+use crate::domain::account::{Account, Cell, add_up};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
 
@@ -73,6 +73,14 @@ impl Window {
         cells.iter().filter(move |cell| self.knows(cell.key.recorded()))
     }
 
+    /// Whether a cell counts.
+    #[must_use]
+    #[inline]
+    pub fn counts(self, cell: &Cell) -> bool {
+        self.days.is_none_or(|days| u32::from(cell.key.day().0) < days)
+            && self.knows(cell.key.recorded())
+    }
+
     /// Whether what was recorded on a day counts.
     #[must_use]
     #[inline]
@@ -120,6 +128,30 @@ pub fn all_groups<'a>(
         let runs = view.ledger.as_slices().iter();
         runs.flat_map(move |run| groups(run, scope)).map(move |group| (*partition, group))
     })
+}
+
+/// Every cell of some accounts of a scope that is wanted, each key of each partition once and with
+/// its whole amount, however the ledger lies in runs; with the partition's number. What comes to
+/// nothing is left out.
+pub fn each_netted(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    accounts: &[Account],
+    wanted: impl Fn(&Cell) -> bool,
+    mut each: impl FnMut(u32, &Cell),
+) {
+    let mut cells = Vec::new();
+    for (partition, view) in &snapshot.partitions {
+        for region in scope.indices() {
+            for account in accounts {
+                cells.clear();
+                let of_it = view.ledger.of(RegionIndex(region), *account);
+                cells.extend(of_it.filter(|cell| wanted(cell)).copied());
+                add_up(&mut cells);
+                cells.iter().for_each(|cell| each(*partition, cell));
+            }
+        }
+    }
 }
 
 /// How many cells from the first on fulfil a condition that, once false, stays false: found with

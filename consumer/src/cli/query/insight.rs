@@ -5,6 +5,8 @@ use jiff::civil::Date;
 use laju_schemas::RegionCode;
 
 use super::{Days, Node};
+use crate::query::answer::{Age, Axis};
+use crate::query::postings::{self, ActiveAccount, PostingsQuestion, ROWS, Reason, Sign};
 
 /// Is a region's pace enough?
 #[derive(Clone, Debug, Args)]
@@ -35,5 +37,112 @@ impl PaceArgs {
         add("from", self.from.map(|day| day.to_string()));
         add("to", self.to.map(|day| day.to_string()));
         self.days.add(add);
+    }
+}
+
+/// Why does a region's figure differ between two days?
+#[derive(Clone, Debug, Args)]
+pub struct ChangeArgs {
+    /// The region.
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// The earlier day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Date,
+
+    /// The later day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Date,
+
+    /// Whether they are days of knowledge (known_at) or of truth (as_of).
+    #[arg(long, default_value = "known_at")]
+    pub axis: Axis,
+
+    /// The day of the other axis; the worker refuses that of the same.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+impl ChangeArgs {
+    pub(super) fn add(&self, mut add: impl FnMut(&str, Option<String>)) {
+        add("from", Some(self.from.to_string()));
+        add("to", Some(self.to.to_string()));
+        add("axis", Some(self.axis.to_string()));
+        self.days.add(add);
+    }
+}
+
+/// Which postings does a region's figure consist of?
+#[derive(Clone, Debug, Args)]
+pub struct PostingsArgs {
+    /// The region.
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// activations, deactivations, moves_in or moves_out.
+    #[arg(long)]
+    pub account: ActiveAccount,
+
+    /// Only those that are posted, or those that take back (reversed).
+    #[arg(long)]
+    pub sign: Option<Sign>,
+
+    /// Only deactivations for this reason.
+    #[arg(long)]
+    pub reason: Option<Reason>,
+
+    /// Only what happened on this day or later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub happened_from: Option<Date>,
+
+    /// Only what happened up to this day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub happened_to: Option<Date>,
+
+    /// Only what was recorded on this day or later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub recorded_from: Option<Date>,
+
+    /// Only what was recorded up to this day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub recorded_to: Option<Date>,
+
+    /// Only what was recorded at least so many days after it happened.
+    #[arg(long, value_name = "DAYS")]
+    pub age_from: Option<u32>,
+
+    /// Only what was recorded at most so many days after it happened.
+    #[arg(long, value_name = "DAYS")]
+    pub age_to: Option<u32>,
+
+    /// How many rows to show at most.
+    #[arg(long, value_name = "N", default_value_t = ROWS)]
+    pub limit: usize,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+impl PostingsArgs {
+    pub(super) fn path(&self) -> String {
+        let ActiveAccount(account) = self.account;
+        let days = |from, to| postings::Days { from, to };
+        let has_age = self.age_from.is_some() || self.age_to.is_some();
+        let age = Age { from_days: self.age_from.unwrap_or(0), to_days: self.age_to };
+        let question = PostingsQuestion {
+            account,
+            sign: self.sign,
+            reason: self.reason.map(|Reason(reason)| reason),
+            happened: days(self.happened_from, self.happened_to),
+            recorded: days(self.recorded_from, self.recorded_to),
+            age: has_age.then_some(age),
+        };
+        format!("{}&limit={}", question.link(self.region), self.limit)
     }
 }

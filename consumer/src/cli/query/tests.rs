@@ -43,6 +43,16 @@ fn a_command_line_becomes_a_question() {
             "pace 36.04 --from 2024-01-01 --to 2024-08-02 --known-at 2024-08-05",
             "/v1/regions/36.04/pace?from=2024-01-01&to=2024-08-02&known_at=2024-08-05",
         ),
+        (
+            "change 18.71 --from 2023-12-31 --to 2024-01-05 --as-of 2023-12-31",
+            "/v1/regions/18.71/change?from=2023-12-31&to=2024-01-05&axis=known_at&as_of=2023-12-31",
+        ),
+        (
+            "postings 18 --account deactivations --sign reversed --reason error --happened-to 2024-01-01 \
+             --recorded-from 2024-01-02 --age-to 7 --limit 5",
+            "/v1/regions/18/postings?account=deactivations&sign=reversed&reason=error\
+             &happened_to=2024-01-01&recorded_from=2024-01-02&age_from=0&age_to=7&limit=5",
+        ),
         ("kiosks", "/v1/kiosks?limit=1000"),
         (
             "kiosks --within 18 --silent --missing --after K/1 --limit 5",
@@ -68,6 +78,10 @@ fn a_command_line_becomes_a_question() {
         "series 18.71 --from 2023-01-01",
         "breakdown 18.71 --by colour",
         "pace",
+        "change 18.71 --from 2024-01-01",
+        "change 18.71 --from 2024-01-01 --to 2024-01-02 --axis time",
+        "postings 18.71",
+        "postings 18.71 --account print_queue",
         "pace 18.71 --from 2024-01-01",
         "pace 18.71 --to 2024-01-01",
         "pace 18.71 --from 2024-01-01 --to 2024-02-01 --as-of 2024-02-01",
@@ -110,6 +124,8 @@ async fn a_running_node_is_asked() {
             "breakdown 18.71 --by channel",
             "breakdown 18.71 --by card_reason",
             "pace 18.71",
+            "change 18.71 --from 2023-12-30 --to 2024-01-05",
+            "postings 18.71 --account activations",
             "kiosks",
             "event 018f0000-0000-7000-8000-000000000001",
             "quarantine",

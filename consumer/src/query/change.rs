@@ -1,0 +1,294 @@
+//! Why did the figure change? The postings between two readings, each in one part: new and late
+//! activations, moves, deactivations by reason, and what was taken back; and, of the shares, what
+//! a changed denominator or target did. The parts add up to the whole, because each posting of
+//! the difference is in exactly one of them.
+
+use std::collections::BTreeMap;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use laju_schemas::RegionCode;
+use laju_schemas::event::DeactivationReason;
+use laju_schemas::reference::Basis;
+
+use super::answer::{Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange};
+use super::postings::{ACTIVE, Days, PostingsQuestion, Sign, age_of};
+use super::progress::{applicable_target, attainment, progress};
+use super::question::Question;
+use super::scan::{Scope, each_netted};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::day::Day;
+use crate::domain::rate::Rate;
+use crate::domain::share::Share;
+
+/// How late activations are told apart: the next day, within a week, within a month, later.
+pub const AGES: [Age; 4] = [
+    Age { from_days: 0, to_days: Some(1) },
+    Age { from_days: 2, to_days: Some(7) },
+    Age { from_days: 8, to_days: Some(30) },
+    Age { from_days: 31, to_days: None },
+];
+
+impl Axis {
+    /// Every axis.
+    pub const ALL: [Self; 2] = [Self::KnownAt, Self::AsOf];
+
+    /// Its name in questions and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KnownAt => "known_at",
+            Self::AsOf => "as_of",
+        }
+    }
+}
+
+impl std::fmt::Display for Axis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Axis {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|axis| axis.as_str() == text);
+        found.ok_or_else(|| format!("'{text}' is neither known_at nor as_of"))
+    }
+}
+
+/// Two readings that differ in one of their days.
+#[derive(Clone, Copy)]
+struct Between {
+    axis: Axis,
+    from: Date,
+    to: Date,
+    /// The day of the other axis, which both readings have; none for all there is.
+    fixed: Option<Date>,
+}
+
+impl Between {
+    fn question(&self, day: Date) -> Question {
+        match self.axis {
+            Axis::KnownAt => Question { as_of: self.fixed, known_at: Some(day) },
+            Axis::AsOf => Question { as_of: Some(day), known_at: self.fixed },
+        }
+    }
+
+    /// The part that a posting belongs to.
+    fn part(&self, cell: &Cell) -> Part {
+        let (kind, reversed) = match cell.key.account() {
+            Account::MovesIn => (PartKind::MovesIn, PartKind::ReversedMovesIn),
+            Account::MovesOut => (PartKind::MovesOut, PartKind::ReversedMovesOut),
+            Account::Deactivations => (PartKind::Deactivations, PartKind::ReversedDeactivations),
+            _ if self.is_new(cell.key.day()) => {
+                (PartKind::NewActivations, PartKind::ReversedActivations)
+            }
+            _ => (PartKind::LateActivations, PartKind::ReversedActivations),
+        };
+        let kind = if cell.amount < 0 { reversed } else { kind };
+        let age = (kind == PartKind::LateActivations).then(|| {
+            let days = age_of(cell);
+            AGES.into_iter().rfind(|age| days >= age.from_days).unwrap_or(AGES[0])
+        });
+        let reason = match cell.key.detail() {
+            Detail::Deactivation(reason) => Some(reason),
+            _ => None,
+        };
+        Part { kind, age, reason }
+    }
+
+    fn is_new(&self, day: Day) -> bool {
+        Day::of_date(self.from).is_none_or(|from| day > from)
+    }
+
+    /// The postings of a part.
+    fn postings(&self, part: Part) -> PostingsQuestion {
+        let after = Some(self.from.saturating_add(1.days()));
+        let (mut happened, recorded) = match self.axis {
+            Axis::KnownAt => {
+                (Days { from: None, to: self.fixed }, Days { from: after, to: Some(self.to) })
+            }
+            Axis::AsOf => {
+                (Days { from: after, to: Some(self.to) }, Days { from: None, to: self.fixed })
+            }
+        };
+        match part.kind {
+            PartKind::NewActivations => happened.from = after,
+            PartKind::LateActivations => {
+                happened.to = Some(self.fixed.map_or(self.from, |fixed| fixed.min(self.from)));
+            }
+            _ => {}
+        }
+        let (account, sign) = part.kind.postings();
+        let (age, reason) = (part.age, part.reason);
+        PostingsQuestion { account, sign: Some(sign), reason, happened, recorded, age }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    kind: PartKind,
+    age: Option<Age>,
+    reason: Option<DeactivationReason>,
+}
+
+impl PartKind {
+    const fn postings(self) -> (Account, Sign) {
+        match self {
+            Self::NewActivations | Self::LateActivations => (Account::Activations, Sign::Posted),
+            Self::MovesIn => (Account::MovesIn, Sign::Posted),
+            Self::MovesOut => (Account::MovesOut, Sign::Posted),
+            Self::Deactivations => (Account::Deactivations, Sign::Posted),
+            Self::ReversedActivations => (Account::Activations, Sign::Reversed),
+            Self::ReversedMovesIn => (Account::MovesIn, Sign::Reversed),
+            Self::ReversedMovesOut => (Account::MovesOut, Sign::Reversed),
+            Self::ReversedDeactivations => (Account::Deactivations, Sign::Reversed),
+        }
+    }
+}
+
+/// Whether an account's postings make the active people more or fewer.
+const fn effect(account: Account) -> i64 {
+    match account {
+        Account::Deactivations | Account::MovesOut => -1,
+        _ => 1,
+    }
+}
+
+/// Why a region's figure differs between two days of an axis. `fixed` is the day of the other
+/// axis; none for all there is.
+///
+/// # Errors
+/// If there is no such region, or `to` is before `from`.
+pub fn change(
+    view: &View,
+    region: RegionCode,
+    axis: Axis,
+    (from, to): (Date, Date),
+    fixed: Option<Date>,
+) -> Result<Change, QueryError> {
+    let name = region_name(region)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    if to < from {
+        return Err(QueryError::EndsBeforeItBegins { from, to });
+    }
+    let between = Between { axis, from, to, fixed };
+    let [before, after] = [from, to].map(|day| between.question(day));
+    let (window_before, window_after) = (before.window(), after.window());
+    let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
+    let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
+    each_netted(&view.snapshot, &scope, &ACTIVE, differs, |_, cell| {
+        let count = effect(cell.key.account()) * i64::from(cell.amount);
+        *counts.entry(between.part(cell)).or_default() += count;
+    });
+    let parts = counts.into_iter().map(|(part, count)| ChangePart {
+        part: part.kind,
+        age: part.age,
+        reason: part.reason,
+        count,
+        link: between.postings(part).link(region),
+    });
+    let (earlier, later) = (progress(view, region, &before)?, progress(view, region, &after)?);
+    Ok(Change {
+        region: name,
+        axis,
+        from,
+        to,
+        change: later.figures.activated - earlier.figures.activated,
+        parts: parts.collect(),
+        coverage: coverage(&earlier, &later),
+        attainment: attainment_change(view, region, (&before, &earlier), (&after, &later)),
+        earlier: reading(earlier),
+        later: reading(later),
+        evidence: view.evidence(),
+        link: link(region, &between, view.today),
+    })
+}
+
+fn reading(progress: Progress) -> Reading {
+    let figures = progress.figures;
+    Reading {
+        as_of: progress.as_of,
+        known_at: progress.known_at,
+        activated: figures.activated,
+        activations: figures.activations,
+        deactivations: figures.deactivations,
+        moves_in: figures.moves_in,
+        moves_out: figures.moves_out,
+        denominators: figures.denominators,
+        target: figures.target,
+        link: progress.link,
+    }
+}
+
+fn link(region: RegionCode, between: &Between, today: Date) -> String {
+    let Between { axis, from, to, fixed } = between;
+    let other = match axis {
+        Axis::KnownAt => Axis::AsOf,
+        Axis::AsOf => Axis::KnownAt,
+    };
+    let fixed = fixed.unwrap_or(today);
+    format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&{other}={fixed}")
+}
+
+/// A difference of shares in percentage points.
+fn points(earlier: Option<Share>, later: Option<Share>) -> Option<Rate> {
+    let difference = i128::from(later?.hundredths()) - i128::from(earlier?.hundredths());
+    Rate::of(difference, 100)
+}
+
+fn people(progress: &Progress) -> u64 {
+    u64::try_from(progress.figures.activated).unwrap_or(0)
+}
+
+fn coverage(earlier: &Progress, later: &Progress) -> Vec<ShareChange> {
+    let of = |progress: &Progress, basis: Basis| {
+        let mut denominators = progress.figures.denominators.iter();
+        denominators.find(|d| d.basis == basis).map(|d| (d.value, d.coverage_percent))
+    };
+    let bases = [Basis::WajibKtp, Basis::RecordedKtp];
+    let changes = bases.into_iter().filter_map(|basis| {
+        let (before, after) = (of(earlier, basis), of(later, basis));
+        before.or(after)?;
+        // The later people as a share of the earlier denominator stand in between.
+        let middle = before.and_then(|(value, _)| Share::of(people(later), value));
+        let (earlier_percent, later_percent) = (before.and_then(|b| b.1), after.and_then(|a| a.1));
+        Some(ShareChange {
+            basis,
+            earlier_of: before.map(|(value, _)| value),
+            later_of: after.map(|(value, _)| value),
+            earlier_percent,
+            later_percent,
+            by_people: points(earlier_percent, middle),
+            by_reference: points(middle, later_percent),
+        })
+    });
+    changes.collect()
+}
+
+fn attainment_change(
+    view: &View,
+    region: RegionCode,
+    (before, earlier): (&Question, &Progress),
+    (after, later): (&Question, &Progress),
+) -> Option<ShareChange> {
+    let earlier_target = applicable_target(view, region, before);
+    let later_target = applicable_target(view, region, after);
+    let basis = later_target.as_ref().or(earlier_target.as_ref())?.basis;
+    let share = |progress: &Progress| progress.figures.target.as_ref()?.attainment_percent;
+    let middle = earlier_target.as_ref().and_then(|t| attainment(t, later.figures.activated));
+    let (earlier_percent, later_percent) = (share(earlier), share(later));
+    Some(ShareChange {
+        basis,
+        earlier_of: earlier_target.as_ref().map(|target| target.people),
+        later_of: later_target.as_ref().map(|target| target.people),
+        earlier_percent,
+        later_percent,
+        by_people: points(earlier_percent, middle),
+        by_reference: points(middle, later_percent),
+    })
+}
