@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use laju_schemas::RegionCode;
 
 use super::ApiState;
 use super::figures::answer;
@@ -10,7 +11,7 @@ use super::parameters::{Parameters, RegionInPath};
 use super::problem::Problem;
 use crate::query::answer::{Age, Axis};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
-use crate::query::{change, pace, postings};
+use crate::query::{change, flows, pace, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 pub(super) async fn region_pace(
@@ -80,4 +81,26 @@ pub(super) async fn region_postings(
     let limit = parameters.limit(ROWS, MOST_ROWS)?;
     parameters.finish()?;
     answer(api, move |view| postings::postings(view, region, &question, limit)).await
+}
+
+/// `GET /v1/flows?within&as_of&known_at`.
+pub(super) async fn list_flows(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| flows::flows(view, within, &question)).await
+}
+
+/// `GET /v1/regions/{code}/flows?as_of&known_at`.
+pub(super) async fn region_flows(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| flows::region_flows(view, region, &question)).await
 }

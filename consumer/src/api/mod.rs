@@ -74,6 +74,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/pace", get(insight::region_pace))
         .route("/v1/regions/{code}/change", get(insight::region_change))
         .route("/v1/regions/{code}/postings", get(insight::region_postings))
+        .route("/v1/regions/{code}/flows", get(insight::region_flows))
+        .route("/v1/flows", get(insight::list_flows))
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))

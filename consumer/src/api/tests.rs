@@ -211,6 +211,21 @@ async fn every_part_of_a_change_links_to_its_postings() {
 }
 
 #[tokio::test]
+async fn flows_answer_for_all_and_for_one() {
+    let node = ready();
+    let all = get_ok(&node, "/v1/flows").await;
+    let row = json!({"home_region": "18.71", "service_region": "18.71", "activations": 90_010});
+    assert_eq!((&all["services"], &all["moves"]), (&json!([row]), &json!([])));
+    let province = get_ok(&node, "/v1/flows?within=17&as_of=2023-12-31").await;
+    assert_eq!(province["services"], json!([]));
+    let one = get_ok(&node, "/v1/regions/18.71/flows?as_of=2023-12-31").await;
+    assert_eq!(one["own_served_here"], 90_000);
+    assert_eq!(get_ok(&node, one["link"].as_str().unwrap()).await["own_served_here"], 90_000);
+    assert_eq!(problem(&node, "/v1/flows?within=18.99").await["status"], 404);
+    assert_eq!(problem(&node, "/v1/flows?from=2023-01-01").await["parameter"], "from");
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_wrong_is_named() {
     let node = ready();
     let progress = "/v1/regions/18.71/progress";

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
-use crate::query::{change_table, kiosk_table, pace_table, table};
-pub use insight::{ChangeArgs, PaceArgs, PostingsArgs};
+use crate::query::{change_table, flow_table, kiosk_table, pace_table, table};
+pub use insight::{ChangeArgs, FlowsArgs, PaceArgs, PostingsArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -48,6 +48,8 @@ pub enum QueryCommand {
     Change(ChangeArgs),
     /// Which postings does a region's figure consist of?
     Postings(PostingsArgs),
+    /// Who serves whom, and who moves where?
+    Flows(FlowsArgs),
     /// Is anything missing of any kiosk?
     Kiosks(KiosksArgs),
     /// What is known of one kiosk?
@@ -267,6 +269,10 @@ impl QueryArgs {
             QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace, out),
             QueryCommand::Change(args) => args.node.print(&path, change_table::change, out),
             QueryCommand::Postings(args) => args.node.print(&path, change_table::postings, out),
+            QueryCommand::Flows(FlowsArgs { region: Some(_), node, .. }) => {
+                node.print(&path, flow_table::region_flows, out)
+            }
+            QueryCommand::Flows(args) => args.node.print(&path, flow_table::flows, out),
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
@@ -315,6 +321,14 @@ impl QueryCommand {
                 format!("/v1/regions/{}/change", args.region)
             }
             Self::Postings(args) => return args.path(),
+            Self::Flows(args) => {
+                add("within", args.within.map(|code| code.to_string()));
+                args.days.add(add);
+                match args.region {
+                    Some(region) => format!("/v1/regions/{region}/flows"),
+                    None => "/v1/flows".to_owned(),
+                }
+            }
             Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {
                 return KiosksQuestion {
                     within: *within,

@@ -3,6 +3,7 @@
 
 mod change;
 mod fate;
+mod flows;
 mod kiosks;
 mod pace;
 mod postings;
@@ -17,6 +18,7 @@ use crate::domain::share::Share;
 
 pub use change::{Age, Axis, Change, ChangePart, PartKind, Reading, ShareChange};
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
+pub use flows::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
 pub use pace::{
     Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,

@@ -14,6 +14,10 @@ pub mod fate;
 mod fate_tests;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod flow_table;
+#[cfg(test)]
+mod flow_tests;
+pub mod flows;
 #[cfg(test)]
 pub(crate) mod folding;
 pub mod kiosk_state;

@@ -207,7 +207,7 @@ pub(super) fn heading(region: &RegionName, as_of: Date, known_at: Option<Date>) 
     format!("{} ({}), {}", region.name, region.code, days(as_of, known_at))
 }
 
-fn days(as_of: Date, known_at: Option<Date>) -> String {
+pub(super) fn days(as_of: Date, known_at: Option<Date>) -> String {
     match known_at {
         Some(known_at) => format!("as of {as_of}, as known at {known_at}"),
         None => format!("as of {as_of}"),

@@ -146,3 +146,23 @@ impl PostingsArgs {
         format!("{}&limit={}", question.link(self.region), self.limit)
     }
 }
+
+/// Who serves whom, and who moves where?
+#[derive(Clone, Debug, Args)]
+pub struct FlowsArgs {
+    /// A region whose flows are asked for [default: every pair of regencies].
+    #[arg(value_name = "REGION")]
+    pub region: Option<RegionCode>,
+
+    /// Only pairs with one end within this region [default: ID].
+    #[arg(long, value_name = "REGION", conflicts_with = "region")]
+    pub within: Option<RegionCode>,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}

@@ -53,6 +53,8 @@ fn a_command_line_becomes_a_question() {
             "/v1/regions/18/postings?account=deactivations&sign=reversed&reason=error\
              &happened_to=2024-01-01&recorded_from=2024-01-02&age_from=0&age_to=7&limit=5",
         ),
+        ("flows --within 18 --as-of 2023-12-31", "/v1/flows?within=18&as_of=2023-12-31"),
+        ("flows 18.71 --known-at 2023-12-31", "/v1/regions/18.71/flows?known_at=2023-12-31"),
         ("kiosks", "/v1/kiosks?limit=1000"),
         (
             "kiosks --within 18 --silent --missing --after K/1 --limit 5",
@@ -124,6 +126,8 @@ async fn a_running_node_is_asked() {
             "breakdown 18.71 --by channel",
             "breakdown 18.71 --by card_reason",
             "pace 18.71",
+            "flows",
+            "flows 18.71",
             "change 18.71 --from 2023-12-30 --to 2024-01-05",
             "postings 18.71 --account activations",
             "kiosks",

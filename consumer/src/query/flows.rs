@@ -1,0 +1,144 @@
+//! Who serves whom, and who moves where? Activations by home and serving region, and moves by old
+//! and new home: as matrices, and as one region sees them.
+
+use std::collections::BTreeMap;
+
+use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+
+use super::answer::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
+use super::question::Question;
+use super::scan::{Scope, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Detail};
+
+/// Counts by two regions: home and service, or old and new home.
+type Matrix = BTreeMap<(RegionIndex, RegionIndex), i64>;
+
+struct Matrices {
+    services: Matrix,
+    moves: Matrix,
+}
+
+impl Matrices {
+    /// Those with one end in a scope, from one pass over the whole ledger: who is served by a
+    /// region's offices stands in others' accounts.
+    fn of(view: &View, scope: &Scope, question: &Question) -> Result<Self, QueryError> {
+        let nation = RegionCode::NATION;
+        let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+        let inside = scope.indices();
+        let window = question.window();
+        let (mut services, mut moves) = (Matrix::new(), Matrix::new());
+        for (_, group) in all_groups(&view.snapshot, &everywhere) {
+            // A move's two postings say the same: the one of the new home is enough.
+            if !matches!(group.account, Account::Activations | Account::MovesIn) {
+                continue;
+            }
+            let at_home = inside.contains(&group.region.0);
+            for cell in window.cells(group.cells) {
+                let (matrix, key, other) = match cell.key.detail() {
+                    Detail::Activation { service, .. } => {
+                        (&mut services, (group.region, service), service)
+                    }
+                    Detail::Move(from) => (&mut moves, (from, group.region), from),
+                    _ => continue,
+                };
+                if at_home || inside.contains(&other.0) {
+                    *matrix.entry(key).or_default() += i64::from(cell.amount);
+                }
+            }
+        }
+        for matrix in [&mut services, &mut moves] {
+            matrix.retain(|_, count| *count != 0);
+        }
+        Ok(Self { services, moves })
+    }
+}
+
+fn code(region: RegionIndex) -> RegionCode {
+    RegionTable::get().at(region).code
+}
+
+/// Every flow that begins or ends within a region.
+///
+/// # Errors
+/// If there is no such region.
+pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flows, QueryError> {
+    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+    let Matrices { services, moves } = Matrices::of(view, &scope, question)?;
+    let services = services.into_iter().map(|((home, service), activations)| ServiceFlow {
+        home_region: code(home),
+        service_region: code(service),
+        activations,
+    });
+    let moves = moves.into_iter().map(|((from, to), moves)| MoveFlow {
+        from_region: code(from),
+        to_region: code(to),
+        moves,
+    });
+    Ok(Flows {
+        within,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        services: services.collect(),
+        moves: moves.collect(),
+        evidence: view.evidence(),
+        link: question.link("flows", &[format!("within={within}")], view.today),
+    })
+}
+
+/// Whom a region serves, who serves its people, and where they move.
+///
+/// # Errors
+/// If there is no such region.
+pub fn region_flows(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<RegionFlows, QueryError> {
+    let name = region_name(region)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let Matrices { services, moves } = Matrices::of(view, &scope, question)?;
+    let inside = scope.indices();
+    let is_in = |region: RegionIndex| inside.contains(&region.0);
+    let both = |((a, b), _): &(&(RegionIndex, RegionIndex), &i64)| is_in(*a) && is_in(*b);
+    let outwards = |matrix: &Matrix| ends(matrix, |(from, to)| is_in(from).then_some(to), is_in);
+    let inwards = |matrix: &Matrix| ends(matrix, |(from, to)| is_in(to).then_some(from), is_in);
+    let (served_by, guests_from) = (outwards(&services)?, inwards(&services)?);
+    let (moved_in_from, moved_out_to) = (inwards(&moves)?, outwards(&moves)?);
+    let sum = |rows: &[FlowRow]| rows.iter().map(|row| row.count).sum();
+    Ok(RegionFlows {
+        region: name,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        own_served_here: services.iter().filter(both).map(|(_, count)| count).sum(),
+        own_served_elsewhere: sum(&served_by),
+        served_by,
+        guests_served: sum(&guests_from),
+        guests_from,
+        moved_in: sum(&moved_in_from),
+        moved_in_from,
+        moved_out: sum(&moved_out_to),
+        moved_out_to,
+        evidence: view.evidence(),
+        link: question.link(&format!("regions/{region}/flows"), &[], view.today),
+    })
+}
+
+/// The other ends of a matrix' flows that lie outside, the largest first.
+fn ends(
+    matrix: &Matrix,
+    other: impl Fn((RegionIndex, RegionIndex)) -> Option<RegionIndex>,
+    is_in: impl Fn(RegionIndex) -> bool,
+) -> Result<Vec<FlowRow>, QueryError> {
+    let mut counts: BTreeMap<RegionIndex, i64> = BTreeMap::new();
+    for (key, count) in matrix {
+        if let Some(other) = other(*key).filter(|other| !is_in(*other)) {
+            *counts.entry(other).or_default() += count;
+        }
+    }
+    let mut rows: Vec<_> = counts.into_iter().collect();
+    rows.sort_by_key(|(region, count)| (std::cmp::Reverse(*count), *region));
+    let row = |(region, count)| Ok(FlowRow { region: region_name(code(region))?, count });
+    rows.into_iter().map(row).collect()
+}
