@@ -1,17 +1,20 @@
 //! What lies behind a figure, over HTTP: each handler turns a request into one question and its
 //! answer into JSON.
 
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use laju_schemas::RegionCode;
 
 use super::ApiState;
 use super::figures::answer;
 use super::parameters::{Parameters, RegionInPath};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::query::answer::{Age, Axis};
+use crate::query::outreach::{MOST_VISITS, VISITS};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
-use crate::query::{change, flows, pace, postings};
+use crate::query::{change, flows, outreach, pace, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 pub(super) async fn region_pace(
@@ -103,4 +106,31 @@ pub(super) async fn region_flows(
     let question = parameters.question()?;
     parameters.finish()?;
     answer(api, move |view| flows::region_flows(view, region, &question)).await
+}
+
+/// `GET /v1/outreach?within&from&to&limit&as_of&known_at`.
+pub(super) async fn list_outreach(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
+    let days = Days { from: parameters.date("from")?, to: parameters.date("to")? };
+    let limit = parameters.limit(VISITS, MOST_VISITS)?;
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| outreach::outreach(view, within, days, limit, &question)).await
+}
+
+/// `GET /v1/outreach/{id}?as_of&known_at`: the id is percent-encoded.
+pub(super) async fn one_visit(
+    State(api): State<ApiState>,
+    id: Result<Path<String>, PathRejection>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let Path(id) = id.map_err(|rejection| {
+        Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
+    })?;
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| outreach::visit(view, &id, &question)).await
 }

@@ -76,6 +76,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/postings", get(insight::region_postings))
         .route("/v1/regions/{code}/flows", get(insight::region_flows))
         .route("/v1/flows", get(insight::list_flows))
+        .route("/v1/outreach", get(insight::list_outreach))
+        .route("/v1/outreach/{id}", get(insight::one_visit))
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))

@@ -30,6 +30,8 @@ pub enum Kind {
     UnknownRegion,
     /// A kiosk that nothing was ever heard of.
     UnknownKiosk,
+    /// An outreach visit at which nobody was served.
+    UnknownOutreach,
     /// Nothing is at this path.
     NotFound,
     /// Something is at this path, and does not take this method.
@@ -46,11 +48,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadParameter,
         Self::BadRegionCode,
         Self::UnknownRegion,
         Self::UnknownKiosk,
+        Self::UnknownOutreach,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotReady,
@@ -66,6 +69,7 @@ impl Kind {
             Self::BadRegionCode => "/problems/bad-region-code",
             Self::UnknownRegion => "/problems/unknown-region",
             Self::UnknownKiosk => "/problems/unknown-kiosk",
+            Self::UnknownOutreach => "/problems/unknown-outreach",
             Self::NotFound => "/problems/not-found",
             Self::MethodNotAllowed => "/problems/method-not-allowed",
             Self::NotReady => "/problems/not-ready",
@@ -81,6 +85,7 @@ impl Kind {
             Self::BadRegionCode => "Not a region code",
             Self::UnknownRegion => "No such region",
             Self::UnknownKiosk => "No such kiosk",
+            Self::UnknownOutreach => "No such outreach visit",
             Self::NotFound => "Nothing is here",
             Self::MethodNotAllowed => "Not with this method",
             Self::NotReady => "Not ready to answer figures",
@@ -106,6 +111,10 @@ impl Kind {
             Self::UnknownKiosk => {
                 "Neither an event nor a status of this kiosk has come in. /v1/kiosks lists every \
                  kiosk heard of; an id is taken as it is, upper and lower case apart."
+            }
+            Self::UnknownOutreach => {
+                "No activation and no deferral names this visit, as far as the days asked for go. \
+                 /v1/outreach lists visits; an id is taken as it is, upper and lower case apart."
             }
             Self::NotFound => "No resource has this path. All figures are below /v1.",
             Self::MethodNotAllowed => "Figures are only read: GET and HEAD.",
@@ -197,6 +206,9 @@ impl From<QueryError> for Problem {
             }
             QueryError::UnknownKiosk(_) => {
                 Self::new(Kind::UnknownKiosk, StatusCode::NOT_FOUND, detail)
+            }
+            QueryError::UnknownOutreach(_) => {
+                Self::new(Kind::UnknownOutreach, StatusCode::NOT_FOUND, detail)
             }
             QueryError::LevelAbove { .. } => Self::parameter("level", detail),
             QueryError::NotYet { parameter, .. } => Self::parameter(parameter, detail),

@@ -226,6 +226,28 @@ async fn flows_answer_for_all_and_for_one() {
 }
 
 #[tokio::test]
+async fn outreach_visits_answer_and_link_to_their_hours() {
+    let mut state = state();
+    let id = "pasar 1/2";
+    let visit = Detail::Visit { visit: state.visit(1, id, "V-1"), hour: 9 };
+    let on = ("2024-01-01", "2024-01-01");
+    state.post(1, Account::VisitActivations, "18.71", on, visit, 12);
+    let node = node(state.live(NOW.parse().unwrap()));
+    let all = get_ok(&node, "/v1/outreach?within=18&from=2024-01-01&to=2024-01-31").await;
+    assert_eq!((&all["total"], &all["rows"][0]["outreach_id"]), (&json!(1), &json!(id)));
+    assert_eq!(all["rows"][0]["office"]["activations"], 10);
+    let one = get_ok(&node, all["rows"][0]["link"].as_str().unwrap()).await;
+    assert_eq!(one["visits"][0]["slots"][0]["activations"], 12);
+    assert_eq!(get_ok(&node, "/v1/outreach?to=2023-12-31").await["total"], 0);
+    let unknown = problem(&node, "/v1/outreach/SMA-3").await;
+    assert_eq!(
+        (&unknown["status"], &unknown["type"]),
+        (&json!(404), &json!("/problems/unknown-outreach"))
+    );
+    assert_eq!(problem(&node, "/v1/outreach?limit=0").await["parameter"], "limit");
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_wrong_is_named() {
     let node = ready();
     let progress = "/v1/regions/18.71/progress";

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
-use crate::query::{change_table, flow_table, kiosk_table, pace_table, table};
-pub use insight::{ChangeArgs, FlowsArgs, PaceArgs, PostingsArgs};
+use crate::query::{change_table, flow_table, kiosk_table, outreach_table, pace_table, table};
+pub use insight::{ChangeArgs, FlowsArgs, OutreachArgs, PaceArgs, PostingsArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -50,6 +50,8 @@ pub enum QueryCommand {
     Postings(PostingsArgs),
     /// Who serves whom, and who moves where?
     Flows(FlowsArgs),
+    /// What did outreach visits bring?
+    Outreach(OutreachArgs),
     /// Is anything missing of any kiosk?
     Kiosks(KiosksArgs),
     /// What is known of one kiosk?
@@ -273,6 +275,10 @@ impl QueryArgs {
                 node.print(&path, flow_table::region_flows, out)
             }
             QueryCommand::Flows(args) => args.node.print(&path, flow_table::flows, out),
+            QueryCommand::Outreach(OutreachArgs { id: Some(_), node, .. }) => {
+                node.print(&path, outreach_table::visit, out)
+            }
+            QueryCommand::Outreach(args) => args.node.print(&path, outreach_table::outreach, out),
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
@@ -327,6 +333,13 @@ impl QueryCommand {
                 match args.region {
                     Some(region) => format!("/v1/regions/{region}/flows"),
                     None => "/v1/flows".to_owned(),
+                }
+            }
+            Self::Outreach(args) => {
+                args.add(add);
+                match &args.id {
+                    Some(id) => format!("/v1/outreach/{}", escaped(id)),
+                    None => "/v1/outreach".to_owned(),
                 }
             }
             Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {

@@ -5,6 +5,7 @@ mod change;
 mod fate;
 mod flows;
 mod kiosks;
+mod outreach;
 mod pace;
 mod postings;
 
@@ -20,6 +21,9 @@ pub use change::{Age, Axis, Change, ChangePart, PartKind, Reading, ShareChange};
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
 pub use flows::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
+pub use outreach::{
+    OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
+};
 pub use pace::{
     Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
 };

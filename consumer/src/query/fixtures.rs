@@ -115,6 +115,14 @@ impl Fixture {
         self.parts.get_mut(&partition).unwrap().dictionary.outreach(Some(id), &mut Vec::new())
     }
 
+    /// The number of a kiosk at an outreach visit in a partition.
+    pub(crate) fn visit(&mut self, partition: u32, id: &str, kiosk: &str) -> u32 {
+        let dictionary = &mut self.parts.get_mut(&partition).unwrap().dictionary;
+        let outreach = dictionary.outreach(Some(id), &mut Vec::new());
+        let kiosk = dictionary.kiosk(kiosk, &mut Vec::new());
+        dictionary.visit(kiosk, outreach, &mut Vec::new())
+    }
+
     /// Events of a kiosk, by their sequences, of people of one region.
     pub(crate) fn receive(
         &mut self,

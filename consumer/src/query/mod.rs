@@ -24,6 +24,10 @@ pub mod kiosk_state;
 pub mod kiosk_table;
 pub mod kiosks;
 pub mod missing;
+pub mod outreach;
+pub mod outreach_table;
+#[cfg(test)]
+mod outreach_tests;
 pub mod pace;
 pub mod pace_table;
 pub mod postings;
@@ -73,6 +77,9 @@ pub enum QueryError {
     /// Nothing was ever heard of a kiosk.
     #[error("nothing was ever heard of a kiosk '{0}': neither an event nor a status")]
     UnknownKiosk(String),
+    /// Nobody was ever served at a visit.
+    #[error("nobody was served at an outreach visit '{0}', as far as these days go")]
+    UnknownOutreach(String),
     /// A series that ends before it begins.
     #[error("to ({to}) is before from ({from})")]
     EndsBeforeItBegins {

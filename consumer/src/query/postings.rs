@@ -93,7 +93,7 @@ pub struct Days {
 
 impl Days {
     /// As numbers of days, the end excluded.
-    fn numbers(self) -> std::ops::Range<u32> {
+    pub(super) fn numbers(self) -> std::ops::Range<u32> {
         let from = self.from.and_then(Day::of_date).map_or(0, |day| u32::from(day.0));
         let to = match self.to.map(Day::of_date) {
             None => u32::MAX,

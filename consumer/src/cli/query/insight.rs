@@ -166,3 +166,45 @@ pub struct FlowsArgs {
     #[command(flatten)]
     pub node: Node,
 }
+
+/// What did outreach visits bring?
+#[derive(Clone, Debug, Args)]
+pub struct OutreachArgs {
+    /// One visit, hour by hour [default: all visits].
+    #[arg(value_name = "VISIT")]
+    pub id: Option<String>,
+
+    /// Only visits of offices within this region [default: ID].
+    #[arg(long, value_name = "REGION", conflicts_with = "id")]
+    pub within: Option<RegionCode>,
+
+    /// Only what happened on this day or later.
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "id")]
+    pub from: Option<Date>,
+
+    /// Only what happened up to this day.
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "id")]
+    pub to: Option<Date>,
+
+    /// How many visits to show at most, the latest first [default: 1000].
+    #[arg(long, value_name = "N", conflicts_with = "id")]
+    pub limit: Option<usize>,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+impl OutreachArgs {
+    pub(super) fn add(&self, mut add: impl FnMut(&str, Option<String>)) {
+        add("within", self.within.map(|code| code.to_string()));
+        add("from", self.from.map(|day| day.to_string()));
+        add("to", self.to.map(|day| day.to_string()));
+        add("limit", self.limit.map(|limit| limit.to_string()));
+        self.days.add(add);
+    }
+}

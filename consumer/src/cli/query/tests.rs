@@ -55,6 +55,11 @@ fn a_command_line_becomes_a_question() {
         ),
         ("flows --within 18 --as-of 2023-12-31", "/v1/flows?within=18&as_of=2023-12-31"),
         ("flows 18.71 --known-at 2023-12-31", "/v1/regions/18.71/flows?known_at=2023-12-31"),
+        (
+            "outreach --within 18 --from 2024-01-01 --to 2024-03-31 --limit 3",
+            "/v1/outreach?within=18&from=2024-01-01&to=2024-03-31&limit=3",
+        ),
+        ("outreach SMA/3 --as-of 2024-01-01", "/v1/outreach/SMA%2F3?as_of=2024-01-01"),
         ("kiosks", "/v1/kiosks?limit=1000"),
         (
             "kiosks --within 18 --silent --missing --after K/1 --limit 5",
@@ -128,6 +133,7 @@ async fn a_running_node_is_asked() {
             "pace 18.71",
             "flows",
             "flows 18.71",
+            "outreach",
             "change 18.71 --from 2023-12-30 --to 2024-01-05",
             "postings 18.71 --account activations",
             "kiosks",

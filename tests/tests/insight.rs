@@ -1,6 +1,6 @@
-//! Why a figure changed, on generated logs against the oracle: the parts add up to the difference
-//! of what the oracle says of the two days, account by account, and each part's postings add up to
-//! the part.
+//! What lies behind a figure, on generated logs against the oracle: the parts of a change add up to
+//! the difference of what the oracle says of the two days, account by account; and what visits,
+//! flows and windows of the pace say is what the oracle says of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,12 @@ use jiff::civil::Date;
 use laju_consumer::domain::account::Account;
 use laju_consumer::query::answer::{Axis, Change, PartKind};
 use laju_consumer::query::change::change;
+use laju_consumer::query::flows::flows;
 use laju_consumer::query::missing::KioskBook;
+use laju_consumer::query::outreach::outreach;
+use laju_consumer::query::pace::pace;
+use laju_consumer::query::postings::Days;
+use laju_consumer::query::question::Question;
 use laju_consumer::query::view::{ReferenceView, Statuses, View};
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::{RegionCode, TimestampMs};
@@ -21,7 +26,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 fn config() -> ProptestConfig {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/change.txt");
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/insight.txt");
     let given = ProptestConfig::default();
     ProptestConfig {
         cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 160 },
@@ -166,5 +171,75 @@ proptest! {
             days.dedup();
             prop_assert_eq!(parts, naive_parts(&oracle, &days, (from, to), fixed));
         }
+    }
+
+    /// Each visit, each flow and each window of the pace is what the oracle says.
+    #[test]
+    fn visits_flows_and_paces_are_the_oracles(
+        log in generate::logs(60),
+        (as_of, known_at) in (generate::asked_day(), generate::asked_day()),
+        (a, b) in ((0..=13_i8), (1..=14_i8)),
+    ) {
+        let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
+        let question = Question { as_of, known_at };
+        let balances = oracle.balances(as_of, known_at);
+        let sum = |wanted: &dyn Fn(Account, RegionCode, &str) -> bool| -> i64 {
+            let found = balances.iter().filter(|((of, at, detail), _)| wanted(*of, *at, detail));
+            found.map(|(_, amount)| amount).sum()
+        };
+
+        let days = Days::default();
+        let visits = outreach(&view, RegionCode::NATION, days, 1_000, &question).unwrap();
+        for row in &visits.rows {
+            let begins = format!("visit {}, kiosk ", row.outreach_id);
+            let ends = format!("by {}, visit {}", row.region.code, row.outreach_id);
+            let of = |account: Account| sum(&|of, at, detail| {
+                of == account && at == row.region.code && detail.starts_with(&begins)
+            });
+            prop_assert_eq!(row.activations, of(Account::VisitActivations));
+            prop_assert_eq!(row.deferrals, of(Account::VisitDeferrals));
+            let reasons: i64 = row.deferral_reasons.iter().map(|reason| reason.count).sum();
+            let deferred = sum(&|of, _, detail| of == Account::Deferrals && detail.ends_with(&ends));
+            prop_assert_eq!(reasons, deferred);
+        }
+        let told: i64 = visits.rows.iter().map(|row| row.activations + row.deferrals).sum();
+        let is_visit = |of| matches!(of, Account::VisitActivations | Account::VisitDeferrals);
+        prop_assert_eq!(told, sum(&|of, _, _| is_visit(of)), "no visit is left out");
+
+        let matrices = flows(&view, RegionCode::NATION, &question).unwrap();
+        for row in &matrices.services {
+            let by = format!("by {}, ", row.service_region);
+            let served = sum(&|of, at, detail| {
+                of == Account::Activations && at == row.home_region && detail.starts_with(&by)
+            });
+            prop_assert_eq!(row.activations, served);
+        }
+        for row in &matrices.moves {
+            let to = row.to_region.to_string();
+            let moved = sum(&|of, at, detail| {
+                of == Account::MovesOut && at == row.from_region && detail == to
+            });
+            prop_assert_eq!(row.moves, moved);
+        }
+        let served: i64 = matrices.services.iter().map(|row| row.activations).sum();
+        prop_assert_eq!(served, sum(&|of, _, _| of == Account::Activations));
+        let moved: i64 = matrices.moves.iter().map(|row| row.moves).sum();
+        prop_assert_eq!(moved, sum(&|of, _, _| of == Account::MovesOut));
+
+        let (from, to) = (generate::day(a.min(b - 1)), generate::day(b.max(a + 1)));
+        let question = Question { as_of: None, known_at };
+        let answer = pace(&view, RegionCode::NATION, Some((from, to)), &question).unwrap();
+        let active = |day: Date| -> i64 {
+            let balances = oracle.balances(Some(day), known_at).into_iter();
+            let signed = balances.map(|((account, _, _), amount)| match account {
+                Account::Activations | Account::MovesIn => amount,
+                Account::Deactivations | Account::MovesOut => -amount,
+                _ => 0,
+            });
+            signed.sum()
+        };
+        let window = &answer.windows[0];
+        prop_assert_eq!((window.activated_from, window.activated_to), (active(from), active(to)));
+        prop_assert_eq!(answer.activated, active(to));
     }
 }

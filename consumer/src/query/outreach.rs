@@ -1,0 +1,263 @@
+//! What did outreach bring? Each visit with its days, hours and kiosks, whom it activated and whom
+//! it could not, and what the same office's own counter did on the same days.
+//!
+//! Visits have counters of their own by kiosk and hour, in the region that served. Why people were
+//! deferred and what kind of place it was stands with the citizens' home regions, which can be
+//! anywhere, so that the whole ledger is gone through once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use laju_schemas::event::{Channel, DeferralReason, Venue};
+use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+
+use super::answer::{
+    OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
+};
+use super::kiosks::escaped;
+use super::postings::Days;
+use super::question::Question;
+use super::scan::{Scope, Window, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::day::Day;
+use crate::domain::rate::Rate;
+
+/// How many visits are shown where nothing else is asked for.
+pub const VISITS: usize = 1_000;
+/// The most that can be asked for.
+pub const MOST_VISITS: usize = 10_000;
+
+/// A visit's id, and whose office went there.
+type Key<'a> = (&'a str, RegionIndex);
+
+#[derive(Default)]
+struct Visited<'a> {
+    /// Activations and deferrals by day, hour and kiosk.
+    slots: BTreeMap<(Day, u8, &'a str), [i64; 2]>,
+    venues: BTreeMap<Venue, i64>,
+    reasons: BTreeMap<DeferralReason, i64>,
+}
+
+impl Visited<'_> {
+    fn days(&self) -> BTreeSet<Day> {
+        self.slots.keys().map(|(day, _, _)| *day).collect()
+    }
+}
+
+/// Which visits are looked at.
+struct Looked<'a> {
+    scope: Scope,
+    id: Option<&'a str>,
+    days: Days,
+    window: Window,
+}
+
+struct Visits<'a> {
+    visits: BTreeMap<Key<'a>, Visited<'a>>,
+    /// Activations at offices' own counters.
+    counters: BTreeMap<(RegionIndex, Day), i64>,
+}
+
+impl<'a> Visits<'a> {
+    fn of(view: &'a View, looked: &Looked<'_>) -> Result<Self, QueryError> {
+        let mut found = Self { visits: BTreeMap::new(), counters: BTreeMap::new() };
+        found.add_slots(view, looked);
+        found.add_reasons(view, looked)?;
+        Ok(found)
+    }
+
+    fn add_slots(&mut self, view: &'a View, looked: &Looked<'_>) {
+        let days = looked.days.numbers();
+        for (partition, group) in all_groups(&view.snapshot, &looked.scope) {
+            let column = match group.account {
+                Account::VisitActivations => 0,
+                Account::VisitDeferrals => 1,
+                _ => continue,
+            };
+            let Some(part) = view.snapshot.partitions.get(&partition) else { continue };
+            for cell in looked.window.cells(group.cells) {
+                let Detail::Visit { visit, hour } = cell.key.detail() else { continue };
+                let (kiosk, outreach) = part.names.visit(visit);
+                let Some(id) = part.names.outreach(outreach) else { continue };
+                let day = cell.key.day();
+                if looked.id.is_some_and(|only| only != id) || !days.contains(&day.0.into()) {
+                    continue;
+                }
+                let visited = self.visits.entry((id, group.region)).or_default();
+                let slot = visited.slots.entry((day, hour, part.names.kiosk(kiosk))).or_default();
+                slot[column] += i64::from(cell.amount);
+            }
+        }
+        for visited in self.visits.values_mut() {
+            visited.slots.retain(|_, counts| *counts != [0, 0]);
+        }
+        self.visits.retain(|_, visited| !visited.slots.is_empty());
+    }
+
+    fn add_reasons(&mut self, view: &'a View, looked: &Looked<'_>) -> Result<(), QueryError> {
+        let nation = RegionCode::NATION;
+        let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+        let offices: BTreeSet<RegionIndex> =
+            self.visits.keys().map(|(_, office)| *office).collect();
+        let days = looked.days.numbers();
+        for (partition, group) in all_groups(&view.snapshot, &everywhere) {
+            if !matches!(group.account, Account::Activations | Account::Deferrals) {
+                continue;
+            }
+            let Some(part) = view.snapshot.partitions.get(&partition) else { continue };
+            let counts = |cell: &&Cell| days.contains(&cell.key.day().0.into());
+            for cell in looked.window.cells(group.cells).filter(counts) {
+                let amount = i64::from(cell.amount);
+                match cell.key.detail() {
+                    Detail::Activation { service, channel, venue, outreach, .. } => {
+                        if channel == Channel::Office && offices.contains(&service) {
+                            let key = (service, cell.key.day());
+                            *self.counters.entry(key).or_default() += amount;
+                        }
+                        let id = part.names.outreach(outreach);
+                        let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
+                        if let (Some(visited), Some(venue)) = (visited, venue) {
+                            *visited.venues.entry(venue).or_default() += amount;
+                        }
+                    }
+                    Detail::Deferral { reason, service, outreach } => {
+                        let id = part.names.outreach(outreach);
+                        let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
+                        if let Some(visited) = visited {
+                            *visited.reasons.entry(reason).or_default() += amount;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer about one visit, which has slots.
+    fn answer(
+        &self,
+        ((id, office), visited): (&Key<'a>, &Visited<'a>),
+        link: String,
+    ) -> Result<Visit, QueryError> {
+        let days = visited.days();
+        let hours: BTreeSet<_> = visited.slots.keys().map(|(day, hour, _)| (day, hour)).collect();
+        let kiosks: BTreeSet<_> = visited.slots.keys().map(|(_, _, kiosk)| *kiosk).collect();
+        let sum = |column: usize| visited.slots.values().map(|counts| counts[column]).sum::<i64>();
+        let (activations, deferrals) = (sum(0), sum(1));
+        let each = |of: i64, by: usize| Rate::of(of.into(), by as u128);
+        let at_the_office = days.iter().filter_map(|day| self.counters.get(&(*office, *day)));
+        let at_the_office: i64 = at_the_office.sum();
+        // Of kinds of place that are named as often the first in the contract's order.
+        let venues = visited.venues.iter().filter(|(_, count)| **count > 0);
+        let venue = venues.rev().max_by_key(|(_, count)| **count).map(|(venue, _)| *venue);
+        let reasons = visited.reasons.iter().filter(|(_, count)| **count != 0);
+        let date = |day: Option<&Day>| day.copied().unwrap_or_default().date();
+        Ok(Visit {
+            outreach_id: (*id).to_owned(),
+            region: region_name(RegionTable::get().at(*office).code)?,
+            venue,
+            first_day: date(days.first()),
+            last_day: date(days.last()),
+            days: days.len() as u64,
+            hours: hours.len() as u64,
+            kiosk_hours: visited.slots.len() as u64,
+            kiosks: kiosks.into_iter().map(str::to_owned).collect(),
+            activations,
+            deferrals,
+            deferral_reasons: reasons
+                .map(|(reason, count)| ReasonShare { reason: *reason, count: *count })
+                .collect(),
+            activations_per_hour: each(activations, hours.len()),
+            activations_per_kiosk_hour: each(activations, visited.slots.len()),
+            activations_per_day: each(activations, days.len()),
+            office: OfficeCounter {
+                activations: at_the_office,
+                activations_per_day: each(at_the_office, days.len()),
+            },
+            link,
+        })
+    }
+}
+
+fn visit_link(id: &str, view: &View, question: &Question) -> String {
+    question.link(&format!("outreach/{}", escaped(id)), &[], view.today)
+}
+
+/// The visits of offices within a region that served anybody between two days, each included.
+///
+/// # Errors
+/// If there is no such region, or `to` is before `from`.
+pub fn outreach(
+    view: &View,
+    within: RegionCode,
+    days: Days,
+    limit: usize,
+    question: &Question,
+) -> Result<Outreach, QueryError> {
+    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+    let Days { from, to } = days;
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        return Err(QueryError::EndsBeforeItBegins { from, to });
+    }
+    let visits = Visits::of(view, &Looked { scope, id: None, days, window: question.window() })?;
+    let mut latest: Vec<_> = visits.visits.iter().collect();
+    latest.sort_by_key(|(key, visited)| (std::cmp::Reverse(visited.days().last().copied()), **key));
+    let total = latest.len() as u64;
+    latest.truncate(limit);
+    let rows =
+        latest.into_iter().map(|visit| visits.answer(visit, visit_link(visit.0.0, view, question)));
+    let day = |name: &str, day: Option<Date>| day.map(|day| format!("{name}={day}"));
+    let parameters = [Some(format!("within={within}")), day("from", from), day("to", to)];
+    let parameters: Vec<String> = parameters.into_iter().flatten().collect();
+    Ok(Outreach {
+        within,
+        from,
+        to,
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        total,
+        rows: rows.collect::<Result<_, QueryError>>()?,
+        evidence: view.evidence(),
+        link: question.link("outreach", &parameters, view.today),
+    })
+}
+
+/// One visit hour by hour.
+///
+/// # Errors
+/// If nobody was served at a visit of this id, as far as the question's days go.
+pub fn visit(view: &View, id: &str, question: &Question) -> Result<VisitDetail, QueryError> {
+    let nation = RegionCode::NATION;
+    let scope = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+    let days = Days::default();
+    let looked = Looked { scope, id: Some(id), days, window: question.window() };
+    let visits = Visits::of(view, &looked)?;
+    if visits.visits.is_empty() {
+        return Err(QueryError::UnknownOutreach(id.to_owned()));
+    }
+    let link = visit_link(id, view, question);
+    let hours = visits.visits.iter().map(|visit| {
+        let slots = visit.1.slots.iter().map(|((day, hour, kiosk), counts)| VisitSlot {
+            day: day.date(),
+            hour: *hour,
+            kiosk_id: (*kiosk).to_owned(),
+            activations: counts[0],
+            deferrals: counts[1],
+        });
+        let slots = slots.collect();
+        Ok(VisitHours { visit: visits.answer(visit, link.clone())?, slots })
+    });
+    Ok(VisitDetail {
+        outreach_id: id.to_owned(),
+        as_of: question.day(view.today),
+        known_at: question.known_at,
+        visits: hours.collect::<Result<_, QueryError>>()?,
+        evidence: view.evidence(),
+        link: link.clone(),
+    })
+}
