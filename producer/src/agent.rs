@@ -77,8 +77,12 @@ impl AgentSettings {
     /// opening anything.
     ///
     /// # Errors
-    /// If there is no such region, or the connection's options are wrong.
+    /// If there is no such region, the kiosk's id may be a citizen's number, or the connection's
+    /// options are wrong.
     pub fn check(&self) -> Result<(), AgentError> {
+        if redact::holds_nik(self.kiosk.id.as_str()) {
+            return Err(AgentError::KioskId);
+        }
         crate::intake::region("service_region", self.kiosk.service_region)?;
         self.connection.client_config().map_err(PublishError::from)?;
         Ok(())
@@ -97,6 +101,9 @@ pub enum AgentError {
     /// The kiosk's own region.
     #[error(transparent)]
     Region(#[from] crate::intake::IntakeError),
+    /// The kiosk's id holds what may be a citizen's number, and would be in every event.
+    #[error("the kiosk id holds digits like a NIK's: give the kiosk another name")]
+    KioskId,
     /// Metrics.
     #[error("metrics cannot be collected: {0}")]
     Metrics(String),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
@@ -193,16 +194,20 @@ fn closing() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping")
 }
 
-fn event_id(text: &str) -> Result<EventId, Problem> {
-    text.parse().map_err(|_| {
+/// A part of the path, if it is text at all.
+type PathText = Result<Path<String>, PathRejection>;
+
+fn event_id(text: PathText) -> Result<EventId, Problem> {
+    let id = text.ok().and_then(|Path(text)| text.parse().ok());
+    id.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "the path names no event id: it is a UUID")
             .in_field("event_id")
     })
 }
 
 /// `GET /v1/events/{event_id}`: how far it has come.
-async fn fate(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = event_id(&id)?;
+async fn fate(State(shared): State<Shared>, id: PathText) -> Result<Response, Problem> {
+    let id = event_id(id)?;
     match shared.agent.fate(id).await? {
         Some(fate) => Ok(answer::json(StatusCode::OK, &fate)),
         None => Err(Problem::new(
@@ -224,10 +229,10 @@ struct Retraction {
 /// `POST /v1/events/{event_id}/retract`: 202 with the retraction's own id and sequence.
 async fn retract(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    id: PathText,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let id = event_id(&id)?;
+    let id = event_id(id)?;
     let retraction: Retraction = read_small(&body)?;
     let key = retraction.idempotency_key.as_deref();
     let accepted = shared.agent.retract(id, retraction.reason, key).await?;

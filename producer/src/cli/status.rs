@@ -13,9 +13,12 @@ use super::agent::AgentAddress;
 use crate::agent::Status;
 use crate::settings::Environment;
 
+/// How the program ends if something deserves attention.
+const ATTENTION: u8 = 3;
+
 /// The options of `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Ends with 1 if something deserves attention.")]
+#[command(after_help = "Ends with 3 if something deserves attention, and with 1 if no agent answers.")]
 pub(super) struct StatusArgs {
     /// Answer in JSON.
     #[arg(long, env = "LAJU_JSON")]
@@ -35,7 +38,7 @@ impl StatusArgs {
             print!("{}", text(&status, !plain && std::io::stdout().is_terminal()));
         }
         let well = status.attention.is_empty();
-        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) })
     }
 }
 

@@ -130,6 +130,10 @@ fn the_interface_says_no_to_what_is_too_large_or_not_for_it() {
     assert_eq!(nothing.status, 404, "{nothing:?}");
     let other = wire.ask(&format!("GET /v1/events HTTP/1.1\nHost: {address}"), "");
     assert_eq!(other.status, 405, "{other:?}");
+    for id in ["%ff", "1871", "%2e%2e"] {
+        let answer = wire.ask(&format!("GET /v1/events/{id} HTTP/1.1\nHost: {address}"), "");
+        assert!(answer.status == 400 && answer.detail().contains("UUID"), "{answer:?}");
+    }
     let health = wire.ask(&format!("GET /healthz HTTP/1.1\nHost: {address}"), "");
     assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
     drop(process);
