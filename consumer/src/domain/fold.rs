@@ -92,11 +92,32 @@ pub struct Changes {
 struct Noted {
     /// The day last put into `days`: a partition's days of recording never go back.
     day: Option<Day>,
-    /// The home region last put into `served`: a kiosk mostly serves people of one.
+    /// The home region last put into `served`, of whichever changes: a kiosk mostly serves
+    /// people of one.
     home: Option<RegionIndex>,
 }
 
 impl Changes {
+    /// Takes what has been added; the next changes will be of a similar size.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let mut noted = std::mem::take(&mut self.noted);
+        // Of the kiosks heard of, and not of all: there may be many.
+        for heard in &self.days {
+            noted[(heard >> 32) as usize].day = None;
+        }
+        let next = Self {
+            cells: Vec::with_capacity(self.cells.len()),
+            facts: Vec::with_capacity(self.facts.len()),
+            received: Vec::with_capacity(self.received.len()),
+            served: Vec::with_capacity(self.served.len()),
+            days: Vec::with_capacity(self.days.len()),
+            noted,
+            ..Self::default()
+        };
+        std::mem::replace(self, next)
+    }
+
     #[inline]
     fn noted(&mut self, kiosk: KioskRef) -> &mut Noted {
         let place = kiosk as usize;

@@ -2,6 +2,7 @@
 //! next start. The only place that knows sled.
 
 pub mod bitruns;
+pub mod blocks;
 pub mod desk;
 pub mod format;
 pub mod partition;

@@ -226,13 +226,7 @@ impl PartitionState {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        let mut changes = std::mem::take(&mut self.changes);
-        // The next commit will be of a similar size.
-        self.changes.cells.reserve(changes.cells.len());
-        self.changes.facts.reserve(changes.facts.len());
-        self.changes.received.reserve(changes.received.len());
-        self.changes.served.reserve(changes.served.len());
-        self.changes.days.reserve(changes.days.len());
+        let mut changes = self.changes.take();
         changes.days.sort_unstable();
         Some(PartitionCommit {
             partition: self.partition,

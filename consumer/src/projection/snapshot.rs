@@ -8,6 +8,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, KioskStatus, RegionIndex, TimestampMs};
 
 use super::bitruns::BitRuns;
+use super::blocks::Blocks;
 use super::recent::{Recent, RecentFact, RecentRefusal};
 use super::runs::Runs;
 use crate::domain::day::Day;
@@ -55,7 +56,7 @@ pub struct PartitionView {
     /// Days of recording on which each kiosk was heard of.
     pub days: BitRuns,
     /// By kiosk number.
-    pub kiosks: Arc<Vec<KioskActivity>>,
+    pub kiosks: Blocks<KioskActivity>,
     /// Counts of events.
     pub tallies: Tallies,
     /// What could not be counted.

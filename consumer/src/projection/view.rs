@@ -5,13 +5,14 @@ use std::sync::Arc;
 use laju_schemas::TimestampMs;
 
 use super::bitruns::BitRuns;
+use super::blocks::Blocks;
 use super::partition::PartitionCommit;
 use super::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
 use super::runs::{Runs, sort_and_add};
-use super::snapshot::{KioskActivity, PartitionView, QuarantineTally, QuarantinedRecord};
+use super::snapshot::{PartitionView, QuarantineTally, QuarantinedRecord};
 use crate::domain::account::Cell;
 use crate::domain::day::Day;
 use crate::domain::dictionary::member;
@@ -30,7 +31,7 @@ impl PartitionView {
             refused: BitRuns::default(),
             served: BitRuns::default(),
             days: BitRuns::default(),
-            kiosks: Arc::default(),
+            kiosks: Blocks::default(),
             tallies: crate::domain::fold::Tallies::default(),
             quarantine: Arc::new(QuarantineTally::default()),
             recent: Recent::default(),
@@ -55,14 +56,8 @@ impl PartitionView {
         view.served.push(commit.served);
         let days = commit.kiosks.iter().map(|(kiosk, day, _)| member(*kiosk, day.0.into()));
         view.days.push(days.collect());
-        if !commit.kiosks.is_empty() {
-            let kiosks = Arc::make_mut(&mut view.kiosks);
-            for (kiosk, _, activity) in commit.kiosks {
-                if kiosks.len() <= kiosk as usize {
-                    kiosks.resize(kiosk as usize + 1, KioskActivity::default());
-                }
-                kiosks[kiosk as usize] = activity;
-            }
+        for (kiosk, _, activity) in commit.kiosks {
+            view.kiosks.set(kiosk as usize, activity);
         }
         if !commit.quarantined.is_empty() {
             let tally = Arc::make_mut(&mut view.quarantine);

@@ -256,7 +256,7 @@ impl Fixture {
                 refused: part.refused.clone(),
                 served: part.served.clone(),
                 days: part.days.clone(),
-                kiosks: Arc::new(part.kiosks.clone()),
+                kiosks: part.kiosks.iter().copied().collect(),
                 tallies: Tallies::default(),
                 quarantine: Arc::new(part.quarantine.clone()),
                 recent: Recent::default(),

@@ -18,7 +18,9 @@ const ATTENTION: u8 = 3;
 
 /// The options of `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Ends with 3 if something deserves attention, and with 1 if no agent answers.")]
+#[command(
+    after_help = "Ends with 3 if something deserves attention, and with 1 if no agent answers."
+)]
 pub(super) struct StatusArgs {
     /// Answer in JSON.
     #[arg(long, env = "LAJU_JSON")]

@@ -134,7 +134,7 @@ impl Loading {
         view.refused.push(self.refused);
         view.served.push(self.served);
         view.days.push(self.days);
-        view.kiosks = Arc::new(fold.kiosks.clone());
+        view.kiosks = fold.kiosks.iter().copied().collect();
         view.quarantine = Arc::new(self.quarantine);
         view.recent = Recent::of(recent);
         view.recent.forget_beyond(REMEMBERED_FACTS);
