@@ -7,6 +7,7 @@
 mod clock;
 mod emit;
 mod fatal;
+mod fate;
 mod faults;
 mod kiosk;
 mod limits;
