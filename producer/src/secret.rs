@@ -127,10 +127,10 @@ pub fn nik(file: Option<&Path>, laju_nik: Option<OsString>) -> Result<Nik, Secre
     checked_nik(file, laju_nik).map(|(nik, _)| nik)
 }
 
-/// A NIK's digits, read and checked as [`nik`] does, for handing them to an agent.
+/// A NIK's digits, read and checked as [`nik()`] does, for handing them to an agent.
 ///
 /// # Errors
-/// As for [`nik`].
+/// As for [`nik()`].
 pub fn nik_text(
     file: Option<&Path>,
     laju_nik: Option<OsString>,
