@@ -4,7 +4,6 @@
 
 mod full;
 mod killed;
-mod measure;
 
 use std::env;
 use std::path::{Path, PathBuf};
