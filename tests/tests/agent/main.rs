@@ -14,6 +14,7 @@ mod limits;
 mod no_loss;
 mod no_nik;
 mod refused;
+mod simulated;
 mod words;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
