@@ -5,7 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use laju_schemas::RegionCode;
+use laju_schemas::{RegionCode, RegionLevel};
 
 use super::ApiState;
 use super::figures::answer;
@@ -14,7 +14,7 @@ use super::problem::{Kind, Problem};
 use crate::query::answer::{Age, Axis};
 use crate::query::outreach::{MOST_VISITS, VISITS};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
-use crate::query::{change, flows, outreach, pace, postings};
+use crate::query::{change, flows, outreach, pace, pace_list, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 pub(super) async fn region_pace(
@@ -37,6 +37,18 @@ pub(super) async fn region_pace(
     }
     parameters.finish()?;
     answer(api, move |view| pace::pace(view, region, span, &question)).await
+}
+
+/// `GET /v1/pace?level&within&as_of&known_at`.
+pub(super) async fn list_paces(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let level = parameters.level()?.unwrap_or(RegionLevel::Regency);
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| pace_list::pace_list(view, level, within, &question)).await
 }
 
 /// `GET /v1/regions/{code}/change?from&to&axis` with the day of the other axis.

@@ -75,6 +75,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/change", get(insight::region_change))
         .route("/v1/regions/{code}/postings", get(insight::region_postings))
         .route("/v1/regions/{code}/flows", get(insight::region_flows))
+        .route("/v1/pace", get(insight::list_paces))
         .route("/v1/flows", get(insight::list_flows))
         .route("/v1/outreach", get(insight::list_outreach))
         .route("/v1/outreach/{id}", get(insight::one_visit))

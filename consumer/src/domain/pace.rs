@@ -138,6 +138,13 @@ impl Trail {
         i128::from(self.change) * i128::from(days_left) >= i128::from(gap) * i128::from(self.days)
     }
 
+    /// Whether the pace is enough for a goal: of whoever is there no pace is required, and where
+    /// no day is left there is none that would do. `None` of the latter.
+    #[must_use]
+    pub fn meets(&self, to_go: i64, days_left: i64) -> Option<bool> {
+        (to_go == 0 || days_left > 0).then(|| to_go == 0 || self.is_enough(to_go, days_left))
+    }
+
     /// The change expected in the `ahead` days after the window, rounded half up.
     #[must_use]
     pub fn expected(&self, ahead: i64) -> i64 {

@@ -25,7 +25,8 @@ pub use outreach::{
     OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
 };
 pub use pace::{
-    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
+    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceList, PaceOver, PaceRow,
+    PaceWindow, TargetDay, Unanswered,
 };
 pub use postings::{PostingRow, Postings};
 

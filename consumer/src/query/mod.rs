@@ -29,6 +29,7 @@ pub mod outreach_table;
 #[cfg(test)]
 mod outreach_tests;
 pub mod pace;
+pub mod pace_list;
 pub mod pace_table;
 pub mod postings;
 pub mod progress;

@@ -73,7 +73,7 @@ pub fn pace(
     })
 }
 
-fn before(day: Date, days: i32) -> Date {
+pub(super) fn before(day: Date, days: i32) -> Date {
     day.saturating_sub(days.days())
 }
 
@@ -81,7 +81,7 @@ fn days_between(from: Date, to: Date) -> i64 {
     i64::from((to - from).get_days())
 }
 
-fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
+pub(super) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
     let (by, by_is) = match target.valid_to {
         Some(last) => (last, GoalDay::ValidTo),
         None => (as_of.last_of_year(), GoalDay::YearEnd),
@@ -189,8 +189,7 @@ impl Ahead<'_> {
     }
 
     fn is_enough(&self, trail: &Trail) -> Option<bool> {
-        let Goal { to_go, days_left, .. } = self.goal?;
-        (to_go == 0 || days_left > 0).then(|| to_go == 0 || trail.is_enough(to_go, days_left))
+        self.goal.and_then(|goal| trail.meets(goal.to_go, goal.days_left))
     }
 
     /// Why there can be no forecast.

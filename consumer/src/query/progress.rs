@@ -147,7 +147,7 @@ pub fn progress_list(
     })
 }
 
-fn rows_of(
+pub(super) fn rows_of(
     level: RegionLevel,
     regions: impl Iterator<Item = RegionCode>,
 ) -> impl Iterator<Item = RegionCode> {

@@ -1,6 +1,7 @@
 //! The shape of the answer to whether the pace is enough.
 
 use jiff::civil::Date;
+use laju_schemas::{RegionCode, RegionLevel};
 use serde::{Deserialize, Serialize};
 
 use super::{Bounds, Evidence, Missing, RegionName, TargetShare};
@@ -152,4 +153,60 @@ pub struct Unanswered {
     pub reason: NoAnswerReason,
     /// Why exactly.
     pub detail: String,
+}
+
+/// How fast each region of a level goes, and how fast it would have to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceList {
+    /// What the rows are.
+    pub level: RegionLevel,
+    /// The region that they lie in.
+    pub within: RegionCode,
+    /// The last day of every window; where none was asked for yesterday, the last whole day.
+    pub as_of: Date,
+    /// The day whose knowledge it rests on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// Every region, also those where nothing happened, in the order of the codes.
+    pub rows: Vec<PaceRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How fast one region of several goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceRow {
+    /// The region.
+    pub region: RegionName,
+    /// People whose IKD was active at the end of `as_of`.
+    pub activated: i64,
+    /// What is left to do; none without a target.
+    pub goal: Option<Goal>,
+    /// The pace over each window, the shortest first.
+    pub windows: Vec<PaceWindow>,
+    /// A relative link to this region's own answer, with its forecasts.
+    pub link: String,
+}
+
+/// The pace between the ends of two days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceWindow {
+    /// The day at whose end it begins.
+    pub from: Date,
+    /// The day at whose end it ends.
+    pub to: Date,
+    /// Days in between.
+    pub days: i64,
+    /// By how many people it changed: activations − deactivations + moves in − moves out.
+    pub change: i64,
+    /// The mean of a day.
+    pub per_day: Option<Rate>,
+    /// The mean of a month of 30.436875 days.
+    pub per_month: Option<Rate>,
+    /// Whether it is at least the pace required; none where none is, or no day is left.
+    pub is_enough: Option<bool>,
+    /// The pace as a share of the pace required, in percent, a pace below zero as none; none where
+    /// no pace is required.
+    pub percent_of_required: Option<Share>,
 }
