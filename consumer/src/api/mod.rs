@@ -8,6 +8,7 @@ mod insight;
 mod kiosks;
 mod parameters;
 pub mod problem;
+mod screen;
 pub mod server;
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))
         .route("/v1/quarantine", get(figures::list_quarantine))
+        .route("/", get(screen::page))
+        .route("/assets/{*path}", get(screen::asset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -1,0 +1,20 @@
+// What an answer rests on, at the foot of a page.
+
+import { h } from "./dom.js";
+import { count } from "./format.js";
+import { words } from "./words.js";
+
+export function proof(answer) {
+  const w = words();
+  const { evidence, link } = answer;
+  if (!evidence) return h("div");
+  const offsets = evidence.partitions.map((part) => `${part.partition}:${part.next_offset}`).join(" ");
+  const total = evidence.partitions.reduce((sum, part) => sum + part.next_offset, 0);
+  return h("div", { class: "proof" },
+    h("span", null, `${w.evidence}: `, h("a", { href: link }, link)),
+    h("span", { title: offsets }, `${w.offsets} ${count(total)} (${evidence.partitions.length})`),
+    h("span", null, `${w.reference} ${count(evidence.reference_next_offset)}`),
+    h("span", null, `${w.rules} `, h("code", null, evidence.fold_version)),
+    h("span", null, `${w.cluster} `, h("code", null, evidence.cluster_id)),
+    h("a", { href: "/docs" }, w.api));
+}

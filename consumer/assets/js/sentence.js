@@ -1,0 +1,52 @@
+// The sentence to quote: a figure that cannot be misquoted, because it says its day, what its
+// shares are shares of, and where those come from. And the figure fixed under a permanent link.
+
+import { quote } from "./api.js";
+import { card, h, say } from "./dom.js";
+import { count, day, percent } from "./format.js";
+import { nameOf } from "./search.js";
+import { words } from "./words.js";
+
+/** The sentence. */
+export function sentence(figures) {
+  const w = words();
+  const parts = figures.denominators.slice(0, 1).map((denominator) => w.sentenceShare(percent(denominator.coverage_percent), count(denominator.value), w.bases[denominator.basis], denominator.source));
+  const { target } = figures;
+  const shares = parts.length ? `: ${parts[0]}` : "";
+  const goal = target ? `${parts.length ? "; " : ": "}${w.sentenceTarget(percent(target.attainment_percent), target.percent === null ? `${count(target.people)} ${w.people}` : percent(target.percent))}` : "";
+  const given = { day: day(figures.as_of), count: count(figures.activated), place: nameOf(figures.region.code), shares, target: goal };
+  const text = figures.region.code === "ID" ? w.sentenceNation(given) : w.sentence(given);
+  return text + (figures.known_at ? w.sentenceKnown(day(figures.known_at)) : "");
+}
+
+const fixed = new Map();
+
+/** The card with the sentence and what can be done with it. */
+export function sentenceCard(width, figures, state) {
+  const w = words();
+  const text = sentence(figures);
+  const key = `${figures.region.code} ${figures.activated} ${figures.as_of} ${figures.known_at}`;
+  const link = h("span", { class: "small" });
+  const showLink = (id) => link.replaceChildren(`${w.fixedAs}: `, h("a", { href: `${location.pathname}?figure=${id}` }, `${location.origin}/?figure=${id}`));
+  if (fixed.has(key)) showLink(fixed.get(key));
+  const copy = h("button", { type: "button", class: "plain strong", id: "copy", onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      copy.textContent = w.copied;
+      say(w.copied);
+    } catch { say(w.copyFailed); copy.textContent = w.copyFailed; }
+  } }, w.copy);
+  const fix = h("button", { type: "button", class: "plain", id: "fix", onclick: async () => {
+    fix.disabled = true;
+    fix.textContent = w.fixing;
+    try {
+      const figure = await quote(figures.region.code, { as_of: figures.as_of, known_at: state.known_at });
+      fixed.set(key, figure.figure_id);
+      showLink(figure.figure_id);
+      say(w.fixedAs);
+    } catch (error) { link.replaceChildren(error.message); }
+    fix.disabled = false;
+    fix.textContent = w.fix;
+  } }, w.fix);
+  return card(`${width} quote`, w.quote, null, h("blockquote", { id: "sentence" }, text), h("div", { class: "does" }, copy, fix, link));
+}

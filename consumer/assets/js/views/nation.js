@@ -1,0 +1,139 @@
+// The nation: how far it is, the map, the ranking, and who falls behind.
+
+import { ask } from "../api.js";
+import { card, choice, h, say } from "../dom.js";
+import { count, decimal } from "../format.js";
+import { makeMap } from "../map.js";
+import { MEASURES, shareOf } from "../measure.js";
+import { makeRanking } from "../ranking.js";
+import { nameOf } from "../search.js";
+import { address, follow, go, read } from "../state.js";
+import { words } from "../words.js";
+import { proof } from "../proof.js";
+import { factsOf, standing } from "../standing.js";
+import { sentenceCard } from "../sentence.js";
+
+/** How often pace is asked for anew while figures move. */
+const PACE_EVERY = 20_000;
+
+export function nationView({ content, regions }) {
+  const w = words();
+  const map = makeMap({ choose: (code) => go({ region: code }) });
+  const ranking = makeRanking();
+  const stand = h("div");
+  const behind = h("div");
+  const evidence = h("div");
+  const measures = h("span");
+  const levels = h("span");
+  const notice = h("div");
+  const quote = h("div", { class: "w12" });
+  let level = "regency";
+  let rows = new Map();
+  let paces = new Map();
+  let nation = null;
+  let nationPace = null;
+  let timer = null;
+  let pending = null;
+  const view = { today: null, title: () => w.nation, wants: () => [] };
+
+  view.show = async (state, signal) => {
+    const when = { as_of: state.as_of, known_at: state.known_at };
+    const [own, ownPace, provinces, regencies, pace, provincePace] = await Promise.all([
+      ask("regions/ID/progress", when, signal), ask("regions/ID/pace", when, signal),
+      ask("progress", { level: "province", ...when }, signal), ask("progress", { level: "regency", ...when }, signal),
+      ask("pace", { level: "regency", ...when }, signal), ask("pace", { level: "province", ...when }, signal),
+    ]);
+    nation = own;
+    nationPace = ownPace;
+    view.today = own.today ?? view.today ?? own.as_of;
+    if (!state.as_of) view.today = own.as_of;
+    rows = new Map([...provinces.rows, ...regencies.rows].map((row) => [row.region.code, row]));
+    paces = new Map([...pace.rows, ...provincePace.rows].map((row) => [row.region.code, row]));
+    if (!content.contains(map.element)) {
+      content.replaceChildren(notice, h("div", { class: "grid" },
+        h("section", { class: "card w4", "aria-label": w.nation }, stand),
+        card("w8", w.map, measures, map.element),
+        card("w8", w.ranking, [levels, " ", ranking.filter], ranking.element),
+        card("w4", w.behindTitle, null, behind),
+        quote), evidence);
+    }
+    draw();
+    clearInterval(timer);
+    if (!state.as_of) timer = setInterval(repace, PACE_EVERY);
+  };
+
+  /** The pace anew, while figures move. */
+  async function repace() {
+    const { known_at } = read();
+    try {
+      const both = await Promise.all(["regency", "province"].map((level) => ask("pace", { level, known_at })));
+      paces = new Map(both.flatMap((answer) => answer.rows).map((row) => [row.region.code, row]));
+      nationPace = await ask("regions/ID/pace", { known_at });
+      later();
+    } catch { /* the next time, then */ }
+  }
+
+  view.receive = (row) => {
+    const { code } = row.region;
+    const before = code === "ID" ? nation : rows.get(code);
+    if (code === "ID") nation = { ...nation, ...row };
+    else rows.set(code, row);
+    if (row.as_of) view.today = row.as_of;
+    if (before && before.activated !== row.activated) {
+      map.blink(code);
+      if (code === "ID") say(w.updated(w.nation, count(row.activated)));
+    }
+    later();
+  };
+
+  function later() {
+    pending ??= setTimeout(() => { pending = null; draw(); }, 300);
+  }
+
+  function draw() {
+    const state = read();
+    const measure = MEASURES.includes(state.measure) ? state.measure : "attainment";
+    notice.replaceChildren(...noticeOf(state));
+    stand.replaceChildren(...standing(nation, nationPace, stand), factsOf(nation, nationPace));
+    measures.replaceChildren(choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
+    levels.replaceChildren(choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));
+    const all = [...rows.values()];
+    const items = all.filter((row) => row.region.level === "regency").map((row) => {
+      const { longitude, latitude } = regions.get(row.region.code);
+      return { code: row.region.code, name: row.region.name, longitude, latitude, activated: row.activated, share: shareOf(measure, row, paces.get(row.region.code)) };
+    });
+    map.show(items, measure);
+    ranking.show(all.filter((row) => row.region.level === level), paces, measure, w.ranking);
+    behind.replaceChildren(behindList());
+    quote.replaceChildren(sentenceCard("", nation, state));
+    evidence.replaceChildren(proof(nation));
+  }
+
+  function behindList() {
+    const withTarget = [...paces.values()].filter((pace) => pace.goal);
+    if (!withTarget.length) return h("p", { class: "soft" }, w.noTargets);
+    const lagging = withTarget.filter((pace) => pace.windows.at(-1).is_enough === false)
+      .sort((a, b) => Number(a.windows.at(-1).percent_of_required ?? 0) - Number(b.windows.at(-1).percent_of_required ?? 0));
+    if (!lagging.length) return h("p", { class: "soft" }, w.behindNone);
+    const state = read();
+    return h("ul", { class: "laggards" }, lagging.slice(0, 40).map((pace) => {
+      const { code } = pace.region;
+      return h("li", null,
+        h("a", { href: address({ ...state, region: code }), onclick: (event) => follow(event, { region: code }) }, nameOf(code)),
+        h("span", { class: "behind" }, `▼ ${w.behindRow(decimal(pace.windows.at(-1).per_day), decimal(pace.goal.required_per_day))}`));
+    }));
+  }
+
+  view.leave = () => { clearInterval(timer); clearTimeout(pending); };
+  return view;
+}
+
+/** Says that what is shown is not today's, where it is not. */
+export function noticeOf(state) {
+  const w = words();
+  if (!state.as_of && !state.known_at) return [];
+  return [h("p", { class: "notice", role: "note" }, w.travelNotice(formatDay(state.as_of), state.known_at && formatDay(state.known_at)))];
+}
+
+import { day } from "../format.js";
+function formatDay(text) { return text ? day(text) : words().today; }
