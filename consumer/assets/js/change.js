@@ -16,11 +16,12 @@ export function changeCard(width, change, mode, choose) {
     h("span", null, name(part)),
     h("span", { class: "track", "aria-hidden": "true" }, h("i", { class: part.count < 0 ? "minus" : "", style: { width: `${(Math.abs(part.count) / most) * 100}%` } })),
     part.link ? h("button", { type: "button", "aria-label": `${signed(part.count)}: ${w.followPostings(name(part))}`, onclick: () => postings(part, name(part)) }, signed(part.count)) : h("b", null, signed(part.count)))));
-  const shares = [...change.coverage, ...(change.attainment ? [change.attainment] : [])].filter((share) => share.by_people !== null && share.by_people !== undefined);
+  const shares = [...change.coverage.map((share) => [w.measures.coverage, share]), [w.measures.attainment, change.attainment]]
+    .filter(([, share]) => share && share.by_people !== null);
   return card(width, w.change, choice(w.change, Object.entries(w.changeModes), mode, choose),
     h("p", null, h("b", { class: "sum" }, signed(change.change)), " ", h("span", { class: "soft small" }, w.changeSpan(shortDay(change.from), shortDay(change.to)))),
     change.parts.length ? list : h("p", { class: "soft" }, w.nothing),
-    shares.map((share) => h("p", { class: "note" }, `${w.bases[share.basis]}: ${w.shareMoved(decimal(share.by_people), decimal(share.by_reference))}`)));
+    shares.map(([measure, share]) => h("p", { class: "note" }, `${measure}: ${w.shareMoved(decimal(share.by_people), decimal(share.by_reference))}`)));
 }
 
 async function postings(part, name) {

@@ -21,7 +21,7 @@ export function makeChart() {
   const watcher = new ResizeObserver(() => plot && plot.width !== box.clientWidth && plot.setSize(size()));
   watcher.observe(box);
 
-  const size = () => ({ width: Math.max(200, box.clientWidth), height: Math.round(Math.min(460, Math.max(300, box.clientWidth * 0.42))) });
+  const size = () => ({ width: Math.max(200, box.clientWidth), height: Math.round(Math.min(620, Math.max(300, box.clientWidth * 0.5))) });
 
   /** `series` points, `targets` spans, a `forecast` or null, `visits`. */
   function show(next) {

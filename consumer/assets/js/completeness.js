@@ -14,7 +14,7 @@ export function completenessCard(width, answer, progress) {
     [missing.events, w.missingEvents], [missing.quarantined, w.quarantined], [missing.silent_kiosks.length, w.silent],
   ].map(([number, name]) => h("span", { class: `chip${number > 0 ? " bad" : ""}` }, `${count(number)} ${name}`)) : [];
   const heading = total === 0 ? w.noKiosks : lacking === 0 ? w.completeAll(count(total)) : w.completeSome(count(lacking), count(total));
-  const gaps = (row) => row.gaps.slice(0, 4).map((gap) => (gap.from === gap.to ? gap.from : `${gap.from}–${gap.to}`)).join(", ");
+  const gaps = (row) => row.gaps.slice(0, 4).map(([from, to]) => (from === to ? from : `${from}–${to}`)).join(", ") + (row.gaps.length > 4 ? " …" : "");
   const rows = open.map((row) => h("tr", null,
     h("th", { scope: "row" }, row.kiosk_id),
     h("td", null, [row.missing > 0 ? `${count(row.missing)} ${w.missingEvents} (${w.gap} ${gaps(row)})` : null, row.silent ? w.silent : null, row.status?.unsent > 0 ? `${count(row.status.unsent)} ${w.unsentAt}` : null].filter(Boolean).join(" · ")),

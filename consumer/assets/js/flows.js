@@ -8,7 +8,7 @@ import { words } from "./words.js";
 
 export function flowsCard(width, flows) {
   const w = words();
-  const list = (rows) => bars(rows.slice(0, 5).map((row) => [nameOf(row.region.code), row.count]));
+  const list = (rows) => bars(rows.slice(0, 4).map((row) => [nameOf(row.region.code), row.count]));
   return card(width, w.flows, null,
     bars([[w.servedHere, flows.own_served_here], [w.servedElsewhere, flows.own_served_elsewhere], [w.guests, flows.guests_served]]),
     flows.guests_from.length ? [h("h3", { class: "sub" }, w.guests), list(flows.guests_from), h("p", { class: "note" }, w.guestsNote)] : null,

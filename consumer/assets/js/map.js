@@ -84,9 +84,9 @@ export function makeMap({ within = "ID", choose }) {
     tip.hidden = !item;
     if (!item) return;
     item.element.classList.add("chosen");
-    const rect = svg.getBoundingClientRect();
-    const left = ((item.x - box.x) / box.w) * rect.width;
-    const top = ((item.y - box.y) / box.h) * rect.height;
+    const rect = element.getBoundingClientRect();
+    const seen = new DOMPoint(item.x, item.y).matrixTransform(svg.getScreenCTM());
+    const [left, top] = [seen.x - rect.left, seen.y - rect.top];
     tip.style.left = `${Math.min(Math.max(left, 90), rect.width - 90)}px`;
     tip.style.top = `${Math.max(top, 40)}px`;
     tip.replaceChildren(h("b", null, item.name), ...item.lines.map((line) => h("span", null, line, h("br"))));
@@ -118,7 +118,7 @@ export function makeMap({ within = "ID", choose }) {
     dragged = false;
     if (box.w >= WHOLE.w || event.pointerType === "touch") return;
     const from = { x: event.clientX, y: event.clientY, box };
-    const ratio = box.w / svg.getBoundingClientRect().width;
+    const ratio = 1 / svg.getScreenCTM().a;
     const drag = (to) => {
       if (Math.hypot(to.clientX - from.x, to.clientY - from.y) > 4) dragged = true;
       if (dragged) look({ ...from.box, x: from.box.x - (to.clientX - from.x) * ratio, y: from.box.y - (to.clientY - from.y) * ratio });

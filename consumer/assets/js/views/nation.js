@@ -2,14 +2,16 @@
 
 import { ask } from "../api.js";
 import { card, choice, h, say } from "../dom.js";
-import { count, decimal } from "../format.js";
+import { count, day, decimal, plus } from "../format.js";
 import { makeMap } from "../map.js";
 import { MEASURES, shareOf } from "../measure.js";
 import { makeRanking } from "../ranking.js";
 import { nameOf } from "../search.js";
 import { address, follow, go, read } from "../state.js";
+import { FIRST_DAY } from "../time.js";
 import { words } from "../words.js";
 import { proof } from "../proof.js";
+import { sparkline } from "../sparkline.js";
 import { factsOf, standing } from "../standing.js";
 import { sentenceCard } from "../sentence.js";
 
@@ -32,6 +34,7 @@ export function nationView({ content, regions }) {
   let paces = new Map();
   let nation = null;
   let nationPace = null;
+  let series = null;
   let timer = null;
   let pending = null;
   const view = { today: null, title: () => w.nation, wants: () => [] };
@@ -45,8 +48,9 @@ export function nationView({ content, regions }) {
     ]);
     nation = own;
     nationPace = ownPace;
-    view.today = own.today ?? view.today ?? own.as_of;
-    if (!state.as_of) view.today = own.as_of;
+    view.today = state.as_of ? view.today ?? (await ask("regions/ID/progress", {}, signal)).as_of : own.as_of;
+    const year = { from: latest(plus(own.as_of, -364), FIRST_DAY), to: own.as_of, step: "week", ...when };
+    series = year.from < year.to ? await ask("regions/ID/series", year, signal) : { points: [] };
     rows = new Map([...provinces.rows, ...regencies.rows].map((row) => [row.region.code, row]));
     paces = new Map([...pace.rows, ...provincePace.rows].map((row) => [row.region.code, row]));
     if (!content.contains(map.element)) {
@@ -94,7 +98,7 @@ export function nationView({ content, regions }) {
     const state = read();
     const measure = MEASURES.includes(state.measure) ? state.measure : "attainment";
     notice.replaceChildren(...noticeOf(state));
-    stand.replaceChildren(...standing(nation, nationPace, stand), factsOf(nation, nationPace));
+    stand.replaceChildren(...standing(nation), factsOf(nation, nationPace), sparkline(series));
     measures.replaceChildren(choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
     levels.replaceChildren(choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));
     const all = [...rows.values()];
@@ -135,5 +139,6 @@ export function noticeOf(state) {
   return [h("p", { class: "notice", role: "note" }, w.travelNotice(formatDay(state.as_of), state.known_at && formatDay(state.known_at)))];
 }
 
-import { day } from "../format.js";
 function formatDay(text) { return text ? day(text) : words().today; }
+
+function latest(a, b) { return a > b ? a : b; }

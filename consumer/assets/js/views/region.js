@@ -109,10 +109,10 @@ export function regionView({ content, state: first, regions }) {
     content.replaceChildren(slots.notice, slots.trail, h("div", { class: "grid" },
       h("section", { class: "card w4", "aria-label": nameOf(code) }, slots.stand),
       card("w8", w.curve, slots.ranges, chart.element),
-      slots.pace, h("div", { class: "stack w8" }, slots.quote, slots.complete),
+      slots.pace, h("div", { class: "stack w8" }, slots.quote, slots.change),
       isProvince ? card("w5", w.map, null, map.element) : null,
       isProvince ? card("w7", w.regionsHere, ranking.filter, ranking.element) : null,
-      slots.change, slots.breakdown, slots.flows, slots.outreach), slots.proof);
+      slots.breakdown, slots.complete, slots.flows, slots.outreach), slots.proof);
   }
 
   function drawAll() {
@@ -129,8 +129,8 @@ export function regionView({ content, state: first, regions }) {
     });
     put("pace", paceCard("w4", pace));
     put("breakdown", breakdownCard("w4", known.breakdown, tab, (chosen) => { tab = chosen; refresh(); }));
-    put("change", changeCard("w4", known.change, known.changing, (chosen) => { mode = chosen; refresh(); }));
-    put("complete", completenessCard("", known.kiosks, progress));
+    put("change", changeCard("", known.change, known.changing, (chosen) => { mode = chosen; refresh(); }));
+    put("complete", completenessCard("w4", known.kiosks, progress));
     put("outreach", outreachCard("w12", visits));
     put("flows", flowsCard("w4", known.flows));
     drawInside();

@@ -108,7 +108,7 @@ export default {
   postings: "Postings of the ledger",
   postingColumns: { recorded: "Recorded", day: "Happened", service: "Served by", what: "Details", amount: "Amount" },
   shown: (shown, total) => `${shown} of ${total} rows`,
-  shareMoved: (people, reference) => `percentage: ${people} points by people, ${reference} points by the denominator`,
+  shareMoved: (people, reference) => `${people} percentage points by people, ${reference} by the denominator or target`,
   complete: "Completeness",
   completeAll: (n) => `All ${n} kiosks are complete.`,
   completeSome: (n, total) => `${n} of ${total} kiosks are not complete`,

@@ -108,7 +108,7 @@ export default {
   postings: "Catatan buku besar",
   postingColumns: { recorded: "Tercatat", day: "Terjadi", service: "Dilayani", what: "Rincian", amount: "Jumlah" },
   shown: (shown, total) => `${shown} dari ${total} baris`,
-  shareMoved: (people, reference) => `persentase: ${people} poin karena orang, ${reference} poin karena penyebut`,
+  shareMoved: (people, reference) => `${people} poin persen karena orang, ${reference} poin persen karena penyebut atau target`,
   complete: "Kelengkapan",
   completeAll: (n) => `Semua ${n} kios lengkap.`,
   completeSome: (n, total) => `${n} dari ${total} kios belum lengkap`,
