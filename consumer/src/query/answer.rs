@@ -111,6 +111,16 @@ pub struct ProgressRow {
     pub link: String,
 }
 
+/// One region's latest state, as the live stream tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveRow {
+    /// The day that the figures speak of: today in the programme's zone.
+    pub as_of: Date,
+    /// The same as a row of all regions' progress.
+    #[serde(flatten)]
+    pub row: ProgressRow,
+}
+
 /// The figures of a progress answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Figures {

@@ -39,6 +39,7 @@ pub mod regions;
 pub mod scan;
 pub mod series;
 pub mod silence;
+pub mod stream;
 pub mod table;
 pub mod view;
 

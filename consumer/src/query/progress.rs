@@ -79,7 +79,7 @@ fn totals(snapshot: &Snapshot, scope: &Scope, window: Window) -> Vec<Totals> {
     totals
 }
 
-fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
+pub(super) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
     let mut sum = Totals::default();
     for index in scope.indices() {
         sum.add(&totals[usize::from(index)]);
@@ -129,11 +129,8 @@ pub fn progress_list(
     let silent = Silent::of(view);
     let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);
     let rows = rows_of(level, regions).map(|code| {
-        let region = region_name(code)?;
         let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
-        let sum = sum_within(&totals, &scope);
-        let figures = figures(view, &region, &sum, question, &silent);
-        Ok(ProgressRow { region, figures, link: progress_link(code, view, question) })
+        row(view, code, &sum_within(&totals, &scope), question, &silent)
     });
     let parameters = [format!("level={level}"), format!("within={within}")];
     Ok(ProgressList {
@@ -145,6 +142,19 @@ pub fn progress_list(
         evidence: view.evidence(),
         link: question.link("progress", &parameters, view.today),
     })
+}
+
+/// One region's row, of sums made elsewhere.
+pub(super) fn row(
+    view: &View,
+    code: RegionCode,
+    sum: &Totals,
+    question: &Question,
+    silent: &Silent,
+) -> Result<ProgressRow, QueryError> {
+    let region = region_name(code)?;
+    let figures = figures(view, &region, sum, question, silent);
+    Ok(ProgressRow { region, figures, link: progress_link(code, view, question) })
 }
 
 pub(super) fn rows_of(

@@ -1,0 +1,135 @@
+//! Makes editions: finds out which regions' states have changed from one moment to the next.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use laju_schemas::{RegionCode, RegionTable};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::edition::{Edition, State};
+use super::selection::Place;
+use super::sums::Sums;
+use crate::query::QueryError;
+use crate::query::answer::{LiveRow, SilentKiosk};
+use crate::query::missing::Unknown;
+use crate::query::progress::{self, Totals, sum_within};
+use crate::query::question::Question;
+use crate::query::scan::Scope;
+use crate::query::silence::Silent;
+use crate::query::view::{ReferenceView, View};
+
+/// Makes one edition after the other, of ever later moments.
+pub struct Editor {
+    run: Arc<str>,
+    sums: Sums,
+    latest: Option<Latest>,
+}
+
+/// The latest edition, and what it was made of.
+struct Latest {
+    edition: Arc<Edition>,
+    reference: Arc<ReferenceView>,
+    today: Date,
+    /// By place.
+    parts: Vec<Parts>,
+}
+
+/// What a region's state is made of, beside reference figures and today: while these are the same,
+/// so is the state.
+#[derive(PartialEq)]
+struct Parts {
+    sums: Totals,
+    unknown: Unknown,
+    silent: Vec<SilentKiosk>,
+}
+
+impl Editor {
+    /// The editor of a run of the program: a name of letters and digits that no other run has.
+    #[must_use]
+    pub fn new(run: &str) -> Self {
+        Self { run: run.into(), sums: Sums::default(), latest: None }
+    }
+
+    /// The edition of a moment: the one before, if no region's state has changed since.
+    ///
+    /// # Errors
+    /// If a region of the table cannot be answered, which none is.
+    pub fn edition(&mut self, view: &View) -> Result<Arc<Edition>, QueryError> {
+        let parts = self.parts(view)?;
+        let before = self.latest.as_ref();
+        let number = before.map_or(1, |before| before.edition.number + 1);
+        let all_differ = before.is_none_or(|before| {
+            before.today != view.today || !Arc::ptr_eq(&before.reference, &view.reference)
+        });
+        let silent = Silent::of(view);
+        let mut states = Vec::with_capacity(parts.len());
+        for (place, part) in Place::all().zip(&parts) {
+            let old = before.map(|before| (&before.edition.states[place.at()], before));
+            let kept = old.filter(|(_, before)| !all_differ && before.parts[place.at()] == *part);
+            if let Some((state, _)) = kept {
+                states.push(state.clone());
+                continue;
+            }
+            let json = json(view, place.code(), &part.sums, &silent)?;
+            let same = old.map(|(state, _)| state).filter(|state| *state.json == *json);
+            states.push(same.cloned().unwrap_or(State { changed: number, json: json.into() }));
+        }
+        let unchanged = before.filter(|_| states.iter().all(|state| state.changed < number));
+        let edition = match unchanged {
+            Some(before) => Arc::clone(&before.edition),
+            None => {
+                let (run, offsets) = (Arc::clone(&self.run), offsets(view).into());
+                Arc::new(Edition { number, run, offsets, states })
+            }
+        };
+        let (reference, today) = (Arc::clone(&view.reference), view.today);
+        self.latest = Some(Latest { edition: Arc::clone(&edition), reference, today, parts });
+        Ok(edition)
+    }
+
+    /// Lets go of what makes the next edition cheap: it holds a part of the ledger as it was.
+    pub fn rest(&mut self) {
+        self.sums = Sums::default();
+    }
+
+    fn parts(&mut self, view: &View) -> Result<Vec<Parts>, QueryError> {
+        let totals = self.sums.of(&view.snapshot);
+        let silent = Silent::of(view);
+        let parts = Place::all().map(|place| {
+            let code = place.code();
+            let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
+            let index = RegionTable::get().index_of(code);
+            Ok(Parts {
+                sums: sum_within(&totals, &scope),
+                unknown: view.gaps.of(index),
+                silent: silent.within(index).to_vec(),
+            })
+        });
+        parts.collect()
+    }
+}
+
+fn json(
+    view: &View,
+    code: RegionCode,
+    sums: &Totals,
+    silent: &Silent,
+) -> Result<Vec<u8>, QueryError> {
+    let row = progress::row(view, code, sums, &Question::default(), silent)?;
+    // Names and numbers can always be written as JSON.
+    Ok(serde_json::to_vec(&LiveRow { as_of: view.today, row }).unwrap_or_default())
+}
+
+/// Which log, and how far: see [`super::Mark`].
+fn offsets(view: &View) -> String {
+    let log = xxh3_64(format!("{} {}", view.cluster_id, view.fold_version).as_bytes());
+    let mut text = format!("c{:08x}.", log as u32);
+    for (place, part) in view.snapshot.partitions.values().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{comma}{}:{}", part.partition, part.next_offset);
+    }
+    text.push_str(&format!(";r{}", view.reference.next_offset));
+    text
+}

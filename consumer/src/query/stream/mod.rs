@@ -1,0 +1,24 @@
+//! The live stream without sockets and clocks: every region's latest state, when it last changed,
+//! and what a reader has still to be told.
+//!
+//! States, not differences: an *edition* holds the latest state of every region and the number of
+//! the edition in which it last changed. A reader has nothing but the number of the edition up to
+//! which it has been told everything, so that nothing is queued for it however slow it is; what it
+//! is told next is what has changed since. An event's id names that number, the run of the program
+//! that counts them, and the offsets behind it. Another run (after a restart, on another node)
+//! cannot tell what changed since, and tells everything.
+
+mod edition;
+mod editor;
+mod mark;
+mod reader;
+mod selection;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+pub use edition::Edition;
+pub use editor::Editor;
+pub use mark::Mark;
+pub use reader::{MOST_BEHIND, Reader, Resync, Word};
+pub use selection::Selection;

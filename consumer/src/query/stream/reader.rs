@@ -1,0 +1,131 @@
+//! A reader's place in the stream: what it has been told, and what it is told next.
+
+use super::edition::Edition;
+use super::mark::{Mark, id};
+use super::selection::Selection;
+
+/// So many editions behind, a reader is told that it is too slow and begins anew: with four
+/// editions a second, a minute.
+pub const MOST_BEHIND: u64 = 240;
+
+/// Why a reader begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resync {
+    /// What it brought along is from another run of the program, another node, or other regions.
+    Unknown,
+    /// It takes what it is told too slowly.
+    Slow,
+}
+
+/// What a reader is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// The state of every chosen region follows.
+    Resync(Resync),
+    /// A region's latest state: a [`crate::query::answer::LiveRow`] in JSON.
+    State(&'a [u8]),
+    /// All that there is has been told; from here on it is live.
+    Live {
+        /// Whether only what had changed since the reader's last connection was told.
+        resumed: bool,
+    },
+}
+
+/// A reader's place in the stream.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    selection: Selection,
+    /// The edition up to which everything was told; 0 for none.
+    seen: u64,
+    batch: Option<Batch>,
+}
+
+/// What is being told.
+#[derive(Clone, Debug)]
+struct Batch {
+    /// Said before anything else.
+    resync: Option<Resync>,
+    /// What has changed since this edition is told.
+    since: u64,
+    /// Everything up to this edition has been told at the end.
+    upto: u64,
+    /// How many of the chosen regions have been looked at.
+    looked_at: usize,
+    /// Whether it ends with the word that the reader is live, and what that says.
+    greeting: Option<bool>,
+}
+
+impl Reader {
+    /// A reader that has just connected, and the id that it brings along.
+    #[must_use]
+    pub fn new(selection: Selection, edition: &Edition, last_id: Option<&str>) -> Self {
+        let seen = last_id
+            .and_then(Mark::parse)
+            .and_then(|mark| mark.seen(edition, &selection))
+            .unwrap_or(0);
+        let batch = Batch {
+            resync: (last_id.is_some() && seen == 0).then_some(Resync::Unknown),
+            since: seen,
+            upto: edition.number,
+            looked_at: 0,
+            greeting: Some(seen > 0),
+        };
+        Self { selection, seen, batch: Some(batch) }
+    }
+
+    /// How many regions it has chosen.
+    #[must_use]
+    pub fn regions(&self) -> usize {
+        self.selection.len()
+    }
+
+    /// The next thing that it is told, with the id that goes with it: only the last of a batch has
+    /// one, because everything up to it has been told. `None` if it knows everything.
+    ///
+    /// The edition may be a later one each time: what has not been told of a batch yet is told as
+    /// it is now, and what has changed since the batch began is told (again) in the next one.
+    pub fn next<'a>(&mut self, edition: &'a Edition) -> Option<(Word<'a>, Option<String>)> {
+        loop {
+            let mut batch = match self.batch.take() {
+                Some(batch) => batch,
+                None if self.seen >= edition.number => return None,
+                None => Batch::after(self.seen, edition.number),
+            };
+            if let Some(reason) = batch.resync.take() {
+                self.batch = Some(batch);
+                return Some((Word::Resync(reason), None));
+            }
+            let is_new = |place: &_| edition.changed_since(*place, batch.since);
+            let rest = &self.selection.places()[batch.looked_at..];
+            let found = rest.iter().position(is_new);
+            let is_last = batch.greeting.is_none()
+                && found.is_none_or(|found| !rest[found + 1..].iter().any(is_new));
+            let word = match (found, batch.greeting) {
+                (Some(found), _) => Some(Word::State(edition.json(rest[found]))),
+                (None, greeting) => greeting.map(|resumed| Word::Live { resumed }),
+            };
+            if found.is_none() || is_last {
+                self.seen = batch.upto;
+                // Nothing of it concerned this reader: there may be a later edition.
+                let Some(word) = word else { continue };
+                return Some((word, Some(id(edition, batch.upto, &self.selection))));
+            }
+            batch.looked_at += found.map_or(0, |found| found + 1);
+            self.batch = Some(batch);
+            return word.map(|word| (word, None));
+        }
+    }
+}
+
+impl Batch {
+    fn after(seen: u64, upto: u64) -> Self {
+        let is_slow = upto - seen > MOST_BEHIND;
+        Self {
+            resync: is_slow.then_some(Resync::Slow),
+            since: if is_slow { 0 } else { seen },
+            upto,
+            looked_at: 0,
+            greeting: is_slow.then_some(false),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What a reader knows is what the node knows, whatever happens in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use laju_schemas::reference::Basis;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::edition::State;
+use super::selection::Place;
+use super::*;
+use crate::query::fixtures::Fixture;
+
+const TODAY: &str = "2024-08-02";
+
+fn states(edition: &Edition) -> BTreeMap<String, Value> {
+    let states = Place::all().map(|place| {
+        let state: Value = serde_json::from_slice(edition.json(place)).unwrap();
+        (place.code().to_string(), state)
+    });
+    states.collect()
+}
+
+fn changed(edition: &Edition) -> Vec<String> {
+    let changed = Place::all().filter(|p| edition.changed_since(*p, edition.number - 1));
+    changed.map(|place| place.code().to_string()).collect()
+}
+
+fn fixture() -> Fixture {
+    let mut f = Fixture::new(2);
+    f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
+    f.activate(0, "18.71", "2023-12-31", 90_000);
+    f.activate(1, "19.71", "2023-12-31", 7);
+    f.receive(1, ("K-1", "18.71"), [1, 2], "18.71", "2024-08-01");
+    f
+}
+
+#[test]
+fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
+    let mut f = fixture();
+    let mut editor = Editor::new("run");
+    let first = editor.edition(&f.view(TODAY)).unwrap();
+    assert_eq!((first.number, changed(&first).len()), (1, 553));
+    let again = editor.edition(&f.view(TODAY));
+    assert!(Arc::ptr_eq(&again.unwrap(), &first), "nothing has changed");
+
+    f.activate(1, "18.71", "2024-08-02", 5);
+    editor.rest();
+    let second = editor.edition(&f.view(TODAY)).unwrap();
+    assert_eq!(
+        (second.number, changed(&second)),
+        (2, vec!["ID".into(), "18".into(), "18.71".into()])
+    );
+    let bandar = &states(&second)["18.71"];
+    assert_eq!((&bandar["activated"], &bandar["as_of"]), (&90_005.into(), &TODAY.into()));
+    assert_eq!(bandar["denominators"][0]["coverage_percent"], "11.73");
+
+    // What a kiosk announces opens the bounds of those whom it may concern.
+    f.status("K-1", "18.71", 4, false);
+    let third = editor.edition(&f.view(TODAY)).unwrap();
+    assert_eq!(changed(&third), ["ID", "18", "18.71"]);
+    assert_eq!(states(&third)["18"]["bounds"]["upper"], 90_007);
+
+    f.percent_target("19", Basis::WajibKtp, "25", "2024-01-01");
+    f.denominator("19.71", Basis::WajibKtp, 1_000, "2024-01-01");
+    let fourth = editor.edition(&f.view(TODAY)).unwrap();
+    assert_eq!(changed(&fourth), ["19.71"]);
+    assert_eq!(states(&fourth)["19.71"]["target"]["people"], 250);
+
+    let tomorrow = editor.edition(&f.view("2024-08-03")).unwrap();
+    assert_eq!(changed(&tomorrow).len(), 553, "a day later all of them speak of another day");
+
+    // All of them are what progress answers.
+    let view = f.view("2024-08-03");
+    for (code, state) in states(&tomorrow) {
+        let code = code.parse().unwrap();
+        let question = crate::query::question::Question::default();
+        let progress = crate::query::progress::progress(&view, code, &question).unwrap();
+        let mut progress = serde_json::to_value(progress).unwrap();
+        let members = progress.as_object_mut().unwrap();
+        for beside in ["known_at", "evidence"] {
+            members.remove(beside);
+        }
+        assert_eq!(state, progress);
+    }
+}
+
+#[test]
+fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
+    let edition = Editor::new("7f00").edition(&fixture().view(TODAY)).unwrap();
+    let all = Selection::all();
+    let id = super::mark::id(&edition, 1, &all);
+    let digest = format!("{:x}", all.digest());
+    assert!(id.starts_with('c') && id.ends_with(&format!(".0:1,1:2;r1;e7f00.1.{digest}")), "{id}");
+    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &all), Some(1));
+    let one = Selection::of(&["18".parse().unwrap()]).unwrap();
+    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &one), None, "it was told others");
+    for wrong in ["", "5", ";e", ";e7f00.1", ";e7f00.x.0", ";e7f00.1.0.0", ";e7f00.-1.0"] {
+        assert_eq!(Mark::parse(wrong), None, "{wrong}");
+    }
+    let other_run = id.replace("7f00", "7f01");
+    let to_come = id.replace(".1.", ".2.");
+    for id in [other_run, to_come] {
+        assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &all), None, "{id}");
+    }
+}
+
+/// A node whose regions' states are numbers.
+struct Node {
+    run: u32,
+    values: Vec<u32>,
+    edition: Edition,
+}
+
+impl Node {
+    fn new() -> Self {
+        let values = vec![0; Place::all().count()];
+        let mut node = Self { run: 0, edition: edition(0, 1, &values, None), values };
+        node.restart();
+        node
+    }
+
+    /// Another run: the states go on, the numbers do not.
+    fn restart(&mut self) {
+        self.run += 1;
+        self.edition = edition(self.run, 1, &self.values, None);
+    }
+
+    fn change(&mut self, places: &[usize]) {
+        places.iter().for_each(|place| self.values[*place] += 1);
+        let number = self.edition.number + 1;
+        self.edition = edition(self.run, number, &self.values, Some(&self.edition));
+    }
+}
+
+fn edition(run: u32, number: u64, values: &[u32], before: Option<&Edition>) -> Edition {
+    let states = values.iter().enumerate().map(|(place, value)| {
+        let json: Arc<[u8]> = format!("[{place},{value}]").into_bytes().into();
+        let old = before.map(|before| before.states[place].clone());
+        old.filter(|old| old.json == json).unwrap_or(State { changed: number, json })
+    });
+    let run = format!("{run:x}").into();
+    Edition { number, run, offsets: "c0.0:1;r1".into(), states: states.collect() }
+}
+
+/// A client: it forgets nothing when its connection breaks.
+#[derive(Default)]
+struct Client {
+    reader: Option<Reader>,
+    last_id: Option<String>,
+    known: BTreeMap<usize, u32>,
+    live: bool,
+}
+
+impl Client {
+    fn take(&mut self, node: &Node, selection: &Selection, words: usize) {
+        let reader = self.reader.get_or_insert_with(|| {
+            Reader::new(selection.clone(), &node.edition, self.last_id.as_deref())
+        });
+        for _ in 0..words {
+            let Some((word, id)) = reader.next(&node.edition) else { break };
+            match word {
+                Word::State(json) => {
+                    let (place, value): (usize, u32) = serde_json::from_slice(json).unwrap();
+                    let before = self.known.insert(place, value);
+                    assert!(before.is_none_or(|before| before <= value), "it goes back");
+                }
+                Word::Live { .. } => self.live = true,
+                Word::Resync(_) => self.live = false,
+            }
+            self.last_id = id.or(self.last_id.take());
+        }
+    }
+
+    fn holds(&self, node: &Node, selection: &Selection) {
+        for place in selection.places() {
+            let known = self.known.get(&place.at());
+            assert_eq!(known, Some(&node.values[place.at()]), "{}", place.code());
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Change(Vec<usize>),
+    Take(usize),
+    Disconnect,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec(0..40_usize, 1..6).prop_map(Step::Change),
+        4 => (0..30_usize).prop_map(Step::Take),
+        1 => Just(Step::Disconnect),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_last_state_a_reader_has_of_a_region_is_the_nodes(
+        steps in prop::collection::vec(step(), 1..120),
+        chosen in prop::collection::btree_set(0..40_usize, 1..40),
+    ) {
+        let codes: Vec<_> = Place::all().enumerate()
+            .filter(|(at, _)| chosen.contains(at)).map(|(_, place)| place.code()).collect();
+        let selection = Selection::of(&codes).unwrap();
+        let (mut node, mut client) = (Node::new(), Client::default());
+        for step in steps {
+            match step {
+                Step::Change(places) => node.change(&places),
+                Step::Take(words) => client.take(&node, &selection, words),
+                Step::Disconnect => client.reader = None,
+                Step::Restart => {
+                    node.restart();
+                    client.reader = None;
+                }
+            }
+        }
+        client.take(&node, &selection, usize::MAX);
+        client.holds(&node, &selection);
+        prop_assert!(client.live);
+        // And once more with the id that it has now: nothing has changed, and nothing is told.
+        let mut reader = Reader::new(selection, &node.edition, client.last_id.as_deref());
+        prop_assert_eq!(reader.next(&node.edition).unwrap().0, Word::Live { resumed: true });
+        prop_assert_eq!(reader.next(&node.edition), None);
+    }
+}
+
+#[test]
+fn only_what_has_changed_since_is_told_after_a_resumption() {
+    let (mut node, mut client) = (Node::new(), Client::default());
+    let all = Selection::all();
+    client.take(&node, &all, usize::MAX);
+    client.reader = None;
+    node.change(&[3, 70]);
+    node.change(&[70, 500]);
+    let mut reader = Reader::new(all, &node.edition, client.last_id.as_deref());
+    let mut told = Vec::new();
+    while let Some((word, id)) = reader.next(&node.edition) {
+        told.push((format!("{word:?}"), id.is_some()));
+    }
+    let states = told.iter().filter(|(word, _)| word.starts_with("State")).count();
+    assert_eq!((states, told.len()), (3, 4));
+    assert_eq!(told.last(), Some(&("Live { resumed: true }".to_owned(), true)));
+    assert!(told[..3].iter().all(|(_, id)| !id), "an id says that all before it was told");
+}
+
+#[test]
+fn a_reader_that_is_too_slow_begins_anew_and_misses_nothing() {
+    let (mut node, mut client) = (Node::new(), Client::default());
+    let all = Selection::all();
+    client.take(&node, &all, usize::MAX);
+    for number in 0..MOST_BEHIND {
+        node.change(&[number as usize % 7]);
+    }
+    let reader = client.reader.as_mut().unwrap();
+    assert!(matches!(reader.clone().next(&node.edition), Some((Word::State(_), _))), "not yet");
+    node.change(&[1]);
+    assert_eq!(reader.next(&node.edition), Some((Word::Resync(Resync::Slow), None)));
+    client.known.clear();
+    client.take(&node, &all, usize::MAX);
+    client.holds(&node, &all);
+}
