@@ -14,6 +14,7 @@ use laju_schemas::quarantine::Reason;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
+use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
 use crate::ingest::follow;
 use crate::ingest::progress::{Progress, now_ms};
@@ -50,6 +51,21 @@ pub enum NodeError {
     Metrics(String),
 }
 
+/// Where a node answers, and how many it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// The address.
+    pub address: SocketAddr,
+    /// Readers of the live stream at the same time.
+    pub stream_readers: usize,
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, stream_readers: StreamSettings::READERS }
+    }
+}
+
 /// A node at work.
 pub struct Node {
     /// Where it answers.
@@ -80,11 +96,12 @@ pub fn system_clock() -> Clock {
 /// topics and the store have been found in order.
 pub fn start(
     config: WorkerConfig,
-    listen: SocketAddr,
+    listen: impl Into<Listen>,
     clock: Clock,
     stop: Stop,
     watch: impl FnOnce(&Arc<Progress>),
 ) -> Result<Node, NodeError> {
+    let Listen { address: listen, stream_readers } = listen.into();
     let connection = config.connection.clone();
     let opened = worker::open(config, new_instance_id)?;
     let listener = TcpListener::bind(listen)
@@ -101,7 +118,9 @@ pub fn start(
         .enable_all()
         .build()?;
     let render = metrics.clone();
-    let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()));
+    let stream = StreamSettings { readers: stream_readers, ..StreamSettings::default() };
+    let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()))
+        .with_stream(stream);
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -193,6 +212,7 @@ fn describe_metrics() {
     gauge!("laju_events", "Events in the store, by what became of them.");
     gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
     gauge!("laju_subjects", "Subjects in the store.");
+    gauge!("laju_stream_readers", "Readers that follow the live stream.");
     gauge!("laju_ready", "1 if figures are answered.");
     gauge!(
         "laju_kiosk_conflicts",

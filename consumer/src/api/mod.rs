@@ -10,6 +10,9 @@ mod parameters;
 pub mod problem;
 mod screen;
 pub mod server;
+pub mod stream;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::query::view::LiveView;
 use problem::Problem;
+use stream::{Feed, StreamSettings};
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,6 +55,7 @@ pub struct ApiState {
     turns: Arc<Semaphore>,
     /// Those that wait for the folding thread: figures never stand in line behind them.
     fold_turns: Arc<Semaphore>,
+    feed: Feed,
 }
 
 impl ApiState {
@@ -60,7 +65,17 @@ impl ApiState {
     pub fn new(live: Arc<LiveView>, clock: Clock, metrics: RenderMetrics) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let turns = || Arc::new(Semaphore::new(processors));
-        Self { live, clock, metrics, turns: turns(), fold_turns: turns() }
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        let settings = StreamSettings::default();
+        let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
+        Self { live, clock, metrics, turns: turns(), fold_turns: turns(), feed }
+    }
+
+    /// With a live stream that runs like this.
+    #[must_use]
+    pub fn with_stream(mut self, settings: StreamSettings) -> Self {
+        self.feed = self.feed.with(settings);
+        self
     }
 }
 
@@ -86,6 +101,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/quarantine", get(figures::list_quarantine))
         .route("/", get(screen::page))
         .route("/assets/{*path}", get(screen::asset))
+        .route("/v1/stream", get(stream::stream))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -38,6 +38,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// Not enough is known yet to answer figures.
     NotReady,
+    /// As many readers follow the live stream as are taken.
+    TooManyReaders,
     /// The answer took too long.
     TimedOut,
     /// A request that cannot be taken for another reason.
@@ -48,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadParameter,
         Self::BadRegionCode,
         Self::UnknownRegion,
@@ -57,6 +59,7 @@ impl Kind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotReady,
+        Self::TooManyReaders,
         Self::TimedOut,
         Self::BadRequest,
         Self::Internal,
@@ -73,6 +76,7 @@ impl Kind {
             Self::NotFound => "/problems/not-found",
             Self::MethodNotAllowed => "/problems/method-not-allowed",
             Self::NotReady => "/problems/not-ready",
+            Self::TooManyReaders => "/problems/too-many-readers",
             Self::TimedOut => "/problems/timed-out",
             Self::BadRequest => "/problems/bad-request",
             Self::Internal => "/problems/internal",
@@ -89,6 +93,7 @@ impl Kind {
             Self::NotFound => "Nothing is here",
             Self::MethodNotAllowed => "Not with this method",
             Self::NotReady => "Not ready to answer figures",
+            Self::TooManyReaders => "Too many readers of the live stream",
             Self::TimedOut => "The answer took too long",
             Self::BadRequest => "The request cannot be taken",
             Self::Internal => "A fault of the program",
@@ -122,6 +127,10 @@ impl Kind {
                 "A node answers figures once it holds every partition of the events topic, has \
                  caught up with each, and has read the reference and kiosk status topics; it \
                  never answers with a part of the sum. /readyz tells how far it is."
+            }
+            Self::TooManyReaders => {
+                "A node takes so many readers of its live stream and no more (--stream-readers). \
+                 Ask again later, or another node."
             }
             Self::TimedOut => "The node is overloaded. Ask again later, or for less at once.",
             Self::BadRequest => "The request as a whole cannot be taken; see its status.",
@@ -238,7 +247,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if matches!(self.kind, Kind::NotReady | Kind::TimedOut) {
+        if matches!(self.kind, Kind::NotReady | Kind::TooManyReaders | Kind::TimedOut) {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         response

@@ -23,8 +23,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (called, is_called) = oneshot::channel();
+    let feed = state.feed.clone();
     let signal = async move {
         shutdown.await;
+        // Streams have no end of their own that could be waited for.
+        feed.close();
         // Nobody listens if the server has failed already.
         let _ = called.send(());
     };

@@ -12,10 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use laju_producer::connection::Connection;
 use std::io::IsTerminal as _;
 
+use crate::api::stream::StreamSettings;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerConfig;
-use crate::node;
+use crate::node::{self, Listen};
 
 /// Fold the events into figures and answer questions about them over HTTP.
 #[derive(Clone, Debug, Args)]
@@ -36,6 +37,15 @@ pub struct WorkerArgs {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: SocketAddr,
+
+    /// How many readers may follow the live stream at the same time.
+    #[arg(
+        long,
+        env = "LAJU_STREAM_READERS",
+        value_name = "N",
+        default_value_t = StreamSettings::READERS
+    )]
+    pub stream_readers: usize,
 
     /// Delete the store and make it anew from Kafka.
     #[arg(long)]
@@ -66,7 +76,8 @@ impl WorkerArgs {
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
-        let node = node::start(config, self.listen, node::system_clock(), stop.clone(), reporter)?;
+        let listen = Listen { address: self.listen, stream_readers: self.stream_readers };
+        let node = node::start(config, listen, node::system_clock(), stop.clone(), reporter)?;
         node.join()?;
         tracing::info!("stopped; everything folded is in the store");
         Ok(ExitCode::SUCCESS)
