@@ -13,5 +13,6 @@ pub mod make;
 pub mod oracle;
 pub mod process;
 pub mod registry;
+pub mod stream;
 pub mod text;
 pub mod wire;

@@ -7,6 +7,7 @@ mod fate;
 mod figures;
 mod group;
 mod registry;
+mod stream;
 
 use std::collections::BTreeMap;
 
