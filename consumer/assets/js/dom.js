@@ -60,3 +60,15 @@ export function openDialog(heading, closeWord, ...children) {
   dialog.showModal();
   return dialog;
 }
+
+const REACHED = "a[href], button, input, select, summary, [tabindex]";
+const SCROLLED = ".scroll, .laggards";
+
+/** Puts new children into an element; whoever was in the middle of it stays where they were. */
+export function replace(root, ...children) {
+  const place = root.contains(document.activeElement) ? [...root.querySelectorAll(REACHED)].indexOf(document.activeElement) : -1;
+  const offsets = [...root.querySelectorAll(SCROLLED)].map((one) => one.scrollTop);
+  root.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  [...root.querySelectorAll(SCROLLED)].forEach((one, at) => { one.scrollTop = offsets[at] ?? 0; });
+  if (place >= 0) root.querySelectorAll(REACHED)[place]?.focus({ preventScroll: true });
+}

@@ -38,6 +38,7 @@ export const live = {
     source.addEventListener("live", hear);
     source.addEventListener("heartbeat", hear);
     source.addEventListener("progress", (event) => { hear(); this.receive?.(JSON.parse(event.data)); });
+    source.addEventListener("unready", () => { this.state = "lost"; });
     source.addEventListener("error", () => { this.state = "lost"; });
     this.source = source;
   },

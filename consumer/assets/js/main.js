@@ -1,6 +1,6 @@
 // The page: the bar above, the view that the address says, the time below.
 
-import { h, choice, say } from "./dom.js";
+import { choice, h, replace, say } from "./dom.js";
 import { address, follow, go, onChange, read } from "./state.js";
 import { language, speak, words } from "./words.js";
 import { freshness } from "./api.js";
@@ -44,7 +44,10 @@ async function draw(state) {
     timeBar(document.getElementById("time"), state, view.today);
     await view.show(state, signal);
     timeBar(document.getElementById("time"), state, view.today);
-    live.follow(state.figure || state.as_of || state.known_at ? null : view.wants?.() ?? null, (row) => view.receive?.(row));
+    live.follow(state.figure || state.as_of || state.known_at ? null : view.wants?.() ?? null, (row) => {
+      view.receive?.(row);
+      timeBar(document.getElementById("time"), read(), view.today);
+    });
     document.title = `${view.title?.() ?? ""} · ${w.title}`.replace(/^ · /, "");
     content.dataset.ready = key;
   } catch (error) {
@@ -61,10 +64,8 @@ async function draw(state) {
 function bar(state) {
   const w = words();
   const home = { region: "ID" };
-  const search_ = document.getElementById("search");
-  const focused = search_ && search_ === document.activeElement;
   const themes = [["light", "☀", w.theme.light], ["dark", "☾", w.theme.dark]];
-  document.getElementById("bar").replaceChildren(
+  replace(document.getElementById("bar"),
     h("a", { class: "brand", href: address({ ...state, ...home }), onclick: (event) => follow(event, { ...home, figure: null }) },
       h("img", { src: "assets/icon.svg", alt: "" }), "Laju", h("small", null, w.claim)),
     search(),
@@ -72,7 +73,6 @@ function bar(state) {
       pulse(),
       choice(w.language, [["id", "ID", "Bahasa Indonesia"], ["en", "EN", "English"]], language(), (chosen) => { speak(chosen); rebuild(); }),
       choice(w.theme.label, themes, isDark() ? "dark" : "light", (chosen) => { store("laju-theme", chosen); theme(chosen); bar(read()); view?.recolour?.(); })));
-  if (focused) document.getElementById("search").focus();
   showAge();
 }
 

@@ -1,6 +1,6 @@
 // The ranking: every region of a level, by the measure or any other column, with a filter.
 
-import { h, meter } from "./dom.js";
+import { h, meter, replace } from "./dom.js";
 import { count, decimal, percent } from "./format.js";
 import { nameOfMeasure, shareOf } from "./measure.js";
 import { nameOf } from "./search.js";
@@ -36,7 +36,7 @@ export function makeRanking() {
   function headings() {
     const w = words();
     const names = { region: w.column.region, activated: w.column.activated, share: measure === "pace" ? w.measures.pace : nameOfMeasure(measure), pace: w.column.pace, needed: w.column.needed };
-    head.replaceChildren(h("tr", null, h("th", { class: "place", scope: "col" }, w.column.place),
+    replace(head, h("tr", null, h("th", { class: "place", scope: "col" }, w.column.place),
       Object.entries(names).map(([column, name]) => h("th", {
         scope: "col", class: column === "region" ? "" : column === "share" ? "sharecolumn" : `number ${column}`,
         "aria-sort": order.column === column ? (order.down ? "descending" : "ascending") : null,
@@ -44,7 +44,6 @@ export function makeRanking() {
   }
 
   function draw() {
-    const focused = head.contains(document.activeElement) ? [...head.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     headings();
     const text = filter.value.trim().toLowerCase();
     const value = columns[order.column];
@@ -52,7 +51,7 @@ export function makeRanking() {
     const sorted = [...rows].sort((a, b) => (order.down ? -1 : 1) * compare(a, b) || b.activated - a.activated || a.region.code.localeCompare(b.region.code));
     const places = new Map(sorted.map((row, place) => [row.region.code, place + 1]));
     const now = new Map();
-    body.replaceChildren(...sorted.filter((row) => !text || row.region.name.toLowerCase().includes(text)).map((row) => {
+    replace(body, ...sorted.filter((row) => !text || row.region.name.toLowerCase().includes(text)).map((row) => {
       const line = rowOf(row, places.get(row.region.code));
       const before = drawn.get(row.region.code);
       if (before !== undefined && before !== row.activated) line.classList.add("flash");
@@ -60,7 +59,6 @@ export function makeRanking() {
       return line;
     }));
     drawn = new Map([...drawn, ...now]);
-    if (focused >= 0) head.querySelectorAll("button")[focused]?.focus();
   }
 
   function rowOf(row, place) {

@@ -1,7 +1,7 @@
 // The nation: how far it is, the map, the ranking, and who falls behind.
 
 import { ask } from "../api.js";
-import { card, choice, h, say } from "../dom.js";
+import { card, choice, h, replace, say } from "../dom.js";
 import { count, day, decimal, plus } from "../format.js";
 import { makeMap } from "../map.js";
 import { MEASURES, shareOf } from "../measure.js";
@@ -97,10 +97,10 @@ export function nationView({ content, regions }) {
   function draw() {
     const state = read();
     const measure = MEASURES.includes(state.measure) ? state.measure : "attainment";
-    notice.replaceChildren(...noticeOf(state));
-    stand.replaceChildren(...standing(nation), factsOf(nation, nationPace), sparkline(series));
-    measures.replaceChildren(choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
-    levels.replaceChildren(choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));
+    replace(notice, ...noticeOf(state));
+    replace(stand, ...standing(nation), factsOf(nation, nationPace), sparkline(series));
+    replace(measures, choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
+    replace(levels, choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));
     const all = [...rows.values()];
     const items = all.filter((row) => row.region.level === "regency").map((row) => {
       const { longitude, latitude } = regions.get(row.region.code);
@@ -108,9 +108,9 @@ export function nationView({ content, regions }) {
     });
     map.show(items, measure);
     ranking.show(all.filter((row) => row.region.level === level), paces, measure, w.ranking);
-    behind.replaceChildren(behindList());
-    quote.replaceChildren(sentenceCard("", nation, state));
-    evidence.replaceChildren(proof(nation));
+    replace(behind, behindList());
+    if (!quote.contains(document.activeElement) && !getSelection()?.containsNode(quote, true)) replace(quote, sentenceCard("", nation, state));
+    replace(evidence, proof(nation));
   }
 
   function behindList() {

@@ -1,7 +1,7 @@
 // A region: everything about one regency, city or province.
 
 import { ask } from "../api.js";
-import { card, choice, h, say } from "../dom.js";
+import { card, choice, h, replace, say } from "../dom.js";
 import { between, count, plus } from "../format.js";
 import { makeChart } from "../chart.js";
 import { paceCard } from "../gauge.js";
@@ -117,7 +117,7 @@ export function regionView({ content, state: first, regions }) {
 
   function drawAll() {
     const { state, progress, series, pace, targets, visits } = known;
-    const put = (name, ...children) => slots[name].replaceChildren(...children);
+    const put = (name, ...children) => replace(slots[name], ...children);
     put("notice", ...noticeOf(state));
     put("trail", trail(state));
     drawStanding();
@@ -139,9 +139,9 @@ export function regionView({ content, state: first, regions }) {
 
   function drawStanding() {
     const { state, progress, pace } = known;
-    slots.stand.replaceChildren(h("h1", null, nameOf(code)), ...standing(progress), factsOf(progress, pace));
+    replace(slots.stand, h("h1", null, nameOf(code)), ...standing(progress), factsOf(progress, pace));
     // Whoever is choosing the sentence keeps it.
-    if (!slots.quote.contains(document.activeElement) && !getSelection()?.containsNode(slots.quote, true)) slots.quote.replaceChildren(sentenceCard("", progress, state));
+    if (!slots.quote.contains(document.activeElement) && !getSelection()?.containsNode(slots.quote, true)) replace(slots.quote, sentenceCard("", progress, state));
   }
 
   function drawInside() {
