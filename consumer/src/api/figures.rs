@@ -77,12 +77,13 @@ pub(super) async fn region_breakdown(
     answer(api, move |view| breakdown::breakdown(view, region, by, &question)).await
 }
 
-/// `GET /v1/quarantine?known_at&limit`: when something happened that could not be counted is not
+/// `GET /v1/quarantine?within&known_at&limit`: when something happened that could not be counted is not
 /// known in general, so it takes no `as_of`.
 pub(super) async fn list_quarantine(
     State(api): State<ApiState>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
     let known_at = parameters.date("known_at")?;
     let limit: usize = parameters.optional("limit")?.unwrap_or(LATEST);
     if limit > MOST_LATEST {
@@ -90,7 +91,7 @@ pub(super) async fn list_quarantine(
         return Err(Problem::parameter("limit", detail));
     }
     parameters.finish()?;
-    answer(api, move |view| Ok(quarantine::quarantine(view, known_at, limit))).await
+    answer(api, move |view| quarantine::quarantine(view, known_at, within, limit)).await
 }
 
 /// Asks a question of the present state, away from the threads that serve connections, and no

@@ -14,7 +14,7 @@ use super::problem::{Kind, Problem};
 use crate::query::answer::{Age, Axis};
 use crate::query::outreach::{MOST_VISITS, VISITS};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
-use crate::query::{change, flows, outreach, pace, pace_list, postings};
+use crate::query::{change, evidence, flows, outreach, pace, pace_list, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 pub(super) async fn region_pace(
@@ -65,6 +65,17 @@ pub(super) async fn region_change(
     })?;
     parameters.finish()?;
     answer(api, move |view| change::change(view, region, axis, span, fixed)).await
+}
+
+/// `GET /v1/regions/{code}/evidence?as_of&known_at`.
+pub(super) async fn region_evidence(
+    State(api): State<ApiState>,
+    RegionInPath(region): RegionInPath,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let question = parameters.question()?;
+    parameters.finish()?;
+    answer(api, move |view| evidence::evidence(view, region, &question)).await
 }
 
 /// `GET /v1/regions/{code}/postings?account&sign&reason&happened_from&happened_to&recorded_from&…`.

@@ -89,6 +89,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
         .route("/v1/regions/{code}/pace", get(insight::region_pace))
         .route("/v1/regions/{code}/change", get(insight::region_change))
+        .route("/v1/regions/{code}/evidence", get(insight::region_evidence))
         .route("/v1/regions/{code}/postings", get(insight::region_postings))
         .route("/v1/regions/{code}/flows", get(insight::region_flows))
         .route("/v1/pace", get(insight::list_paces))

@@ -211,6 +211,40 @@ async fn every_part_of_a_change_links_to_its_postings() {
 }
 
 #[tokio::test]
+async fn every_part_of_a_figures_evidence_is_found_where_it_links_to() {
+    let node = ready();
+    for path in [
+        "/v1/regions/18.71/evidence",
+        "/v1/regions/18/evidence?as_of=2023-12-31",
+        "/v1/regions/ID/evidence?known_at=2024-01-01",
+    ] {
+        let body = get_ok(&node, path).await;
+        for part in body["parts"].as_array().unwrap() {
+            let postings = get_ok(&node, part["link"].as_str().unwrap()).await;
+            let (total, count) = (postings["total"].as_i64(), part["count"].as_i64());
+            assert_eq!(total.unwrap().abs(), count.unwrap().abs(), "{path}: {part}");
+        }
+        for kiosk in body["missing_kiosks"]["rows"].as_array().into_iter().flatten() {
+            let found = get_ok(&node, kiosk["link"].as_str().unwrap()).await;
+            assert_eq!(found["missing"], kiosk["missing"]);
+        }
+        let quarantined = &body["quarantined"];
+        let found = get_ok(&node, quarantined["link"].as_str().unwrap()).await;
+        assert_eq!(
+            (&found["total"], &found["reasons"]),
+            (&quarantined["total"], &quarantined["reasons"])
+        );
+        let again = get_ok(&node, body["link"].as_str().unwrap()).await;
+        assert_eq!(again["core"]["activated"], body["core"]["activated"]);
+    }
+    let body = get_ok(&node, "/v1/regions/18.71/evidence").await;
+    assert_eq!(body["missing_kiosks"]["total"], 1);
+    assert_eq!(get_ok(&node, "/v1/quarantine?within=17").await["total"], 0);
+    assert_eq!(problem(&node, "/v1/quarantine?within=18.99").await["status"], 404);
+    assert_eq!(problem(&node, "/v1/regions/18.99/evidence").await["status"], 404);
+}
+
+#[tokio::test]
 async fn flows_answer_for_all_and_for_one() {
     let node = ready();
     let all = get_ok(&node, "/v1/flows").await;

@@ -18,8 +18,10 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
-use crate::query::{change_table, flow_table, kiosk_table, outreach_table, pace_table, table};
-pub use insight::{ChangeArgs, FlowsArgs, OutreachArgs, PaceArgs, PostingsArgs};
+use crate::query::{
+    change_table, evidence_table, flow_table, kiosk_table, outreach_table, pace_table, table,
+};
+pub use insight::{ChangeArgs, EvidenceArgs, FlowsArgs, OutreachArgs, PaceArgs, PostingsArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -46,6 +48,8 @@ pub enum QueryCommand {
     Pace(PaceArgs),
     /// Why does a region's figure differ between two days?
     Change(ChangeArgs),
+    /// What does a region's figure rest on?
+    Evidence(EvidenceArgs),
     /// Which postings does a region's figure consist of?
     Postings(PostingsArgs),
     /// Who serves whom, and who moves where?
@@ -229,6 +233,10 @@ pub struct QuarantineArgs {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub known_at: Option<Date>,
 
+    /// Only records that name this region as home or service region.
+    #[arg(long, value_name = "REGION")]
+    pub within: Option<RegionCode>,
+
     /// How many of the latest records to show [default: 50].
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
@@ -270,6 +278,7 @@ impl QueryArgs {
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
             QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace, out),
             QueryCommand::Change(args) => args.node.print(&path, change_table::change, out),
+            QueryCommand::Evidence(args) => args.node.print(&path, evidence_table::evidence, out),
             QueryCommand::Postings(args) => args.node.print(&path, change_table::postings, out),
             QueryCommand::Flows(FlowsArgs { region: Some(_), node, .. }) => {
                 node.print(&path, flow_table::region_flows, out)
@@ -326,6 +335,10 @@ impl QueryCommand {
                 args.add(add);
                 format!("/v1/regions/{}/change", args.region)
             }
+            Self::Evidence(args) => {
+                args.days.add(add);
+                format!("/v1/regions/{}/evidence", args.region)
+            }
             Self::Postings(args) => return args.path(),
             Self::Flows(args) => {
                 add("within", args.within.map(|code| code.to_string()));
@@ -354,7 +367,8 @@ impl QueryCommand {
             }
             Self::Kiosk(KioskArgs { kiosk, .. }) => format!("/v1/kiosks/{}", escaped(kiosk)),
             Self::Event(EventArgs { event_id, .. }) => format!("/v1/events/{event_id}"),
-            Self::Quarantine(QuarantineArgs { known_at, limit, .. }) => {
+            Self::Quarantine(QuarantineArgs { known_at, within, limit, .. }) => {
+                add("within", within.map(|code| code.to_string()));
                 add("known_at", known_at.map(|day| day.to_string()));
                 add("limit", limit.map(|limit| limit.to_string()));
                 "/v1/quarantine".to_owned()

@@ -298,7 +298,8 @@ impl ReferenceBook {
 
     /// The record that applies, of one region, kind and basis: of those known and valid, the one
     /// with the latest `valid_from`.
-    fn applicable(
+    #[must_use]
+    pub fn applicable(
         &self,
         (region, kind, basis): (RegionCode, ReferenceKind, Basis),
         as_of: Date,

@@ -2,6 +2,7 @@
 //! and what `laju query` reads back from it. No arithmetic here.
 
 mod change;
+mod evidence;
 mod fate;
 mod flows;
 mod kiosks;
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::share::Share;
 
 pub use change::{Age, Axis, Change, ChangePart, PartKind, Reading, ShareChange};
+pub use evidence::{
+    DenominatorEvidence, EvidenceCore, EvidencePart, FigureEvidence, MissingKiosk, MissingKiosks,
+    QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
+};
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
 pub use flows::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
@@ -397,6 +402,8 @@ pub enum Count {
 /// What could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
+    /// Records that name this region as home or service region; of the nation all of them.
+    pub within: RegionCode,
     /// The day after which records do not count; none if all do.
     pub known_at: Option<Date>,
     /// All of them.

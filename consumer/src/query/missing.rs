@@ -16,7 +16,7 @@ use super::scan::province_of;
 use super::view::Statuses;
 use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
-use crate::projection::snapshot::{PartitionView, QuarantineTally, Snapshot};
+use crate::projection::snapshot::{PartitionView, QuarantineKey, QuarantineTally, Snapshot};
 
 /// What is unknown of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Gaps {
     nation: Unknown,
     /// Every kiosk heard of, in the order of their ids.
     pub kiosks: Vec<KioskState>,
+    /// Those of which something is missing, by their place, and the regions that it may concern.
+    missing: Vec<(usize, BTreeSet<RegionIndex>)>,
 }
 
 impl Gaps {
@@ -44,6 +46,15 @@ impl Gaps {
     #[must_use]
     pub fn of(&self, region: Option<RegionIndex>) -> Unknown {
         region.map_or(self.nation, |region| self.regions[usize::from(region.0)])
+    }
+
+    /// The kiosks of which something is missing that may concern a region, or the nation (`None`).
+    pub fn missing_in(&self, region: Option<RegionIndex>) -> impl Iterator<Item = &KioskState> {
+        let concerns = move |concerned: &BTreeSet<RegionIndex>| {
+            region.is_none_or(|region| concerned.contains(&region))
+        };
+        let missing = self.missing.iter().filter(move |(_, concerned)| concerns(concerned));
+        missing.map(|(place, _)| &self.kiosks[*place])
     }
 }
 
@@ -87,6 +98,7 @@ impl KioskBook {
             regions: vec![Unknown::default(); RegionTable::get().len()],
             nation: Unknown::default(),
             kiosks: Vec::with_capacity(states.len()),
+            missing: Vec::new(),
         };
         for (state, served) in states {
             if state.missing > 0 {
@@ -236,6 +248,7 @@ impl Gaps {
         }
         self.nation.events += kiosk.missing;
         self.nation.kiosks += 1;
+        self.missing.push((self.kiosks.len(), concerned));
     }
 }
 
@@ -249,18 +262,24 @@ fn new_runs<'a>(
     new.as_runs().iter().filter(is_new).map(|run| &**run)
 }
 
+/// The regions that a quarantined event may concern, each once: those that it names, and their
+/// provinces.
+pub(super) fn concerned(key: &QuarantineKey) -> Vec<RegionIndex> {
+    let named = [key.home, key.service].into_iter().flatten();
+    let mut concerned: Vec<_> =
+        named.flat_map(|region| [Some(region), province_of(region)]).flatten().collect();
+    concerned.sort_unstable();
+    concerned.dedup();
+    concerned
+}
+
 /// Quarantined events by region (a province once for an event that names two of its regencies),
 /// and all of them at the end.
 fn quarantined_by_region(tally: &QuarantineTally) -> Vec<u64> {
     let regions = RegionTable::get().len();
     let mut counts = vec![0; regions + 1];
     for (key, count) in &tally.counts {
-        let named = [key.home, key.service].into_iter().flatten();
-        let mut concerned: Vec<_> =
-            named.flat_map(|region| [Some(region), province_of(region)]).flatten().collect();
-        concerned.sort_unstable();
-        concerned.dedup();
-        for region in concerned {
+        for region in concerned(key) {
             counts[usize::from(region.0)] += count;
         }
         counts[regions] += count;

@@ -9,6 +9,10 @@ pub mod change_table;
 #[cfg(test)]
 mod change_tests;
 pub mod conflicts;
+pub mod evidence;
+pub mod evidence_table;
+#[cfg(test)]
+mod evidence_tests;
 pub mod fate;
 #[cfg(test)]
 mod fate_tests;

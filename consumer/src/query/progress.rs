@@ -211,7 +211,7 @@ fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {
 }
 
 /// The day that limits which reference figures are known; `None` if none at all are.
-fn known_until(question: &Question) -> Option<Option<Day>> {
+pub(super) fn known_until(question: &Question) -> Option<Option<Day>> {
     match question.knowledge() {
         Knowledge::All => Some(None),
         Knowledge::Until(day) => Some(Some(day)),

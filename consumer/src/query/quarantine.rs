@@ -3,44 +3,59 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use laju_schemas::{RegionTable, TimestampMs};
+use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 
 use super::answer::{Quarantine, QuarantinedRow, ReasonCount};
+use super::missing::concerned;
 use super::question::Question;
 use super::view::View;
-use crate::projection::snapshot::QuarantinedRecord;
+use super::{QueryError, region_name};
+use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
 
 /// How many of the latest records are shown where nothing else is asked for.
 pub const LATEST: usize = 50;
 /// The most that can be asked for.
 pub const MOST_LATEST: usize = 1_000;
 
-/// What could not be counted of the records recorded up to `known_at` (`None` for all): counts by
-/// reason, and the latest records, at most `limit`.
-#[must_use]
-pub fn quarantine(view: &View, known_at: Option<Date>, limit: usize) -> Quarantine {
+/// What could not be counted of the records recorded up to `known_at` (`None` for all) that name a
+/// region (the nation: all of them): counts by reason, and the latest records, at most `limit`.
+///
+/// # Errors
+/// If there is no such region.
+pub fn quarantine(
+    view: &View,
+    known_at: Option<Date>,
+    within: RegionCode,
+    limit: usize,
+) -> Result<Quarantine, QueryError> {
+    region_name(within)?;
+    let region = RegionTable::get().index_of(within);
+    let names = |key: &QuarantineKey| region.is_none_or(|region| concerned(key).contains(&region));
     let window = Question { as_of: None, known_at }.window();
     let mut reasons = BTreeMap::new();
     let mut latest: Vec<(u32, &QuarantinedRecord)> = Vec::new();
     for (partition, part) in &view.snapshot.partitions {
         let tally = &part.quarantine;
-        for (key, count) in tally.counts.iter().filter(|(key, _)| window.knows(key.recorded)) {
+        let counts = tally.counts.iter().filter(|(key, _)| window.knows(key.recorded));
+        for (key, count) in counts.filter(|(key, _)| names(key)) {
             *reasons.entry(key.reason).or_insert(0) += count;
         }
         let known = tally.latest.iter().filter(|record| window.knows(record.key.recorded));
+        let known = known.filter(|record| names(&record.key));
         latest.extend(known.map(|record| (*partition, record)));
     }
     latest.sort_unstable_by_key(|(partition, record)| {
         std::cmp::Reverse((record.timestamp, *partition, record.offset))
     });
     latest.truncate(limit);
-    Quarantine {
+    Ok(Quarantine {
+        within,
         known_at,
         total: reasons.values().sum(),
         reasons: reasons.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect(),
         latest: latest.into_iter().map(|(partition, record)| row(partition, record)).collect(),
         evidence: view.evidence(),
-    }
+    })
 }
 
 fn row(partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {

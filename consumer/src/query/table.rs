@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
 
 use super::answer::{
-    Breakdown, Count, DenominatorShare, Figures, Progress, ProgressList, Quarantine, RegionName,
-    Regions, Series, TargetShare,
+    Bounds, Breakdown, Count, DenominatorShare, Figures, Progress, ProgressList, Quarantine,
+    RegionName, Regions, Series, TargetShare,
 };
 use crate::domain::share::Share;
 
@@ -215,7 +215,12 @@ pub(super) fn days(as_of: Date, known_at: Option<Date>) -> String {
 }
 
 fn bounds(figures: &Figures) -> String {
-    match figures.bounds {
+    bounds_words(figures.bounds)
+}
+
+/// Between which numbers a figure lies; nothing where that is one, or not known.
+pub(super) fn bounds_words(bounds: Option<Bounds>) -> String {
+    match bounds {
         Some(bounds) if bounds.lower != bounds.upper => {
             format!("between {} and {}", number(bounds.lower), number(bounds.upper))
         }

@@ -351,13 +351,14 @@ fn quarantined_events_count_for_the_regions_they_name() {
     let found = ["18.71", "18.72", "17.71", "18", "17", "ID", "36.04"].map(quarantined);
     assert_eq!(found, [2, 1, 1, 2, 1, 3, 0]);
 
-    let all = quarantine::quarantine(&view, None, 2);
+    let all = quarantine::quarantine(&view, None, RegionCode::NATION, 2).unwrap();
     assert_eq!(all.total, 3);
     let reasons: Vec<_> = all.reasons.iter().map(|r| (r.reason, r.count)).collect();
     assert_eq!(reasons, [(Reason::Undecodable, 1), (Reason::InFuture, 2)]);
     let latest: Vec<_> = all.latest.iter().map(|r| (r.reason, r.home_region)).collect();
     assert_eq!(latest, [(Reason::InFuture, Some(code("18.71"))), (Reason::Undecodable, None)]);
-    let then = quarantine::quarantine(&view, Some(date("2024-07-01")), 50);
+    let then =
+        quarantine::quarantine(&view, Some(date("2024-07-01")), RegionCode::NATION, 50).unwrap();
     assert_eq!((then.total, then.latest.len()), (1, 1));
 }
 
@@ -468,7 +469,7 @@ fn tables_say_what_the_answers_say() {
         table::breakdown(&channels.unwrap()),
         kiosk_table::kiosks(&all_kiosks(&view)),
         kiosk_table::kiosk(&kiosks::kiosk(&view, "K-1").unwrap()),
-        table::quarantine(&quarantine::quarantine(&view, None, 5)),
+        table::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
         table::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
     ];
     insta::assert_snapshot!(tables.join("\n\n"));

@@ -77,6 +77,22 @@ impl ChangeArgs {
     }
 }
 
+/// What does a region's figure rest on?
+#[derive(Clone, Debug, Args)]
+pub struct EvidenceArgs {
+    /// A regency or city (18.71), a province (18) or the nation (ID).
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// The two days.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
 /// Which postings does a region's figure consist of?
 #[derive(Clone, Debug, Args)]
 pub struct PostingsArgs {

@@ -47,6 +47,7 @@ fn a_command_line_becomes_a_question() {
             "change 18.71 --from 2023-12-31 --to 2024-01-05 --as-of 2023-12-31",
             "/v1/regions/18.71/change?from=2023-12-31&to=2024-01-05&axis=known_at&as_of=2023-12-31",
         ),
+        ("evidence 18 --known-at 2024-01-05", "/v1/regions/18/evidence?known_at=2024-01-05"),
         (
             "postings 18 --account deactivations --sign reversed --reason error --happened-to 2024-01-01 \
              --recorded-from 2024-01-02 --age-to 7 --limit 5",
@@ -71,8 +72,8 @@ fn a_command_line_becomes_a_question() {
         ),
         ("kiosk van-7/ä", "/v1/kiosks/van-7%2F%C3%A4"),
         (
-            "quarantine --known-at 2024-01-05 --limit 3",
-            "/v1/quarantine?known_at=2024-01-05&limit=3",
+            "quarantine --known-at 2024-01-05 --within 18 --limit 3",
+            "/v1/quarantine?within=18&known_at=2024-01-05&limit=3",
         ),
         ("regions --level regency --within 18", "/v1/regions?level=regency&within=18"),
     ] {
@@ -136,6 +137,7 @@ async fn a_running_node_is_asked() {
             "outreach",
             "change 18.71 --from 2023-12-30 --to 2024-01-05",
             "postings 18.71 --account activations",
+            "evidence 18.71",
             "kiosks",
             "event 018f0000-0000-7000-8000-000000000001",
             "quarantine",

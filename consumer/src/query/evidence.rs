@@ -1,0 +1,191 @@
+//! What does a figure rest on? Its numerator with its parts, denominators and target with their
+//! records, how far the log was read, and what is missing kiosk by kiosk: each to be followed to
+//! where it comes from, and all of it under one digest.
+
+use std::cmp::Reverse;
+
+use laju_schemas::reference::{Basis, ReferenceKind};
+use laju_schemas::{RegionCode, RegionTable};
+use sha2::{Digest as _, Sha256};
+
+use super::QueryError;
+use super::answer::{
+    DenominatorEvidence, DenominatorShare, EvidenceCore, EvidencePart, FigureEvidence, Figures,
+    MissingKiosk, MissingKiosks, QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
+    TargetShare,
+};
+use super::kiosk_state::KioskState;
+use super::kiosks::escaped;
+use super::postings::{ACTIVE, Days, PostingsQuestion};
+use super::progress::{known_until, progress};
+use super::quarantine::quarantine;
+use super::question::Question;
+use super::view::View;
+use crate::domain::account::Account;
+use crate::domain::reference::RecordedFigure;
+
+/// How many kiosks are named of which something is missing.
+pub const KIOSKS: usize = 100;
+
+/// What the figure of a region rests on.
+///
+/// # Errors
+/// If there is no such region.
+pub fn evidence(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<FigureEvidence, QueryError> {
+    let progress = progress(view, region, question)?;
+    let figures = progress.figures;
+    let records = Records { view, question };
+    let denominators = figures.denominators.iter();
+    let core = EvidenceCore {
+        region: progress.region,
+        as_of: progress.as_of,
+        known_at: progress.known_at,
+        activated: figures.activated,
+        activations: figures.activations,
+        deactivations: figures.deactivations,
+        moves_in: figures.moves_in,
+        moves_out: figures.moves_out,
+        denominators: denominators.map(|share| records.of_denominator(region, share)).collect(),
+        target: figures.target.as_ref().and_then(|target| records.of_target(region, target)),
+        evidence: progress.evidence,
+    };
+    Ok(FigureEvidence {
+        digest: digest(&core),
+        core,
+        parts: parts(region, &figures, question),
+        bounds: figures.bounds,
+        missing_kiosks: figures.missing.as_ref().map(|_| missing_kiosks(view, region)),
+        missing: figures.missing,
+        quarantined: quarantined(view, region, question)?,
+        link: question.link(&format!("regions/{region}/evidence"), &[], view.today),
+    })
+}
+
+/// The digest of a figure and what it was made of: see [`FigureEvidence::digest`].
+#[must_use]
+pub fn digest(core: &EvidenceCore) -> String {
+    // Names and numbers can always be written as JSON.
+    let json = serde_json::to_vec(core).unwrap_or_default();
+    hex::encode(Sha256::digest(&json))
+}
+
+fn parts(region: RegionCode, figures: &Figures, question: &Question) -> Vec<EvidencePart> {
+    let parts = ACTIVE.into_iter().map(|account| {
+        let count = match account {
+            Account::Deactivations => -figures.deactivations,
+            Account::MovesIn => figures.moves_in,
+            Account::MovesOut => -figures.moves_out,
+            _ => figures.activations,
+        };
+        let postings = PostingsQuestion {
+            account,
+            sign: None,
+            reason: None,
+            happened: Days { from: None, to: question.as_of },
+            recorded: Days { from: None, to: question.known_at },
+            age: None,
+        };
+        EvidencePart { account: account.as_str().to_owned(), count, link: postings.link(region) }
+    });
+    parts.collect()
+}
+
+/// Where reference figures are looked up as a question's answer did.
+struct Records<'a> {
+    view: &'a View,
+    question: &'a Question,
+}
+
+impl Records<'_> {
+    fn applied(
+        &self,
+        region: RegionCode,
+        kind: ReferenceKind,
+        basis: Basis,
+    ) -> Option<ReferenceEvidence> {
+        let day = self.question.day(self.view.today);
+        let book = &self.view.reference.book;
+        book.applicable((region, kind, basis), day, known_until(self.question)?).map(record)
+    }
+
+    fn of_denominator(&self, region: RegionCode, share: &DenominatorShare) -> DenominatorEvidence {
+        let applied = |region| self.applied(region, ReferenceKind::Denominator, share.basis);
+        let records = match share.reference_id {
+            Some(_) => applied(region).into_iter().collect(),
+            None => {
+                let regencies = RegionTable::get().regencies().map(|(_, region)| region.code);
+                regencies.filter(|code| code.is_within(region)).filter_map(applied).collect()
+            }
+        };
+        DenominatorEvidence {
+            basis: share.basis,
+            value: share.value,
+            coverage_percent: share.coverage_percent,
+            records,
+        }
+    }
+
+    fn of_target(&self, region: RegionCode, target: &TargetShare) -> Option<TargetEvidence> {
+        let issuer = target.inherited_from.unwrap_or(region);
+        Some(TargetEvidence {
+            kind: target.kind.clone(),
+            percent: target.percent,
+            basis: target.basis,
+            people: target.people,
+            attainment_percent: target.attainment_percent,
+            record: self.applied(issuer, ReferenceKind::Target, target.basis)?,
+        })
+    }
+}
+
+fn record(recorded: &RecordedFigure) -> ReferenceEvidence {
+    let figure = &recorded.figure;
+    ReferenceEvidence {
+        reference_id: figure.reference_id,
+        region: figure.region,
+        value: figure.value,
+        valid_from: figure.valid_from,
+        valid_to: figure.valid_to,
+        source: figure.source.clone(),
+        issued_by: figure.issued_by.clone(),
+        recorded: recorded.recorded.date(),
+        offset: recorded.offset,
+    }
+}
+
+fn missing_kiosks(view: &View, region: RegionCode) -> MissingKiosks {
+    let index = RegionTable::get().index_of(region);
+    let mut kiosks: Vec<&KioskState> = view.gaps.missing_in(index).collect();
+    kiosks.sort_by_key(|kiosk| (Reverse(kiosk.missing), &kiosk.id));
+    let row = |kiosk: &&KioskState| {
+        let shown = kiosk.gaps.iter().map(|(first, last)| u64::from(last - first) + 1);
+        MissingKiosk {
+            kiosk_id: kiosk.id.to_string(),
+            service_region: kiosk.service.map(|region| RegionTable::get().at(region).code),
+            missing: kiosk.missing,
+            gaps: kiosk.gaps.clone(),
+            gaps_cut: shown.sum::<u64>() < kiosk.missing,
+            link: format!("/v1/kiosks/{}", escaped(&kiosk.id)),
+        }
+    };
+    let total = kiosks.len() as u64;
+    MissingKiosks { total, rows: kiosks.iter().take(KIOSKS).map(row).collect() }
+}
+
+fn quarantined(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<QuarantinedEvidence, QueryError> {
+    let answer = quarantine(view, question.known_at, region, 0)?;
+    let known_at = question.known_at.map(|day| format!("&known_at={day}"));
+    Ok(QuarantinedEvidence {
+        total: answer.total,
+        reasons: answer.reasons,
+        link: format!("/v1/quarantine?within={region}{}", known_at.unwrap_or_default()),
+    })
+}
