@@ -245,6 +245,67 @@ async fn every_part_of_a_figures_evidence_is_found_where_it_links_to() {
 }
 
 #[tokio::test]
+async fn every_figure_says_what_may_be_missing_now_and_not_of_a_past_knowledge() {
+    let mut state = state();
+    let visit = Detail::Visit { visit: state.visit(1, "SMA-3", "V-1"), hour: 9 };
+    state.post(1, Account::VisitActivations, "18.71", ("2024-01-01", "2024-01-01"), visit, 12);
+    let node = node(state.live(NOW.parse().unwrap()));
+    let span = "from=2023-12-31&to=2024-01-05";
+    for (path, bounds, missing, count) in [
+        ("regions/18.71/progress?".to_owned(), "/bounds", "/missing", "/activated"),
+        (
+            "progress?within=18.71&".to_owned(),
+            "/rows/0/bounds",
+            "/rows/0/missing",
+            "/rows/0/activated",
+        ),
+        ("regions/18.71/pace?".to_owned(), "/bounds", "/missing", "/activated"),
+        (
+            format!("regions/18/series?{span}&"),
+            "/points/5/bounds",
+            "/missing",
+            "/points/5/activated",
+        ),
+        ("regions/18.71/evidence?".to_owned(), "/bounds", "/missing", "/core/activated"),
+        ("regions/18/flows?".to_owned(), "/bounds/own_served_here", "/missing", "/own_served_here"),
+        ("outreach?within=18&".to_owned(), "/rows/0/bounds", "/missing", "/rows/0/activations"),
+        (
+            "outreach/SMA-3?".to_owned(),
+            "/visits/0/bounds",
+            "/visits/0/missing",
+            "/visits/0/activations",
+        ),
+        ("regions/18/breakdown?by=channel&".to_owned(), "", "/missing", ""),
+        ("flows?within=18&".to_owned(), "", "/missing", ""),
+    ] {
+        let path = format!("/v1/{path}known_at=");
+        let now = get_ok(&node, &format!("{path}2024-08-02")).await;
+        let at = |place: &str| now.pointer(place).unwrap_or_else(|| panic!("{path}: {place}"));
+        assert_eq!(
+            (at(missing)["events"].as_u64(), at(missing)["quarantined"].as_u64()),
+            (Some(2), Some(1)),
+            "{path}"
+        );
+        if !bounds.is_empty() {
+            let count = at(count).as_i64().unwrap();
+            let expected = json!({"lower": count - 3, "upper": count + 3});
+            assert_eq!(*at(bounds), expected, "{path}");
+        }
+        let then = get_ok(&node, &format!("{path}2024-08-01")).await;
+        for place in [missing, bounds].into_iter().filter(|place| !place.is_empty()) {
+            let found = then.pointer(place).unwrap_or(&Value::Null);
+            assert_eq!(*found, Value::Null, "{path}: {place}");
+        }
+    }
+    let change = get_ok(&node, &format!("/v1/regions/18.71/change?{span}&axis=as_of")).await;
+    assert_eq!(change["missing"]["events"], 2);
+    assert_eq!(change["earlier"]["bounds"], json!({"lower": 89_997, "upper": 90_003}));
+    assert_eq!(change["later"]["bounds"], json!({"lower": 90_007, "upper": 90_013}));
+    let known = get_ok(&node, &format!("/v1/regions/18.71/change?{span}")).await;
+    assert_eq!((&known["missing"], &known["later"]["bounds"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
 async fn flows_answer_for_all_and_for_one() {
     let node = ready();
     let all = get_ok(&node, "/v1/flows").await;

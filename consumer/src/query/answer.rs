@@ -24,7 +24,7 @@ pub use evidence::{
     QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
 };
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
-pub use flows::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
+pub use flows::{FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
 pub use outreach::{
     OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
@@ -179,6 +179,16 @@ pub struct Bounds {
     pub upper: i64,
 }
 
+impl Bounds {
+    /// Of a count of people or events, when so many may be missing.
+    #[must_use]
+    pub fn of(count: i64, missing: &Missing) -> Self {
+        let unknown = i64::try_from(missing.events + missing.quarantined).unwrap_or(i64::MAX);
+        let lower = count.saturating_sub(unknown).max(0);
+        Self { lower, upper: count.saturating_add(unknown) }
+    }
+}
+
 /// A denominator, and the share of it that is activated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DenominatorShare {
@@ -300,6 +310,9 @@ pub struct Series {
     pub step: Step,
     /// In the order of time.
     pub points: Vec<Point>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.
@@ -327,6 +340,9 @@ pub struct Point {
     pub cards: Cards,
     /// Asked, but not activated, within it.
     pub deferrals: i64,
+    /// Between which numbers `activated` lies when all that is missing has come in; none of a past
+    /// `known_at`.
+    pub bounds: Option<Bounds>,
 }
 
 /// What a break-down is by.
@@ -365,6 +381,9 @@ pub struct Breakdown {
     /// Of a closed list of keys every one, in the contract's order; else those that occur, the
     /// largest first.
     pub rows: Vec<BreakdownRow>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.

@@ -7,6 +7,7 @@ use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReaso
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 
 use super::answer::{Breakdown, BreakdownRow, By, Count};
+use super::progress::missing_of;
 use super::question::Question;
 use super::scan::{Scope, all_groups};
 use super::view::View;
@@ -154,6 +155,7 @@ pub fn breakdown(
         known_at: question.known_at,
         by,
         rows,
+        missing: missing_of(view, region, question),
         evidence: view.evidence(),
         link: question.link(&format!("regions/{region}/breakdown"), &parameters, view.today),
     })

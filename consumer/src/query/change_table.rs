@@ -3,14 +3,14 @@
 use comfy_table::Cell;
 
 use super::answer::{Age, Change, PartKind, Postings, ShareChange};
-use super::table::{harmless, number, percent, right, with_header};
+use super::table::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
 
 /// Why a figure changed: a line for each part, and one for each share.
 #[must_use]
 pub fn change(answer: &Change) -> String {
     let axis = answer.axis.as_str().replace('_', " ");
-    let mut table = with_header(&["Activated", "People"]);
+    let mut table = with_header(&["Activated", "People", ""]);
     table.add_row([
         Cell::new(format!("{axis} {}", answer.from)),
         right(number(answer.earlier.activated)),
@@ -29,6 +29,7 @@ pub fn change(answer: &Change) -> String {
     table.add_row([
         Cell::new(format!("{axis} {}", answer.to)),
         right(number(answer.later.activated)),
+        Cell::new(bounds_words(answer.later.bounds)),
     ]);
     let mut text =
         format!("{} ({})\n\n{}", answer.region.name, answer.region.code, table.trim_fmt());
@@ -50,7 +51,8 @@ pub fn change(answer: &Change) -> String {
         }
         text.push_str(&format!("\n\n{}", table.trim_fmt()));
     }
-    format!("{text}\n\n{}", answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{text}\n\n{unknown}{}", answer.link)
 }
 
 /// Postings, a line for each row.

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::answer::{FlowRow, Flows, RegionFlows};
-use super::table::{days, heading, number, right, with_header};
+use super::table::{days, heading, number, right, unknown_words, with_header};
 
 /// Two sparse matrices, a line for each pair of regions.
 #[must_use]
@@ -26,7 +26,8 @@ pub fn flows(answer: &Flows) -> String {
     }
     let heading = format!("{}, {}", answer.within, days(answer.as_of, answer.known_at));
     let (services, moves) = (services.trim_fmt(), moves.trim_fmt());
-    format!("{heading}\n\n{services}\n\n{moves}\n\n{}", answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{heading}\n\n{services}\n\n{moves}\n\n{unknown}{}", answer.link)
 }
 
 /// What flows into a region and out of it.
@@ -51,5 +52,6 @@ pub fn region_flows(answer: &RegionFlows) -> String {
     total("moved in", answer.moved_in, &answer.moved_in_from);
     total("moved out", answer.moved_out, &answer.moved_out_to);
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
-    format!("{heading}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{heading}\n\n{}\n\n{unknown}{}", table.trim_fmt(), answer.link)
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 
-use super::answer::{FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
+use super::answer::{Bounds, FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
+use super::progress::missing_of;
 use super::question::Question;
 use super::scan::{Scope, all_groups};
 use super::view::View;
@@ -82,6 +83,7 @@ pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flo
         known_at: question.known_at,
         services: services.collect(),
         moves: moves.collect(),
+        missing: missing_of(view, within, question),
         evidence: view.evidence(),
         link: question.link("flows", &[format!("within={within}")], view.today),
     })
@@ -106,12 +108,21 @@ pub fn region_flows(
     let inwards = |matrix: &Matrix| ends(matrix, |(from, to)| is_in(to).then_some(from), is_in);
     let (served_by, guests_from) = (outwards(&services)?, inwards(&services)?);
     let (moved_in_from, moved_out_to) = (inwards(&moves)?, outwards(&moves)?);
-    let sum = |rows: &[FlowRow]| rows.iter().map(|row| row.count).sum();
+    let sum = |rows: &[FlowRow]| rows.iter().map(|row| row.count).sum::<i64>();
+    let own_served_here = services.iter().filter(both).map(|(_, count)| count).sum();
+    let missing = missing_of(view, region, question);
+    let bounds = missing.as_ref().map(|missing| FlowBounds {
+        own_served_here: Bounds::of(own_served_here, missing),
+        own_served_elsewhere: Bounds::of(sum(&served_by), missing),
+        guests_served: Bounds::of(sum(&guests_from), missing),
+        moved_in: Bounds::of(sum(&moved_in_from), missing),
+        moved_out: Bounds::of(sum(&moved_out_to), missing),
+    });
     Ok(RegionFlows {
         region: name,
         as_of: question.day(view.today),
         known_at: question.known_at,
-        own_served_here: services.iter().filter(both).map(|(_, count)| count).sum(),
+        own_served_here,
         own_served_elsewhere: sum(&served_by),
         served_by,
         guests_served: sum(&guests_from),
@@ -120,6 +131,8 @@ pub fn region_flows(
         moved_in_from,
         moved_out: sum(&moved_out_to),
         moved_out_to,
+        bounds,
+        missing,
         evidence: view.evidence(),
         link: question.link(&format!("regions/{region}/flows"), &[], view.today),
     })

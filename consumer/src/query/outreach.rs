@@ -12,10 +12,12 @@ use laju_schemas::event::{Channel, DeferralReason, Venue};
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 
 use super::answer::{
-    OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
+    Bounds, Missing, OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours,
+    VisitSlot,
 };
 use super::kiosks::escaped;
 use super::postings::Days;
+use super::progress::{missing_of, missing_of_each};
 use super::question::Question;
 use super::scan::{Scope, Window, all_groups};
 use super::view::View;
@@ -51,20 +53,28 @@ struct Looked<'a> {
     scope: Scope,
     id: Option<&'a str>,
     days: Days,
+    question: &'a Question,
     window: Window,
 }
 
 struct Visits<'a> {
     visits: BTreeMap<Key<'a>, Visited<'a>>,
+    /// What may be missing of the offices' regions; of a past knowledge nothing is said.
+    missing: BTreeMap<RegionIndex, Missing>,
     /// Activations at offices' own counters.
     counters: BTreeMap<(RegionIndex, Day), i64>,
 }
 
 impl<'a> Visits<'a> {
     fn of(view: &'a View, looked: &Looked<'_>) -> Result<Self, QueryError> {
-        let mut found = Self { visits: BTreeMap::new(), counters: BTreeMap::new() };
+        let mut found =
+            Self { visits: BTreeMap::new(), missing: BTreeMap::new(), counters: BTreeMap::new() };
         found.add_slots(view, looked);
         found.add_reasons(view, looked)?;
+        let offices: BTreeSet<RegionIndex> =
+            found.visits.keys().map(|(_, office)| *office).collect();
+        let codes = offices.into_iter().map(|office| (office, RegionTable::get().at(office).code));
+        found.missing = missing_of_each(view, codes, looked.question);
         Ok(found)
     }
 
@@ -166,6 +176,7 @@ impl<'a> Visits<'a> {
             kiosk_hours: visited.slots.len() as u64,
             kiosks: kiosks.into_iter().map(str::to_owned).collect(),
             activations,
+            bounds: self.missing.get(office).map(|missing| Bounds::of(activations, missing)),
             deferrals,
             deferral_reasons: reasons
                 .map(|(reason, count)| ReasonShare { reason: *reason, count: *count })
@@ -204,7 +215,8 @@ pub fn outreach(
     {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
-    let visits = Visits::of(view, &Looked { scope, id: None, days, window: question.window() })?;
+    let visits =
+        Visits::of(view, &Looked { scope, id: None, days, question, window: question.window() })?;
     let mut latest: Vec<_> = visits.visits.iter().collect();
     latest.sort_by_key(|(key, visited)| (std::cmp::Reverse(visited.days().last().copied()), **key));
     let total = latest.len() as u64;
@@ -222,6 +234,7 @@ pub fn outreach(
         known_at: question.known_at,
         total,
         rows: rows.collect::<Result<_, QueryError>>()?,
+        missing: missing_of(view, within, question),
         evidence: view.evidence(),
         link: question.link("outreach", &parameters, view.today),
     })
@@ -235,7 +248,7 @@ pub fn visit(view: &View, id: &str, question: &Question) -> Result<VisitDetail, 
     let nation = RegionCode::NATION;
     let scope = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
     let days = Days::default();
-    let looked = Looked { scope, id: Some(id), days, window: question.window() };
+    let looked = Looked { scope, id: Some(id), days, question, window: question.window() };
     let visits = Visits::of(view, &looked)?;
     if visits.visits.is_empty() {
         return Err(QueryError::UnknownOutreach(id.to_owned()));
@@ -250,7 +263,8 @@ pub fn visit(view: &View, id: &str, question: &Question) -> Result<VisitDetail, 
             deferrals: counts[1],
         });
         let slots = slots.collect();
-        Ok(VisitHours { visit: visits.answer(visit, link.clone())?, slots })
+        let missing = visits.missing.get(&visit.0.1).cloned();
+        Ok(VisitHours { visit: visits.answer(visit, link.clone())?, slots, missing })
     });
     Ok(VisitDetail {
         outreach_id: id.to_owned(),

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::answer::{Outreach, Visit, VisitDetail};
-use super::table::{days, harmless, number, right, with_header};
+use super::table::{days, harmless, number, right, unknown_words, with_header};
 
 /// Visits, a line for each.
 #[must_use]
@@ -11,7 +11,8 @@ pub fn outreach(answer: &Outreach) -> String {
     let rows = visits(answer.rows.iter());
     let days = days(answer.as_of, answer.known_at);
     let total = number(answer.total);
-    format!("{}, {days}: {total} visits\n\n{rows}\n\n{}", answer.within, answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{}, {days}: {total} visits\n\n{rows}\n\n{unknown}{}", answer.within, answer.link)
 }
 
 /// One visit, with a line for each hour of each kiosk.
@@ -31,7 +32,9 @@ pub fn visit(answer: &VisitDetail) -> String {
         }
     }
     let visits = visits(answer.visits.iter().map(|hours| &hours.visit));
-    format!("{visits}\n\n{}\n\n{}", slots.trim_fmt(), answer.link)
+    let unknown = answer.visits.iter().map(|hours| unknown_words(hours.missing.as_ref()));
+    let unknown: String = unknown.collect();
+    format!("{visits}\n\n{}\n\n{unknown}{}", slots.trim_fmt(), answer.link)
 }
 
 fn visits<'a>(rows: impl Iterator<Item = &'a Visit>) -> String {

@@ -3,12 +3,14 @@
 use comfy_table::Cell;
 
 use super::answer::{Pace, PaceOver, Unanswered};
-use super::table::{heading, number, of_target, percent, right, with_header};
+use super::table::{bounds_words, heading, number, of_target, percent, right, with_header};
 
 /// How fast a region goes: a column of figures for each window, and what is required.
 #[must_use]
 pub fn pace(answer: &Pace) -> String {
-    let mut lines = vec![format!("Activated {}", number(answer.activated))];
+    let bounds = bounds_words(answer.bounds);
+    let bounds = if bounds.is_empty() { bounds } else { format!(", {bounds}") };
+    let mut lines = vec![format!("Activated {}{bounds}", number(answer.activated))];
     if let Some(target) = &answer.target {
         let share = percent(target.attainment_percent);
         lines.push(format!("Target    {share} {}", of_target(target)));

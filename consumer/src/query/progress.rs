@@ -1,5 +1,7 @@
 //! How far is a region? Sums over the ledger, with shares, bounds and what may be missing.
 
+use std::collections::BTreeMap;
+
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 
 use super::answer::{
@@ -179,8 +181,6 @@ fn figures(
     let activated = sum.active();
     let is_now = !question.asks_past_knowledge(view.today);
     let missing = is_now.then(|| missing(view, region.code, silent));
-    let unknown =
-        |missing: &Missing| i64::try_from(missing.events + missing.quarantined).unwrap_or(i64::MAX);
     Figures {
         activated,
         activations: sum.of(Account::Activations),
@@ -189,14 +189,30 @@ fn figures(
         moves_out: sum.of(Account::MovesOut),
         cards: sum.cards(),
         deferrals: sum.of(Account::Deferrals),
-        bounds: missing.as_ref().map(unknown).map(|unknown| Bounds {
-            lower: activated.saturating_sub(unknown).max(0),
-            upper: activated.saturating_add(unknown),
-        }),
+        bounds: missing.as_ref().map(|missing| Bounds::of(activated, missing)),
         denominators: denominators(view, region.code, activated, question),
         target: target(view, region.code, activated, question),
         missing,
     }
+}
+
+/// What may be missing of a region, unless a question asks for the knowledge of a past day.
+pub(super) fn missing_of(view: &View, region: RegionCode, question: &Question) -> Option<Missing> {
+    let is_now = !question.asks_past_knowledge(view.today);
+    is_now.then(|| missing(view, region, &Silent::of(view)))
+}
+
+/// The same of several regions, by whatever they are told apart by.
+pub(super) fn missing_of_each<K: Ord>(
+    view: &View,
+    regions: impl Iterator<Item = (K, RegionCode)>,
+    question: &Question,
+) -> BTreeMap<K, Missing> {
+    if question.asks_past_knowledge(view.today) {
+        return BTreeMap::new();
+    }
+    let silent = Silent::of(view);
+    regions.map(|(key, region)| (key, missing(view, region, &silent))).collect()
 }
 
 fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {

@@ -5,8 +5,8 @@ use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 use laju_schemas::RegionCode;
 
-use super::answer::{Point, Series, Step};
-use super::progress::{Totals, is_counted};
+use super::answer::{Bounds, Point, Series, Step};
+use super::progress::{Totals, is_counted, missing_of};
 use super::question::Question;
 use super::scan::{Scope, all_groups};
 use super::view::View;
@@ -97,6 +97,11 @@ pub fn series(
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let steps = step.between(from, to)?;
     let parameters = [format!("from={from}"), format!("to={to}"), format!("step={step}")];
+    let missing = missing_of(view, region, question);
+    let mut points = points(view, &scope, &steps, question);
+    for point in &mut points {
+        point.bounds = missing.as_ref().map(|missing| Bounds::of(point.activated, missing));
+    }
     Ok(Series {
         region: name,
         as_of: question.day(view.today),
@@ -104,7 +109,8 @@ pub fn series(
         from,
         to,
         step,
-        points: points(view, &scope, &steps, question),
+        points,
+        missing,
         evidence: view.evidence(),
         link: question.link(&format!("regions/{region}/series"), &parameters, view.today),
     })
@@ -141,6 +147,7 @@ fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], question: &Questio
                 moves_out: flow.of(Account::MovesOut),
                 cards,
                 deferrals: flow.of(Account::Deferrals),
+                bounds: None,
             }
         })
         .collect()

@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
 
 use super::answer::{
-    Bounds, Breakdown, Count, DenominatorShare, Figures, Progress, ProgressList, Quarantine,
-    RegionName, Regions, Series, TargetShare,
+    Bounds, Breakdown, Count, DenominatorShare, Figures, Missing, Progress, ProgressList,
+    Quarantine, RegionName, Regions, Series, TargetShare,
 };
 use crate::domain::share::Share;
 
@@ -125,7 +125,8 @@ pub fn series(answer: &Series) -> String {
         table.add_row(cells);
     }
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
-    format!("{heading}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{heading}\n\n{}\n\n{unknown}{}", table.trim_fmt(), answer.link)
 }
 
 /// A region's figures by one of their dimensions.
@@ -147,7 +148,8 @@ pub fn breakdown(answer: &Breakdown) -> String {
         };
     }
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
-    format!("{heading}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
+    let unknown = unknown_words(answer.missing.as_ref());
+    format!("{heading}\n\n{}\n\n{unknown}{}", table.trim_fmt(), answer.link)
 }
 
 /// What could not be counted.
@@ -216,6 +218,21 @@ pub(super) fn days(as_of: Date, known_at: Option<Date>) -> String {
 
 fn bounds(figures: &Figures) -> String {
     bounds_words(figures.bounds)
+}
+
+/// What is not known of counts, for the line below their table; nothing where nothing is missing,
+/// or it is not known any more.
+pub(super) fn unknown_words(missing: Option<&Missing>) -> String {
+    let unknown = missing.map_or(0, |missing| missing.events + missing.quarantined);
+    match missing {
+        Some(missing) if unknown > 0 => format!(
+            "{} events unknown ({} not come in, {} quarantined): every count may be so many less or more\n\n",
+            number(unknown),
+            number(missing.events),
+            number(missing.quarantined)
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Between which numbers a figure lies; nothing where that is one, or not known.

@@ -5,7 +5,7 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde::{Deserialize, Serialize};
 
-use super::{DenominatorShare, Evidence, RegionName, TargetShare};
+use super::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::domain::rate::Rate;
 use crate::domain::share::Share;
 
@@ -42,6 +42,9 @@ pub struct Change {
     pub coverage: Vec<ShareChange>,
     /// Why attainment differs; none where neither reading has a target.
     pub attainment: Option<ShareChange>,
+    /// What may be missing of the later reading; none of a past `known_at`. Nothing of this is in
+    /// the parts: each of them may turn out less or more.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with every day filled in.
@@ -57,6 +60,9 @@ pub struct Reading {
     pub known_at: Option<Date>,
     /// People whose IKD is active.
     pub activated: i64,
+    /// Between which numbers `activated` lies when all that is missing has come in; none of a past
+    /// `known_at`.
+    pub bounds: Option<Bounds>,
     /// Inactive to active.
     pub activations: i64,
     /// Active to inactive.

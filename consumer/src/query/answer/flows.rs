@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, RegionName};
+use super::{Bounds, Evidence, Missing, RegionName};
 
 /// Who serves whom and who moves where, as two sparse matrices of regencies and cities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Flows {
     pub services: Vec<ServiceFlow>,
     /// Moves of active people, likewise.
     pub moves: Vec<MoveFlow>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.
@@ -74,10 +77,31 @@ pub struct RegionFlows {
     pub moved_out: i64,
     /// To where, the largest first.
     pub moved_out_to: Vec<FlowRow>,
+    /// Between which numbers the totals lie when all that is missing has come in; none of a past
+    /// `known_at`.
+    pub bounds: Option<FlowBounds>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.
     pub link: String,
+}
+
+/// Between which numbers the totals of a region's flows lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowBounds {
+    /// Of [`RegionFlows::own_served_here`].
+    pub own_served_here: Bounds,
+    /// Of [`RegionFlows::own_served_elsewhere`].
+    pub own_served_elsewhere: Bounds,
+    /// Of [`RegionFlows::guests_served`].
+    pub guests_served: Bounds,
+    /// Of [`RegionFlows::moved_in`].
+    pub moved_in: Bounds,
+    /// Of [`RegionFlows::moved_out`].
+    pub moved_out: Bounds,
 }
 
 /// The other end of a flow.

@@ -5,7 +5,7 @@ use laju_schemas::RegionCode;
 use laju_schemas::event::{DeferralReason, Venue};
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, RegionName};
+use super::{Bounds, Evidence, Missing, RegionName};
 use crate::domain::rate::Rate;
 
 /// The outreach visits of some days.
@@ -25,6 +25,9 @@ pub struct Outreach {
     pub total: u64,
     /// As many as were asked for, the latest first.
     pub rows: Vec<Visit>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
     /// What the answer rests on.
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.
@@ -54,6 +57,9 @@ pub struct Visit {
     pub kiosks: Vec<String>,
     /// People activated, wherever they are registered.
     pub activations: i64,
+    /// Between which numbers `activations` lies if all that is missing of the office's region were
+    /// of this visit; none of a past `known_at`.
+    pub bounds: Option<Bounds>,
     /// Asked, but not activated.
     pub deferrals: i64,
     /// Why not, in the contract's order; only reasons that occur. They go by the day at the
@@ -114,6 +120,8 @@ pub struct VisitHours {
     pub visit: Visit,
     /// In the order of time and kiosks.
     pub slots: Vec<VisitSlot>,
+    /// What may be missing of the office's region; none of a past `known_at`.
+    pub missing: Option<Missing>,
 }
 
 /// One hour of one kiosk at a visit.
