@@ -14,6 +14,7 @@ use laju_schemas::quarantine::Reason;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
+use crate::api::access::Access;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
 use crate::ingest::follow;
@@ -97,6 +98,7 @@ pub fn system_clock() -> Clock {
 pub fn start(
     config: WorkerConfig,
     listen: impl Into<Listen>,
+    access: Access,
     clock: Clock,
     stop: Stop,
     watch: impl FnOnce(&Arc<Progress>),
@@ -120,7 +122,8 @@ pub fn start(
     let render = metrics.clone();
     let stream = StreamSettings { readers: stream_readers, ..StreamSettings::default() };
     let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()))
-        .with_stream(stream);
+        .with_stream(stream)
+        .with_access(access);
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -203,6 +206,7 @@ fn describe_metrics() {
     use metrics::{describe_counter as counter, describe_gauge as gauge, describe_histogram};
     counter!("laju_records_folded_total", "Records folded and committed since the start.");
     counter!("laju_quarantined_total", "Records quarantined since the start, by reason.");
+    counter!("laju_http_refused_total", "Requests refused before they were looked at, by status.");
     gauge!("laju_lag_events", "Events of a partition that are not folded yet.");
     gauge!(
         "laju_lag_seconds",

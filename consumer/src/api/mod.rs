@@ -1,37 +1,47 @@
 //! The HTTP interface: turns requests into questions and answers into JSON, and knows nothing of
 //! how they are answered. Every error is an RFC 9457 problem.
 
+pub mod access;
+#[cfg(test)]
+mod access_tests;
 mod events;
 mod figures;
 pub mod health;
 mod insight;
 mod kiosks;
+pub mod origin;
 mod parameters;
 pub mod problem;
 mod screen;
+mod rate;
 pub mod server;
 pub mod stream;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod tests;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use laju_schemas::TimestampMs;
 use tokio::sync::Semaphore;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::query::view::LiveView;
+use access::{Access, Guard, guard};
 use problem::Problem;
 use stream::{Feed, StreamSettings};
 
@@ -56,6 +66,7 @@ pub struct ApiState {
     /// Those that wait for the folding thread: figures never stand in line behind them.
     fold_turns: Arc<Semaphore>,
     feed: Feed,
+    access: Access,
 }
 
 impl ApiState {
@@ -68,7 +79,8 @@ impl ApiState {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let settings = StreamSettings::default();
         let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
-        Self { live, clock, metrics, turns: turns(), fold_turns: turns(), feed }
+        let access = Access::default();
+        Self { live, clock, metrics, turns: turns(), fold_turns: turns(), feed, access }
     }
 
     /// With a live stream that runs like this.
@@ -76,6 +88,12 @@ impl ApiState {
     pub fn with_stream(mut self, settings: StreamSettings) -> Self {
         self.feed = self.feed.with(settings);
         self
+    }
+
+    /// The same for whom it is to answer: without this for everybody on this machine.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 }
 
@@ -107,16 +125,22 @@ pub fn router(state: ApiState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/problems/{kind}", get(problem::explain));
-    with_layers(paths).with_state(state)
+    with_layers(paths, state.access.clone()).with_state(state)
 }
 
 /// What goes for every path, from the inside out.
-fn with_layers<S: Clone + Send + Sync + 'static>(paths: Router<S>) -> Router<S> {
+fn with_layers<S>(paths: Router<S>, access: Access) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let cors = access.cors();
     paths
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(from_fn(in_time))
+        .layer(from_fn_with_state(Arc::new(Guard::new(access)), guard))
+        .layer(option_layer(cors))
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(from_fn(problem::dress))
         .layer(CompressionLayer::new())

@@ -1,9 +1,12 @@
 //! Errors as RFC 9457 problem details: one type for every error that leaves over HTTP.
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::extract::{Path, Request};
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,8 +19,11 @@ use crate::query::view::NotReady;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// How to ask with a token: a program, and a browser, which asks people only for the latter.
+const CHALLENGES: [&str; 2] = ["Bearer realm=\"laju\"", "Basic realm=\"laju\", charset=\"UTF-8\""];
+
 /// When to ask again, in seconds, where it is only a matter of time.
-const RETRY_AFTER_SECONDS: u32 = 2;
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// The kinds of problem: the last part of their `type`, which is a path that explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,16 @@ pub enum Kind {
     TooManyReaders,
     /// The answer took too long.
     TimedOut,
+    /// No token, or one that lets nobody in.
+    Unauthorized,
+    /// A token that is good for less.
+    Forbidden,
+    /// A change that a page of another site asks for.
+    CrossSite,
+    /// A request that was meant for another host.
+    ForeignHost,
+    /// More requests than a client may send.
+    TooManyRequests,
     /// A request that cannot be taken for another reason.
     BadRequest,
     /// A fault of the program.
@@ -50,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::BadParameter,
         Self::BadRegionCode,
         Self::UnknownRegion,
@@ -61,6 +77,11 @@ impl Kind {
         Self::NotReady,
         Self::TooManyReaders,
         Self::TimedOut,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::CrossSite,
+        Self::ForeignHost,
+        Self::TooManyRequests,
         Self::BadRequest,
         Self::Internal,
     ];
@@ -78,6 +99,11 @@ impl Kind {
             Self::NotReady => "/problems/not-ready",
             Self::TooManyReaders => "/problems/too-many-readers",
             Self::TimedOut => "/problems/timed-out",
+            Self::Unauthorized => "/problems/unauthorized",
+            Self::Forbidden => "/problems/forbidden",
+            Self::CrossSite => "/problems/cross-site",
+            Self::ForeignHost => "/problems/foreign-host",
+            Self::TooManyRequests => "/problems/too-many-requests",
             Self::BadRequest => "/problems/bad-request",
             Self::Internal => "/problems/internal",
         }
@@ -95,6 +121,11 @@ impl Kind {
             Self::NotReady => "Not ready to answer figures",
             Self::TooManyReaders => "Too many readers of the live stream",
             Self::TimedOut => "The answer took too long",
+            Self::Unauthorized => "A token is needed",
+            Self::Forbidden => "Not with this token",
+            Self::CrossSite => "Not from another site",
+            Self::ForeignHost => "Not under this name",
+            Self::TooManyRequests => "Too many requests",
             Self::BadRequest => "The request cannot be taken",
             Self::Internal => "A fault of the program",
         }
@@ -122,7 +153,7 @@ impl Kind {
                  /v1/outreach lists visits; an id is taken as it is, upper and lower case apart."
             }
             Self::NotFound => "No resource has this path. All figures are below /v1.",
-            Self::MethodNotAllowed => "Figures are only read: GET and HEAD.",
+            Self::MethodNotAllowed => "The header Allow names the methods that it takes.",
             Self::NotReady => {
                 "A node answers figures once it holds every partition of the events topic, has \
                  caught up with each, and has read the reference and kiosk status topics; it \
@@ -133,6 +164,22 @@ impl Kind {
                  Ask again later, or another node."
             }
             Self::TimedOut => "The node is overloaded. Ask again later, or for less at once.",
+            Self::Unauthorized => {
+                "Send 'Authorization: Bearer TOKEN', or in a browser any user name and the token \
+                 as the password. Whoever runs the node makes tokens: laju token new."
+            }
+            Self::Forbidden => "Putting a figure on record takes a token of the role quote.",
+            Self::CrossSite => {
+                "A browser sent this for a page of another origin, which may at most read."
+            }
+            Self::ForeignHost => {
+                "A node without tokens answers to the names of its own machine only, so that no \
+                 page can reach it under a name that points there (DNS rebinding)."
+            }
+            Self::TooManyRequests => {
+                "The node takes so many requests a second of one client. The header Retry-After \
+                 says when there is room again."
+            }
             Self::BadRequest => "The request as a whole cannot be taken; see its status.",
             Self::Internal => "The log of the node says more.",
         }
@@ -146,6 +193,8 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     parameter: Option<String>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 /// A problem in JSON.
@@ -168,7 +217,9 @@ impl Problem {
     /// A problem of a kind.
     #[must_use]
     pub fn new(kind: Kind, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { kind, status, detail: detail.into(), parameter: None }
+        let is_for_now = matches!(kind, Kind::NotReady | Kind::TooManyReaders | Kind::TimedOut);
+        let retry_after = is_for_now.then_some(RETRY_AFTER_SECONDS);
+        Self { kind, status, detail: detail.into(), parameter: None, retry_after }
     }
 
     /// A parameter that cannot be used.
@@ -190,6 +241,46 @@ impl Problem {
     pub fn internal() -> Self {
         let detail = "the program met a state that it did not expect; its log says more";
         Self::new(Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
+    /// A request without a token that lets somebody in.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        let detail =
+            "this needs 'Authorization: Bearer TOKEN', or Basic with the token as password";
+        Self::new(Kind::Unauthorized, StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// A change that somebody may not make.
+    #[must_use]
+    pub fn forbidden(name: &str) -> Self {
+        let detail = format!("the token of '{name}' has the role read; this takes the role quote");
+        Self::new(Kind::Forbidden, StatusCode::FORBIDDEN, detail)
+    }
+
+    /// One request too many, and how long to wait.
+    #[must_use]
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let detail = format!("too many requests at once; there is room again in {seconds} s");
+        let retry_after = u64::try_from(seconds).ok();
+        Self {
+            retry_after,
+            ..Self::new(Kind::TooManyRequests, StatusCode::TOO_MANY_REQUESTS, detail)
+        }
+    }
+
+    /// A path and query of more bytes than any has.
+    #[must_use]
+    pub fn uri_too_long(most: usize) -> Self {
+        let detail = format!("a path with its query has at most {most} bytes");
+        Self::new(Kind::BadRequest, StatusCode::URI_TOO_LONG, detail)
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 
     fn of_status(status: StatusCode) -> Self {
@@ -247,8 +338,13 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if matches!(self.kind, Kind::NotReady | Kind::TooManyReaders | Kind::TimedOut) {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.kind == Kind::Unauthorized {
+            for challenge in CHALLENGES {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         response
     }
@@ -262,7 +358,7 @@ pub(super) async fn not_found(uri: Uri) -> Problem {
 
 /// What a path answers that does not take the method.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not take {method}; use GET", uri.path());
+    let detail = format!("{} does not take {method}", uri.path());
     Problem::new(Kind::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 

@@ -20,9 +20,9 @@ use crate::projection::desk::Desk;
 use crate::query::fixtures::{Fixture, activation};
 use crate::query::folding::{ACTIVATED, Folding, id};
 
-const NOW: &str = "2024-08-02T05:00:00Z";
+pub(super) const NOW: &str = "2024-08-02T05:00:00Z";
 
-fn state() -> Fixture {
+pub(super) fn state() -> Fixture {
     let mut f = Fixture::new(2);
     f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
     f.percent_target("ID", Basis::WajibKtp, "25", "2023-01-01");
@@ -34,25 +34,33 @@ fn state() -> Fixture {
     f
 }
 
-fn node(live: LiveView) -> Router {
+pub(super) fn node(live: LiveView) -> Router {
     let now: TimestampMs = NOW.parse().unwrap();
-    let clock: Clock = Arc::new(move || now);
-    let metrics: RenderMetrics = Arc::new(|| "laju_up 1\n".to_owned());
-    router(ApiState::new(Arc::new(live), clock, metrics))
+    router(api(live, now))
 }
 
-fn ready() -> Router {
+/// What a node answers from, on a day of its own.
+pub(super) fn api(live: LiveView, now: TimestampMs) -> ApiState {
+    let clock: Clock = Arc::new(move || now);
+    let metrics: RenderMetrics = Arc::new(|| "laju_up 1\n".to_owned());
+    ApiState::new(Arc::new(live), clock, metrics)
+}
+
+pub(super) fn ready() -> Router {
     let now: TimestampMs = NOW.parse().unwrap();
     node(state().live(TimestampMs(now.0 - 3_000)))
 }
 
-async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+pub(super) async fn send(
+    router: &Router,
+    request: Request<Body>,
+) -> (StatusCode, HeaderMap, Vec<u8>) {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
 }
 
-async fn ask(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
+pub(super) async fn ask(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
     let request = Request::get(path).body(Body::empty()).unwrap();
     let (status, headers, body) = send(router, request).await;
     let body = serde_json::from_slice(&body)
@@ -60,7 +68,7 @@ async fn ask(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
     (status, headers, body)
 }
 
-async fn get_ok(router: &Router, path: &str) -> Value {
+pub(super) async fn get_ok(router: &Router, path: &str) -> Value {
     let (status, headers, body) = ask(router, path).await;
     assert_eq!(status, StatusCode::OK, "{path}: {body}");
     assert_eq!(headers["content-type"], "application/json");
@@ -69,7 +77,7 @@ async fn get_ok(router: &Router, path: &str) -> Value {
 }
 
 /// Asks for something that goes wrong, and checks that the answer is a problem.
-async fn problem(router: &Router, path: &str) -> Value {
+pub(super) async fn problem(router: &Router, path: &str) -> Value {
     let (status, headers, body) = ask(router, path).await;
     assert_eq!(headers["content-type"], PROBLEM_JSON, "{path}");
     assert_eq!(body["status"], status.as_u16(), "{path}");
@@ -613,7 +621,7 @@ async fn a_panic_is_a_problem_and_not_a_broken_connection() {
     async fn fails() -> &'static str {
         panic!("on purpose")
     }
-    let node = with_layers(Router::<()>::new().route("/fails", get(fails)));
+    let node = with_layers(Router::<()>::new().route("/fails", get(fails)), Access::default());
     let body = problem(&node, "/fails").await;
     assert_eq!((&body["status"], &body["type"]), (&json!(500), &json!("/problems/internal")));
     assert!(!body.to_string().contains("on purpose"), "what went wrong is for the log");
@@ -621,7 +629,8 @@ async fn a_panic_is_a_problem_and_not_a_broken_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_takes_too_long_is_given_up() {
-    let node = with_layers(Router::<()>::new().route("/waits", get(std::future::pending::<()>)));
+    let waits = Router::<()>::new().route("/waits", get(std::future::pending::<()>));
+    let node = with_layers(waits, Access::default());
     let (status, headers, body) = ask(&node, "/waits").await;
     assert_eq!(
         (status, &body["type"]),

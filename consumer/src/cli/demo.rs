@@ -25,12 +25,13 @@ const DAY: Duration = Duration::from_secs(2);
 /// Play three years of five offices' kiosks on an embedded broker, and show the figures.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// Where to answer HTTP.
+    /// Where to answer HTTP: for this machine only, since its figures are made up.
     #[arg(
         long,
         env = "LAJU_LISTEN",
         value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = loopback
     )]
     pub listen: SocketAddr,
 
@@ -41,6 +42,15 @@ pub struct DemoArgs {
     /// Print the figures in JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| format!("'{text}' is not ADDRESS:PORT, e.g. 127.0.0.1:8080"))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!("{} is not a loopback address: the demo is for this machine only", address.ip()))
 }
 
 impl DemoArgs {

@@ -2,8 +2,10 @@
 //! to where it is told and answers with the exit code.
 
 pub mod demo;
+pub mod http;
 pub mod query;
 pub mod reference;
+pub mod token;
 pub mod topics;
 pub mod worker;
 
@@ -43,6 +45,8 @@ enum Command {
     Query(Box<query::QueryArgs>),
     /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
+    /// Make tokens, which say who may ask a worker.
+    Token(Box<token::TokenArgs>),
 }
 
 /// Runs the program with its arguments (the first is its own name) and environment.
@@ -67,5 +71,6 @@ fn execute(
         Command::Topics(topics) => topics.run(out),
         Command::Query(query) => query.run(out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
+        Command::Token(token) => token.run(out),
     }
 }

@@ -1,6 +1,5 @@
 //! `laju worker`: a node of the group, until Ctrl-C or SIGTERM.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use laju_producer::connection::Connection;
 use std::io::IsTerminal as _;
 
+use super::http::HttpArgs;
 use crate::api::stream::StreamSettings;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
@@ -29,14 +29,9 @@ pub struct WorkerArgs {
     #[arg(long, env = "LAJU_STORE", value_name = "DIR")]
     pub store: PathBuf,
 
-    /// Where to answer HTTP.
-    #[arg(
-        long,
-        env = "LAJU_LISTEN",
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub listen: SocketAddr,
+    /// Where to answer HTTP, and for whom.
+    #[command(flatten)]
+    pub http: HttpArgs,
 
     /// How many readers may follow the live stream at the same time.
     #[arg(
@@ -63,6 +58,7 @@ impl WorkerArgs {
     /// # Errors
     /// If the worker cannot start, or had to stop.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let access = self.http.access()?;
         let schemas = self.schemas.iter().map(|path| {
             std::fs::read_to_string(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
@@ -76,8 +72,9 @@ impl WorkerArgs {
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
-        let listen = Listen { address: self.listen, stream_readers: self.stream_readers };
-        let node = node::start(config, listen, node::system_clock(), stop.clone(), reporter)?;
+        let listen = Listen { address: self.http.listen, stream_readers: self.stream_readers };
+        let clock = node::system_clock();
+        let node = node::start(config, listen, access, clock, stop.clone(), reporter)?;
         node.join()?;
         tracing::info!("stopped; everything folded is in the store");
         Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::check::CheckError;
 use super::scenario::{DemoDay, PARTITIONS, Scenario};
 use crate::api::Clock;
+use crate::api::access::Access;
 use crate::embedded::EmbeddedBroker;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
@@ -97,7 +98,8 @@ impl Demo {
             rebuild: false,
             schemas: Vec::new(),
         };
-        let node = node::start(config, listen, clock, stop, |_: &Arc<Progress>| {})?;
+        let node =
+            node::start(config, listen, Access::default(), clock, stop, |_: &Arc<Progress>| {})?;
         let settings =
             PublishSettings { linger: Duration::from_millis(5), ..PublishSettings::bulk() };
         let publisher = BulkPublisher::new(&connection, &settings)?;
