@@ -20,6 +20,6 @@ pub(super) async fn fate(
     let Path(event_id) = event_id.map_err(|rejection| bad(rejection.body_text()))?;
     let event_id: EventId =
         event_id.parse().map_err(|error: laju_schemas::id::IdError| bad(error.to_string()))?;
-    parameters.finish()?;
-    answer_from_fold(api, move |view| fate::fate(view, event_id)).await
+    let asked = parameters.finish()?;
+    answer_from_fold(api, asked, move |view| fate::fate(view, event_id)).await
 }

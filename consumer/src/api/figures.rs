@@ -2,31 +2,31 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{AGE, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use laju_schemas::{RegionCode, RegionLevel};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::ApiState;
+use super::caching::{Answer, Asked};
 use super::parameters::{Parameters, RegionInPath};
 use super::problem::Problem;
-use crate::query::answer::{By, Regions, Step};
+use crate::query::answer::{By, Step};
 use crate::query::quarantine::{LATEST, MOST_LATEST};
 use crate::query::view::View;
 use crate::query::{QueryError, breakdown, progress, quarantine, regions, series};
 
 /// `GET /v1/regions?level&within`: needs no figures, so it is answered at any time.
 pub(super) async fn list_regions(
+    State(api): State<ApiState>,
     mut parameters: Parameters,
-) -> Result<axum::Json<Regions>, Problem> {
+) -> Result<Response, Problem> {
     let level = parameters.level()?;
     let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
-    parameters.finish()?;
-    Ok(axum::Json(regions::regions(level, within)?))
+    let asked = parameters.finish()?;
+    let regions = json(&regions::regions(level, within)?)?;
+    Ok(Answer::made(&asked, None, regions).into_response(api.is_private(), None))
 }
 
 /// `GET /v1/progress?level&within&as_of&known_at`.
@@ -37,8 +37,8 @@ pub(super) async fn progress_list(
     let level = parameters.level()?.unwrap_or(RegionLevel::Regency);
     let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| progress::progress_list(view, level, within, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| progress::progress_list(view, level, within, &question)).await
 }
 
 /// `GET /v1/regions/{code}/progress?as_of&known_at`.
@@ -48,8 +48,8 @@ pub(super) async fn region_progress(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| progress::progress(view, region, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| progress::progress(view, region, &question)).await
 }
 
 /// `GET /v1/regions/{code}/series?from&to&step&as_of&known_at`.
@@ -61,8 +61,8 @@ pub(super) async fn region_series(
     let span = (parameters.required_date("from")?, parameters.required_date("to")?);
     let step = parameters.optional("step")?.unwrap_or(Step::Day);
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| series::series(view, region, span, step, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| series::series(view, region, span, step, &question)).await
 }
 
 /// `GET /v1/regions/{code}/breakdown?by&as_of&known_at`.
@@ -73,8 +73,8 @@ pub(super) async fn region_breakdown(
 ) -> Result<Response, Problem> {
     let by: By = parameters.required("by")?;
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| breakdown::breakdown(view, region, by, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| breakdown::breakdown(view, region, by, &question)).await
 }
 
 /// `GET /v1/quarantine?within&known_at&limit`: when something happened that could not be counted is not
@@ -90,47 +90,53 @@ pub(super) async fn list_quarantine(
         let detail = format!("limit: at most {MOST_LATEST} records are shown");
         return Err(Problem::parameter("limit", detail));
     }
-    parameters.finish()?;
-    answer(api, move |view| quarantine::quarantine(view, known_at, within, limit)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| quarantine::quarantine(view, known_at, within, limit)).await
 }
 
 /// Asks a question of the present state, away from the threads that serve connections, and no
-/// more questions at once than there are processors.
+/// more questions at once than there are processors; none that the client has the answer to.
 pub(super) async fn answer<T: Serialize>(
     api: ApiState,
+    asked: Asked,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {
     let turns = Arc::clone(&api.turns);
-    answer_in_turn(api, turns, ask).await
+    answer_in_turn(api, asked, turns, ask).await
 }
 
 /// Asks a question that needs the folding thread, which may be busy: no more of them at once than
-/// there are processors, beside those that need nobody.
+/// there are processors, beside those that need nobody. That thread may be ahead of the present
+/// state, so that only the answer itself tells which it is.
 pub(super) async fn answer_from_fold<T: Serialize>(
     api: ApiState,
+    asked: Asked,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {
     let turns = Arc::clone(&api.fold_turns);
-    answer_in_turn(api, turns, ask).await
+    answer_in_turn(api, asked.by_content(), turns, ask).await
 }
 
 async fn answer_in_turn<T: Serialize>(
     api: ApiState,
+    asked: Asked,
     turns: Arc<Semaphore>,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {
+    let is_private = api.is_private();
     let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
-    let work = move || -> Result<(Vec<u8>, u64), Problem> {
+    let work = move || -> Result<(Answer, u64), Problem> {
         let _turn = turn;
         let now = (api.clock)();
         let view = api.live.view(now)?;
-        let json = serde_json::to_vec(&ask(&view)?).map_err(|error| {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            Problem::internal()
-        })?;
-        Ok((json, api.live.age_seconds(&view, now)))
+        let age = api.live.age_seconds(&view, now);
+        let tag = asked.tag_of(&view);
+        if let Some(tag) = tag.as_ref().filter(|tag| asked.has(tag)) {
+            return Ok((Answer::held(tag.clone()), age));
+        }
+        Ok((Answer::made(&asked, tag, json(&ask(&view)?)?), age))
     };
-    let (json, age) = match tokio::task::spawn_blocking(work).await {
+    let (answer, age) = match tokio::task::spawn_blocking(work).await {
         Ok(result) => result?,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -138,9 +144,12 @@ async fn answer_in_turn<T: Serialize>(
             Err(_) => return Err(Problem::internal()),
         },
     };
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (AGE, HeaderValue::from(age)),
-    ];
-    Ok((headers, Bytes::from(json)).into_response())
+    Ok(answer.into_response(is_private, Some(age)))
+}
+
+fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(answer).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        Problem::internal()
+    })
 }

@@ -35,8 +35,8 @@ pub(super) async fn region_pace(
         let detail = format!("as_of: a pace from one day to another is as of the latter, {to}");
         return Err(Problem::parameter("as_of", detail));
     }
-    parameters.finish()?;
-    answer(api, move |view| pace::pace(view, region, span, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| pace::pace(view, region, span, &question)).await
 }
 
 /// `GET /v1/pace?level&within&as_of&known_at`.
@@ -47,8 +47,8 @@ pub(super) async fn list_paces(
     let level = parameters.level()?.unwrap_or(RegionLevel::Regency);
     let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| pace_list::pace_list(view, level, within, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| pace_list::pace_list(view, level, within, &question)).await
 }
 
 /// `GET /v1/regions/{code}/change?from&to&axis` with the day of the other axis.
@@ -63,8 +63,8 @@ pub(super) async fn region_change(
         Axis::KnownAt => "as_of",
         Axis::AsOf => "known_at",
     })?;
-    parameters.finish()?;
-    answer(api, move |view| change::change(view, region, axis, span, fixed)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| change::change(view, region, axis, span, fixed)).await
 }
 
 /// `GET /v1/regions/{code}/evidence?as_of&known_at`.
@@ -74,8 +74,8 @@ pub(super) async fn region_evidence(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| evidence::evidence(view, region, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| evidence::evidence(view, region, &question)).await
 }
 
 /// `GET /v1/regions/{code}/postings?account&sign&reason&happened_from&happened_to&recorded_from&…`.
@@ -105,8 +105,8 @@ pub(super) async fn region_postings(
         },
     };
     let limit = parameters.limit(ROWS, MOST_ROWS)?;
-    parameters.finish()?;
-    answer(api, move |view| postings::postings(view, region, &question, limit)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| postings::postings(view, region, &question, limit)).await
 }
 
 /// `GET /v1/flows?within&as_of&known_at`.
@@ -116,8 +116,8 @@ pub(super) async fn list_flows(
 ) -> Result<Response, Problem> {
     let within = parameters.optional("within")?.unwrap_or(RegionCode::NATION);
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| flows::flows(view, within, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| flows::flows(view, within, &question)).await
 }
 
 /// `GET /v1/regions/{code}/flows?as_of&known_at`.
@@ -127,8 +127,8 @@ pub(super) async fn region_flows(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| flows::region_flows(view, region, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| flows::region_flows(view, region, &question)).await
 }
 
 /// `GET /v1/outreach?within&from&to&limit&as_of&known_at`.
@@ -140,8 +140,8 @@ pub(super) async fn list_outreach(
     let days = Days { from: parameters.date("from")?, to: parameters.date("to")? };
     let limit = parameters.limit(VISITS, MOST_VISITS)?;
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| outreach::outreach(view, within, days, limit, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| outreach::outreach(view, within, days, limit, &question)).await
 }
 
 /// `GET /v1/outreach/{id}?as_of&known_at`: the id is percent-encoded.
@@ -154,6 +154,6 @@ pub(super) async fn one_visit(
         Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
     })?;
     let question = parameters.question()?;
-    parameters.finish()?;
-    answer(api, move |view| outreach::visit(view, &id, &question)).await
+    let asked = parameters.finish()?;
+    answer(api, asked, move |view| outreach::visit(view, &id, &question)).await
 }

@@ -23,8 +23,9 @@ pub(super) async fn list(
         after: parameters.optional("after")?,
         limit: parameters.limit(PAGE, LARGEST_PAGE)?,
     };
-    parameters.finish()?;
-    answer(api, move |view| kiosks::kiosks(view, &question)).await
+    let asked = parameters.finish()?;
+    // A status says when it was sent, of which the version of the state knows nothing.
+    answer(api, asked.by_content(), move |view| kiosks::kiosks(view, &question)).await
 }
 
 /// `GET /v1/kiosks/{id}`: the id is percent-encoded.
@@ -36,6 +37,6 @@ pub(super) async fn one(
     let Path(id) = id.map_err(|rejection| {
         Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
     })?;
-    parameters.finish()?;
-    answer_from_fold(api, move |view| kiosks::kiosk(view, &id)).await
+    let asked = parameters.finish()?;
+    answer_from_fold(api, asked, move |view| kiosks::kiosk(view, &id)).await
 }

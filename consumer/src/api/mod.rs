@@ -4,6 +4,9 @@
 pub mod access;
 #[cfg(test)]
 mod access_tests;
+mod caching;
+#[cfg(test)]
+mod caching_tests;
 mod events;
 mod figures;
 pub mod health;
@@ -12,14 +15,14 @@ mod kiosks;
 pub mod origin;
 mod parameters;
 pub mod problem;
-mod screen;
 mod rate;
+mod screen;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod stream;
 #[cfg(test)]
 mod stream_tests;
-#[cfg(test)]
-mod server_tests;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
@@ -95,6 +98,11 @@ impl ApiState {
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
     }
+
+    /// Whether it took a token to ask, so that no cache that others use may keep the answer.
+    fn is_private(&self) -> bool {
+        self.access.tokens.is_some()
+    }
 }
 
 /// Every path of the interface.
@@ -144,6 +152,7 @@ where
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(from_fn(problem::dress))
         .layer(CompressionLayer::new())
+        .layer(from_fn(caching::tag_encodings))
         // A node that is not ready answers 503 to every probe, and what fails has said so itself.
         .layer(TraceLayer::new_for_http().on_failure(()))
 }

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use laju_schemas::region::RegionCodeError;
 use laju_schemas::{RegionCode, RegionLevel};
 
+use super::caching::Asked;
 use super::problem::{Kind, Problem};
 use crate::query::question::Question;
 use crate::query::region_name;
@@ -19,6 +20,7 @@ use crate::query::region_name;
 pub(super) struct Parameters {
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
+    asked: Asked,
 }
 
 impl<S: Sync> FromRequestParts<S> for Parameters {
@@ -28,7 +30,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
         let Query(given) = Query::try_from_uri(&parts.uri).map_err(|error| {
             Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, error.body_text())
         })?;
-        Ok(Self { given, known: Vec::new() })
+        Ok(Self { given, known: Vec::new(), asked: Asked::of(parts) })
     }
 }
 
@@ -67,7 +69,9 @@ impl Parameters {
 
     /// The two days of a question.
     pub(super) fn question(&mut self) -> Result<Question, Problem> {
-        Ok(Question { as_of: self.date("as_of")?, known_at: self.date("known_at")? })
+        let question = Question { as_of: self.date("as_of")?, known_at: self.date("known_at")? };
+        self.asked.note(&question);
+        Ok(question)
     }
 
     /// The level of a region below the nation.
@@ -97,9 +101,9 @@ impl Parameters {
         Ok(limit)
     }
 
-    /// Refuses what is left over.
-    pub(super) fn finish(self) -> Result<(), Problem> {
-        let Some((name, _)) = self.given.first() else { return Ok(()) };
+    /// Refuses what is left over, and says what was asked.
+    pub(super) fn finish(self) -> Result<Asked, Problem> {
+        let Some((name, _)) = self.given.first() else { return Ok(self.asked) };
         let known = match self.known.as_slice() {
             [] => "none is taken here".to_owned(),
             known => format!("known here: {}", known.join(", ")),

@@ -277,6 +277,12 @@ impl Problem {
         Self::new(Kind::BadRequest, StatusCode::URI_TOO_LONG, detail)
     }
 
+    /// An answer in a form that the client does not take.
+    #[must_use]
+    pub fn not_acceptable(detail: &str) -> Self {
+        Self::new(Kind::BadRequest, StatusCode::NOT_ACCEPTABLE, detail)
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

@@ -56,6 +56,11 @@ impl Gaps {
         let missing = self.missing.iter().filter(move |(_, concerned)| concerns(concerned));
         missing.map(|(place, _)| &self.kiosks[*place])
     }
+
+    /// What is unknown of every region and of the nation.
+    pub fn each(&self) -> impl Iterator<Item = &Unknown> {
+        self.regions.iter().chain([&self.nation])
+    }
 }
 
 /// What is kept from one snapshot to the next.

@@ -45,6 +45,7 @@ pub mod series;
 pub mod silence;
 pub mod stream;
 pub mod table;
+mod version;
 pub mod view;
 
 #[cfg(test)]
