@@ -1,6 +1,6 @@
 //! The live stream over HTTP, as server-sent events: `progress` (a region's latest state), `live`
 //! (everything has been told), `resync` (the reader begins anew), `unready` (the node cannot answer
-//! figures any more; the stream ends).
+//! figures any more; the stream ends), `heartbeat` (nothing to tell).
 //!
 //! Editions are made once for all readers, a few times a second and only while there is one. A
 //! reader has a cursor and no queue: what it has not taken yet is told as it is when it takes it.
@@ -48,7 +48,8 @@ pub struct StreamSettings {
     pub readers: usize,
     /// How long it is from one edition to the next, at least.
     pub period: Duration,
-    /// How long nothing is sent before a comment is, so that nobody takes the connection for dead.
+    /// How long nothing is sent before a heartbeat is, so that nobody takes the connection for dead:
+    /// an event, because a page in a browser never sees a comment.
     pub heartbeat: Duration,
 }
 
@@ -302,7 +303,7 @@ impl Line {
                     Ok(Ok(())) => continue,
                     // Nobody is left who could tell anything.
                     Ok(Err(_)) => return None,
-                    Err(_) => frame.push_str(": heartbeat\n\n"),
+                    Err(_) => event(&mut frame, "heartbeat", "{}", None),
                 }
             }
             let cost = frame.len() as u64 + FRAME_COST;

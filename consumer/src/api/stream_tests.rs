@@ -113,7 +113,6 @@ impl Client {
                 Some(("event", name)) => event.name = name.to_owned(),
                 Some(("id", id)) => event.id = Some(id.to_owned()),
                 Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
-                Some(("", comment)) => event.name = format!(": {comment}"),
                 None if line.is_empty() => return Some(event),
                 _ => panic!("no line of an event: {line}"),
             }
@@ -122,7 +121,7 @@ impl Client {
 
     /// The next event that is not a heartbeat.
     fn event(&mut self) -> Option<Event> {
-        std::iter::from_fn(|| self.next()).find(|event| event.name != ": heartbeat")
+        std::iter::from_fn(|| self.next()).find(|event| event.name != "heartbeat")
     }
 
     /// The events up to and with one of this name.
@@ -211,7 +210,7 @@ async fn without_a_choice_every_region_is_told_and_silence_has_a_heart() {
     let (client, events) = client.tell(|client| client.until("live")).await;
     assert_eq!(codes(&events).len(), 553);
     let (_, next) = client.tell(|client| client.next().unwrap()).await;
-    assert_eq!(next.name, ": heartbeat");
+    assert_eq!(next.name, "heartbeat");
 }
 
 #[tokio::test(flavor = "multi_thread")]
