@@ -33,6 +33,9 @@ fn every_reported_figure_comes_out_and_nothing_is_dropped() {
     assert_eq!(found("19.71", "2023-03-17", "activated"), 1_400);
     assert_eq!(found("19.71", "2023-03-17", "coverage of recorded_ktp, %"), "1.25");
     assert_eq!(found("19.71", "2023-03-17", "attainment of target, %"), "5.00");
+    let pace = found("19", "2023-03-17", "required a month");
+    let pace: f64 = pace.as_str().unwrap().parse().unwrap();
+    assert!((20_900.0..21_100.0).contains(&pace), "21 thousand, as the press says: {pace}");
     assert_eq!(found("17.71", "2023-12-31", "activated"), 1_053);
     assert_eq!(found("17.71", "2023-12-31", "attainment of target, %"), "3.90");
     assert_eq!(found("17.71", "2023-12-31", "first-time card recordings"), 7_347);

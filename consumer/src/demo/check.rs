@@ -111,6 +111,10 @@ impl Asker {
                 - self.activations(region, *since, *by, None)?;
             return Ok(format!("{:.2}", growth as f64 * 100.0 / all as f64).into());
         }
+        if *measure == Measure::RequiredPerMonth {
+            let pace = self.get(&format!("/v1/regions/{region}/pace?as_of={as_of}"))?;
+            return Ok(pace["goal"]["required_per_month"].clone());
+        }
         let answer = self.progress(region, as_of)?;
         let denominator = |basis: laju_schemas::reference::Basis, field: &str| {
             let all = answer["denominators"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -130,7 +134,9 @@ impl Asker {
             Measure::TargetValidTo => answer["target"]["valid_to"].clone(),
             Measure::FirstTimeCardRecordings => answer["cards"]["recorded_first_time"].clone(),
             Measure::PrintQueue => answer["cards"]["queue"].clone(),
-            Measure::Growth { .. } | Measure::GrowthPercent { .. } => Value::Null,
+            Measure::RequiredPerMonth | Measure::Growth { .. } | Measure::GrowthPercent { .. } => {
+                Value::Null
+            }
         })
     }
 
@@ -161,6 +167,7 @@ fn agrees(expected: &Expected, found: &Value) -> bool {
         Expected::Count(count) => found.as_u64() == Some(*count),
         Expected::AtLeast(count) => number().is_some_and(|found| found >= *count),
         Expected::MoreThan(count) => number().is_some_and(|found| found > *count),
+        Expected::Thousands(count) => number().is_some_and(|found| (found + 500) / 1_000 == *count),
         Expected::Percent(percent) => found.as_str().is_some_and(|found| {
             // Written with fewer places, it is the same percentage.
             let padded = |text: &str| {
@@ -189,6 +196,7 @@ fn describe(measure: &Measure) -> String {
         Measure::AttainmentPercent => "attainment of target, %".to_owned(),
         Measure::TargetInheritedFrom => "target inherited from".to_owned(),
         Measure::TargetValidTo => "target until".to_owned(),
+        Measure::RequiredPerMonth => "required a month".to_owned(),
         Measure::FirstTimeCardRecordings => "first-time card recordings".to_owned(),
         Measure::PrintQueue => "print queue".to_owned(),
         Measure::Growth { since, by, keys: of } => {
@@ -205,6 +213,7 @@ fn describe_expected(expected: &Expected) -> String {
         Expected::Count(count) => count.to_string(),
         Expected::AtLeast(count) => format!("{count} or more"),
         Expected::MoreThan(count) => format!("more than {count}"),
+        Expected::Thousands(count) => format!("{count} thousand"),
         Expected::Percent(text) | Expected::Text(text) => text.clone(),
         Expected::Nothing => "none".to_owned(),
     }

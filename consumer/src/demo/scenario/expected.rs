@@ -10,6 +10,7 @@ use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode};
 
 use super::calendar::{HOUR_MS, day, start_ms};
 use super::dice::Dice;
+use super::offices;
 use super::reported::{Case, Cases};
 
 /// What is asked of a region as of a day.
@@ -35,6 +36,8 @@ pub enum Measure {
     TargetInheritedFrom,
     /// `target.valid_to`.
     TargetValidTo,
+    /// `goal.required_per_month` of the pace.
+    RequiredPerMonth,
     /// `cards.recorded_first_time`.
     FirstTimeCardRecordings,
     /// `cards.queue`.
@@ -91,6 +94,8 @@ pub enum Expected {
     MoreThan(u64),
     /// A percentage as decimal text; `25` and `25.00` are the same one.
     Percent(String),
+    /// So many thousand, rounded as the press does.
+    Thousands(u64),
     /// Exactly this text.
     Text(String),
     /// Nothing (`null`).
@@ -131,6 +136,8 @@ struct Reports {
     recorded_1771: u64,
     percent_1771_in_2024: u64,
     goal_3604: u64,
+    /// Not stated: the pace is that its 25 % take.
+    wajib_19: u64,
 }
 
 impl Reports {
@@ -142,8 +149,22 @@ impl Reports {
             recorded_1771: denominator("bengkulu-2023") * 100 / NATIONAL_PERCENT,
             percent_1771_in_2024: cases.get("bengkulu-2024").value.into(),
             goal_3604: cases.get("serang-2024-goal").value.into(),
+            wajib_19: wajib_19(cases),
         }
     }
+}
+
+/// The wajib KTP of province 19 of whom the nation's share is reached at the end of 2023, if as many
+/// a month as reported are activated from the day of the report on.
+fn wajib_19(cases: &Cases) -> u64 {
+    let pace = cases.get("babel-pace-2023");
+    let days = (date(2023, 12, 31) - pace.as_of).get_days().unsigned_abs();
+    // A mean month has 30.436875 days.
+    let to_go = (u64::from(pace.value) * u64::from(days) * 1_000_000).div_ceil(30_436_875);
+    let offices = offices::all(cases);
+    let of_it = offices.iter().filter(|office| office.region.is_within(pace.region));
+    let active: u64 = of_it.map(|office| office.about(day(pace.as_of))).sum();
+    (to_go + active) * 100 / NATIONAL_PERCENT
 }
 
 /// Denominators and targets, with the timestamps of their records, in order.
@@ -198,6 +219,14 @@ pub(super) fn reference(cases: &Cases) -> Vec<(i64, ReferenceFigure)> {
     }
     let wajib = (Denominator, WajibKtp, reports.wajib_1871);
     publish(date(2023, 1, 16), case.region, wajib, from_2023, quoted(case));
+    let pace = cases.get("babel-pace-2023");
+    let source = format!(
+        "{} (derived: so many of whom {NATIONAL_PERCENT} % take {} a month from that day to the end of 2023)",
+        quoted(pace),
+        pace.value
+    );
+    let wajib = (Denominator, WajibKtp, reports.wajib_19);
+    publish(date(2023, 3, 20), pace.region, wajib, from_2023, source);
 
     let raised = cases.get("bengkulu-2024");
     let figure = (Target, RecordedKtp, reports.percent_1771_in_2024);
@@ -245,6 +274,10 @@ pub(super) fn expectations(cases: &Cases) -> Vec<Expectation> {
     for case in [&new_year, raised] {
         target(case, Basis::RecordedKtp, raised_1771, None);
     }
+    let pace = cases.get("babel-pace-2023");
+    target(pace, Basis::WajibKtp, (NATIONAL_PERCENT, reports.wajib_19), Some("ID"));
+    let thousands = u64::from(pace.value) / 1_000;
+    expect(pace, Measure::RequiredPerMonth, Expected::Thousands(thousands));
 
     for (case, basis, (share, denominator)) in [
         (lampung, Basis::WajibKtp, wajib),

@@ -37,6 +37,15 @@ impl Office {
         self.active[0].0 + 1
     }
 
+    /// How many are active at the end of a day between its points, about.
+    pub(super) fn about(&self, on: u16) -> u64 {
+        let after = self.active.partition_point(|(day, _)| *day < on);
+        let Some(&(to, more)) = self.active.get(after) else { return 0 };
+        let (from, fewer) = self.active[after.saturating_sub(1)];
+        let (passed, days) = (on.saturating_sub(from), to.saturating_sub(from).max(1));
+        u64::from(fewer) + u64::from(more - fewer) * u64::from(passed) / u64::from(days)
+    }
+
     /// Whether a day is in its outreach drive.
     pub(super) fn in_drive(&self, day: u16) -> bool {
         self.drive.is_some_and(|(from, to)| (from..=to).contains(&day))

@@ -69,6 +69,21 @@ fn the_reported_figures_come_out_of_the_events() {
 }
 
 #[test]
+fn the_target_of_the_province_takes_the_reported_pace() {
+    let march = date(2023, 3, 17);
+    let expected = SCENARIO.expected();
+    let of_it = expected.iter().filter(|one| one.region.to_string() == "19");
+    let people = of_it.clone().find(|one| one.measure == Measure::TargetPeople).unwrap();
+    let Expected::Count(people) = people.expected else { panic!("a number of people") };
+    let regencies = ["19.01", "19.02", "19.03", "19.04", "19.05", "19.06", "19.71"];
+    let active: i64 = regencies.iter().map(|region| BOOKS.active(region, march)).sum();
+    let a_month = (people as f64 - active as f64) / 289.0 * 30.436_875;
+    assert!((20_900.0..21_100.0).contains(&a_month), "{a_month} a month, {active} are active");
+    let asked = of_it.filter(|one| one.measure == Measure::RequiredPerMonth);
+    assert!(asked.map(|one| &one.expected).eq([&Expected::Thousands(21)]));
+}
+
+#[test]
 fn any_seed_gives_the_same_figures_from_other_events() {
     let other = Scenario::new(SEED + 1);
     let days: Vec<_> = other.days().collect();
@@ -274,7 +289,7 @@ fn the_reference_figures_are_whole_and_in_order() {
     assert!(reference.is_sorted_by_key(|(at, _)| *at));
     let ids: std::collections::BTreeSet<_> =
         reference.iter().map(|(_, f)| f.reference_id).collect();
-    assert_eq!((ids.len(), reference.len()), (8, 8));
+    assert_eq!((ids.len(), reference.len()), (9, 9));
     for (_, figure) in &reference {
         figure.check().unwrap();
         let bytes = Encoder::reference(None).reference_figure(figure).unwrap();
