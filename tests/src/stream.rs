@@ -52,7 +52,7 @@ impl Stream {
     }
 
     /// The next event; `None` if the stream has ended or broken.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn event(&mut self) -> Option<Event> {
         let mut event = Event::default();
         loop {
             let line = self.lines.next()?.ok()?;
@@ -78,7 +78,7 @@ impl Stream {
         let deadline = Instant::now() + PATIENCE;
         let mut events = Vec::new();
         loop {
-            let event = self.next().expect("the stream goes on");
+            let event = self.event().expect("the stream goes on");
             assert!(Instant::now() < deadline, "not told in time; the last was {event:?}");
             if let Some(code) = event.data["region"]["code"].as_str() {
                 told.states.insert(code.to_owned(), event.data.clone());

@@ -60,7 +60,7 @@ fn a_reader_that_comes_back_after_a_kill_has_every_region_as_it_is() {
 
     // Killed in the midst of it, and much comes in while nobody is there.
     drop(process.kill());
-    while stream.next().is_some() {}
+    while stream.event().is_some() {}
     let mut records = generate::seeded(29, PARTITIONS, 40, 400).records;
     for record in &mut records {
         record.timestamp_ms = record.timestamp_ms.clamp(-1, 1 << 41);
@@ -88,5 +88,5 @@ fn a_reader_that_comes_back_after_a_kill_has_every_region_as_it_is() {
     // Asked to stop, it does not wait for its readers.
     let ended = process.stop();
     assert!(ended.status.success() && !ended.stderr.contains("cut off"), "{ended:?}");
-    assert!(stream.next().is_none());
+    assert!(stream.event().is_none());
 }
