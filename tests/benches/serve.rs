@@ -1,0 +1,351 @@
+//! What asking costs, and what it costs the worker: how long answers take from outside the process
+//! while nothing comes in, while ten thousand events a second do, and while the worker folds as
+//! fast as it can; and what of that speed is left beside queries and beside readers of the live
+//! stream.
+//!
+//! `cargo bench -p laju-tests --bench serve -- --brokers 127.0.0.1:9092`; without brokers on the
+//! embedded one, which holds fewer events. `--events N` in each flood, `--readers N`, `--rounds N`.
+//! The worker is the real program in a process of its own. A flood is published while that process
+//! is stopped, so that nothing else works when it goes on; speeds are compared within a run, as
+//! medians over the rounds.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on says so by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use laju_schemas::RegionTable;
+use laju_tests::broker::TestBroker;
+use laju_tests::events::{activation, record};
+use laju_tests::log::LogRecord;
+use laju_tests::process::{Process, worker};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::net::TcpStream;
+
+const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
+const PARTITIONS: u32 = 12;
+/// Clients that ask one question after the other.
+const CLIENTS: usize = 2;
+/// How long answers are timed.
+const SPELL: Duration = Duration::from_secs(10);
+/// Events a second of a busy day.
+const LIVE: u64 = 10_000;
+/// The questions that are timed.
+const QUESTIONS: [(&str, &str); 2] =
+    [("one region", "/v1/regions/18.71/progress"), ("all 514", "/v1/progress?level=regency")];
+
+struct Options {
+    brokers: Option<String>,
+    events: Option<u64>,
+    readers: usize,
+    rounds: usize,
+}
+
+fn main() {
+    let mut options = Options { brokers: None, events: None, readers: 2_000, rounds: 3 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|n| n.parse::<u64>().ok()).unwrap();
+        match argument.as_str() {
+            "--events" => options.events = Some(number()),
+            "--readers" => options.readers = number() as usize,
+            "--rounds" => options.rounds = number() as usize,
+            "--brokers" => options.brokers = arguments.next(),
+            // Cargo's own.
+            "--bench" => {}
+            other => panic!("there is no option {other}; --brokers, --events, --readers, --rounds"),
+        }
+    }
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    measure(&options, &runtime);
+}
+
+fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
+    let broker = match &options.brokers {
+        Some(brokers) => TestBroker::at(brokers, PARTITIONS),
+        None => TestBroker::start(PARTITIONS),
+    };
+    let flood = options.events.unwrap_or(if broker.is_real() { 1_000_000 } else { 40_000 });
+    let mut connection = broker.connection();
+    // A flood is published while the worker is stopped: nobody takes it for dead meanwhile.
+    connection.kafka_properties.push("session.timeout.ms=240000".parse().unwrap());
+    let store = tempfile::tempdir().unwrap();
+    let mut log = Log { broker, next: 0 };
+    log.publish(flood);
+    let mut run = worker(LAJU, &connection, store.path());
+    run.args(["--stream-readers", &(options.readers + 1).to_string()]);
+    let mut process = Process::start(run);
+    process.wait_ready();
+    let address = process.address();
+
+    println!("answers, {CLIENTS} clients, {} s each", SPELL.as_secs());
+    for (name, path) in QUESTIONS {
+        let answers = runtime.block_on(asked(&address, path, until(SPELL)));
+        report("nothing comes in", name, answers);
+    }
+    for (name, path) in QUESTIONS {
+        let end = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&end);
+        let publishing = std::thread::spawn(move || log.trickle(&stop));
+        let answers = runtime.block_on(asked(&address, path, until(SPELL)));
+        report("10,000 a second", name, answers);
+        end.store(true, Ordering::Relaxed);
+        log = publishing.join().unwrap();
+    }
+
+    let mut speeds: [Vec<f64>; 4] = Default::default();
+    for _ in 0..options.rounds {
+        speeds[0].push(log.fold(&mut process, flood));
+        for (place, (name, path)) in QUESTIONS.into_iter().enumerate() {
+            let end = Arc::new(AtomicBool::new(false));
+            let is_over = {
+                let end = Arc::clone(&end);
+                move || end.load(Ordering::Relaxed)
+            };
+            let asking = {
+                let address = address.clone();
+                runtime.spawn(async move { asked(&address, path, is_over).await })
+            };
+            speeds[1 + place].push(log.fold(&mut process, flood));
+            end.store(true, Ordering::Relaxed);
+            report("at full speed", name, runtime.block_on(asking).unwrap());
+        }
+        let readers = runtime.block_on(Readers::connect(&address, options.readers));
+        speeds[3].push(log.fold(&mut process, flood));
+        readers.leave();
+    }
+    let alone = median(&mut speeds[0]);
+    println!("folded a second, {flood} events at once, medians of {}", options.rounds);
+    println!("  alone                     {alone:>12.0}");
+    let readers = format!("{} readers", options.readers);
+    for (what, speeds) in
+        [QUESTIONS[0].0, QUESTIONS[1].0, &readers].into_iter().zip(&mut speeds[1..])
+    {
+        let speed = median(speeds);
+        println!("  beside {what:18} {speed:>12.0}  {:.2} of it", speed / alone);
+    }
+    assert!(process.stop().status.success());
+}
+
+/// The log that the worker reads.
+struct Log {
+    broker: TestBroker,
+    next: u64,
+}
+
+impl Log {
+    fn records(&mut self, count: u64) -> Vec<LogRecord> {
+        let regencies: Vec<String> =
+            RegionTable::get().regencies().map(|(_, region)| region.code.to_string()).collect();
+        let from = self.next;
+        self.next += count;
+        let records = (from..self.next).map(|number| {
+            let mut event = activation(number as u32);
+            event.home_region = &regencies[number as usize % regencies.len()];
+            event.service_region = event.home_region;
+            record(&event, PARTITIONS)
+        });
+        records.collect()
+    }
+
+    fn publish(&mut self, count: u64) {
+        let mut left = count;
+        while left > 0 {
+            // As much as the publisher's queue takes at once.
+            let part = left.min(50_000);
+            let records = self.records(part);
+            self.broker.publish(&records);
+            left -= part;
+        }
+    }
+
+    /// Publishes the events of a busy day, until told to stop.
+    fn trickle(mut self, stop: &AtomicBool) -> Self {
+        let begun = Instant::now();
+        let mut published = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let due = begun.elapsed().as_millis() as u64 * LIVE / 1_000;
+            self.publish(due - published);
+            published = due;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self
+    }
+
+    /// Folded a second, of events that are all there when the worker goes on.
+    fn fold(&mut self, process: &mut Process, events: u64) -> f64 {
+        let pid = Pid::from_raw(process.id() as i32);
+        wait_folded(process, self.next);
+        kill(pid, Signal::SIGSTOP).unwrap();
+        self.publish(events);
+        let begun = Instant::now();
+        kill(pid, Signal::SIGCONT).unwrap();
+        wait_folded(process, self.next);
+        events as f64 / begun.elapsed().as_secs_f64()
+    }
+}
+
+/// Waits until the worker has folded so many events.
+fn wait_folded(process: &mut Process, events: u64) {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    loop {
+        let (_, answer) = process.get("/readyz");
+        let partitions = answer["partitions"].as_array().unwrap();
+        let folded: i64 = partitions.iter().map(|p| p["next_offset"].as_i64().unwrap()).sum();
+        if folded as u64 >= events {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn until(spell: Duration) -> impl Fn() -> bool + Clone {
+    let end = Instant::now() + spell;
+    move || Instant::now() >= end
+}
+
+/// How long answers took, and how many were refused.
+async fn asked(
+    address: &str,
+    path: &'static str,
+    is_over: impl Fn() -> bool + Clone + Send + 'static,
+) -> (Vec<Duration>, u64) {
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (address, is_over) = (address.to_owned(), is_over.clone());
+            tokio::spawn(async move {
+                let stream = TcpStream::connect(address).await.unwrap();
+                let (mut times, mut refused) = (Vec::new(), 0);
+                while !is_over() {
+                    let begun = Instant::now();
+                    let status = ask(&stream, path).await;
+                    times.push(begun.elapsed());
+                    refused += u64::from(status != 200);
+                }
+                (times, refused)
+            })
+        })
+        .collect();
+    let (mut times, mut refused) = (Vec::new(), 0);
+    for client in clients {
+        let (of_it, not) = client.await.unwrap();
+        times.extend(of_it);
+        refused += not;
+    }
+    times.sort_unstable();
+    (times, refused)
+}
+
+/// Asks once on a connection that stays; gives the status.
+async fn ask(stream: &TcpStream, path: &str) -> u16 {
+    send(stream, &format!("GET {path} HTTP/1.1\r\nhost: laju\r\n\r\n")).await;
+    let (mut answer, mut part) = (Vec::new(), vec![0; 1 << 18]);
+    loop {
+        stream.readable().await.unwrap();
+        match stream.try_read(&mut part) {
+            Ok(0) => panic!("the worker hung up"),
+            Ok(count) => answer.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(error) => panic!("{error}"),
+        }
+        let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = std::str::from_utf8(&answer[..end]).unwrap().to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+        if answer.len() >= end + 4 + length {
+            return head.split(' ').nth(1).unwrap().parse().unwrap();
+        }
+    }
+}
+
+async fn send(stream: &TcpStream, text: &str) {
+    stream.writable().await.unwrap();
+    assert_eq!(stream.try_write(text.as_bytes()).unwrap(), text.len(), "a short request");
+}
+
+fn report(when: &str, what: &str, (times, refused): (Vec<Duration>, u64)) {
+    let at = |share: f64| {
+        let place = (times.len() as f64 * share) as usize;
+        times.get(place.min(times.len().saturating_sub(1))).map_or(0.0, |t| t.as_secs_f64() * 1e3)
+    };
+    let refused = if refused > 0 { format!(", {refused} refused") } else { String::new() };
+    println!(
+        "  {when:18} {what:12} p50 {:>8.2} ms  p99 {:>8.2} ms  of {}{refused}",
+        at(0.5),
+        at(0.99),
+        times.len()
+    );
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Readers of the live stream, each of a regency, its province and the nation.
+struct Readers {
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    bytes: Arc<AtomicU64>,
+    begun: Instant,
+}
+
+impl Readers {
+    /// Connects them, and waits until each has been told everything once.
+    async fn connect(address: &str, count: usize) -> Self {
+        let regencies: Vec<_> = RegionTable::get().regencies().map(|(_, r)| r.code).collect();
+        let (bytes, live) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let mut tasks = Vec::with_capacity(count);
+        for number in 0..count {
+            let regency = regencies[number % regencies.len()];
+            let path = format!("/v1/stream?regions={regency},{},ID", regency.province());
+            let stream = TcpStream::connect(address).await.unwrap();
+            send(&stream, &format!("GET {path} HTTP/1.1\r\nhost: laju\r\n\r\n")).await;
+            let (bytes, live) = (Arc::clone(&bytes), Arc::clone(&live));
+            tasks.push(tokio::spawn(read(stream, bytes, live)));
+        }
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while live.load(Ordering::Relaxed) < count as u64 {
+            assert!(Instant::now() < deadline, "{live:?} of {count} readers are live");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bytes.store(0, Ordering::Relaxed);
+        Self { tasks, bytes, begun: Instant::now() }
+    }
+
+    fn leave(self) {
+        let (bytes, seconds) =
+            (self.bytes.load(Ordering::Relaxed) as f64, self.begun.elapsed().as_secs_f64());
+        let count = self.tasks.len();
+        println!("  {count} readers were sent {:.1} MB in {seconds:.1} s", bytes / 1e6);
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+async fn read(stream: TcpStream, bytes: Arc<AtomicU64>, live: Arc<AtomicU64>) {
+    let mut part = vec![0; 16 << 10];
+    let mut is_live = false;
+    loop {
+        stream.readable().await.unwrap();
+        match stream.try_read(&mut part) {
+            Ok(0) => panic!("the worker hung up"),
+            Ok(count) => {
+                bytes.fetch_add(count as u64, Ordering::Relaxed);
+                // Three states and the mark come in one piece.
+                if !is_live && part[..count].windows(11).any(|w| w == b"event: live") {
+                    is_live = true;
+                    live.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
