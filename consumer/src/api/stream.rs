@@ -228,7 +228,6 @@ impl Inner {
                 !crew.works
             };
             if is_over {
-                self.desk.lock().await.editor.rest();
                 return;
             }
             // What went wrong is in the log, and the next time it may not.

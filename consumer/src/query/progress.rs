@@ -1,6 +1,7 @@
 //! How far is a region? Sums over the ledger, with shares, bounds and what may be missing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 
@@ -9,7 +10,7 @@ use super::answer::{
     RegionName, TargetShare,
 };
 use super::question::{Knowledge, Question};
-use super::scan::{Scope, Window, all_groups};
+use super::scan::{Scope, all_groups};
 use super::silence::Silent;
 use super::view::View;
 use super::{QueryError, region_name};
@@ -17,7 +18,6 @@ use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::reference::Target;
 use crate::domain::share::Share;
-use crate::projection::snapshot::Snapshot;
 
 /// The sums of a region's accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,16 +69,23 @@ pub(super) const fn is_counted(account: Account) -> bool {
     !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
 }
 
-/// The sums of every region of a scope, by their place in the region table: one pass.
-fn totals(snapshot: &Snapshot, scope: &Scope, window: Window) -> Vec<Totals> {
+/// The sums of every region of a scope, by their place in the region table: of all postings they
+/// are there already, else one pass.
+fn totals(view: &View, scope: &Scope, question: &Question) -> Arc<[Totals]> {
+    if question.as_of.is_none() && question.known_at.is_none() {
+        return Arc::clone(&view.totals);
+    }
+    let window = question.window();
     let mut totals = vec![Totals::default(); RegionTable::get().len()];
-    for (_, group) in all_groups(snapshot, scope).filter(|(_, group)| is_counted(group.account)) {
+    for (_, group) in
+        all_groups(&view.snapshot, scope).filter(|(_, group)| is_counted(group.account))
+    {
         let sums = &mut totals[usize::from(group.region.0)];
         for cell in window.cells(group.cells) {
             sums.post(group.account, cell);
         }
     }
-    totals
+    totals.into()
 }
 
 pub(super) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
@@ -100,7 +107,7 @@ pub fn progress(
 ) -> Result<Progress, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let sum = sum_within(&totals(&view.snapshot, &scope, question.window()), &scope);
+    let sum = sum_within(&totals(view, &scope, question), &scope);
     let silent = Silent::of(view);
     Ok(Progress {
         as_of: question.day(view.today),
@@ -126,7 +133,7 @@ pub fn progress_list(
     if level < within.level() {
         return Err(QueryError::LevelAbove { level, within });
     }
-    let totals = totals(&view.snapshot, &scope, question.window());
+    let totals = totals(view, &scope, question);
     let table = RegionTable::get();
     let silent = Silent::of(view);
     let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);

@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
+use super::progress::Totals;
 use super::question::today;
+use super::sums::Sums;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
@@ -118,6 +120,8 @@ pub struct View {
     pub statuses: Arc<Statuses>,
     /// What is missing.
     pub gaps: Arc<Gaps>,
+    /// Every region's sums of all postings, by its place in the region table.
+    pub(super) totals: Arc<[Totals]>,
     /// Where subjects' facts are asked for, once there is a worker.
     pub desk: Option<Arc<Desk>>,
     /// The moment of the answer.
@@ -156,13 +160,16 @@ pub struct LiveView {
     desk: ArcSwapOption<Desk>,
     fold_version: Arc<str>,
     /// Readers only: ingest never takes this lock.
-    gaps: Mutex<GapsKept>,
+    kept: Mutex<Kept>,
 }
 
+/// What is kept from one question to the next.
 #[derive(Default)]
-struct GapsKept {
+struct Kept {
     book: KioskBook,
     last: Option<(Arc<Snapshot>, Arc<Statuses>, Arc<Gaps>)>,
+    sums: Sums,
+    summed: Option<(Arc<Snapshot>, Arc<[Totals]>)>,
 }
 
 impl LiveView {
@@ -176,7 +183,7 @@ impl LiveView {
             readiness: ArcSwap::default(),
             desk: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
-            gaps: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -220,6 +227,7 @@ impl LiveView {
             return Err(NotReady(lacks));
         };
         let gaps = kept.gaps(&snapshot, &statuses);
+        let totals = kept.totals(&snapshot);
         Ok(View {
             cluster_id,
             fold_version: Arc::clone(&self.fold_version),
@@ -227,6 +235,7 @@ impl LiveView {
             reference: self.reference.load_full(),
             statuses,
             gaps,
+            totals,
             desk: self.desk.load_full(),
             now,
             today: today(now),
@@ -250,18 +259,29 @@ impl LiveView {
         ages.max().unwrap_or(0)
     }
 
-    fn kept(&self) -> MutexGuard<'_, GapsKept> {
-        self.gaps.lock().unwrap_or_else(|poisoned| {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| {
             // A question failed half-way through: what it left is made anew.
-            self.gaps.clear_poison();
+            self.kept.clear_poison();
             let mut kept = poisoned.into_inner();
-            *kept = GapsKept::default();
+            *kept = Kept::default();
             kept
         })
     }
 }
 
-impl GapsKept {
+impl Kept {
+    fn totals(&mut self, snapshot: &Arc<Snapshot>) -> Arc<[Totals]> {
+        if let Some((of_snapshot, totals)) = &self.summed
+            && Arc::ptr_eq(of_snapshot, snapshot)
+        {
+            return Arc::clone(totals);
+        }
+        let totals = self.sums.of(snapshot);
+        self.summed = Some((Arc::clone(snapshot), Arc::clone(&totals)));
+        totals
+    }
+
     fn gaps(&mut self, snapshot: &Arc<Snapshot>, statuses: &Arc<Statuses>) -> Arc<Gaps> {
         if let Some((of_snapshot, of_statuses, gaps)) = &self.last
             && Arc::ptr_eq(of_snapshot, snapshot)

@@ -9,7 +9,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::edition::{Edition, State};
 use super::selection::Place;
-use super::sums::Sums;
 use crate::query::QueryError;
 use crate::query::answer::{LiveRow, SilentKiosk};
 use crate::query::missing::Unknown;
@@ -22,7 +21,6 @@ use crate::query::view::{ReferenceView, View};
 /// Makes one edition after the other, of ever later moments.
 pub struct Editor {
     run: Arc<str>,
-    sums: Sums,
     latest: Option<Latest>,
 }
 
@@ -48,7 +46,7 @@ impl Editor {
     /// The editor of a run of the program: a name of letters and digits that no other run has.
     #[must_use]
     pub fn new(run: &str) -> Self {
-        Self { run: run.into(), sums: Sums::default(), latest: None }
+        Self { run: run.into(), latest: None }
     }
 
     /// The edition of a moment: the one before, if no region's state has changed since.
@@ -56,13 +54,13 @@ impl Editor {
     /// # Errors
     /// If a region of the table cannot be answered, which none is.
     pub fn edition(&mut self, view: &View) -> Result<Arc<Edition>, QueryError> {
-        let parts = self.parts(view)?;
+        let silent = Silent::of(view);
+        let parts = parts(view, &silent)?;
         let before = self.latest.as_ref();
         let number = before.map_or(1, |before| before.edition.number + 1);
         let all_differ = before.is_none_or(|before| {
             before.today != view.today || !Arc::ptr_eq(&before.reference, &view.reference)
         });
-        let silent = Silent::of(view);
         let mut states = Vec::with_capacity(parts.len());
         for (place, part) in Place::all().zip(&parts) {
             let old = before.map(|before| (&before.edition.states[place.at()], before));
@@ -87,27 +85,20 @@ impl Editor {
         self.latest = Some(Latest { edition: Arc::clone(&edition), reference, today, parts });
         Ok(edition)
     }
+}
 
-    /// Lets go of what makes the next edition cheap: it holds a part of the ledger as it was.
-    pub fn rest(&mut self) {
-        self.sums = Sums::default();
-    }
-
-    fn parts(&mut self, view: &View) -> Result<Vec<Parts>, QueryError> {
-        let totals = self.sums.of(&view.snapshot);
-        let silent = Silent::of(view);
-        let parts = Place::all().map(|place| {
-            let code = place.code();
-            let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
-            let index = RegionTable::get().index_of(code);
-            Ok(Parts {
-                sums: sum_within(&totals, &scope),
-                unknown: view.gaps.of(index),
-                silent: silent.within(index).to_vec(),
-            })
-        });
-        parts.collect()
-    }
+fn parts(view: &View, silent: &Silent) -> Result<Vec<Parts>, QueryError> {
+    let parts = Place::all().map(|place| {
+        let code = place.code();
+        let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
+        let index = RegionTable::get().index_of(code);
+        Ok(Parts {
+            sums: sum_within(&view.totals, &scope),
+            unknown: view.gaps.of(index),
+            silent: silent.within(index).to_vec(),
+        })
+    });
+    parts.collect()
 }
 
 fn json(

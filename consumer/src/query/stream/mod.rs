@@ -13,7 +13,6 @@ mod editor;
 mod mark;
 mod reader;
 mod selection;
-mod sums;
 #[cfg(test)]
 mod tests;
 

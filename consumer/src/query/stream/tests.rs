@@ -46,7 +46,6 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
     assert!(Arc::ptr_eq(&again.unwrap(), &first), "nothing has changed");
 
     f.activate(1, "18.71", "2024-08-02", 5);
-    editor.rest();
     let second = editor.edition(&f.view(TODAY)).unwrap();
     assert_eq!(
         (second.number, changed(&second)),
