@@ -14,11 +14,12 @@ use laju_consumer::query::flows::flows;
 use laju_consumer::query::missing::KioskBook;
 use laju_consumer::query::outreach::outreach;
 use laju_consumer::query::pace::pace;
+use laju_consumer::query::pace_list::pace_list;
 use laju_consumer::query::postings::Days;
 use laju_consumer::query::question::Question;
 use laju_consumer::query::view::{ReferenceView, Statuses, View};
 use laju_schemas::event::DeactivationReason;
-use laju_schemas::{RegionCode, TimestampMs};
+use laju_schemas::{RegionCode, RegionLevel, TimestampMs};
 use laju_tests::fold::fold_log;
 use laju_tests::generate;
 use laju_tests::oracle::{Balances, Oracle};
@@ -241,5 +242,40 @@ proptest! {
         let window = &answer.windows[0];
         prop_assert_eq!((window.activated_from, window.activated_to), (active(from), active(to)));
         prop_assert_eq!(answer.activated, active(to));
+    }
+
+    /// How many are active in every region, and by how many they changed, is what the oracle says.
+    #[test]
+    fn every_regions_pace_is_the_oracles(
+        log in generate::logs(60),
+        (as_of, known_at) in (generate::asked_day(), generate::asked_day()),
+    ) {
+        let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
+        let question = Question { as_of, known_at };
+        let sum = |balances: &Balances, region: RegionCode| -> i64 {
+            let inside = balances.iter().filter(|((_, at, _), _)| at.is_within(region));
+            let signed = inside.map(|((account, _, _), amount)| match account {
+                Account::Activations | Account::MovesIn => *amount,
+                Account::Deactivations | Account::MovesOut => -amount,
+                _ => 0,
+            });
+            signed.sum()
+        };
+        for level in [RegionLevel::Regency, RegionLevel::Province] {
+            let answer = pace_list(&view, level, RegionCode::NATION, &question).unwrap();
+            let later = oracle.balances(Some(answer.as_of), known_at);
+            let counted: i64 = answer.rows.iter().map(|row| row.activated).sum();
+            prop_assert_eq!(counted, sum(&later, RegionCode::NATION), "no region is left out");
+            let earlier: Vec<_> = answer.rows[0].windows.iter().map(|window| {
+                oracle.balances(Some(window.from), known_at)
+            }).collect();
+            for row in &answer.rows {
+                let activated = sum(&later, row.region.code);
+                prop_assert_eq!(row.activated, activated);
+                for (window, earlier) in row.windows.iter().zip(&earlier) {
+                    prop_assert_eq!(window.change, activated - sum(earlier, row.region.code));
+                }
+            }
+        }
     }
 }

@@ -44,7 +44,7 @@ pub enum QueryCommand {
     Series(SeriesArgs),
     /// What brought a region's figures, who served, and why not?
     Breakdown(BreakdownArgs),
-    /// Is a region's pace enough?
+    /// Is a region's pace enough, or that of every region?
     Pace(PaceArgs),
     /// Why does a region's figure differ between two days?
     Change(ChangeArgs),
@@ -276,7 +276,10 @@ impl QueryArgs {
             QueryCommand::Progress(args) => args.node.print(&path, table::progress_list, out),
             QueryCommand::Series(args) => args.node.print(&path, table::series, out),
             QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
-            QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace, out),
+            QueryCommand::Pace(PaceArgs { region: Some(_), node, .. }) => {
+                node.print(&path, pace_table::pace, out)
+            }
+            QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace_list, out),
             QueryCommand::Change(args) => args.node.print(&path, change_table::change, out),
             QueryCommand::Evidence(args) => args.node.print(&path, evidence_table::evidence, out),
             QueryCommand::Postings(args) => args.node.print(&path, change_table::postings, out),
@@ -329,7 +332,10 @@ impl QueryCommand {
             }
             Self::Pace(args) => {
                 args.add(add);
-                format!("/v1/regions/{}/pace", args.region)
+                match args.region {
+                    Some(region) => format!("/v1/regions/{region}/pace"),
+                    None => "/v1/pace".to_owned(),
+                }
             }
             Self::Change(args) => {
                 args.add(add);

@@ -52,6 +52,8 @@ pub mod view;
 #[cfg(test)]
 mod kiosk_tests;
 #[cfg(test)]
+mod pace_list_tests;
+#[cfg(test)]
 mod pace_tests;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,13 @@
-//! A region's pace as a table for people.
+//! A region's pace, and that of every region, as tables for people.
 
 use comfy_table::Cell;
 
-use super::answer::{Pace, PaceOver, Unanswered};
-use super::table::{bounds_words, heading, number, of_target, percent, right, with_header};
+use super::answer::{Pace, PaceList, PaceOver, Unanswered};
+use super::pace::TRAILING;
+use super::table::{
+    bounds_words, days, heading, number, of_target, percent, right, with_header,
+};
+use crate::domain::rate::Rate;
 
 /// How fast a region goes: a column of figures for each window, and what is required.
 #[must_use]
@@ -17,7 +21,6 @@ pub fn pace(answer: &Pace) -> String {
     }
     match &answer.goal {
         Some(goal) => {
-            let rate = |rate: Option<_>| rate.map_or("?".to_owned(), |rate| format!("{rate}"));
             lines.push(format!(
                 "Required  {} a day, {} a month: {} to go in {} days, by {}",
                 rate(goal.required_per_day),
@@ -40,7 +43,6 @@ pub fn pace(answer: &Pace) -> String {
         "Target met",
     ]);
     for window in &answer.windows {
-        let rate = |rate: Option<_>| rate.map_or("?".to_owned(), |rate| format!("{rate}"));
         table.add_row([
             Cell::new(window.from),
             Cell::new(window.to),
@@ -54,6 +56,44 @@ pub fn pace(answer: &Pace) -> String {
     }
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
     format!("{heading}\n\n{}\n\n{}\n\n{}", lines.join("\n"), table.trim_fmt(), answer.link)
+}
+
+/// How fast several regions go, and how fast their targets require them to: a row for each.
+#[must_use]
+pub fn pace_list(answer: &PaceList) -> String {
+    let mut names =
+        ["Region", "Name", "Activated", "To go", "By", "Needed a day"].map(str::to_owned).to_vec();
+    for days in TRAILING {
+        names.extend([format!("A day, {days} days"), "of needed".to_owned(), "Enough".to_owned()]);
+    }
+    let mut table = with_header(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in &answer.rows {
+        let goal = row.goal.as_ref();
+        let mut cells = vec![
+            Cell::new(row.region.code),
+            Cell::new(&row.region.name),
+            right(number(row.activated)),
+            right(goal.map_or(String::new(), |goal| number(goal.to_go))),
+            Cell::new(goal.map_or(String::new(), |goal| goal.by.to_string())),
+            right(goal.map_or(String::new(), |goal| rate(goal.required_per_day))),
+        ];
+        for window in &row.windows {
+            let is_enough = window.is_enough.map_or("", |enough| if enough { "yes" } else { "no" });
+            let share = window.percent_of_required.map(|share| format!("{share} %"));
+            cells.extend([
+                right(rate(window.per_day)),
+                right(share.unwrap_or_default()),
+                Cell::new(is_enough),
+            ]);
+        }
+        table.add_row(cells);
+    }
+    let days = days(answer.as_of, answer.known_at);
+    format!("{days}\n\n{}\n\n{}", table.trim_fmt(), answer.link)
+}
+
+fn rate(rate: Option<Rate>) -> String {
+    rate.map_or("?".to_owned(), |rate| rate.to_string())
 }
 
 fn forecast(window: &PaceOver) -> String {

@@ -4,19 +4,27 @@ use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
 
-use super::{Days, Node};
+use super::{Days, Level, Node};
 use crate::query::answer::{Age, Axis};
 use crate::query::postings::{self, ActiveAccount, PostingsQuestion, ROWS, Reason, Sign};
 
-/// Is a region's pace enough?
+/// Is a region's pace enough, or that of every region?
 #[derive(Clone, Debug, Args)]
 pub struct PaceArgs {
-    /// A regency or city (36.04), a province (36) or the nation (ID).
+    /// A regency or city (36.04), a province (36) or the nation (ID) [default: every region].
     #[arg(value_name = "REGION")]
-    pub region: RegionCode,
+    pub region: Option<RegionCode>,
 
-    /// The pace from the end of this day [default: the trailing 7 and 28 days].
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "to")]
+    /// Which regions get a row [default: regency].
+    #[arg(long, conflicts_with = "region")]
+    pub level: Option<Level>,
+
+    /// The region within which they lie [default: ID].
+    #[arg(long, value_name = "REGION", conflicts_with = "region")]
+    pub within: Option<RegionCode>,
+
+    /// The region's pace from the end of this day [default: the trailing 7 and 28 days].
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "to", requires = "region", conflicts_with_all = ["level", "within"])]
     pub from: Option<Date>,
 
     /// To the end of this day.
@@ -34,6 +42,8 @@ pub struct PaceArgs {
 
 impl PaceArgs {
     pub(super) fn add(&self, mut add: impl FnMut(&str, Option<String>)) {
+        add("level", self.level.map(|level| level.to_string()));
+        add("within", self.within.map(|code| code.to_string()));
         add("from", self.from.map(|day| day.to_string()));
         add("to", self.to.map(|day| day.to_string()));
         self.days.add(add);
