@@ -2,6 +2,9 @@
 //! program itself. The page asks the interface beside it and nobody else, and its content
 //! security policy holds it to that.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use axum::body::Body;
