@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::event::ActivationEvent;
 use crate::framing::Framing;
-use crate::known::{ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, REFERENCE_FIGURE};
+use crate::known::{ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, QUOTED_FIGURE, REFERENCE_FIGURE};
+use crate::quoted::QuotedFigure;
 use crate::reference::ReferenceFigure;
 use crate::status::KioskStatus;
 
@@ -52,6 +53,12 @@ impl Encoder {
         Self::new(&KIOSK_STATUS, schema_id)
     }
 
+    /// For the figures topic, likewise.
+    #[must_use]
+    pub fn figures(schema_id: Option<u32>) -> Self {
+        Self::new(&QUOTED_FIGURE, schema_id)
+    }
+
     /// Appends an event, framed, to `out`.
     ///
     /// # Errors
@@ -79,6 +86,14 @@ impl Encoder {
     /// If the encoder is not one for kiosk statuses.
     pub fn kiosk_status(&self, status: &KioskStatus) -> Result<Vec<u8>, EncodeError> {
         self.value(status.to_avro())
+    }
+
+    /// A quoted figure's bytes, framed.
+    ///
+    /// # Errors
+    /// If the encoder is not one for quoted figures.
+    pub fn quoted_figure(&self, figure: &QuotedFigure) -> Result<Vec<u8>, EncodeError> {
+        self.value(figure.to_avro())
     }
 
     fn value(&self, value: Value) -> Result<Vec<u8>, EncodeError> {

@@ -118,6 +118,28 @@ impl<'a> Cursor<'a> {
             _ => Err(DecodeError::Choice(field)),
         }
     }
+
+    /// The items of an array, each of which has at least a byte.
+    pub(crate) fn array<T>(
+        &mut self,
+        field: &'static str,
+        mut item: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let mut items = Vec::new();
+        loop {
+            let count = self.long(field)?;
+            if count == 0 {
+                return Ok(items);
+            }
+            if count < 0 {
+                // The block's size in bytes follows, for those who pass it over.
+                self.long(field)?;
+            }
+            for _ in 0..count.unsigned_abs() {
+                items.push(item(self)?);
+            }
+        }
+    }
 }
 
 macro_rules! symbol {

@@ -86,6 +86,10 @@ sixteen_bytes! {
     /// The id of one record on `ikd.reference.v1`.
     ReferenceId
 }
+sixteen_bytes! {
+    /// The id of a figure once quoted: see [`FigureId::of`].
+    FigureId
+}
 
 macro_rules! short_text {
     ($(#[$meta:meta])* $name:ident) => {

@@ -15,6 +15,8 @@ use crate::resolve::Resolver;
 pub const ACTIVATION_EVENT_AVSC: &str = include_str!("../avsc/activation_event.avsc");
 /// The reference topic's schema.
 pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.avsc");
+/// The figures topic's schema.
+pub const QUOTED_FIGURE_AVSC: &str = include_str!("../avsc/quoted_figure.avsc");
 /// The kiosk status topic's schema.
 pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
 
@@ -42,6 +44,9 @@ pub static ACTIVATION_EVENT: LazyLock<OwnSchema> =
 /// The reference topic's schema.
 pub static REFERENCE_FIGURE: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(REFERENCE_FIGURE_AVSC));
+/// The figures topic's schema.
+pub static QUOTED_FIGURE: LazyLock<OwnSchema> =
+    LazyLock::new(|| OwnSchema::parse(QUOTED_FIGURE_AVSC));
 /// The kiosk status topic's schema.
 pub static KIOSK_STATUS: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(KIOSK_STATUS_AVSC));

@@ -7,6 +7,7 @@
 
 pub mod codec;
 mod cursor;
+mod decimal;
 pub mod event;
 pub mod framing;
 pub mod id;
@@ -14,11 +15,13 @@ pub mod known;
 pub mod partition;
 pub mod pseudonym;
 pub mod quarantine;
+pub mod quoted;
 pub mod raw;
 pub mod reference;
 pub mod region;
 mod resolve;
 pub mod rules;
+pub mod share;
 mod skip;
 pub mod status;
 mod symbols;
@@ -26,7 +29,8 @@ pub mod time;
 pub mod topic;
 
 pub use event::{ActivationEvent, Fact};
-pub use id::{EventId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId};
+pub use id::{EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId};
+pub use quoted::QuotedFigure;
 pub use raw::RawEvent;
 pub use reference::ReferenceFigure;
 pub use region::{Region, RegionCode, RegionIndex, RegionLevel, RegionTable, Zone};

@@ -5,17 +5,18 @@ use std::str::FromStr;
 
 use apache_avro::Decimal;
 use apache_avro::types::Value;
-use jiff::Span;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::cursor::{Cursor, fault, symbol};
+use crate::decimal::{decimal_bytes, decimal_of};
 use crate::id::ReferenceId;
 use crate::known::{REFERENCE_FIGURE, ReadError, SchemaBook, SchemaError};
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::symbols::symbols;
+use crate::time::{date_from_days, days_of_date};
 
 symbols! {
     /// What a reference figure is.
@@ -198,7 +199,7 @@ impl ReferenceFigure {
             Some(value) => Value::Union(1, Box::new(value)),
             None => Value::Union(0, Box::new(Value::Null)),
         };
-        let percent = self.percent.map(|p| Value::Decimal(Decimal::from(decimal_bytes(p))));
+        let percent = self.percent.map(|p| Value::Decimal(Decimal::from(percent_bytes(p))));
         let symbol = |index: u8, text: &str| Value::Enum(index.into(), text.to_owned());
         let fields = [
             ("reference_id", Value::Fixed(16, self.reference_id.0.to_vec())),
@@ -210,8 +211,8 @@ impl ReferenceFigure {
                 option(self.value.map(|v| Value::Long(i64::try_from(v).unwrap_or(i64::MAX)))),
             ),
             ("percent", option(percent)),
-            ("valid_from", Value::Date(days(self.valid_from))),
-            ("valid_to", option(self.valid_to.map(|d| Value::Date(days(d))))),
+            ("valid_from", Value::Date(days_of_date(self.valid_from))),
+            ("valid_to", option(self.valid_to.map(|d| Value::Date(days_of_date(d))))),
             ("source", Value::String(self.source.clone())),
             ("issued_by", Value::String(self.issued_by.clone())),
         ];
@@ -243,37 +244,19 @@ impl ReferenceFigure {
     }
 }
 
-/// A percentage as the fewest bytes of two's complement, big endian, as Java and Python write it.
-fn decimal_bytes(percent: Percent) -> Vec<u8> {
-    let wide = i64::from(percent.ten_thousandths()).to_be_bytes();
-    let spare = wide.windows(2).take_while(|pair| pair[0] == 0 && pair[1] & 0x80 == 0).count();
-    wide[spare..].to_vec()
+/// A percentage as Avro's decimal, as Java and Python write it.
+fn percent_bytes(percent: Percent) -> Vec<u8> {
+    decimal_bytes(percent.ten_thousandths().into())
 }
 
-/// A percentage out of Avro's decimal: a two's complement number, big endian, of any length.
+/// A percentage out of Avro's decimal.
 fn percent_of(bytes: &[u8]) -> Option<Percent> {
-    let fill = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
-    let (surplus, number) = bytes.split_at(bytes.len().saturating_sub(8));
-    if surplus.iter().any(|byte| *byte != fill) {
-        return None;
-    }
-    let mut wide = [fill; 8];
-    wide[8 - number.len()..].copy_from_slice(number);
-    Percent::from_ten_thousandths(i64::from_be_bytes(wide))
+    decimal_of(bytes).and_then(Percent::from_ten_thousandths)
 }
 
 fn date(at: &mut Cursor<'_>, field: &'static str) -> Result<Date, DecodeError> {
     let days = at.int(field)?;
-    // Bytes can hold any number of days, and jiff's own setter panics on those it has not.
-    Span::new()
-        .try_days(days)
-        .and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days))
-        .map_err(|_| fault(field, &format!("{days} days from 1970 is no date")))
-}
-
-fn days(date: Date) -> i32 {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    (date - epoch).get_days()
+    date_from_days(days).ok_or_else(|| fault(field, &format!("{days} days from 1970 is no date")))
 }
 
 /// Reads the values of the reference topic, in either framing.
@@ -331,7 +314,7 @@ mod tests {
                 (number, printed)
             );
             assert_eq!(printed.parse::<Percent>().unwrap(), percent);
-            assert_eq!(percent_of(&decimal_bytes(percent)), Some(percent));
+            assert_eq!(percent_of(&percent_bytes(percent)), Some(percent));
         }
         assert_eq!(format!("{:>7}|", "3.9".parse::<Percent>().unwrap()), "    3.9|");
     }
@@ -459,9 +442,10 @@ mod tests {
         };
         assert_eq!(read(0), Ok(jiff::civil::date(1970, 1, 1)));
         assert_eq!(read(-1), Ok(jiff::civil::date(1969, 12, 31)));
-        assert_eq!(read(days(Date::MAX).into()), Ok(Date::MAX));
-        assert_eq!(read(days(Date::MIN).into()), Ok(Date::MIN));
-        for wrong in [i32::MAX, i32::MIN, days(Date::MAX) + 1, days(Date::MIN) - 1] {
+        assert_eq!(read(days_of_date(Date::MAX).into()), Ok(Date::MAX));
+        assert_eq!(read(days_of_date(Date::MIN).into()), Ok(Date::MIN));
+        for wrong in [i32::MAX, i32::MIN, days_of_date(Date::MAX) + 1, days_of_date(Date::MIN) - 1]
+        {
             assert!(read(wrong.into()).is_err(), "{wrong}");
         }
         assert!(read(i64::from(i32::MAX) + 1).is_err());

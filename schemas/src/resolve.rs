@@ -35,6 +35,8 @@ enum Plan {
     Union(Vec<(usize, Plan)>),
     /// Theirs is one branch of our union.
     Branch(usize, Box<Plan>),
+    /// The plan of each item.
+    Array(Box<Plan>),
     Record {
         /// Their fields, in their order.
         steps: Vec<Step>,
@@ -93,6 +95,27 @@ impl Resolver {
                 put_long(out, *place as i64);
                 self.run(plan, at, out)?;
             }
+            Plan::Array(items) => loop {
+                let count = at.long("a count")?;
+                if count < 0 {
+                    // The block's size, in bytes of the writer's schema.
+                    at.long("a block")?;
+                }
+                let count = i64::try_from(count.unsigned_abs())
+                    .map_err(|_| DecodeError::Length("an array"))?;
+                put_long(out, count);
+                if count == 0 {
+                    break;
+                }
+                for _ in 0..count {
+                    let before = at.rest().len();
+                    self.run(items, at, out)?;
+                    // A number of items costs nothing to state: each has to have a byte.
+                    if at.rest().len() == before {
+                        return Err(DecodeError::Length("an array"));
+                    }
+                }
+            },
             Plan::Record { steps, defaults } => {
                 let mut kept = Vec::with_capacity(at.rest().len().min(256));
                 let mut ranges = vec![0..0; defaults.len()];
@@ -146,6 +169,9 @@ impl<'s> Matcher<'s> {
                     })
                 });
                 places.collect::<Result<_, _>>().map(Plan::Enum)
+            }
+            (S::Array(ours), S::Array(theirs)) => {
+                self.plan(&ours.items, &theirs.items, at).map(|plan| Plan::Array(Box::new(plan)))
             }
             (ours, theirs) if same_bytes(ours, theirs) => {
                 Ok(Plan::Same(self.skipper.skip(theirs)?))

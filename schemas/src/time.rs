@@ -1,7 +1,9 @@
-//! Instants on the wire.
+//! Instants and days on the wire.
 
 use std::fmt;
 
+use jiff::Span;
+use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, as Avro's `timestamp-millis` and Kafka
@@ -44,4 +46,17 @@ impl<'de> Deserialize<'de> for TimestampMs {
             i64::deserialize(deserializer).map(Self)
         }
     }
+}
+
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+/// The day of Avro's `date`; `None` if there is none so far away.
+pub(crate) fn date_from_days(days: i32) -> Option<Date> {
+    // Bytes can hold any number of days, and jiff's own setter panics on those it has not.
+    Span::new().try_days(days).ok().and_then(|days| EPOCH.checked_add(days).ok())
+}
+
+/// A day as Avro's `date`.
+pub(crate) fn days_of_date(date: Date) -> i32 {
+    (date - EPOCH).get_days()
 }

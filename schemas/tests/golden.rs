@@ -10,9 +10,10 @@ use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
 use laju_schemas::known::{self, EventReader};
-use laju_schemas::reference::ReferenceReader;
+use laju_schemas::quoted::{FigureReader, TargetKind};
+use laju_schemas::reference::{Basis, ReferenceReader};
 use laju_schemas::status::StatusReader;
-use laju_schemas::{ActivationEvent, Fact, KioskStatus, ReferenceFigure};
+use laju_schemas::{ActivationEvent, Fact, KioskStatus, QuotedFigure, ReferenceFigure};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -21,6 +22,7 @@ const CONFLUENT_ID: u32 = 7;
 
 const EVENTS: &str = include_str!("../golden/v1/activation_event.jsonl");
 const FIGURES: &str = include_str!("../golden/v1/reference_figure.jsonl");
+const QUOTED: &str = include_str!("../golden/v1/quoted_figure.jsonl");
 const STATUSES: &str = include_str!("../golden/v1/kiosk_status.jsonl");
 
 #[derive(Deserialize)]
@@ -66,6 +68,8 @@ fn the_fingerprints_are_those_of_java_and_fastavro() {
     assert_eq!(known::ACTIVATION_EVENT.fingerprint, 0xc929_631b_c488_1ebb);
     assert_eq!(known::REFERENCE_FIGURE.fingerprint, 0x182e_7102_1c63_c70e);
     assert_eq!(known::KIOSK_STATUS.fingerprint, 0xe29a_86eb_45a7_3e9d);
+    // From fastavro alone.
+    assert_eq!(known::QUOTED_FIGURE.fingerprint, 0xdcac_87e8_f24b_5f44);
 }
 
 #[test]
@@ -148,6 +152,42 @@ fn kiosk_statuses_have_exactly_these_bytes_and_are_read_from_them() {
     }
 }
 
+#[test]
+fn quoted_figures_have_exactly_these_bytes_and_digests_and_are_read_from_them() {
+    let (single_object, confluent) = (Encoder::figures(None), Encoder::figures(Some(CONFLUENT_ID)));
+    let mut reader = FigureReader::new().unwrap();
+    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("quoted_figure")));
+    let mut seen = BTreeSet::new();
+    for golden in golden(QUOTED) {
+        let figure: QuotedFigure = golden.value();
+        // Taken by fastavro's side, from the JSON alone.
+        assert_eq!(figure.check(), Ok(()), "{}", golden.name);
+        let framed = single_object.quoted_figure(&figure).unwrap();
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let framed = confluent.quoted_figure(&figure).unwrap();
+        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
+        for bytes in [&golden.single_object, &golden.confluent] {
+            let read = reader.read(bytes).unwrap();
+            assert_eq!(read, figure, "{}", golden.name);
+            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+        }
+        for row in &figure.content.deactivations_by_reason {
+            seen.insert(format!("reason {}", row.reason));
+        }
+        seen.extend(figure.content.denominators.iter().map(|d| format!("basis {}", d.basis)));
+        let target = figure.content.target.into_iter();
+        seen.extend(
+            target.flat_map(|t| [format!("basis {}", t.basis), format!("kind {}", t.kind)]),
+        );
+    }
+    let known = |basis: &&Basis| **basis != Basis::Unknown;
+    let mut all: BTreeSet<_> =
+        DeactivationReason::ALL.iter().map(|reason| format!("reason {reason}")).collect();
+    all.extend(Basis::ALL.iter().filter(known).map(|basis| format!("basis {basis}")));
+    all.extend([TargetKind::Percent, TargetKind::Absolute].map(|kind| format!("kind {kind}")));
+    assert_eq!(seen, all);
+}
+
 /// A kind of fact or a symbol without a golden value is one whose bytes nobody holds still.
 #[test]
 fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
@@ -184,6 +224,7 @@ fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
 fn cut_and_extended_values_are_refused() {
     let mut events = EventReader::new(&[]).unwrap();
     let (figures, statuses) = (ReferenceReader::new().unwrap(), StatusReader::new().unwrap());
+    let quoted = FigureReader::new().unwrap();
     let check = |lines: &str, accepts: &mut dyn FnMut(&[u8]) -> bool| {
         for mut golden in golden(lines) {
             for length in 0..golden.single_object.len() {
@@ -196,4 +237,5 @@ fn cut_and_extended_values_are_refused() {
     check(EVENTS, &mut |bytes| events.read(bytes).is_ok());
     check(FIGURES, &mut |bytes| figures.read(bytes).is_ok());
     check(STATUSES, &mut |bytes| statuses.read(bytes).is_ok());
+    check(QUOTED, &mut |bytes| quoted.read(bytes).is_ok());
 }

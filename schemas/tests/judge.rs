@@ -13,6 +13,7 @@ use laju_schemas::event::{
 };
 use laju_schemas::framing::Framing;
 use laju_schemas::known::{ACTIVATION_EVENT, EventReader};
+use laju_schemas::quoted::FigureReader;
 use laju_schemas::reference::ReferenceReader;
 use laju_schemas::status::StatusReader;
 use laju_schemas::{ActivationEvent, EventId, Fact, RawEvent, RegionCode, SubjectId, TimestampMs};
@@ -293,8 +294,11 @@ proptest! {
         events.book.learn(7, Some(laju_schemas::known::ACTIVATION_EVENT_AVSC));
         figures.learn(7, Some(laju_schemas::known::REFERENCE_FIGURE_AVSC));
         statuses.learn(7, Some(laju_schemas::known::KIOSK_STATUS_AVSC));
+        let mut quoted = FigureReader::new().unwrap();
+        quoted.learn(7, Some(laju_schemas::known::QUOTED_FIGURE_AVSC));
         for value in [bytes.clone(), [vec![0, 0, 0, 0, 7], bytes].concat()] {
             let _ = (events.read(&value).is_ok(), figures.read(&value), statuses.read(&value));
+            let _ = quoted.read(&value);
         }
     }
 }

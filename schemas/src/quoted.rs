@@ -1,0 +1,387 @@
+//! Figures once quoted: a progress answer fixed under an id, with all that it rests on and a digest
+//! over it, so that it can be given back for ever, recomputed, and told from one that was changed.
+//!
+//! The digest is SHA-256 over the UTF-8 bytes of [`FigureContent`] in canonical JSON (RFC 8785:
+//! names sorted, no space; integers in full), with partitions, denominators, ages and reasons in
+//! their own order, each list sorted by what its rows are of. Percentages are text (`"11.73"`), days
+//! `YYYY-MM-DD`, ids hyphenated, instants RFC 3339 in UTC with no more places of a second than
+//! needed. In Python it is
+//! `sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())`;
+//! `golden/check.py` computes it so.
+
+mod bytes;
+mod canonical;
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+use crate::event::DeactivationReason;
+use crate::id::{FigureId, ReferenceId};
+use crate::reference::{Basis, Percent};
+use crate::region::RegionCode;
+use crate::share::SharePercent;
+use crate::symbols::symbols;
+use crate::time::TimestampMs;
+
+pub use bytes::FigureReader;
+
+/// The form of content and digest that this program writes, and the only one that it can check.
+pub const FORM: u32 = 1;
+
+/// How activations are told apart by the days between happening and recording, both included: the
+/// next day, within a week, within a month, later. Part of [`FORM`].
+pub const ACTIVATION_AGES: [(u32, Option<u32>); 4] =
+    [(0, Some(1)), (2, Some(7)), (8, Some(30)), (31, None)];
+
+/// The longest note, in characters.
+pub const MAX_NOTE_CHARS: usize = 500;
+
+symbols! {
+    /// How a target was set.
+    TargetKind {
+        /// As a share of a denominator.
+        Percent = "percent",
+        /// As a number of people.
+        Absolute = "absolute",
+        Unknown = "unknown",
+    }
+}
+
+/// SHA-256 over a figure's content. In text and JSON 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FigureDigest(pub [u8; 32]);
+
+impl fmt::Display for FigureDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for FigureDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FigureDigest({self})")
+    }
+}
+
+impl Serialize for FigureDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FigureDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut bytes = [0; 32];
+        let text = String::deserialize(deserializer)?;
+        hex::decode_to_slice(text, &mut bytes).map_err(de::Error::custom)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl FigureId {
+    /// The id of the figure with this digest: its first 16 bytes, made a UUID of version 8.
+    #[must_use]
+    pub fn of(digest: FigureDigest) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.0[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+    }
+}
+
+/// A figure once quoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedFigure {
+    /// Its id, made of the digest; also the message key.
+    pub figure_id: FigureId,
+    /// What the digest is over.
+    #[serde(flatten)]
+    pub content: FigureContent,
+    /// The digest.
+    pub digest: FigureDigest,
+    /// Between which numbers `activated` lay then; `None` of a past `known_at`.
+    pub bounds: Option<QuotedBounds>,
+    /// What may have been missing then; `None` of a past `known_at`.
+    pub missing: Option<QuotedMissing>,
+    /// When it was quoted, by the clock of the node.
+    pub quoted_at: TimestampMs,
+    /// The name of the access token that quoted it, if there was one.
+    pub quoted_by: Option<String>,
+    /// What it was quoted for.
+    pub note: Option<String>,
+}
+
+/// What a figure says and rests on: what its digest is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FigureContent {
+    /// See [`FORM`].
+    pub form: u32,
+    /// Of which region it speaks.
+    pub region: RegionCode,
+    /// The day that it speaks of.
+    pub as_of: Date,
+    /// The day whose knowledge it rests on; `None` for all that was known.
+    pub known_at: Option<Date>,
+    /// People whose IKD is active:
+    /// `activations` − `deactivations` + `moves_in` − `moves_out`.
+    pub activated: i64,
+    /// Inactive to active.
+    pub activations: i64,
+    /// The same by how late they were recorded: a row for each of [`ACTIVATION_AGES`].
+    pub activations_by_age: Vec<AgeCount>,
+    /// Active to inactive.
+    pub deactivations: i64,
+    /// The same by reason: a row for every reason.
+    pub deactivations_by_reason: Vec<ReasonCount>,
+    /// Moved in while active.
+    pub moves_in: i64,
+    /// Moved out while active.
+    pub moves_out: i64,
+    /// What `activated` is a share of.
+    pub denominators: Vec<QuotedDenominator>,
+    /// What the region was to reach.
+    pub target: Option<QuotedTarget>,
+    /// What the figure rests on.
+    pub evidence: QuotedEvidence,
+}
+
+/// Activations that were recorded so many days after they happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AgeCount {
+    /// The fewest days.
+    pub from_days: u32,
+    /// The most; `None` without an end.
+    pub to_days: Option<u32>,
+    /// People; what was taken back as late is taken off.
+    pub count: i64,
+}
+
+/// Deactivations for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// Why.
+    pub reason: DeactivationReason,
+    /// People.
+    pub count: i64,
+}
+
+/// A denominator, and the share of it that was activated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedDenominator {
+    /// What it counts.
+    pub basis: Basis,
+    /// People.
+    pub value: u64,
+    /// Activated of them; `None` of nobody.
+    pub coverage_percent: Option<SharePercent>,
+    /// The first day on which it applies.
+    pub valid_from: Date,
+    /// Where it comes from.
+    pub source: String,
+    /// Its record; `None` of a sum of regencies.
+    pub reference_id: Option<ReferenceId>,
+}
+
+/// A target, and the share of it that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedTarget {
+    /// How it was set.
+    pub kind: TargetKind,
+    /// The percentage; `None` of an absolute target.
+    pub percent: Option<Percent>,
+    /// What the percentage is of.
+    pub basis: Basis,
+    /// People to be reached, rounded up.
+    pub people: u64,
+    /// Activated of the exact target; `None` of nobody.
+    pub attainment_percent: Option<SharePercent>,
+    /// The first day on which it applies.
+    pub valid_from: Date,
+    /// The last day on which it applies, if one is set.
+    pub valid_to: Option<Date>,
+    /// Where it comes from.
+    pub source: String,
+    /// Its record.
+    pub reference_id: ReferenceId,
+    /// The region whose target it is, where it is not the region's own.
+    pub inherited_from: Option<RegionCode>,
+}
+
+/// What a figure rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedEvidence {
+    /// The Kafka cluster.
+    pub cluster_id: String,
+    /// How far each partition of the events topic is in the figure.
+    pub partitions: Vec<QuotedPartition>,
+    /// Every reference record before this offset is in the figure, and no other.
+    pub reference_next_offset: i64,
+    /// The rules by which events were counted.
+    pub fold_version: String,
+}
+
+/// How far a partition is in a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct QuotedPartition {
+    /// The partition.
+    pub partition: u32,
+    /// Every record before this offset is in the figure, and no other.
+    pub next_offset: i64,
+    /// The timestamp of the latest of them.
+    pub recorded_until: Option<TimestampMs>,
+}
+
+/// The least and the most that a figure could have turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedBounds {
+    /// The least.
+    pub lower: i64,
+    /// The most.
+    pub upper: i64,
+}
+
+/// What may have been missing from a figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedMissing {
+    /// Events that kiosks had numbered or announced and that had not come in.
+    pub events: u64,
+    /// Kiosks with such events.
+    pub kiosks: u64,
+    /// Events that had come in and could not be counted.
+    pub quarantined: u64,
+    /// Kiosks that were silent beyond their habit.
+    pub silent_kiosks: Vec<QuotedSilence>,
+}
+
+/// A kiosk that was silent for longer than is usual for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedSilence {
+    /// The kiosk.
+    pub kiosk_id: String,
+    /// Events that it usually sends in a day.
+    pub usual_per_day: u64,
+    /// When its last word was recorded.
+    pub silent_since: TimestampMs,
+}
+
+/// What is wrong with a figure that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FigureFault {
+    /// Nothing, perhaps: it has a form that this program does not know.
+    #[error(
+        "it was quoted by a later version of Laju (form {0}; this one knows {FORM}), which alone can check it"
+    )]
+    LaterForm(u32),
+    /// What it says is not what was quoted.
+    #[error("its digest is {says}, but that of what it says is {is}")]
+    Digest {
+        /// The digest that it bears.
+        says: FigureDigest,
+        /// The digest of its content.
+        is: FigureDigest,
+    },
+    /// It bears another figure's id.
+    #[error("its id is {says}, but its digest makes {is}")]
+    Id {
+        /// The id that it bears.
+        says: FigureId,
+        /// The id of its digest.
+        is: FigureId,
+    },
+    /// Its parts do not come to the whole.
+    #[error("{0} is not the sum of its parts")]
+    Sum(&'static str),
+}
+
+impl FigureContent {
+    /// The digest: see [`crate::quoted`]. The order of rows does not matter.
+    #[must_use]
+    pub fn digest(&self) -> FigureDigest {
+        use sha2::Digest as _;
+        FigureDigest(sha2::Sha256::digest(self.canonical().as_bytes()).into())
+    }
+
+    /// What the digest is over.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut sorted = self.clone();
+        sorted.sort();
+        canonical::json(&sorted)
+    }
+
+    /// Puts rows in their order: partitions by number, denominators by basis (then by their id),
+    /// ages by the fewest days, reasons in the order of the contract.
+    pub fn sort(&mut self) {
+        self.activations_by_age.sort_unstable();
+        self.deactivations_by_reason.sort_unstable();
+        self.denominators.sort_by_key(|d| (d.basis, d.reference_id));
+        self.evidence.partitions.sort_unstable();
+    }
+
+    fn check_sums(&self) -> Result<(), FigureFault> {
+        let parts = [
+            self.activations,
+            self.deactivations.saturating_neg(),
+            self.moves_in,
+            self.moves_out.saturating_neg(),
+        ];
+        let sum = |mut rows: Box<dyn Iterator<Item = i64> + '_>| {
+            rows.try_fold(0_i64, |sum, row| sum.checked_add(row))
+        };
+        let ages = self.activations_by_age.iter().map(|row| row.count);
+        let reasons = self.deactivations_by_reason.iter().map(|row| row.count);
+        if sum(Box::new(parts.into_iter())) != Some(self.activated) {
+            return Err(FigureFault::Sum("activated"));
+        }
+        if sum(Box::new(ages)) != Some(self.activations) {
+            return Err(FigureFault::Sum("activations"));
+        }
+        if sum(Box::new(reasons)) != Some(self.deactivations) {
+            return Err(FigureFault::Sum("deactivations"));
+        }
+        Ok(())
+    }
+}
+
+impl QuotedFigure {
+    /// A figure with its digest and id, rows in order; nothing beside it but the instant.
+    #[must_use]
+    pub fn new(mut content: FigureContent, quoted_at: TimestampMs) -> Self {
+        content.sort();
+        let digest = content.digest();
+        Self {
+            figure_id: FigureId::of(digest),
+            content,
+            digest,
+            bounds: None,
+            missing: None,
+            quoted_at,
+            quoted_by: None,
+            note: None,
+        }
+    }
+
+    /// Whether it says what was quoted.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    pub fn check(&self) -> Result<(), FigureFault> {
+        if self.content.form != FORM {
+            return Err(FigureFault::LaterForm(self.content.form));
+        }
+        let (says, is) = (self.digest, self.content.digest());
+        if says != is {
+            return Err(FigureFault::Digest { says, is });
+        }
+        let (says, is) = (self.figure_id, FigureId::of(self.digest));
+        if says != is {
+            return Err(FigureFault::Id { says, is });
+        }
+        self.content.check_sums()
+    }
+}
+
+#[cfg(test)]
+mod tests;
