@@ -1,4 +1,5 @@
-//! Publishing: events, reference figures and kiosk statuses to their topics, each confirmed.
+//! Publishing: events, reference figures, kiosk statuses and quoted figures to their topics, each
+//! confirmed.
 //!
 //! Every producer of the contract is made here, so that they agree on what matters: idempotent,
 //! acknowledged by all replicas, and with Java's partitioner (a subject in two partitions would
@@ -11,9 +12,13 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use laju_schemas::codec::{EncodeError, Encoder};
-use laju_schemas::known::{ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, REFERENCE_FIGURE_AVSC};
-use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE, Topic};
-use laju_schemas::{ActivationEvent, EventId, KioskStatus, ReferenceFigure, TimestampMs};
+use laju_schemas::known::{
+    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC,
+};
+use laju_schemas::topic::{EVENTS, FIGURES, KIOSK_STATUS, REFERENCE, Topic};
+use laju_schemas::{
+    ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, TimestampMs,
+};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -243,6 +248,7 @@ pub struct Publisher {
     events: Writer,
     reference: Writer,
     status: Writer,
+    figures: Writer,
 }
 
 impl Publisher {
@@ -268,6 +274,7 @@ impl Publisher {
                 Encoder::reference,
             ),
             status: Writer::new(connection, &KIOSK_STATUS, KIOSK_STATUS_AVSC, Encoder::status),
+            figures: Writer::new(connection, &FIGURES, QUOTED_FIGURE_AVSC, Encoder::figures),
         })
     }
 
@@ -320,6 +327,21 @@ impl Publisher {
             ..Record::default()
         };
         self.send(&record, &|| format!("the status of kiosk {}", status.kiosk_id))
+    }
+
+    /// Publishes a quoted figure to `ikd.figures.v1`, keyed by its id.
+    ///
+    /// # Errors
+    /// As for [`Publisher::publish`].
+    pub fn publish_figure(&self, figure: &QuotedFigure) -> Result<Delivery, PublishError> {
+        let value = self.figures.encoder(self.registry.as_ref())?.quoted_figure(figure)?;
+        let record = Record {
+            topic: &self.figures.topic,
+            key: Some(&figure.figure_id.0),
+            value: Some(&value),
+            ..Record::default()
+        };
+        self.send(&record, &|| format!("the figure {}", figure.figure_id))
     }
 
     /// Publishes a record as it is: for copies to quarantine, simulations and tests.
