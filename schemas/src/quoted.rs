@@ -290,6 +290,9 @@ pub enum FigureFault {
         /// The id of its digest.
         is: FigureId,
     },
+    /// Rows that a figure of this form does not have, or lacks.
+    #[error("{0} has other rows than a figure has")]
+    Rows(&'static str),
     /// Its parts do not come to the whole.
     #[error("{0} is not the sum of its parts")]
     Sum(&'static str),
@@ -330,6 +333,13 @@ impl FigureContent {
         let sum = |mut rows: Box<dyn Iterator<Item = i64> + '_>| {
             rows.try_fold(0_i64, |sum, row| sum.checked_add(row))
         };
+        let bands = self.activations_by_age.iter().map(|row| (row.from_days, row.to_days));
+        if !bands.eq(ACTIVATION_AGES) {
+            return Err(FigureFault::Rows("activations_by_age"));
+        }
+        if !self.deactivations_by_reason.is_sorted_by(|one, next| one.reason < next.reason) {
+            return Err(FigureFault::Rows("deactivations_by_reason"));
+        }
         let ages = self.activations_by_age.iter().map(|row| row.count);
         let reasons = self.deactivations_by_reason.iter().map(|row| row.count);
         if sum(Box::new(parts.into_iter())) != Some(self.activated) {

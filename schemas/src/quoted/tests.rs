@@ -95,6 +95,10 @@ fn sums_and_forms_are_checked_beside_the_digest() {
     content.moves_in += 1;
     let figure = QuotedFigure::new(content, TimestampMs(0));
     assert_eq!(figure.check(), Err(FigureFault::Sum("activated")));
+    let mut content = full().content;
+    content.activations_by_age[0].to_days = Some(3);
+    let figure = QuotedFigure::new(content, TimestampMs(0));
+    assert_eq!(figure.check(), Err(FigureFault::Rows("activations_by_age")));
     let content = FigureContent { form: 2, ..full().content };
     let figure = QuotedFigure::new(content, TimestampMs(0));
     assert_eq!(figure.check(), Err(FigureFault::LaterForm(2)));
