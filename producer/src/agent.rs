@@ -12,7 +12,7 @@ mod hands;
 pub mod http;
 mod metrics;
 mod progress;
-mod redact;
+pub mod redact;
 mod report;
 mod ship;
 mod status;

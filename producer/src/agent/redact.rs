@@ -37,7 +37,7 @@ fn long_numbers(text: &str) -> Vec<(usize, usize)> {
 /// Whether a text holds a NIK: sixteen digits that can be one, with anything but letters between
 /// them, or more digits without anything between them than names of visits have.
 #[must_use]
-pub(super) fn holds_nik(text: &str) -> bool {
+pub fn holds_nik(text: &str) -> bool {
     let is_nik = |digits: &[u8]| std::str::from_utf8(digits).is_ok_and(|d| nik::parse(d).is_ok());
     long_numbers(text).into_iter().any(|(from, to)| {
         let number = &text.as_bytes()[from..to];
