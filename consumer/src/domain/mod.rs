@@ -9,6 +9,7 @@ pub mod day;
 pub mod dictionary;
 pub mod fact;
 pub mod fate;
+pub mod figures;
 pub mod fold;
 pub mod habit;
 pub mod pace;

@@ -36,6 +36,12 @@ impl Share {
         u64::try_from(rounded).ok().map(Self)
     }
 
+    /// From hundredths of a percent.
+    #[must_use]
+    pub const fn from_hundredths(hundredths: u64) -> Self {
+        Self(hundredths)
+    }
+
     /// Hundredths of a percent: 11.73 % is 1173.
     #[must_use]
     pub const fn hundredths(self) -> u64 {

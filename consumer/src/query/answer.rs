@@ -4,6 +4,7 @@
 mod change;
 mod evidence;
 mod fate;
+mod figure;
 mod flows;
 mod kiosks;
 mod outreach;
@@ -24,6 +25,10 @@ pub use evidence::{
     QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
 };
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
+pub use figure::{
+    DamagedFigure, DenominatorDifference, Figure, FigureDifference, FigureList, FigurePart,
+    FigurePartKind, FigureThenAndNow, TargetDifference,
+};
 pub use flows::{FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
 pub use outreach::{

@@ -16,6 +16,7 @@ mod evidence_tests;
 pub mod fate;
 #[cfg(test)]
 mod fate_tests;
+pub mod figure_table;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod flow_table;
@@ -39,6 +40,7 @@ pub mod postings;
 pub mod progress;
 pub mod quarantine;
 pub mod question;
+pub mod quoted;
 pub mod regions;
 pub mod scan;
 pub mod series;

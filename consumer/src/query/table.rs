@@ -245,7 +245,7 @@ pub(super) fn bounds_words(bounds: Option<Bounds>) -> String {
     }
 }
 
-fn of_denominator(denominator: &DenominatorShare) -> String {
+pub(super) fn of_denominator(denominator: &DenominatorShare) -> String {
     let DenominatorShare { basis, value, valid_from, source, .. } = denominator;
     format!("of {} {basis}, from {valid_from}; {source}", number(*value))
 }
@@ -275,12 +275,12 @@ pub(super) fn percent(share: Option<Share>) -> String {
 }
 
 /// What a record that could not be counted says, without what would steer a terminal.
-pub(super) fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A count with its thousands set apart.
-pub(super) fn number(count: impl ToString) -> String {
+pub(crate) fn number(count: impl ToString) -> String {
     let text = count.to_string();
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
     let mut grouped = sign.to_owned();

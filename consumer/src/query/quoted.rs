@@ -1,0 +1,321 @@
+//! Quoting a figure: a progress answer with what a later difference is explained by, fixed under an
+//! id; and a figure once quoted beside what the same question answers now.
+
+mod difference;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use laju_schemas::event::DeactivationReason;
+use laju_schemas::quoted::{
+    ACTIVATION_AGES, AgeCount, FORM, FigureContent, QuotedBounds, QuotedDenominator,
+    QuotedEvidence, QuotedMissing, QuotedPartition, QuotedSilence, QuotedTarget, ReasonCount,
+    TargetKind,
+};
+use laju_schemas::share::SharePercent;
+use laju_schemas::{QuotedFigure, RegionCode};
+
+use super::answer::{
+    Bounds, DenominatorShare, Evidence, Figure, FigureThenAndNow, Missing, PartitionEvidence,
+    Progress, SilentKiosk, TargetShare,
+};
+use super::postings::age_of;
+use super::progress::progress;
+use super::question::Question;
+use super::scan::{Scope, Window, all_groups};
+use super::view::View;
+use super::{QueryError, region_name};
+use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::share::Share;
+use crate::projection::snapshot::Snapshot;
+
+pub use shelf::{FigureShelf, Found, NotRead};
+pub use verify::{FieldDifference, differences};
+
+/// How many figures a list shows where nothing else is asked for.
+pub const ROWS: usize = 50;
+/// The most that can be asked for.
+pub const MOST_ROWS: usize = 1_000;
+
+/// What cumulative counters are told apart by: enough to explain any later difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Category {
+    /// By the place of their age in [`ACTIVATION_AGES`].
+    Activations(usize),
+    MovesIn,
+    MovesOut,
+    Deactivations(DeactivationReason),
+}
+
+impl Category {
+    fn of(cell: &Cell) -> Option<Self> {
+        match (cell.key.account(), cell.key.detail()) {
+            (Account::Activations, _) => {
+                let days = age_of(cell);
+                ACTIVATION_AGES.iter().rposition(|(from, _)| days >= *from).map(Self::Activations)
+            }
+            (Account::MovesIn, _) => Some(Self::MovesIn),
+            (Account::MovesOut, _) => Some(Self::MovesOut),
+            (_, Detail::Deactivation(reason)) => Some(Self::Deactivations(reason)),
+            _ => None,
+        }
+    }
+}
+
+/// Cumulative counters: amounts of the ledger, moves out and deactivations above zero.
+type Counters = BTreeMap<Category, i64>;
+
+fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
+    let mut counters = Counters::new();
+    for (_, group) in all_groups(snapshot, scope) {
+        for cell in window.cells(group.cells) {
+            if let Some(category) = Category::of(cell) {
+                *counters.entry(category).or_default() += i64::from(cell.amount);
+            }
+        }
+    }
+    counters
+}
+
+/// What a figure says and rests on: the answer to a question of one region, whose `as_of` is a day.
+///
+/// # Errors
+/// If there is no such region.
+pub fn content(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<FigureContent, QueryError> {
+    answered(view, region, question).map(|(content, _)| content)
+}
+
+fn answered(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+) -> Result<(FigureContent, Progress), QueryError> {
+    let progress = progress(view, region, question)?;
+    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let counters = counters(&view.snapshot, &scope, question.window());
+    let count = |category: Category| counters.get(&category).copied().unwrap_or(0);
+    let ages = ACTIVATION_AGES.into_iter().enumerate();
+    let reasons = DeactivationReason::ALL.iter();
+    let figures = &progress.figures;
+    let mut content = FigureContent {
+        form: FORM,
+        region,
+        as_of: progress.as_of,
+        known_at: progress.known_at,
+        activated: figures.activated,
+        activations: figures.activations,
+        activations_by_age: ages
+            .map(|(place, (from_days, to_days))| {
+                let count = count(Category::Activations(place));
+                AgeCount { from_days, to_days, count }
+            })
+            .collect(),
+        deactivations: figures.deactivations,
+        deactivations_by_reason: reasons
+            .map(|&reason| ReasonCount { reason, count: count(Category::Deactivations(reason)) })
+            .collect(),
+        moves_in: figures.moves_in,
+        moves_out: figures.moves_out,
+        denominators: figures.denominators.iter().map(quoted_denominator).collect(),
+        target: figures.target.as_ref().map(quoted_target),
+        evidence: quoted_evidence(&progress.evidence),
+    };
+    content.sort();
+    Ok((content, progress))
+}
+
+/// The answer to a question of one region, as it is quoted now. Without `as_of` it is of today, and
+/// of today for ever.
+///
+/// # Errors
+/// If there is no such region.
+pub fn quote(
+    view: &View,
+    region: RegionCode,
+    question: &Question,
+    (quoted_by, note): (Option<String>, Option<String>),
+) -> Result<QuotedFigure, QueryError> {
+    let question = Question { as_of: Some(question.day(view.today)), ..*question };
+    let (content, progress) = answered(view, region, &question)?;
+    let bounds = progress.figures.bounds;
+    let missing = progress.figures.missing.as_ref();
+    Ok(QuotedFigure {
+        bounds: bounds.map(|Bounds { lower, upper }| QuotedBounds { lower, upper }),
+        missing: missing.map(quoted_missing),
+        quoted_by,
+        note,
+        ..QuotedFigure::new(content, view.now)
+    })
+}
+
+/// The question that a figure answers.
+#[must_use]
+pub fn question_of(content: &FigureContent) -> Question {
+    Question { as_of: Some(content.as_of), known_at: content.known_at }
+}
+
+/// A figure, and what the same question answers now.
+///
+/// # Errors
+/// If there is no such region any more.
+pub fn then_and_now(view: &View, quoted: &QuotedFigure) -> Result<FigureThenAndNow, QueryError> {
+    let now = progress(view, quoted.content.region, &question_of(&quoted.content))?;
+    let figure = figure(quoted)?;
+    let difference = difference::difference(view, quoted, &figure, &now)?;
+    Ok(FigureThenAndNow { figure, now: Some(now), difference: Some(difference), without_now: None })
+}
+
+/// A figure as answers have it.
+///
+/// # Errors
+/// If there is no such region any more.
+pub fn figure(quoted: &QuotedFigure) -> Result<Figure, QueryError> {
+    let QuotedFigure { figure_id, content, digest, .. } = quoted;
+    Ok(Figure {
+        figure_id: *figure_id,
+        form: content.form,
+        region: region_name(content.region)?,
+        as_of: content.as_of,
+        known_at: content.known_at,
+        activated: content.activated,
+        activations: content.activations,
+        activations_by_age: content.activations_by_age.clone(),
+        deactivations: content.deactivations,
+        deactivations_by_reason: content.deactivations_by_reason.clone(),
+        moves_in: content.moves_in,
+        moves_out: content.moves_out,
+        denominators: content.denominators.iter().map(shown_denominator).collect(),
+        target: content.target.as_ref().map(shown_target),
+        evidence: shown_evidence(&content.evidence),
+        digest: *digest,
+        bounds: quoted.bounds.map(|QuotedBounds { lower, upper }| Bounds { lower, upper }),
+        missing: quoted.missing.as_ref().map(shown_missing),
+        quoted_at: quoted.quoted_at,
+        quoted_by: quoted.quoted_by.clone(),
+        note: quoted.note.clone(),
+        link: format!("/v1/figures/{figure_id}"),
+    })
+}
+
+fn quoted_share(share: Share) -> SharePercent {
+    SharePercent::from_hundredths(share.hundredths())
+}
+
+fn shown_share(share: SharePercent) -> Share {
+    Share::from_hundredths(share.hundredths())
+}
+
+fn quoted_denominator(share: &DenominatorShare) -> QuotedDenominator {
+    QuotedDenominator {
+        basis: share.basis,
+        value: share.value,
+        coverage_percent: share.coverage_percent.map(quoted_share),
+        valid_from: share.valid_from,
+        source: share.source.clone(),
+        reference_id: share.reference_id,
+    }
+}
+
+fn shown_denominator(quoted: &QuotedDenominator) -> DenominatorShare {
+    DenominatorShare {
+        basis: quoted.basis,
+        value: quoted.value,
+        coverage_percent: quoted.coverage_percent.map(shown_share),
+        valid_from: quoted.valid_from,
+        source: quoted.source.clone(),
+        reference_id: quoted.reference_id,
+    }
+}
+
+fn quoted_target(target: &TargetShare) -> QuotedTarget {
+    QuotedTarget {
+        kind: TargetKind::from_symbol(&target.kind).unwrap_or(TargetKind::Unknown),
+        percent: target.percent,
+        basis: target.basis,
+        people: target.people,
+        attainment_percent: target.attainment_percent.map(quoted_share),
+        valid_from: target.valid_from,
+        valid_to: target.valid_to,
+        source: target.source.clone(),
+        reference_id: target.reference_id,
+        inherited_from: target.inherited_from,
+    }
+}
+
+fn shown_target(quoted: &QuotedTarget) -> TargetShare {
+    TargetShare {
+        kind: quoted.kind.to_string(),
+        percent: quoted.percent,
+        basis: quoted.basis,
+        people: quoted.people,
+        attainment_percent: quoted.attainment_percent.map(shown_share),
+        valid_from: quoted.valid_from,
+        valid_to: quoted.valid_to,
+        source: quoted.source.clone(),
+        reference_id: quoted.reference_id,
+        inherited_from: quoted.inherited_from,
+    }
+}
+
+fn quoted_evidence(evidence: &Evidence) -> QuotedEvidence {
+    let partition = |row: &PartitionEvidence| QuotedPartition {
+        partition: row.partition,
+        next_offset: row.next_offset,
+        recorded_until: row.recorded_until,
+    };
+    QuotedEvidence {
+        cluster_id: evidence.cluster_id.clone(),
+        partitions: evidence.partitions.iter().map(partition).collect(),
+        reference_next_offset: evidence.reference_next_offset,
+        fold_version: evidence.fold_version.clone(),
+    }
+}
+
+fn shown_evidence(quoted: &QuotedEvidence) -> Evidence {
+    let partition = |row: &QuotedPartition| PartitionEvidence {
+        partition: row.partition,
+        next_offset: row.next_offset,
+        recorded_until: row.recorded_until,
+    };
+    Evidence {
+        cluster_id: quoted.cluster_id.clone(),
+        partitions: quoted.partitions.iter().map(partition).collect(),
+        reference_next_offset: quoted.reference_next_offset,
+        fold_version: quoted.fold_version.clone(),
+    }
+}
+
+fn quoted_missing(missing: &Missing) -> QuotedMissing {
+    let silent = |kiosk: &SilentKiosk| QuotedSilence {
+        kiosk_id: kiosk.kiosk_id.clone(),
+        usual_per_day: kiosk.usual_per_day,
+        silent_since: kiosk.silent_since,
+    };
+    QuotedMissing {
+        events: missing.events,
+        kiosks: missing.kiosks,
+        quarantined: missing.quarantined,
+        silent_kiosks: missing.silent_kiosks.iter().map(silent).collect(),
+    }
+}
+
+fn shown_missing(quoted: &QuotedMissing) -> Missing {
+    let silent = |kiosk: &QuotedSilence| SilentKiosk {
+        kiosk_id: kiosk.kiosk_id.clone(),
+        usual_per_day: kiosk.usual_per_day,
+        silent_since: kiosk.silent_since,
+    };
+    Missing {
+        events: quoted.events,
+        kiosks: quoted.kiosks,
+        quarantined: quoted.quarantined,
+        silent_kiosks: quoted.silent_kiosks.iter().map(silent).collect(),
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a quoted figure differs from what the same question answers now: the counters that were
+//! quoted with it, taken from those of now. The parts add up to the whole, because every posting is
+//! in exactly one counter.
+//!
+//! What was recorded on a day after a partition's last record in the figure is all new, so what was
+//! posted and what was taken back can be told apart; of what was recorded on that day itself it is
+//! known by how much it grew, which counts as posted or as taken back by its sign.
+
+use std::collections::BTreeMap;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use laju_schemas::QuotedFigure;
+use laju_schemas::event::DeactivationReason;
+use laju_schemas::quoted::{ACTIVATION_AGES, FigureContent};
+
+use super::{Category, Counters, counters, question_of};
+use crate::domain::day::Day;
+use crate::query::QueryError;
+use crate::query::answer::{
+    Age, Axis, DenominatorDifference, DenominatorShare, Figure, FigureDifference, FigurePart,
+    FigurePartKind, Progress, TargetDifference, TargetShare,
+};
+use crate::query::postings::ACTIVE;
+use crate::query::question::today;
+use crate::query::scan::{Scope, each_netted};
+use crate::query::view::View;
+
+/// From how many days on an arrival is late: what happened in the evening is recorded on the next
+/// day by custom.
+const LATE_FROM_DAYS: u32 = 2;
+
+/// What a part is of.
+type PartKey = (FigurePartKind, Option<Age>, Option<DeactivationReason>);
+
+impl Category {
+    /// The part that an amount of the ledger belongs to, and what the amount adds to the figure.
+    fn part(self, amount: i64) -> (PartKey, i64) {
+        use FigurePartKind as Kind;
+        let is_posted = amount > 0;
+        let choose = |posted, reversed| if is_posted { posted } else { reversed };
+        match self {
+            Self::Activations(place) => {
+                let (from_days, to_days) = ACTIVATION_AGES[place];
+                let age = is_posted.then_some(Age { from_days, to_days });
+                ((choose(Kind::Activations, Kind::ReversedActivations), age, None), amount)
+            }
+            Self::MovesIn => ((choose(Kind::MovesIn, Kind::ReversedMovesIn), None, None), amount),
+            Self::MovesOut => {
+                ((choose(Kind::MovesOut, Kind::ReversedMovesOut), None, None), -amount)
+            }
+            Self::Deactivations(reason) => {
+                let kind = choose(Kind::Deactivations, Kind::ReversedDeactivations);
+                ((kind, None, Some(reason)), -amount)
+            }
+        }
+    }
+}
+
+/// The counters that were quoted.
+fn quoted_counters(content: &FigureContent) -> Counters {
+    let ages = content.activations_by_age.iter().filter_map(|row| {
+        let place = ACTIVATION_AGES.iter().position(|(from, _)| *from == row.from_days)?;
+        Some((Category::Activations(place), row.count))
+    });
+    let reasons = content.deactivations_by_reason.iter();
+    let reasons = reasons.map(|row| (Category::Deactivations(row.reason), row.count));
+    let moves = [(Category::MovesIn, content.moves_in), (Category::MovesOut, content.moves_out)];
+    ages.chain(reasons).chain(moves).collect()
+}
+
+/// Whether the figure rests on a prefix of the log that is folded now.
+fn is_prefix(figure: &Figure, now: &Progress) -> bool {
+    let (then, now) = (&figure.evidence, &now.evidence);
+    then.cluster_id == now.cluster_id
+        && then.partitions.len() == now.partitions.len()
+        && then.partitions.iter().zip(&now.partitions).all(|(then, now)| {
+            then.partition == now.partition && then.next_offset <= now.next_offset
+        })
+}
+
+pub(super) fn difference(
+    view: &View,
+    quoted: &QuotedFigure,
+    figure: &Figure,
+    now: &Progress,
+) -> Result<FigureDifference, QueryError> {
+    let content = &quoted.content;
+    let unknown = QueryError::UnknownRegion(content.region);
+    let scope = Scope::of(content.region).ok_or(unknown)?;
+    let same_log = is_prefix(figure, now);
+    let same_rules = figure.evidence.fold_version == now.evidence.fold_version;
+    let window = question_of(content).window();
+
+    let mut grown = counters(&view.snapshot, &scope, window);
+    for (category, count) in quoted_counters(content) {
+        *grown.entry(category).or_default() -= count;
+    }
+    let mut parts: BTreeMap<PartKey, i64> = BTreeMap::new();
+    let mut add = |category: Category, amount: i64| {
+        if amount != 0 {
+            let (key, amount) = category.part(amount);
+            *parts.entry(key).or_default() += amount;
+        }
+    };
+    if same_log && same_rules {
+        let last_days: BTreeMap<u32, Option<Day>> = content
+            .evidence
+            .partitions
+            .iter()
+            .map(|row| (row.partition, row.recorded_until.map(|until| Day::recorded(until.0))))
+            .collect();
+        let is_new = |partition: u32, recorded: Day| {
+            last_days.get(&partition).is_some_and(|last| last.is_none_or(|last| recorded > last))
+        };
+        let counted = |cell: &_| window.counts(cell);
+        each_netted(&view.snapshot, &scope, &ACTIVE, counted, |partition, cell| {
+            if let Some(category) = Category::of(cell)
+                && is_new(partition, cell.key.recorded())
+            {
+                let amount = i64::from(cell.amount);
+                add(category, amount);
+                *grown.entry(category).or_default() -= amount;
+            }
+        });
+    }
+    grown.into_iter().for_each(|(category, amount)| add(category, amount));
+
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(_, amount)| *amount != 0)
+        .map(|((kind, age, reason), amount)| FigurePart { kind, age, reason, amount })
+        .collect();
+    let late = parts.iter().filter(|part| {
+        part.kind == FigurePartKind::Activations
+            && part.age.is_some_and(|age| age.from_days >= LATE_FROM_DAYS)
+    });
+    let late = late.map(|part| part.amount).sum();
+    Ok(FigureDifference {
+        activated: now.figures.activated - content.activated,
+        parts,
+        late_arrivals: (same_log && same_rules).then_some(late),
+        denominators: denominators(&figure.denominators, &now.figures.denominators),
+        target: target(figure.target.as_ref(), now.figures.target.as_ref()),
+        same_log,
+        same_rules,
+        link: link(quoted, view.today).filter(|_| same_log && same_rules),
+    })
+}
+
+/// The change of knowledge since the day before the figure was quoted.
+fn link(quoted: &QuotedFigure, day: Date) -> Option<String> {
+    let content = &quoted.content;
+    let from = today(quoted.quoted_at).checked_sub(1.day()).ok()?;
+    let to = content.known_at.map_or(day, |known_at| known_at.min(day));
+    let (region, as_of, axis) = (content.region, content.as_of, Axis::KnownAt);
+    (from <= to).then(|| {
+        format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&as_of={as_of}")
+    })
+}
+
+fn denominators(then: &[DenominatorShare], now: &[DenominatorShare]) -> Vec<DenominatorDifference> {
+    let find = |among: &[DenominatorShare], basis| {
+        among.iter().find(|share| share.basis == basis).cloned()
+    };
+    // Whose coverage it is may differ: that is people.
+    let figure = |share: &Option<DenominatorShare>| {
+        share.clone().map(|share| DenominatorShare { coverage_percent: None, ..share })
+    };
+    let mut bases: Vec<_> = then.iter().chain(now).map(|share| share.basis).collect();
+    bases.sort_unstable();
+    bases.dedup();
+    let rows = bases.into_iter().map(|basis| {
+        let (then, now) = (find(then, basis), find(now, basis));
+        let changed = figure(&then) != figure(&now);
+        DenominatorDifference { basis, then, now, changed }
+    });
+    rows.collect()
+}
+
+fn target(then: Option<&TargetShare>, now: Option<&TargetShare>) -> Option<TargetDifference> {
+    let figure = |share: Option<&TargetShare>| {
+        share.cloned().map(|share| TargetShare { attainment_percent: None, ..share })
+    };
+    then.or(now)?;
+    let changed = figure(then) != figure(now);
+    Some(TargetDifference { then: then.cloned(), now: now.cloned(), changed })
+}

@@ -1,0 +1,130 @@
+//! The figures quoted so far, as this node has read them: one thread puts them there, questions
+//! look them up and can wait for one to come.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use laju_schemas::{FigureId, QuotedFigure, RegionCode};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::domain::figures::{Damage, FigureBook, FigureRecord, Kept};
+
+/// The figures topic has not been read to the end seen at start: whether there is a figure cannot
+/// be told yet.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the figures topic has not been read to the end seen at start{}", because(.0.as_deref()))]
+pub struct NotRead(Option<String>);
+
+fn because(trouble: Option<&str>) -> String {
+    trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default()
+}
+
+/// A figure that stands, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its offset in the figures topic.
+    pub offset: i64,
+    /// The figure.
+    pub figure: Arc<QuotedFigure>,
+}
+
+/// The figures quoted so far.
+pub struct FigureShelf {
+    state: RwLock<State>,
+    /// Told after every change.
+    changes: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    book: FigureBook,
+    read: bool,
+    trouble: Option<String>,
+}
+
+impl Default for FigureShelf {
+    fn default() -> Self {
+        Self { state: RwLock::default(), changes: watch::Sender::new(()) }
+    }
+}
+
+impl FigureShelf {
+    // A book that somebody panicked over is whole: its changes are single insertions.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a record there; answers what is wrong with it, if anything is.
+    pub fn put(&self, record: FigureRecord) -> Option<Damage> {
+        let damage = self.write().book.add(record);
+        self.changes.send_replace(());
+        damage
+    }
+
+    /// Notes that the topic has been read to the end seen at start.
+    pub fn set_read(&self) {
+        let mut state = self.write();
+        state.read = true;
+        state.trouble = None;
+    }
+
+    /// Notes why the topic cannot be read at the moment.
+    pub fn set_trouble(&self, trouble: String) {
+        self.write().trouble = Some(trouble);
+    }
+
+    /// What there is under an id; a copy that costs little.
+    ///
+    /// # Errors
+    /// If that cannot be told yet.
+    pub fn find(&self, id: FigureId) -> Result<Option<Kept>, NotRead> {
+        let state = self.ready()?;
+        Ok(state.book.get(id).cloned())
+    }
+
+    /// How many figures there are, of a region or all, and the latest quoted first.
+    ///
+    /// # Errors
+    /// If that cannot be told yet.
+    pub fn latest(
+        &self,
+        region: Option<RegionCode>,
+        limit: usize,
+    ) -> Result<(u64, Vec<Arc<QuotedFigure>>), NotRead> {
+        let state = self.ready()?;
+        let total = state.book.latest(region).count() as u64;
+        Ok((total, state.book.latest(region).take(limit).cloned().collect()))
+    }
+
+    /// The ids of which there is nothing that can be trusted, and why.
+    ///
+    /// # Errors
+    /// If that cannot be told yet.
+    pub fn damaged(&self) -> Result<Vec<(FigureId, Arc<str>)>, NotRead> {
+        Ok(self.ready()?.book.damaged())
+    }
+
+    /// Waits until there is a figure under an id that can be trusted, but not for ever.
+    pub async fn wait_for(&self, id: FigureId, patience: Duration) -> Option<Found> {
+        let mut changes = self.changes.subscribe();
+        let found = async {
+            loop {
+                if let Some(Kept::Sound { offset, figure }) = self.read().book.get(id) {
+                    return Some(Found { offset: *offset, figure: Arc::clone(figure) });
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(patience, found).await.ok().flatten()
+    }
+
+    fn ready(&self) -> Result<RwLockReadGuard<'_, State>, NotRead> {
+        let state = self.read();
+        if state.read { Ok(state) } else { Err(NotRead(state.trouble.clone())) }
+    }
+}
