@@ -29,7 +29,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Follows a topic until asked to stop: gives each record to `each`, and calls `publish` once the
 /// end seen at the start has been reached and then after news, but not for every record of many.
 /// Brokers that are away are waited for.
-fn follow<S>(
+pub(super) fn follow<S>(
     connection: &Connection,
     topic: &str,
     stop: &Stop,

@@ -5,10 +5,12 @@
 pub mod batch;
 pub mod commit;
 pub mod context;
+pub mod figures;
 pub mod follow;
 pub mod headers;
 pub mod progress;
 pub mod quarantine;
+pub mod recompute;
 pub mod reference;
 pub mod source;
 pub mod stop;

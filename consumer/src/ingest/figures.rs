@@ -1,0 +1,193 @@
+//! The figures topic: its records as they come, and new ones into it, each confirmed.
+//!
+//! It keeps nothing: which record stands is for [`crate::domain::figures`] to say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use laju_producer::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
+use laju_producer::registry::{Registry, RegistryError};
+use laju_schemas::QuotedFigure;
+use laju_schemas::known::{ReadError, SchemaError};
+use laju_schemas::quoted::FigureReader;
+use laju_schemas::topic::FIGURES;
+use thiserror::Error;
+
+use super::follow::follow;
+use super::stop::Stop;
+use super::tail::TailRecord;
+use super::worker::WorkerError;
+use crate::domain::figures::FigureRecord;
+
+/// How long a figure may take to be confirmed: short, because somebody waits for the answer.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a registry that does not answer is left alone.
+const REGISTRY_WAIT: Duration = Duration::from_secs(1);
+/// How long a topic that cannot be read is left alone.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long a wait may keep us from looking at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Reads the records of the figures topic.
+pub struct FigureFeed {
+    reader: FigureReader,
+    registry: Option<Registry>,
+}
+
+impl FigureFeed {
+    /// A feed that asks the registry at this address, if there is one, for schemas it does not
+    /// know.
+    ///
+    /// # Errors
+    /// Never with the schema that is part of the program.
+    pub fn new(registry: Option<&str>) -> Result<Self, SchemaError> {
+        Ok(Self { reader: FigureReader::new()?, registry: registry.map(Registry::new) })
+    }
+
+    /// A record as it was read, or with what is wrong with it.
+    ///
+    /// # Errors
+    /// If the registry gives no answer: an outage. The same record may be given again.
+    pub fn read(&mut self, record: &TailRecord<'_>) -> Result<FigureRecord, RegistryError> {
+        let figure = self.value(record.value().unwrap_or_default())?;
+        Ok(FigureRecord {
+            offset: record.offset(),
+            key: record.key().map(<[u8]>::to_vec),
+            figure: figure.map_err(|error| error.to_string()),
+        })
+    }
+
+    fn value(&mut self, value: &[u8]) -> Result<Result<QuotedFigure, ReadError>, RegistryError> {
+        let first = self.reader.read(value);
+        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
+        let avsc = match &self.registry {
+            Some(registry) => registry.schema(id)?,
+            None => None,
+        };
+        self.reader.learn(id, avsc.as_deref());
+        Ok(self.reader.read(value))
+    }
+}
+
+/// What there is to tell of the figures topic.
+#[derive(Debug)]
+pub enum Told {
+    /// Its next record.
+    Record(Box<FigureRecord>),
+    /// All that was there at the start has been told.
+    CaughtUp,
+    /// It cannot be read, and is tried again: why, in words.
+    Trouble(String),
+}
+
+/// Follows the figures topic until asked to stop. While it cannot be read it is tried again, from
+/// its first record.
+pub fn follow_figures(connection: &Connection, stop: &Stop, mut tell: impl FnMut(Told)) {
+    let mut last_trouble = String::new();
+    while !stop.is_stopped() {
+        let Err(error) = follow_once(connection, stop, &mut tell) else { return };
+        let trouble = error.to_string();
+        if trouble != last_trouble {
+            // A cluster whose topics were made before there were figures has this for ever.
+            tracing::warn!(error = trouble, "no figures can be quoted; trying again");
+            last_trouble.clone_from(&trouble);
+        }
+        tell(Told::Trouble(trouble));
+        wait(stop, RETRY);
+    }
+}
+
+fn follow_once(
+    connection: &Connection,
+    stop: &Stop,
+    tell: &mut impl FnMut(Told),
+) -> Result<(), WorkerError> {
+    let mut feed = FigureFeed::new(connection.registry.as_deref())?;
+    let tell = std::cell::RefCell::new(tell);
+    let each = |(): &mut (), record: &TailRecord<'_>| {
+        while !stop.is_stopped() {
+            match feed.read(record) {
+                Ok(record) => return tell.borrow_mut()(Told::Record(Box::new(record))),
+                Err(error) => {
+                    tracing::warn!(%error, "figures: waiting for the schema registry");
+                    wait(stop, REGISTRY_WAIT);
+                }
+            }
+        }
+    };
+    let topic = connection.topic(&FIGURES);
+    let caught_up = |(): &()| tell.borrow_mut()(Told::CaughtUp);
+    follow(connection, &topic, stop, &mut (), each, caught_up)
+}
+
+fn wait(stop: &Stop, time: Duration) {
+    let until = Instant::now() + time;
+    while !stop.is_stopped() && Instant::now() < until {
+        std::thread::sleep(SLICE);
+    }
+}
+
+/// Why a figure is not known to be in its topic.
+#[derive(Debug, Error)]
+pub enum NotConfirmed {
+    /// Nothing was sent.
+    #[error(transparent)]
+    NotSent(#[from] PublishError),
+    /// It was sent, and may have arrived all the same.
+    #[error(transparent)]
+    NotDelivered(#[from] DeliveryError),
+}
+
+/// Puts figures into their topic. Made when the first one comes.
+pub struct FigurePublisher {
+    connection: Connection,
+    publisher: Mutex<Option<Arc<Publisher>>>,
+}
+
+impl FigurePublisher {
+    /// For the topic of this connection. Nothing is opened yet.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, publisher: Mutex::default() }
+    }
+
+    /// Publishes a figure and waits until every in-sync replica has it; answers its offset, if the
+    /// broker tells it. Blocks for seconds if it must.
+    ///
+    /// # Errors
+    /// If it is not confirmed. The same figure may be published again.
+    pub fn publish(&self, figure: &QuotedFigure) -> Result<Option<i64>, NotConfirmed> {
+        let publisher = self.publisher()?;
+        match publisher.publish_figure(figure)?.wait() {
+            Ok(receipt) => Ok(receipt.offset.and_then(|offset| i64::try_from(offset).ok())),
+            Err(error) => {
+                if publisher.fatal_error().is_some() {
+                    // Only a new one can go on.
+                    *self.lock() = None;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn publisher(&self) -> Result<Arc<Publisher>, PublishError> {
+        let mut kept = self.lock();
+        if let Some(publisher) = &*kept {
+            return Ok(Arc::clone(publisher));
+        }
+        let settings = PublishSettings {
+            delivery_timeout: DELIVERY_TIMEOUT,
+            linger: Duration::ZERO,
+            max_message_bytes: FIGURES.max_message_bytes,
+            ..PublishSettings::default()
+        };
+        let publisher = Arc::new(Publisher::new(&self.connection, &settings)?);
+        *kept = Some(Arc::clone(&publisher));
+        Ok(publisher)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Publisher>>> {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
