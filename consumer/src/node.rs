@@ -15,12 +15,15 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
 use crate::api::access::Access;
+use crate::api::quoted::{FigureDesk, NotConfirmed};
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
+use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
 use crate::ingest::follow;
 use crate::ingest::progress::{Progress, now_ms};
 use crate::ingest::stop::Stop;
 use crate::ingest::worker::{self, Opened, Running, WorkerConfig, WorkerError};
+use crate::query::quoted::FigureShelf;
 use crate::query::view::{LiveView, Position, Readiness, ReferenceView};
 
 /// How often readiness and gauges follow what the worker has done.
@@ -121,9 +124,11 @@ pub fn start(
         .build()?;
     let render = metrics.clone();
     let stream = StreamSettings { readers: stream_readers, ..StreamSettings::default() };
+    let shelf = Arc::new(FigureShelf::default());
     let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()))
         .with_stream(stream)
-        .with_access(access);
+        .with_access(access)
+        .with_figures(figure_desk(&connection, &shelf));
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -149,7 +154,8 @@ pub fn start(
         }
     };
     live.open_desk(running.desk.clone());
-    let helpers = helpers(&connection, &live, &progress, &stop, metrics)?;
+    let mut helpers = helpers(&connection, &live, &progress, &stop, metrics)?;
+    helpers.push(follow_quoted(&connection, shelf, &stop)?);
     Ok(Node { address, live, progress, stop, running, helpers, runtime, server })
 }
 
@@ -174,6 +180,41 @@ impl Node {
 /// A worker's name in its group: made once and kept in its store.
 fn new_instance_id() -> String {
     format!("laju-{}", uuid::Uuid::new_v4())
+}
+
+/// What the HTTP interface quotes figures with.
+fn figure_desk(connection: &Connection, shelf: &Arc<FigureShelf>) -> FigureDesk {
+    let publisher = FigurePublisher::new(connection.clone());
+    let publish = move |figure: &laju_schemas::QuotedFigure| {
+        publisher.publish(figure).map_err(|error| NotConfirmed(error.to_string()))
+    };
+    FigureDesk { shelf: Arc::clone(shelf), publish: Arc::new(publish) }
+}
+
+/// Follows the figures topic. Other figures are answered without it.
+fn follow_quoted(
+    connection: &Connection,
+    shelf: Arc<FigureShelf>,
+    stop: &Stop,
+) -> Result<JoinHandle<()>, NodeError> {
+    let (its, until) = (connection.clone(), stop.clone());
+    let thread = std::thread::Builder::new().name("laju-figures".to_owned());
+    Ok(thread.spawn(move || {
+        follow_figures(&its, &until, |told| match told {
+            Told::Record(record) => {
+                if let Some(damage) = shelf.put(*record) {
+                    tracing::error!(
+                        offset = damage.offset,
+                        figure = damage.figure_id.map(|id| id.to_string()),
+                        reason = damage.why,
+                        "a record of the figures topic is not what was quoted: it is never shown"
+                    );
+                }
+            }
+            Told::CaughtUp => shelf.set_read(),
+            Told::Trouble(trouble) => shelf.set_trouble(trouble),
+        });
+    })?)
 }
 
 fn announce(live: &LiveView, opened: &Opened) {

@@ -4,6 +4,7 @@
 pub mod access;
 #[cfg(test)]
 mod access_tests;
+mod body;
 mod caching;
 #[cfg(test)]
 mod caching_tests;
@@ -15,6 +16,9 @@ mod kiosks;
 pub mod origin;
 mod parameters;
 pub mod problem;
+pub mod quoted;
+#[cfg(test)]
+mod quoted_tests;
 mod rate;
 mod screen;
 pub mod server;
@@ -46,6 +50,7 @@ use tower_http::trace::TraceLayer;
 use crate::query::view::LiveView;
 use access::{Access, Guard, guard};
 use problem::Problem;
+use quoted::FigureDesk;
 use stream::{Feed, StreamSettings};
 
 /// How long an answer may take.
@@ -70,6 +75,7 @@ pub struct ApiState {
     fold_turns: Arc<Semaphore>,
     feed: Feed,
     access: Access,
+    figures: FigureDesk,
 }
 
 impl ApiState {
@@ -83,7 +89,9 @@ impl ApiState {
         let settings = StreamSettings::default();
         let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
         let access = Access::default();
-        Self { live, clock, metrics, turns: turns(), fold_turns: turns(), feed, access }
+        let (turns, fold_turns) = (turns(), turns());
+        let figures = FigureDesk::default();
+        Self { live, clock, metrics, turns, fold_turns, feed, access, figures }
     }
 
     /// With a live stream that runs like this.
@@ -102,6 +110,12 @@ impl ApiState {
     /// Whether it took a token to ask, so that no cache that others use may keep the answer.
     fn is_private(&self) -> bool {
         self.access.tokens.is_some()
+    }
+
+    /// With what quoted figures are kept by.
+    #[must_use]
+    pub fn with_figures(self, figures: FigureDesk) -> Self {
+        Self { figures, ..self }
     }
 }
 
@@ -125,6 +139,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/kiosks", get(kiosks::list))
         .route("/v1/kiosks/{id}", get(kiosks::one))
         .route("/v1/events/{event_id}", get(events::fate))
+        .route("/v1/figures", get(quoted::list).post(quoted::quote))
+        .route("/v1/figures/{id}", get(quoted::one))
         .route("/v1/quarantine", get(figures::list_quarantine))
         .route("/", get(screen::page))
         .route("/assets/{*path}", get(screen::asset))

@@ -38,6 +38,18 @@ pub enum Kind {
     UnknownKiosk,
     /// An outreach visit at which nobody was served.
     UnknownOutreach,
+    /// A figure that was never quoted.
+    UnknownFigure,
+    /// A figure whose record is not what was quoted.
+    DamagedFigure,
+    /// A figure that is not known to be stored.
+    FigureNotStored,
+    /// A figure that is stored, and that this node has not read yet.
+    FigureNotReadBack,
+    /// A body that is not what is asked for.
+    BadBody,
+    /// A body of another kind than JSON.
+    UnsupportedMediaType,
     /// Nothing is at this path.
     NotFound,
     /// Something is at this path, and does not take this method.
@@ -66,12 +78,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::BadParameter,
         Self::BadRegionCode,
         Self::UnknownRegion,
         Self::UnknownKiosk,
         Self::UnknownOutreach,
+        Self::UnknownFigure,
+        Self::DamagedFigure,
+        Self::FigureNotStored,
+        Self::FigureNotReadBack,
+        Self::BadBody,
+        Self::UnsupportedMediaType,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotReady,
@@ -94,6 +112,12 @@ impl Kind {
             Self::UnknownRegion => "/problems/unknown-region",
             Self::UnknownKiosk => "/problems/unknown-kiosk",
             Self::UnknownOutreach => "/problems/unknown-outreach",
+            Self::UnknownFigure => "/problems/unknown-figure",
+            Self::DamagedFigure => "/problems/damaged-figure",
+            Self::FigureNotStored => "/problems/figure-not-stored",
+            Self::FigureNotReadBack => "/problems/figure-not-read-back",
+            Self::BadBody => "/problems/bad-body",
+            Self::UnsupportedMediaType => "/problems/unsupported-media-type",
             Self::NotFound => "/problems/not-found",
             Self::MethodNotAllowed => "/problems/method-not-allowed",
             Self::NotReady => "/problems/not-ready",
@@ -116,6 +140,12 @@ impl Kind {
             Self::UnknownRegion => "No such region",
             Self::UnknownKiosk => "No such kiosk",
             Self::UnknownOutreach => "No such outreach visit",
+            Self::UnknownFigure => "No such figure",
+            Self::DamagedFigure => "The figure is not what was quoted",
+            Self::FigureNotStored => "The figure is not known to be stored",
+            Self::FigureNotReadBack => "The figure is stored, and not here yet",
+            Self::BadBody => "The request's body cannot be used",
+            Self::UnsupportedMediaType => "The body is not JSON",
             Self::NotFound => "Nothing is here",
             Self::MethodNotAllowed => "Not with this method",
             Self::NotReady => "Not ready to answer figures",
@@ -152,8 +182,31 @@ impl Kind {
                 "No activation and no deferral names this visit, as far as the days asked for go. \
                  /v1/outreach lists visits; an id is taken as it is, upper and lower case apart."
             }
+            Self::UnknownFigure => {
+                "No figure has this id. /v1/figures lists the latest; an id comes with the answer \
+                 to POST /v1/figures."
+            }
+            Self::DamagedFigure => {
+                "A figure bears a digest over what it says, and its id is made of it. The only \
+                 record under this id does not fit its own: it was changed, or cannot be read. It \
+                 is not shown, because it is not what was quoted."
+            }
+            Self::FigureNotStored => {
+                "Kafka has not confirmed the figure. It may have arrived all the same; quoting the \
+                 same answer again does no harm, as the same answer has the same id."
+            }
+            Self::FigureNotReadBack => {
+                "Kafka has confirmed the figure, and the node answers what it has read from there. \
+                 It is a matter of time."
+            }
+            Self::BadBody => {
+                "The body is one JSON object. The member 'field' names the field that cannot be \
+                 used; a field that is not known is refused, so that a slip of the pen never \
+                 quotes another answer."
+            }
+            Self::UnsupportedMediaType => "Send Content-Type: application/json.",
             Self::NotFound => "No resource has this path. All figures are below /v1.",
-            Self::MethodNotAllowed => "The header Allow names the methods that it takes.",
+            Self::MethodNotAllowed => "The header Allow names the methods that the path takes.",
             Self::NotReady => {
                 "A node answers figures once it holds every partition of the events topic, has \
                  caught up with each, and has read the reference and kiosk status topics; it \
@@ -195,6 +248,7 @@ pub struct Problem {
     parameter: Option<String>,
     /// In seconds.
     retry_after: Option<u64>,
+    field: Option<String>,
 }
 
 /// A problem in JSON.
@@ -211,15 +265,25 @@ pub struct ProblemBody {
     /// The parameter that cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
+    /// The field of the body that cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 impl Problem {
     /// A problem of a kind.
     #[must_use]
     pub fn new(kind: Kind, status: StatusCode, detail: impl Into<String>) -> Self {
-        let is_for_now = matches!(kind, Kind::NotReady | Kind::TooManyReaders | Kind::TimedOut);
+        let is_for_now = matches!(
+            kind,
+            Kind::NotReady
+                | Kind::TooManyReaders
+                | Kind::TimedOut
+                | Kind::FigureNotStored
+                | Kind::FigureNotReadBack
+        );
         let retry_after = is_for_now.then_some(RETRY_AFTER_SECONDS);
-        Self { kind, status, detail: detail.into(), parameter: None, retry_after }
+        Self { kind, status, detail: detail.into(), parameter: None, retry_after, field: None }
     }
 
     /// A parameter that cannot be used.
@@ -227,6 +291,13 @@ impl Problem {
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let parameter = Some(name.to_owned());
         Self { parameter, ..Self::new(Kind::BadParameter, StatusCode::BAD_REQUEST, detail) }
+    }
+
+    /// A field of the body that cannot be used.
+    #[must_use]
+    pub fn field(name: &str, detail: impl Into<String>) -> Self {
+        let field = Some(name.to_owned());
+        Self { field, ..Self::new(Kind::BadBody, StatusCode::BAD_REQUEST, detail) }
     }
 
     /// The answer to a request that took too long.
@@ -340,6 +411,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             detail: self.detail,
             parameter: self.parameter,
+            field: self.field,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -4,9 +4,7 @@ use comfy_table::Cell;
 
 use super::answer::{Pace, PaceList, PaceOver, Unanswered};
 use super::pace::TRAILING;
-use super::table::{
-    bounds_words, days, heading, number, of_target, percent, right, with_header,
-};
+use super::table::{bounds_words, days, heading, number, of_target, percent, right, with_header};
 use crate::domain::rate::Rate;
 
 /// How fast a region goes: a column of figures for each window, and what is required.

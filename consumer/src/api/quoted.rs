@@ -1,0 +1,225 @@
+//! Figures once quoted, over HTTP: quoting one, giving it back for ever beside what the same
+//! question answers now, and the latest ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Extension, Path, State};
+use axum::http::header::{AGE, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use laju_schemas::{FigureId, QuotedFigure};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::ApiState;
+use super::body::Members;
+use super::parameters::Parameters;
+use super::problem::{Kind, Problem};
+use crate::domain::figures::Kept;
+use crate::query::answer::{DamagedFigure, FigureList, FigureThenAndNow};
+use crate::query::question::{Question, today};
+use crate::query::quoted::{self, FigureShelf, Found, MOST_ROWS, NotRead, ROWS};
+use crate::query::region_name;
+
+/// How long a figure that is in its topic may take until this node has read it from there.
+const READ_BACK: Duration = Duration::from_secs(3);
+
+/// Who quotes: the name of the access token, put into a request's extensions by whoever checked it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotedBy(pub String);
+
+/// Why a figure is not known to be in its topic, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NotConfirmed(pub String);
+
+/// What puts a figure into its topic and waits until that is confirmed: it answers the offset, if
+/// the broker tells it. It may block for seconds.
+pub type PublishFigure =
+    Arc<dyn Fn(&QuotedFigure) -> Result<Option<i64>, NotConfirmed> + Send + Sync>;
+
+/// What quoted figures are kept by.
+#[derive(Clone)]
+pub struct FigureDesk {
+    /// Those that this node has read.
+    pub shelf: Arc<FigureShelf>,
+    /// Publishes new ones.
+    pub publish: PublishFigure,
+}
+
+impl Default for FigureDesk {
+    /// A desk of a node that has no figures: every question to it is answered 503.
+    fn default() -> Self {
+        let publish = |_: &QuotedFigure| Err(NotConfirmed("this node has no Kafka".to_owned()));
+        Self { shelf: Arc::default(), publish: Arc::new(publish) }
+    }
+}
+
+impl From<NotRead> for Problem {
+    fn from(error: NotRead) -> Self {
+        Self::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+/// `POST /v1/figures` `{"region", "as_of", "known_at", "note"}`: 201 with the figure that was
+/// quoted, or 200 with the one that the same answer had been quoted as before.
+pub(super) async fn quote(
+    State(api): State<ApiState>,
+    parameters: Parameters,
+    by: Option<Extension<QuotedBy>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let mut members = Members::read(&headers, body)?;
+    let region = members.region("region")?;
+    let question = Question { as_of: members.date("as_of")?, known_at: members.date("known_at")? };
+    let note = members.note("note")?;
+    members.finish()?;
+    let day = today((api.clock)());
+    for (name, asked) in [("as_of", question.as_of), ("known_at", question.known_at)] {
+        if asked.is_some_and(|asked| asked > day) {
+            let detail = format!("{name} is after today ({day}): what is to come cannot be quoted");
+            return Err(Problem::field(name, detail));
+        }
+    }
+
+    let by = by.map(|Extension(QuotedBy(name))| name);
+    let desk = api.figures.clone();
+    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
+    let quoted = blocking(move || -> Result<_, Problem> {
+        let _turn = turn;
+        let view = api.live.view((api.clock)())?;
+        Ok(quoted::quote(&view, region, &question, (by, note))?)
+    })
+    .await??;
+
+    let id = quoted.figure_id;
+    if let Some(Kept::Sound { figure, .. }) = desk.shelf.find(id)? {
+        return told(StatusCode::OK, &figure);
+    }
+    let publish = Arc::clone(&desk.publish);
+    let offset = blocking(move || publish(&quoted)).await?.map_err(|error| {
+        let detail = format!(
+            "the figure is not known to be stored: {error}. Quote it again; stored twice it is \
+             still one figure"
+        );
+        Problem::new(Kind::FigureNotStored, StatusCode::SERVICE_UNAVAILABLE, detail)
+    })?;
+    match desk.shelf.wait_for(id, READ_BACK).await {
+        // Another node may have quoted the same at the same time: the first one stands.
+        Some(Found { offset: stands, figure }) => {
+            let is_ours = offset.is_none_or(|offset| offset == stands);
+            told(if is_ours { StatusCode::CREATED } else { StatusCode::OK }, &figure)
+        }
+        None => {
+            let detail = format!(
+                "the figure is stored as {id}, but this node has not read it back within {} s; \
+                 ask for /v1/figures/{id} later",
+                READ_BACK.as_secs()
+            );
+            Err(Problem::new(Kind::FigureNotReadBack, StatusCode::GATEWAY_TIMEOUT, detail))
+        }
+    }
+}
+
+fn told(status: StatusCode, figure: &QuotedFigure) -> Result<Response, Problem> {
+    let figure = quoted::figure(figure)?;
+    let location = HeaderValue::try_from(&figure.link).map_err(|_| Problem::internal())?;
+    Ok((status, [(LOCATION, location)], json(&figure)?).into_response())
+}
+
+fn json(answer: &impl Serialize) -> Result<Response, Problem> {
+    let json = serde_json::to_vec(answer).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        Problem::internal()
+    })?;
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, kind)], Bytes::from(json)).into_response())
+}
+
+/// `GET /v1/figures/{id}`: the figure, what the same question answers now, and why they differ.
+pub(super) async fn one(
+    State(api): State<ApiState>,
+    id: Result<Path<String>, PathRejection>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let bad = |detail: String| Problem::parameter("id", format!("id: {detail}"));
+    let Path(id) = id.map_err(|rejection| bad(rejection.body_text()))?;
+    let id: FigureId = id.parse().map_err(|_| bad("not the id of a figure, a UUID".to_owned()))?;
+    parameters.finish()?;
+    let figure = match api.figures.shelf.find(id)? {
+        Some(Kept::Sound { figure, .. }) => figure,
+        Some(Kept::Damaged { offset, why }) => {
+            let detail = format!(
+                "what the figures topic has under {id} (offset {offset}) is not what was quoted: \
+                 {why}"
+            );
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Err(Problem::new(Kind::DamagedFigure, status, detail));
+        }
+        None => {
+            let detail = format!("no figure was ever quoted as {id}");
+            return Err(Problem::new(Kind::UnknownFigure, StatusCode::NOT_FOUND, detail));
+        }
+    };
+    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
+    blocking(move || {
+        let _turn = turn;
+        let now = (api.clock)();
+        let view = match api.live.view(now) {
+            Ok(view) => view,
+            Err(not_ready) => {
+                // The figure itself needs no other.
+                return json(&FigureThenAndNow {
+                    figure: quoted::figure(&figure)?,
+                    now: None,
+                    difference: None,
+                    without_now: Some(not_ready.to_string()),
+                });
+            }
+        };
+        let answer = json(&quoted::then_and_now(&view, &figure)?)?;
+        let age = HeaderValue::from(api.live.age_seconds(&view, now));
+        Ok(([(AGE, age)], answer).into_response())
+    })
+    .await?
+}
+
+/// `GET /v1/figures?region&limit`: the latest quoted first.
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let region = parameters.optional("region")?;
+    let limit = parameters.limit(ROWS, MOST_ROWS)?;
+    parameters.finish()?;
+    if let Some(region) = region {
+        region_name(region)?;
+    }
+    let shelf = &api.figures.shelf;
+    let (total, figures) = shelf.latest(region, limit)?;
+    let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
+    let damaged = shelf.damaged()?.into_iter();
+    let damaged = damaged
+        .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })
+        .collect();
+    json(&FigureList { total, rows: rows?, damaged })
+}
+
+/// Works away from the threads that serve connections.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(Problem::internal()),
+        },
+    }
+}

@@ -1,0 +1,283 @@
+//! Quoted figures as clients see them: a desk whose topic is a shelf and nothing else.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use axum::Extension;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use laju_schemas::reference::Basis;
+use laju_schemas::{QuotedFigure, TimestampMs};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::quoted::{FigureDesk, NotConfirmed, QuotedBy};
+use super::*;
+use crate::domain::figures::FigureRecord;
+use crate::query::fixtures::Fixture;
+use crate::query::quoted::FigureShelf;
+
+const NOW: &str = "2024-08-02T05:00:00Z";
+
+fn state() -> Fixture {
+    let mut f = Fixture::new(2);
+    f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
+    f.percent_target("ID", Basis::WajibKtp, "25", "2023-01-01");
+    f.activate(0, "18.71", "2023-12-31", 90_000);
+    f
+}
+
+struct Node {
+    router: Router,
+    live: Arc<LiveView>,
+    shelf: Arc<FigureShelf>,
+    published: Arc<Mutex<Vec<QuotedFigure>>>,
+}
+
+fn record(offset: i64, figure: &QuotedFigure) -> FigureRecord {
+    let key = Some(figure.figure_id.0.to_vec());
+    FigureRecord { offset, key, figure: Ok(figure.clone()) }
+}
+
+/// A node whose figures come back from their topic, if they do.
+fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> Node {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let live = Arc::new(state().live(TimestampMs(now.0 - 3_000)));
+    let shelf = Arc::new(FigureShelf::default());
+    let published = Arc::new(Mutex::new(Vec::new()));
+    let (topic, log) = (Arc::clone(&shelf), Arc::clone(&published));
+    let publish = move |figure: &QuotedFigure| {
+        let mut log = log.lock().unwrap();
+        if confirm.is_ok() && comes_back {
+            topic.put(record(log.len() as i64, figure));
+        }
+        log.push(figure.clone());
+        confirm.clone()
+    };
+    let desk = FigureDesk { shelf: Arc::clone(&shelf), publish: Arc::new(publish) };
+    let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
+    let router = router(api.with_figures(desk));
+    Node { router, live, shelf, published }
+}
+
+fn ready() -> Node {
+    let node = node_that(Ok(None), true);
+    node.shelf.set_read();
+    node
+}
+
+impl Node {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    async fn post(&self, body: Value) -> (StatusCode, HeaderMap, Value) {
+        self.post_as("application/json", body.to_string()).await
+    }
+
+    async fn post_as(&self, kind: &str, body: String) -> (StatusCode, HeaderMap, Value) {
+        let request = Request::post("/v1/figures").header("content-type", kind);
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, HeaderMap, Value) {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn a_figure_is_quoted_once_and_given_back_with_what_it_would_be_now() {
+    let node = ready();
+    let (status, headers, figure) =
+        node.post(json!({"region": "18.71", "as_of": "2023-12-31", "note": "rilis"})).await;
+    assert_eq!(status, StatusCode::CREATED, "{figure}");
+    let link = headers["location"].to_str().unwrap();
+    assert_eq!(figure["link"], link);
+    assert_eq!(figure["figure_id"], link.strip_prefix("/v1/figures/").unwrap());
+    assert_eq!(figure["region"]["name"], "Kota Bandar Lampung");
+    assert_eq!(figure["denominators"][0]["coverage_percent"], "11.73");
+    assert_eq!(figure["target"]["attainment_percent"], "46.94");
+    assert_eq!((&figure["note"], &figure["quoted_by"]), (&json!("rilis"), &Value::Null));
+    assert_eq!(figure["quoted_at"], NOW);
+
+    let (status, headers, again) =
+        node.post(json!({"region": "18.71", "as_of": "2023-12-31", "known_at": null})).await;
+    assert_eq!((status, headers["location"].to_str().unwrap()), (StatusCode::OK, link));
+    assert_eq!(again, figure, "the first one stands, with its note");
+    assert_eq!(node.published.lock().unwrap().len(), 1);
+
+    let mut later = state();
+    later.activate(1, "18.71", "2023-12-30", 40);
+    let now: TimestampMs = NOW.parse().unwrap();
+    let later = later.live(now);
+    node.live.snapshot.store(later.snapshot.load_full());
+    let (status, headers, answer) = node.get(link).await;
+    assert_eq!((status, &headers["age"]), (StatusCode::OK, &"3".parse().unwrap()));
+    assert_eq!(answer["figure"], figure);
+    assert_eq!(answer["now"]["activated"], 90_040);
+    assert_eq!(answer["now"]["as_of"], "2023-12-31");
+    assert_eq!(answer["difference"]["activated"], 40);
+    let age = json!({"from_days": 0, "to_days": 1});
+    let part = json!({"kind": "activations", "age": age, "reason": null, "amount": 40});
+    assert_eq!(answer["difference"]["parts"], json!([part]));
+    assert_eq!(answer["difference"]["denominators"][0]["changed"], false);
+    assert_eq!(answer["without_now"], Value::Null);
+
+    let (_, _, list) = node.get("/v1/figures?region=18.71&limit=5").await;
+    assert_eq!((&list["total"], &list["rows"]), (&json!(1), &json!([figure])));
+    assert_eq!(node.get("/v1/figures?region=18.72").await.2["total"], 0);
+    // A node that answers no figures of its own still has those that were quoted.
+    node.live.update_readiness(|readiness| readiness.held.clear());
+    let (status, _, answer) = node.get(link).await;
+    assert_eq!((status, &answer["figure"]), (StatusCode::OK, &figure));
+    assert_eq!((&answer["now"], &answer["difference"]), (&Value::Null, &Value::Null));
+    assert!(answer["without_now"].as_str().unwrap().contains("holds 0 of 2 partitions"));
+    let (status, _, problem) = node.post(json!({"region": "18.71"})).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("/problems/not-ready"))
+    );
+}
+
+#[tokio::test]
+async fn without_a_day_a_figure_is_of_today_and_stays_so() {
+    let node = ready();
+    let (_, _, figure) = node.post(json!({"region": "ID"})).await;
+    assert_eq!((&figure["as_of"], &figure["known_at"]), (&json!("2024-08-02"), &Value::Null));
+    assert_eq!(figure["activated"], 90_000);
+}
+
+#[tokio::test]
+async fn who_quotes_is_the_name_that_the_request_was_given() {
+    let mut node = ready();
+    node.router = node.router.layer(Extension(QuotedBy("humas".to_owned())));
+    let (_, _, figure) = node.post(json!({"region": "18.71"})).await;
+    assert_eq!(figure["quoted_by"], "humas");
+}
+
+#[tokio::test]
+async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated() {
+    let node = ready();
+    let nik = "1871010101900001";
+    for (body, field) in [
+        (json!({}), "region"),
+        (json!({"region": null}), "region"),
+        (json!({"region": 18.71}), "region"),
+        (json!({"region": nik}), "region"),
+        (json!({"region": "18.71", "asof": "2023-12-31"}), "asof"),
+        (json!({"region": "18.71", "as_of": "2023-12-32"}), "as_of"),
+        (json!({"region": "18.71", "as_of": "20231231"}), "as_of"),
+        (json!({"region": "18.71", "as_of": "2024-08-03"}), "as_of"),
+        (json!({"region": "18.71", "known_at": nik}), "known_at"),
+        (json!({"region": "18.71", "known_at": "2024-08-03"}), "known_at"),
+        (json!({"region": "18.71", "note": ""}), "note"),
+        (json!({"region": "18.71", "note": "é".repeat(501)}), "note"),
+        (json!({"region": "18.71", "note": "a\u{1b}[2J"}), "note"),
+        (json!({"region": "18.71", "note": format!("warga {nik}")}), "note"),
+        (json!({"region": "18.71", nik: 1}), "…"),
+    ] {
+        let (status, headers, problem) = node.post(body.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {problem}");
+        assert_eq!(headers["content-type"], problem::PROBLEM_JSON);
+        assert_eq!(problem["field"], field, "{body}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        assert!(!problem.to_string().contains(&nik[..12]), "{problem}");
+    }
+    for body in ["", "[]", "{\"region\":", "\"18.71\"", "{} {}"] {
+        let (status, _, problem) = node.post_as("application/json", body.to_owned()).await;
+        assert_eq!(
+            (status, &problem["type"]),
+            (StatusCode::BAD_REQUEST, &json!("/problems/bad-body"))
+        );
+    }
+    let twice = "{\"region\":\"18.71\",\"region\":\"18.72\"}".to_owned();
+    assert_eq!(node.post_as("application/json", twice).await.2["field"], "region");
+    for kind in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded", ""] {
+        let (status, _, problem) = node.post_as(kind, "{\"region\":\"18.71\"}".to_owned()).await;
+        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}: {problem}");
+    }
+    assert_eq!(node.post(json!({"region": "18.99"})).await.0, StatusCode::NOT_FOUND);
+    let (status, _, _) = node.post(json!({"region": "18.71", "note": "x".repeat(20 << 10)})).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(node.published.lock().unwrap().is_empty(), "nothing was quoted");
+    let fine = "{\"region\":\"18.71\",\"note\":\"é\"}".to_owned();
+    let (status, _, _) = node.post_as("Application/JSON; charset=utf-8", fine).await;
+    assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
+    let node = ready();
+    let unknown = "/v1/figures/018f0000-0000-8000-8000-000000000001";
+    let (status, _, problem) = node.get(unknown).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::NOT_FOUND, &json!("/problems/unknown-figure"))
+    );
+    assert_eq!(node.get("/v1/figures/latest").await.2["parameter"], "id");
+    assert_eq!(node.get("/v1/figures?limit=0").await.2["parameter"], "limit");
+    assert_eq!(node.get("/v1/figures?region=18.99").await.0, StatusCode::NOT_FOUND);
+    let request = Request::delete("/v1/figures").body(Body::empty()).unwrap();
+    assert_eq!(node.send(request).await.0, StatusCode::METHOD_NOT_ALLOWED);
+
+    let (_, _, figure) = node.post(json!({"region": "18.71"})).await;
+    let mut forged = node.published.lock().unwrap()[0].clone();
+    forged.content.activated += 1;
+    let other = ready();
+    assert!(other.shelf.put(record(0, &forged)).is_some());
+    let link = figure["link"].as_str().unwrap();
+    let (status, _, problem) = other.get(link).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(problem["type"], "/problems/damaged-figure");
+    assert!(problem["detail"].as_str().unwrap().contains("digest"), "{problem}");
+    let (_, _, list) = other.get("/v1/figures").await;
+    assert_eq!((&list["total"], &list["rows"]), (&json!(0), &json!([])));
+    assert_eq!(list["damaged"][0]["figure_id"], figure["figure_id"]);
+    // Quoted anew, the id has a record that can be trusted.
+    assert_eq!(other.post(json!({"region": "18.71"})).await.0, StatusCode::CREATED);
+    assert_eq!(other.get(link).await.0, StatusCode::OK);
+
+    let unread = node_that(Ok(None), true);
+    for (status, _, problem) in [
+        unread.get(unknown).await,
+        unread.get("/v1/figures").await,
+        unread.post(json!({"region": "18.71"})).await,
+    ] {
+        assert_eq!(
+            (status, &problem["type"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("/problems/not-ready"))
+        );
+        assert!(problem["detail"].as_str().unwrap().contains("figures topic"), "{problem}");
+    }
+    assert_eq!(unread.get("/v1/regions/18.71/progress").await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_figure_that_is_not_confirmed_or_not_read_back_is_not_answered_as_quoted() {
+    let away = node_that(Err(NotConfirmed("no broker".to_owned())), true);
+    away.shelf.set_read();
+    let (status, headers, problem) = away.post(json!({"region": "18.71"})).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("/problems/figure-not-stored"))
+    );
+    assert!(problem["detail"].as_str().unwrap().contains("no broker"), "{problem}");
+    assert!(headers.contains_key("retry-after"));
+    let slow = node_that(Ok(Some(7)), false);
+    slow.shelf.set_read();
+    let (status, _, problem) = slow.post(json!({"region": "18.71"})).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::GATEWAY_TIMEOUT, &json!("/problems/figure-not-read-back"))
+    );
+    let id = slow.published.lock().unwrap()[0].figure_id.to_string();
+    assert!(problem["detail"].as_str().unwrap().contains(&id), "{problem}");
+    // Another node's record of the same figure stands before ours: nothing was made by us.
+    let raced = node_that(Ok(Some(7)), true);
+    raced.shelf.set_read();
+    assert_eq!(raced.post(json!({"region": "18.71"})).await.0, StatusCode::OK);
+}
