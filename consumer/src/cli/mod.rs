@@ -4,9 +4,11 @@
 pub mod demo;
 pub mod http;
 pub mod query;
+pub mod quote;
 pub mod reference;
 pub mod token;
 pub mod topics;
+pub mod verify;
 pub mod worker;
 
 use std::ffi::OsString;
@@ -43,6 +45,10 @@ enum Command {
     Topics(Box<topics::TopicsArgs>),
     /// Ask a running worker.
     Query(Box<query::QueryArgs>),
+    /// Quote a region's figure: fix the answer under an id for ever.
+    Quote(Box<quote::QuoteArgs>),
+    /// Hold a figure once quoted against the log in Kafka.
+    Verify(Box<verify::VerifyArgs>),
     /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
     /// Make tokens, which say who may ask a worker.
@@ -70,6 +76,8 @@ fn execute(
         Command::Worker(worker) => worker.run(),
         Command::Topics(topics) => topics.run(out),
         Command::Query(query) => query.run(out),
+        Command::Quote(quote) => quote.run(out),
+        Command::Verify(verify) => verify.run(out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
         Command::Token(token) => token.run(out),
     }

@@ -12,14 +12,15 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
-use laju_schemas::{EventId, RegionCode};
+use laju_schemas::{EventId, FigureId, RegionCode};
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
 use crate::query::{
-    change_table, evidence_table, flow_table, kiosk_table, outreach_table, pace_table, table,
+    change_table, evidence_table, figure_table, flow_table, kiosk_table, outreach_table,
+    pace_table, table,
 };
 pub use insight::{ChangeArgs, EvidenceArgs, FlowsArgs, OutreachArgs, PaceArgs, PostingsArgs};
 
@@ -62,6 +63,10 @@ pub enum QueryCommand {
     Kiosk(KioskArgs),
     /// What became of an event?
     Event(EventArgs),
+    /// What was once quoted, what is it now, and why do the two differ?
+    Figure(FigureArgs),
+    /// Which figures were quoted?
+    Figures(FiguresArgs),
     /// What could not be counted, and why?
     Quarantine(QuarantineArgs),
     /// Which regions are there?
@@ -226,6 +231,34 @@ pub struct EventArgs {
     pub node: Node,
 }
 
+/// What was once quoted, what is it now, and why do the two differ?
+#[derive(Clone, Debug, Args)]
+pub struct FigureArgs {
+    /// The figure's id.
+    #[arg(value_name = "UUID")]
+    pub figure_id: FigureId,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+/// Which figures were quoted?
+#[derive(Clone, Debug, Args)]
+pub struct FiguresArgs {
+    /// Only those of this region.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<RegionCode>,
+
+    /// How many to show at most, the latest first [default: 50].
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
 /// What could not be counted, and why?
 #[derive(Clone, Debug, Args)]
 pub struct QuarantineArgs {
@@ -294,6 +327,8 @@ impl QueryArgs {
             QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
             QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
             QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
+            QueryCommand::Figure(args) => args.node.print(&path, figure_table::then_and_now, out),
+            QueryCommand::Figures(args) => args.node.print(&path, figure_table::figures, out),
             QueryCommand::Quarantine(args) => args.node.print(&path, table::quarantine, out),
             QueryCommand::Regions(args) => args.node.print(&path, table::regions, out),
         }?;
@@ -373,6 +408,12 @@ impl QueryCommand {
             }
             Self::Kiosk(KioskArgs { kiosk, .. }) => format!("/v1/kiosks/{}", escaped(kiosk)),
             Self::Event(EventArgs { event_id, .. }) => format!("/v1/events/{event_id}"),
+            Self::Figure(FigureArgs { figure_id, .. }) => format!("/v1/figures/{figure_id}"),
+            Self::Figures(FiguresArgs { region, limit, .. }) => {
+                add("region", region.map(|code| code.to_string()));
+                add("limit", limit.map(|limit| limit.to_string()));
+                "/v1/figures".to_owned()
+            }
             Self::Quarantine(QuarantineArgs { known_at, within, limit, .. }) => {
                 add("within", within.map(|code| code.to_string()));
                 add("known_at", known_at.map(|day| day.to_string()));
@@ -412,7 +453,26 @@ impl Node {
         table: impl FnOnce(&T) -> String,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let body = self.ask(path)?;
+        self.show(self.ask(path)?, table, out)
+    }
+
+    /// Sends a body in JSON, and prints the answer.
+    pub(super) fn print_posted<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        table: impl FnOnce(&T) -> String,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        self.show(self.exchange(path, Some(body))?, table, out)
+    }
+
+    fn show<T: DeserializeOwned>(
+        &self,
+        body: String,
+        table: impl FnOnce(&T) -> String,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         if self.json {
             writeln!(out, "{body}")?;
         } else {
@@ -425,6 +485,10 @@ impl Node {
     }
 
     fn ask(&self, path: &str) -> anyhow::Result<String> {
+        self.exchange(path, None)
+    }
+
+    fn exchange(&self, path: &str, body: Option<&serde_json::Value>) -> anyhow::Result<String> {
         if !self.url.starts_with("http://") {
             bail!("--url '{}' must begin with http://", self.url);
         }
@@ -435,7 +499,11 @@ impl Node {
             .build()
             .into();
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let mut response = agent.get(&url).call().with_context(|| {
+        let answered = match body {
+            None => agent.get(&url).call(),
+            Some(body) => agent.post(&url).send_json(body),
+        };
+        let mut response = answered.with_context(|| {
             format!(
                 "no worker answers at {}; start one (laju worker, laju demo), or name another with --url",
                 self.url

@@ -80,6 +80,12 @@ fn a_command_line_becomes_a_question() {
             "quarantine --known-at 2024-01-05 --within 18 --limit 3",
             "/v1/quarantine?within=18&known_at=2024-01-05&limit=3",
         ),
+        (
+            "figure 018F0000-0000-8000-8000-00000000000A",
+            "/v1/figures/018f0000-0000-8000-8000-00000000000a",
+        ),
+        ("figures --region 18 --limit 3", "/v1/figures?region=18&limit=3"),
+        ("figures", "/v1/figures"),
         ("regions --level regency --within 18", "/v1/regions?level=regency&within=18"),
     ] {
         assert_eq!(parse(line).unwrap().path(), path, "{line}");
@@ -102,6 +108,8 @@ fn a_command_line_becomes_a_question() {
         "pace 18.71 --to 2024-01-01",
         "pace 18.71 --from 2024-01-01 --to 2024-02-01 --as-of 2024-02-01",
         "event 18.71",
+        "figure 18.71",
+        "figure",
         "kiosks --as-of 2023-12-31",
         "",
     ] {

@@ -1,0 +1,51 @@
+//! `laju quote`: fixes an answer under a permanent id, through a running worker.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use laju_schemas::RegionCode;
+use serde_json::json;
+
+use super::query::{Days, Node};
+use crate::query::figure_table;
+
+/// Quote a region's figure: fix the answer under an id for ever.
+///
+/// The same answer has the same id, however often it is quoted.
+#[derive(Clone, Debug, Args)]
+pub struct QuoteArgs {
+    /// A regency or city (18.71), a province (18) or the nation (ID).
+    #[arg(value_name = "REGION")]
+    pub region: RegionCode,
+
+    /// The two days; without --as-of the figure is of today, and stays so.
+    #[command(flatten)]
+    pub days: Days,
+
+    /// What it is quoted for, at most 500 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub node: Node,
+}
+
+impl QuoteArgs {
+    /// Quotes, and prints the figure.
+    ///
+    /// # Errors
+    /// If nobody answers, the worker refuses (it says why), or `out` cannot be written.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let Days { as_of, known_at } = self.days;
+        let body = json!({
+            "region": self.region,
+            "as_of": as_of,
+            "known_at": known_at,
+            "note": self.note,
+        });
+        self.node.print_posted("/v1/figures", &body, figure_table::figure, out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

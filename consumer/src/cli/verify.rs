@@ -1,0 +1,315 @@
+//! `laju verify`: holds a figure once quoted against the log. It is read from its topic and
+//! recomputed from Kafka, up to the very offsets that it names, by the same judge, the same fold and
+//! the same query as a worker's, in memory: no store and no worker is asked.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use laju_producer::connection::{ClusterInfo, Connection};
+use laju_schemas::known::EventReader;
+use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault};
+use laju_schemas::topic::{EVENTS, FIGURES};
+use laju_schemas::{FigureId, QuotedFigure};
+use serde::Serialize;
+
+use crate::domain::figures::{FigureBook, Kept};
+use crate::domain::version::fold_version;
+use crate::ingest::figures::FigureFeed;
+use crate::ingest::recompute::{events_until, reference_until};
+use crate::ingest::tail::Tail;
+use crate::projection::snapshot::Statuses;
+use crate::query::missing::KioskBook;
+use crate::query::quoted::{FieldDifference, content, differences, question_of};
+use crate::query::table::{harmless, number};
+use crate::query::view::{ReferenceView, View};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long nothing of the figures topic may come although there is more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Exit code where the figure can be neither confirmed nor refuted.
+const CANNOT_BE_RECOMPUTED: u8 = 2;
+
+/// Hold a figure once quoted against the log in Kafka.
+///
+/// Exit code 0: it is the same; 1: it differs, or is not what was quoted; 2: it cannot be
+/// recomputed.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The figure's id.
+    #[arg(long, value_name = "UUID")]
+    pub figure: FigureId,
+
+    /// A further version of the events topic's schema, as the worker that quoted it was given; may
+    /// be given many times.
+    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
+    pub schemas: Vec<PathBuf>,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every field comes out as it was quoted.
+    Same,
+    /// Something does not, or the record is not what was quoted.
+    Differs,
+    /// Neither can be said.
+    CannotBeRecomputed,
+}
+
+/// What is said of a figure.
+#[derive(Clone, Debug, Serialize)]
+struct Report {
+    figure_id: FigureId,
+    verdict: Verdict,
+    /// What is wrong with the record, or why it cannot be recomputed.
+    reason: Option<String>,
+    /// Every field that comes out otherwise.
+    differences: Vec<FieldDifference>,
+    /// The digest that the record bears, and that of what comes out.
+    digest: Option<FigureDigest>,
+    recomputed_digest: Option<FigureDigest>,
+    /// Events read.
+    records: u64,
+}
+
+/// A record under the id that was asked for.
+struct Claimed {
+    figure: QuotedFigure,
+    /// What is wrong with it.
+    fault: Option<String>,
+}
+
+impl VerifyArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If `out` cannot be written. All else is part of the verdict.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let mut report = Report {
+            figure_id: self.figure,
+            verdict: Verdict::CannotBeRecomputed,
+            reason: None,
+            differences: Vec::new(),
+            digest: None,
+            recomputed_digest: None,
+            records: 0,
+        };
+        if let Err(error) = self.verify(&mut report) {
+            let why = format!("{error:#}");
+            // A record that is known to be wrong stays wrong.
+            report.reason = Some(match report.reason.take() {
+                Some(fault) => format!("{fault}; it cannot be recomputed either: {why}"),
+                None => why,
+            });
+        }
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            writeln!(out, "{}", report.text())?;
+        }
+        Ok(match report.verdict {
+            Verdict::Same => ExitCode::SUCCESS,
+            Verdict::Differs => ExitCode::FAILURE,
+            Verdict::CannotBeRecomputed => ExitCode::from(CANNOT_BE_RECOMPUTED),
+        })
+    }
+
+    /// Verifies; what is found out before an error stays in the report.
+    fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
+        let schemas = self.schemas.iter().map(|path| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("the schema file {} cannot be read", path.display()))
+        });
+        let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
+        let cluster = self.connection.check(TIMEOUT)?;
+        let Claimed { figure, fault } = match self.claimed()? {
+            Ok(claimed) => claimed,
+            Err(unreadable) => {
+                report.verdict = Verdict::Differs;
+                report.reason = Some(unreadable);
+                return Ok(());
+            }
+        };
+        report.digest = Some(figure.digest);
+        if let Some(fault) = fault {
+            report.verdict = Verdict::Differs;
+            report.reason = Some(fault);
+        }
+        self.require_same_log(&figure.content, &cluster, &schemas)?;
+        let recomputed = self.recompute(&figure.content, &schemas, &mut report.records)?;
+        report.recomputed_digest = Some(recomputed.digest());
+        report.differences = differences(&figure.content, &recomputed);
+        let is_same = report.differences.is_empty() && report.reason.is_none();
+        report.verdict = if is_same { Verdict::Same } else { Verdict::Differs };
+        Ok(())
+    }
+
+    /// What the figures topic has under the id; or why that is no figure at all.
+    fn claimed(&self) -> anyhow::Result<Result<Claimed, String>> {
+        let topic = self.connection.topic(&FIGURES);
+        let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
+        let mut feed = FigureFeed::new(self.connection.registry.as_deref())?;
+        let (mut book, mut first, mut outage) = (FigureBook::default(), None, None);
+        tail.read_to_end(PATIENCE, |record| match feed.read(&record) {
+            Ok(record) => {
+                if record.key.as_deref() == Some(&self.figure.0) && first.is_none() {
+                    first = record.figure.as_ref().ok().cloned();
+                }
+                book.add(record);
+            }
+            Err(error) => outage = outage.take().or(Some(error)),
+        })?;
+        if let Some(outage) = outage {
+            return Err(outage.into());
+        }
+        match book.get(self.figure) {
+            Some(Kept::Sound { figure, .. }) => {
+                Ok(Ok(Claimed { figure: QuotedFigure::clone(figure), fault: None }))
+            }
+            Some(Kept::Damaged { offset, why }) => {
+                let fault = format!("the record at offset {offset} is not what was quoted: {why}");
+                match first {
+                    Some(figure) if matches!(figure.check(), Err(FigureFault::LaterForm(_))) => {
+                        bail!("{why}")
+                    }
+                    Some(figure) => Ok(Ok(Claimed { figure, fault: Some(fault) })),
+                    None => Ok(Err(fault)),
+                }
+            }
+            None => bail!("no figure {} was ever quoted: {topic} has none", self.figure),
+        }
+    }
+
+    /// That what is to be read is what the figure was made of, and by the same rules.
+    fn require_same_log(
+        &self,
+        content: &FigureContent,
+        cluster: &ClusterInfo,
+        schemas: &[String],
+    ) -> anyhow::Result<()> {
+        let evidence = &content.evidence;
+        if evidence.cluster_id != cluster.cluster_id {
+            bail!(
+                "the figure rests on the cluster {}, and this is {}",
+                harmless(&evidence.cluster_id),
+                cluster.cluster_id
+            );
+        }
+        let reader = EventReader::new(schemas)?;
+        let registry = self.connection.registry.is_some();
+        let version = fold_version(&reader.book.fingerprints(), registry);
+        if evidence.fold_version != version {
+            bail!(
+                "the figure was counted by the rules {}, and this program has {version}: take the \
+                 version of Laju that quoted it, and its --schema and --registry",
+                harmless(&evidence.fold_version)
+            );
+        }
+        let topic = self.connection.topic(&EVENTS);
+        let count = cluster.partitions(&topic).unwrap_or(0);
+        if !evidence.partitions.iter().map(|row| row.partition).eq(0..count) {
+            bail!(
+                "the figure rests on {} partitions, and {topic} has {count}",
+                evidence.partitions.len()
+            );
+        }
+        Ok(())
+    }
+
+    /// The same question, answered from exactly the records that the figure rests on.
+    fn recompute(
+        &self,
+        quoted: &FigureContent,
+        schemas: &[String],
+        records: &mut u64,
+    ) -> anyhow::Result<FigureContent> {
+        let evidence = &quoted.evidence;
+        let offsets: BTreeMap<u32, i64> =
+            evidence.partitions.iter().map(|row| (row.partition, row.next_offset)).collect();
+        let book = reference_until(&self.connection, evidence.reference_next_offset)?;
+        let bar =
+            self.bar(offsets.values().map(|offset| u64::try_from(*offset).unwrap_or(0)).sum());
+        let snapshot = events_until(&self.connection, &offsets, schemas, &mut |read| {
+            *records = read;
+            bar.set_position(read);
+        });
+        bar.finish_and_clear();
+        let snapshot = snapshot?;
+        let statuses = Statuses::new();
+        let gaps = KioskBook::default().gaps(&snapshot, &statuses);
+        let next_offset = book.next_offset();
+        let view = View {
+            cluster_id: evidence.cluster_id.as_str().into(),
+            fold_version: evidence.fold_version.as_str().into(),
+            snapshot: Arc::new(snapshot),
+            reference: Arc::new(ReferenceView { book, next_offset }),
+            statuses: Arc::new(statuses),
+            gaps: Arc::new(gaps),
+            desk: None,
+            // Both days of the question are given: it does not matter when it is asked.
+            now: laju_schemas::TimestampMs(0),
+            today: quoted.as_of,
+        };
+        Ok(content(&view, quoted.region, &question_of(quoted))?)
+    }
+
+    fn bar(&self, records: u64) -> ProgressBar {
+        if self.json || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template(
+            "recomputing {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
+        );
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new(records).with_style(style)
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let records = number(self.records);
+        let mut text = match self.verdict {
+            Verdict::Same => format!(
+                "{}: the same, recomputed from the {records} events that it rests on",
+                self.figure_id
+            ),
+            Verdict::Differs => format!("{}: differs", self.figure_id),
+            Verdict::CannotBeRecomputed => format!("{}: cannot be recomputed", self.figure_id),
+        };
+        if let Some(reason) = &self.reason {
+            text.push_str(&format!("\n  {}", harmless(reason)));
+        }
+        for FieldDifference { field, quoted, recomputed } in &self.differences {
+            let (quoted, recomputed) = (quoted.to_string(), recomputed.to_string());
+            text.push_str(&format!(
+                "\n  {field}: quoted {}, recomputed {}",
+                harmless(&quoted),
+                harmless(&recomputed)
+            ));
+        }
+        if self.recomputed_digest.map(FigureId::of) == Some(self.figure_id)
+            && self.verdict == Verdict::Differs
+        {
+            text.push_str("\n  what is recomputed is what was quoted under this id");
+        }
+        text
+    }
+}
