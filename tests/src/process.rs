@@ -244,6 +244,25 @@ impl Process {
         }
     }
 
+    /// Sends JSON over HTTP; gives the status and the JSON of the answer.
+    ///
+    /// # Panics
+    /// If there is no answer, or none that is JSON.
+    pub fn post(&mut self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let address = self.address();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(25)))
+            .build()
+            .new_agent();
+        let answer = agent.post(format!("http://{address}{path}")).send_json(body);
+        let Ok(mut answer) = answer else { panic!("no answer to {path}: {}", self.log()) };
+        let text = answer.body_mut().read_to_string().expect("text");
+        let json = serde_json::from_str(&text);
+        let json = json.unwrap_or_else(|error| panic!("{path} answers {text:?}: {error}"));
+        (answer.status().as_u16(), json)
+    }
+
     /// Waits until it says that it is ready.
     ///
     /// # Panics

@@ -6,6 +6,7 @@
 mod fate;
 mod figures;
 mod group;
+mod quoted;
 mod registry;
 mod stream;
 
