@@ -271,9 +271,9 @@ pub struct QuotedSilence {
 pub enum FigureFault {
     /// Nothing, perhaps: it has a form that this program does not know.
     #[error(
-        "it was quoted by a later version of Laju (form {0}; this one knows {FORM}), which alone can check it"
+        "it was quoted by another version of Laju (form {0}; this one knows {FORM}), which alone can check it"
     )]
-    LaterForm(u32),
+    OtherForm(u32),
     /// What it says is not what was quoted.
     #[error("its digest is {says}, but that of what it says is {is}")]
     Digest {
@@ -379,7 +379,7 @@ impl QuotedFigure {
     /// Says what does not fit.
     pub fn check(&self) -> Result<(), FigureFault> {
         if self.content.form != FORM {
-            return Err(FigureFault::LaterForm(self.content.form));
+            return Err(FigureFault::OtherForm(self.content.form));
         }
         let (says, is) = (self.digest, self.content.digest());
         if says != is {

@@ -226,6 +226,20 @@ impl TestBroker {
         self.until(|| self.connection.check(PATIENCE).is_ok_and(|c| c.partitions(&name).is_none()));
     }
 
+    /// Deletes the first records of a partition of the events topic, which only a real Kafka does.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    pub fn cut_events(&self, partition: u32, before: i64) {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker cuts by itself") };
+        let mut until = TopicPartitionList::new();
+        let name = self.connection.topic(&EVENTS);
+        let until_offset =
+            until.add_partition_offset(&name, partition as i32, Offset::Offset(before));
+        until_offset.expect("an offset");
+        wait(admin.delete_records(&until, &options())).expect("the broker answers");
+    }
+
     fn until(&self, mut done: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done() {

@@ -76,6 +76,9 @@ pub struct ApiState {
     feed: Feed,
     access: Access,
     figures: FigureDesk,
+    /// Figures that may be on their way to their topic at the same time: while it is away they
+    /// wait for each other, and for nobody else.
+    quote_turns: Arc<Semaphore>,
 }
 
 impl ApiState {
@@ -110,6 +113,15 @@ impl ApiState {
     /// Whether it took a token to ask, so that no cache that others use may keep the answer.
     fn is_private(&self) -> bool {
         self.access.tokens.is_some()
+        Self {
+            live,
+            clock,
+            metrics,
+            turns: turns(),
+            fold_turns: turns(),
+            figures,
+            quote_turns: turns(),
+        }
     }
 
     /// With what quoted figures are kept by.

@@ -210,7 +210,8 @@ impl Kind {
             Self::NotReady => {
                 "A node answers figures once it holds every partition of the events topic, has \
                  caught up with each, and has read the reference and kiosk status topics; it \
-                 never answers with a part of the sum. /readyz tells how far it is."
+                 never answers with a part of the sum. /readyz tells how far it is. Figures once \
+                 quoted are answered once the figures topic has been read."
             }
             Self::TooManyReaders => {
                 "A node takes so many readers of its live stream and no more (--stream-readers). \

@@ -90,9 +90,10 @@ pub(super) async fn quote(
     let by = by.map(|Extension(QuotedBy(name))| name);
     let desk = api.figures.clone();
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
+    let (live, clock) = (Arc::clone(&api.live), Arc::clone(&api.clock));
     let quoted = blocking(move || -> Result<_, Problem> {
         let _turn = turn;
-        let view = api.live.view((api.clock)())?;
+        let view = live.view(clock())?;
         Ok(quoted::quote(&view, region, &question, (by, note))?)
     })
     .await??;
@@ -101,8 +102,15 @@ pub(super) async fn quote(
     if let Some(Kept::Sound { figure, .. }) = desk.shelf.find(id)? {
         return told(StatusCode::OK, &figure);
     }
+    let turns = Arc::clone(&api.quote_turns);
+    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
     let publish = Arc::clone(&desk.publish);
-    let offset = blocking(move || publish(&quoted)).await?.map_err(|error| {
+    let offset = blocking(move || {
+        let _turn = turn;
+        publish(&quoted)
+    })
+    .await?
+    .map_err(|error| {
         let detail = format!(
             "the figure is not known to be stored: {error}. Quote it again; stored twice it is \
              still one figure"

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use serde_json::json;
 
-use super::query::{Days, Node};
+use super::query::Node;
 use crate::query::figure_table;
 
 /// Quote a region's figure: fix the answer under an id for ever.
@@ -19,9 +20,13 @@ pub struct QuoteArgs {
     #[arg(value_name = "REGION")]
     pub region: RegionCode,
 
-    /// The two days; without --as-of the figure is of today, and stays so.
-    #[command(flatten)]
-    pub days: Days,
+    /// The day whose truth is quoted [default: today, and of today for ever].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub as_of: Option<Date>,
+
+    /// The day whose knowledge is quoted [default: all that is known].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub known_at: Option<Date>,
 
     /// What it is quoted for, at most 500 characters.
     #[arg(long, value_name = "TEXT")]
@@ -38,11 +43,10 @@ impl QuoteArgs {
     /// # Errors
     /// If nobody answers, the worker refuses (it says why), or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let Days { as_of, known_at } = self.days;
         let body = json!({
             "region": self.region,
-            "as_of": as_of,
-            "known_at": known_at,
+            "as_of": self.as_of,
+            "known_at": self.known_at,
             "note": self.note,
         });
         self.node.print_posted("/v1/figures", &body, figure_table::figure, out)?;

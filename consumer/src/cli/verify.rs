@@ -140,14 +140,7 @@ impl VerifyArgs {
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
         let cluster = self.connection.check(TIMEOUT)?;
-        let Claimed { figure, fault } = match self.claimed()? {
-            Ok(claimed) => claimed,
-            Err(unreadable) => {
-                report.verdict = Verdict::Differs;
-                report.reason = Some(unreadable);
-                return Ok(());
-            }
-        };
+        let Claimed { figure, fault } = self.claimed()?;
         report.digest = Some(figure.digest);
         if let Some(fault) = fault {
             report.verdict = Verdict::Differs;
@@ -162,8 +155,8 @@ impl VerifyArgs {
         Ok(())
     }
 
-    /// What the figures topic has under the id; or why that is no figure at all.
-    fn claimed(&self) -> anyhow::Result<Result<Claimed, String>> {
+    /// What the figures topic has under the id.
+    fn claimed(&self) -> anyhow::Result<Claimed> {
         let topic = self.connection.topic(&FIGURES);
         let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
         let mut feed = FigureFeed::new(self.connection.registry.as_deref())?;
@@ -182,16 +175,20 @@ impl VerifyArgs {
         }
         match book.get(self.figure) {
             Some(Kept::Sound { figure, .. }) => {
-                Ok(Ok(Claimed { figure: QuotedFigure::clone(figure), fault: None }))
+                Ok(Claimed { figure: QuotedFigure::clone(figure), fault: None })
             }
             Some(Kept::Damaged { offset, why }) => {
-                let fault = format!("the record at offset {offset} is not what was quoted: {why}");
                 match first {
-                    Some(figure) if matches!(figure.check(), Err(FigureFault::LaterForm(_))) => {
+                    Some(figure) if matches!(figure.check(), Err(FigureFault::OtherForm(_))) => {
                         bail!("{why}")
                     }
-                    Some(figure) => Ok(Ok(Claimed { figure, fault: Some(fault) })),
-                    None => Ok(Err(fault)),
+                    Some(figure) => {
+                        let fault =
+                            format!("the record at offset {offset} is not what was quoted: {why}");
+                        Ok(Claimed { figure, fault: Some(fault) })
+                    }
+                    // It may be of a schema that only a registry knows.
+                    None => bail!("the record at offset {offset} cannot be read: {why}"),
                 }
             }
             None => bail!("no figure {} was ever quoted: {topic} has none", self.figure),

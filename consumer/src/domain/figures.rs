@@ -4,7 +4,7 @@
 //! The first record of an id that says what was quoted stands for ever. One that does not is never
 //! shown in its place, but told of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use laju_schemas::{FigureId, QuotedFigure, RegionCode, TimestampMs};
@@ -56,11 +56,13 @@ pub struct FigureBook {
     kept: HashMap<FigureId, Kept>,
     /// Sound ones in the order in which they were quoted.
     order: BTreeSet<(TimestampMs, FigureId)>,
+    /// Damage that was answered.
+    told: HashSet<(i64, Option<FigureId>)>,
 }
 
 impl FigureBook {
-    /// Adds a record; answers what is wrong with it, if anything is. A record given again changes
-    /// nothing.
+    /// Adds a record; answers what is wrong with it, if anything is, once. A record given again
+    /// changes nothing.
     pub fn add(&mut self, record: FigureRecord) -> Option<Damage> {
         let FigureRecord { offset, key, figure } = record;
         let key = key.and_then(|key| <[u8; 16]>::try_from(key).ok()).map(FigureId);
@@ -83,7 +85,7 @@ impl FigureBook {
                     let why = why.as_str().into();
                     self.kept.entry(id).or_insert(Kept::Damaged { offset, why });
                 }
-                Some(Damage { offset, figure_id: key, why })
+                self.told.insert((offset, key)).then_some(Damage { offset, figure_id: key, why })
             }
         }
     }
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!(book.add(record(1, &sound)), None);
         assert_eq!(book.add(record(2, &later)), None);
         assert!(book.add(record(3, &forged)).is_some());
+        assert_eq!(book.add(record(3, &forged)), None, "told once");
         let Some(Kept::Sound { offset, figure }) = book.get(id) else { panic!("it is there") };
         assert_eq!((*offset, figure.note.as_deref()), (1, None));
         assert_eq!(book.damaged(), []);
@@ -191,8 +194,8 @@ mod tests {
         let unreadable = FigureRecord { figure: Err("junk".to_owned()), ..record(0, &sound) };
         assert_eq!(book.add(unreadable).unwrap().why, "junk");
         assert!(matches!(book.get(sound.figure_id), Some(Kept::Damaged { .. })));
-        for key in [None, Some(b"short".to_vec()), Some(vec![7; 16])] {
-            let damage = book.add(FigureRecord { key, ..record(1, &sound) }).unwrap();
+        for (offset, key) in (1..).zip([None, Some(b"short".to_vec()), Some(vec![7; 16])]) {
+            let damage = book.add(FigureRecord { key, ..record(offset, &sound) }).unwrap();
             assert!(damage.why.contains("key"), "{damage:?}");
         }
         assert!(matches!(book.get(FigureId([7; 16])), Some(Kept::Damaged { .. })));

@@ -101,7 +101,7 @@ fn sums_and_forms_are_checked_beside_the_digest() {
     assert_eq!(figure.check(), Err(FigureFault::Rows("activations_by_age")));
     let content = FigureContent { form: 2, ..full().content };
     let figure = QuotedFigure::new(content, TimestampMs(0));
-    assert_eq!(figure.check(), Err(FigureFault::LaterForm(2)));
+    assert_eq!(figure.check(), Err(FigureFault::OtherForm(2)));
 }
 
 #[test]

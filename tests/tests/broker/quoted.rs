@@ -1,6 +1,7 @@
 //! Figures once quoted: kept by their topic alone, explained part by part when they differ from
 //! what the same question answers later, recomputed from Kafka, and told from forged ones.
 
+use laju_producer::connection::Connection;
 use laju_producer::publish::Record;
 use laju_schemas::codec::Encoder;
 use laju_schemas::event::{DeactivationReason, RetractionReason};
@@ -11,7 +12,9 @@ use laju_schemas::topic::FIGURES;
 use laju_schemas::{EventId, Fact, FigureId, QuotedFigure, ReferenceFigure, ReferenceId};
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::{activation, now_ms, record};
+use laju_tests::generate;
 use laju_tests::process::{Ended, Process, command, connect, run, wait_until, worker};
+use laju_tests::registry::TestRegistry;
 use serde_json::{Value, json};
 
 use crate::LAJU;
@@ -83,8 +86,12 @@ fn late_events(quoted_ms: i64) -> Vec<RawEvent<'static>> {
 }
 
 fn verify(broker: &TestBroker, id: &str) -> (Ended, Value) {
+    verify_over(&broker.connection(), id)
+}
+
+fn verify_over(connection: &Connection, id: &str) -> (Ended, Value) {
     let mut command = command(LAJU, &["verify", "--figure", id, "--json"]);
-    connect(&mut command, &broker.connection());
+    connect(&mut command, connection);
     let ended = run(command);
     let report = serde_json::from_str(&ended.stdout);
     let report = report.unwrap_or_else(|error| panic!("{error}: {ended:?}"));
@@ -181,6 +188,12 @@ fn a_figure_outlives_its_store_and_every_later_difference_is_explained_and_it_ve
         (ended.status.code(), &report["records"]),
         (Some(0), &json!(broker.read_log().len()))
     );
+    if broker.is_real() {
+        broker.cut_events(2, 1);
+        let (ended, report) = verify(&broker, &id);
+        assert_eq!(ended.status.code(), Some(2), "{report}");
+        assert!(report["reason"].as_str().unwrap().contains("the log is cut"), "{report}");
+    }
 }
 
 /// Puts a record into the figures topic that nobody quoted.
@@ -271,7 +284,7 @@ fn a_forged_figure_is_told_and_never_shown_as_quoted() {
         (consistent(&quoted, |c| c.evidence.partitions[0].next_offset += 1_000), "ends at offset"),
         (consistent(&quoted, |c| c.evidence.reference_next_offset += 7), "ends at offset"),
         (consistent(&quoted, |c| c.evidence.partitions.truncate(3)), "partitions"),
-        (consistent(&quoted, |c| c.form = 2), "later version"),
+        (consistent(&quoted, |c| c.form = 2), "another version"),
     ];
     for (figure, words) in cases {
         forge(&broker, &figure);
@@ -287,6 +300,37 @@ fn a_forged_figure_is_told_and_never_shown_as_quoted() {
     garbage.figure_id = FigureId([7; 16]);
     forge(&broker, &garbage);
     assert_eq!(verify(&broker, &garbage.figure_id.to_string()).0.status.code(), Some(1));
+    assert!(process.stop().status.success());
+}
+
+/// With repeats, retractions, what comes late and what cannot be counted.
+#[test]
+fn a_figure_of_any_log_on_any_day_verifies() {
+    let broker = TestBroker::start(PARTITIONS);
+    let mut records = generate::seeded(12, PARTITIONS, 50, 1_000).records;
+    for record in &mut records {
+        record.timestamp_ms = record.timestamp_ms.clamp(-1, now_ms());
+    }
+    broker.publish(&records);
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    wait_until("the figures topic is read", || process.get("/v1/figures").0 == 200);
+    let (first, last) = (generate::day(4), generate::day(9));
+    for (region, as_of, known_at) in
+        [("ID", None, None), ("ID", Some(first), Some(last)), ("18", Some(last), None)]
+    {
+        let body = json!({"region": region, "as_of": as_of, "known_at": known_at});
+        let (status, figure) = process.post("/v1/figures", &body);
+        assert_eq!(status, 201, "{figure}");
+        let (_, answer) = process.get(figure["link"].as_str().unwrap());
+        assert_eq!(answer["now"]["activated"], figure["activated"]);
+        let (ended, report) = verify(&broker, figure["figure_id"].as_str().unwrap());
+        assert_eq!(ended.status.code(), Some(0), "{region}: {report}");
+        assert_eq!(report["records"], records.len());
+    }
+    let (_, quarantine) = process.get("/v1/quarantine");
+    assert!(quarantine["total"].as_u64().unwrap() > 0, "else nothing was left out");
     assert!(process.stop().status.success());
 }
 
@@ -337,4 +381,36 @@ fn an_installation_without_the_figures_topic_answers_all_else() {
     wait_until("the topic is found", || process.get("/v1/figures").0 == 200);
     assert_eq!(process.post("/v1/figures", &body).0, 201);
     assert!(process.stop().status.success());
+}
+
+#[test]
+fn with_a_registry_a_figure_is_framed_by_it_and_its_outage_is_told() {
+    let broker = TestBroker::start(PARTITIONS);
+    let registry = TestRegistry::start();
+    let mut connection = broker.connection();
+    connection.registry = Some(registry.url().to_owned());
+    publish(&broker, (0..20).map(activation));
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(worker(LAJU, &connection, store.path()));
+    process.wait_ready();
+    wait_until("the figures topic is read", || process.get("/v1/figures").0 == 200);
+    registry.take_away();
+    let (status, problem) = process.post("/v1/figures", &json!({"region": "18.71"}));
+    assert_eq!(
+        (status, &problem["type"]),
+        (503, &json!("/problems/figure-not-stored")),
+        "{problem}"
+    );
+    registry.bring_back();
+    let (status, figure) = process.post("/v1/figures", &json!({"region": "18.71"}));
+    assert_eq!(status, 201, "{figure}");
+    assert_eq!(broker.read(&FIGURES)[0].record.value.as_ref().unwrap()[0], 0, "framed by its id");
+    assert!(process.stop().status.success());
+    let id = figure["figure_id"].as_str().unwrap();
+    let (ended, report) = verify_over(&connection, id);
+    assert_eq!((ended.status.code(), &report["verdict"]), (Some(0), &json!("same")), "{report}");
+    // Without it the figure's own schema is not known.
+    let (ended, report) = verify(&broker, id);
+    assert_eq!(ended.status.code(), Some(2), "{report}");
+    assert!(report["reason"].as_str().unwrap().contains("cannot be read"), "{report}");
 }
