@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);
 const SLICE: Duration = Duration::from_millis(100);
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.
-const COMMIT_EVERY: u64 = 100_000;
+const COMMIT_EVERY: u64 = 10_000;
 /// Records between two words on how far it is.
 const TELL_EVERY: u64 = 4_096;
 

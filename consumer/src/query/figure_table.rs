@@ -136,7 +136,8 @@ pub fn figures(answer: &FigureList) -> String {
             Cell::new(harmless(row.note.as_deref().unwrap_or_default())),
         ]);
     }
-    let mut text = format!("{} figures\n\n{}", number(answer.total), table.trim_fmt());
+    let plural = if answer.total == 1 { "" } else { "s" };
+    let mut text = format!("{} figure{plural}\n\n{}", number(answer.total), table.trim_fmt());
     for damaged in &answer.damaged {
         let why = harmless(&damaged.detail);
         text.push_str(&format!("\ndamaged: {}: {why}", damaged.figure_id));
