@@ -92,9 +92,9 @@ impl ApiState {
         let settings = StreamSettings::default();
         let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
         let access = Access::default();
-        let (turns, fold_turns) = (turns(), turns());
+        let (turns, fold_turns, quote_turns) = (turns(), turns(), turns());
         let figures = FigureDesk::default();
-        Self { live, clock, metrics, turns, fold_turns, feed, access, figures }
+        Self { live, clock, metrics, turns, fold_turns, feed, access, figures, quote_turns }
     }
 
     /// With a live stream that runs like this.
@@ -113,15 +113,6 @@ impl ApiState {
     /// Whether it took a token to ask, so that no cache that others use may keep the answer.
     fn is_private(&self) -> bool {
         self.access.tokens.is_some()
-        Self {
-            live,
-            clock,
-            metrics,
-            turns: turns(),
-            fold_turns: turns(),
-            figures,
-            quote_turns: turns(),
-        }
     }
 
     /// With what quoted figures are kept by.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -24,8 +23,6 @@ use crate::domain::version::fold_version;
 use crate::ingest::figures::FigureFeed;
 use crate::ingest::recompute::{events_until, reference_until};
 use crate::ingest::tail::Tail;
-use crate::projection::snapshot::Statuses;
-use crate::query::missing::KioskBook;
 use crate::query::quoted::{FieldDifference, content, differences, question_of};
 use crate::query::table::{harmless, number};
 use crate::query::view::{ReferenceView, View};
@@ -250,21 +247,10 @@ impl VerifyArgs {
         });
         bar.finish_and_clear();
         let snapshot = snapshot?;
-        let statuses = Statuses::new();
-        let gaps = KioskBook::default().gaps(&snapshot, &statuses);
-        let next_offset = book.next_offset();
-        let view = View {
-            cluster_id: evidence.cluster_id.as_str().into(),
-            fold_version: evidence.fold_version.as_str().into(),
-            snapshot: Arc::new(snapshot),
-            reference: Arc::new(ReferenceView { book, next_offset }),
-            statuses: Arc::new(statuses),
-            gaps: Arc::new(gaps),
-            desk: None,
-            // Both days of the question are given: it does not matter when it is asked.
-            now: laju_schemas::TimestampMs(0),
-            today: quoted.as_of,
-        };
+        let reference = ReferenceView { next_offset: book.next_offset(), book };
+        let (cluster, version) = (&evidence.cluster_id, &evidence.fold_version);
+        // Both days of the question are given: it does not matter when it is asked.
+        let view = View::alone(cluster, version, snapshot, reference, quoted.as_of);
         Ok(content(&view, quoted.region, &question_of(quoted))?)
     }
 

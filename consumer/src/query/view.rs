@@ -131,6 +131,32 @@ pub struct View {
 }
 
 impl View {
+    /// A state that no worker keeps up to date, as of a day: nothing is known of kiosks' own words,
+    /// and nobody has subjects' facts.
+    #[must_use]
+    pub fn alone(
+        cluster_id: &str,
+        fold_version: &str,
+        snapshot: Snapshot,
+        reference: ReferenceView,
+        today: Date,
+    ) -> Self {
+        let snapshot = Arc::new(snapshot);
+        let statuses = Statuses::new();
+        Self {
+            cluster_id: cluster_id.into(),
+            fold_version: fold_version.into(),
+            reference: Arc::new(reference),
+            gaps: Arc::new(KioskBook::default().gaps(&snapshot, &statuses)),
+            totals: Sums::default().of(&snapshot),
+            statuses: Arc::new(statuses),
+            snapshot,
+            desk: None,
+            now: TimestampMs(0),
+            today,
+        }
+    }
+
     /// What answers from this state rest on.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
