@@ -29,6 +29,8 @@ const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
 const PARTITIONS: u32 = 12;
 /// Clients that ask one question after the other.
 const CLIENTS: usize = 2;
+/// How long a client waits after an answer while it is the worker that is timed.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long answers are timed.
 const SPELL: Duration = Duration::from_secs(10);
 /// Events a second of a busy day.
@@ -85,14 +87,14 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
 
     println!("answers, {CLIENTS} clients, {} s each", SPELL.as_secs());
     for (name, path) in QUESTIONS {
-        let answers = runtime.block_on(asked(&address, path, until(SPELL)));
+        let answers = runtime.block_on(asked(&address, path, Duration::ZERO, until(SPELL)));
         report("nothing comes in", name, answers);
     }
     for (name, path) in QUESTIONS {
         let end = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&end);
         let publishing = std::thread::spawn(move || log.trickle(&stop));
-        let answers = runtime.block_on(asked(&address, path, until(SPELL)));
+        let answers = runtime.block_on(asked(&address, path, Duration::ZERO, until(SPELL)));
         report("10,000 a second", name, answers);
         end.store(true, Ordering::Relaxed);
         log = publishing.join().unwrap();
@@ -109,7 +111,7 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
             };
             let asking = {
                 let address = address.clone();
-                runtime.spawn(async move { asked(&address, path, is_over).await })
+                runtime.spawn(async move { asked(&address, path, PAUSE, is_over).await })
             };
             speeds[1 + place].push(log.fold(&mut process, flood));
             end.store(true, Ordering::Relaxed);
@@ -121,6 +123,8 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
     }
     let alone = median(&mut speeds[0]);
     println!("folded a second, {flood} events at once, medians of {}", options.rounds);
+    let rate = CLIENTS as u128 * 1_000 / PAUSE.as_millis();
+    println!("  (questions: up to {rate} a second)");
     println!("  alone                     {alone:>12.0}");
     let readers = format!("{} readers", options.readers);
     for (what, speeds) in
@@ -214,6 +218,7 @@ fn until(spell: Duration) -> impl Fn() -> bool + Clone {
 async fn asked(
     address: &str,
     path: &'static str,
+    pause: Duration,
     is_over: impl Fn() -> bool + Clone + Send + 'static,
 ) -> (Vec<Duration>, u64) {
     let clients: Vec<_> = (0..CLIENTS)
@@ -227,6 +232,7 @@ async fn asked(
                     let status = ask(&stream, path).await;
                     times.push(begun.elapsed());
                     refused += u64::from(status != 200);
+                    tokio::time::sleep(pause).await;
                 }
                 (times, refused)
             })

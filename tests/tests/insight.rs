@@ -17,6 +17,7 @@ use laju_consumer::query::pace::pace;
 use laju_consumer::query::pace_list::pace_list;
 use laju_consumer::query::postings::Days;
 use laju_consumer::query::question::Question;
+use laju_consumer::query::sums::RegionSums;
 use laju_consumer::query::view::{ReferenceView, Statuses, View};
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::{RegionCode, RegionLevel, TimestampMs};
@@ -44,6 +45,7 @@ fn view(log: &generate::Log) -> View {
     let snapshot = fold_log(&log.records, log.partitions, &[log.records.len() / 2]);
     let gaps = KioskBook::default().gaps(&snapshot, &Statuses::default());
     View {
+        sums: RegionSums::of(&snapshot),
         cluster_id: "a cluster".into(),
         fold_version: "a version".into(),
         snapshot: Arc::new(snapshot),

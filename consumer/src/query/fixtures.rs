@@ -12,7 +12,7 @@ use laju_schemas::{
 };
 
 use super::missing::KioskBook;
-use super::sums::Sums;
+use super::sums::RegionSums;
 use super::view::{LiveView, Position, ReferenceView, Statuses, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
@@ -277,7 +277,7 @@ impl Fixture {
     pub(crate) fn view(&self, today: &str) -> View {
         let snapshot = self.snapshot();
         let gaps = KioskBook::default().gaps(&snapshot, &self.statuses);
-        let totals = Sums::default().of(&snapshot);
+        let sums = RegionSums::of(&snapshot);
         View {
             cluster_id: CLUSTER.into(),
             fold_version: FOLD_VERSION.into(),
@@ -285,7 +285,7 @@ impl Fixture {
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
             gaps: Arc::new(gaps),
-            totals,
+            sums,
             desk: None,
             now: noon(today),
             today: date(today),

@@ -46,7 +46,7 @@ pub mod scan;
 pub mod series;
 pub mod silence;
 pub mod stream;
-mod sums;
+pub mod sums;
 pub mod table;
 mod version;
 pub mod view;

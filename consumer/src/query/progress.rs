@@ -73,7 +73,7 @@ pub(super) const fn is_counted(account: Account) -> bool {
 /// are there already, else one pass.
 fn totals(view: &View, scope: &Scope, question: &Question) -> Arc<[Totals]> {
     if question.as_of.is_none() && question.known_at.is_none() {
-        return Arc::clone(&view.totals);
+        return Arc::clone(view.sums.totals());
     }
     let window = question.window();
     let mut totals = vec![Totals::default(); RegionTable::get().len()];

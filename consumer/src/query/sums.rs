@@ -11,6 +11,23 @@ use super::scan::{Scope, groups};
 use crate::domain::account::Cell;
 use crate::projection::snapshot::Snapshot;
 
+/// Every region's sums of all postings of a snapshot.
+#[derive(Clone)]
+pub struct RegionSums(Arc<[Totals]>);
+
+impl RegionSums {
+    /// Of a snapshot of which nothing is known yet.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Sums::default().of(snapshot)
+    }
+
+    /// By their place in the region table.
+    pub(super) fn totals(&self) -> &Arc<[Totals]> {
+        &self.0
+    }
+}
+
 /// The sums of the runs of the latest snapshot.
 #[derive(Default)]
 pub(super) struct Sums {
@@ -25,7 +42,7 @@ struct Kept {
 
 impl Sums {
     /// Every region's sums of all postings, by its place in the region table.
-    pub(super) fn of(&mut self, snapshot: &Snapshot) -> Arc<[Totals]> {
+    pub(super) fn of(&mut self, snapshot: &Snapshot) -> RegionSums {
         let mut before = std::mem::take(&mut self.runs);
         let mut totals = vec![Totals::default(); RegionTable::get().len()];
         for run in snapshot.partitions.values().flat_map(|view| view.ledger.as_slices()) {
@@ -37,7 +54,7 @@ impl Sums {
             }
             self.runs.insert(address, kept);
         }
-        totals.into()
+        RegionSums(totals.into())
     }
 }
 
@@ -74,13 +91,13 @@ mod tests {
             let amount = if number % 5 == 4 { -1 } else { number as i32 };
             f.activate(number % 3, code, &on, amount);
             let kept = sums.of(&f.snapshot());
-            assert!(kept == Sums::default().of(&f.snapshot()), "after {number}");
+            assert!(kept.0 == RegionSums::of(&f.snapshot()).0, "after {number}");
             assert!(sums.runs.len() <= 3 * 7, "{} runs are kept", sums.runs.len());
         }
         // Another partition's runs are not counted any more when it is gone.
         let mut snapshot = f.snapshot();
         snapshot.partitions.remove(&1);
-        assert!(sums.of(&snapshot) == Sums::default().of(&snapshot));
+        assert!(sums.of(&snapshot).0 == RegionSums::of(&snapshot).0);
     }
 
     #[test]

@@ -11,9 +11,8 @@ use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
-use super::progress::Totals;
 use super::question::today;
-use super::sums::Sums;
+use super::sums::{RegionSums, Sums};
 use crate::domain::reference::ReferenceBook;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
@@ -120,8 +119,8 @@ pub struct View {
     pub statuses: Arc<Statuses>,
     /// What is missing.
     pub gaps: Arc<Gaps>,
-    /// Every region's sums of all postings, by its place in the region table.
-    pub(super) totals: Arc<[Totals]>,
+    /// Every region's sums of all postings.
+    pub sums: RegionSums,
     /// Where subjects' facts are asked for, once there is a worker.
     pub desk: Option<Arc<Desk>>,
     /// The moment of the answer.
@@ -195,7 +194,7 @@ struct Kept {
     book: KioskBook,
     last: Option<(Arc<Snapshot>, Arc<Statuses>, Arc<Gaps>)>,
     sums: Sums,
-    summed: Option<(Arc<Snapshot>, Arc<[Totals]>)>,
+    summed: Option<(Arc<Snapshot>, RegionSums)>,
 }
 
 impl LiveView {
@@ -253,7 +252,7 @@ impl LiveView {
             return Err(NotReady(lacks));
         };
         let gaps = kept.gaps(&snapshot, &statuses);
-        let totals = kept.totals(&snapshot);
+        let sums = kept.sums(&snapshot);
         Ok(View {
             cluster_id,
             fold_version: Arc::clone(&self.fold_version),
@@ -261,7 +260,7 @@ impl LiveView {
             reference: self.reference.load_full(),
             statuses,
             gaps,
-            totals,
+            sums,
             desk: self.desk.load_full(),
             now,
             today: today(now),
@@ -297,15 +296,15 @@ impl LiveView {
 }
 
 impl Kept {
-    fn totals(&mut self, snapshot: &Arc<Snapshot>) -> Arc<[Totals]> {
-        if let Some((of_snapshot, totals)) = &self.summed
+    fn sums(&mut self, snapshot: &Arc<Snapshot>) -> RegionSums {
+        if let Some((of_snapshot, sums)) = &self.summed
             && Arc::ptr_eq(of_snapshot, snapshot)
         {
-            return Arc::clone(totals);
+            return sums.clone();
         }
-        let totals = self.sums.of(snapshot);
-        self.summed = Some((Arc::clone(snapshot), Arc::clone(&totals)));
-        totals
+        let sums = self.sums.of(snapshot);
+        self.summed = Some((Arc::clone(snapshot), sums.clone()));
+        sums
     }
 
     fn gaps(&mut self, snapshot: &Arc<Snapshot>, statuses: &Arc<Statuses>) -> Arc<Gaps> {

@@ -93,7 +93,7 @@ fn parts(view: &View, silent: &Silent) -> Result<Vec<Parts>, QueryError> {
         let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
         let index = RegionTable::get().index_of(code);
         Ok(Parts {
-            sums: sum_within(&view.totals, &scope),
+            sums: sum_within(view.sums.totals(), &scope),
             unknown: view.gaps.of(index),
             silent: silent.within(index).to_vec(),
         })
