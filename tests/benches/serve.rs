@@ -102,23 +102,25 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
 
     let mut speeds: [Vec<f64>; 4] = Default::default();
     for _ in 0..options.rounds {
-        speeds[0].push(log.fold(&mut process, flood));
+        speeds[0].push(log.fold(&mut process, flood, || {}));
         for (place, (name, path)) in QUESTIONS.into_iter().enumerate() {
             let end = Arc::new(AtomicBool::new(false));
             let is_over = {
                 let end = Arc::clone(&end);
                 move || end.load(Ordering::Relaxed)
             };
-            let asking = {
-                let address = address.clone();
-                runtime.spawn(async move { asked(&address, path, PAUSE, is_over).await })
-            };
-            speeds[1 + place].push(log.fold(&mut process, flood));
+            let address = address.clone();
+            let mut asking = None;
+            let speed = log.fold(&mut process, flood, || {
+                asking =
+                    Some(runtime.spawn(async move { asked(&address, path, PAUSE, is_over).await }));
+            });
+            speeds[1 + place].push(speed);
             end.store(true, Ordering::Relaxed);
-            report("at full speed", name, runtime.block_on(asking).unwrap());
+            report("at full speed", name, runtime.block_on(asking.unwrap()).unwrap());
         }
         let readers = runtime.block_on(Readers::connect(&address, options.readers));
-        speeds[3].push(log.fold(&mut process, flood));
+        speeds[3].push(log.fold(&mut process, flood, || {}));
         readers.leave();
     }
     let alone = median(&mut speeds[0]);
@@ -181,12 +183,14 @@ impl Log {
         self
     }
 
-    /// Folded a second, of events that are all there when the worker goes on.
-    fn fold(&mut self, process: &mut Process, events: u64) -> f64 {
+    /// Folded a second, of events that are all there when the worker goes on; `begin` is called
+    /// right before.
+    fn fold(&mut self, process: &mut Process, events: u64, begin: impl FnOnce()) -> f64 {
         let pid = Pid::from_raw(process.id() as i32);
         wait_folded(process, self.next);
         kill(pid, Signal::SIGSTOP).unwrap();
         self.publish(events);
+        begin();
         let begun = Instant::now();
         kill(pid, Signal::SIGCONT).unwrap();
         wait_folded(process, self.next);
