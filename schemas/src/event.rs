@@ -137,6 +137,7 @@ impl<R> Fact<R> {
 
 /// The kinds of fact, in the order of the schema's union.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[repr(u8)]
 #[allow(missing_docs, reason = "each is documented at the fact of its name")]
 pub enum FactKind {

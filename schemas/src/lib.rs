@@ -12,6 +12,8 @@ pub mod event;
 pub mod framing;
 pub mod id;
 pub mod known;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod partition;
 pub mod pseudonym;
 pub mod quarantine;

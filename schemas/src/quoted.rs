@@ -149,6 +149,7 @@ pub struct FigureContent {
 
 /// Activations that were recorded so many days after they happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgeCount {
     /// The fewest days.
     pub from_days: u32,
@@ -160,6 +161,7 @@ pub struct AgeCount {
 
 /// Deactivations for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeactivationCount))]
 pub struct ReasonCount {
     /// Why.
     pub reason: DeactivationReason,

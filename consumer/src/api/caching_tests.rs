@@ -12,6 +12,7 @@ use super::access_tests::keys;
 use super::tests::{NOW, api, ready, send, state};
 use super::*;
 use crate::query::fixtures::Fixture;
+use axum::routing::get;
 
 const PROGRESS: &str = "/v1/regions/18.71/progress";
 const SETTLED: &str = "/v1/regions/18.71/progress?as_of=2023-12-31&known_at=2024-08-01";

@@ -10,14 +10,26 @@ use tokio::sync::Semaphore;
 
 use super::ApiState;
 use super::caching::{Answer, Asked};
+use super::documented::{
+    AsOfKnownAt, BreakdownBy, Code, KnownAt, LatestLimit, Selection, SeriesStep, Span,
+};
 use super::parameters::{Parameters, RegionInPath};
 use super::problem::Problem;
-use crate::query::answer::{By, Step};
+use crate::query::answer::{
+    Breakdown, By, Progress, ProgressList, Quarantine, Regions, Series, Step,
+};
 use crate::query::quarantine::{LATEST, MOST_LATEST};
 use crate::query::view::View;
 use crate::query::{QueryError, breakdown, progress, quarantine, regions, series};
 
 /// `GET /v1/regions?level&within`: needs no figures, so it is answered at any time.
+#[utoipa::path(
+    get,
+    path = "/v1/regions",
+    tag = "regions",
+    params(Selection),
+    responses((status = 200, description = "The regions that exist", body = Regions))
+)]
 pub(super) async fn list_regions(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -30,6 +42,14 @@ pub(super) async fn list_regions(
 }
 
 /// `GET /v1/progress?level&within&as_of&known_at`.
+#[utoipa::path(
+    get,
+    operation_id = "list_progress",
+    path = "/v1/progress",
+    tag = "figures",
+    params(Selection, AsOfKnownAt),
+    responses((status = 200, description = "How far every region is", body = ProgressList))
+)]
 pub(super) async fn progress_list(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -42,6 +62,13 @@ pub(super) async fn progress_list(
 }
 
 /// `GET /v1/regions/{code}/progress?as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/progress",
+    tag = "figures",
+    params(Code, AsOfKnownAt),
+    responses((status = 200, description = "How far the region is", body = Progress))
+)]
 pub(super) async fn region_progress(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -53,6 +80,13 @@ pub(super) async fn region_progress(
 }
 
 /// `GET /v1/regions/{code}/series?from&to&step&as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/series",
+    tag = "figures",
+    params(Code, Span, SeriesStep, AsOfKnownAt),
+    responses((status = 200, description = "How the region got there", body = Series))
+)]
 pub(super) async fn region_series(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -66,6 +100,13 @@ pub(super) async fn region_series(
 }
 
 /// `GET /v1/regions/{code}/breakdown?by&as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/breakdown",
+    tag = "figures",
+    params(Code, BreakdownBy, AsOfKnownAt),
+    responses((status = 200, description = "The figures by one dimension", body = Breakdown))
+)]
 pub(super) async fn region_breakdown(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -79,6 +120,13 @@ pub(super) async fn region_breakdown(
 
 /// `GET /v1/quarantine?within&known_at&limit`: when something happened that could not be counted is not
 /// known in general, so it takes no `as_of`.
+#[utoipa::path(
+    get,
+    path = "/v1/quarantine",
+    tag = "kiosks and events",
+    params(KnownAt, LatestLimit),
+    responses((status = 200, description = "What could not be counted", body = Quarantine))
+)]
 pub(super) async fn list_quarantine(
     State(api): State<ApiState>,
     mut parameters: Parameters,

@@ -6,14 +6,21 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::parameters::Parameters;
 use super::problem::Problem;
 
+/// That the program runs and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alive {
+    /// Always true: whoever is not alive does not answer.
+    pub alive: bool,
+}
+
 /// Whether a node is ready to answer figures, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ready {
     /// Whether it is.
     pub ready: bool,
@@ -26,7 +33,7 @@ pub struct Ready {
 }
 
 /// How far a partition is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyPartition {
     /// The partition.
     pub partition: u32,
@@ -37,12 +44,27 @@ pub struct ReadyPartition {
 }
 
 /// `GET /healthz`: the program runs and answers.
-pub(super) async fn healthz(parameters: Parameters) -> Result<Json<Value>, Problem> {
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "node",
+    responses((status = 200, description = "It runs and answers", body = Alive))
+)]
+pub(super) async fn healthz(parameters: Parameters) -> Result<Json<Alive>, Problem> {
     parameters.finish()?;
-    Ok(Json(json!({"alive": true})))
+    Ok(Json(Alive { alive: true }))
 }
 
 /// `GET /readyz`: 200 if figures are answered, else 503; the same body either way.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "node",
+    responses(
+        (status = 200, description = "Figures are answered", body = Ready),
+        (status = 503, description = "Not yet, and why", body = Ready)
+    )
+)]
 pub(super) async fn readyz(
     State(api): State<ApiState>,
     parameters: Parameters,
@@ -66,6 +88,12 @@ pub(super) async fn readyz(
 }
 
 /// `GET /metrics`: in Prometheus' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "node",
+    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"))
+)]
 pub(super) async fn metrics(
     State(api): State<ApiState>,
     parameters: Parameters,

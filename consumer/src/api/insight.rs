@@ -8,15 +8,29 @@ use axum::response::Response;
 use laju_schemas::{RegionCode, RegionLevel};
 
 use super::ApiState;
+use super::documented::{
+    AsOfKnownAt, ChangeAxis, Code, OutreachDays, OutreachInPath, PaceSpan, PostingsFilter,
+    Selection, Span, Within,
+};
 use super::figures::answer;
 use super::parameters::{Parameters, RegionInPath};
 use super::problem::{Kind, Problem};
-use crate::query::answer::{Age, Axis};
+use crate::query::answer::{
+    Age, Axis, Change, FigureEvidence, Flows, Outreach, Pace, PaceList, Postings, RegionFlows,
+    VisitDetail,
+};
 use crate::query::outreach::{MOST_VISITS, VISITS};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
 use crate::query::{change, evidence, flows, outreach, pace, pace_list, postings};
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/pace",
+    tag = "figures",
+    params(Code, PaceSpan, AsOfKnownAt),
+    responses((status = 200, description = "The pace, what the target requires, and where it leads", body = Pace))
+)]
 pub(super) async fn region_pace(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -40,6 +54,13 @@ pub(super) async fn region_pace(
 }
 
 /// `GET /v1/pace?level&within&as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/pace",
+    tag = "figures",
+    params(Selection, AsOfKnownAt),
+    responses((status = 200, description = "How fast every region goes, and how fast it would have to", body = PaceList))
+)]
 pub(super) async fn list_paces(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -52,6 +73,13 @@ pub(super) async fn list_paces(
 }
 
 /// `GET /v1/regions/{code}/change?from&to&axis` with the day of the other axis.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/change",
+    tag = "figures",
+    params(Code, Span, ChangeAxis, AsOfKnownAt),
+    responses((status = 200, description = "Why the figure differs between two days", body = Change))
+)]
 pub(super) async fn region_change(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -68,6 +96,13 @@ pub(super) async fn region_change(
 }
 
 /// `GET /v1/regions/{code}/evidence?as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/evidence",
+    tag = "figures",
+    params(Code, AsOfKnownAt),
+    responses((status = 200, description = "What the figure rests on", body = FigureEvidence))
+)]
 pub(super) async fn region_evidence(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -79,6 +114,13 @@ pub(super) async fn region_evidence(
 }
 
 /// `GET /v1/regions/{code}/postings?account&sign&reason&happened_from&happened_to&recorded_from&…`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/postings",
+    tag = "figures",
+    params(Code, PostingsFilter),
+    responses((status = 200, description = "The postings that a figure consists of", body = Postings))
+)]
 pub(super) async fn region_postings(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -110,6 +152,13 @@ pub(super) async fn region_postings(
 }
 
 /// `GET /v1/flows?within&as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/flows",
+    tag = "figures",
+    params(Within, AsOfKnownAt),
+    responses((status = 200, description = "Who serves whom and who moves where", body = Flows))
+)]
 pub(super) async fn list_flows(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -121,6 +170,13 @@ pub(super) async fn list_flows(
 }
 
 /// `GET /v1/regions/{code}/flows?as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/regions/{code}/flows",
+    tag = "figures",
+    params(Code, AsOfKnownAt),
+    responses((status = 200, description = "Whom the region serves, who serves its people, where they move", body = RegionFlows))
+)]
 pub(super) async fn region_flows(
     State(api): State<ApiState>,
     RegionInPath(region): RegionInPath,
@@ -132,6 +188,13 @@ pub(super) async fn region_flows(
 }
 
 /// `GET /v1/outreach?within&from&to&limit&as_of&known_at`.
+#[utoipa::path(
+    get,
+    path = "/v1/outreach",
+    tag = "outreach",
+    params(Within, OutreachDays, AsOfKnownAt),
+    responses((status = 200, description = "What the visits brought", body = Outreach))
+)]
 pub(super) async fn list_outreach(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -145,6 +208,13 @@ pub(super) async fn list_outreach(
 }
 
 /// `GET /v1/outreach/{id}?as_of&known_at`: the id is percent-encoded.
+#[utoipa::path(
+    get,
+    path = "/v1/outreach/{id}",
+    tag = "outreach",
+    params(OutreachInPath, AsOfKnownAt),
+    responses((status = 200, description = "One visit hour by hour", body = VisitDetail))
+)]
 pub(super) async fn one_visit(
     State(api): State<ApiState>,
     id: Result<Path<String>, PathRejection>,

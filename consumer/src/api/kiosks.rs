@@ -6,12 +6,22 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::ApiState;
+use super::documented::{KioskInPath, KiosksFilter};
 use super::figures::{answer, answer_from_fold};
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem};
+use crate::query::answer::{KioskDetail, Kiosks};
 use crate::query::kiosks::{self, KiosksQuestion, LARGEST_PAGE, PAGE};
 
 /// `GET /v1/kiosks?within&silent&missing&after&limit`.
+#[utoipa::path(
+    get,
+    operation_id = "list_kiosks",
+    path = "/v1/kiosks",
+    tag = "kiosks and events",
+    params(KiosksFilter),
+    responses((status = 200, description = "The kiosks heard of", body = Kiosks))
+)]
 pub(super) async fn list(
     State(api): State<ApiState>,
     mut parameters: Parameters,
@@ -29,6 +39,14 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/kiosks/{id}`: the id is percent-encoded.
+#[utoipa::path(
+    get,
+    operation_id = "one_kiosk",
+    path = "/v1/kiosks/{id}",
+    tag = "kiosks and events",
+    params(KioskInPath),
+    responses((status = 200, description = "All that is known of the kiosk", body = KioskDetail))
+)]
 pub(super) async fn one(
     State(api): State<ApiState>,
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,

@@ -8,11 +8,15 @@ mod body;
 mod caching;
 #[cfg(test)]
 mod caching_tests;
+mod documented;
 mod events;
 mod figures;
 pub mod health;
 mod insight;
 mod kiosks;
+mod openapi;
+#[cfg(test)]
+mod openapi_tests;
 pub mod origin;
 mod parameters;
 pub mod problem;
@@ -46,6 +50,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::query::view::LiveView;
 use access::{Access, Guard, guard};
@@ -79,6 +85,8 @@ pub struct ApiState {
     /// Figures that may be on their way to their topic at the same time: while it is away they
     /// wait for each other, and for nobody else.
     quote_turns: Arc<Semaphore>,
+    /// The OpenAPI document, as it is sent.
+    document: Arc<str>,
 }
 
 impl ApiState {
@@ -91,10 +99,18 @@ impl ApiState {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let settings = StreamSettings::default();
         let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
-        let access = Access::default();
-        let (turns, fold_turns, quote_turns) = (turns(), turns(), turns());
-        let figures = FigureDesk::default();
-        Self { live, clock, metrics, turns, fold_turns, feed, access, figures, quote_turns }
+        Self {
+            live,
+            clock,
+            metrics,
+            turns: turns(),
+            fold_turns: turns(),
+            feed,
+            access: Access::default(),
+            figures: FigureDesk::default(),
+            quote_turns: turns(),
+            document: Arc::from(""),
+        }
     }
 
     /// With a live stream that runs like this.
@@ -122,36 +138,47 @@ impl ApiState {
     }
 }
 
-/// Every path of the interface.
-pub fn router(state: ApiState) -> Router {
-    let paths = Router::new()
-        .route("/v1/regions", get(figures::list_regions))
-        .route("/v1/progress", get(figures::progress_list))
-        .route("/v1/regions/{code}/progress", get(figures::region_progress))
-        .route("/v1/regions/{code}/series", get(figures::region_series))
-        .route("/v1/regions/{code}/breakdown", get(figures::region_breakdown))
-        .route("/v1/regions/{code}/pace", get(insight::region_pace))
-        .route("/v1/regions/{code}/change", get(insight::region_change))
-        .route("/v1/regions/{code}/evidence", get(insight::region_evidence))
-        .route("/v1/regions/{code}/postings", get(insight::region_postings))
-        .route("/v1/regions/{code}/flows", get(insight::region_flows))
-        .route("/v1/pace", get(insight::list_paces))
-        .route("/v1/flows", get(insight::list_flows))
-        .route("/v1/outreach", get(insight::list_outreach))
-        .route("/v1/outreach/{id}", get(insight::one_visit))
-        .route("/v1/kiosks", get(kiosks::list))
-        .route("/v1/kiosks/{id}", get(kiosks::one))
-        .route("/v1/events/{event_id}", get(events::fate))
-        .route("/v1/figures", get(quoted::list).post(quoted::quote))
-        .route("/v1/figures/{id}", get(quoted::one))
-        .route("/v1/quarantine", get(figures::list_quarantine))
-        .route("/", get(screen::page))
-        .route("/assets/{*path}", get(screen::asset))
-        .route("/v1/stream", get(stream::stream))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .route("/problems/{kind}", get(problem::explain));
+/// Every path of the interface: a handler stands here, and `#[utoipa::path]` on it says where it
+/// answers and what, so that no path is without its place in the document.
+fn paths() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(figures::list_regions))
+        .routes(routes!(figures::progress_list))
+        .routes(routes!(figures::region_progress))
+        .routes(routes!(figures::region_series))
+        .routes(routes!(figures::region_breakdown))
+        .routes(routes!(insight::region_pace))
+        .routes(routes!(insight::region_change))
+        .routes(routes!(insight::region_evidence))
+        .routes(routes!(insight::region_postings))
+        .routes(routes!(insight::region_flows))
+        .routes(routes!(insight::list_paces))
+        .routes(routes!(insight::list_flows))
+        .routes(routes!(insight::list_outreach))
+        .routes(routes!(insight::one_visit))
+        .routes(routes!(kiosks::list))
+        .routes(routes!(kiosks::one))
+        .routes(routes!(events::fate))
+        .routes(routes!(figures::list_quarantine))
+        .routes(routes!(quoted::list, quoted::quote))
+        .routes(routes!(quoted::one))
+        .routes(routes!(stream::stream))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(problem::explain))
+        .routes(routes!(openapi::document))
+        .routes(routes!(openapi::page_place))
+        .routes(routes!(openapi::page))
+}
+
+/// The interface and the screen, in all their layers.
+pub fn router(mut state: ApiState) -> Router {
+    let (paths, document) = paths().split_for_parts();
+    let document = openapi::complete(document, state.is_private());
+    // It has nothing in it that cannot be written.
+    state.document = document.to_json().unwrap_or_default().into();
+    let paths = paths.route("/", get(screen::page)).route("/assets/{*path}", get(screen::asset));
     with_layers(paths, state.access.clone()).with_state(state)
 }
 

@@ -11,8 +11,10 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::ToSchema;
 
+use super::documented::ProblemInPath;
+use super::parameters::Parameters;
 use crate::query::QueryError;
 use crate::query::view::NotReady;
 
@@ -253,7 +255,8 @@ pub struct Problem {
 }
 
 /// A problem in JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
     /// A path that explains this kind of problem.
     pub r#type: String,
@@ -269,6 +272,18 @@ pub struct ProblemBody {
     /// The field of the body that cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+}
+
+/// What a kind of problem is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The path of this explanation.
+    #[schema(examples("/problems/unknown-region"))]
+    pub r#type: String,
+    /// The kind of problem, in words.
+    pub title: String,
+    /// What it means, and what to do about it.
+    pub explanation: String,
 }
 
 impl Problem {
@@ -442,16 +457,29 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 }
 
 /// `GET /problems/{kind}`: what a kind of problem is.
-pub(super) async fn explain(Path(kind): Path<String>, uri: Uri) -> Response {
+#[utoipa::path(
+    get,
+    operation_id = "explain_problem",
+    path = "/problems/{kind}",
+    tag = "node",
+    params(ProblemInPath),
+    responses((status = 200, description = "What this kind of problem is", body = Explanation))
+)]
+pub(super) async fn explain(
+    Path(kind): Path<String>,
+    uri: Uri,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
     let path = format!("/problems/{kind}");
     match Kind::ALL.into_iter().find(|kind| kind.path() == path) {
-        Some(kind) => axum::Json(json!({
-            "type": kind.path(),
-            "title": kind.title(),
-            "explanation": kind.explanation(),
-        }))
-        .into_response(),
-        None => not_found(uri).await.into_response(),
+        Some(kind) => Ok(axum::Json(Explanation {
+            r#type: kind.path().to_owned(),
+            title: kind.title().to_owned(),
+            explanation: kind.explanation().to_owned(),
+        })
+        .into_response()),
+        None => Err(not_found(uri).await),
     }
 }
 

@@ -16,10 +16,11 @@ use thiserror::Error;
 
 use super::ApiState;
 use super::body::Members;
+use super::documented::{FigureInPath, FiguresFilter, Quotation};
 use super::parameters::Parameters;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 use crate::domain::figures::Kept;
-use crate::query::answer::{DamagedFigure, FigureList, FigureThenAndNow};
+use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::question::{Question, today};
 use crate::query::quoted::{self, FigureShelf, Found, MOST_ROWS, NotRead, ROWS};
 use crate::query::region_name;
@@ -66,6 +67,19 @@ impl From<NotRead> for Problem {
 
 /// `POST /v1/figures` `{"region", "as_of", "known_at", "note"}`: 201 with the figure that was
 /// quoted, or 200 with the one that the same answer had been quoted as before.
+#[utoipa::path(
+    post,
+    operation_id = "quote_figure",
+    path = "/v1/figures",
+    tag = "quoted figures",
+    request_body = Quotation,
+    responses(
+        (status = 201, description = "The figure, fixed under its id for ever", body = Figure),
+        (status = 200, description = "The figure that the same answer was quoted as before", body = Figure),
+        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "Stored, but not read back in time", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn quote(
     State(api): State<ApiState>,
     parameters: Parameters,
@@ -150,6 +164,14 @@ fn json(answer: &impl Serialize) -> Result<Response, Problem> {
 }
 
 /// `GET /v1/figures/{id}`: the figure, what the same question answers now, and why they differ.
+#[utoipa::path(
+    get,
+    operation_id = "quoted_figure",
+    path = "/v1/figures/{id}",
+    tag = "quoted figures",
+    params(FigureInPath),
+    responses((status = 200, description = "The figure, what the same question answers now, and why the two differ", body = FigureThenAndNow))
+)]
 pub(super) async fn one(
     State(api): State<ApiState>,
     id: Result<Path<String>, PathRejection>,
@@ -198,6 +220,14 @@ pub(super) async fn one(
 }
 
 /// `GET /v1/figures?region&limit`: the latest quoted first.
+#[utoipa::path(
+    get,
+    operation_id = "list_figures",
+    path = "/v1/figures",
+    tag = "quoted figures",
+    params(FiguresFilter),
+    responses((status = 200, description = "The latest figures quoted, the newest first", body = FigureList))
+)]
 pub(super) async fn list(
     State(api): State<ApiState>,
     mut parameters: Parameters,

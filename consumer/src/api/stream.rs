@@ -22,6 +22,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::documented::StreamChoice;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem};
 use super::{ApiState, Clock};
@@ -352,6 +353,20 @@ fn event(frame: &mut String, name: &str, data: &str, id: Option<&str>) {
 }
 
 /// `GET /v1/stream?regions` or `?level&within`, with `Last-Event-ID` or `last_event_id`.
+#[utoipa::path(
+    get,
+    path = "/v1/stream",
+    tag = "figures",
+    params(StreamChoice),
+    responses((
+        status = 200,
+        description = "Server-sent events: progress (a region's latest state, a row of /v1/progress \
+            with its as_of), live, resync, unready and heartbeat. The last event of a batch has an \
+            id to come back with.",
+        body = String,
+        content_type = "text/event-stream"
+    ))
+)]
 pub(super) async fn stream(
     State(api): State<ApiState>,
     headers: HeaderMap,

@@ -19,6 +19,7 @@ use crate::domain::account::{Account, Detail};
 use crate::projection::desk::Desk;
 use crate::query::fixtures::{Fixture, activation};
 use crate::query::folding::{ACTIVATED, Folding, id};
+use axum::routing::get;
 
 pub(super) const NOW: &str = "2024-08-02T05:00:00Z";
 

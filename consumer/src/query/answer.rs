@@ -10,12 +10,14 @@ mod kiosks;
 mod outreach;
 mod pace;
 mod postings;
+mod schema;
 
 use jiff::civil::Date;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, Percent};
 use laju_schemas::{EventId, ReferenceId, RegionCode, RegionLevel, TimestampMs};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::share::Share;
 
@@ -41,7 +43,7 @@ pub use pace::{
 pub use postings::{PostingRow, Postings};
 
 /// A region, named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegionName {
     /// Its code.
     pub code: RegionCode,
@@ -52,7 +54,7 @@ pub struct RegionName {
 }
 
 /// A region of the table of regions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RegionRow {
     /// Code, name and level.
     #[serde(flatten)]
@@ -66,14 +68,14 @@ pub struct RegionRow {
 }
 
 /// The regions that exist.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Regions {
     /// In the order of the codes, the nation first.
     pub rows: Vec<RegionRow>,
 }
 
 /// How far a region is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// The region.
     pub region: RegionName,
@@ -91,7 +93,7 @@ pub struct Progress {
 }
 
 /// How far each region of a level is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressList {
     /// What the rows are.
     pub level: RegionLevel,
@@ -110,7 +112,7 @@ pub struct ProgressList {
 }
 
 /// How far one region of several is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressRow {
     /// The region.
     pub region: RegionName,
@@ -132,7 +134,7 @@ pub struct LiveRow {
 }
 
 /// The figures of a progress answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
     /// People whose IKD is active:
     /// `activations` − `deactivations` + `moves_in` − `moves_out`.
@@ -161,7 +163,7 @@ pub struct Figures {
 }
 
 /// Electronic cards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cards {
     /// Biometrics recorded.
     pub recorded: i64,
@@ -176,7 +178,7 @@ pub struct Cards {
 }
 
 /// The least and the most that a figure can turn out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bounds {
     /// The least.
     pub lower: i64,
@@ -195,7 +197,7 @@ impl Bounds {
 }
 
 /// A denominator, and the share of it that is activated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DenominatorShare {
     /// What it counts.
     pub basis: Basis,
@@ -212,7 +214,7 @@ pub struct DenominatorShare {
 }
 
 /// A target, and the share of it that is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetShare {
     /// `percent` or `absolute`.
     pub kind: String,
@@ -237,7 +239,7 @@ pub struct TargetShare {
 }
 
 /// What may be missing from a region's figures, as far as it can be told now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missing {
     /// Events that kiosks have numbered or announced and that have not come in.
     pub events: u64,
@@ -252,7 +254,7 @@ pub struct Missing {
 }
 
 /// A kiosk that has been silent for longer than is usual for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SilentKiosk {
     /// The kiosk.
     pub kiosk_id: String,
@@ -263,7 +265,7 @@ pub struct SilentKiosk {
 }
 
 /// What an answer rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// The Kafka cluster.
     pub cluster_id: String,
@@ -276,7 +278,7 @@ pub struct Evidence {
 }
 
 /// How far a partition is in an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartitionEvidence {
     /// The partition.
     pub partition: u32,
@@ -287,7 +289,7 @@ pub struct PartitionEvidence {
 }
 
 /// How long each step of a series is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Calendar days.
@@ -299,7 +301,7 @@ pub enum Step {
 }
 
 /// A region's figures over time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Series {
     /// The region.
     pub region: RegionName,
@@ -325,7 +327,7 @@ pub struct Series {
 }
 
 /// One step of a series: what stood at its end, and what flowed within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Point {
     /// Its first day: the first of the day, week or month, or of the series.
     pub from: Date,
@@ -351,7 +353,7 @@ pub struct Point {
 }
 
 /// What a break-down is by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// Activations by where they were done.
@@ -373,7 +375,7 @@ pub enum By {
 }
 
 /// A region's figures by one of their dimensions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Breakdown {
     /// The region.
     pub region: RegionName,
@@ -396,7 +398,7 @@ pub struct Breakdown {
 }
 
 /// One row of a break-down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BreakdownRow {
     /// The value of the dimension; none where an event has none.
     pub key: Option<String>,
@@ -406,7 +408,7 @@ pub struct BreakdownRow {
 }
 
 /// How many: of cards two counts, else one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Count {
     /// Activations, deactivations or deferrals.
@@ -424,7 +426,7 @@ pub enum Count {
 }
 
 /// What could not be counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Quarantine {
     /// Records that name this region as home or service region; of the nation all of them.
     pub within: RegionCode,
@@ -441,7 +443,7 @@ pub struct Quarantine {
 }
 
 /// How often a reason occurred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonCount {
     /// The reason.
     pub reason: Reason,
@@ -450,7 +452,7 @@ pub struct ReasonCount {
 }
 
 /// A record that could not be counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedRow {
     /// Its partition of the events topic.
     pub partition: u32,

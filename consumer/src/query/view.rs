@@ -147,7 +147,7 @@ impl View {
             fold_version: fold_version.into(),
             reference: Arc::new(reference),
             gaps: Arc::new(KioskBook::default().gaps(&snapshot, &statuses)),
-            totals: Sums::default().of(&snapshot),
+            sums: RegionSums::of(&snapshot),
             statuses: Arc::new(statuses),
             snapshot,
             desk: None,

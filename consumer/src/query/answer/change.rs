@@ -4,13 +4,14 @@ use jiff::civil::Date;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::domain::rate::Rate;
 use crate::domain::share::Share;
 
 /// Which of a question's two days differs between the two readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// What was known: the same `as_of`, or none.
@@ -20,7 +21,7 @@ pub enum Axis {
 }
 
 /// Why a region's figure differs between two days.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// The region.
     pub region: RegionName,
@@ -52,7 +53,7 @@ pub struct Change {
 }
 
 /// One of the two readings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reading {
     /// The day that it speaks of.
     pub as_of: Date,
@@ -80,7 +81,7 @@ pub struct Reading {
 }
 
 /// What a part of a change is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {
     /// Activations that happened after the earlier day.
@@ -104,7 +105,7 @@ pub enum PartKind {
 }
 
 /// How many days after it happened something was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Age {
     /// The fewest.
     pub from_days: u32,
@@ -113,7 +114,7 @@ pub struct Age {
 }
 
 /// A part of a change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangePart {
     /// What it is.
     pub part: PartKind,
@@ -129,7 +130,7 @@ pub struct ChangePart {
 
 /// Why a share differs: first the people changed, then what they are a share of. Differences of
 /// shares as shown, in percentage points, so that they add up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShareChange {
     /// What it is a share of: a denominator's basis, or a target's.
     pub basis: Basis,

@@ -4,12 +4,13 @@ use jiff::civil::Date;
 use laju_schemas::reference::{Basis, Percent};
 use laju_schemas::{ReferenceId, RegionCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, ReasonCount, RegionName};
 use crate::domain::share::Share;
 
 /// What a region's figure rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureEvidence {
     /// The figure and what it was made of: the same for the same days, offsets and rules, on every
     /// node and at every time.
@@ -32,7 +33,7 @@ pub struct FigureEvidence {
 }
 
 /// A figure and what it was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceCore {
     /// The region.
     pub region: RegionName,
@@ -59,7 +60,7 @@ pub struct EvidenceCore {
 }
 
 /// A part of a figure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidencePart {
     /// `activations`, `deactivations`, `moves_in` or `moves_out`.
     pub account: String,
@@ -70,7 +71,7 @@ pub struct EvidencePart {
 }
 
 /// A denominator and its records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DenominatorEvidence {
     /// What it counts.
     pub basis: Basis,
@@ -83,7 +84,7 @@ pub struct DenominatorEvidence {
 }
 
 /// A target and its record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetEvidence {
     /// `percent` or `absolute`.
     pub kind: String,
@@ -100,7 +101,7 @@ pub struct TargetEvidence {
 }
 
 /// A record of the reference topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReferenceEvidence {
     /// Its id.
     pub reference_id: ReferenceId,
@@ -123,7 +124,7 @@ pub struct ReferenceEvidence {
 }
 
 /// The kiosks of which something is missing that may concern a region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MissingKiosks {
     /// How many there are.
     pub total: u64,
@@ -132,7 +133,7 @@ pub struct MissingKiosks {
 }
 
 /// A kiosk of which something is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MissingKiosk {
     /// The kiosk.
     pub kiosk_id: String,
@@ -149,7 +150,7 @@ pub struct MissingKiosk {
 }
 
 /// What could not be counted and names a region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedEvidence {
     /// All of it.
     pub total: u64,

@@ -5,11 +5,12 @@ use laju_schemas::event::FactKind;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, TimestampMs};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Evidence, RegionName};
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FateKind {
     /// It stands among its citizen's facts, whether it changed anything or not.
@@ -25,7 +26,7 @@ pub enum FateKind {
 }
 
 /// What an event that stands changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectKind {
     /// Inactive to active.
@@ -49,7 +50,7 @@ pub enum EffectKind {
 }
 
 /// What became of an event. It never says whose event it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventFate {
     /// The event's id.
     pub event_id: EventId,
@@ -92,7 +93,7 @@ pub struct EventFate {
 }
 
 /// A record that could not be counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedEvent {
     /// Its partition of the events topic.
     pub partition: u32,

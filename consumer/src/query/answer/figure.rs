@@ -7,11 +7,12 @@ use laju_schemas::quoted::{AgeCount, FigureDigest, ReasonCount};
 use laju_schemas::reference::Basis;
 use laju_schemas::{FigureId, TimestampMs};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Age, Bounds, DenominatorShare, Evidence, Missing, Progress, RegionName, TargetShare};
 
 /// A figure once quoted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Figure {
     /// Its id: the same answer has the same.
     pub figure_id: FigureId,
@@ -62,7 +63,7 @@ pub struct Figure {
 }
 
 /// Figures once quoted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureList {
     /// How many there are, of the region asked for.
     pub total: u64,
@@ -73,7 +74,7 @@ pub struct FigureList {
 }
 
 /// An id of which there is nothing that can be trusted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DamagedFigure {
     /// The id.
     pub figure_id: FigureId,
@@ -82,7 +83,7 @@ pub struct DamagedFigure {
 }
 
 /// A figure once quoted, what the same question answers now, and why the two differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureThenAndNow {
     /// The figure.
     pub figure: Figure,
@@ -95,7 +96,7 @@ pub struct FigureThenAndNow {
 }
 
 /// Why a figure differs from what the same question answers now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureDifference {
     /// `now.activated` − `figure.activated`: the sum of the parts' amounts.
     pub activated: i64,
@@ -118,7 +119,7 @@ pub struct FigureDifference {
 }
 
 /// What a part of a difference is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigurePartKind {
     /// New activations, by how many days after they happened they were recorded.
@@ -158,7 +159,7 @@ impl FigurePartKind {
 
 /// A part of a difference. What was posted and taken back on one recorded day is seen by what is
 /// left of it, so the amounts are what the difference consists of, to the last person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigurePart {
     /// What it is.
     pub kind: FigurePartKind,
@@ -171,7 +172,7 @@ pub struct FigurePart {
 }
 
 /// A denominator then and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DenominatorDifference {
     /// What it counts.
     pub basis: Basis,
@@ -184,7 +185,7 @@ pub struct DenominatorDifference {
 }
 
 /// A target then and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetDifference {
     /// That of the figure.
     pub then: Option<TargetShare>,

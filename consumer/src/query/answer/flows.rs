@@ -3,11 +3,12 @@
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, RegionName};
 
 /// Who serves whom and who moves where, as two sparse matrices of regencies and cities.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flows {
     /// One of a row's two regions lies in this one.
     pub within: RegionCode,
@@ -29,7 +30,7 @@ pub struct Flows {
 }
 
 /// Activations of one region's people by one region's office.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceFlow {
     /// Where they are registered.
     pub home_region: RegionCode,
@@ -40,7 +41,7 @@ pub struct ServiceFlow {
 }
 
 /// Moves from one region to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MoveFlow {
     /// The old home.
     pub from_region: RegionCode,
@@ -51,7 +52,7 @@ pub struct MoveFlow {
 }
 
 /// Whom a region serves, who serves its people, and where they move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegionFlows {
     /// The region.
     pub region: RegionName,
@@ -90,7 +91,7 @@ pub struct RegionFlows {
 }
 
 /// Between which numbers the totals of a region's flows lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowBounds {
     /// Of [`RegionFlows::own_served_here`].
     pub own_served_here: Bounds,
@@ -105,7 +106,7 @@ pub struct FlowBounds {
 }
 
 /// The other end of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowRow {
     /// The other regency or city.
     pub region: RegionName,

@@ -2,14 +2,15 @@
 
 use laju_schemas::{EventId, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Evidence;
+use super::{Evidence, schema};
 
 /// The kiosks heard of that were asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Kiosks {
     /// In the order of their ids, as many as were asked for.
-    pub rows: Vec<KioskRow>,
+    pub rows: Vec<KioskRow<u64>>,
     /// How many there are on all pages.
     pub total: u64,
     /// A relative link to the next page; none on the last.
@@ -20,7 +21,7 @@ pub struct Kiosks {
 
 /// What is known of a kiosk now. `C` is what is said of its conflicts: how many there are, or
 /// [`Conflicts`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KioskRow<C = u64> {
     /// Its id.
     pub kiosk_id: String,
@@ -49,13 +50,14 @@ pub struct KioskRow<C = u64> {
     /// When its last word was recorded, an event or a status; none unless it is silent.
     pub silent_since: Option<TimestampMs>,
     /// Events beyond the first that bear the same sequence: two devices have this id.
+    #[schema(schema_with = schema::of_conflicts::<C>)]
     pub conflicts: C,
     /// Its own latest word, if it gives any.
     pub status: Option<StatusRow>,
 }
 
 /// All that is known of one kiosk now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KioskDetail {
     /// What is known of each kiosk, here with every gap, at most 1,000, and with the conflicts
     /// themselves.
@@ -73,7 +75,7 @@ pub struct KioskDetail {
 }
 
 /// Events of one kiosk that bear the same sequence as another of its events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Conflicts {
     /// Events beyond the first with their sequence. All of them are counted.
     pub events: u64,
@@ -84,7 +86,7 @@ pub struct Conflicts {
 }
 
 /// A sequence that several events bear.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictingSequence {
     /// The sequence.
     pub sequence: u32,
@@ -93,7 +95,7 @@ pub struct ConflictingSequence {
 }
 
 /// A kiosk's own latest word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusRow {
     /// The highest sequence that it has given to an event.
     pub highest_sequence: u32,

@@ -4,12 +4,13 @@ use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use laju_schemas::event::{DeferralReason, Venue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, RegionName};
 use crate::domain::rate::Rate;
 
 /// The outreach visits of some days.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outreach {
     /// Visits of offices within this region.
     pub within: RegionCode,
@@ -35,7 +36,7 @@ pub struct Outreach {
 }
 
 /// What one visit of one region's office brought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Visit {
     /// The visit's id.
     pub outreach_id: String,
@@ -78,7 +79,7 @@ pub struct Visit {
 }
 
 /// How many were deferred for a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonShare {
     /// Why.
     pub reason: DeferralReason,
@@ -87,7 +88,7 @@ pub struct ReasonShare {
 }
 
 /// What an office's own counter (channel `office`) did on the days of a visit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfficeCounter {
     /// Activations, wherever the people are registered.
     pub activations: i64,
@@ -96,7 +97,7 @@ pub struct OfficeCounter {
 }
 
 /// One visit hour by hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VisitDetail {
     /// The visit's id.
     pub outreach_id: String,
@@ -113,7 +114,7 @@ pub struct VisitDetail {
 }
 
 /// A visit and its hours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VisitHours {
     /// The whole visit.
     #[serde(flatten)]
@@ -125,7 +126,7 @@ pub struct VisitHours {
 }
 
 /// One hour of one kiosk at a visit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VisitSlot {
     /// The day, by the office's clock.
     pub day: Date,

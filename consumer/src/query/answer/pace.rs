@@ -3,13 +3,14 @@
 use jiff::civil::Date;
 use laju_schemas::{RegionCode, RegionLevel};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, RegionName, TargetShare};
 use crate::domain::rate::Rate;
 use crate::domain::share::Share;
 
 /// How fast a region goes, how fast it would have to, and where its pace leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pace {
     /// The region.
     pub region: RegionName,
@@ -38,7 +39,7 @@ pub struct Pace {
 }
 
 /// Which day a target is to be reached by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GoalDay {
     /// The last day on which the target applies.
@@ -48,7 +49,7 @@ pub enum GoalDay {
 }
 
 /// What is left to do for a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Goal {
     /// The day by whose end it is to be reached.
     pub by: Date,
@@ -65,7 +66,7 @@ pub struct Goal {
 }
 
 /// The pace between the ends of two days, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaceOver {
     /// The day at whose end it begins.
     pub from: Date,
@@ -98,7 +99,7 @@ pub struct PaceOver {
 }
 
 /// The value on a day to come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaceForecast {
     /// The day.
     pub on: Date,
@@ -111,7 +112,7 @@ pub struct PaceForecast {
 }
 
 /// The least and the most that a forecast can turn out to be, with so much confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interval {
     /// The confidence, in percent.
     pub percent: u8,
@@ -122,7 +123,7 @@ pub struct Interval {
 }
 
 /// Between which days a target is met, with a confidence of 95 % for each end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetDay {
     /// The first on which the interval's upper end has met it; none within ten years.
     pub earliest: Option<Date>,
@@ -131,7 +132,7 @@ pub struct TargetDay {
 }
 
 /// Why something has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoAnswerReason {
     /// The window is shorter than a week, or begins before the region's first activation.
@@ -147,7 +148,7 @@ pub enum NoAnswerReason {
 }
 
 /// That something has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unanswered {
     /// Why.
     pub reason: NoAnswerReason,
@@ -156,7 +157,7 @@ pub struct Unanswered {
 }
 
 /// How fast each region of a level goes, and how fast it would have to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaceList {
     /// What the rows are.
     pub level: RegionLevel,
@@ -175,7 +176,7 @@ pub struct PaceList {
 }
 
 /// How fast one region of several goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaceRow {
     /// The region.
     pub region: RegionName,
@@ -190,7 +191,7 @@ pub struct PaceRow {
 }
 
 /// The pace between the ends of two days.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaceWindow {
     /// The day at whose end it begins.
     pub from: Date,

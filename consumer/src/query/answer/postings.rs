@@ -4,11 +4,12 @@ use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use laju_schemas::event::{Channel, DeactivationReason, Venue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Evidence, RegionName};
 
 /// Postings of a region's ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Postings {
     /// The region.
     pub region: RegionName,
@@ -25,7 +26,7 @@ pub struct Postings {
 }
 
 /// Postings that differ in nothing but the subject, added up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct PostingRow {
     /// The day on which it was recorded, in the programme's zone.
     pub recorded: Date,

@@ -1,0 +1,270 @@
+//! The OpenAPI 3.1 document, made from the code that answers, and a page that shows it. What every
+//! answer has in common is added here, once: errors, headers, who may ask.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{Path, State};
+use axum::http::header::{
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::schema::{Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, Content, Header, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa_swagger_ui::Config;
+
+use super::ApiState;
+use super::caching::Answer;
+use super::documented::PageFileInPath;
+use super::parameters::Parameters;
+use super::problem::{self, PROBLEM_JSON, Problem, ProblemBody};
+use crate::query::answer::ConflictingSequence;
+
+/// Members that are left out where there is nothing; every other member is always there.
+const LEFT_OUT: [(&str, &str); 1] = [("Problem", "parameter")];
+
+const DESCRIPTION: &str = "How far, and how fast, the activation of the digital identity (IKD) is \
+    going, for every regency, city and province of Indonesia.\n\n\
+    Counts are integers: people, events or cards, as each member says. Percentages and rates are \
+    decimal strings with two places, never binary floats. Days are `YYYY-MM-DD`: of what happened \
+    the local day at the citizen's home, of what was known the day in Asia/Jakarta. Instants are \
+    UTC. Every member is always there, and null where there is nothing.\n\n\
+    Every answer below /v1 has a strong ETag and is answered with 304 to who has it already; the \
+    header Age tells how old its data is, in seconds. HEAD is taken wherever GET is. A parameter \
+    that is not known is refused. Errors are problem details (RFC 9457).";
+
+/// What the page may do: show the document of this node, and ask nobody else for anything.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' \
+    'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; \
+    base-uri 'none'; form-action 'none'";
+
+/// The document of the paths collected, with what they have in common.
+pub(super) fn complete(mut document: OpenApi, with_tokens: bool) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("Laju")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(
+            utoipa::openapi::LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ))
+        .build();
+    let components = document.components.get_or_insert_with(Components::new);
+    for name in ["bearer", "basic"] {
+        components.add_security_scheme(name, scheme(name));
+    }
+    // Those that no handler names: of errors, and within a generic member.
+    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    let name = ConflictingSequence::name().into_owned();
+    components.schemas.insert(name, ConflictingSequence::schema());
+    for (name, schema) in &mut components.schemas {
+        require_all(name, schema);
+    }
+    for (status, description) in ERRORS {
+        components.responses.insert(format!("Problem{status}"), error(status, description).into());
+    }
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (HttpMethod::Get, &mut item.get),
+            (HttpMethod::Post, &mut item.post),
+            (HttpMethod::Put, &mut item.put),
+            (HttpMethod::Delete, &mut item.delete),
+            (HttpMethod::Patch, &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                add_common(path, &method, operation, with_tokens);
+            }
+        }
+    }
+    document
+}
+
+/// What can go wrong anywhere.
+const ERRORS: [(&str, &str); 12] = [
+    ("400", "A parameter or the request cannot be used"),
+    ("401", "A token is needed"),
+    ("403", "The token is good for less, or a page of another site sent this"),
+    ("404", "Nothing is here, or what is asked about does not exist"),
+    ("406", "Accept-Encoding leaves no form of the answer"),
+    ("408", "The request did not come in whole"),
+    ("413", "The body is too large"),
+    ("414", "The path and query are too long"),
+    ("421", "Without tokens a node answers to the names of its own machine only"),
+    ("429", "Too many requests of one client; Retry-After says when there is room again"),
+    ("500", "A fault of the program; its log says more"),
+    ("503", "Not ready to answer figures, or overloaded; Retry-After says when to ask again"),
+];
+
+fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_tokens: bool) {
+    let reads = *method == HttpMethod::Get;
+    let is_open = path == "/healthz";
+    let responses = &mut operation.responses.responses;
+    for (status, _) in ERRORS {
+        let can_be = match status {
+            "401" => with_tokens && !is_open,
+            "403" | "413" => !reads,
+            "404" => path.contains('{'),
+            "414" | "429" => !is_open,
+            "421" => !with_tokens && !is_open,
+            _ => true,
+        };
+        if can_be && !responses.contains_key(status) {
+            let reference = Ref::from_response_name(format!("Problem{status}"));
+            responses.insert(status.to_owned(), RefOr::Ref(reference));
+        }
+    }
+    if reads && path.starts_with("/v1/") {
+        let event_stream = |response: &RefOr<utoipa::openapi::Response>| match response {
+            RefOr::T(response) => response.content.contains_key("text/event-stream"),
+            RefOr::Ref(_) => false,
+        };
+        if let Some(found) = responses.get_mut("200").filter(|found| !event_stream(found)) {
+            if let RefOr::T(response) = found {
+                add_headers(response);
+            }
+            let mut same = ResponseBuilder::new()
+                .description("The client has the answer already: If-None-Match named its ETag")
+                .build();
+            add_headers(&mut same);
+            responses.insert("304".to_owned(), same.into());
+        }
+    }
+    if with_tokens && !is_open {
+        let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+        operation.security = Some(vec![scheme("bearer"), scheme("basic")]);
+    }
+}
+
+fn add_headers(response: &mut utoipa::openapi::Response) {
+    let text = |description: &str| {
+        let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
+        header.description = Some(description.to_owned());
+        header
+    };
+    let mut age = Header::new(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)));
+    age.description = Some("How old the data is, in seconds; not of /v1/regions".to_owned());
+    let headers = [
+        ("ETag", text("Strong: the same only where the answer is, byte for byte")),
+        ("Cache-Control", text("no-cache: to be kept, and asked for again with If-None-Match")),
+        ("Age", age),
+    ];
+    response.headers.extend(headers.map(|(name, header)| (name.to_owned(), header.into())));
+}
+
+fn error(status: &str, description: &str) -> utoipa::openapi::Response {
+    let body = Content::new(Some(RefOr::<Schema>::Ref(Ref::from_schema_name("Problem"))));
+    let mut response =
+        ResponseBuilder::new().description(description).content(PROBLEM_JSON, body).build();
+    let headers: &[(&str, &str)] = match status {
+        "401" => &[("WWW-Authenticate", "Bearer and Basic")],
+        "429" | "503" => &[("Retry-After", "In seconds")],
+        _ => &[],
+    };
+    for (name, description) in headers {
+        let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
+        header.description = Some((*description).to_owned());
+        response.headers.insert((*name).to_owned(), header.into());
+    }
+    response
+}
+
+fn scheme(name: &str) -> SecurityScheme {
+    let (scheme, description) = match name {
+        "bearer" => (HttpAuthScheme::Bearer, "A token that `laju token new` made."),
+        _ => (HttpAuthScheme::Basic, "Any user name, and the token as the password: for browsers."),
+    };
+    SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
+}
+
+/// Every member is always there: a reader need not tell null from left out.
+fn require_all(name: &str, schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => {
+            let left_out =
+                |member: &String| LEFT_OUT.iter().any(|(of, it)| (*of, *it) == (name, member));
+            object.required =
+                object.properties.keys().filter(|member| !left_out(member)).cloned().collect();
+            object.properties.values_mut().for_each(|inner| require_all(name, inner));
+        }
+        Schema::AllOf(all) => all.items.iter_mut().for_each(|item| require_all(name, item)),
+        Schema::OneOf(one) => one.items.iter_mut().for_each(|item| require_all(name, item)),
+        _ => {}
+    }
+}
+
+/// `GET /openapi.json`: this interface, for programs.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "node",
+    responses((status = 200, description = "This document", body = Value))
+)]
+pub(super) async fn document(
+    State(api): State<ApiState>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let asked = parameters.finish()?;
+    let json = api.document.as_bytes().to_vec();
+    Ok(Answer::made(&asked, None, json).into_response(api.is_private(), None))
+}
+
+/// `GET /docs`: where the page is.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    tag = "node",
+    responses((status = 308, description = "The page that shows this document"))
+)]
+pub(super) async fn page_place(parameters: Parameters) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let place = [(LOCATION, HeaderValue::from_static("/docs/index.html"))];
+    Ok((StatusCode::PERMANENT_REDIRECT, place).into_response())
+}
+
+static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    // The usual validator is a service elsewhere.
+    Arc::new(Config::from("/openapi.json").validator_url("none").doc_expansion("list"))
+});
+
+/// `GET /docs/{file}`: the page that shows this document, from within the program.
+#[utoipa::path(
+    get,
+    path = "/docs/{file}",
+    tag = "node",
+    params(PageFileInPath),
+    responses((status = 200, description = "A file of the page", body = String, content_type = "text/html"))
+)]
+pub(super) async fn page(
+    Path(file): Path<String>,
+    uri: Uri,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&PAGE)).map_err(|error| {
+        tracing::error!(%error, "the page of the document cannot be shown");
+        Problem::internal()
+    })?;
+    let Some(found) = found.filter(|_| !file.is_empty()) else {
+        return Err(problem::not_found(uri).await);
+    };
+    let mut response = found.bytes.into_owned().into_response();
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::try_from(found.content_type) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    if found.gzpipped {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    Ok(response)
+}

@@ -1,0 +1,380 @@
+//! The document says what the interface does, and the interface does what the document says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Value, json};
+
+use super::access_tests::keys;
+use super::tests::{NOW, api, ask, get_ok, problem, ready, send, state};
+use super::*;
+use crate::domain::account::{Account, Detail};
+use crate::query::fixtures::Fixture;
+use crate::query::folding::{ACTIVATED, Folding, id};
+
+async fn document(node: &Router) -> Value {
+    ask(node, "/openapi.json").await.2
+}
+
+/// Every operation: its path, its method in small letters, and what is said of it.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, item)| {
+        let item = item.as_object().unwrap().clone();
+        item.into_iter().map(move |(method, operation)| (path.clone(), method, operation))
+    });
+    all.collect()
+}
+
+/// A path with something in the place of its parameters.
+fn filled(path: &str) -> String {
+    let path = path.replace("{code}", "18.71").replace("{event_id}", &id(1).to_string());
+    let path = path.replace("{file}", "index.html").replace("{kind}", "internal");
+    let path = path.replace("{id}", if path.contains("kiosks") { "K-1" } else { "visit" });
+    assert!(!path.contains('{'), "{path}: say here what a test puts in");
+    path
+}
+
+#[tokio::test]
+async fn the_router_has_every_path_of_the_document_and_no_other() {
+    let document = document(&ready()).await;
+    let documented: BTreeSet<String> =
+        document["paths"].as_object().unwrap().keys().cloned().collect();
+    // What axum itself says of its paths, as text.
+    let (router, _) = paths().split_for_parts();
+    let text = format!("{router:?}");
+    let (text, _) = text.split_once("fallback_router").unwrap();
+    let routed: BTreeSet<String> =
+        text.split('"').filter(|part| part.starts_with('/')).map(str::to_owned).collect();
+    assert_eq!(documented, routed);
+    assert!(documented.len() >= 23);
+    let node = ready();
+    for (path, method, _) in operations(&document) {
+        let request = Request::builder()
+            .method(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap())
+            .uri(filled(&path));
+        let (status, _, _) = send(&node, request.body(Body::empty()).unwrap()).await;
+        assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_healthz_answers_without_a_token() {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let access = Access { tokens: Some(keys().tokens), ..Access::default() };
+    let node = router(api(state().live(now), now).with_access(access));
+    // The document itself takes a token too: this one is of a node that takes none.
+    let document = document(&ready()).await;
+    let mut walked = 0;
+    for path in document["paths"].as_object().unwrap().keys() {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::DELETE] {
+            let request = Request::builder().method(&method).uri(filled(path));
+            let (status, headers, _) = send(&node, request.body(Body::empty()).unwrap()).await;
+            let is_open = path == "/healthz" && [Method::GET, Method::HEAD].contains(&method);
+            let expected = if is_open { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(status, expected, "{method} {path}");
+            assert_eq!(headers.contains_key("www-authenticate"), !is_open, "{method} {path}");
+            walked += 1;
+        }
+    }
+    assert!(walked > 100);
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let keys = keys();
+    let access = Access { tokens: Some(keys.tokens), ..Access::default() };
+    let guarded = router(api(state().live(now), now).with_access(access));
+    let request = Request::get("/openapi.json")
+        .header("authorization", format!("Bearer {}", keys.read))
+        .body(Body::empty())
+        .unwrap();
+    let (status, _, body) = send(&guarded, request).await;
+    assert_eq!(status, StatusCode::OK);
+    let with_tokens: Value = serde_json::from_slice(&body).unwrap();
+    for (document, has_tokens) in [(document(&ready()).await, false), (with_tokens, true)] {
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut ids = BTreeSet::new();
+        for (path, method, operation) in operations(&document) {
+            let at = format!("{method} {path}");
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{at}");
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{at}");
+            let secured = operation["security"] == json!([{"bearer": []}, {"basic": []}]);
+            assert_eq!(secured, has_tokens && path != "/healthz", "{at}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{at}: {parameter}");
+            }
+        }
+        check_references(&document, &document);
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            assert!(schema["description"].is_string() || name == "Count", "{name} says what it is");
+            for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+                let says = |schema: &Value| {
+                    schema["description"].is_string()
+                        || schema["oneOf"][0]["description"].is_string()
+                };
+                assert!(says(schema) || schema["$ref"].is_string(), "{name}.{member}: {schema}");
+            }
+        }
+    }
+}
+
+fn check_references(document: &Value, part: &Value) {
+    match part {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                let pointer = reference.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{reference} is nowhere");
+            }
+            members.values().for_each(|member| check_references(document, member));
+        }
+        Value::Array(items) => items.iter().for_each(|item| check_references(document, item)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_parameters_documented_are_those_taken() {
+    let node = ready();
+    for (path, method, operation) in operations(&document(&node).await) {
+        if method != "get" {
+            continue;
+        }
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let of_query: Vec<_> = parameters.iter().filter(|p| p["in"] == "query").collect();
+        let needed = of_query.iter().filter(|p| p["required"] == true).map(|parameter| {
+            let example = parameter["example"].as_str().expect("what is needed has an example");
+            format!("{}={example}&", parameter["name"].as_str().unwrap())
+        });
+        let needed: String = needed.collect();
+        let mut taken = BTreeSet::new();
+        let axes: &[&str] =
+            if path.ends_with("/change") { &["axis=as_of&", "axis=known_at&"] } else { &[""] };
+        for axis in axes {
+            let asked = format!("{}?{needed}{axis}no_such=1", filled(&path));
+            let detail = problem(&node, &asked).await["detail"].as_str().unwrap().to_owned();
+            if let Some((_, known)) = detail.split_once("known here: ") {
+                taken.extend(known.split(", ").map(str::to_owned));
+            } else {
+                assert!(detail.ends_with("none is taken here"), "{asked}: {detail}");
+            }
+        }
+        let documented: BTreeSet<_> =
+            of_query.iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(documented, taken, "{path}");
+        // Examples are true: what is asked with them is answered.
+        let path_examples =
+            parameters.iter().all(|p| p["in"] != "path" || p["example"].is_string());
+        if path_examples && path.starts_with("/v1/regions/") && !path.ends_with("/change") {
+            let mut asked = path.replace("{code}", "18.71") + "?";
+            for parameter in &of_query {
+                if let Some(example) = parameter["example"].as_str() {
+                    asked += &format!("{}={example}&", parameter["name"].as_str().unwrap());
+                }
+            }
+            get_ok(&node, asked.trim_end_matches('&')).await;
+        }
+    }
+}
+
+/// The schemas that are flattened into others.
+fn flattened(part: &Value, found: &mut BTreeSet<String>) {
+    for item in part["allOf"].as_array().into_iter().flatten() {
+        found.extend(item["$ref"].as_str().map(str::to_owned));
+    }
+    match part {
+        Value::Object(members) => members.values().for_each(|member| flattened(member, found)),
+        Value::Array(items) => items.iter().for_each(|item| flattened(item, found)),
+        _ => {}
+    }
+}
+
+/// Judges answers by the document, so strictly that a member which it does not know is a fault.
+struct Judge {
+    document: Value,
+    validators: BTreeMap<String, jsonschema::Validator>,
+    judged: BTreeSet<String>,
+}
+
+impl Judge {
+    fn new(document: Value) -> Self {
+        let mut strict = document.clone();
+        let mut parts = BTreeSet::new();
+        flattened(&document, &mut parts);
+        let schemas = strict["components"]["schemas"].as_object_mut().unwrap();
+        for (name, schema) in schemas {
+            // What is flattened into others is judged with them, as a whole.
+            let is_part = parts.contains(&format!("#/components/schemas/{name}"));
+            if !is_part && (schema["allOf"].is_array() || schema["properties"].is_object()) {
+                schema["unevaluatedProperties"] = json!(false);
+            }
+        }
+        Self { document: strict, validators: BTreeMap::new(), judged: BTreeSet::new() }
+    }
+
+    /// Whether an answer is as the document says of the path, the status and the content type.
+    fn judge(&mut self, asked: &str, (status, headers, body): &(StatusCode, HeaderMap, Value)) {
+        let path = asked.split('?').next().unwrap();
+        let parts: Vec<_> = path.split('/').collect();
+        let fits = |template: &&String| {
+            let template: Vec<_> = template.split('/').collect();
+            template.len() == parts.len()
+                && template.iter().zip(&parts).all(|(a, b)| a.starts_with('{') || a == b)
+        };
+        let template = self.document["paths"].as_object().unwrap().keys().find(fits);
+        let template = template.unwrap_or_else(|| panic!("{path} is not in the document")).clone();
+        let responses = &self.document["paths"][&template]["get"]["responses"];
+        let mut response = &responses[status.as_str()];
+        if let Some(reference) = response["$ref"].as_str() {
+            response = self.document.pointer(&reference[1..]).unwrap();
+        }
+        let kind = headers["content-type"].to_str().unwrap();
+        let schema = &response["content"][kind]["schema"];
+        assert!(schema.is_object(), "{asked}: {status} {kind} is not in the document");
+        for name in response["headers"].as_object().into_iter().flatten().map(|(name, _)| name) {
+            let without_age = path == "/v1/regions" && name == "Age";
+            assert!(headers.contains_key(name) || without_age, "{asked}: {name}");
+        }
+        let key = schema.to_string();
+        let validator = self.validators.entry(key).or_insert_with(|| {
+            let mut whole = schema.clone();
+            whole["components"] = self.document["components"].clone();
+            jsonschema::options()
+                .with_draft(jsonschema::Draft::Draft202012)
+                .should_validate_formats(true)
+                .build(&whole)
+                .unwrap()
+        });
+        let errors: Vec<_> = validator
+            .iter_errors(body)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{asked}:\n{}\n{body}", errors.join("\n"));
+        if *status == StatusCode::OK {
+            self.judged.insert(template);
+        }
+    }
+}
+
+fn rich() -> Fixture {
+    let mut f = state();
+    f.denominator("17.71", laju_schemas::reference::Basis::RecordedKtp, 108_000, "2023-01-01");
+    for day in ["2024-07-01", "2024-07-02", "2024-07-03", "2024-07-04", "2024-07-05"] {
+        let sequence = day[8..].parse().unwrap();
+        f.receive(0, ("K-2", "18.71"), [sequence], "18.71", day);
+    }
+    f
+}
+
+fn visited() -> Fixture {
+    let mut f = state();
+    let visit = Detail::Visit { visit: f.visit(1, "visit-1", "V-1"), hour: 9 };
+    f.post(1, Account::VisitActivations, "18.71", ("2024-01-01", "2024-01-01"), visit, 12);
+    f
+}
+
+#[tokio::test]
+async fn answers_are_as_the_document_says() {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let node = router(api(rich().live(now), now));
+    let mut judge = Judge::new(document(&node).await);
+    for path in [
+        "/v1/regions",
+        "/v1/regions?level=province",
+        "/v1/progress?within=18",
+        "/v1/progress?level=province&known_at=2024-01-01",
+        "/v1/regions/18.71/progress",
+        "/v1/regions/18.71/progress?as_of=2023-12-31&known_at=2024-01-05",
+        "/v1/regions/ID/progress",
+        "/v1/regions/17.71/progress",
+        "/v1/regions/18.71/series?from=2023-12-01&to=2024-01-31&step=week",
+        "/v1/regions/18.71/breakdown?by=channel",
+        "/v1/regions/18.71/breakdown?by=card_reason",
+        "/v1/regions/18.71/breakdown?by=outreach",
+        "/v1/regions/18.71/pace",
+        "/v1/regions/18.71/pace?from=2023-12-31&to=2024-01-10",
+        "/v1/regions/18.71/change?from=2023-12-31&to=2024-01-31",
+        "/v1/regions/18.71/change?from=2023-12-31&to=2024-01-31&axis=as_of",
+        "/v1/regions/18.71/postings?account=activations",
+        "/v1/regions/18.71/flows",
+        "/v1/flows?within=18",
+        "/v1/outreach",
+        "/v1/kiosks",
+        "/v1/kiosks/K-1",
+        "/v1/kiosks/K-2",
+        "/v1/quarantine",
+        "/healthz",
+        "/readyz",
+        "/problems/internal",
+        // And what goes wrong.
+        "/v1/regions/18.99/progress",
+        "/v1/regions/1871/progress",
+        "/v1/regions/18.71/progress?asof=1",
+        "/v1/kiosks/none",
+        "/problems/none",
+    ] {
+        judge.judge(path, &ask(&node, path).await);
+    }
+    let silent = get_ok(&node, "/v1/regions/18.71/progress").await;
+    assert_eq!(silent["missing"]["silent_kiosks"][0]["kiosk_id"], "K-2", "what is judged is there");
+
+    // What only a fold has: visits, an event's fate, a kiosk's conflicts.
+    let mut folding = Folding::new(2, "2024-08-01T05:00:00Z");
+    folding.event((1, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
+    folding.event((1, 8), (2, "K-1", 3), ("2024-07-31T06:00:00Z", "18.71"), ACTIVATED);
+    let node = router(api(folding.live(now), now));
+    for path in [
+        "/v1/kiosks/K-1".to_owned(),
+        format!("/v1/events/{}", id(1)),
+        format!("/v1/events/{}", id(9)),
+    ] {
+        judge.judge(&path, &ask(&node, &path).await);
+    }
+    let visited = visited();
+    let node = router(api(visited.live(now), now));
+    for path in ["/v1/outreach", "/v1/outreach/visit-1", "/v1/outreach/none"] {
+        judge.judge(path, &ask(&node, path).await);
+    }
+    assert!(get_ok(&node, "/v1/outreach").await["total"].as_u64().unwrap() > 0);
+
+    // Of those with JSON none is left out, save the document itself.
+    let all: BTreeSet<_> = operations(&document(&node).await)
+        .into_iter()
+        .filter(|(_, _, operation)| {
+            operation["responses"]["200"]["content"]["application/json"].is_object()
+        })
+        .map(|(path, ..)| path)
+        .filter(|path| path != "/openapi.json")
+        .collect();
+    assert_eq!(judge.judged, all, "say above how each is asked");
+}
+
+#[tokio::test]
+async fn the_page_asks_nobody_else_for_anything() {
+    let node = ready();
+    let (status, headers, _) =
+        send(&node, Request::get("/docs").body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        (status, &headers["location"]),
+        (StatusCode::PERMANENT_REDIRECT, &"/docs/index.html".parse().unwrap())
+    );
+    for file in ["index.html", "swagger-initializer.js", "swagger-ui-bundle.js", "swagger-ui.css"] {
+        let request = Request::get(format!("/docs/{file}")).body(Body::empty()).unwrap();
+        let (status, headers, body) = send(&node, request).await;
+        assert_eq!((status, body.is_empty()), (StatusCode::OK, false), "{file}");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{policy}");
+    }
+    let request = Request::get("/docs/swagger-initializer.js")
+        .header("accept-encoding", "identity")
+        .body(Body::empty())
+        .unwrap();
+    let (_, headers, body) = send(&node, request).await;
+    assert!(!headers.contains_key("content-encoding"));
+    let settings = String::from_utf8(body).unwrap();
+    assert!(settings.contains("/openapi.json") && settings.contains("\"validatorUrl\": \"none\""));
+    assert_eq!(problem(&node, "/docs/none").await["status"], 404);
+}
