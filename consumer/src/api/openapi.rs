@@ -9,7 +9,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
 use utoipa::openapi::schema::{Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -106,12 +106,18 @@ const ERRORS: [(&str, &str); 12] = [
 fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_tokens: bool) {
     let reads = *method == HttpMethod::Get;
     let is_open = path == "/healthz";
+    let names_something = operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => {
+            parameter.parameter_in == ParameterIn::Path || parameter.name == "within"
+        }
+        RefOr::Ref(_) => false,
+    });
     let responses = &mut operation.responses.responses;
     for (status, _) in ERRORS {
         let can_be = match status {
             "401" => with_tokens && !is_open,
             "403" | "413" => !reads,
-            "404" => path.contains('{'),
+            "404" => names_something,
             "414" | "429" => !is_open,
             "421" => !with_tokens && !is_open,
             _ => true,
