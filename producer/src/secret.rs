@@ -44,6 +44,11 @@ pub enum SecretError {
     /// Too long to be what is wanted.
     #[error("{0} is too long to be a key or a NIK")]
     TooLong(PathBuf),
+    /// Not a token.
+    #[error(
+        "{0} holds no token: one line of letters, digits and signs, as `laju token new` prints it"
+    )]
+    NoToken(PathBuf),
     /// Not a key.
     #[error("{from}: {source}")]
     Key {
@@ -102,6 +107,37 @@ pub fn key(file: Option<&Path>, laju_key: Option<OsString>) -> Result<ProgrammeK
         }
     };
     ProgrammeKey::parse(&text).map_err(|source| SecretError::Key { from, source })
+}
+
+/// A token that lets a program ask a worker. It is shown by nothing but [`Token::authorization`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// The value of the header `Authorization`.
+    #[must_use]
+    pub fn authorization(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("Bearer {}", *self.0))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Reads a worker's token from a file; surrounding white space is ignored.
+///
+/// # Errors
+/// If the file cannot be read, or holds something else.
+pub fn token(path: &Path) -> Result<Token, SecretError> {
+    let text = read(open(path)?, path)?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(SecretError::NoToken(path.to_owned()));
+    }
+    Ok(Token(Zeroizing::new(token.to_owned())))
 }
 
 #[cfg(unix)]
@@ -186,6 +222,19 @@ mod tests {
             if let Err(error) = read {
                 assert!(error.to_string().contains("chmod 600"), "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_word_and_shown_by_nothing_but_its_header() {
+        let token_file = file(" laju_0f0f\n");
+        let read = token(token_file.path()).unwrap();
+        assert_eq!(*read.authorization(), "Bearer laju_0f0f");
+        assert!(!format!("{read:?}").contains("0f"));
+        for wrong in ["", " \n", "laju_0f0f\nlaju_1e1e", "laju_ö"] {
+            let error = token(file(wrong).path()).unwrap_err();
+            assert!(matches!(error, SecretError::NoToken(_)));
+            assert!(!error.to_string().contains("laju_"), "{error}");
         }
     }
 

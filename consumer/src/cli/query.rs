@@ -6,12 +6,14 @@ mod insight;
 mod tests;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use laju_producer::secret;
 use laju_schemas::{EventId, FigureId, RegionCode};
 use serde::de::DeserializeOwned;
 
@@ -79,6 +81,10 @@ pub struct Node {
     /// The worker's address, beginning with http://.
     #[arg(long, env = "LAJU_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
+
+    /// Holds the token that the worker asks for.
+    #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 
     /// Print the answer in JSON, as it came.
     #[arg(long)]
@@ -499,9 +505,10 @@ impl Node {
             .build()
             .into();
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let token = self.token_file.as_deref().map(secret::token).transpose()?;
         let answered = match body {
-            None => agent.get(&url).call(),
-            Some(body) => agent.post(&url).send_json(body),
+            None => by(agent.get(&url), token.as_ref()).call(),
+            Some(body) => by(agent.post(&url), token.as_ref()).send_json(body),
         };
         let mut response = answered.with_context(|| {
             format!(
@@ -519,9 +526,26 @@ impl Node {
         if status.is_success() {
             return Ok(body);
         }
+        if status == axum::http::StatusCode::UNAUTHORIZED {
+            bail!(
+                "{} wants a token that it knows: give --token-file FILE or LAJU_TOKEN_FILE",
+                self.url
+            );
+        }
         match serde_json::from_str::<ProblemBody>(&body) {
             Ok(problem) => bail!("{}: {}", problem.title, problem.detail),
             Err(_) => bail!("{url} answered {status}, and not as a Laju worker does"),
         }
+    }
+}
+
+/// A request by whoever has a token, if one was given.
+fn by<B>(
+    request: ureq::RequestBuilder<B>,
+    token: Option<&secret::Token>,
+) -> ureq::RequestBuilder<B> {
+    match token {
+        Some(token) => request.header("authorization", token.authorization().as_str()),
+        None => request,
     }
 }

@@ -166,3 +166,37 @@ fn how_far(progress: &Progress) -> (&'static str, u64, u64) {
     let done = progress.folded();
     ("catching up", done, done + progress.lag())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        worker: WorkerArgs,
+    }
+
+    #[test]
+    fn a_worker_open_to_others_ends_before_it_opens_anything() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("store");
+        let unsound = directory.path().join("tokens.toml");
+        std::fs::write(&unsound, "").unwrap();
+        for (more, expected) in [
+            (vec!["--listen", "0.0.0.0:0"], "--tokens FILE"),
+            (
+                vec!["--listen", "0.0.0.0:0", "--tokens", unsound.to_str().unwrap()],
+                "holds no token",
+            ),
+        ] {
+            let of_store = ["laju", "--brokers", "127.0.0.1:1", "--store", store.to_str().unwrap()];
+            let cli = Cli::try_parse_from([&of_store[..], &more].concat()).unwrap();
+            let error = cli.worker.run().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!store.exists(), "nothing was opened");
+        }
+    }
+}

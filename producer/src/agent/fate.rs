@@ -8,13 +8,17 @@ use serde::Serialize;
 
 use super::{Agent, hands};
 use crate::outbox::{Obstacle, OutboxError, State};
+use crate::secret::Token;
 
 /// How long a worker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a worker is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerAddress(String);
+pub struct WorkerAddress {
+    url: String,
+    token: Option<Token>,
+}
 
 impl FromStr for WorkerAddress {
     type Err = String;
@@ -22,16 +26,24 @@ impl FromStr for WorkerAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) {
             Some(host) if !host.is_empty() && !host.contains(['@', '/', '?', ' ']) => {
-                Ok(Self(format!("http://{host}")))
+                Ok(Self { url: format!("http://{host}"), token: None })
             }
             _ => Err("a worker's address is like http://laju.example:8080".to_owned()),
         }
     }
 }
 
+impl WorkerAddress {
+    /// The same, to be asked with a token.
+    #[must_use]
+    pub fn with_token(self, token: Token) -> Self {
+        Self { token: Some(token), ..self }
+    }
+}
+
 impl std::fmt::Display for WorkerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.url)
     }
 }
 
@@ -126,8 +138,58 @@ fn ask(address: &WorkerAddress, event_id: EventId) -> serde_json::Value {
         .build()
         .new_agent();
     let url = format!("{address}/v1/events/{event_id}");
-    let answer = client.get(&url).call().and_then(|mut answer| answer.body_mut().read_json());
+    let mut request = client.get(&url);
+    if let Some(token) = &address.token {
+        request = request.header("authorization", token.authorization().as_str());
+    }
+    let answer = request.call().and_then(|mut answer| answer.body_mut().read_json());
     answer.unwrap_or_else(
         |error| serde_json::json!({ "error": format!("{address} does not answer: {error}") }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::secret;
+
+    /// Answers one request, and says with which `Authorization` it came.
+    fn worker() -> (WorkerAddress, std::thread::JoinHandle<Option<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream
+                .write_all(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+                      connection: close\r\n\r\n{}",
+                )
+                .unwrap();
+            head.into_iter().find(|line| line.to_lowercase().starts_with("authorization:"))
+        });
+        (address, answering)
+    }
+
+    #[test]
+    fn a_worker_is_asked_with_the_token_and_nobody_else_sees_it() {
+        let id = EventId([1; 16]);
+        let (address, answering) = worker();
+        assert_eq!(ask(&address, id), serde_json::json!({}));
+        assert_eq!(answering.join().unwrap(), None);
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "laju_0f0f\n").unwrap();
+        let (address, answering) = worker();
+        let address = address.with_token(secret::token(file.path()).unwrap());
+        assert_eq!(ask(&address, id), serde_json::json!({}));
+        assert!(answering.join().unwrap().unwrap().ends_with("Bearer laju_0f0f"));
+        assert!(!format!("{address} {address:?}").contains("0f0f"));
+        // Nobody answers any more: what is told of that has no token either.
+        assert!(!ask(&address, id).to_string().contains("0f0f"));
+    }
 }

@@ -61,6 +61,10 @@ pub(super) struct Run {
     #[arg(long, env = "LAJU_URL", value_name = "URL")]
     laju: Option<WorkerAddress>,
 
+    /// Holds the token that the worker asks for.
+    #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
     /// How often the kiosk says where it stands, in seconds.
     #[arg(long, env = "LAJU_REPORT_EVERY", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     report_every: u64,
@@ -76,6 +80,11 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
+        let token = self.token_file.as_deref().map(secret::token).transpose()?;
+        let worker = match (self.laju, token) {
+            (Some(worker), Some(token)) => Some(worker.with_token(token)),
+            (worker, _) => worker,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("laju-kiosk")
             .enable_all()
@@ -89,7 +98,7 @@ impl Run {
                 ..OutboxSettings::default()
             },
             connection: self.connection,
-            worker: self.laju,
+            worker,
             report_every: Duration::from_secs(self.report_every),
         };
         settings.check()?;

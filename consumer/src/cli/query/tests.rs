@@ -6,6 +6,8 @@ use clap::Parser;
 use laju_schemas::TimestampMs;
 
 use super::*;
+use crate::api::access::Access;
+use crate::api::tokens::{NewToken, Role, Tokens};
 use crate::api::{ApiState, server};
 use crate::query::fixtures::Fixture;
 
@@ -178,4 +180,25 @@ fn nobody_there_is_told_with_what_to_do() {
     let error = run("progress --url http://127.0.0.1:1").unwrap_err();
     assert!(error.contains("laju worker"), "{error}");
     assert!(run("progress --url https://x").unwrap_err().contains("http://"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_that_wants_a_token_is_asked_with_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (tokens, secret) = (directory.path().join("tokens.toml"), directory.path().join("secret"));
+    let made = NewToken::make("desk", Role::Read).unwrap();
+    made.append(&tokens).unwrap();
+    std::fs::write(&secret, format!("{}\n", *made.token)).unwrap();
+    let now: TimestampMs = "2024-08-02T05:00:00Z".parse().unwrap();
+    let live = Arc::new(Fixture::new(2).live(now));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let line = format!("progress 18.71 --url http://{}", listener.local_addr().unwrap());
+    let access = Access { tokens: Some(Tokens::read(&tokens).unwrap()), ..Access::default() };
+    let api = ApiState::new(live, Arc::new(move || now), Arc::new(String::new));
+    tokio::spawn(server::run(listener, api.with_access(access), std::future::pending()));
+    let asked = tokio::task::spawn_blocking(move || {
+        assert!(run(&line).unwrap_err().contains("--token-file"));
+        assert!(run(&format!("{line} --token-file {}", secret.display())).is_ok());
+    });
+    asked.await.unwrap();
 }
