@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::origin::{self, Origin};
 use super::problem::Problem;
+use super::quoted::QuotedBy;
 use super::rate::{Client, RateLimit};
 use super::tokens::{Caller, Role, Tokens};
 
@@ -123,6 +124,9 @@ pub(super) async fn guard(
     match guard.admit(&parts) {
         Ok(caller) => {
             request = Request::from_parts(parts, body);
+            if guard.access.tokens.is_some() {
+                request.extensions_mut().insert(QuotedBy(caller.name.to_string()));
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

@@ -26,7 +26,7 @@ use super::problem::{self, PROBLEM_JSON, Problem, ProblemBody};
 use crate::query::answer::ConflictingSequence;
 
 /// Members that are left out where there is nothing; every other member is always there.
-const LEFT_OUT: [(&str, &str); 1] = [("Problem", "parameter")];
+const LEFT_OUT: [(&str, &str); 2] = [("Problem", "parameter"), ("Problem", "field")];
 
 const DESCRIPTION: &str = "How far, and how fast, the activation of the digital identity (IKD) is \
     going, for every regency, city and province of Indonesia.\n\n\
