@@ -18,6 +18,9 @@ use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerConfig;
 use crate::node::{self, Listen};
 
+/// Descriptors for all connections, and as many again for brokers and the store.
+const DESCRIPTORS: u64 = 8_192;
+
 /// Fold the events into figures and answer questions about them over HTTP.
 #[derive(Clone, Debug, Args)]
 pub struct WorkerArgs {
@@ -69,6 +72,7 @@ impl WorkerArgs {
             rebuild: self.rebuild,
             schemas: schemas.collect::<anyhow::Result<_>>()?,
         };
+        make_room_for_connections();
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
@@ -78,6 +82,19 @@ impl WorkerArgs {
         node.join()?;
         tracing::info!("stopped; everything folded is in the store");
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Lets this process have as many descriptors as connections, brokers and the store may take:
+/// systems start processes with a limit of 1,024, which 2,000 open event streams are beyond.
+fn make_room_for_connections() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let room = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(now, most)| {
+        let wanted = DESCRIPTORS.min(most);
+        if now < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, most) } else { Ok(()) }
+    });
+    if let Err(error) = room {
+        tracing::warn!(%error, "the limit of open files stays as it is: connections may be refused");
     }
 }
 
@@ -177,6 +194,16 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         worker: WorkerArgs,
+    }
+
+    #[test]
+    fn there_is_room_for_all_connections_where_the_system_lets_it() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 1_024.min(most), most).unwrap();
+        make_room_for_connections();
+        let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(now, DESCRIPTORS.min(most));
     }
 
     #[test]
