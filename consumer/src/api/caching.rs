@@ -90,7 +90,7 @@ impl Asked {
 }
 
 /// A tag as a client sends it, without what does not matter here: weakness, quotes, compression.
-fn bare(sent: &str) -> String {
+pub(super) fn bare(sent: &str) -> String {
     let tag = sent.trim();
     let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
     let plain = ENCODINGS.iter().find_map(|encoding| tag.strip_suffix(encoding)?.strip_suffix('-'));

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::caching::bare;
 use super::problem;
 
 /// Everything that the page is made of. A debug build reads it from the source tree, so that a
@@ -43,15 +44,14 @@ async fn file(path: &str, uri: Uri, asked: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Assets::get(path) else {
         return problem::not_found(uri).await.into_response();
     };
-    let mut tag = String::from("\"");
+    let mut tag = String::new();
     for byte in &metadata.sha256_hash()[..16] {
         let _ = write!(tag, "{byte:02x}");
     }
-    tag.push('"');
     let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let is_known = known.flat_map(|tags| tags.split(',')).any(|known| {
-        let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+        let known = bare(known);
+        known == "*" || known == tag
     });
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
@@ -63,7 +63,7 @@ async fn file(path: &str, uri: Uri, asked: &HeaderMap) -> Response {
         response
     };
     let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
         headers.insert(ETAG, tag);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
