@@ -187,10 +187,24 @@ impl Process {
         self.find(words, |text| text.contains(words).then_some(()));
     }
 
+    /// Waits until it has written this to its standard output.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn wait_for_output(&mut self, words: &str) {
+        let stdout = self.stdout.clone();
+        self.find_in(&stdout, words, |text| text.contains(words).then_some(()));
+    }
+
     fn find<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let stderr = self.stderr.clone();
+        self.find_in(&stderr, what, find)
+    }
+
+    fn find_in<T>(&mut self, output: &Output, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = self.stderr.wait_for(Duration::from_millis(200), &find) {
+            if let Some(found) = output.wait_for(Duration::from_millis(200), &find) {
                 return found;
             }
             let running = self.child.try_wait().is_ok_and(|status| status.is_none());
