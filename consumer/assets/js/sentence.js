@@ -3,7 +3,7 @@
 
 import { quote } from "./api.js";
 import { card, h, say } from "./dom.js";
-import { count, day, percent } from "./format.js";
+import { count, day, percent, shortDay } from "./format.js";
 import { nameOf } from "./search.js";
 import { words } from "./words.js";
 
@@ -19,33 +19,42 @@ export function sentence(figures) {
   return text + (figures.known_at ? w.sentenceKnown(day(figures.known_at)) : "");
 }
 
+/** The figure that was fixed last of each region: its link stays while the figure moves on. */
 const fixed = new Map();
 
 /** The card with the sentence and what can be done with it. */
 export function sentenceCard(width, figures, state) {
   const w = words();
+  const { code } = figures.region;
   const text = sentence(figures);
-  const key = `${figures.region.code} ${figures.activated} ${figures.as_of} ${figures.known_at}`;
-  const link = h("span", { class: "small" });
-  const showLink = (id) => link.replaceChildren(`${w.fixedAs}: `, h("a", { href: `${location.pathname}?figure=${id}` }, `${location.origin}/?figure=${id}`));
-  if (fixed.has(key)) showLink(fixed.get(key));
+  const link = h("span", { class: "small", id: "permanent" });
+  const showLink = ({ figure_id: id, activated, as_of }) => link.replaceChildren(
+    `${w.fixedAs} (${count(activated)}, ${shortDay(as_of)}): `,
+    h("a", { href: `${location.pathname}?figure=${id}` }, `${location.origin}${location.pathname}?figure=${id}`));
+  if (fixed.has(code)) showLink(fixed.get(code));
   const copy = h("button", { type: "button", class: "plain strong", id: "copy", onclick: async () => {
     try {
       await navigator.clipboard.writeText(text);
       copy.textContent = w.copied;
       say(w.copied);
-    } catch { say(w.copyFailed); copy.textContent = w.copyFailed; }
+    } catch {
+      copy.textContent = w.copyFailed;
+      say(w.copyFailed);
+    }
   } }, w.copy);
   const fix = h("button", { type: "button", class: "plain", id: "fix", onclick: async () => {
-    fix.disabled = true;
+    if (fix.getAttribute("aria-busy")) return;
+    fix.setAttribute("aria-busy", "true");
     fix.textContent = w.fixing;
     try {
-      const figure = await quote(figures.region.code, { as_of: figures.as_of, known_at: state.known_at });
-      fixed.set(key, figure.figure_id);
-      showLink(figure.figure_id);
+      const figure = await quote(code, { as_of: figures.as_of, known_at: state.known_at });
+      fixed.set(code, figure);
+      // The card may have been drawn anew meanwhile.
+      document.getElementById("permanent")?.replaceWith(link);
+      showLink(figure);
       say(w.fixedAs);
     } catch (error) { link.replaceChildren(error.message); }
-    fix.disabled = false;
+    fix.removeAttribute("aria-busy");
     fix.textContent = w.fix;
   } }, w.fix);
   return card(`${width} quote`, w.quote, null, h("blockquote", { id: "sentence" }, text), h("div", { class: "does" }, copy, fix, link));

@@ -8,7 +8,7 @@ import { words } from "./words.js";
 let before = { code: null, number: null };
 
 /** The number and its shares. */
-export function standing(figures) {
+export function standing(figures, id = null) {
   const w = words();
   const { code } = figures.region;
   const moved = before.code === code && before.number !== figures.activated;
@@ -17,7 +17,7 @@ export function standing(figures) {
   const { bounds } = figures;
   const open = bounds && (bounds.lower !== figures.activated || bounds.upper !== figures.activated);
   return [h("div", { class: "stand" },
-    h("p", { class: `big${moved ? " flash" : ""}`, id: "activated" }, count(figures.activated)),
+    h("p", { class: `big${moved ? " flash" : ""}`, id }, count(figures.activated)),
     h("p", null, h("b", null, claim), " ", w.asOf(day(figures.as_of)), figures.known_at ? `, ${w.knownAt(day(figures.known_at))}` : ""),
     h("p", { class: "small soft" }, !bounds ? w.noBounds : open ? w.between(count(bounds.lower), count(bounds.upper)) : w.exact),
     h("div", { class: "shares" }, shares(figures)))];

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::ApiState;
 use super::caching::{Answer, Asked};
 use super::documented::{
-    AsOfKnownAt, BreakdownBy, Code, KnownAt, LatestLimit, Selection, SeriesStep, Span,
+    AsOfKnownAt, BreakdownBy, Code, KnownAt, LatestLimit, Selection, SeriesStep, Span, Within,
 };
 use super::parameters::{Parameters, RegionInPath};
 use super::problem::Problem;
@@ -124,7 +124,7 @@ pub(super) async fn region_breakdown(
     get,
     path = "/v1/quarantine",
     tag = "kiosks and events",
-    params(KnownAt, LatestLimit),
+    params(Within, KnownAt, LatestLimit),
     responses((status = 200, description = "What could not be counted", body = Quarantine))
 )]
 pub(super) async fn list_quarantine(
@@ -195,7 +195,7 @@ async fn answer_in_turn<T: Serialize>(
     Ok(answer.into_response(is_private, Some(age)))
 }
 
-fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
+pub(super) fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(answer).map_err(|error| {
         tracing::error!(%error, "an answer could not be written as JSON");
         Problem::internal()

@@ -7,16 +7,17 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Extension, Path, State};
-use axum::http::header::{AGE, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::{FigureId, QuotedFigure};
-use serde::Serialize;
 use thiserror::Error;
 
 use super::ApiState;
 use super::body::Members;
+use super::caching::Answer;
 use super::documented::{FigureInPath, FiguresFilter, Quotation};
+use super::figures::json;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem, ProblemBody};
 use crate::domain::figures::Kept;
@@ -151,16 +152,9 @@ pub(super) async fn quote(
 fn told(status: StatusCode, figure: &QuotedFigure) -> Result<Response, Problem> {
     let figure = quoted::figure(figure)?;
     let location = HeaderValue::try_from(&figure.link).map_err(|_| Problem::internal())?;
-    Ok((status, [(LOCATION, location)], json(&figure)?).into_response())
-}
-
-fn json(answer: &impl Serialize) -> Result<Response, Problem> {
-    let json = serde_json::to_vec(answer).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written as JSON");
-        Problem::internal()
-    })?;
     let kind = HeaderValue::from_static("application/json");
-    Ok(([(CONTENT_TYPE, kind)], Bytes::from(json)).into_response())
+    let headers = [(LOCATION, location), (CONTENT_TYPE, kind)];
+    Ok((status, headers, Bytes::from(json(&figure)?)).into_response())
 }
 
 /// `GET /v1/figures/{id}`: the figure, what the same question answers now, and why they differ.
@@ -180,7 +174,8 @@ pub(super) async fn one(
     let bad = |detail: String| Problem::parameter("id", format!("id: {detail}"));
     let Path(id) = id.map_err(|rejection| bad(rejection.body_text()))?;
     let id: FigureId = id.parse().map_err(|_| bad("not the id of a figure, a UUID".to_owned()))?;
-    parameters.finish()?;
+    let asked = parameters.finish()?;
+    let is_private = api.is_private();
     let figure = match api.figures.shelf.find(id)? {
         Some(Kept::Sound { figure, .. }) => figure,
         Some(Kept::Damaged { offset, why }) => {
@@ -204,17 +199,18 @@ pub(super) async fn one(
             Ok(view) => view,
             Err(not_ready) => {
                 // The figure itself needs no other.
-                return json(&FigureThenAndNow {
+                let alone = json(&FigureThenAndNow {
                     figure: quoted::figure(&figure)?,
                     now: None,
                     difference: None,
                     without_now: Some(not_ready.to_string()),
-                });
+                })?;
+                return Ok(Answer::made(&asked, None, alone).into_response(is_private, None));
             }
         };
-        let answer = json(&quoted::then_and_now(&view, &figure)?)?;
-        let age = HeaderValue::from(api.live.age_seconds(&view, now));
-        Ok(([(AGE, age)], answer).into_response())
+        let age = api.live.age_seconds(&view, now);
+        let both = json(&quoted::then_and_now(&view, &figure)?)?;
+        Ok(Answer::made(&asked, None, both).into_response(is_private, Some(age)))
     })
     .await?
 }
@@ -234,7 +230,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let region = parameters.optional("region")?;
     let limit = parameters.limit(ROWS, MOST_ROWS)?;
-    parameters.finish()?;
+    let asked = parameters.finish()?;
     if let Some(region) = region {
         region_name(region)?;
     }
@@ -245,7 +241,8 @@ pub(super) async fn list(
     let damaged = damaged
         .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })
         .collect();
-    json(&FigureList { total, rows: rows?, damaged })
+    let list = json(&FigureList { total, rows: rows?, damaged })?;
+    Ok(Answer::made(&asked, None, list).into_response(api.is_private(), None))
 }
 
 /// Works away from the threads that serve connections.

@@ -28,8 +28,8 @@ fn state() -> Fixture {
     f
 }
 
-struct Node {
-    router: Router,
+pub(super) struct Node {
+    pub(super) router: Router,
     live: Arc<LiveView>,
     shelf: Arc<FigureShelf>,
     published: Arc<Mutex<Vec<QuotedFigure>>>,
@@ -61,7 +61,7 @@ fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> No
     Node { router, live, shelf, published }
 }
 
-fn ready() -> Node {
+pub(super) fn ready() -> Node {
     let node = node_that(Ok(None), true);
     node.shelf.set_read();
     node
@@ -75,7 +75,7 @@ impl Node {
         (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
     }
 
-    async fn post(&self, body: Value) -> (StatusCode, HeaderMap, Value) {
+    pub(super) async fn post(&self, body: Value) -> (StatusCode, HeaderMap, Value) {
         self.post_as("application/json", body.to_string()).await
     }
 

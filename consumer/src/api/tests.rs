@@ -518,7 +518,9 @@ async fn figures_do_not_stand_in_line_behind_a_fold_that_does_not_answer() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let node = ready();
-    for path in ["/", "/v1", "/v1/regions/18.71", "/v1/regions/18.71/progress/", "/v2/regions"] {
+    for path in
+        ["/assets", "/v1", "/v1/regions/18.71", "/v1/regions/18.71/progress/", "/v2/regions"]
+    {
         let body = problem(&node, path).await;
         assert_eq!((&body["status"], &body["type"]), (&json!(404), &json!("/problems/not-found")));
     }

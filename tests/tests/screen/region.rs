@@ -149,6 +149,14 @@ pub(crate) async fn a_province_shows_its_regions(visit: &mut Visit<'_>) {
     let rows = "card('Kabupaten dan kota di sini').querySelectorAll('tbody tr').length";
     assert_eq!(tab.read::<u32>(rows).await, 7);
     assert_eq!(tab.read::<u32>("all('.map .mark[data-code]').length").await, 7);
+    let pace = visit.ask(&format!("/v1/regions/19/pace?{when}")).await;
+    let required = decimal(&pace["goal"]["required_per_month"]);
+    let said: String = tab.read("text(card('Laju'))").await;
+    assert!(
+        said.contains("Dibutuhkan per bulan") && said.contains(&required),
+        "{required}: {said}"
+    );
+
     tab.click("a[href*='region=19.71']").await;
     tab.wait(
         "its city is opened",

@@ -98,7 +98,7 @@ export function nationView({ content, regions }) {
     const state = read();
     const measure = MEASURES.includes(state.measure) ? state.measure : "attainment";
     replace(notice, ...noticeOf(state));
-    replace(stand, ...standing(nation), factsOf(nation, nationPace), sparkline(series));
+    replace(stand, ...standing(nation, "activated"), factsOf(nation, nationPace), sparkline(series));
     replace(measures, choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
     replace(levels, choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));
     const all = [...rows.values()];

@@ -139,7 +139,7 @@ export function regionView({ content, state: first, regions }) {
 
   function drawStanding() {
     const { state, progress, pace } = known;
-    replace(slots.stand, h("h1", null, nameOf(code)), ...standing(progress), factsOf(progress, pace));
+    replace(slots.stand, h("h1", null, nameOf(code)), ...standing(progress, "activated"), factsOf(progress, pace));
     // Whoever is choosing the sentence keeps it.
     if (!slots.quote.contains(document.activeElement) && !getSelection()?.containsNode(slots.quote, true)) replace(slots.quote, sentenceCard("", progress, state));
   }

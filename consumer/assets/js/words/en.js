@@ -99,6 +99,7 @@ export default {
   changeModes: { known_at: "what we knew", as_of: "what happened" },
   changeSpan: (from, to) => `${from} → ${to}`,
   parts: {
+    activations: "activations",
     new_activations: "new activations", late_activations: "activations that came in late", released_quarantine: "released from quarantine",
     moves_in: "moved in", moves_out: "moved out", deactivations: "deactivated",
     reversed_activations: "activations taken back", reversed_moves_in: "moves in taken back", reversed_moves_out: "moves out taken back", reversed_deactivations: "deactivations taken back",
@@ -140,6 +141,8 @@ export default {
   figureNow: "The same question today",
   figureSame: "Unchanged since it was quoted.",
   figureDiffers: (n) => `Differs by ${n} since it was quoted`,
+  otherRules: "The rules of counting have changed since it was quoted: the parts cannot be compared.",
+  lateAmong: (n) => `${n} of them came in late`,
   figureThen: "When it was quoted",
   figureVerify: "Check it yourself from Kafka",
   digest: "Digest",

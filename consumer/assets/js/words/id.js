@@ -99,6 +99,7 @@ export default {
   changeModes: { known_at: "yang kami ketahui", as_of: "yang terjadi" },
   changeSpan: (from, to) => `${from} → ${to}`,
   parts: {
+    activations: "aktivasi",
     new_activations: "aktivasi baru", late_activations: "aktivasi terlambat masuk", released_quarantine: "dilepas dari karantina",
     moves_in: "pindah masuk", moves_out: "pindah keluar", deactivations: "nonaktif",
     reversed_activations: "aktivasi dibatalkan", reversed_moves_in: "pindah masuk dibatalkan", reversed_moves_out: "pindah keluar dibatalkan", reversed_deactivations: "penonaktifan dibatalkan",
@@ -140,6 +141,8 @@ export default {
   figureNow: "Pertanyaan yang sama hari ini",
   figureSame: "Tidak berubah sejak dikutip.",
   figureDiffers: (n) => `Berbeda ${n} sejak dikutip`,
+  otherRules: "Aturan hitung telah berubah sejak dikutip: rincian perbedaan tidak dapat dibandingkan.",
+  lateAmong: (n) => `di antaranya ${n} terlambat masuk`,
   figureThen: "Saat dikutip",
   figureVerify: "Periksa sendiri dari Kafka",
   digest: "Sidik jari",
