@@ -167,6 +167,9 @@ fn wajib_19(cases: &Cases) -> u64 {
     (to_go + active) * 100 / NATIONAL_PERCENT
 }
 
+/// By how much a goal goes on after the last one that was reported.
+const GOAL_STEP: u64 = 5_000;
+
 /// Denominators and targets, with the timestamps of their records, in order.
 pub(super) fn reference(cases: &Cases) -> Vec<(i64, ReferenceFigure)> {
     let reports = Reports::read(cases);
@@ -236,6 +239,24 @@ pub(super) fn reference(cases: &Cases) -> Vec<(i64, ReferenceFigure)> {
     let in_2024 = (date(2024, 1, 1), Some(goal.as_of));
     let figure = (Target, Absolute, reports.goal_3604);
     publish(date(2024, 1, 8), goal.region, figure, in_2024, quoted(goal));
+
+    // So that whoever watches the calendar go on sees a pace against a target: nobody reported it.
+    let from_2025 = (date(2025, 1, 1), None);
+    let shown = |what: &str| format!("for demonstration, reported by nobody: {what}");
+    let percent = reports.percent_1771_in_2024;
+    for (on, basis) in [(30, WajibKtp), (31, RecordedKtp)] {
+        let source = shown("the percentage of Bengkulu's target of 2024, for everybody");
+        publish(
+            date(2024, 12, on),
+            RegionCode::NATION,
+            (Target, basis, percent),
+            from_2025,
+            source,
+        );
+    }
+    let figure = (Target, Absolute, reports.goal_3604 + GOAL_STEP);
+    let source = shown("the goal of 2024 and 5,000 more");
+    publish(date(2024, 12, 31), goal.region, figure, from_2025, source);
     figures
 }
 

@@ -289,14 +289,14 @@ fn the_reference_figures_are_whole_and_in_order() {
     assert!(reference.is_sorted_by_key(|(at, _)| *at));
     let ids: std::collections::BTreeSet<_> =
         reference.iter().map(|(_, f)| f.reference_id).collect();
-    assert_eq!((ids.len(), reference.len()), (9, 9));
+    assert_eq!((ids.len(), reference.len()), (12, 12));
     for (_, figure) in &reference {
         figure.check().unwrap();
         let bytes = Encoder::reference(None).reference_figure(figure).unwrap();
         let reader = laju_schemas::reference::ReferenceReader::new().unwrap();
         assert_eq!(reader.read(&bytes).unwrap(), *figure);
     }
-    // One target of each region is valid on the days asked about.
+    // One target of each region and basis is valid on the days asked about.
     let targets = |region: &str, on: Date| {
         let valid = reference.iter().map(|(_, figure)| figure).filter(|figure| {
             figure.kind == ReferenceKind::Target
@@ -310,7 +310,13 @@ fn the_reference_figures_are_whole_and_in_order() {
     assert_eq!(targets("17.71", date(2024, 1, 1)), ["30"]);
     assert_eq!(targets("17.71", date(2025, 2, 1)), ["30"]);
     assert_eq!(targets("36.04", date(2024, 1, 1)), [""]);
-    assert!(targets("36.04", date(2025, 1, 1)).is_empty());
+    // What is shown after the years reported, and says so.
+    assert_eq!(targets("36.04", date(2025, 1, 1)), [""]);
+    assert_eq!(targets("ID", date(2025, 1, 1)), ["30", "30"]);
+    let shown = |figure: &laju_schemas::ReferenceFigure| figure.valid_from == date(2025, 1, 1);
+    let sources = reference.iter().filter(|(_, figure)| shown(figure)).map(|(_, f)| &f.source);
+    assert!(sources.clone().all(|source| source.contains("reported by nobody")));
+    assert_eq!(sources.count(), 3);
     assert_eq!(targets("ID", date(2023, 12, 31)), ["25"]);
     assert!(targets("ID", date(2024, 1, 1)).is_empty());
 }
