@@ -140,6 +140,11 @@ impl Feed {
         Self::new(Arc::clone(live), Arc::clone(clock), run, settings)
     }
 
+    /// How many readers are taken at the same time.
+    pub(super) fn most_readers(&self) -> usize {
+        self.0.settings.readers
+    }
+
     /// Ends every stream at once; no new one begins.
     pub(super) fn close(&self) {
         self.0.status.send_replace(Status::Closed);
@@ -270,6 +275,8 @@ struct Line {
     seat: Seat,
     status: watch::Receiver<Status>,
     reader: Reader,
+    /// When it is to be told something, whatever happens to other regions.
+    due: Instant,
     /// Whether nothing has been sent yet.
     is_new: bool,
     is_over: bool,
@@ -298,8 +305,7 @@ impl Line {
                 Status::Unknown => {}
             }
             if frame.is_empty() {
-                let heartbeat = self.seat.inner.settings.heartbeat;
-                match tokio::time::timeout(heartbeat, self.status.changed()).await {
+                match tokio::time::timeout_at(self.due, self.status.changed()).await {
                     Ok(Ok(())) => continue,
                     // Nobody is left who could tell anything.
                     Ok(Err(_)) => return None,
@@ -308,6 +314,7 @@ impl Line {
             }
             let cost = frame.len() as u64 + FRAME_COST;
             self.seat.inner.cost.fetch_add(cost, Ordering::Relaxed);
+            self.due = Instant::now() + self.seat.inner.settings.heartbeat;
             return Some(frame.into());
         }
     }
@@ -390,7 +397,8 @@ pub(super) async fn stream(
     let (seat, edition) = api.feed.join().await?;
     let reader = Reader::new(selection, &edition, last_id.as_deref());
     let status = seat.inner.status.subscribe();
-    let line = Line { seat, status, reader, is_new: true, is_over: false };
+    let due = Instant::now() + seat.inner.settings.heartbeat;
+    let line = Line { seat, status, reader, due, is_new: true, is_over: false };
     let frames = futures_util::stream::unfold(line, async |mut line| {
         line.next().await.map(|frame| (Ok::<_, Infallible>(frame), line))
     });

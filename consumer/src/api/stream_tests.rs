@@ -214,6 +214,28 @@ async fn without_a_choice_every_region_is_told_and_silence_has_a_heart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_heart_beats_for_a_quiet_region_while_others_move() {
+    let mut node = Node::start(quick()).await;
+    let quiet = node.client("?regions=11.71", None).await;
+    let (quiet, _) = quiet.tell(|client| client.until("live")).await;
+    let hears = tokio::spawn(quiet.tell(|client| client.next().unwrap().name));
+    let other = node.client("?regions=18.71", None).await;
+    let (mut other, _) = other.tell(|client| client.until("live")).await;
+    // Each round takes an edition, and all of them many times what a heartbeat takes.
+    for _ in 0..300 {
+        if hears.is_finished() {
+            break;
+        }
+        node.activate("18.71", 1);
+        let event;
+        (other, event) = other.tell(|client| client.event().unwrap()).await;
+        assert_eq!(event.name, "progress");
+    }
+    assert!(hears.is_finished(), "nothing was heard while another region moved");
+    assert_eq!(hears.await.unwrap().1, "heartbeat");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_gets_the_latest_states_and_keeps_nobody_waiting() {
     const ROUNDS: i32 = 40;
     let mut node = Node::start(quick()).await;

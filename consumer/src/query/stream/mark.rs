@@ -39,10 +39,9 @@ impl<'a> Mark<'a> {
     }
 }
 
-/// The id of an event up to which everything up to an edition has been told; `number` may be of an
-/// edition before this one.
+/// The id of an event with which everything up to the edition with this number and these offsets
+/// has been told.
 #[must_use]
-pub(super) fn id(edition: &Edition, number: u64, selection: &Selection) -> String {
-    let Edition { run, offsets, .. } = edition;
+pub(super) fn id(offsets: &str, run: &str, number: u64, selection: &Selection) -> String {
     format!("{offsets};e{run}.{number}.{:x}", selection.digest())
 }

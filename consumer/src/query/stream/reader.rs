@@ -1,5 +1,7 @@
 //! A reader's place in the stream: what it has been told, and what it is told next.
 
+use std::sync::Arc;
+
 use super::edition::Edition;
 use super::mark::{Mark, id};
 use super::selection::Selection;
@@ -49,6 +51,8 @@ struct Batch {
     since: u64,
     /// Everything up to this edition has been told at the end.
     upto: u64,
+    /// And up to these offsets, which are that edition's.
+    offsets: Arc<str>,
     /// How many of the chosen regions have been looked at.
     looked_at: usize,
     /// Whether it ends with the word that the reader is live, and what that says.
@@ -67,6 +71,7 @@ impl Reader {
             resync: (last_id.is_some() && seen == 0).then_some(Resync::Unknown),
             since: seen,
             upto: edition.number,
+            offsets: Arc::clone(&edition.offsets),
             looked_at: 0,
             greeting: Some(seen > 0),
         };
@@ -89,7 +94,7 @@ impl Reader {
             let mut batch = match self.batch.take() {
                 Some(batch) => batch,
                 None if self.seen >= edition.number => return None,
-                None => Batch::after(self.seen, edition.number),
+                None => Batch::after(self.seen, edition),
             };
             if let Some(reason) = batch.resync.take() {
                 self.batch = Some(batch);
@@ -108,7 +113,8 @@ impl Reader {
                 self.seen = batch.upto;
                 // Nothing of it concerned this reader: there may be a later edition.
                 let Some(word) = word else { continue };
-                return Some((word, Some(id(edition, batch.upto, &self.selection))));
+                let told = id(&batch.offsets, &edition.run, batch.upto, &self.selection);
+                return Some((word, Some(told)));
             }
             batch.looked_at += found.map_or(0, |found| found + 1);
             self.batch = Some(batch);
@@ -118,12 +124,14 @@ impl Reader {
 }
 
 impl Batch {
-    fn after(seen: u64, upto: u64) -> Self {
+    fn after(seen: u64, edition: &Edition) -> Self {
+        let upto = edition.number;
         let is_slow = upto - seen > MOST_BEHIND;
         Self {
             resync: is_slow.then_some(Resync::Slow),
             since: if is_slow { 0 } else { seen },
             upto,
+            offsets: Arc::clone(&edition.offsets),
             looked_at: 0,
             greeting: is_slow.then_some(false),
         }

@@ -89,7 +89,7 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
 fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
     let edition = Editor::new("7f00").edition(&fixture().view(TODAY)).unwrap();
     let all = Selection::all();
-    let id = super::mark::id(&edition, 1, &all);
+    let id = super::mark::id(&edition.offsets, &edition.run, 1, &all);
     let digest = format!("{:x}", all.digest());
     assert!(id.starts_with('c') && id.ends_with(&format!(".0:1,1:2;r1;e7f00.1.{digest}")), "{id}");
     assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &all), Some(1));
