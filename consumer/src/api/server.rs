@@ -2,10 +2,11 @@
 //! that it is over. No client holds up others: connections are limited, and those are cut that
 //! send no request or take no answer. An answer as such may last, as event streams do.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +27,8 @@ use super::{ApiState, router};
 
 /// How long requests under way may take after the end was called.
 const GRACE: Duration = Duration::from_secs(5);
+/// How many connections there may be at least beside the readers of the live stream.
+const BESIDE_READERS: usize = 1_024;
 /// How long to wait after the system refused a connection, for example for want of descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(250);
 /// What a connection may take.
@@ -62,7 +65,9 @@ pub async fn run(
     state: ApiState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    run_within(Limits::default(), listener, state, shutdown).await
+    let limits = Limits::default();
+    let connections = limits.connections.max(state.feed.most_readers() + BESIDE_READERS);
+    run_within(Limits { connections, ..limits }, listener, state, shutdown).await
 }
 
 /// The same with limits of one's own.
@@ -79,6 +84,7 @@ pub async fn run_within(
     let feed = state.feed.clone();
     let router = router(state);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::default();
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -93,16 +99,17 @@ pub async fn run_within(
             },
             () = &mut shutdown => break,
         };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
+        let own = crowd.enter(peer.ip(), limits.connections / 2);
+        match (Arc::clone(&places).try_acquire_owned(), own) {
+            (Ok(place), Some(own)) => {
                 let serving = serve(limits, stream, peer, router.clone(), graceful.watcher());
                 tokio::spawn(async move {
-                    let _place = place;
+                    let _places = (place, own);
                     serving.await;
                 });
             }
             // Told at once, so that a supervisor sees a node that is busy and not one that hangs.
-            Err(_) => drop(stream.try_write(busy().as_bytes())),
+            _ => drop(stream.try_write(busy().as_bytes())),
         }
     }
     drop(listener);
@@ -112,6 +119,43 @@ pub async fn run_within(
         tracing::warn!("requests that were still under way after {GRACE:?} were cut off");
     }
     Ok(())
+}
+
+/// How many connections each address has: none takes more than half of them all, so that nobody
+/// alone can lock the others out. Those of the machine itself are its owner's.
+#[derive(Clone, Default)]
+struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of an address's connections.
+struct Own(Crowd, IpAddr);
+
+impl Crowd {
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing that can fail is done under it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, address: IpAddr, most: usize) -> Option<Own> {
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if *count >= most && !address.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Own(self.clone(), address))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let mut counts = self.0.counts();
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
 }
 
 async fn serve(
