@@ -65,14 +65,16 @@ impl Asked {
     }
 
     /// The tag of the answer to be made from a state, if that tells it.
-    pub(super) fn tag_of(&self, view: &View) -> Option<Tag> {
+    pub(super) fn tag_of(&self, view: &View, shapes: u64) -> Option<Tag> {
         if self.by_content {
             return None;
         }
         let settled = self.known_at.is_some_and(|day| day < view.today);
         let mut hash = Xxh3::new();
-        // Another version of the program may write another answer.
+        // Another version of the program may write another answer, and so may another build of it
+        // whose document says that its answers look otherwise.
         hash.update(env!("CARGO_PKG_VERSION").as_bytes());
+        hash.update(&shapes.to_le_bytes());
         hash.update(&view.version(settled).to_le_bytes());
         hash.update(self.target.as_bytes());
         Some(Tag(format!("{:032x}", hash.digest128())))

@@ -105,7 +105,7 @@ async fn what_the_client_has_is_not_worked_out_again() {
     let tag = {
         let request = Request::get("/asks").body(()).unwrap().into_parts().0;
         let view = api.live.view(now).unwrap();
-        caching::Asked::of(&request).tag_of(&view).unwrap()
+        caching::Asked::of(&request).tag_of(&view, 0).unwrap()
     };
     let routes = Router::new().route("/asks", get(asks));
     let node = with_layers(routes, Access::default()).with_state(api);

@@ -178,7 +178,7 @@ async fn answer_in_turn<T: Serialize>(
         let now = (api.clock)();
         let view = api.live.view(now)?;
         let age = api.live.age_seconds(&view, now);
-        let tag = asked.tag_of(&view);
+        let tag = asked.tag_of(&view, api.shapes);
         if let Some(tag) = tag.as_ref().filter(|tag| asked.has(tag)) {
             return Ok((Answer::held(tag.clone()), age));
         }

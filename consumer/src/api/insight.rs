@@ -110,6 +110,8 @@ pub(super) async fn region_evidence(
 ) -> Result<Response, Problem> {
     let question = parameters.question()?;
     let asked = parameters.finish()?;
+    // Whose events are missing is in the answer, and not in the version of the state.
+    let asked = asked.by_content();
     answer(api, asked, move |view| evidence::evidence(view, region, &question)).await
 }
 

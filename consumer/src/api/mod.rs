@@ -87,6 +87,8 @@ pub struct ApiState {
     quote_turns: Arc<Semaphore>,
     /// The OpenAPI document, as it is sent.
     document: Arc<str>,
+    /// A digest of it: of the shapes of all answers.
+    shapes: u64,
 }
 
 impl ApiState {
@@ -110,6 +112,7 @@ impl ApiState {
             figures: FigureDesk::default(),
             quote_turns: turns(),
             document: Arc::from(""),
+            shapes: 0,
         }
     }
 
@@ -178,6 +181,7 @@ pub fn router(mut state: ApiState) -> Router {
     let document = openapi::complete(document, state.is_private());
     // It has nothing in it that cannot be written.
     state.document = document.to_json().unwrap_or_default().into();
+    state.shapes = xxhash_rust::xxh3::xxh3_64(state.document.as_bytes());
     let paths = paths.route("/", get(screen::page)).route("/assets/{*path}", get(screen::asset));
     with_layers(paths, state.access.clone()).with_state(state)
 }
