@@ -22,7 +22,7 @@ use crate::event::DeactivationReason;
 use crate::id::{FigureId, ReferenceId};
 use crate::reference::{Basis, Percent};
 use crate::region::RegionCode;
-use crate::share::SharePercent;
+use crate::share::{SharePercent, hundredths_of};
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
 
@@ -35,6 +35,9 @@ pub const FORM: u32 = 1;
 /// next day, within a week, within a month, later. Part of [`FORM`].
 pub const ACTIVATION_AGES: [(u32, Option<u32>); 4] =
     [(0, Some(1)), (2, Some(7)), (8, Some(30)), (31, None)];
+
+/// What stands beside the content and its digest: a record may be changed there unnoticed.
+pub const NOT_IN_DIGEST: [&str; 5] = ["bounds", "missing", "quoted_at", "quoted_by", "note"];
 
 /// The longest note, in characters.
 pub const MAX_NOTE_CHARS: usize = 500;
@@ -298,6 +301,19 @@ pub enum FigureFault {
     /// Its parts do not come to the whole.
     #[error("{0} is not the sum of its parts")]
     Sum(&'static str),
+    /// A number that does not follow from the others.
+    #[error("{0} does not follow from people and what they are a share of")]
+    Share(&'static str),
+    /// What was activated does not lie between the bounds.
+    #[error("activated ({activated}) does not lie between its bounds, {lower} and {upper}")]
+    Bounds {
+        /// What was activated.
+        activated: i64,
+        /// The least that it could have been.
+        lower: i64,
+        /// The most.
+        upper: i64,
+    },
 }
 
 impl FigureContent {
@@ -355,6 +371,44 @@ impl FigureContent {
         }
         Ok(())
     }
+
+    /// That shares and the people of a target follow from what the content holds. Of a target whose
+    /// denominator it does not hold, nothing is said.
+    fn check_shares(&self) -> Result<(), FigureFault> {
+        // As everywhere: never fewer than nobody.
+        let people = u64::try_from(self.activated).unwrap_or(0);
+        let share = |numerator, denominator| {
+            hundredths_of(people, numerator, denominator).map(SharePercent::from_hundredths)
+        };
+        for row in &self.denominators {
+            if row.coverage_percent != share(row.value.into(), 1) {
+                return Err(FigureFault::Share("coverage_percent"));
+            }
+        }
+        let Some(target) = &self.target else { return Ok(()) };
+        let Some((numerator, denominator)) = self.exact(target) else { return Ok(()) };
+        if u64::try_from(numerator.div_ceil(denominator)).unwrap_or(u64::MAX) != target.people {
+            return Err(FigureFault::Share("the target's people"));
+        }
+        if target.attainment_percent != share(numerator, denominator) {
+            return Err(FigureFault::Share("attainment_percent"));
+        }
+        Ok(())
+    }
+
+    /// The people of a target as an exact fraction, if the content holds what that takes.
+    fn exact(&self, target: &QuotedTarget) -> Option<(u128, u128)> {
+        match target.kind {
+            TargetKind::Absolute => Some((target.people.into(), 1)),
+            TargetKind::Percent => {
+                let mut of = self.denominators.iter().filter(|row| row.basis == target.basis);
+                let (Some(of), None) = (of.next(), of.next()) else { return None };
+                let percent = target.percent?.ten_thousandths();
+                Some((u128::from(of.value) * u128::from(percent), Percent::WHOLE.into()))
+            }
+            TargetKind::Unknown => None,
+        }
+    }
 }
 
 impl QuotedFigure {
@@ -375,7 +429,9 @@ impl QuotedFigure {
         }
     }
 
-    /// Whether it says what was quoted.
+    /// Whether it says what was quoted: what the digest is over, and that its numbers fit each
+    /// other. The digest does not cover [`NOT_IN_DIGEST`], of which only the bounds are held
+    /// against the figure.
     ///
     /// # Errors
     /// Says what does not fit.
@@ -391,7 +447,18 @@ impl QuotedFigure {
         if says != is {
             return Err(FigureFault::Id { says, is });
         }
-        self.content.check_sums()
+        self.content.check_sums()?;
+        self.content.check_shares()?;
+        let activated = self.content.activated;
+        match self.bounds {
+            // The least is never fewer than nobody.
+            Some(QuotedBounds { lower, upper })
+                if lower > activated.max(0) || activated > upper =>
+            {
+                Err(FigureFault::Bounds { activated, lower, upper })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -54,6 +54,9 @@ pub struct PercentError(String);
 impl Percent {
     const SCALE: usize = 4;
 
+    /// 100 % in ten-thousandths of a percent.
+    pub const WHOLE: u32 = 1_000_000;
+
     /// Ten-thousandths of a percent: 25 % is 250000.
     #[must_use]
     pub const fn ten_thousandths(self) -> u32 {

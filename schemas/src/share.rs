@@ -1,4 +1,5 @@
-//! Shares as the contract carries them: percentages with two decimal places, already rounded.
+//! Shares as the contract carries them: percentages with two decimal places, already rounded; and
+//! how they are rounded.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,19 @@ pub struct SharePercent(u64);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a percentage with two decimal places")]
 pub struct SharePercentError;
+
+/// `part` of `numerator / denominator` in hundredths of a percent, rounded half up, once and at the
+/// end. `None` if the fraction is zero or none at all, or the share is beyond any number here.
+#[must_use]
+pub fn hundredths_of(part: u64, numerator: u128, denominator: u128) -> Option<u64> {
+    if numerator == 0 || denominator == 0 {
+        return None;
+    }
+    // part ÷ (n/d) in hundredths of a percent, half up: ⌊(2·10⁴·part·d + n) ÷ 2n⌋.
+    let doubled = u128::from(part).checked_mul(20_000)?.checked_mul(denominator)?;
+    let rounded = doubled.checked_add(numerator)? / numerator.checked_mul(2)?;
+    u64::try_from(rounded).ok()
+}
 
 impl SharePercent {
     /// The largest that the contract can carry: eighteen digits.

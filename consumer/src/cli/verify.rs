@@ -13,7 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use laju_producer::connection::{ClusterInfo, Connection};
 use laju_schemas::known::EventReader;
-use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault};
+use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault, NOT_IN_DIGEST};
 use laju_schemas::topic::{EVENTS, FIGURES};
 use laju_schemas::{FigureId, QuotedFigure};
 use serde::Serialize;
@@ -38,6 +38,10 @@ const CANNOT_BE_RECOMPUTED: u8 = 2;
 ///
 /// Exit code 0: it is the same; 1: it differs, or is not what was quoted; 2: it cannot be
 /// recomputed.
+///
+/// What is held against the log is the figure, its digest and its id. The digest does not cover
+/// bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic can change
+/// those, and nothing shows it (of bounds it is checked only that the figure lies between them).
 #[derive(Clone, Debug, Args)]
 pub struct VerifyArgs {
     /// The figure's id.
@@ -83,6 +87,8 @@ struct Report {
     /// The digest that the record bears, and that of what comes out.
     digest: Option<FigureDigest>,
     recomputed_digest: Option<FigureDigest>,
+    /// What of the record is neither in the digest nor recomputed.
+    not_covered: [&'static str; NOT_IN_DIGEST.len()],
     /// Events read.
     records: u64,
 }
@@ -94,21 +100,29 @@ struct Claimed {
     fault: Option<String>,
 }
 
+impl Report {
+    /// Of which nothing is known yet.
+    const fn of(figure_id: FigureId) -> Self {
+        Self {
+            figure_id,
+            verdict: Verdict::CannotBeRecomputed,
+            reason: None,
+            differences: Vec::new(),
+            digest: None,
+            recomputed_digest: None,
+            not_covered: NOT_IN_DIGEST,
+            records: 0,
+        }
+    }
+}
+
 impl VerifyArgs {
     /// Runs the command.
     ///
     /// # Errors
     /// If `out` cannot be written. All else is part of the verdict.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut report = Report {
-            figure_id: self.figure,
-            verdict: Verdict::CannotBeRecomputed,
-            reason: None,
-            differences: Vec::new(),
-            digest: None,
-            recomputed_digest: None,
-            records: 0,
-        };
+        let mut report = Report::of(self.figure);
         if let Err(error) = self.verify(&mut report) {
             let why = format!("{error:#}");
             // A record that is known to be wrong stays wrong.
@@ -293,6 +307,29 @@ impl Report {
         {
             text.push_str("\n  what is recomputed is what was quoted under this id");
         }
+        let not_covered = self.not_covered.join(", ");
+        text.push_str(&format!(
+            "\n  the digest does not cover {not_covered}: nothing is said of them"
+        ));
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_digest_does_not_cover_is_told_with_every_verdict_and_in_the_help() {
+        let help = <VerifyArgs as Args>::augment_args(clap::Command::new("verify"));
+        let help = help.clone().render_long_help().to_string();
+        for verdict in [Verdict::Same, Verdict::Differs, Verdict::CannotBeRecomputed] {
+            let report = Report { verdict, ..Report::of(FigureId([0; 16])) };
+            let (text, json) = (report.text(), serde_json::to_value(&report).unwrap());
+            assert_eq!(json["not_covered"], serde_json::json!(NOT_IN_DIGEST));
+            for name in NOT_IN_DIGEST {
+                assert!(text.contains(name) && help.contains(name), "{name}: {text}\n{help}");
+            }
+        }
     }
 }

@@ -135,9 +135,6 @@ const COUNTED: [Basis; 2] = [Basis::WajibKtp, Basis::RecordedKtp];
 /// What a target can be set in.
 const TARGETED: [Basis; 3] = [Basis::WajibKtp, Basis::RecordedKtp, Basis::Absolute];
 
-/// A percent is a hundredth and has four decimal places.
-const PERCENT_SCALE: u128 = 1_000_000;
-
 /// What a later record replaces: region, kind, basis and `valid_from`.
 type Key = (RegionCode, ReferenceKind, Basis, Date);
 
@@ -329,7 +326,7 @@ impl ReferenceBook {
             (None, Some(percent)) => {
                 let of = self.denominator(region, figure.basis, as_of, known_at)?.value;
                 let share = u128::from(of) * u128::from(percent.ten_thousandths());
-                (TargetKind::Percent, (share, PERCENT_SCALE))
+                (TargetKind::Percent, (share, Percent::WHOLE.into()))
             }
             _ => return None,
         };

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use laju_schemas::share;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
@@ -27,13 +28,7 @@ impl Share {
     /// the fraction is zero or none at all, or the share is beyond any that can be shown.
     #[must_use]
     pub fn of_fraction(part: u64, numerator: u128, denominator: u128) -> Option<Self> {
-        if numerator == 0 || denominator == 0 {
-            return None;
-        }
-        // part ÷ (n/d) in hundredths of a percent, half up: ⌊(2·10⁴·part·d + n) ÷ 2n⌋.
-        let doubled = u128::from(part).checked_mul(20_000)?.checked_mul(denominator)?;
-        let rounded = doubled.checked_add(numerator)? / numerator.checked_mul(2)?;
-        u64::try_from(rounded).ok().map(Self)
+        share::hundredths_of(part, numerator, denominator).map(Self)
     }
 
     /// From hundredths of a percent.

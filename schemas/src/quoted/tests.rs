@@ -73,7 +73,7 @@ fn any_changed_field_of_the_content_changes_the_digest_and_no_other_does() {
         assert!(forged.check().is_err(), "{place}");
     }
     let beside = QuotedFigure {
-        bounds: Some(QuotedBounds { lower: 1, upper: 2 }),
+        bounds: Some(QuotedBounds { lower: 1, upper: 100_000 }),
         missing: None,
         quoted_at: TimestampMs(1),
         quoted_by: Some("x".to_owned()),
@@ -102,6 +102,75 @@ fn sums_and_forms_are_checked_beside_the_digest() {
     let content = FigureContent { form: 2, ..full().content };
     let figure = QuotedFigure::new(content, TimestampMs(0));
     assert_eq!(figure.check(), Err(FigureFault::OtherForm(2)));
+}
+
+/// Shares that a forger put there, with a digest that fits them.
+#[test]
+fn shares_and_bounds_must_follow_from_the_numbers_beside_them() {
+    let fault = |change: &dyn Fn(&mut FigureContent)| {
+        let mut content = full().content;
+        change(&mut content);
+        QuotedFigure::new(content, TimestampMs(0)).check()
+    };
+    let share = |name| Err(FigureFault::Share(name));
+    let other = Some(SharePercent::from_hundredths(1));
+    assert_eq!(fault(&|_| ()), Ok(()));
+    assert_eq!(
+        fault(&|content| content.denominators[0].coverage_percent = None),
+        share("coverage_percent")
+    );
+    let of_nobody = |content: &mut FigureContent| {
+        let row = content.denominators.iter_mut().find(|row| row.value == 0);
+        row.unwrap().coverage_percent = other;
+    };
+    assert_eq!(fault(&of_nobody), share("coverage_percent"));
+    let attained = |content: &mut FigureContent| {
+        content.target.as_mut().unwrap().attainment_percent = other;
+    };
+    assert_eq!(fault(&attained), share("attainment_percent"));
+    let fewer = |content: &mut FigureContent| content.target.as_mut().unwrap().people -= 1;
+    assert_eq!(fault(&fewer), share("the target's people"));
+    // An absolute target of so many people: 90,000 of 191,750.
+    let absolute = |content: &mut FigureContent| {
+        content.target.as_mut().unwrap().kind = TargetKind::Absolute;
+    };
+    assert_eq!(fault(&absolute), Ok(()));
+    let both = |content: &mut FigureContent| {
+        absolute(content);
+        attained(content);
+    };
+    assert_eq!(fault(&both), share("attainment_percent"));
+    // Without its denominator a percentage cannot be recomputed, and nothing is guessed.
+    let alone = |content: &mut FigureContent| {
+        content.denominators.clear();
+        attained(content);
+    };
+    assert_eq!(fault(&alone), Ok(()));
+
+    let activated = full().content.activated;
+    for (lower, upper, fits) in [
+        (activated, activated, true),
+        (activated + 1, activated + 2, false),
+        (0, activated - 1, false),
+        (activated + 1, activated - 1, false),
+    ] {
+        let figure = QuotedFigure { bounds: Some(QuotedBounds { lower, upper }), ..full() };
+        let bounds = FigureFault::Bounds { activated, lower, upper };
+        assert_eq!(figure.check(), if fits { Ok(()) } else { Err(bounds) });
+    }
+}
+
+/// What a record has beside its content, its digest and its id is what the digest does not cover.
+#[test]
+fn what_the_digest_does_not_cover_is_listed() {
+    let Value::Object(record) = serde_json::to_value(full()).unwrap() else { panic!() };
+    let content = serde_json::to_value(full().content).unwrap();
+    let mut beside: Vec<_> = record.keys().filter(|name| content.get(name).is_none()).collect();
+    beside.retain(|name| !["figure_id", "digest"].contains(&name.as_str()));
+    beside.sort_unstable();
+    let mut listed = NOT_IN_DIGEST;
+    listed.sort_unstable();
+    assert_eq!(beside, listed);
 }
 
 #[test]
