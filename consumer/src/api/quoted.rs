@@ -20,6 +20,7 @@ use super::documented::{FigureInPath, FiguresFilter, Quotation};
 use super::figures::json;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem, ProblemBody};
+use crate::domain::day::Day;
 use crate::domain::figures::Kept;
 use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::question::{Question, today};
@@ -98,6 +99,12 @@ pub(super) async fn quote(
     for (name, asked) in [("as_of", question.as_of), ("known_at", question.known_at)] {
         if asked.is_some_and(|asked| asked > day) {
             let detail = format!("{name} is after today ({day}): what is to come cannot be quoted");
+            return Err(Problem::field(name, detail));
+        }
+        if asked.is_some_and(|asked| Day::of_date(asked).is_none()) {
+            let began = Day(0);
+            let detail =
+                format!("{name} is before the programme began ({began}): nothing was then");
             return Err(Problem::field(name, detail));
         }
     }

@@ -174,6 +174,8 @@ async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated(
         (json!({"region": "18.71", "as_of": "2024-08-03"}), "as_of"),
         (json!({"region": "18.71", "known_at": nik}), "known_at"),
         (json!({"region": "18.71", "known_at": "2024-08-03"}), "known_at"),
+        (json!({"region": "18.71", "as_of": "2021-12-31"}), "as_of"),
+        (json!({"region": "18.71", "known_at": "2021-12-31"}), "known_at"),
         (json!({"region": "18.71", "note": ""}), "note"),
         (json!({"region": "18.71", "note": "é".repeat(501)}), "note"),
         (json!({"region": "18.71", "note": "a\u{1b}[2J"}), "note"),
@@ -204,6 +206,10 @@ async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated(
     let (status, _, _) = node.post(json!({"region": "18.71", "note": "x".repeat(20 << 10)})).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(node.published.lock().unwrap().is_empty(), "nothing was quoted");
+    let (_, _, problem) = node.post(json!({"region": "18.71", "as_of": "2021-12-31"})).await;
+    assert!(problem["detail"].as_str().unwrap().contains("2022-01-01"), "{problem}");
+    let first_day = json!({"region": "18.71", "as_of": "2022-01-01", "known_at": "2022-01-01"});
+    assert_eq!(node.post(first_day).await.0, StatusCode::CREATED);
     let fine = "{\"region\":\"18.71\",\"note\":\"é\"}".to_owned();
     let (status, _, _) = node.post_as("Application/JSON; charset=utf-8", fine).await;
     assert_eq!(status, StatusCode::CREATED);
