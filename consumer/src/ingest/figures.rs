@@ -159,15 +159,19 @@ impl FigurePublisher {
     /// If it is not confirmed. The same figure may be published again.
     pub fn publish(&self, figure: &QuotedFigure) -> Result<Option<i64>, NotConfirmed> {
         let publisher = self.publisher()?;
-        match publisher.publish_figure(figure)?.wait() {
-            Ok(receipt) => Ok(receipt.offset.and_then(|offset| i64::try_from(offset).ok())),
-            Err(error) => {
-                if publisher.fatal_error().is_some() {
-                    // Only a new one can go on.
-                    *self.lock() = None;
-                }
-                Err(error.into())
-            }
+        let confirmed = confirmed(&publisher, figure);
+        if confirmed.is_err() && publisher.fatal_error().is_some() {
+            self.discard(&publisher);
+        }
+        confirmed
+    }
+
+    /// Forgets a publisher that failed for good: only a new one can go on. One that came in its
+    /// place meanwhile stays.
+    fn discard(&self, failed: &Arc<Publisher>) {
+        let mut kept = self.lock();
+        if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, failed)) {
+            *kept = None;
         }
     }
 
@@ -189,5 +193,45 @@ impl FigurePublisher {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Publisher>>> {
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes a figure and waits for its offset, if the broker tells it.
+fn confirmed(publisher: &Publisher, figure: &QuotedFigure) -> Result<Option<i64>, NotConfirmed> {
+    let receipt = publisher.publish_figure(figure)?.wait()?;
+    Ok(receipt.offset.and_then(|offset| i64::try_from(offset).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../../../schemas/golden/v1/quoted_figure.jsonl");
+
+    #[test]
+    fn a_publisher_that_failed_for_good_is_replaced_although_nothing_could_be_sent_by_it() {
+        let line: serde_json::Value = serde_json::from_str(GOLDEN.lines().next().unwrap()).unwrap();
+        let figure: QuotedFigure = serde_json::from_value(line["value"].clone()).unwrap();
+        let cluster = MockCluster::new(1).unwrap();
+        // Who may not have a producer's id cannot go on as this producer.
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
+        let figures = FigurePublisher::new(Connection::to(cluster.bootstrap_servers()));
+        let failed = figures.publisher().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while failed.fatal_error().is_none() {
+            assert!(Instant::now() < deadline, "the producer fails for good");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let error = figures.publish(&figure).unwrap_err();
+        assert!(matches!(error, NotConfirmed::NotSent(_)), "{error}");
+        let next = figures.publisher().unwrap();
+        assert!(!Arc::ptr_eq(&failed, &next), "a new one goes on");
+        // Somebody else who waited on the failed one is late: the new one stays.
+        figures.discard(&failed);
+        assert!(Arc::ptr_eq(&next, &figures.publisher().unwrap()));
     }
 }
