@@ -183,6 +183,8 @@ pub(super) async fn one(
     let id: FigureId = id.parse().map_err(|_| bad("not the id of a figure, a UUID".to_owned()))?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
+    // Asked first, so that what is not found is not before it.
+    let read = api.figures.shelf.next_offset();
     let figure = match api.figures.shelf.find(id)? {
         Some(Kept::Sound { figure, .. }) => figure,
         Some(Kept::Damaged { offset, why }) => {
@@ -194,7 +196,10 @@ pub(super) async fn one(
             return Err(Problem::new(Kind::DamagedFigure, status, detail));
         }
         None => {
-            let detail = format!("no figure was ever quoted as {id}");
+            let detail = format!(
+                "this node has read the figures topic up to offset {read}, and no figure {id} in \
+                 it; one that another node quoted a moment ago may still be on its way"
+            );
             return Err(Problem::new(Kind::UnknownFigure, StatusCode::NOT_FOUND, detail));
         }
     };
@@ -241,15 +246,22 @@ pub(super) async fn list(
     if let Some(region) = region {
         region_name(region)?;
     }
-    let shelf = &api.figures.shelf;
-    let (total, figures) = shelf.latest(region, limit)?;
-    let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
-    let damaged = shelf.damaged()?.into_iter();
-    let damaged = damaged
-        .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })
-        .collect();
-    let list = json(&FigureList { total, rows: rows?, damaged })?;
-    Ok(Answer::made(&asked, None, list).into_response(api.is_private(), None))
+    let is_private = api.is_private();
+    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
+    blocking(move || {
+        let _turn = turn;
+        let shelf = &api.figures.shelf;
+        let (total, figures) = shelf.latest(region, limit)?;
+        let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
+        let (damaged_total, damaged) = shelf.damaged(limit)?;
+        let damaged = damaged
+            .into_iter()
+            .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })
+            .collect();
+        let list = json(&FigureList { total, rows: rows?, damaged_total, damaged })?;
+        Ok(Answer::made(&asked, None, list).into_response(is_private, None))
+    })
+    .await?
 }
 
 /// Works away from the threads that serve connections.

@@ -224,6 +224,8 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
         (status, &problem["type"]),
         (StatusCode::NOT_FOUND, &json!("/problems/unknown-figure"))
     );
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("up to offset 0") && detail.contains("on its way"), "{detail}");
     assert_eq!(node.get("/v1/figures/latest").await.2["parameter"], "id");
     assert_eq!(node.get("/v1/figures?limit=0").await.2["parameter"], "limit");
     assert_eq!(node.get("/v1/figures?region=18.99").await.0, StatusCode::NOT_FOUND);
@@ -243,6 +245,16 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
     let (_, _, list) = other.get("/v1/figures").await;
     assert_eq!((&list["total"], &list["rows"]), (&json!(0), &json!([])));
     assert_eq!(list["damaged"][0]["figure_id"], figure["figure_id"]);
+    // However many are damaged, no more are listed than rows were asked for.
+    let key = Some(vec![0xff; 16]);
+    assert!(other.shelf.put(FigureRecord { key, ..record(1, &forged) }).is_some());
+    let (_, _, list) = other.get("/v1/figures?limit=1").await;
+    assert_eq!((&list["damaged_total"], list["damaged"].as_array().unwrap().len()), (&json!(2), 1));
+    let list = serde_json::from_value(list).unwrap();
+    let text = crate::query::figure_table::figures(&list);
+    assert!(text.contains("and 1 more damaged"), "{text}");
+    let (_, _, problem) = other.get(unknown).await;
+    assert!(problem["detail"].as_str().unwrap().contains("up to offset 2"), "{problem}");
     // Quoted anew, the id has a record that can be trusted.
     assert_eq!(other.post(json!({"region": "18.71"})).await.0, StatusCode::CREATED);
     assert_eq!(other.get(link).await.0, StatusCode::OK);

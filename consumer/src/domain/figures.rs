@@ -56,6 +56,8 @@ pub struct FigureBook {
     kept: HashMap<FigureId, Kept>,
     /// Sound ones in the order in which they were quoted.
     order: BTreeSet<(TimestampMs, FigureId)>,
+    /// Behind the last record.
+    next_offset: i64,
     /// Damage that was answered.
     told: HashSet<(i64, Option<FigureId>)>,
 }
@@ -65,6 +67,7 @@ impl FigureBook {
     /// changes nothing.
     pub fn add(&mut self, record: FigureRecord) -> Option<Damage> {
         let FigureRecord { offset, key, figure } = record;
+        self.next_offset = self.next_offset.max(offset.saturating_add(1));
         let key = key.and_then(|key| <[u8; 16]>::try_from(key).ok()).map(FigureId);
         let checked = figure.and_then(|figure| match figure.check() {
             Ok(()) if key == Some(figure.figure_id) => Ok(figure),
@@ -88,6 +91,12 @@ impl FigureBook {
                 self.told.insert((offset, key)).then_some(Damage { offset, figure_id: key, why })
             }
         }
+    }
+
+    /// The offset behind the last record that was added; 0 before there was one.
+    #[must_use]
+    pub const fn next_offset(&self) -> i64 {
+        self.next_offset
     }
 
     /// What there is under an id.
@@ -184,6 +193,7 @@ mod tests {
         let Some(Kept::Sound { offset, figure }) = book.get(id) else { panic!("it is there") };
         assert_eq!((*offset, figure.note.as_deref()), (1, None));
         assert_eq!(book.damaged(), []);
+        assert_eq!(book.next_offset(), 4);
         assert_eq!(book.latest(None).count(), 1);
     }
 

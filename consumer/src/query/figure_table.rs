@@ -142,5 +142,9 @@ pub fn figures(answer: &FigureList) -> String {
         let why = harmless(&damaged.detail);
         text.push_str(&format!("\ndamaged: {}: {why}", damaged.figure_id));
     }
+    let untold = answer.damaged_total.saturating_sub(answer.damaged.len() as u64);
+    if untold > 0 {
+        text.push_str(&format!("\nand {} more damaged; --limit shows more", number(untold)));
+    }
     text
 }

@@ -69,7 +69,9 @@ pub struct FigureList {
     pub total: u64,
     /// The latest quoted first.
     pub rows: Vec<Figure>,
-    /// Ids of which there is nothing that can be trusted.
+    /// How many ids there are, of whichever region, of which there is nothing that can be trusted.
+    pub damaged_total: u64,
+    /// The first of those ids, in their order: no more than rows were asked for.
     pub damaged: Vec<DamagedFigure>,
 }
 

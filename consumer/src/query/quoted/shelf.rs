@@ -101,12 +101,22 @@ impl FigureShelf {
         Ok((total, state.book.latest(region).take(limit).cloned().collect()))
     }
 
-    /// The ids of which there is nothing that can be trusted, and why.
+    /// How many ids there are of which there is nothing that can be trusted, and the first of
+    /// them with what is wrong.
     ///
     /// # Errors
     /// If that cannot be told yet.
-    pub fn damaged(&self) -> Result<Vec<(FigureId, Arc<str>)>, NotRead> {
-        Ok(self.ready()?.book.damaged())
+    pub fn damaged(&self, limit: usize) -> Result<(u64, Vec<(FigureId, Arc<str>)>), NotRead> {
+        let mut damaged = self.ready()?.book.damaged();
+        let total = damaged.len() as u64;
+        damaged.truncate(limit);
+        Ok((total, damaged))
+    }
+
+    /// Up to which offset the topic has been read: every record before it has been.
+    #[must_use]
+    pub fn next_offset(&self) -> i64 {
+        self.read().book.next_offset()
     }
 
     /// Waits until there is a figure under an id that can be trusted, but not for ever.

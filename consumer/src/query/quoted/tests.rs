@@ -226,7 +226,7 @@ async fn a_shelf_answers_once_it_is_read_and_lets_one_wait() {
     shelf.set_trouble("no topic".to_owned());
     let error = shelf.find(id).unwrap_err().to_string();
     assert!(error.contains("not been read") && error.ends_with("no topic"), "{error}");
-    assert!(shelf.latest(None, 5).is_err() && shelf.damaged().is_err());
+    assert!(shelf.latest(None, 5).is_err() && shelf.damaged(5).is_err());
     let patience = std::time::Duration::from_secs(30);
     let waiting = tokio::spawn({
         let shelf = Arc::clone(&shelf);
