@@ -75,7 +75,11 @@ fn is_prefix(figure: &Figure, now: &Progress) -> bool {
     then.cluster_id == now.cluster_id
         && then.partitions.len() == now.partitions.len()
         && then.partitions.iter().zip(&now.partitions).all(|(then, now)| {
-            then.partition == now.partition && then.next_offset <= now.next_offset
+            // Timestamps are the broker's and their latest never goes back: where it did, the
+            // partition was emptied and filled anew.
+            then.partition == now.partition
+                && then.next_offset <= now.next_offset
+                && then.recorded_until <= now.recorded_until
         })
 }
 

@@ -195,6 +195,12 @@ fn another_log_and_other_rules_are_told_and_the_parts_still_add_up() {
     // A store that was set back to before the figure does not have all of it.
     let why = then_and_now(&state().view(TODAY), &figure).unwrap().difference.unwrap();
     assert!(why.same_log);
+    // As many records, whose latest is earlier than that of the figure's, are not the same ones.
+    let mut earlier = figure.clone();
+    let until = &mut earlier.content.evidence.partitions[1].recorded_until;
+    *until = until.map(|until| TimestampMs(until.0 + 1));
+    let why = then_and_now(&state().view(TODAY), &earlier).unwrap().difference.unwrap();
+    assert!(!why.same_log && why.late_arrivals.is_none() && why.link.is_none());
     let empty = Fixture::new(2).view(TODAY);
     let why = then_and_now(&empty, &figure).unwrap().difference.unwrap();
     assert!(!why.same_log);
