@@ -500,6 +500,8 @@ impl Node {
         }
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
+            // Whatever HTTP_PROXY says: a token goes to the worker and to nobody on the way.
+            .proxy(None)
             .http_status_as_error(false)
             .user_agent(concat!("laju/", env!("CARGO_PKG_VERSION")))
             .build()

@@ -135,6 +135,8 @@ fn ask(address: &WorkerAddress, event_id: EventId) -> serde_json::Value {
     let client = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(PATIENCE))
+        // Whatever HTTP_PROXY says: a token goes to the worker and to nobody on the way.
+        .proxy(None)
         .build()
         .new_agent();
     let url = format!("{address}/v1/events/{event_id}");
@@ -173,6 +175,27 @@ mod tests {
             head.into_iter().find(|line| line.to_lowercase().starts_with("authorization:"))
         });
         (address, answering)
+    }
+
+    /// Runs itself again where the environment names a proxy, at which nobody is.
+    #[test]
+    fn a_worker_is_asked_directly_whatever_proxy_there_is() {
+        if std::env::var_os("ALL_PROXY").is_some() {
+            let (address, answering) = worker();
+            assert_eq!(ask(&address, EventId([1; 16])), serde_json::json!({}));
+            answering.join().unwrap();
+            return;
+        }
+        let name = "agent::fate::tests::a_worker_is_asked_directly_whatever_proxy_there_is";
+        let again = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env("ALL_PROXY", "http://127.0.0.1:1")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && told.contains("1 passed"), "{told}");
     }
 
     #[test]

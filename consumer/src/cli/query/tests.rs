@@ -174,6 +174,34 @@ async fn a_running_node_is_asked() {
     asked.await.unwrap();
 }
 
+/// Runs itself again where the environment names a proxy, at which nobody is.
+#[test]
+fn a_worker_is_asked_directly_whatever_proxy_there_is() {
+    if std::env::var_os("ALL_PROXY").is_some() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            stream.write_all(answer).unwrap();
+        });
+        assert_eq!(run(&format!("progress --json --url {url}")).unwrap(), "{}\n");
+        answering.join().unwrap();
+        return;
+    }
+    let name = "cli::query::tests::a_worker_is_asked_directly_whatever_proxy_there_is";
+    let again = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env("ALL_PROXY", "http://127.0.0.1:1")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success() && told.contains("1 passed"), "{told}");
+}
+
 #[test]
 fn nobody_there_is_told_with_what_to_do() {
     // Port 1 of the loopback: nothing listens there.
