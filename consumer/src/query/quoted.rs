@@ -32,7 +32,7 @@ use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::share::Share;
 use crate::projection::snapshot::Snapshot;
 
-pub use shelf::{FigureShelf, Found, NotRead};
+pub use shelf::{FigureShelf, Found, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};
 
 /// How many figures a list shows where nothing else is asked for.

@@ -29,6 +29,9 @@ pub struct Found {
     pub figure: Arc<QuotedFigure>,
 }
 
+/// An id of which there is nothing that can be trusted, and why.
+pub type WhyDamaged = (FigureId, Arc<str>);
+
 /// The figures quoted so far.
 pub struct FigureShelf {
     state: RwLock<State>,
@@ -106,7 +109,7 @@ impl FigureShelf {
     ///
     /// # Errors
     /// If that cannot be told yet.
-    pub fn damaged(&self, limit: usize) -> Result<(u64, Vec<(FigureId, Arc<str>)>), NotRead> {
+    pub fn damaged(&self, limit: usize) -> Result<(u64, Vec<WhyDamaged>), NotRead> {
         let mut damaged = self.ready()?.book.damaged();
         let total = damaged.len() as u64;
         damaged.truncate(limit);
