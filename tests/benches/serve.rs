@@ -254,7 +254,7 @@ async fn asked(
 
 /// Asks once on a connection that stays; gives the status.
 async fn ask(stream: &TcpStream, path: &str) -> u16 {
-    send(stream, &format!("GET {path} HTTP/1.1\r\nhost: laju\r\n\r\n")).await;
+    send(stream, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
     let (mut answer, mut part) = (Vec::new(), vec![0; 1 << 18]);
     loop {
         stream.readable().await.unwrap();
@@ -317,7 +317,7 @@ impl Readers {
             let regency = regencies[number % regencies.len()];
             let path = format!("/v1/stream?regions={regency},{},ID", regency.province());
             let stream = TcpStream::connect(address).await.unwrap();
-            send(&stream, &format!("GET {path} HTTP/1.1\r\nhost: laju\r\n\r\n")).await;
+            send(&stream, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
             let (bytes, live) = (Arc::clone(&bytes), Arc::clone(&live));
             tasks.push(tokio::spawn(read(stream, bytes, live)));
         }
