@@ -16,14 +16,15 @@ export function bars(rows) {
     h("b", null, shown ?? count(number)))));
 }
 
-export function breakdownCard(width, answer, tab, choose) {
+export function breakdownCard(width, answer, pressed, choose) {
   const w = words();
-  const key = (row) => (tab === "service_region" && row.key ? nameOf(row.key) : w.keys[row.key ?? "none"] ?? row.key);
+  const tab = answer.by;
+  const key = (row) => (tab === "service_region" && row.key ? nameOf(row.key) : w.keys[row.key ?? (tab === "venue" ? "noVisit" : "none")] ?? row.key);
   const rows = answer.rows
     .map((row) => ("count" in row ? [key(row), row.count] : [key(row), row.requested, `${count(row.requested)} ${w.requested} · ${count(row.printed)} ${w.printed}`]))
     .filter(([, number]) => number !== 0).sort((a, b) => b[1] - a[1]).slice(0, 12);
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": w.breakdown }, TABS.map((one) => h("button", {
-    type: "button", "aria-pressed": String(one === tab), onclick: () => choose(one),
+    type: "button", "aria-pressed": String(one === pressed), onclick: () => choose(one),
   }, w.by[one])));
   return card(width, w.breakdown, null, tabs, rows.length ? bars(rows) : h("p", { class: "soft" }, w.nothing));
 }

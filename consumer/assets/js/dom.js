@@ -51,6 +51,14 @@ export function say(text) {
   document.getElementById("say").textContent = text;
 }
 
+/** Says a figure that moves, but not so often that nobody can listen to anything else. */
+export function sayNow(text) {
+  if (Date.now() - said < 30_000) return;
+  said = Date.now();
+  say(text);
+}
+let said = 0;
+
 /** A dialog with a heading, opened; it goes when it is closed. */
 export function openDialog(heading, closeWord, ...children) {
   const close = h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, closeWord);

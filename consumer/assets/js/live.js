@@ -1,8 +1,13 @@
 // The live stream: one connection, which the browser itself takes up again after a break, from
 // where it was. What comes is a region's latest state, so that missing some of them does no harm.
 
+import { freshness } from "./api.js";
+
 /** How long the stream may be silent before it is called lost: heartbeats come every 15 seconds. */
 const SILENCE = 40_000;
+/** How long to wait before trying again, at first and at most. */
+const FIRST_WAIT = 2_000;
+const LONGEST_WAIT = 30_000;
 
 export const live = {
   /** `live`, `lost` or `idle`. */
@@ -22,22 +27,33 @@ export const live = {
     Object.assign(this, { wanted, source: null, state: "idle", heard: null });
     if (wanted === null) return;
     const url = wanted ? `/v1/stream?regions=${encodeURIComponent(wanted)}` : "/v1/stream";
+    this.wait = FIRST_WAIT;
     this.open(url);
     this.watch = setInterval(() => {
-      if (this.heard !== null && Date.now() - this.heard > SILENCE) this.state = "lost";
-      // A browser does not try again after an answer like 503: we do.
-      if (this.source?.readyState === 2) this.open(url);
-    }, 2_000);
+      const now = Date.now();
+      const silent = now - Math.max(this.heard ?? 0, this.opened) > SILENCE;
+      if (silent) this.state = "lost";
+      // A browser tries again neither after an answer like 503 nor where a way has died silently.
+      if ((silent || this.source?.readyState === 2) && now - this.opened > this.wait) {
+        this.wait = Math.min(LONGEST_WAIT, this.wait * 2);
+        this.open(url);
+      }
+    }, 1_000);
   },
 
   open(url) {
     this.source?.close();
+    this.opened = Date.now();
     const source = new EventSource(url);
-    const hear = () => { this.heard = Date.now(); this.state = "live"; };
+    const hear = () => { this.heard = Date.now(); this.state = "live"; this.wait = FIRST_WAIT; };
     source.addEventListener("open", hear);
     source.addEventListener("live", hear);
     source.addEventListener("heartbeat", hear);
-    source.addEventListener("progress", (event) => { hear(); this.receive?.(JSON.parse(event.data)); });
+    source.addEventListener("progress", (event) => {
+      hear();
+      Object.assign(freshness, { age: 0, at: Date.now() });
+      this.receive?.(JSON.parse(event.data));
+    });
     source.addEventListener("unready", () => { this.state = "lost"; });
     source.addEventListener("error", () => { this.state = "lost"; });
     this.source = source;

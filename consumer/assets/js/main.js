@@ -32,6 +32,10 @@ async function draw(state) {
   loading = new AbortController();
   const { signal } = loading;
   const key = state.figure ? `figure ${state.figure}` : state.region;
+  const asked = [key, state.as_of, state.known_at].join(" ");
+  if (view?.key === key && view.asked === asked && view.redraw) return view.redraw();
+  // What is live now is not what is asked for next.
+  live.follow(null);
   try {
     const regions = await loadRegions();
     if (signal.aborted) return;
@@ -42,7 +46,10 @@ async function draw(state) {
       view = Object.assign(make({ content, state, regions, theme: isDark }), { key });
     }
     timeBar(document.getElementById("time"), state, view.today);
+    view.asked = null;
     await view.show(state, signal);
+    if (signal.aborted) return;
+    view.asked = asked;
     timeBar(document.getElementById("time"), state, view.today);
     live.follow(state.figure || state.as_of || state.known_at ? null : view.wants?.() ?? null, (row) => {
       view.receive?.(row);
@@ -55,8 +62,10 @@ async function draw(state) {
     view?.leave?.();
     view = null;
     live.follow(null);
-    content.replaceChildren(problemCard(error, () => draw(read())));
-    if (error.status === 503) setTimeout(() => { if (!signal.aborted) draw(read()); }, 2000);
+    content.replaceChildren(problemCard(error, () => draw(read()), state));
+    // What passes by itself is tried again by itself: nobody stands before a screen on a wall.
+    const passes = error.status === undefined || error.status >= 500 || error.status === 429;
+    if (passes && !error.title?.includes(words().unknownRegion)) setTimeout(() => { if (!signal.aborted) draw(read()); }, error.status === 503 ? 2_000 : 10_000);
     say(error.message);
   }
 }
@@ -93,10 +102,10 @@ function showAge() {
   const w = words();
   const state = read();
   const past = state.as_of || state.known_at || state.figure;
-  const since = freshness.at === null ? null : Math.max(0, Math.round((Date.now() - Math.max(freshness.at, live.heard ?? 0)) / 1000) + (freshness.age ?? 0));
+  const since = freshness.at === null ? null : Math.max(0, Math.round((Date.now() - freshness.at) / 1000) + freshness.age);
   const kind = past ? "past" : live.state;
   sign.dataset.state = kind;
-  sign.lastChild.textContent = kind === "past" ? w.past : kind === "lost" ? w.lost : since === null ? w.live : `${w.live} · ${w.age(since)}`;
+  sign.lastChild.textContent = kind === "past" ? w.past : kind === "lost" ? w.lost : kind === "idle" ? w.loading : since === null ? w.live : `${w.live} · ${w.age(since)}`;
 }
 
 function theme(chosen) {

@@ -146,7 +146,7 @@ export function makeMap({ within = "ID", choose }) {
       element.setAttribute("class", `mark${none ? " none" : ""}`);
       element.style.fill = none ? "" : colourOf(measure, kind);
       const radius = item.activated > 0 ? 2.6 + 5.4 * Math.sqrt(item.activated / most) : 1.25;
-      const value = none ? words().noValue[measure] : `${nameOfMeasure(measure)}: ${percent(item.share)}`;
+      const value = none ? item.none ?? words().noValue[measure] : `${nameOfMeasure(measure)}: ${percent(item.share)}`;
       const one = { ...item, x, y, element, radius, down: measure === "pace" && kind >= 0 && kind < 2, lines: [`${count(item.activated)} ${words().active}`, value] };
       byCode.set(item.code, one);
       return one;

@@ -1,7 +1,7 @@
 // The measures by which regions are coloured and ranked. A share is turned into a binary number
 // here to choose a colour, a length or a place, and for nothing that is shown as a figure.
 
-import { percent } from "./format.js";
+import { count, percent } from "./format.js";
 import { words } from "./words.js";
 
 export const MEASURES = ["attainment", "coverage", "pace"];
@@ -17,6 +17,18 @@ export function shareOf(measure, row, pace) {
   if (measure === "attainment") return row.target?.attainment_percent ?? null;
   if (measure === "coverage") return row.denominators[0]?.coverage_percent ?? null;
   return pace?.windows.at(-1)?.percent_of_required ?? null;
+}
+
+/** Whether a region with a target goes too slowly for it, or has no day left. */
+export function isBehind(pace) {
+  return pace?.goal?.to_go > 0 && pace.windows.at(-1).is_enough !== true;
+}
+
+/** Why a region has no share by a measure. */
+export function whyNone(measure, pace) {
+  const w = words();
+  if (measure !== "pace" || !pace?.goal) return w.noValue[measure];
+  return pace.goal.to_go === 0 ? w.paceVerdict.met : w.tooLate(count(pace.goal.to_go));
 }
 
 /** The class of a share, from 0; -1 of none. */

@@ -2,7 +2,7 @@
 
 import { h, meter, replace } from "./dom.js";
 import { count, decimal, percent } from "./format.js";
-import { nameOfMeasure, shareOf } from "./measure.js";
+import { isBehind, nameOfMeasure, shareOf, whyNone } from "./measure.js";
 import { nameOf } from "./search.js";
 import { address, follow, read } from "./state.js";
 import { words } from "./words.js";
@@ -23,7 +23,9 @@ export function makeRanking() {
   const columns = {
     region: (row) => row.region.name,
     activated: (row) => row.activated,
-    share: (row) => { const share = shareOf(measure, row, paces.get(row.region.code)); return share === null ? -1 : Number(share); },
+    share: (row) => { const share = shareOf(measure, row, paces.get(row.region.code)); if (share !== null) return Number(share);
+      const goal = measure === "pace" ? paces.get(row.region.code)?.goal : null;
+      return goal?.to_go === 0 ? Infinity : goal ? -0.5 : -1; },
     pace: (row) => Number(paces.get(row.region.code)?.windows.at(-1)?.per_day ?? -1),
     needed: (row) => Number(paces.get(row.region.code)?.goal?.required_per_day ?? -1),
   };
@@ -71,9 +73,9 @@ export function makeRanking() {
       h("td", { class: "place" }, place),
       h("th", { scope: "row" }, h("a", { href: address({ ...state, region: code }), onclick: (event) => follow(event, { region: code }) }, nameOf(code)), h("span", { class: "code" }, code)),
       h("td", { class: "number" }, count(row.activated)),
-      h("td", { class: "sharecolumn" }, share === null ? h("span", { class: "soft" }, words().noValue[measure])
+      h("td", { class: "sharecolumn" }, share === null ? h("span", { class: "soft" }, whyNone(measure, pace))
         : [h("div", null, percent(share)), meter(Number(share) / 100, percent(share), measure === "attainment" ? "goal" : "")]),
-      h("td", { class: `number pace ${window?.is_enough === false ? "behind" : ""}` }, window ? decimal(window.per_day) : "–"),
+      h("td", { class: `number pace ${isBehind(pace) ? "behind" : ""}` }, window ? decimal(window.per_day) : "–"),
       h("td", { class: "number needed" }, pace?.goal ? decimal(pace.goal.required_per_day) : "–"));
   }
 

@@ -10,10 +10,14 @@ import { words } from "./words.js";
 /** The sentence. */
 export function sentence(figures) {
   const w = words();
-  const parts = figures.denominators.slice(0, 1).map((denominator) => w.sentenceShare(percent(denominator.coverage_percent), count(denominator.value), w.bases[denominator.basis], denominator.source));
   const { target } = figures;
+  // Of several denominators the one that the target is of: no sentence mixes two bases unsaid.
+  const shown = figures.denominators.filter((one) => one.coverage_percent !== null);
+  const chosen = shown.find((one) => one.basis === target?.basis) ?? shown[0];
+  const parts = (chosen ? [chosen] : []).map((denominator) => w.sentenceShare(percent(denominator.coverage_percent), count(denominator.value), w.bases[denominator.basis], denominator.source));
   const shares = parts.length ? `: ${parts[0]}` : "";
-  const goal = target ? `${parts.length ? "; " : ": "}${w.sentenceTarget(percent(target.attainment_percent), target.percent === null ? `${count(target.people)} ${w.people}` : percent(target.percent))}` : "";
+  const aim = () => (target.percent === null ? `${count(target.people)} ${w.people}` : chosen?.basis === target.basis ? percent(target.percent) : w.targetIs.percent(percent(target.percent), w.bases[target.basis]));
+  const goal = target && target.attainment_percent !== null ? `${parts.length ? "; " : ": "}${w.sentenceTarget(percent(target.attainment_percent), aim())}` : "";
   const given = { day: day(figures.as_of), count: count(figures.activated), place: nameOf(figures.region.code), shares, target: goal };
   const text = figures.region.code === "ID" ? w.sentenceNation(given) : w.sentence(given);
   return text + (figures.known_at ? w.sentenceKnown(day(figures.known_at)) : "");
@@ -58,4 +62,13 @@ export function sentenceCard(width, figures, state) {
     fix.textContent = w.fix;
   } }, w.fix);
   return card(`${width} quote`, w.quote, null, h("blockquote", { id: "sentence" }, text), h("div", { class: "does" }, copy, fix, link));
+}
+
+/** Whether somebody is choosing text of this card, of the same question: then it stays as it is. */
+export function isBeingRead(slot, state) {
+  const question = [state.region, state.as_of, state.known_at].join(" ");
+  const isSame = slot.dataset.question === question;
+  slot.dataset.question = question;
+  const selection = getSelection();
+  return isSame && selection !== null && !selection.isCollapsed && selection.containsNode(slot, true);
 }

@@ -19,7 +19,7 @@ export function standing(figures, id = null) {
   return [h("div", { class: "stand" },
     h("p", { class: `big${moved ? " flash" : ""}`, id }, count(figures.activated)),
     h("p", null, h("b", null, claim), " ", w.asOf(day(figures.as_of)), figures.known_at ? `, ${w.knownAt(day(figures.known_at))}` : ""),
-    h("p", { class: "small soft" }, !bounds ? w.noBounds : open ? w.between(count(bounds.lower), count(bounds.upper)) : w.exact),
+    h("p", { class: "small soft" }, !bounds ? w.noBounds : open ? w.between(count(bounds.lower), count(bounds.upper)) : figures.missing?.silent_kiosks.length ? w.exactButSilent(count(figures.missing.silent_kiosks.length)) : w.exact),
     h("div", { class: "shares" }, shares(figures)))];
 }
 

@@ -6,7 +6,7 @@ const listeners = new Set();
 /** The state that the address bar says. */
 export function read() {
   const given = new URLSearchParams(location.search);
-  const date = (name) => (DATE.test(given.get(name) ?? "") ? given.get(name) : null);
+  const date = (name) => (isDate(given.get(name) ?? "") ? given.get(name) : null);
   return {
     figure: given.get("figure"),
     region: given.get("region") ?? "ID",
@@ -14,6 +14,12 @@ export function read() {
     known_at: date("known_at"),
     measure: given.get("measure") ?? "attainment",
   };
+}
+
+/** Whether a text is a day that there is. */
+function isDate(text) {
+  const day = DATE.test(text) ? new Date(`${text}T00:00:00Z`) : null;
+  return day !== null && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
 
 /** Changes what is shown; `replace` where going back should not come by here again. */

@@ -39,7 +39,7 @@ export function timeBar(root, state, today) {
 function build(root) {
   const w = words();
   const date = (name) => h("input", {
-    type: "date", name, min: FIRST_DAY, onchange: (event) => { if (event.target.validity.valid) go({ [name]: event.target.value || null }); },
+    type: "date", name, min: FIRST_DAY, onchange: (event) => { if (event.target.validity.valid) go({ [name]: event.target.value && (name === "known_at" || event.target.value < parts.today) ? event.target.value : null }); },
   });
   const [asOf, knownAt] = [date("as_of"), date("known_at")];
   const slide = h("input", { type: "range", name: "slide", min: 0, max: 1, step: 1, "aria-label": w.asOfLabel, oninput: (event) => {

@@ -26,7 +26,7 @@ export function figureView({ content }) {
         card("w4", w.figureThen, null, standing(figure)),
         card("w4", w.figureNow, null, now ? standing(now) : h("p", { class: "soft" }, withoutNow ?? w.failed)),
         card("w4", w.change, null,
-          h("p", null, moved === 0 ? w.figureSame : w.figureDiffers(signed(moved))),
+          h("p", null, !difference ? withoutNow ?? w.failed : moved !== 0 ? w.figureDiffers(signed(moved)) : isSame(difference) ? w.figureSame : w.countSame),
           parts.length ? bars(parts.map((part) => [partName(part), part.amount, signed(part.amount)])) : null,
           difference && !difference.same_rules ? h("p", { class: "note" }, w.otherRules) : null,
           difference?.late_arrivals ? h("p", { class: "note" }, w.lateAmong(count(difference.late_arrivals))) : null,
@@ -44,6 +44,10 @@ export function figureView({ content }) {
 function partName({ kind, reason, age }) {
   const w = words();
   return [w.parts[kind] ?? kind, reason && (w.keys[reason] ?? reason), age && w.ageOf(age.from_days, age.to_days)].filter(Boolean).join(", ");
+}
+
+function isSame({ same_rules: sameRules, denominators, target }) {
+  return sameRules && !target?.changed && denominators.every((one) => !one.changed);
 }
 
 /** Denominators and target that are others now. */

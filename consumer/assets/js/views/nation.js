@@ -1,10 +1,10 @@
 // The nation: how far it is, the map, the ranking, and who falls behind.
 
 import { ask } from "../api.js";
-import { card, choice, h, replace, say } from "../dom.js";
+import { card, choice, h, replace, sayNow } from "../dom.js";
 import { count, day, decimal, plus } from "../format.js";
 import { makeMap } from "../map.js";
-import { MEASURES, shareOf } from "../measure.js";
+import { MEASURES, isBehind, shareOf, whyNone } from "../measure.js";
 import { makeRanking } from "../ranking.js";
 import { nameOf } from "../search.js";
 import { address, follow, go, read } from "../state.js";
@@ -13,7 +13,7 @@ import { words } from "../words.js";
 import { proof } from "../proof.js";
 import { sparkline } from "../sparkline.js";
 import { factsOf, standing } from "../standing.js";
-import { sentenceCard } from "../sentence.js";
+import { isBeingRead, sentenceCard } from "../sentence.js";
 
 /** How often pace is asked for anew while figures move. */
 const PACE_EVERY = 20_000;
@@ -46,11 +46,13 @@ export function nationView({ content, regions }) {
       ask("progress", { level: "province", ...when }, signal), ask("progress", { level: "regency", ...when }, signal),
       ask("pace", { level: "regency", ...when }, signal), ask("pace", { level: "province", ...when }, signal),
     ]);
+    const curve = await curveUntil(own.as_of, when, signal);
+    const today = state.as_of ? view.today ?? (await ask("regions/ID/progress", {}, signal)).as_of : own.as_of;
+    // All of it at once: nothing in between is of another question.
     nation = own;
     nationPace = ownPace;
-    view.today = state.as_of ? view.today ?? (await ask("regions/ID/progress", {}, signal)).as_of : own.as_of;
-    const year = { from: latest(plus(own.as_of, -364), FIRST_DAY), to: own.as_of, step: "week", ...when };
-    series = year.from < year.to ? await ask("regions/ID/series", year, signal) : { points: [] };
+    series = curve;
+    view.today = today;
     rows = new Map([...provinces.rows, ...regencies.rows].map((row) => [row.region.code, row]));
     paces = new Map([...pace.rows, ...provincePace.rows].map((row) => [row.region.code, row]));
     if (!content.contains(map.element)) {
@@ -63,21 +65,33 @@ export function nationView({ content, regions }) {
     }
     draw();
     clearInterval(timer);
-    if (!state.as_of) timer = setInterval(repace, PACE_EVERY);
+    if (!state.as_of && !state.known_at) timer = setInterval(() => again(signal), PACE_EVERY);
   };
 
-  /** The pace anew, while figures move. */
-  async function repace() {
-    const { known_at } = read();
+  /** The year up to a day, by weeks. */
+  async function curveUntil(day, when, signal) {
+    const year = { from: latest(plus(day, -364), FIRST_DAY), to: day, step: "week", ...when };
+    return year.from < year.to ? ask("regions/ID/series", year, signal) : { points: [] };
+  }
+
+  /** Pace, curve and evidence anew, while figures move. */
+  async function again(signal) {
     try {
-      const both = await Promise.all(["regency", "province"].map((level) => ask("pace", { level, known_at })));
-      paces = new Map(both.flatMap((answer) => answer.rows).map((row) => [row.region.code, row]));
-      nationPace = await ask("regions/ID/pace", { known_at });
+      const [own, ownPace, ...lists] = await Promise.all([
+        ask("regions/ID/progress", {}, signal), ask("regions/ID/pace", {}, signal),
+        ask("pace", { level: "regency" }, signal), ask("pace", { level: "province" }, signal),
+      ]);
+      const curve = await curveUntil(own.as_of, {}, signal);
+      if (signal.aborted) return;
+      [nation, nationPace, series] = [own, ownPace, curve];
+      paces = new Map(lists.flatMap((answer) => answer.rows).map((row) => [row.region.code, row]));
       later();
     } catch { /* the next time, then */ }
   }
 
+  view.redraw = () => draw();
   view.receive = (row) => {
+    if (!nation) return;
     const { code } = row.region;
     const before = code === "ID" ? nation : rows.get(code);
     if (code === "ID") nation = { ...nation, ...row };
@@ -85,7 +99,7 @@ export function nationView({ content, regions }) {
     if (row.as_of) view.today = row.as_of;
     if (before && before.activated !== row.activated) {
       map.blink(code);
-      if (code === "ID") say(w.updated(w.nation, count(row.activated)));
+      if (code === "ID") sayNow(w.updated(w.nation, count(row.activated)));
     }
     later();
   };
@@ -104,19 +118,19 @@ export function nationView({ content, regions }) {
     const all = [...rows.values()];
     const items = all.filter((row) => row.region.level === "regency").map((row) => {
       const { longitude, latitude } = regions.get(row.region.code);
-      return { code: row.region.code, name: row.region.name, longitude, latitude, activated: row.activated, share: shareOf(measure, row, paces.get(row.region.code)) };
+      return { code: row.region.code, name: row.region.name, longitude, latitude, activated: row.activated, share: shareOf(measure, row, paces.get(row.region.code)), none: whyNone(measure, paces.get(row.region.code)) };
     });
     map.show(items, measure);
     ranking.show(all.filter((row) => row.region.level === level), paces, measure, w.ranking);
     replace(behind, behindList());
-    if (!quote.contains(document.activeElement) && !getSelection()?.containsNode(quote, true)) replace(quote, sentenceCard("", nation, state));
+    if (!isBeingRead(quote, state)) replace(quote, sentenceCard("", nation, state));
     replace(evidence, proof(nation));
   }
 
   function behindList() {
     const withTarget = [...paces.values()].filter((pace) => pace.goal);
     if (!withTarget.length) return h("p", { class: "soft" }, w.noTargets);
-    const lagging = withTarget.filter((pace) => pace.windows.at(-1).is_enough === false)
+    const lagging = withTarget.filter(isBehind)
       .sort((a, b) => Number(a.windows.at(-1).percent_of_required ?? 0) - Number(b.windows.at(-1).percent_of_required ?? 0));
     if (!lagging.length) return h("p", { class: "soft" }, w.behindNone);
     const state = read();
@@ -124,7 +138,7 @@ export function nationView({ content, regions }) {
       const { code } = pace.region;
       return h("li", null,
         h("a", { href: address({ ...state, region: code }), onclick: (event) => follow(event, { region: code }) }, nameOf(code)),
-        h("span", { class: "behind" }, `▼ ${w.behindRow(decimal(pace.windows.at(-1).per_day), decimal(pace.goal.required_per_day))}`));
+        h("span", { class: "behind" }, `▼ ${pace.goal.required_per_day === null ? w.tooLate(count(pace.goal.to_go)) : w.behindRow(decimal(pace.windows.at(-1).per_day), decimal(pace.goal.required_per_day))}`));
     }));
   }
 

@@ -1,7 +1,7 @@
 // A region: everything about one regency, city or province.
 
 import { ask } from "../api.js";
-import { card, choice, h, replace, say } from "../dom.js";
+import { card, choice, h, replace, say, sayNow } from "../dom.js";
 import { between, count, plus } from "../format.js";
 import { makeChart } from "../chart.js";
 import { paceCard } from "../gauge.js";
@@ -15,7 +15,7 @@ import { outreachCard } from "../outreach.js";
 import { proof } from "../proof.js";
 import { makeRanking } from "../ranking.js";
 import { nameOf, parent } from "../search.js";
-import { sentenceCard } from "../sentence.js";
+import { isBeingRead, sentenceCard } from "../sentence.js";
 import { factsOf, standing } from "../standing.js";
 import { address, follow, go, read } from "../state.js";
 import { FIRST_DAY } from "../time.js";
@@ -24,6 +24,10 @@ import { noticeOf } from "./nation.js";
 
 /** How often what lies behind the figure is asked for anew while it moves. */
 const AGAIN = 8_000;
+/** How often a page on which nothing happens asks all the same. */
+const AT_LEAST = 30_000;
+/** How many kiosks are listed at most. */
+const LISTED = 200;
 /** From how many days on the curve is drawn by weeks. */
 const MANY_DAYS = 400;
 
@@ -41,6 +45,10 @@ export function regionView({ content, state: first, regions }) {
   let mode = null;
   let known = {};
   let again = null;
+  let heartbeat = null;
+  let latestRow = null;
+  let isShowing = false;
+  let isAskedAgain = false;
   let control = new AbortController();
   const view = { today: null, title: () => nameOf(code), wants: () => (isProvince ? [code, ...inside().map((row) => row.code)] : [code]) };
 
@@ -52,18 +60,32 @@ export function regionView({ content, state: first, regions }) {
     control.abort();
     control = new AbortController();
     signal.addEventListener("abort", () => control.abort());
-    await load(state, control.signal);
+    latestRow = null;
+    clearTimeout(again);
+    clearInterval(heartbeat);
+    again = null;
+    isShowing = true;
+    try {
+      await load(state, control.signal);
+    } finally {
+      isShowing = false;
+    }
     frame();
     drawAll();
+    if (isAskedAgain) refresh();
+    isAskedAgain = false;
+    if (!state.as_of && !state.known_at) heartbeat = setInterval(refresh, AT_LEAST);
   };
 
   async function load(state, signal) {
+    const rowBefore = latestRow;
     const when = { as_of: state.as_of, known_at: state.known_at };
     const progress = await ask(`regions/${code}/progress`, when, signal);
     if (!state.as_of) view.today = progress.as_of;
     view.today ??= (await ask(`regions/${code}/progress`, {}, signal)).as_of;
     const { as_of } = progress;
-    const from = range === "all" ? FIRST_DAY : later(plus(as_of, -Number(range)), FIRST_DAY);
+    const begin = range === "all" ? FIRST_DAY : later(plus(as_of, -Number(range)), FIRST_DAY);
+    const from = begin < as_of ? begin : as_of;
     const step = between(from, as_of) > MANY_DAYS ? "week" : "day";
     const changing = mode ?? (state.as_of ? "as_of" : "known_at");
     const week = plus(changing === "as_of" ? as_of : state.known_at ?? view.today, -7);
@@ -74,14 +96,24 @@ export function regionView({ content, state: first, regions }) {
         ? ask(`regions/${code}/change`, { axis: "as_of", from: week, to: as_of, known_at: state.known_at }, signal)
         : ask(`regions/${code}/change`, { axis: "known_at", from: week, to: state.known_at ?? view.today, as_of: state.as_of }, signal),
       ask(`regions/${code}/breakdown`, { by: tab, ...when }, signal),
-      ask("kiosks", { within: code, limit: 500 }, signal),
+      kiosksNow(state, signal),
       ask("outreach", { within: code, from, to: as_of, limit: 500, ...when }, signal),
       ask(`regions/${code}/flows`, when, signal),
       targetsBack(progress, from, state, signal),
       isProvince ? ask("progress", { level: "regency", within: code, ...when }, signal) : null,
       isProvince ? ask("pace", { level: "regency", within: code, ...when }, signal) : null,
     ]);
-    known = { state, progress, series, pace, change, changing, breakdown, kiosks, visits, flows, targets, rows: rows && new Map(rows.rows.map((row) => [row.region.code, row])), paces: paces && new Map(paces.rows.map((row) => [row.region.code, row])) };
+    // A row that came meanwhile is later than the answer.
+    const newest = latestRow !== rowBefore && latestRow ? { ...progress, ...latestRow } : progress;
+    known = { state, progress: newest, series, pace, change, changing, breakdown, kiosks, visits, flows, targets, rows: rows && new Map(rows.rows.map((row) => [row.region.code, row])), paces: paces && new Map(paces.rows.map((row) => [row.region.code, row])) };
+  }
+
+  /** Which kiosks lack what, as it is now: what was missing in the past is not known. */
+  async function kiosksNow(state, signal) {
+    if (state.known_at) return null;
+    const count = (filter, limit) => ask("kiosks", { within: code, limit, ...filter }, signal);
+    const [all, missing, silent] = await Promise.all([count({}, 1), count({ missing: true }, LISTED), count({ silent: true }, LISTED)]);
+    return { total: all.total, missing, silent };
   }
 
   /** The targets that applied, the latest last: each is asked for on the day before the next began. */
@@ -130,7 +162,7 @@ export function regionView({ content, state: first, regions }) {
     put("pace", paceCard("w4", pace));
     put("breakdown", breakdownCard("w4", known.breakdown, tab, (chosen) => { tab = chosen; refresh(); }));
     put("change", changeCard("", known.change, known.changing, (chosen) => { mode = chosen; refresh(); }));
-    put("complete", completenessCard("w4", known.kiosks, progress));
+    put("complete", known.kiosks ? completenessCard("w4", known.kiosks, progress, state) : []);
     put("outreach", outreachCard("w12", visits));
     put("flows", flowsCard("w4", known.flows));
     drawInside();
@@ -140,8 +172,7 @@ export function regionView({ content, state: first, regions }) {
   function drawStanding() {
     const { state, progress, pace } = known;
     replace(slots.stand, h("h1", null, nameOf(code)), ...standing(progress, "activated"), factsOf(progress, pace));
-    // Whoever is choosing the sentence keeps it.
-    if (!slots.quote.contains(document.activeElement) && !getSelection()?.containsNode(slots.quote, true)) replace(slots.quote, sentenceCard("", progress, state));
+    if (!isBeingRead(slots.quote, state)) replace(slots.quote, sentenceCard("", progress, state));
   }
 
   function drawInside() {
@@ -162,6 +193,9 @@ export function regionView({ content, state: first, regions }) {
   }
 
   async function refresh() {
+    if (isShowing) { isAskedAgain = true; return; }
+    control.abort();
+    control = new AbortController();
     try {
       await load(read(), control.signal);
       drawAll();
@@ -171,12 +205,14 @@ export function regionView({ content, state: first, regions }) {
   }
 
   view.receive = (row) => {
+    if (!known.progress) return;
     if (row.region.code === code) {
+      latestRow = row;
       const moved = known.progress.activated !== row.activated;
       known.progress = { ...known.progress, ...row };
       view.today = row.as_of ?? view.today;
       drawStanding();
-      if (moved) say(w.updated(nameOf(code), count(row.activated)));
+      if (moved) sayNow(w.updated(nameOf(code), count(row.activated)));
     } else if (known.rows?.has(row.region.code)) {
       known.rows.set(row.region.code, row);
       map.blink(row.region.code);
@@ -185,7 +221,7 @@ export function regionView({ content, state: first, regions }) {
     again ??= setTimeout(() => { again = null; refresh(); }, AGAIN);
   };
   view.recolour = () => { chart.recolour(); };
-  view.leave = () => { clearTimeout(again); control.abort(); chart.leave(); };
+  view.leave = () => { clearTimeout(again); clearInterval(heartbeat); control.abort(); chart.leave(); };
   return view;
 }
 
