@@ -34,7 +34,7 @@ pub struct HttpArgs {
     #[arg(long, env = "LAJU_RATE_LIMIT", value_name = "REQUESTS")]
     pub rate_limit: Option<u32>,
 
-    /// An origin whose pages may read answers, e.g. https://screen.example; may be given many
+    /// An origin whose pages may read answers, e.g. <https://screen.example>; may be given many
     /// times.
     #[arg(
         long = "cors-origin",
