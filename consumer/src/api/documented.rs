@@ -166,6 +166,8 @@ pub(super) struct PostingsFilter {
     /// Only what was recorded at most so many days after it happened.
     #[param(minimum = 0, maximum = 4294967295i64)]
     age_to: Option<u32>,
+    /// Only what events released from quarantine posted, or only the rest.
+    released: Option<bool>,
     /// How many rows at most; 1,000 if it is not given.
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<u32>,

@@ -147,6 +147,7 @@ pub(super) async fn region_postings(
             let from_days = from.unwrap_or(0);
             (from.is_some() || to_days.is_some()).then_some(Age { from_days, to_days })
         },
+        released: parameters.optional("released")?,
     };
     let limit = parameters.limit(ROWS, MOST_ROWS)?;
     let asked = parameters.finish()?;

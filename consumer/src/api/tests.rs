@@ -186,10 +186,14 @@ async fn every_part_of_a_change_links_to_its_postings() {
     let on = ("2023-12-31", "2024-01-03");
     state.post(1, Account::Activations, "18.71", on, office, 6);
     state.post(0, Account::Activations, "18.71", on, office, -1);
+    // Released from quarantine: in the account and in its memo.
+    for account in [Account::Activations, Account::ReleasedActivations] {
+        state.post(1, account, "18.71", on, office, 3);
+    }
     let node = node(state.live(NOW.parse().unwrap()));
     for (path, parts) in [
-        ("/v1/regions/18/change?from=2023-12-31&to=2024-01-05", 4),
-        ("/v1/regions/ID/change?from=2023-12-31&to=2024-01-05&as_of=2023-12-31", 2),
+        ("/v1/regions/18/change?from=2023-12-31&to=2024-01-05", 5),
+        ("/v1/regions/ID/change?from=2023-12-31&to=2024-01-05&as_of=2023-12-31", 3),
         ("/v1/regions/18.71/change?from=2023-12-31&to=2024-01-05&axis=as_of", 2),
         (
             "/v1/regions/18.71/change?from=2023-12-30&to=2024-01-05&axis=as_of&known_at=2024-01-02",

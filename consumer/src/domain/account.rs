@@ -3,6 +3,9 @@
 //!
 //! `active = activations − deactivations + moves_in − moves_out` in every region, on every day,
 //! as known on any day.
+//!
+//! Four accounts are memos: what events released from quarantine post to these four is posted to
+//! them once more, so that a figure's change can be told apart by it. They are part of no figure.
 
 use laju_schemas::RegionIndex;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
@@ -35,11 +38,19 @@ pub enum Account {
     VisitActivations,
     /// Deferrals of an outreach visit, by kiosk and hour, in the region that served.
     VisitDeferrals,
+    /// Memo of [`Account::Activations`]: what events released from quarantine posted there.
+    ReleasedActivations,
+    /// Memo of [`Account::Deactivations`].
+    ReleasedDeactivations,
+    /// Memo of [`Account::MovesIn`].
+    ReleasedMovesIn,
+    /// Memo of [`Account::MovesOut`].
+    ReleasedMovesOut,
 }
 
 impl Account {
     /// Every account, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Activations,
         Self::Deactivations,
         Self::MovesIn,
@@ -51,7 +62,35 @@ impl Account {
         Self::PrintQueue,
         Self::VisitActivations,
         Self::VisitDeferrals,
+        Self::ReleasedActivations,
+        Self::ReleasedDeactivations,
+        Self::ReleasedMovesIn,
+        Self::ReleasedMovesOut,
     ];
+
+    /// The account of which this is a memo; none if it is no memo.
+    #[must_use]
+    pub const fn memo_of(self) -> Option<Self> {
+        match self {
+            Self::ReleasedActivations => Some(Self::Activations),
+            Self::ReleasedDeactivations => Some(Self::Deactivations),
+            Self::ReleasedMovesIn => Some(Self::MovesIn),
+            Self::ReleasedMovesOut => Some(Self::MovesOut),
+            _ => None,
+        }
+    }
+
+    /// The memo of this account; none if it has none.
+    #[must_use]
+    pub const fn memo(self) -> Option<Self> {
+        match self {
+            Self::Activations => Some(Self::ReleasedActivations),
+            Self::Deactivations => Some(Self::ReleasedDeactivations),
+            Self::MovesIn => Some(Self::ReleasedMovesIn),
+            Self::MovesOut => Some(Self::ReleasedMovesOut),
+            _ => None,
+        }
+    }
 
     /// The account of a number.
     #[must_use]
@@ -74,6 +113,10 @@ impl Account {
             Self::PrintQueue => "print_queue",
             Self::VisitActivations => "visit_activations",
             Self::VisitDeferrals => "visit_deferrals",
+            Self::ReleasedActivations => "released_activations",
+            Self::ReleasedDeactivations => "released_deactivations",
+            Self::ReleasedMovesIn => "released_moves_in",
+            Self::ReleasedMovesOut => "released_moves_out",
         }
     }
 }
@@ -230,6 +273,14 @@ impl CellKey {
         Day((self.place >> RECORDED) as u16)
     }
 
+    /// The same place in another account, which has the same details: its memo, or what it is a
+    /// memo of.
+    #[must_use]
+    pub fn in_account(self, account: Account) -> Self {
+        let place = self.place & !(0xff << ACCOUNT) | u64::from(account as u8) << ACCOUNT;
+        Self { place, detail: self.detail }
+    }
+
     /// What else is known.
     #[must_use]
     #[inline]
@@ -310,17 +361,20 @@ fn unpack(account: Account, detail: u64) -> Detail {
     let small = |shift: u32| (detail >> shift) as u8;
     let service = RegionIndex((detail >> 48) as u16);
     match account {
-        Account::Activations => Detail::Activation {
+        Account::Activations | Account::ReleasedActivations => Detail::Activation {
             service,
             channel: Channel::from_index(usize::from(small(44) & 15)).unwrap_or(Channel::Unknown),
             venue: Venue::from_index(usize::from(small(40) & 15)),
             outreach: detail as u32,
             first_time_holder: detail >> 32 & 1 == 1,
         },
-        Account::Deactivations => Detail::Deactivation(
+        Account::Deactivations | Account::ReleasedDeactivations => Detail::Deactivation(
             DeactivationReason::from_index(detail as usize).unwrap_or(DeactivationReason::Unknown),
         ),
-        Account::MovesIn | Account::MovesOut => Detail::Move(RegionIndex(detail as u16)),
+        Account::MovesIn
+        | Account::MovesOut
+        | Account::ReleasedMovesIn
+        | Account::ReleasedMovesOut => Detail::Move(RegionIndex(detail as u16)),
         Account::Deferrals => Detail::Deferral {
             reason: DeferralReason::from_index(usize::from(small(40)))
                 .unwrap_or(DeferralReason::Unknown),
@@ -395,6 +449,13 @@ mod tests {
             assert_eq!((key.day(), key.recorded()), (posting.day, posting.recorded));
             assert_eq!(key.detail(), detail);
             assert_eq!(CellKey::from_bytes(&key.to_bytes()), Some(key));
+            if let Some(memo) = account.memo() {
+                assert_eq!(memo.memo_of(), Some(account));
+                let key_of_memo = key.in_account(memo);
+                assert_eq!(key_of_memo, CellKey::of(&Posting { account: memo, ..posting }));
+                assert_eq!(key_of_memo.detail(), detail);
+                assert_eq!(key_of_memo.in_account(account), key);
+            }
         }
         assert_eq!(CellKey::from_bytes(&[0xff; 15]), None);
     }

@@ -41,6 +41,9 @@ pub struct Admitted<'a> {
     pub outreach: Option<&'a str>,
     /// What happened.
     pub fact: Fact,
+    /// Whether it was released from quarantine, which its record's headers say and not its value:
+    /// false as it is judged.
+    pub is_released: bool,
 }
 
 /// Why a record cannot be counted.
@@ -191,6 +194,7 @@ pub fn admit<'a>(
         service,
         outreach: raw.outreach_id,
         fact,
+        is_released: false,
     })
 }
 

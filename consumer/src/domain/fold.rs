@@ -220,6 +220,7 @@ impl PartitionFold {
         );
         let Self { subjects, dictionary, tallies, kiosks, workspace, difference } = self;
         let Changes { cells, entries, .. } = changes;
+        let posted = cells.len();
         let mut scribe = Scribe { dictionary, entries, recorded, sign: 1, cells };
         match subjects.insert(event.subject, fact) {
             Known::Repeat => return,
@@ -246,6 +247,9 @@ impl PartitionFold {
                 tallies.standing = tallies.standing + is.standing as u64 - was.standing as u64;
                 tallies.retracted = tallies.retracted + is.retracted as u64 - was.retracted as u64;
             }
+        }
+        if event.is_released {
+            post_memos(cells, posted);
         }
         kiosks[kiosk as usize].facts += 1;
         changes.facts.push((event.subject, fact));
@@ -287,12 +291,24 @@ impl PartitionFold {
     }
 }
 
+/// Posts once more, to the memo accounts, what has been posted from a place on.
+#[cold]
+fn post_memos(cells: &mut Vec<Cell>, from: usize) {
+    for place in from..cells.len() {
+        let cell = cells[place];
+        if let Some(memo) = cell.key.account().memo() {
+            cells.push(Cell { key: cell.key.in_account(memo), ..cell });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use laju_schemas::event::CardReason;
+    use laju_schemas::event::{CardReason, Channel};
     use laju_schemas::{EventId, RegionTable};
 
     use super::*;
+    use crate::domain::account::Account;
     use crate::domain::day::PROGRAMME_START_MS;
 
     /// What a fact posts must not grow with the number of facts before it: one test device that
@@ -316,11 +332,58 @@ mod tests {
                 service: home,
                 outreach: None,
                 fact: Fact::CardRequested { reason: CardReason::Lost },
+                is_released: false,
             };
             fold.fold(&event, occurred_at, Day(u16::try_from(number).unwrap()), &mut changes);
         }
         // One request each, and the queue once.
         assert_eq!(changes.cells.len(), 501);
         assert_eq!(fold.tallies().standing, 500);
+    }
+
+    #[test]
+    fn what_a_released_event_posts_stands_in_the_memos_too_and_a_repeat_posts_nothing() {
+        let [home, other] = ["18.71", "18.72"].map(|code| RegionTable::get().regency(code).unwrap());
+        let mut fold = PartitionFold::default();
+        let mut changes = Changes::default();
+        let event = |number: u8, home, is_released| Admitted {
+            event_id: EventId([number; 16]),
+            subject: SubjectId([1; 16]),
+            kiosk: "K-1",
+            sequence: number.into(),
+            occurred_at: PROGRAMME_START_MS + i64::from(number) * 1_000,
+            home,
+            service: home,
+            outreach: None,
+            fact: Fact::Activated {
+                channel: Channel::Office,
+                venue: None,
+                first_time_holder: false,
+            },
+            is_released,
+        };
+        let mut posted = |event: Admitted<'_>, recorded: u16| {
+            fold.fold(&event, event.occurred_at, Day(recorded), &mut changes);
+            let mut cells = std::mem::take(&mut changes.cells);
+            add_up(&mut cells);
+            let row = |cell: &Cell| (cell.key.account(), cell.key.region(), cell.amount);
+            cells.iter().map(row).collect::<Vec<_>>()
+        };
+        let plain = [(Account::Activations, other, 1)];
+        assert_eq!(posted(event(2, other, false), 3), plain);
+        // An activation before it: what was one is a move now.
+        let moved = [
+            (Account::Activations, home, 1),
+            (Account::MovesOut, home, 1),
+            (Account::ReleasedActivations, home, 1),
+            (Account::ReleasedMovesOut, home, 1),
+            (Account::Activations, other, -1),
+            (Account::MovesIn, other, 1),
+            (Account::ReleasedActivations, other, -1),
+            (Account::ReleasedMovesIn, other, 1),
+        ];
+        assert_eq!(posted(event(1, home, true), 4), moved);
+        assert_eq!(posted(event(1, home, true), 5), [], "released once more");
+        assert_eq!(posted(event(2, other, true), 6), [], "it had come in");
     }
 }

@@ -42,6 +42,7 @@ struct Counted {
     text: u32,
     kiosk: u8,
     outreach: Option<u8>,
+    is_released: bool,
 }
 
 /// One thing that the polling thread saw.
@@ -122,6 +123,7 @@ impl Batch {
             text,
             kiosk: event.kiosk.len() as u8,
             outreach: event.outreach.map(|outreach| outreach.len() as u8),
+            is_released: event.is_released,
         }));
     }
 
@@ -185,6 +187,7 @@ impl Item {
                         .outreach
                         .map(|length| &text[outreach..outreach + usize::from(length)]),
                     fact: counted.fact,
+                    is_released: counted.is_released,
                 };
                 applied.records += 1;
                 partitions[counted.partition as usize].counted(counted.mark, &event);

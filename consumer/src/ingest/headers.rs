@@ -4,6 +4,8 @@
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
+#[cfg(doc)]
+use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
 use rdkafka::message::BorrowedMessage;
 use rdkafka_sys as sys;
 use rdkafka_sys::types::RDKafkaRespErr;
@@ -41,4 +43,27 @@ pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
         }
     };
     (0..count).map_while(header).collect()
+}
+
+/// [`HEADER_RELEASED_ORIGIN`] as librdkafka wants it.
+const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
+
+/// Whether a record is an event sent anew from quarantine. Asked of every record: one without
+/// headers costs a call.
+#[must_use]
+#[inline]
+#[allow(unsafe_code, reason = "the safe interface copies every name")]
+pub fn is_released(message: &BorrowedMessage<'_>) -> bool {
+    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let mut headers = null_mut();
+    // SAFETY: the message lives during the call, and keeps its headers while it lives.
+    if unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } != FINE {
+        return false;
+    }
+    let (mut value, mut size) = (null(), 0);
+    let name = RELEASED_ORIGIN.as_ptr();
+    // SAFETY: the headers are the message's, as above, and the name is a C string.
+    let error =
+        unsafe { sys::rd_kafka_header_get_last(headers, name, &raw mut value, &raw mut size) };
+    error == FINE
 }

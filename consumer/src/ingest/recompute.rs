@@ -17,6 +17,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
+use super::headers;
 use super::reference::ReferenceFeed;
 use super::tail::{Tail, TailError};
 use super::worker::reading;
@@ -251,7 +252,10 @@ impl Fold {
         let Some(part) = self.parts.get_mut(&partition) else { return Ok(()) };
         loop {
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(event) => part.state.counted(mark, &event),
+                Verdict::Counted(mut event) => {
+                    event.is_released = headers::is_released(message);
+                    part.state.counted(mark, &event);
+                }
                 Verdict::Refused(refusal, raw) => {
                     part.state.refused(mark, &refusal, raw.as_ref().map(Claims::from).as_ref());
                 }

@@ -166,7 +166,8 @@ impl Source {
         loop {
             let (key, value) = (message.key(), message.payload());
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(event) => {
+                Verdict::Counted(mut event) => {
+                    event.is_released = headers::is_released(message);
                     batch.counted(partition, mark, &event);
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! The store's format, version 2: keys, chunks, and the rows that make them trustworthy.
+//! The store's format, version 3: keys, chunks, and the rows that make them trustworthy.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -30,7 +30,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};
 
 /// The version of this format. Another one is refused.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Chunks are cut at about this size: larger values would leave the store's one file.
 const CHUNK_BYTES: usize = 3_840;

@@ -15,7 +15,7 @@ use super::answer::{Age, Axis, Change, ChangePart, PartKind, Progress, Reading, 
 use super::postings::{ACTIVE, Days, PostingsQuestion, Sign, age_of};
 use super::progress::{applicable_target, attainment, progress};
 use super::question::Question;
-use super::scan::{Scope, each_netted};
+use super::scan::{Scope, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
@@ -79,8 +79,12 @@ impl Between {
     }
 
     /// The part that a posting belongs to.
-    fn part(&self, cell: &Cell) -> Part {
+    fn part(&self, cell: &Cell, is_released: bool) -> Part {
         let (kind, reversed) = match cell.key.account() {
+            account if is_released => {
+                let kind = PartKind::released(account);
+                (kind, kind)
+            }
             Account::MovesIn => (PartKind::MovesIn, PartKind::ReversedMovesIn),
             Account::MovesOut => (PartKind::MovesOut, PartKind::ReversedMovesOut),
             Account::Deactivations => (PartKind::Deactivations, PartKind::ReversedDeactivations),
@@ -106,7 +110,7 @@ impl Between {
     }
 
     /// The postings of a part.
-    fn postings(&self, part: Part) -> PostingsQuestion {
+    fn postings(&self, part: Part, any_released: bool) -> PostingsQuestion {
         let after = Some(self.from.saturating_add(1.days()));
         let (mut happened, recorded) = match self.axis {
             Axis::KnownAt => {
@@ -125,7 +129,8 @@ impl Between {
         }
         let (account, sign) = part.kind.postings();
         let (age, reason) = (part.age, part.reason);
-        PostingsQuestion { account, sign: Some(sign), reason, happened, recorded, age }
+        let released = any_released.then_some(sign.is_none());
+        PostingsQuestion { account, sign, reason, happened, recorded, age, released }
     }
 }
 
@@ -137,16 +142,32 @@ struct Part {
 }
 
 impl PartKind {
-    const fn postings(self) -> (Account, Sign) {
+    /// The account, and whether it is what adds to it or what takes back; of what was released
+    /// both.
+    const fn postings(self) -> (Account, Option<Sign>) {
+        let (posted, reversed) = (Some(Sign::Posted), Some(Sign::Reversed));
         match self {
-            Self::NewActivations | Self::LateActivations => (Account::Activations, Sign::Posted),
-            Self::MovesIn => (Account::MovesIn, Sign::Posted),
-            Self::MovesOut => (Account::MovesOut, Sign::Posted),
-            Self::Deactivations => (Account::Deactivations, Sign::Posted),
-            Self::ReversedActivations => (Account::Activations, Sign::Reversed),
-            Self::ReversedMovesIn => (Account::MovesIn, Sign::Reversed),
-            Self::ReversedMovesOut => (Account::MovesOut, Sign::Reversed),
-            Self::ReversedDeactivations => (Account::Deactivations, Sign::Reversed),
+            Self::NewActivations | Self::LateActivations => (Account::Activations, posted),
+            Self::MovesIn => (Account::MovesIn, posted),
+            Self::MovesOut => (Account::MovesOut, posted),
+            Self::Deactivations => (Account::Deactivations, posted),
+            Self::ReversedActivations => (Account::Activations, reversed),
+            Self::ReversedMovesIn => (Account::MovesIn, reversed),
+            Self::ReversedMovesOut => (Account::MovesOut, reversed),
+            Self::ReversedDeactivations => (Account::Deactivations, reversed),
+            Self::ReleasedActivations => (Account::Activations, None),
+            Self::ReleasedDeactivations => (Account::Deactivations, None),
+            Self::ReleasedMovesIn => (Account::MovesIn, None),
+            Self::ReleasedMovesOut => (Account::MovesOut, None),
+        }
+    }
+
+    const fn released(account: Account) -> Self {
+        match account {
+            Account::Deactivations => Self::ReleasedDeactivations,
+            Account::MovesIn => Self::ReleasedMovesIn,
+            Account::MovesOut => Self::ReleasedMovesOut,
+            _ => Self::ReleasedActivations,
         }
     }
 }
@@ -181,16 +202,18 @@ pub fn change(
     let (window_before, window_after) = (before.window(), after.window());
     let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
     let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
-    each_netted(&view.snapshot, &scope, &ACTIVE, differs, |_, cell| {
+    let mut any_released = false;
+    each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |_, cell, is_released| {
         let count = effect(cell.key.account()) * i64::from(cell.amount);
-        *counts.entry(between.part(cell)).or_default() += count;
+        *counts.entry(between.part(cell, is_released)).or_default() += count;
+        any_released |= is_released;
     });
     let parts = counts.into_iter().map(|(part, count)| ChangePart {
         part: part.kind,
         age: part.age,
         reason: part.reason,
         count,
-        link: between.postings(part).link(region),
+        link: between.postings(part, any_released).link(region),
     });
     let (earlier, later) = (progress(view, region, &before)?, progress(view, region, &after)?);
     Ok(Change {

@@ -101,6 +101,10 @@ const fn words(part: PartKind) -> &'static str {
         PartKind::ReversedMovesIn => "moves in taken back",
         PartKind::ReversedMovesOut => "moves out taken back",
         PartKind::ReversedDeactivations => "deactivations taken back",
+        PartKind::ReleasedActivations => "activations released from quarantine",
+        PartKind::ReleasedDeactivations => "deactivations released from quarantine",
+        PartKind::ReleasedMovesIn => "moves in released from quarantine",
+        PartKind::ReleasedMovesOut => "moves out released from quarantine",
     }
 }
 

@@ -5,7 +5,7 @@ use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::answer::{Axis, Change};
+use super::answer::{Axis, Change, PartKind};
 use super::change::change;
 use super::fixtures::{Fixture, activation, date, region};
 use super::view::View;
@@ -95,6 +95,45 @@ fn what_became_known_is_told_by_what_it_is() {
     let then = ask(&view, Axis::KnownAt, "2024-03-01", "2024-04-01", Some("2024-03-01"));
     assert_eq!(then.change, 1 + 2 + 4 + 8 - 2);
     assert!(!parts(&then).to_string().contains("new_activations"));
+}
+
+/// What was released, as the fold posts it: to an account and to its memo.
+pub(crate) fn release(f: &mut Fixture) {
+    let office = activation("18.71", Channel::Office, None, 0);
+    let lost = Detail::Deactivation(DeactivationReason::DeviceLost);
+    let rows = [
+        (Account::Activations, ("2024-02-20", "2024-03-20"), office, 4),
+        (Account::Activations, ("2024-03-05", "2024-03-20"), office, 2),
+        // One comes before an activation that is known, and takes its place.
+        (Account::Activations, ("2024-03-04", "2024-03-20"), office, 1),
+        (Account::Activations, ("2024-03-05", "2024-03-20"), office, -1),
+        (Account::Deactivations, ("2024-03-06", "2024-03-20"), lost, 3),
+    ];
+    for (account, on, detail, amount) in rows {
+        f.post(1, account, "18.71", on, detail, amount);
+        f.post(1, account.memo().unwrap(), "18.71", on, detail, amount);
+    }
+    // On the same days something that is not of it, for which nothing is left of the whole.
+    f.post(1, Account::Activations, "18.71", ("2024-03-05", "2024-03-20"), office, -1);
+}
+
+#[test]
+fn what_was_released_from_quarantine_is_in_parts_of_its_own() {
+    let mut f = eventful();
+    let before = ask(&f.view(TODAY), Axis::KnownAt, "2024-03-01", "2024-04-01", None);
+    release(&mut f);
+    let answer = ask(&f.view(TODAY), Axis::KnownAt, "2024-03-01", "2024-04-01", None);
+    assert_eq!(answer.change, before.change + 4 + 2 - 3 - 1);
+    let of_released: Vec<_> = answer.parts.iter().map(|part| (part.part, part.count)).collect();
+    assert!(of_released.contains(&(PartKind::ReleasedActivations, 6)), "{of_released:?}");
+    assert!(of_released.contains(&(PartKind::ReleasedDeactivations, -3)));
+    assert!(of_released.contains(&(PartKind::ReversedActivations, -6)), "one more than before");
+    assert!(of_released.contains(&(PartKind::NewActivations, 27)), "as before");
+    assert_eq!(answer.parts.iter().map(|part| part.count).sum::<i64>(), answer.change);
+    // No figure has anything of the memos.
+    assert_eq!(answer.later.activated, before.later.activated + 2);
+    let words = change_table::change(&answer);
+    assert!(words.contains("activations released from quarantine"), "{words}");
 }
 
 #[test]

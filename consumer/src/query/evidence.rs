@@ -88,6 +88,7 @@ fn parts(region: RegionCode, figures: &Figures, question: &Question) -> Vec<Evid
             happened: Days { from: None, to: question.as_of },
             recorded: Days { from: None, to: question.known_at },
             age: None,
+            released: None,
         };
         EvidencePart { account: account.as_str().to_owned(), count, link: postings.link(region) }
     });

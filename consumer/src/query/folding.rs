@@ -88,6 +88,7 @@ impl Folding {
             service: region(home),
             outreach: None,
             fact,
+            is_released: false,
         };
         let mark = self.mark(partition);
         self.states[partition as usize].counted(mark, &event);

@@ -9,7 +9,7 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::{RegionCode, RegionTable};
 
 use super::answer::{Age, PostingRow, Postings};
-use super::scan::{Scope, each_netted};
+use super::scan::{Scope, each_netted, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
@@ -119,6 +119,8 @@ pub struct PostingsQuestion {
     pub recorded: Days,
     /// How many days later it was recorded than it happened.
     pub age: Option<Age>,
+    /// Only what events released from quarantine posted, or only the rest.
+    pub released: Option<bool>,
 }
 
 impl PostingsQuestion {
@@ -137,6 +139,7 @@ impl PostingsQuestion {
         add("recorded_to", self.recorded.to.map(|day| day.to_string()));
         add("age_from", self.age.map(|age| age.from_days.to_string()));
         add("age_to", self.age.and_then(|age| age.to_days).map(|days| days.to_string()));
+        add("released", self.released.map(|released| released.to_string()));
         link
     }
 
@@ -178,13 +181,24 @@ pub fn postings(
     let mut total = 0;
     let mut found: Vec<(u32, Cell)> = Vec::new();
     let wants = question.wants();
-    each_netted(&view.snapshot, &scope, &[question.account], wants, |partition, cell| {
+    let mut find = |partition, cell: &Cell| {
         let sign = if cell.amount > 0 { Sign::Posted } else { Sign::Reversed };
         if question.sign.is_none_or(|wanted| wanted == sign) {
             total += i64::from(cell.amount);
             found.push((partition, *cell));
         }
-    });
+    };
+    let accounts = [question.account];
+    match question.released {
+        None => each_netted(&view.snapshot, &scope, &accounts, wants, find),
+        Some(wanted) => {
+            each_netted_apart(&view.snapshot, &scope, &accounts, wants, |partition, cell, is| {
+                if is == wanted {
+                    find(partition, cell);
+                }
+            });
+        }
+    }
     let rows_total = found.len() as u64;
     found.sort_unstable_by_key(|(partition, cell)| {
         (cell.key.recorded(), cell.key.day(), cell.key.order(), *partition)

@@ -67,6 +67,7 @@ impl Totals {
 /// Whether a progress answer has something of an account.
 pub(super) const fn is_counted(account: Account) -> bool {
     !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
+        && account.memo_of().is_none()
 }
 
 /// The sums of every region of a scope, by their place in the region table: of all postings they

@@ -154,6 +154,36 @@ pub fn each_netted(
     }
 }
 
+/// The same of accounts that have memos, told apart: with `true` what events released from
+/// quarantine posted, as the memo has it, and with `false` all the rest; both under the account
+/// itself.
+pub fn each_netted_apart(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    accounts: &[Account],
+    wanted: impl Fn(&Cell) -> bool,
+    mut each: impl FnMut(u32, &Cell, bool),
+) {
+    let (mut cells, mut released) = (Vec::new(), Vec::new());
+    for (partition, view) in &snapshot.partitions {
+        for region in scope.indices().map(RegionIndex) {
+            for account in accounts {
+                let memo = account.memo().into_iter().flat_map(|memo| view.ledger.of(region, memo));
+                let memo = memo.map(|cell| Cell { key: cell.key.in_account(*account), ..*cell });
+                released.clear();
+                released.extend(memo.filter(|cell| wanted(cell)));
+                cells.clear();
+                cells.extend(view.ledger.of(region, *account).filter(|cell| wanted(cell)).copied());
+                cells.extend(released.iter().map(|cell| Cell { amount: -cell.amount, ..*cell }));
+                add_up(&mut cells);
+                add_up(&mut released);
+                cells.iter().for_each(|cell| each(*partition, cell, false));
+                released.iter().for_each(|cell| each(*partition, cell, true));
+            }
+        }
+    }
+}
+
 /// How many cells from the first on fulfil a condition that, once false, stays false: found with
 /// a number of looks that grows with the logarithm of the answer and not of the slice.
 fn prefix(cells: &[Cell], holds: impl Fn(&Cell) -> bool) -> usize {

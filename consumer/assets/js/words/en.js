@@ -103,9 +103,11 @@ export default {
   changeSpan: (from, to) => `${from} → ${to}`,
   parts: {
     activations: "activations",
-    new_activations: "new activations", late_activations: "activations that came in late", released_quarantine: "released from quarantine",
+    new_activations: "new activations", late_activations: "activations that came in late",
     moves_in: "moved in", moves_out: "moved out", deactivations: "deactivated",
     reversed_activations: "activations taken back", reversed_moves_in: "moves in taken back", reversed_moves_out: "moves out taken back", reversed_deactivations: "deactivations taken back",
+    released_activations: "activations released from quarantine", released_deactivations: "deactivations released from quarantine",
+    released_moves_in: "moves in released from quarantine", released_moves_out: "moves out released from quarantine",
   },
   ageOf: (from, to) => (to === null ? `≥ ${from} days` : from === to ? `${from} days` : `${from}–${to} days`),
   followPostings: (what) => `See the postings: ${what}`,

@@ -103,9 +103,11 @@ export default {
   changeSpan: (from, to) => `${from} → ${to}`,
   parts: {
     activations: "aktivasi",
-    new_activations: "aktivasi baru", late_activations: "aktivasi terlambat masuk", released_quarantine: "dilepas dari karantina",
+    new_activations: "aktivasi baru", late_activations: "aktivasi terlambat masuk",
     moves_in: "pindah masuk", moves_out: "pindah keluar", deactivations: "nonaktif",
     reversed_activations: "aktivasi dibatalkan", reversed_moves_in: "pindah masuk dibatalkan", reversed_moves_out: "pindah keluar dibatalkan", reversed_deactivations: "penonaktifan dibatalkan",
+    released_activations: "aktivasi dilepas dari karantina", released_deactivations: "penonaktifan dilepas dari karantina",
+    released_moves_in: "pindah masuk dilepas dari karantina", released_moves_out: "pindah keluar dilepas dari karantina",
   },
   ageOf: (from, to) => (to === null ? `≥ ${from} hari` : from === to ? `${from} hari` : `${from}–${to} hari`),
   followPostings: (what) => `Lihat catatan buku besar: ${what}`,

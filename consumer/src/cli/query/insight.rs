@@ -146,6 +146,10 @@ pub struct PostingsArgs {
     #[arg(long, value_name = "DAYS")]
     pub age_to: Option<u32>,
 
+    /// Only what events released from quarantine posted (true), or only the rest (false).
+    #[arg(long)]
+    pub released: Option<bool>,
+
     /// How many rows to show at most.
     #[arg(long, value_name = "N", default_value_t = ROWS)]
     pub limit: usize,
@@ -168,6 +172,7 @@ impl PostingsArgs {
             happened: days(self.happened_from, self.happened_to),
             recorded: days(self.recorded_from, self.recorded_to),
             age: has_age.then_some(age),
+            released: self.released,
         };
         format!("{}&limit={}", question.link(self.region), self.limit)
     }

@@ -102,6 +102,15 @@ pub enum PartKind {
     ReversedMovesOut,
     /// Deactivations taken back, by reason.
     ReversedDeactivations,
+    /// Activations by events released from quarantine, whenever they happened. Like the next
+    /// three, with what those events took back; no other part has any of it.
+    ReleasedActivations,
+    /// Deactivations by such events, by reason.
+    ReleasedDeactivations,
+    /// Moves in by such events.
+    ReleasedMovesIn,
+    /// Moves out by such events.
+    ReleasedMovesOut,
 }
 
 /// How many days after it happened something was recorded.
