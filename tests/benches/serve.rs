@@ -187,29 +187,14 @@ impl Log {
     /// right before.
     fn fold(&mut self, process: &mut Process, events: u64, begin: impl FnOnce()) -> f64 {
         let pid = Pid::from_raw(process.id() as i32);
-        wait_folded(process, self.next);
+        process.wait_folded(self.next);
         kill(pid, Signal::SIGSTOP).unwrap();
         self.publish(events);
         begin();
         let begun = Instant::now();
         kill(pid, Signal::SIGCONT).unwrap();
-        wait_folded(process, self.next);
+        process.wait_folded(self.next);
         events as f64 / begun.elapsed().as_secs_f64()
-    }
-}
-
-/// Waits until the worker has folded so many events.
-fn wait_folded(process: &mut Process, events: u64) {
-    let deadline = Instant::now() + Duration::from_secs(600);
-    loop {
-        let (_, answer) = process.get("/readyz");
-        let partitions = answer["partitions"].as_array().unwrap();
-        let folded: i64 = partitions.iter().map(|p| p["next_offset"].as_i64().unwrap()).sum();
-        if folded as u64 >= events {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{answer}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -304,6 +304,24 @@ impl Process {
         true
     }
 
+    /// Waits until a worker has folded so many events.
+    ///
+    /// # Panics
+    /// If it does not get there in ten minutes.
+    pub fn wait_folded(&mut self, events: u64) {
+        let deadline = Instant::now() + PATIENCE * 10;
+        loop {
+            let (_, answer) = self.get("/readyz");
+            let offset = |partition: &serde_json::Value| partition["next_offset"].as_u64();
+            let partitions = answer["partitions"].as_array().into_iter().flatten();
+            if partitions.filter_map(offset).sum::<u64>() >= events {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{answer}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The system's number of it.
     #[must_use]
     pub fn id(&self) -> u32 {

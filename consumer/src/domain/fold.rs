@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn what_a_released_event_posts_stands_in_the_memos_too_and_a_repeat_posts_nothing() {
-        let [home, other] = ["18.71", "18.72"].map(|code| RegionTable::get().regency(code).unwrap());
+        let [home, other] =
+            ["18.71", "18.72"].map(|code| RegionTable::get().regency(code).unwrap());
         let mut fold = PartitionFold::default();
         let mut changes = Changes::default();
         let event = |number: u8, home, is_released| Admitted {
