@@ -1,0 +1,157 @@
+//! What the analysts' tools cost, on one log in one run: how fast a worker folds it, how fast it is
+//! replayed to a file and to another topic, exported and verified, how many bytes an event takes
+//! in Parquet, and how much memory each of them needs at its peak.
+//!
+//! `cargo bench -p laju-tests --bench analyst -- --brokers 127.0.0.1:9092`; without brokers on the
+//! embedded one, which holds fewer events. `--events N`. Every program is the real one in a process
+//! of its own; the log is published while the worker is stopped, so that nothing else works when it
+//! goes on. Ratios are of this run.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on says so by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use laju_schemas::topic::EVENTS;
+use laju_tests::broker::TestBroker;
+use laju_tests::process::{Process, command, connect, worker};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
+const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
+const PARTITIONS: u32 = 12;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+
+fn main() {
+    let (mut brokers, mut events) = (None, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--events" => events = arguments.next().and_then(|n| n.parse::<u64>().ok()),
+            "--brokers" => brokers = arguments.next(),
+            // Cargo's own.
+            "--bench" => {}
+            other => panic!("there is no option {other}; --brokers, --events"),
+        }
+    }
+    let broker = match &brokers {
+        Some(brokers) => TestBroker::at(brokers, PARTITIONS),
+        None => TestBroker::start(PARTITIONS),
+    };
+    measure(&broker, events.unwrap_or(if broker.is_real() { 5_000_000 } else { 40_000 }));
+}
+
+fn measure(broker: &TestBroker, events: u64) {
+    let mut connection = broker.connection();
+    // The log is published while the worker is stopped: nobody takes it for dead meanwhile.
+    connection.kafka_properties.push("session.timeout.ms=240000".parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+
+    let mut folding = Process::start(worker(LAJU, &connection, &at("store")));
+    folding.wait_ready();
+    let pid = Pid::from_raw(folding.id() as i32);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    publish(&connection, events);
+    let begun = Instant::now();
+    kill(pid, Signal::SIGCONT).unwrap();
+    folding.wait_folded(events);
+    let live = events as f64 / begun.elapsed().as_secs_f64();
+    println!("{events} events, {PARTITIONS} partitions; rates in events a second");
+    print("a worker folds and stores", Ran { rate: live, memory: peak_memory(folding.id()) }, live);
+
+    let text = at("events.ndjson");
+    let replay = run(&connection, &["replay", "--format", "ndjson", "--output"], &text, events);
+    print("replay to a file", replay, live);
+    println!("    {:.0} bytes an event", size(&text) as f64 / events as f64);
+    std::fs::remove_file(&text).unwrap();
+    let copy = format!("{}copy", connection.topic(&EVENTS));
+    let mut to_topic = laju(&connection, &["replay", "--create-topic", "--to-topic"]);
+    to_topic.arg(&copy);
+    print("replay to another topic", timed(to_topic, events), live);
+
+    let args = ["export", "events", "--format", "parquet", "--output"];
+    let exported = run(&connection, &args, &at("events"), events);
+    print("export of events", exported, live);
+    println!("    {:.1} bytes an event in Parquet", size(&at("events")) as f64 / events as f64);
+    let args = ["export", "postings", "balances", "kiosks", "--format", "parquet", "--output"];
+    print("export of the ledger", run(&connection, &args, &at("ledger"), events), live);
+
+    let url = format!("http://{}", folding.address());
+    let mut verify = laju(&connection, &["verify", "--worker"]);
+    verify.arg(url);
+    print("verify against the worker", timed(verify, events), live);
+    assert!(folding.stop().status.success());
+}
+
+fn laju(connection: &Connection, args: &[&str]) -> Command {
+    let mut command = command(LAJU, &args[..1]);
+    connect(&mut command, connection);
+    command.args(&args[1..]);
+    command
+}
+
+fn run(connection: &Connection, args: &[&str], target: &Path, events: u64) -> Ran {
+    let mut command = laju(connection, args);
+    command.arg(target);
+    timed(command, events)
+}
+
+/// How fast a program was, and the most memory that it had.
+struct Ran {
+    rate: f64,
+    memory: u64,
+}
+
+fn timed(command: Command, events: u64) -> Ran {
+    let begun = Instant::now();
+    let mut process = Process::start(command);
+    let mut memory = 0;
+    while process.is_running() {
+        memory = memory.max(peak_memory(process.id()));
+        assert!(begun.elapsed() < PATIENCE, "{}", process.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let rate = events as f64 / begun.elapsed().as_secs_f64();
+    let ended = process.wait();
+    assert!(ended.status.success(), "{ended:?}");
+    Ran { rate, memory }
+}
+
+fn print(what: &str, ran: Ran, live: f64) {
+    let Ran { rate, memory } = ran;
+    let (ratio, memory) = (rate / live, memory as f64 / 1e6);
+    println!("  {what:28} {rate:>10.0}  {ratio:>5.2} of the worker  {memory:>6.0} MB at the peak");
+}
+
+/// The most memory that a process has had so far, in bytes; 0 once it has ended.
+fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1_024
+}
+
+/// The bytes of a file, or of all files below a directory.
+fn size(path: &Path) -> u64 {
+    if path.is_file() {
+        return path.metadata().unwrap().len();
+    }
+    std::fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
+}
+
+fn publish(connection: &Connection, events: u64) {
+    let mut simulate = command(KIOSK, &["simulate", "--events", &events.to_string()]);
+    simulate.args(["--from", "2023-01-01", "--duplicates", "0.05"]);
+    connect(&mut simulate, connection);
+    let mut process = Process::start(simulate);
+    while process.is_running() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = process.wait();
+    assert!(ended.status.success(), "{ended:?}");
+}
