@@ -4,9 +4,12 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use thiserror::Error;
 
+use crate::decision::QuarantineDecision;
 use crate::event::ActivationEvent;
 use crate::framing::Framing;
-use crate::known::{ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, QUOTED_FIGURE, REFERENCE_FIGURE};
+use crate::known::{
+    ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE, REFERENCE_FIGURE,
+};
 use crate::quoted::QuotedFigure;
 use crate::reference::ReferenceFigure;
 use crate::status::KioskStatus;
@@ -59,6 +62,12 @@ impl Encoder {
         Self::new(&QUOTED_FIGURE, schema_id)
     }
 
+    /// For the decisions topic, likewise.
+    #[must_use]
+    pub fn decisions(schema_id: Option<u32>) -> Self {
+        Self::new(&QUARANTINE_DECISION, schema_id)
+    }
+
     /// Appends an event, framed, to `out`.
     ///
     /// # Errors
@@ -94,6 +103,17 @@ impl Encoder {
     /// If the encoder is not one for quoted figures.
     pub fn quoted_figure(&self, figure: &QuotedFigure) -> Result<Vec<u8>, EncodeError> {
         self.value(figure.to_avro())
+    }
+
+    /// A decision's bytes, framed.
+    ///
+    /// # Errors
+    /// If the encoder is not one for decisions.
+    pub fn quarantine_decision(
+        &self,
+        decision: &QuarantineDecision,
+    ) -> Result<Vec<u8>, EncodeError> {
+        self.value(decision.to_avro())
     }
 
     fn value(&self, value: Value) -> Result<Vec<u8>, EncodeError> {

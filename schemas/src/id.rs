@@ -90,6 +90,10 @@ sixteen_bytes! {
     /// The id of a figure once quoted: see [`FigureId::of`].
     FigureId
 }
+sixteen_bytes! {
+    /// The id of a decision about a quarantined record: a UUID of version 7.
+    DecisionId
+}
 
 macro_rules! short_text {
     ($(#[$meta:meta])* $name:ident) => {

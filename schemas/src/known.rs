@@ -19,6 +19,8 @@ pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.a
 pub const QUOTED_FIGURE_AVSC: &str = include_str!("../avsc/quoted_figure.avsc");
 /// The kiosk status topic's schema.
 pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
+/// The decisions topic's schema.
+pub const QUARANTINE_DECISION_AVSC: &str = include_str!("../avsc/quarantine_decision.avsc");
 
 /// A schema of this program: parsed, with its fingerprint.
 pub struct OwnSchema {
@@ -50,6 +52,9 @@ pub static QUOTED_FIGURE: LazyLock<OwnSchema> =
 /// The kiosk status topic's schema.
 pub static KIOSK_STATUS: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(KIOSK_STATUS_AVSC));
+/// The decisions topic's schema.
+pub static QUARANTINE_DECISION: LazyLock<OwnSchema> =
+    LazyLock::new(|| OwnSchema::parse(QUARANTINE_DECISION_AVSC));
 
 /// A text that cannot serve as a schema of a topic.
 #[derive(Debug, Error)]

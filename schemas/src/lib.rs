@@ -8,6 +8,7 @@
 pub mod codec;
 mod cursor;
 mod decimal;
+pub mod decision;
 pub mod event;
 pub mod framing;
 pub mod id;
@@ -30,8 +31,11 @@ mod symbols;
 pub mod time;
 pub mod topic;
 
+pub use decision::QuarantineDecision;
 pub use event::{ActivationEvent, Fact};
-pub use id::{EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId};
+pub use id::{
+    DecisionId, EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId,
+};
 pub use quoted::QuotedFigure;
 pub use raw::RawEvent;
 pub use reference::ReferenceFigure;

@@ -2,7 +2,12 @@
 //! where.
 //!
 //! A copy may stand on the topic twice (after a crash between delivery and commit): every reader
-//! takes one per origin, that is per topic, partition and offset.
+//! takes one per origin, that is per topic, partition and offset. What is decided about a record
+//! stands on another topic (see [`crate::decision`]); a released one is sent to the events topic
+//! anew, with headers that name its origin.
+
+use std::fmt;
+use std::str::FromStr;
 
 use crate::symbols::symbols;
 
@@ -26,6 +31,47 @@ pub const HEADER_FOLD_VERSION: &str = "laju-fold-version";
 /// Header: present where the value was too large for this topic and is cut; the whole of it is at
 /// its origin.
 pub const HEADER_TRUNCATED: &str = "laju-truncated";
+/// Header of an event on the events topic that was released from quarantine: the [`Origin`] of the
+/// record that could not be counted, as text.
+pub const HEADER_RELEASED_ORIGIN: &str = "laju-released-origin";
+/// Header of a released event: the id of the decision, as text.
+pub const HEADER_DECISION_ID: &str = "laju-decision-id";
+/// Header of a released event: who released it.
+pub const HEADER_DECIDED_BY: &str = "laju-decided-by";
+
+/// The place of a record on the events topic; as text `PARTITION/OFFSET`, for example `3/1042`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The partition.
+    pub partition: u32,
+    /// The offset in it, from 0.
+    pub offset: i64,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.offset)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Only what `Display` writes: one place has one text, which is a key on the decisions topic.
+        let digits = |part: &str| {
+            let plain = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            plain && (part == "0" || !part.starts_with('0'))
+        };
+        let place = text.split_once('/').filter(|(p, o)| digits(p) && digits(o));
+        let place = place.and_then(|(p, o)| Some((p.parse().ok()?, o.parse().ok()?)));
+        let (partition, offset) = place.ok_or_else(|| {
+            let text: String = text.chars().take(80).collect();
+            format!("'{text}' is not PARTITION/OFFSET of the events topic, like 3/1042")
+        })?;
+        Ok(Self { partition, offset })
+    }
+}
 
 symbols! {
     /// Why a record could not be counted. The first that applies, in this order, is given.
@@ -52,5 +98,28 @@ symbols! {
         MalformedField = "malformed_field",
         /// A reason of a later version.
         Unknown = "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_one_text() {
+        for origin in [
+            Origin { partition: 0, offset: 0 },
+            Origin { partition: 11, offset: 1_042 },
+            Origin { partition: u32::MAX, offset: i64::MAX },
+        ] {
+            assert_eq!(origin.to_string().parse(), Ok(origin));
+        }
+        for wrong in
+            ["", "/", "3", "3/", "/4", "3/-1", "+3/4", "03/4", "3/04", "3/4/5", "3 /4", "٣/4"]
+        {
+            assert!(wrong.parse::<Origin>().is_err(), "{wrong:?}");
+        }
+        assert!("4294967296/0".parse::<Origin>().is_err());
+        assert!("0/9223372036854775808".parse::<Origin>().is_err());
     }
 }

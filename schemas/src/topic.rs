@@ -81,8 +81,17 @@ pub const FIGURES: Topic = Topic {
     partitioned: false,
 };
 
+/// What was decided about quarantined records (see [`crate::decision`]).
+pub const DECISIONS: Topic = Topic {
+    name: "ikd.quarantine-decisions.v1",
+    key: "origin: partition and offset",
+    cleanup: Cleanup::KeepAll,
+    max_message_bytes: 1 << 20,
+    partitioned: false,
+};
+
 /// Every topic that an installation needs.
-pub const ALL: [Topic; 5] = [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE, FIGURES];
+pub const ALL: [Topic; 6] = [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE, FIGURES, DECISIONS];
 
 impl Topic {
     /// The topic's configuration: every property that matters and its value.

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use laju_schemas::codec::Encoder;
+use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
@@ -13,7 +14,9 @@ use laju_schemas::known::{self, EventReader};
 use laju_schemas::quoted::{FigureReader, TargetKind};
 use laju_schemas::reference::{Basis, ReferenceReader};
 use laju_schemas::status::StatusReader;
-use laju_schemas::{ActivationEvent, Fact, KioskStatus, QuotedFigure, ReferenceFigure};
+use laju_schemas::{
+    ActivationEvent, Fact, KioskStatus, QuarantineDecision, QuotedFigure, ReferenceFigure,
+};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -23,6 +26,7 @@ const CONFLUENT_ID: u32 = 7;
 const EVENTS: &str = include_str!("../golden/v1/activation_event.jsonl");
 const FIGURES: &str = include_str!("../golden/v1/reference_figure.jsonl");
 const QUOTED: &str = include_str!("../golden/v1/quoted_figure.jsonl");
+const DECISIONS: &str = include_str!("../golden/v1/quarantine_decision.jsonl");
 const STATUSES: &str = include_str!("../golden/v1/kiosk_status.jsonl");
 
 #[derive(Deserialize)]
@@ -70,6 +74,7 @@ fn the_fingerprints_are_those_of_java_and_fastavro() {
     assert_eq!(known::KIOSK_STATUS.fingerprint, 0xe29a_86eb_45a7_3e9d);
     // From fastavro alone.
     assert_eq!(known::QUOTED_FIGURE.fingerprint, 0xdcac_87e8_f24b_5f44);
+    assert_eq!(known::QUARANTINE_DECISION.fingerprint, 0x219d_8955_1af0_48d0);
 }
 
 #[test]
@@ -188,6 +193,29 @@ fn quoted_figures_have_exactly_these_bytes_and_digests_and_are_read_from_them() 
     assert_eq!(seen, all);
 }
 
+#[test]
+fn decisions_have_exactly_these_bytes_and_are_read_from_them() {
+    let (single_object, confluent) =
+        (Encoder::decisions(None), Encoder::decisions(Some(CONFLUENT_ID)));
+    let mut reader = DecisionReader::new().unwrap();
+    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("quarantine_decision")));
+    let mut seen = BTreeSet::new();
+    for golden in golden(DECISIONS) {
+        let decision: QuarantineDecision = golden.value();
+        let framed = single_object.quarantine_decision(&decision).unwrap();
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let framed = confluent.quarantine_decision(&decision).unwrap();
+        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
+        for bytes in [&golden.single_object, &golden.confluent] {
+            let read = reader.read(bytes).unwrap();
+            assert_eq!(read, decision, "{}", golden.name);
+            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+        }
+        seen.insert(decision.decision);
+    }
+    assert!(seen.iter().eq(Decision::ALL), "{seen:?}");
+}
+
 /// A kind of fact or a symbol without a golden value is one whose bytes nobody holds still.
 #[test]
 fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
@@ -224,7 +252,7 @@ fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
 fn cut_and_extended_values_are_refused() {
     let mut events = EventReader::new(&[]).unwrap();
     let (figures, statuses) = (ReferenceReader::new().unwrap(), StatusReader::new().unwrap());
-    let quoted = FigureReader::new().unwrap();
+    let (quoted, decisions) = (FigureReader::new().unwrap(), DecisionReader::new().unwrap());
     let check = |lines: &str, accepts: &mut dyn FnMut(&[u8]) -> bool| {
         for mut golden in golden(lines) {
             for length in 0..golden.single_object.len() {
@@ -238,4 +266,5 @@ fn cut_and_extended_values_are_refused() {
     check(FIGURES, &mut |bytes| figures.read(bytes).is_ok());
     check(STATUSES, &mut |bytes| statuses.read(bytes).is_ok());
     check(QUOTED, &mut |bytes| quoted.read(bytes).is_ok());
+    check(DECISIONS, &mut |bytes| decisions.read(bytes).is_ok());
 }

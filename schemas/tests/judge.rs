@@ -296,9 +296,11 @@ proptest! {
         statuses.learn(7, Some(laju_schemas::known::KIOSK_STATUS_AVSC));
         let mut quoted = FigureReader::new().unwrap();
         quoted.learn(7, Some(laju_schemas::known::QUOTED_FIGURE_AVSC));
+        let mut decisions = laju_schemas::decision::DecisionReader::new().unwrap();
+        decisions.learn(7, Some(laju_schemas::known::QUARANTINE_DECISION_AVSC));
         for value in [bytes.clone(), [vec![0, 0, 0, 0, 7], bytes].concat()] {
             let _ = (events.read(&value).is_ok(), figures.read(&value), statuses.read(&value));
-            let _ = quoted.read(&value);
+            let _ = (quoted.read(&value), decisions.read(&value));
         }
     }
 }

@@ -1,0 +1,251 @@
+//! What somebody decided about a record that could not be counted: see [`crate::quarantine`].
+
+use apache_avro::types::Value;
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::{Cursor, fault, symbol};
+use crate::id::{DecisionId, EventId};
+use crate::known::{QUARANTINE_DECISION, ReadError, SchemaBook, SchemaError};
+use crate::quarantine::Origin;
+use crate::raw::DecodeError;
+use crate::symbols::symbols;
+use crate::time::TimestampMs;
+
+/// The longest name of who decided, in characters.
+pub const MAX_DECIDED_BY: usize = 100;
+/// The longest reason, in characters.
+pub const MAX_REASON: usize = 500;
+
+symbols! {
+    /// What is to become of a quarantined record.
+    Decision {
+        /// Sent to the events topic anew.
+        Released = "released",
+        /// Not to be counted, for good.
+        Discarded = "discarded",
+        /// A decision of a later version.
+        Unknown = "unknown",
+    }
+}
+
+/// One decision about one quarantined record. Of several about one origin the first on the topic
+/// stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineDecision {
+    /// A UUID of version 7.
+    pub decision_id: DecisionId,
+    /// The partition of the events topic where the record stands that could not be counted.
+    pub origin_partition: u32,
+    /// Its offset there.
+    pub origin_offset: i64,
+    /// What was decided.
+    pub decision: Decision,
+    /// The event's id, where the record decodes.
+    pub event_id: Option<EventId>,
+    /// The partition of the events topic where a released event stands anew.
+    pub released_partition: Option<u32>,
+    /// Its offset there.
+    pub released_offset: Option<i64>,
+    /// Who decided: a person's name, 1 to [`MAX_DECIDED_BY`] characters.
+    pub decided_by: String,
+    /// Why: 1 to [`MAX_REASON`] characters.
+    pub reason: String,
+    /// When, by the clock of who decided.
+    pub decided_at: TimestampMs,
+}
+
+/// A text of a decision, if it has the shape that the contract asks for: 1 to `most` characters,
+/// not blank, and no control characters (it is shown on terminals and goes into headers).
+///
+/// # Errors
+/// Says which of it is wrong.
+pub fn check_text(text: &str, most: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if length == 0 || length > most {
+        return Err(format!("must have 1 to {most} characters, but has {length}"));
+    }
+    if text.trim().is_empty() {
+        return Err("must not be blank".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(())
+}
+
+impl QuarantineDecision {
+    /// The record that it is about.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin { partition: self.origin_partition, offset: self.origin_offset }
+    }
+
+    /// Where a released event stands anew, if it says so.
+    #[must_use]
+    pub fn released(&self) -> Option<Origin> {
+        let (partition, offset) = (self.released_partition?, self.released_offset?);
+        Some(Origin { partition, offset })
+    }
+
+    pub(crate) fn to_avro(&self) -> Value {
+        let option = |value: Option<Value>| match value {
+            Some(value) => Value::Union(1, Box::new(value)),
+            None => Value::Union(0, Box::new(Value::Null)),
+        };
+        let int = |number: u32| Value::Int(i32::try_from(number).unwrap_or(i32::MAX));
+        let fields = [
+            ("decision_id", Value::Fixed(16, self.decision_id.0.to_vec())),
+            ("origin_partition", int(self.origin_partition)),
+            ("origin_offset", Value::Long(self.origin_offset)),
+            ("decision", Value::Enum(self.decision.index().into(), self.decision.to_string())),
+            ("event_id", option(self.event_id.map(|id| Value::Fixed(16, id.0.to_vec())))),
+            ("released_partition", option(self.released_partition.map(int))),
+            ("released_offset", option(self.released_offset.map(Value::Long))),
+            ("decided_by", Value::String(self.decided_by.clone())),
+            ("reason", Value::String(self.reason.clone())),
+            ("decided_at", Value::TimestampMillis(self.decided_at.0)),
+        ];
+        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut at = Cursor::new(payload);
+        let at = &mut at;
+        let decision = Self {
+            decision_id: DecisionId(at.fixed("decision_id")?),
+            origin_partition: partition(at, "origin_partition")?,
+            origin_offset: offset(at, "origin_offset")?,
+            decision: symbol!(at, Decision, "decision"),
+            event_id: at.nullable("event_id", |at| at.fixed("event_id"))?.map(EventId),
+            released_partition: at
+                .nullable("released_partition", |at| partition(at, "released_partition"))?,
+            released_offset: at.nullable("released_offset", |at| offset(at, "released_offset"))?,
+            decided_by: words(at, "decided_by", MAX_DECIDED_BY)?,
+            reason: words(at, "reason", MAX_REASON)?,
+            decided_at: TimestampMs(at.long("decided_at")?),
+        };
+        at.end()?;
+        Ok(decision)
+    }
+}
+
+fn partition(at: &mut Cursor<'_>, field: &'static str) -> Result<u32, DecodeError> {
+    let number = at.int(field)?;
+    u32::try_from(number).map_err(|_| fault(field, &format!("{number} is below 0")))
+}
+
+fn offset(at: &mut Cursor<'_>, field: &'static str) -> Result<i64, DecodeError> {
+    let number = at.long(field)?;
+    if number < 0 { Err(fault(field, &format!("{number} is below 0"))) } else { Ok(number) }
+}
+
+fn words(at: &mut Cursor<'_>, field: &'static str, most: usize) -> Result<String, DecodeError> {
+    let text = at.text(field)?;
+    check_text(text, most).map_err(|why| fault(field, &why))?;
+    Ok(text.to_owned())
+}
+
+/// Reads the values of the decisions topic, in either framing.
+pub struct DecisionReader(SchemaBook);
+
+impl DecisionReader {
+    /// A reader that knows this program's schema.
+    ///
+    /// # Errors
+    /// Never with the schema that is part of the program.
+    pub fn new() -> Result<Self, SchemaError> {
+        SchemaBook::new(&QUARANTINE_DECISION, &[]).map(Self)
+    }
+
+    /// Notes what the registry has under an id: the text of a schema, or nothing.
+    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
+        self.0.learn(id, avsc);
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// If its schema is not known, or it is not a decision.
+    pub fn read(&self, value: &[u8]) -> Result<QuarantineDecision, ReadError> {
+        let mut buffer = Vec::new();
+        Ok(QuarantineDecision::decode(self.0.payload(value, &mut buffer)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Encoder;
+    use crate::known::{KIOSK_STATUS_AVSC, QUARANTINE_DECISION_AVSC};
+
+    fn decision() -> QuarantineDecision {
+        QuarantineDecision {
+            decision_id: DecisionId([7; 16]),
+            origin_partition: 3,
+            origin_offset: 41,
+            decision: Decision::Released,
+            event_id: None,
+            released_partition: Some(1),
+            released_offset: Some(99),
+            decided_by: "Sri Rahayu".to_owned(),
+            reason: "partitioner mended".to_owned(),
+            decided_at: TimestampMs(1_700_000_000_000),
+        }
+    }
+
+    fn again(decision: &QuarantineDecision) -> Result<QuarantineDecision, String> {
+        let value = Encoder::decisions(None).quarantine_decision(decision).unwrap();
+        DecisionReader::new().unwrap().read(&value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_field_that_holds_what_it_cannot_is_named() {
+        assert_eq!(again(&decision()).unwrap(), decision());
+        assert_eq!(decision().origin().to_string(), "3/41");
+        assert_eq!(decision().released(), Some(Origin { partition: 1, offset: 99 }));
+        let named = [
+            ("origin_offset", QuarantineDecision { origin_offset: -1, ..decision() }),
+            ("released_offset", QuarantineDecision { released_offset: Some(-1), ..decision() }),
+            ("decided_by", QuarantineDecision { decided_by: String::new(), ..decision() }),
+            ("decided_by", QuarantineDecision { decided_by: "n".repeat(101), ..decision() }),
+            ("decided_by", QuarantineDecision { decided_by: "a\nb".to_owned(), ..decision() }),
+            ("reason", QuarantineDecision { reason: " ".to_owned(), ..decision() }),
+            ("reason", QuarantineDecision { reason: "é".repeat(501), ..decision() }),
+        ];
+        for (field, wrong) in named {
+            let read = again(&wrong);
+            assert!(read.as_ref().is_err_and(|why| why.starts_with(field)), "{field}: {read:?}");
+        }
+        // Characters are counted, and not bytes.
+        let long = QuarantineDecision { reason: "é".repeat(500), ..decision() };
+        assert_eq!(again(&long).unwrap(), long);
+    }
+
+    #[test]
+    fn a_decision_of_a_later_version_is_unknown_and_its_new_fields_are_passed_over() {
+        let mut later: serde_json::Value = serde_json::from_str(QUARANTINE_DECISION_AVSC).unwrap();
+        let ticket =
+            serde_json::json!({"name": "ticket", "type": ["null", "string"], "default": null});
+        let fields = later["fields"].as_array_mut().unwrap();
+        fields.push(ticket);
+        fields[3]["type"]["symbols"] =
+            serde_json::json!(["postponed", "released", "discarded", "unknown"]);
+        // `released` is the first symbol of ours, `postponed` of theirs.
+        let value = Encoder::decisions(Some(9)).quarantine_decision(&decision()).unwrap();
+        let value = [&value[..], &[2, 2, b'x']].concat();
+        let mut reader = DecisionReader::new().unwrap();
+        assert!(matches!(reader.read(&value), Err(ReadError::Unlearned(9))));
+        reader.learn(9, Some(&later.to_string()));
+        let unknown = QuarantineDecision { decision: Decision::Unknown, ..decision() };
+        assert_eq!(reader.read(&value).unwrap(), unknown);
+        reader.learn(9, Some(KIOSK_STATUS_AVSC));
+        assert!(matches!(reader.read(&value), Err(ReadError::UnknownSchema(_))));
+    }
+
+    #[test]
+    fn an_encoder_of_another_topic_writes_no_decision() {
+        assert!(Encoder::decisions(None).quarantine_decision(&decision()).is_ok());
+        assert!(Encoder::figures(None).quarantine_decision(&decision()).is_err());
+        assert!(Encoder::events(Some(1)).quarantine_decision(&decision()).is_err());
+    }
+}
