@@ -65,7 +65,7 @@ fn parse_brokers(text: &str) -> Result<String, String> {
     Ok(brokers.join(","))
 }
 
-/// Kafka's own limit is 249 characters for the whole name; the longest of ours has 17.
+/// Kafka's own limit is 249 characters for the whole name; the longest of ours has 27.
 const PREFIX_MAX: usize = 200;
 
 fn parse_prefix(text: &str) -> Result<String, String> {

@@ -21,7 +21,7 @@ const OURS: &[(&str, &str)] = &[
     ("message.send.max.retries", "deliveries are tried again until their time is over"),
     ("max.in.flight", "idempotence sets it"),
     ("max.in.flight.requests.per.connection", "idempotence sets it"),
-    ("transactional.id", "this program uses no transactions"),
+    ("transactional.id", "its name keeps two releases from quarantine apart"),
     ("enable.auto.commit", "positions are kept with the state, in the store"),
     ("auto.commit.enable", "positions are kept with the state, in the store"),
     ("enable.auto.offset.store", "positions are kept with the state, in the store"),
