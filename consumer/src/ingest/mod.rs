@@ -10,6 +10,7 @@ pub mod follow;
 pub mod headers;
 pub mod progress;
 pub mod quarantine;
+pub mod range;
 pub mod recompute;
 pub mod reference;
 pub mod source;
