@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod http;
+pub mod moment;
 pub mod query;
 pub mod quote;
 pub mod reference;
