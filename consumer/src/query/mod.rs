@@ -28,6 +28,7 @@ pub(crate) mod folding;
 pub mod kiosk_state;
 pub mod kiosk_table;
 pub mod kiosks;
+pub mod ledger;
 pub mod missing;
 pub mod outreach;
 pub mod outreach_table;

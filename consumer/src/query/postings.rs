@@ -5,10 +5,11 @@
 //! posted and taken back on one and the same recorded day is seen only by what is left of it.
 
 use jiff::civil::Date;
+use laju_schemas::RegionCode;
 use laju_schemas::event::DeactivationReason;
-use laju_schemas::{RegionCode, RegionTable};
 
 use super::answer::{Age, PostingRow, Postings};
+use super::ledger::LedgerPosting;
 use super::scan::{Scope, each_netted, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -204,46 +205,34 @@ pub fn postings(
         (cell.key.recorded(), cell.key.day(), cell.key.order(), *partition)
     });
     found.truncate(limit);
-    let row = |(partition, cell): &(u32, Cell)| row(*partition, cell, view);
+    let row = |(partition, cell): &(u32, Cell)| {
+        let part = view.snapshot.partitions.get(partition)?;
+        Some(row(LedgerPosting::of(*partition, cell, &part.names)))
+    };
     Ok(Postings {
         region: name,
         account: question.account.as_str().to_owned(),
         total,
         rows_total,
-        rows: found.iter().map(row).collect(),
+        rows: found.iter().filter_map(row).collect(),
         evidence: view.evidence(),
     })
 }
 
-fn row(partition: u32, cell: &Cell, view: &View) -> PostingRow {
-    let code = |region| RegionTable::get().at(region).code;
-    let mut row = PostingRow {
-        recorded: cell.key.recorded().date(),
-        day: cell.key.day().date(),
-        region: code(cell.key.region()),
-        amount: cell.amount.into(),
-        service_region: None,
-        channel: None,
-        venue: None,
-        outreach_id: None,
-        first_time_holder: None,
-        reason: None,
-        other_region: None,
-        partition,
-    };
-    match cell.key.detail() {
-        Detail::Activation { service, channel, venue, outreach, first_time_holder } => {
-            let part = view.snapshot.partitions.get(&partition);
-            let visit = part.and_then(|part| part.names.outreach(outreach));
-            row.service_region = Some(code(service));
-            row.channel = Some(channel);
-            row.venue = venue;
-            row.outreach_id = visit.map(str::to_owned);
-            row.first_time_holder = Some(first_time_holder);
-        }
-        Detail::Deactivation(reason) => row.reason = Some(reason),
-        Detail::Move(other) => row.other_region = Some(code(other)),
-        _ => {}
+/// A ledger row as it is shown of one account.
+fn row(row: LedgerPosting) -> PostingRow {
+    PostingRow {
+        recorded: row.recorded,
+        day: row.day,
+        region: row.region,
+        amount: row.amount,
+        service_region: row.service_region,
+        channel: row.channel,
+        venue: row.venue,
+        outreach_id: row.outreach_id,
+        first_time_holder: row.first_time_holder,
+        reason: row.reason.as_deref().and_then(DeactivationReason::from_symbol),
+        other_region: row.other_region,
+        partition: row.partition,
     }
-    row
 }

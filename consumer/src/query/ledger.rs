@@ -1,0 +1,93 @@
+//! A partition's whole ledger in names instead of numbers, in one order that depends on nothing but
+//! the log: postings, kiosks, quarantined records and counts. What is exported, sent over HTTP and
+//! held against the log are these rows; this is the one place that turns a cell into names.
+
+mod rows;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use laju_schemas::{RegionIndex, RegionTable};
+use roaring::RoaringBitmap;
+
+use crate::domain::account::{Account, sort_and_add};
+use crate::domain::dictionary::KioskRef;
+use crate::projection::bitruns::BitRuns;
+use crate::projection::snapshot::PartitionView;
+
+pub use rows::{
+    LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
+};
+
+/// Every posting of a partition, each key once with its whole amount, in the order of the rows.
+/// Beside the view it holds one region's account at a time.
+pub fn postings(view: &PartitionView) -> impl Iterator<Item = LedgerPosting> {
+    let mut accounts = Account::ALL;
+    accounts.sort_unstable();
+    // The table is in the order of the codes.
+    let regions = (0..RegionTable::get().len() as u16).map(RegionIndex);
+    let places =
+        accounts.into_iter().flat_map(move |account| regions.clone().map(move |r| (account, r)));
+    places.flat_map(|(account, region)| of_account(view, region, account))
+}
+
+fn of_account(view: &PartitionView, region: RegionIndex, account: Account) -> Vec<LedgerPosting> {
+    let cells = sort_and_add(view.ledger.of(region, account).copied().collect());
+    let row = |cell| LedgerPosting::of(view.partition, &cell, &view.names);
+    let mut rows: Vec<LedgerPosting> = cells.into_iter().map(row).collect();
+    // Cells are in the order of both days, and within them in that of numbers that names have.
+    let same_days =
+        |a: &LedgerPosting, b: &LedgerPosting| (a.day, a.recorded) == (b.day, b.recorded);
+    rows.chunk_by_mut(same_days).for_each(<[LedgerPosting]>::sort_unstable);
+    rows
+}
+
+/// How many rows [`postings`] gives.
+#[must_use]
+pub fn posting_count(view: &PartitionView) -> u64 {
+    match view.ledger.as_slices() {
+        [] => 0,
+        [one] => one.len() as u64,
+        _ => view.ledger.merged().len() as u64,
+    }
+}
+
+/// What each kiosk has sent to a partition, in the order of their ids.
+pub fn kiosks(view: &PartitionView) -> impl Iterator<Item = LedgerKiosk> {
+    let sets = [&view.received, &view.refused, &view.served, &view.days].map(united);
+    let mut numbers: Vec<KioskRef> = (0..view.kiosks.len() as KioskRef).collect();
+    numbers.sort_unstable_by_key(|kiosk| view.names.kiosk(*kiosk));
+    let activities: Vec<_> = view.kiosks.iter().copied().collect();
+    numbers.into_iter().map(move |kiosk| {
+        let empty = RoaringBitmap::new();
+        let of = |set: usize| sets[set].get(&kiosk).unwrap_or(&empty);
+        let activity = &activities[kiosk as usize];
+        let id = view.names.kiosk(kiosk);
+        LedgerKiosk::of(view.partition, id, activity, [of(0), of(1), of(2), of(3)])
+    })
+}
+
+/// Each kiosk's numbers in one set.
+fn united(runs: &BitRuns) -> BTreeMap<KioskRef, RoaringBitmap> {
+    let mut of: BTreeMap<KioskRef, RoaringBitmap> = BTreeMap::new();
+    for (kiosk, numbers) in runs.all() {
+        *of.entry(kiosk).or_default() |= numbers;
+    }
+    of
+}
+
+/// How many records of each sort could not be counted, in the order of the rows.
+pub fn quarantined(view: &PartitionView) -> impl Iterator<Item = LedgerQuarantined> {
+    let row = |(key, count): (&_, &u64)| LedgerQuarantined::of(view.partition, key, *count);
+    let mut rows: Vec<_> = view.quarantine.counts.iter().map(row).collect();
+    rows.sort_unstable();
+    rows.into_iter()
+}
+
+/// The latest records that could not be counted, in the order of the log: at most
+/// [`QuarantineTally::LATEST`](crate::projection::snapshot::QuarantineTally::LATEST).
+pub fn refused(view: &PartitionView) -> impl Iterator<Item = LedgerRefused> {
+    view.quarantine.latest.iter().map(|record| LedgerRefused::of(view.partition, record))
+}
