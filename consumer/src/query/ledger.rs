@@ -2,7 +2,9 @@
 //! the log: postings, kiosks, quarantined records and counts. What is exported, sent over HTTP and
 //! held against the log are these rows; this is the one place that turns a cell into names.
 
+pub mod lines;
 mod rows;
+pub mod summary;
 
 #[cfg(test)]
 mod tests;

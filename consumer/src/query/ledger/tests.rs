@@ -9,7 +9,9 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
+use super::lines::{LedgerDigest, LedgerLine};
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::partition::{Claims, PartitionState, RecordMark};
@@ -138,4 +140,58 @@ fn rows_do_not_depend_on_how_the_log_was_cut_into_commits() {
     assert!(quarantined(&small).eq(quarantined(&large)));
     assert!(refused(&small).eq(refused(&large)));
     assert_eq!(posting_count(&small), posting_count(&large));
+}
+
+/// Once published, a digest is computed anew by others: what it is made of does not change.
+#[test]
+fn the_digest_is_of_exactly_the_lines_documented() {
+    let view = fold(7);
+    let head = LedgerHead {
+        cluster_id: "a cluster".to_owned(),
+        topic: "a topic".to_owned(),
+        partitions: 4,
+        fold_version: "1-test".to_owned(),
+        partition: PARTITION,
+        next_offset: view.next_offset,
+    };
+    let mut text = Vec::new();
+    lines::write(&view, head.clone(), |frame| {
+        text.extend_from_slice(&frame);
+        true
+    });
+    let mut hash = Sha256::new();
+    let framing = [&b"{\"head\""[..], b"{\"refused\"", b"{\"end\""];
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if !framing.iter().any(|start| line.starts_with(start)) {
+            hash.update(line);
+        }
+    }
+    let digest = LedgerDigest(hash.finalize().into());
+    let end = text.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
+    let LedgerLine::End(end) = serde_json::from_slice(end).unwrap() else { panic!("no end") };
+    assert_eq!((end.digest, LedgerDigest::of(&view)), (digest, digest));
+    let count = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert_eq!(end.lines, count - 1);
+    assert_eq!(
+        digest.to_string(),
+        "a700f1a68e1690cd1d3bc1a5eb5be924addf0ce9dcec58586cad7d1f5cef6b1f"
+    );
+    // The beginning of each sort of line, as documented.
+    let text = String::from_utf8(text).unwrap();
+    insta::assert_snapshot!(first_of_each(&text));
+    // Another copy of the log: other offsets, other names, the same ledger.
+    let mut copy = fold(1_000);
+    copy.next_offset += 1_000;
+    assert_eq!(LedgerDigest::of(&copy), digest);
+    let mut other = fold(7);
+    other.subjects += 1;
+    assert_ne!(LedgerDigest::of(&other), digest);
+    assert_ne!(LedgerDigest::of_all([digest]), digest);
+}
+
+/// The first line of each sort.
+fn first_of_each(text: &str) -> String {
+    let mut seen = BTreeSet::new();
+    let first = text.lines().filter(|line| seen.insert(line.split(':').next()));
+    first.collect::<Vec<_>>().join("\n")
 }
