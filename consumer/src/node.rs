@@ -219,10 +219,12 @@ fn follow_quoted(
 
 fn announce(live: &LiveView, opened: &Opened) {
     let cluster: Arc<str> = opened.cluster().cluster_id.as_str().into();
+    let topic: Arc<str> = opened.log().topic.as_str().into();
     let partitions = opened.log().partitions;
     live.update_readiness(|readiness| {
         readiness.phase = "loading the store".to_owned();
         readiness.cluster_id = Some(Arc::clone(&cluster));
+        readiness.topic = Some(Arc::clone(&topic));
         readiness.partitions = Some(partitions);
     });
 }

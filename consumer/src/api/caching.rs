@@ -80,6 +80,16 @@ impl Asked {
         Some(Tag(format!("{:032x}", hash.digest128())))
     }
 
+    /// The tag of an answer that rests on nothing but what a text says.
+    pub(super) fn tag_of_text(&self, state: &str, shapes: u64) -> Tag {
+        let mut hash = Xxh3::new();
+        hash.update(env!("CARGO_PKG_VERSION").as_bytes());
+        hash.update(&shapes.to_le_bytes());
+        hash.update(state.as_bytes());
+        hash.update(self.target.as_bytes());
+        Tag(format!("{:032x}", hash.digest128()))
+    }
+
     /// Whether the client has the answer with this tag, compressed or not.
     pub(super) fn has(&self, tag: &Tag) -> bool {
         self.held.contains(&tag.0)
@@ -120,25 +130,35 @@ impl Answer {
 
     /// As a response; kept by the client's own cache only, where it took a token to get it.
     pub(super) fn into_response(self, is_private: bool, age_seconds: Option<u64>) -> Response {
-        let mut response = match self.json {
+        let response = match self.json {
             Some(json) => {
                 let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
                 (kind, Bytes::from(json)).into_response()
             }
             None => StatusCode::NOT_MODIFIED.into_response(),
         };
-        let kept = if is_private { "private, no-cache" } else { "no-cache" };
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
-        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        if let Ok(tag) = HeaderValue::try_from(self.tag.to_string()) {
-            headers.insert(ETAG, tag);
-        }
-        if let Some(age) = age_seconds {
-            headers.insert(AGE, age.into());
-        }
-        response
+        dressed(response, &self.tag, is_private, age_seconds)
     }
+}
+
+/// An answer with what caches go by.
+pub(super) fn dressed(
+    mut response: Response,
+    tag: &Tag,
+    is_private: bool,
+    age_seconds: Option<u64>,
+) -> Response {
+    let kept = if is_private { "private, no-cache" } else { "no-cache" };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::try_from(tag.to_string()) {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(age) = age_seconds {
+        headers.insert(AGE, age.into());
+    }
+    response
 }
 
 /// Tells the tag of a compressed answer from that of the same answer as it is: they are not the

@@ -228,6 +228,15 @@ pub(super) struct EventInPath {
     event_id: EventId,
 }
 
+/// The partition asked about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct PartitionInPath {
+    /// Its number in the events topic, from 0 on.
+    #[param(minimum = 0, maximum = 4294967295i64)]
+    partition: u32,
+}
+
 /// How many quarantined records are shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -14,6 +14,9 @@ mod figures;
 pub mod health;
 mod insight;
 mod kiosks;
+mod ledger;
+#[cfg(test)]
+mod ledger_tests;
 mod openapi;
 #[cfg(test)]
 mod openapi_tests;
@@ -79,6 +82,8 @@ pub struct ApiState {
     turns: Arc<Semaphore>,
     /// Those that wait for the folding thread: figures never stand in line behind them.
     fold_turns: Arc<Semaphore>,
+    /// Ledgers that may be sent at the same time.
+    ledger_turns: Arc<Semaphore>,
     feed: Feed,
     access: Access,
     figures: FigureDesk,
@@ -107,6 +112,7 @@ impl ApiState {
             metrics,
             turns: turns(),
             fold_turns: turns(),
+            ledger_turns: Arc::new(Semaphore::new(ledger::AT_ONCE)),
             feed,
             access: Access::default(),
             figures: FigureDesk::default(),
@@ -163,6 +169,8 @@ fn paths() -> OpenApiRouter<ApiState> {
         .routes(routes!(kiosks::one))
         .routes(routes!(events::fate))
         .routes(routes!(figures::list_quarantine))
+        .routes(routes!(ledger::sizes))
+        .routes(routes!(ledger::partition))
         .routes(routes!(quoted::list, quoted::quote))
         .routes(routes!(quoted::one))
         .routes(routes!(stream::stream))

@@ -32,6 +32,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 /// A path with something in the place of its parameters.
 fn filled(path: &str) -> String {
     let path = path.replace("{code}", "18.71").replace("{event_id}", &id(1).to_string());
+    let path = path.replace("{partition}", "0");
     let path = path.replace("{file}", "index.html").replace("{kind}", "internal");
     let path = path.replace("/figures/{id}", &format!("/figures/{}", id(1)));
     let path = path.replace("{id}", if path.contains("kiosks") { "K-1" } else { "visit" });
@@ -315,6 +316,7 @@ async fn answers_are_as_the_document_says() {
         "/v1/kiosks/K-1",
         "/v1/kiosks/K-2",
         "/v1/quarantine",
+        "/v1/ledger",
         "/healthz",
         "/readyz",
         "/problems/internal",

@@ -67,6 +67,8 @@ pub(crate) struct Fixture {
 
 /// The cluster of every fixture.
 pub(crate) const CLUSTER: &str = "test-cluster";
+/// The events topic of every fixture.
+pub(crate) const TOPIC: &str = "ikd.events.v1";
 /// The fold version of every fixture.
 pub(crate) const FOLD_VERSION: &str = "1-test";
 
@@ -299,6 +301,7 @@ impl Fixture {
         live.update_readiness(|readiness| {
             readiness.phase = "live".to_owned();
             readiness.cluster_id = Some(CLUSTER.into());
+            readiness.topic = Some(TOPIC.into());
             readiness.partitions = Some(self.parts.len() as u32);
             readiness.reference_read = true;
             readiness.status_read = true;

@@ -7,7 +7,7 @@ use laju_schemas::event::{Channel, RetractionReason};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 
-use super::fixtures::{CLUSTER, FOLD_VERSION, position, region};
+use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
 use super::view::LiveView;
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::desk::Desk;
@@ -115,6 +115,7 @@ impl Folding {
         let live = LiveView::new(FOLD_VERSION);
         live.update_readiness(|readiness| {
             readiness.cluster_id = Some(CLUSTER.into());
+            readiness.topic = Some(TOPIC.into());
             readiness.partitions = Some(states.len() as u32);
             readiness.reference_read = true;
             readiness.status_read = true;

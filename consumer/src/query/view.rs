@@ -49,6 +49,8 @@ pub struct Readiness {
     pub phase: String,
     /// The cluster, once it is connected.
     pub cluster_id: Option<Arc<str>>,
+    /// The events topic's full name, once it is connected.
+    pub topic: Option<Arc<str>>,
     /// How many partitions the events topic has, once that is known.
     pub partitions: Option<u32>,
     /// The partitions that this node holds.

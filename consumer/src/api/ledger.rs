@@ -1,0 +1,114 @@
+//! The ledger itself over HTTP: how large it is, and each partition's rows as lines of JSON, made
+//! from one state while they are sent. A reader holds no more than a few frames of them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+
+use super::ApiState;
+use super::caching::{Answer, dressed};
+use super::documented::PartitionInPath;
+use super::figures::answer;
+use super::parameters::Parameters;
+use super::problem::{Kind, Problem};
+use crate::query::ledger::LedgerHead;
+use crate::query::ledger::lines::write;
+use crate::query::ledger::summary::{Ledger, summary};
+
+/// Ledgers that are sent at the same time; others wait for their turn. Figures do not wait for them.
+pub(super) const AT_ONCE: usize = 2;
+/// Frames that are made ahead of what the reader has taken.
+const AHEAD: usize = 4;
+
+/// `GET /v1/ledger`.
+#[utoipa::path(
+    get,
+    operation_id = "ledger",
+    path = "/v1/ledger",
+    tag = "ledger",
+    responses((status = 200, description = "How large each partition's ledger is, and up to where it goes", body = Ledger))
+)]
+pub(super) async fn sizes(
+    State(api): State<ApiState>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let asked = parameters.finish()?;
+    // Known as long as the cluster is, without which nothing is answered.
+    let topic = api.live.readiness().topic.clone().unwrap_or_default();
+    answer(api, asked, move |view| Ok(summary(view, &topic))).await
+}
+
+/// `GET /v1/ledger/{partition}`: whoever reads it knows by its last line that it is whole.
+#[utoipa::path(
+    get,
+    operation_id = "partition_ledger",
+    path = "/v1/ledger/{partition}",
+    tag = "ledger",
+    params(PartitionInPath),
+    responses((
+        status = 200,
+        description = "Lines of JSON, each an object of one member that says what it is: head, \
+            tallies, every posting, kiosk and quarantined, the latest refused, and end with the \
+            count of the lines before it and their digest. What does not end with end is not whole.",
+        body = String,
+        content_type = "application/x-ndjson"
+    ))
+)]
+pub(super) async fn partition(
+    State(api): State<ApiState>,
+    number: Result<Path<String>, PathRejection>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let bad = |detail: String| Problem::parameter("partition", format!("partition: {detail}"));
+    let Path(number) = number.map_err(|rejection| bad(rejection.body_text()))?;
+    let number: u32 = number.parse().map_err(|_| bad("not a number from 0 on".to_owned()))?;
+    let asked = parameters.finish()?;
+    let turns = Arc::clone(&api.ledger_turns);
+    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
+    let now = (api.clock)();
+    let live = Arc::clone(&api.live);
+    let view = tokio::task::spawn_blocking(move || live.view(now));
+    let view = view.await.map_err(|_| Problem::internal())??;
+    let age = api.live.age_seconds(&view, now);
+    let count = view.snapshot.partitions.len();
+    let Some(part) = view.snapshot.partitions.get(&number).map(Arc::clone) else {
+        let detail =
+            format!("there is no partition {number}: they are numbered 0 to {}", count - 1);
+        return Err(Problem::new(Kind::NotFound, StatusCode::NOT_FOUND, detail));
+    };
+    let head = LedgerHead {
+        cluster_id: view.cluster_id.to_string(),
+        topic: api.live.readiness().topic.as_deref().unwrap_or_default().to_owned(),
+        partitions: count as u32,
+        fold_version: view.fold_version.to_string(),
+        partition: number,
+        next_offset: part.next_offset,
+    };
+    // The same offset is the same ledger.
+    let until = part.recorded_until.map_or(i64::MIN, |until| until.0);
+    let tag = asked.tag_of_text(&format!("{head:?} {until}"), api.shapes);
+    if asked.has(&tag) {
+        return Ok(Answer::held(tag).into_response(api.is_private(), Some(age)));
+    }
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        // Who has gone takes nothing: then the rest is not made.
+        write(&part, head, |frame| sender.blocking_send(frame.into()).is_ok());
+    });
+    // Who compresses asks once more after the end.
+    let frames = futures_util::stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|frame| (Ok::<_, Infallible>(frame), receiver))
+    })
+    .fuse();
+    let kind = [(CONTENT_TYPE, "application/x-ndjson")];
+    let response = (kind, Body::from_stream(frames)).into_response();
+    Ok(dressed(response, &tag, api.is_private(), Some(age)))
+}
