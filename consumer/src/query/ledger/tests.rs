@@ -82,6 +82,7 @@ fn fold(commit_every: usize) -> PartitionView {
                 service: region("18.71"),
                 outreach: outreach.as_deref(),
                 fact,
+                is_released: false,
             };
             state.counted(mark, &event);
         }
