@@ -18,6 +18,7 @@ use crate::api::access::Access;
 use crate::api::quoted::{FigureDesk, NotConfirmed};
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
+use crate::ingest::decisions::follow_decisions;
 use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
 use crate::ingest::follow;
 use crate::ingest::progress::{Progress, now_ms};
@@ -258,6 +259,10 @@ fn describe_metrics() {
     gauge!("laju_fold_rate", "Records folded a second, over the last second.");
     gauge!("laju_events", "Events in the store, by what became of them.");
     gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
+    gauge!(
+        "laju_quarantined_open_events",
+        "Quarantined records that are neither discarded nor released and counted anew."
+    );
     gauge!("laju_subjects", "Subjects in the store.");
     gauge!("laju_stream_readers", "Readers that follow the live stream.");
     gauge!("laju_ready", "1 if figures are answered.");
@@ -281,6 +286,7 @@ fn helpers(
     };
     let reference_read = Arc::new(AtomicBool::new(false));
     let status_read = Arc::new(AtomicBool::new(false));
+    let decisions_read = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
 
     let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
@@ -311,6 +317,17 @@ fn helpers(
             });
         }),
     )?);
+    let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
+    let read = Arc::clone(&decisions_read);
+    threads.push(spawn(
+        "laju-decisions",
+        Box::new(move || {
+            follow_decisions(&its, &until, |book| {
+                to.decisions.store(Arc::new(book.clone()));
+                read.store(true, Ordering::Release);
+            });
+        }),
+    )?);
     let (to, until, progress) = (Arc::clone(live), stop.clone(), Arc::clone(progress));
     threads.push(spawn(
         "laju-observe",
@@ -318,8 +335,8 @@ fn helpers(
             let mut gauges = Gauges::default();
             let mut conflicts = Conflicts::default();
             while !until.is_stopped() {
-                let read =
-                    (reference_read.load(Ordering::Acquire), status_read.load(Ordering::Acquire));
+                let read = [&reference_read, &status_read, &decisions_read]
+                    .map(|r| r.load(Ordering::Acquire));
                 to.update_readiness(|readiness| observe(readiness, &progress, read));
                 if gauges.update(&to, &progress, &metrics) {
                     conflicts.look(&to);
@@ -344,10 +361,14 @@ fn again(stop: &Stop, what: &str, mut run: impl FnMut() -> Result<(), WorkerErro
     }
 }
 
-fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): (bool, bool)) {
+/// Notes how far the worker is, and which of the topics that every node reads have been read:
+/// reference, statuses, decisions.
+fn observe(readiness: &mut Readiness, progress: &Progress, read: [bool; 3]) {
+    let [reference, status, decisions] = read;
     let checked_at = TimestampMs(progress.heard_ms());
     readiness.reference_read = reference;
     readiness.status_read = status;
+    readiness.decisions_read = decisions;
     for (number, partition) in (0..).zip(&progress.partitions) {
         if !partition.held() {
             readiness.held.remove(&number);
@@ -360,7 +381,7 @@ fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): 
         let position = Position { next_offset, end_offset, first_end, caught_up, checked_at };
         readiness.held.insert(number, position);
     }
-    let complete = progress.is_complete() && reference && status;
+    let complete = progress.is_complete() && read.iter().all(|read| *read);
     let phase = match () {
         () if !progress.loaded() => "loading the store",
         () if complete => "live",
@@ -372,7 +393,8 @@ fn observe(readiness: &mut Readiness, progress: &Progress, (reference, status): 
     }
 }
 
-/// Kiosks whose ids are in use twice, looked for once a second while figures are answered.
+/// Kiosks whose ids are in use twice, and what is undecided in quarantine, looked for once a second
+/// while figures are answered.
 #[derive(Default)]
 struct Conflicts {
     /// The kiosks that were warned of.
@@ -395,6 +417,7 @@ impl Conflicts {
             }
         }
         metrics::gauge!("laju_kiosk_conflicts").set(events as f64);
+        metrics::gauge!("laju_quarantined_open_events").set(view.gaps.of(None).quarantined as f64);
     }
 }
 

@@ -43,7 +43,7 @@ fn config() -> ProptestConfig {
 
 fn view(log: &generate::Log) -> View {
     let snapshot = fold_log(&log.records, log.partitions, &[log.records.len() / 2]);
-    let gaps = KioskBook::default().gaps(&snapshot, &Statuses::default());
+    let gaps = KioskBook::default().gaps(&snapshot, &Statuses::default(), &DecisionBook::default());
     View {
         sums: RegionSums::of(&snapshot),
         cluster_id: "a cluster".into(),
@@ -51,6 +51,7 @@ fn view(log: &generate::Log) -> View {
         snapshot: Arc::new(snapshot),
         reference: Arc::new(ReferenceView::default()),
         statuses: Arc::default(),
+        decisions: Arc::default(),
         gaps: Arc::new(gaps),
         desk: None,
         now: TimestampMs(0),

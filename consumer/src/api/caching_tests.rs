@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use laju_schemas::TimestampMs;
+use laju_schemas::decision::Decision;
 use serde_json::Value;
 
 use super::access_tests::keys;
@@ -123,6 +124,14 @@ async fn tags_differ_where_answers_do_and_only_there() {
     assert_eq!(tag(&node_of(&state()), PROGRESS).await, now, "another node, the same offsets");
     assert_ne!(tag(&before, "/v1/regions/18/progress").await, now);
     assert_ne!(tag(&before, &format!("{PROGRESS}?as_of=2023-12-31")).await, now);
+
+    let mut decided = state();
+    decided.decide((0, 1), Decision::Discarded, None);
+    let decided = node_of(&decided);
+    assert_ne!(tag(&decided, PROGRESS).await, now, "its bounds are others");
+    let quarantine = "/v1/quarantine";
+    assert_ne!(tag(&decided, quarantine).await, tag(&before, quarantine).await);
+    assert_eq!(tag(&decided, SETTLED).await, settled, "which has no bounds");
 
     let mut more = state();
     more.activate(0, "18.71", "2024-01-02", 1);

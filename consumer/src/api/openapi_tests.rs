@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use laju_schemas::decision::Decision;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -271,6 +272,7 @@ fn rich() -> Fixture {
         let sequence = day[8..].parse().unwrap();
         f.receive(0, ("K-2", "18.71"), [sequence], "18.71", day);
     }
+    f.decide((0, 1), Decision::Released, Some((1, 0)));
     f
 }
 
@@ -331,6 +333,8 @@ async fn answers_are_as_the_document_says() {
     }
     let silent = get_ok(&node, "/v1/regions/18.71/progress").await;
     assert_eq!(silent["missing"]["silent_kiosks"][0]["kiosk_id"], "K-2", "what is judged is there");
+    let quarantine = get_ok(&node, "/v1/quarantine").await;
+    assert_eq!(quarantine["latest"][0]["decision"]["released_offset"], 0, "{quarantine}");
 
     // What only a fold has: visits, an event's fate, a kiosk's conflicts.
     let mut folding = Folding::new(2, "2024-08-01T05:00:00Z");

@@ -562,6 +562,7 @@ async fn figures_are_refused_until_all_of_the_sum_is_there() {
     live.update_readiness(|readiness| {
         readiness.partitions = Some(12);
         readiness.status_read = false;
+        readiness.decisions_read = false;
         readiness.phase = "catching up".to_owned();
     });
     let node = node(live);
@@ -581,13 +582,14 @@ async fn figures_are_refused_until_all_of_the_sum_is_there() {
         let detail = body["detail"].as_str().unwrap();
         assert!(detail.contains("holds 2 of 12 partitions"), "{detail}");
         assert!(detail.contains("kiosk status topic"), "{detail}");
+        assert!(detail.contains("quarantine decisions"), "{detail}");
         assert_eq!(ask(&node, path).await.1["retry-after"], "2");
     }
     let (status, headers, body) = ask(&node, "/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!((&body["ready"], &body["phase"]), (&json!(false), &json!("catching up")));
-    assert_eq!(body["waiting_for"].as_array().unwrap().len(), 2);
+    assert_eq!(body["waiting_for"].as_array().unwrap().len(), 3);
     // A wrong question is wrong at any time, and some things need no figures.
     assert_eq!(problem(&node, "/v1/regions/18.99/progress").await["status"], 404);
     get_ok(&node, "/v1/regions").await;

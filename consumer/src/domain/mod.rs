@@ -6,6 +6,7 @@ pub mod account;
 pub mod admission;
 pub mod contribution;
 pub mod day;
+pub mod decisions;
 pub mod dictionary;
 pub mod fact;
 pub mod fate;

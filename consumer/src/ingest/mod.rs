@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod commit;
 pub mod context;
+pub mod decisions;
 pub mod figures;
 pub mod follow;
 pub mod headers;

@@ -15,6 +15,8 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
+use super::headers;
+
 /// How long a call of librdkafka may keep us from looking at `stop`.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -111,6 +113,12 @@ impl<'a> TailRecord<'a> {
     #[must_use]
     pub fn value(&self) -> Option<&'a [u8]> {
         self.0.payload()
+    }
+
+    /// Its headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        headers::owned(self.0)
     }
 }
 

@@ -29,6 +29,18 @@ impl<T: Copy + Default> Blocks<T> {
         self.len = self.len.max(number + 1);
     }
 
+    /// Adds a value behind the others.
+    pub fn push(&mut self, value: T) {
+        self.set(self.len, value);
+    }
+
+    /// A value by its number.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<&T> {
+        let block = self.blocks.get(number / BLOCK).filter(|_| number < self.len)?;
+        Some(&block[number % BLOCK])
+    }
+
     /// How many values there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -73,5 +85,10 @@ mod tests {
         let copied = shared.filter(|(now, then)| !Arc::ptr_eq(now, then)).count();
         assert_eq!(copied, 1, "only the block that was changed");
         assert!(Blocks::<u32>::default().is_empty());
+        blocks.push(10);
+        assert_eq!(
+            [1_300, 1_301, 1_302].map(|at| blocks.get(at).copied()),
+            [Some(9), Some(10), None]
+        );
     }
 }

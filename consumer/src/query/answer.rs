@@ -13,9 +13,12 @@ mod postings;
 mod schema;
 
 use jiff::civil::Date;
+use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, Percent};
-use laju_schemas::{EventId, ReferenceId, RegionCode, RegionLevel, TimestampMs};
+use laju_schemas::{
+    EventId, QuarantineDecision, ReferenceId, RegionCode, RegionLevel, TimestampMs,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -432,9 +435,16 @@ pub struct Quarantine {
     pub within: RegionCode,
     /// The day after which records do not count; none if all do.
     pub known_at: Option<Date>,
-    /// All of them.
+    /// All of them, whatever was decided about them since.
     pub total: u64,
-    /// By reason, in the order in which reasons are looked for; only those that occur.
+    /// Those of them that are unknown still: neither discarded nor released with the event sent anew
+    /// in this answer. `missing` counts these.
+    pub open: u64,
+    /// Those released, as far as the events sent anew are in this answer.
+    pub released: u64,
+    /// Those discarded.
+    pub discarded: u64,
+    /// All of them by reason, in the order in which reasons are looked for; only those that occur.
     pub reasons: Vec<ReasonCount>,
     /// The latest ones, the newest first.
     pub latest: Vec<QuarantinedRow>,
@@ -474,4 +484,36 @@ pub struct QuarantinedRow {
     pub kiosk_id: Option<String>,
     /// The sequence that it names, if it can be read.
     pub sequence: Option<u32>,
+    /// What was decided about it, if anything was.
+    pub decision: Option<RecordDecision>,
+}
+
+/// What somebody decided about a record that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecordDecision {
+    /// What is to become of it.
+    pub decision: Decision,
+    /// Who decided.
+    pub decided_by: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the clock of who decided.
+    pub decided_at: TimestampMs,
+    /// The partition of the events topic where a released event stands anew.
+    pub released_partition: Option<u32>,
+    /// Its offset there.
+    pub released_offset: Option<i64>,
+}
+
+impl From<&QuarantineDecision> for RecordDecision {
+    fn from(decision: &QuarantineDecision) -> Self {
+        Self {
+            decision: decision.decision,
+            decided_by: decision.decided_by.clone(),
+            reason: decision.reason.clone(),
+            decided_at: decision.decided_at,
+            released_partition: decision.released_partition,
+            released_offset: decision.released_offset,
+        }
+    }
 }

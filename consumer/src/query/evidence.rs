@@ -186,6 +186,7 @@ fn quarantined(
     let known_at = question.known_at.map(|day| format!("&known_at={day}"));
     Ok(QuarantinedEvidence {
         total: answer.total,
+        open: answer.open,
         reasons: answer.reasons,
         link: format!("/v1/quarantine?within={region}{}", known_at.unwrap_or_default()),
     })

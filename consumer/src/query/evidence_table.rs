@@ -31,9 +31,13 @@ pub fn evidence(answer: &FigureEvidence) -> String {
     let reasons: Vec<_> =
         quarantined.reasons.iter().map(|row| format!("{} {}", row.count, row.reason)).collect();
     let total = number(quarantined.total);
+    let open = match quarantined.total - quarantined.open.min(quarantined.total) {
+        0 => String::new(),
+        _ => format!(", {} of them still open", number(quarantined.open)),
+    };
     let reasons =
         if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    texts.push(format!("Quarantined: {total}{reasons}, see {}", quarantined.link));
+    texts.push(format!("Quarantined: {total}{reasons}{open}, see {}", quarantined.link));
 
     let mut log = with_header(&["Partition", "Next offset", "Recorded until"]);
     for part in &core.evidence.partitions {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use laju_schemas::quarantine::Origin;
 use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
 
 use super::answer::{EffectKind, EventFate, Evidence, FateKind, QuarantinedEvent};
@@ -171,8 +172,13 @@ impl Found<'_> {
         if let Some(record) = &mut answer.quarantine {
             let detail = detail_of(view, record.partition, record.offset);
             record.detail = detail.map(|(detail, _)| detail.to_owned());
-            // Released since, or a bad copy of an event that had come in: nobody can tell.
-            add(&mut answer.detail, "another record of it is in quarantine".to_owned());
+            // Without a decision: sent anew, or a bad copy of an event that had come in.
+            let quarantined = "another record of it is in quarantine";
+            let more = match decision_words(view, record.partition, record.offset) {
+                Some(decided) => format!("{quarantined}, {decided}"),
+                None => quarantined.to_owned(),
+            };
+            add(&mut answer.detail, more);
         }
         Ok(answer)
     }
@@ -221,6 +227,9 @@ fn quarantined(view: &View, blank: EventFate) -> EventFate {
             answer.detail = Some(detail.to_owned());
             answer.kiosk_id = origin.map(|(kiosk, _)| kiosk.clone());
             answer.sequence = origin.map(|(_, sequence)| *sequence);
+        }
+        if let Some(decided) = decision_words(view, record.partition, record.offset) {
+            add(&mut answer.detail, decided);
         }
     }
     answer
@@ -277,6 +286,16 @@ fn blank(view: &View, event_id: EventId) -> EventFate {
         remembered_since: since.max(),
         evidence: view.evidence(),
     }
+}
+
+/// What was decided about a quarantined record, in words.
+fn decision_words(view: &View, partition: u32, offset: i64) -> Option<String> {
+    let decision = view.decisions.get(Origin { partition, offset })?;
+    let anew = decision.released().map(|place| format!(" as {place}")).unwrap_or_default();
+    Some(format!(
+        "{}{anew} by {} at {}: {}",
+        decision.decision, decision.decided_by, decision.decided_at, decision.reason
+    ))
 }
 
 /// What was wrong with a record, and which kiosk and sequence it names, if it is among the latest.

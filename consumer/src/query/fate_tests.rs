@@ -1,6 +1,7 @@
 //! What became of events of a small log, and which events bear one sequence.
 
 use laju_schemas::TimestampMs;
+use laju_schemas::decision::Decision;
 use serde_json::{Value, json};
 
 use super::fate::fate;
@@ -8,6 +9,8 @@ use super::folding::{ACTIVATED, Folding, id, retracted};
 use super::kiosks::kiosk;
 use super::view::View;
 use super::{QueryError, kiosk_table};
+use crate::domain::decisions::DecisionBook;
+use crate::domain::decisions::tests::decided;
 use crate::projection::desk::Desk;
 
 const NOON: &str = "2024-07-01T05:00:00Z";
@@ -152,6 +155,32 @@ fn what_could_not_be_counted_says_why_and_counts_once_it_is_released() {
     insta::assert_snapshot!([table(5), table(7), table(9)].join("\n\n"));
     assert_eq!(some(&released["quarantine"], &["partition", "offset"]), [json!(0), json!(0)]);
     assert_eq!(released["detail"], "another record of it is in quarantine");
+}
+
+#[test]
+fn what_was_decided_about_a_quarantined_record_is_told_with_who_decided() {
+    let mut folding = Folding::new(2, NOON);
+    folding.refuse(1, 5, "K-1", 9);
+    folding.refuse(0, 7, "K-1", 10);
+    folding.event((1, 7), (7, "K-1", 10), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
+    let mut view = view(folding);
+    let mut book = DecisionBook::default();
+    book.add(0, decided((1, 0), Decision::Discarded, None));
+    book.add(1, decided((0, 0), Decision::Released, Some((1, 1))));
+    view.decisions = std::sync::Arc::new(book);
+    let discarded = ask(&view, 5);
+    assert_eq!(discarded["fate"], "quarantined");
+    assert_eq!(
+        discarded["detail"],
+        "occurred_at: made by hand; discarded by Sri Rahayu at 2024-07-03T09:46:40Z: made by hand"
+    );
+    let released = ask(&view, 7);
+    assert_eq!(released["fate"], "counted");
+    assert_eq!(
+        released["detail"],
+        "another record of it is in quarantine, released as 1/1 by Sri Rahayu at \
+         2024-07-03T09:46:40Z: made by hand"
+    );
 }
 
 #[test]

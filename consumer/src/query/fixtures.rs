@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use laju_schemas::decision::Decision;
 use laju_schemas::event::{Channel, Venue};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::{
-    KioskStatus, ReferenceFigure, ReferenceId, RegionIndex, RegionTable, TimestampMs,
+    DecisionId, KioskStatus, QuarantineDecision, ReferenceFigure, ReferenceId, RegionIndex,
+    RegionTable, TimestampMs,
 };
 
 use super::missing::KioskBook;
@@ -16,6 +18,7 @@ use super::sums::RegionSums;
 use super::view::{LiveView, Position, ReferenceView, Statuses, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
+use crate::domain::decisions::{DecisionBook, tests::decided};
 use crate::domain::dictionary::Dictionary;
 use crate::domain::reference::RecordedFigure;
 use crate::projection::bitruns::{BitRuns, member};
@@ -63,6 +66,7 @@ pub(crate) struct Fixture {
     parts: BTreeMap<u32, Part>,
     reference: ReferenceView,
     statuses: Statuses,
+    decisions: DecisionBook,
 }
 
 /// The cluster of every fixture.
@@ -189,6 +193,24 @@ impl Fixture {
         });
     }
 
+    /// What somebody decided about the record at an origin; a released one stands anew at a place.
+    pub(crate) fn decide(
+        &mut self,
+        origin: (u32, i64),
+        decision: Decision,
+        released: Option<(u32, i64)>,
+    ) {
+        let offset = self.decisions.next_offset();
+        let id = DecisionId((offset as u128 + 1).to_be_bytes());
+        let decision =
+            QuarantineDecision { decision_id: id, ..decided(origin, decision, released) };
+        self.decisions.add(offset, decision);
+    }
+
+    pub(crate) fn decisions(&self) -> &DecisionBook {
+        &self.decisions
+    }
+
     /// What a kiosk says of itself.
     pub(crate) fn status(&mut self, kiosk: &str, service: &str, highest: u32, retired: bool) {
         self.status_on("2024-08-01", kiosk, service, highest, retired);
@@ -278,7 +300,7 @@ impl Fixture {
     /// One moment's state.
     pub(crate) fn view(&self, today: &str) -> View {
         let snapshot = self.snapshot();
-        let gaps = KioskBook::default().gaps(&snapshot, &self.statuses);
+        let gaps = KioskBook::default().gaps(&snapshot, &self.statuses, &self.decisions);
         let sums = RegionSums::of(&snapshot);
         View {
             cluster_id: CLUSTER.into(),
@@ -286,6 +308,7 @@ impl Fixture {
             snapshot: Arc::new(snapshot),
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
+            decisions: Arc::new(self.decisions.clone()),
             gaps: Arc::new(gaps),
             sums,
             desk: None,
@@ -305,6 +328,7 @@ impl Fixture {
             readiness.partitions = Some(self.parts.len() as u32);
             readiness.reference_read = true;
             readiness.status_read = true;
+            readiness.decisions_read = true;
             for part in snapshot.partitions.values() {
                 let end = part.next_offset;
                 readiness.held.insert(part.partition, position(end, end, now));
@@ -313,6 +337,7 @@ impl Fixture {
         live.snapshot.store(Arc::new(snapshot));
         live.reference.store(Arc::new(self.reference.clone()));
         live.statuses.store(Arc::new(self.statuses.clone()));
+        live.decisions.store(Arc::new(self.decisions.clone()));
         live
     }
 }

@@ -119,6 +119,7 @@ impl Folding {
             readiness.partitions = Some(states.len() as u32);
             readiness.reference_read = true;
             readiness.status_read = true;
+            readiness.decisions_read = true;
             for part in snapshot.partitions.values() {
                 let end = part.next_offset;
                 readiness.held.insert(part.partition, position(end, end, now));

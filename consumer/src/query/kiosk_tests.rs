@@ -198,8 +198,8 @@ fn habits_and_conflicts_do_not_depend_on_what_was_seen_before() {
         }
         f.quarantine(1, Reason::WrongKey, &on, None);
         let snapshot = f.snapshot();
-        let anew = KioskBook::default().gaps(&snapshot, f.statuses());
-        assert_eq!(book.gaps(&snapshot, f.statuses()), anew, "after day {day}");
+        let anew = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew, "after day {day}");
     }
     let view = f.view(TODAY);
     assert_eq!(kiosk(&view, "K-1").unwrap().row.conflicts.events, 27);

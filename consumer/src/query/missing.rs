@@ -1,5 +1,6 @@
 //! What may be missing: sequences that kiosks have used or announced and that have not come in,
-//! and events that came in and could not be counted, for every region that they may concern.
+//! and events that came in, could not be counted and were not decided about, for every region that
+//! they may concern.
 //!
 //! Received sequences are united over the partitions, since a kiosk's events spread over all of
 //! them. The union is kept from one snapshot to the next and only what is new is added; it is a
@@ -11,9 +12,11 @@ use std::sync::Arc;
 use laju_schemas::{RegionIndex, RegionTable};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
+use super::decided::Closed;
 use super::kiosk_state::{Activity, KioskState};
 use super::scan::province_of;
 use super::view::Statuses;
+use crate::domain::decisions::DecisionBook;
 use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::{PartitionView, QuarantineKey, QuarantineTally, Snapshot};
@@ -25,7 +28,7 @@ pub struct Unknown {
     pub events: u64,
     /// Kiosks with such events.
     pub kiosks: u64,
-    /// Events that could not be counted.
+    /// Events that could not be counted, and of which nobody has decided what becomes of them.
     pub quarantined: u64,
 }
 
@@ -69,6 +72,7 @@ pub struct KioskBook {
     numbers: HashMap<Arc<str>, usize>,
     kiosks: Vec<Heard>,
     absorbed: BTreeMap<u32, Absorbed>,
+    closed: Closed,
 }
 
 struct Heard {
@@ -92,9 +96,15 @@ struct Absorbed {
 }
 
 impl KioskBook {
-    /// What is missing at a snapshot.
-    pub fn gaps(&mut self, snapshot: &Snapshot, statuses: &Statuses) -> Gaps {
+    /// What is missing at a snapshot, with what kiosks have said and what was decided by then.
+    pub fn gaps(
+        &mut self,
+        snapshot: &Snapshot,
+        statuses: &Statuses,
+        decisions: &DecisionBook,
+    ) -> Gaps {
         self.absorb(snapshot);
+        self.closed.absorb(snapshot, decisions);
         let mut states: Vec<(KioskState, Option<&RoaringBitmap>)> =
             self.heard(statuses).chain(self.only_announced(statuses)).collect();
         states.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
@@ -117,6 +127,10 @@ impl KioskBook {
             for (unknown, count) in gaps.regions.iter_mut().zip(regions) {
                 unknown.quarantined += count;
             }
+        }
+        gaps.nation.quarantined = gaps.nation.quarantined.saturating_sub(self.closed.all());
+        for (unknown, closed) in gaps.regions.iter_mut().zip(self.closed.regions()) {
+            unknown.quarantined = unknown.quarantined.saturating_sub(*closed);
         }
         gaps
     }

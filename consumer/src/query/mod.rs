@@ -9,6 +9,7 @@ pub mod change_table;
 #[cfg(test)]
 mod change_tests;
 pub mod conflicts;
+mod decided;
 pub mod evidence;
 pub mod evidence_table;
 #[cfg(test)]

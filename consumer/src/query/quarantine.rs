@@ -1,11 +1,14 @@
-//! What could not be counted, and why.
+//! What could not be counted, why, and what was decided about it.
 
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use laju_schemas::decision::Decision;
+use laju_schemas::quarantine::Origin;
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 
-use super::answer::{Quarantine, QuarantinedRow, ReasonCount};
+use super::answer::{Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
+use super::decided::{Effect, effect};
 use super::missing::concerned;
 use super::question::Question;
 use super::view::View;
@@ -18,7 +21,8 @@ pub const LATEST: usize = 50;
 pub const MOST_LATEST: usize = 1_000;
 
 /// What could not be counted of the records recorded up to `known_at` (`None` for all) that name a
-/// region (the nation: all of them): counts by reason, and the latest records, at most `limit`.
+/// region (the nation: all of them): counts by reason, and the latest records, at most `limit`. What
+/// was decided about them is told as it is known now.
 ///
 /// # Errors
 /// If there is no such region.
@@ -48,17 +52,37 @@ pub fn quarantine(
         std::cmp::Reverse((record.timestamp, *partition, record.offset))
     });
     latest.truncate(limit);
+    let total = reasons.values().sum::<u64>();
+    let (mut released, mut discarded) = (0, 0);
+    for decision in view.decisions.all() {
+        if let Effect::Closed(key) = effect(&view.snapshot, decision)
+            && window.knows(key.recorded)
+            && names(&key)
+        {
+            match decision.decision {
+                Decision::Released => released += 1,
+                Decision::Discarded | Decision::Unknown => discarded += 1,
+            }
+        }
+    }
     Ok(Quarantine {
         within,
         known_at,
-        total: reasons.values().sum(),
+        total,
+        open: total.saturating_sub(released + discarded),
+        released,
+        discarded,
         reasons: reasons.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect(),
-        latest: latest.into_iter().map(|(partition, record)| row(partition, record)).collect(),
+        latest: latest
+            .into_iter()
+            .map(|(partition, record)| row(view, partition, record))
+            .collect(),
         evidence: view.evidence(),
     })
 }
 
-fn row(partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {
+fn row(view: &View, partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {
+    let decision = view.decisions.get(Origin { partition, offset: record.offset });
     let code = |region| RegionTable::get().at(region).code;
     QuarantinedRow {
         partition,
@@ -71,5 +95,6 @@ fn row(partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {
         service_region: record.key.service.map(code),
         kiosk_id: record.origin.as_ref().map(|(kiosk, _)| kiosk.clone()),
         sequence: record.origin.as_ref().map(|(_, sequence)| *sequence),
+        decision: decision.map(|decision| RecordDecision::from(&**decision)),
     }
 }

@@ -160,21 +160,41 @@ pub fn quarantine(answer: &Quarantine) -> String {
         reasons.add_row([Cell::new(row.reason), right(number(row.count))]);
     }
     reasons.add_row([Cell::new("all"), right(number(answer.total))]);
+    let is_decided = answer.open < answer.total;
+    if is_decided {
+        for (what, count) in
+            [("released", answer.released), ("discarded", answer.discarded), ("open", answer.open)]
+        {
+            reasons.add_row([Cell::new(format!("  {what}")), right(number(count))]);
+        }
+    }
     if answer.latest.is_empty() {
         return reasons.trim_fmt();
     }
-    let mut latest = with_header(&["Recorded", "Partition", "Offset", "Reason", "Kiosk", "Detail"]);
+    let mut header = vec!["Recorded", "Partition", "Offset", "Reason", "Kiosk", "Detail"];
+    let is_decided = answer.latest.iter().any(|row| row.decision.is_some());
+    if is_decided {
+        header.push("Decision");
+    }
+    let mut latest = with_header(&header);
     for row in &answer.latest {
         let sequence = row.sequence.map(|sequence| format!(" #{sequence}"));
         let kiosk = row.kiosk_id.as_deref().unwrap_or("?");
-        latest.add_row([
+        let mut cells = vec![
             Cell::new(row.timestamp),
             right(row.partition.to_string()),
             right(row.offset.to_string()),
             Cell::new(row.reason),
             Cell::new(harmless(&format!("{kiosk}{}", sequence.unwrap_or_default()))),
             Cell::new(harmless(&row.detail)),
-        ]);
+        ];
+        if is_decided {
+            let decision = row.decision.as_ref();
+            let decision =
+                decision.map(|d| format!("{} by {}: {}", d.decision, d.decided_by, d.reason));
+            cells.push(Cell::new(harmless(&decision.unwrap_or_default())));
+        }
+        latest.add_row(cells);
     }
     format!("{}\n\n{}", reasons.trim_fmt(), latest.trim_fmt())
 }

@@ -1,5 +1,6 @@
 //! Questions to states made by hand.
 
+use laju_schemas::decision::Decision;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::Basis;
@@ -362,6 +363,89 @@ fn quarantined_events_count_for_the_regions_they_name() {
     assert_eq!((then.total, then.latest.len()), (1, 1));
 }
 
+/// A discarded record is unknown no longer at once, a released one as soon as the event sent anew
+/// is in the snapshot: the bounds narrow then and not before.
+#[test]
+fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
+    let mut f = five_cities();
+    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
+    f.quarantine(1, Reason::WrongPartition, "2024-07-03", Some(("18.71", "17.71")));
+    f.quarantine(1, Reason::Undecodable, "2024-07-02", None);
+    let next = |f: &Fixture, partition: u32| f.snapshot().partitions[&partition].next_offset;
+    let (first, second) = ((0, next(&f, 0) - 1), (1, next(&f, 1) - 2));
+    let undecodable = (1, next(&f, 1) - 1);
+    let counts = |f: &Fixture| {
+        let view = f.view(TODAY);
+        let regions = ["18.71", "18.72", "17.71", "18", "17", "ID", "36.04"];
+        let quarantined = regions.map(|region| {
+            let answer = ask(&view, region, &Question::default());
+            let unknown = answer["missing"]["quarantined"].as_i64().unwrap();
+            let bound = |name: &str| answer["bounds"][name].as_i64().unwrap();
+            let missing = answer["missing"]["events"].as_i64().unwrap();
+            let activated = answer["activated"].as_i64().unwrap();
+            assert_eq!(bound("upper") - activated, unknown + missing, "{region}");
+            unknown
+        });
+        let all = quarantine::quarantine(&view, None, RegionCode::NATION, 9).unwrap();
+        assert_eq!((all.total, all.open as i64), (3, quarantined[5]));
+        assert_eq!(all.total, all.open + all.released + all.discarded);
+        let within = quarantine::quarantine(&view, None, code("18.72"), 9).unwrap();
+        assert_eq!((within.total, within.open as i64), (1, quarantined[1]));
+        (quarantined, all.released, all.discarded)
+    };
+    assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
+    // Where no record is, nothing was decided about one.
+    f.decide((0, 0), Decision::Discarded, None);
+    f.decide((9, 0), Decision::Discarded, None);
+    f.decide(undecodable, Decision::Unknown, None);
+    assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
+    // Sent anew to an offset that is not in the snapshot yet.
+    let anew = (1, next(&f, 1));
+    f.decide(second, Decision::Released, Some(anew));
+    assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
+    f.decide(first, Decision::Discarded, None);
+    assert_eq!(counts(&f), ([1, 0, 1, 1, 1, 2, 0], 0, 1));
+    // A later decision about the same record changes nothing.
+    f.decide(second, Decision::Discarded, None);
+    assert_eq!(counts(&f), ([1, 0, 1, 1, 1, 2, 0], 0, 1));
+    f.activate(1, "18.71", "2024-07-05", 1);
+    assert_eq!(counts(&f), ([0, 0, 0, 0, 0, 1, 0], 1, 1));
+
+    let view = f.view(TODAY);
+    let all = quarantine::quarantine(&view, None, RegionCode::NATION, 9).unwrap();
+    let decisions: Vec<_> =
+        all.latest.iter().map(|row| row.decision.as_ref().map(|d| d.decision)).collect();
+    let of = [Decision::Released, Decision::Unknown, Decision::Discarded];
+    assert_eq!(decisions, of.map(Some));
+    let released = all.latest[0].decision.as_ref().unwrap();
+    assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(anew.1)));
+    insta::assert_snapshot!(table::quarantine(&all));
+    // Of a past day's knowledge there are no bounds; what became of its records is told.
+    let then =
+        quarantine::quarantine(&view, Some(date("2024-07-01")), RegionCode::NATION, 9).unwrap();
+    assert_eq!((then.total, then.open, then.discarded, then.released), (1, 0, 1, 0));
+    let past = ask(&view, "ID", &asked(None, Some("2024-07-01")));
+    assert_eq!((&past["bounds"], &past["missing"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn an_event_sent_anew_that_is_refused_again_is_unknown_once() {
+    let mut f = five_cities();
+    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
+    let origin = (0, f.snapshot().partitions[&0].next_offset - 1);
+    let anew = (1, f.snapshot().partitions[&1].next_offset);
+    f.decide(origin, Decision::Released, Some(anew));
+    let unknown = |f: &Fixture| {
+        let found = ask(&f.view(TODAY), "18.71", &Question::default());
+        found["missing"]["quarantined"].clone()
+    };
+    assert_eq!(unknown(&f), 1);
+    f.quarantine(1, Reason::InFuture, "2024-07-02", Some(("18.71", "18.72")));
+    assert_eq!(unknown(&f), 1, "under its new origin");
+    f.decide(anew, Decision::Discarded, None);
+    assert_eq!(unknown(&f), 0);
+}
+
 #[test]
 fn what_is_missing_does_not_depend_on_what_was_seen_before() {
     let mut book = KioskBook::default();
@@ -373,18 +457,25 @@ fn what_is_missing_does_not_depend_on_what_was_seen_before() {
         f.receive(other, (&kiosk, "18.71"), [round * 3 + 2], "36.04", "2024-07-05");
         if round % 7 == 0 {
             f.quarantine(partition, Reason::WrongKey, "2024-07-05", Some(("18.71", "18.71")));
+            let origin = (partition, f.snapshot().partitions[&partition].next_offset - 1);
+            let anew = (other, f.snapshot().partitions[&other].next_offset + 2);
+            match round % 3 {
+                0 => f.decide(origin, Decision::Released, Some(anew)),
+                1 => f.decide(origin, Decision::Discarded, None),
+                _ => f.decide((partition, origin.1 + 1), Decision::Discarded, None),
+            }
         }
         let snapshot = f.snapshot();
-        let anew = KioskBook::default().gaps(&snapshot, f.statuses());
-        assert_eq!(book.gaps(&snapshot, f.statuses()), anew, "after {round}");
+        let anew = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew, "after {round}");
         assert!(anew.of(None).events > 0);
         // The same partition again, and one that was given away.
-        assert_eq!(book.gaps(&snapshot, f.statuses()), anew);
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew);
         if round % 10 == 9 {
             let mut half = snapshot.clone();
             half.partitions.remove(&0);
-            let anew = KioskBook::default().gaps(&half, f.statuses());
-            assert_eq!(book.gaps(&half, f.statuses()), anew);
+            let anew = KioskBook::default().gaps(&half, f.statuses(), f.decisions());
+            assert_eq!(book.gaps(&half, f.statuses(), f.decisions()), anew);
         }
     }
 }
@@ -421,6 +512,7 @@ fn figures_wait_until_everything_is_there() {
     );
     assert_eq!(lacks(|r| r.reference_read = false), [Lack::Reference]);
     assert_eq!(lacks(|r| r.status_read = false), [Lack::Status]);
+    assert_eq!(lacks(|r| r.decisions_read = false), [Lack::Decisions]);
     assert_eq!(
         lacks(|r| {
             r.held.insert(1, position(2, 9, laju_schemas::TimestampMs(0)));

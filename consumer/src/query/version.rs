@@ -33,11 +33,13 @@ impl View {
         hash.digest128()
     }
 
-    /// What speaks of the moment of the answer: today, what is missing, who is silent.
+    /// What speaks of the moment of the answer: today, what was decided about what could not be
+    /// counted, what is missing, who is silent.
     fn add_moment(&self, hash: &mut Xxh3) {
         let today = (self.today.year(), self.today.month(), self.today.day());
         hash.update(&today.0.to_le_bytes());
         hash.update(&[today.1 as u8, today.2 as u8]);
+        hash.update(&self.decisions.next_offset().to_le_bytes());
         for unknown in self.gaps.each() {
             for number in [unknown.events, unknown.kiosks, unknown.quarantined] {
                 hash.update(&number.to_le_bytes());

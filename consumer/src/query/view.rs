@@ -13,6 +13,7 @@ use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
 use super::question::today;
 use super::sums::{RegionSums, Sums};
+use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
@@ -59,6 +60,9 @@ pub struct Readiness {
     pub reference_read: bool,
     /// Whether the kiosk status topic was read to the end seen at start.
     pub status_read: bool,
+    /// Whether the topic of decisions about quarantined records was read to the end seen at start,
+    /// or is not there.
+    pub decisions_read: bool,
 }
 
 /// Something without which no figure is answered.
@@ -91,6 +95,9 @@ pub enum Lack {
     /// Announced sequences are not all there.
     #[error("the kiosk status topic has not been read to the end seen at start")]
     Status,
+    /// It is not known which quarantined records were released or discarded.
+    #[error("the quarantine decisions have not been read to the end seen at start")]
+    Decisions,
 }
 
 /// Why no figure can be answered now.
@@ -119,6 +126,8 @@ pub struct View {
     pub reference: Arc<ReferenceView>,
     /// What kiosks say of themselves.
     pub statuses: Arc<Statuses>,
+    /// What was decided about quarantined records.
+    pub decisions: Arc<DecisionBook>,
     /// What is missing.
     pub gaps: Arc<Gaps>,
     /// Every region's sums of all postings.
@@ -132,8 +141,8 @@ pub struct View {
 }
 
 impl View {
-    /// A state that no worker keeps up to date, as of a day: nothing is known of kiosks' own words,
-    /// and nobody has subjects' facts.
+    /// A state that no worker keeps up to date, as of a day: nothing is known of kiosks' own words
+    /// or of decisions, and nobody has subjects' facts.
     #[must_use]
     pub fn alone(
         cluster_id: &str,
@@ -143,14 +152,15 @@ impl View {
         today: Date,
     ) -> Self {
         let snapshot = Arc::new(snapshot);
-        let statuses = Statuses::new();
+        let (statuses, decisions) = (Statuses::new(), DecisionBook::default());
         Self {
             cluster_id: cluster_id.into(),
             fold_version: fold_version.into(),
             reference: Arc::new(reference),
-            gaps: Arc::new(KioskBook::default().gaps(&snapshot, &statuses)),
+            gaps: Arc::new(KioskBook::default().gaps(&snapshot, &statuses, &decisions)),
             sums: RegionSums::of(&snapshot),
             statuses: Arc::new(statuses),
+            decisions: Arc::new(decisions),
             snapshot,
             desk: None,
             now: TimestampMs(0),
@@ -183,6 +193,8 @@ pub struct LiveView {
     pub reference: ArcSwap<ReferenceView>,
     /// What kiosks say of themselves.
     pub statuses: ArcSwap<Statuses>,
+    /// What was decided about quarantined records.
+    pub decisions: ArcSwap<DecisionBook>,
     readiness: ArcSwap<Readiness>,
     desk: ArcSwapOption<Desk>,
     fold_version: Arc<str>,
@@ -190,11 +202,14 @@ pub struct LiveView {
     kept: Mutex<Kept>,
 }
 
+/// What gaps were made of.
+type GapsOf = (Arc<Snapshot>, Arc<Statuses>, Arc<DecisionBook>);
+
 /// What is kept from one question to the next.
 #[derive(Default)]
 struct Kept {
     book: KioskBook,
-    last: Option<(Arc<Snapshot>, Arc<Statuses>, Arc<Gaps>)>,
+    last: Option<(GapsOf, Arc<Gaps>)>,
     sums: Sums,
     summed: Option<(Arc<Snapshot>, RegionSums)>,
 }
@@ -207,6 +222,7 @@ impl LiveView {
             snapshot: Arc::default(),
             reference: ArcSwap::default(),
             statuses: ArcSwap::default(),
+            decisions: ArcSwap::default(),
             readiness: ArcSwap::default(),
             desk: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
@@ -248,12 +264,13 @@ impl LiveView {
     pub fn view(&self, now: TimestampMs) -> Result<View, NotReady> {
         let readiness = self.readiness.load_full();
         let mut kept = self.kept();
-        let (snapshot, statuses) = (self.snapshot.load_full(), self.statuses.load_full());
+        let of = (self.snapshot.load_full(), self.statuses.load_full(), self.decisions.load_full());
+        let (snapshot, statuses, decisions) = of.clone();
         let lacks = lacks(&readiness, &snapshot);
         let Some(cluster_id) = readiness.cluster_id.clone().filter(|_| lacks.is_empty()) else {
             return Err(NotReady(lacks));
         };
-        let gaps = kept.gaps(&snapshot, &statuses);
+        let gaps = kept.gaps(of);
         let sums = kept.sums(&snapshot);
         Ok(View {
             cluster_id,
@@ -261,6 +278,7 @@ impl LiveView {
             snapshot,
             reference: self.reference.load_full(),
             statuses,
+            decisions,
             gaps,
             sums,
             desk: self.desk.load_full(),
@@ -309,15 +327,16 @@ impl Kept {
         sums
     }
 
-    fn gaps(&mut self, snapshot: &Arc<Snapshot>, statuses: &Arc<Statuses>) -> Arc<Gaps> {
-        if let Some((of_snapshot, of_statuses, gaps)) = &self.last
-            && Arc::ptr_eq(of_snapshot, snapshot)
-            && Arc::ptr_eq(of_statuses, statuses)
+    fn gaps(&mut self, of: GapsOf) -> Arc<Gaps> {
+        if let Some((made_of, gaps)) = &self.last
+            && Arc::ptr_eq(&made_of.0, &of.0)
+            && Arc::ptr_eq(&made_of.1, &of.1)
+            && Arc::ptr_eq(&made_of.2, &of.2)
         {
             return Arc::clone(gaps);
         }
-        let gaps = Arc::new(self.book.gaps(snapshot, statuses));
-        self.last = Some((Arc::clone(snapshot), Arc::clone(statuses), Arc::clone(&gaps)));
+        let gaps = Arc::new(self.book.gaps(&of.0, &of.1, &of.2));
+        self.last = Some((of, Arc::clone(&gaps)));
         gaps
     }
 }
@@ -351,6 +370,9 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
     }
     if !readiness.status_read {
         lacks.push(Lack::Status);
+    }
+    if !readiness.decisions_read {
+        lacks.push(Lack::Decisions);
     }
     lacks
 }

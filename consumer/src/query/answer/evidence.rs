@@ -152,9 +152,11 @@ pub struct MissingKiosk {
 /// What could not be counted and names a region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedEvidence {
-    /// All of it.
+    /// All of it, whatever was decided about it since.
     pub total: u64,
-    /// By reason.
+    /// What of it nobody has released or discarded yet.
+    pub open: u64,
+    /// All of it by reason.
     pub reasons: Vec<ReasonCount>,
     /// A relative link to the latest records.
     pub link: String,

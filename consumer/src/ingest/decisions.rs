@@ -1,0 +1,208 @@
+//! The decisions topic: what it holds, followed by every node and read by who decides.
+//!
+//! It keeps nothing: which decision stands is for [`crate::domain::decisions`] to say.
+
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use laju_producer::registry::{Registry, RegistryError};
+use laju_schemas::QuarantineDecision;
+use laju_schemas::decision::DecisionReader;
+use laju_schemas::known::{ReadError, SchemaError};
+use laju_schemas::topic::DECISIONS;
+
+use super::follow::follow;
+use super::stop::Stop;
+use super::tail::TailRecord;
+use super::worker::WorkerError;
+use crate::domain::decisions::DecisionBook;
+
+/// How long the cluster may take to say whether there is such a topic.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a topic that cannot be read is left alone.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long a registry that does not answer is left alone.
+const REGISTRY_WAIT: Duration = Duration::from_secs(1);
+/// How long a wait may keep us from looking at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// A record that is no decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoDecision {
+    /// Its offset.
+    pub offset: i64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Reads the records of the decisions topic.
+pub struct DecisionFeed {
+    reader: DecisionReader,
+    registry: Option<Registry>,
+}
+
+impl DecisionFeed {
+    /// A feed that asks the registry at this address, if there is one, for schemas it does not
+    /// know.
+    ///
+    /// # Errors
+    /// Never with the schema that is part of the program.
+    pub fn new(registry: Option<&str>) -> Result<Self, SchemaError> {
+        Ok(Self { reader: DecisionReader::new()?, registry: registry.map(Registry::new) })
+    }
+
+    /// Adds a record to a book; tells of one that is no decision.
+    ///
+    /// # Errors
+    /// If the registry gives no answer: an outage. The same record may be given again.
+    pub fn add(
+        &mut self,
+        record: &TailRecord<'_>,
+        book: &mut DecisionBook,
+    ) -> Result<Option<NoDecision>, RegistryError> {
+        self.add_value(record.offset(), record.value(), book)
+    }
+
+    fn add_value(
+        &mut self,
+        offset: i64,
+        value: Option<&[u8]>,
+        book: &mut DecisionBook,
+    ) -> Result<Option<NoDecision>, RegistryError> {
+        Ok(match self.read(value.unwrap_or_default())? {
+            Ok(decision) => {
+                book.add(offset, decision);
+                None
+            }
+            Err(error) => {
+                book.pass(offset);
+                Some(NoDecision { offset, why: error.to_string() })
+            }
+        })
+    }
+
+    fn read(
+        &mut self,
+        value: &[u8],
+    ) -> Result<Result<QuarantineDecision, ReadError>, RegistryError> {
+        let first = self.reader.read(value);
+        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
+        let avsc = match &self.registry {
+            Some(registry) => registry.schema(id)?,
+            None => None,
+        };
+        self.reader.learn(id, avsc.as_deref());
+        Ok(self.reader.read(value))
+    }
+}
+
+/// Follows the decisions topic until asked to stop; `publish` is given what was decided from the
+/// moment on when the end seen at the start has been reached.
+///
+/// Without the topic (on a cluster whose topics were made before there were decisions) nothing is
+/// decided: that is published and warned of once, and the topic is looked for again. While it
+/// cannot be read otherwise, it is tried again from its first record.
+pub fn follow_decisions(
+    connection: &Connection,
+    stop: &Stop,
+    mut publish: impl FnMut(&DecisionBook),
+) {
+    let mut last_trouble = String::new();
+    let mut is_without = false;
+    while !stop.is_stopped() {
+        let trouble = match usable(connection) {
+            Ok(None) => {
+                is_without = false;
+                match follow_once(connection, stop, &mut publish) {
+                    Ok(()) => return,
+                    Err(error) => error.to_string(),
+                }
+            }
+            Ok(Some(why)) => {
+                if !is_without {
+                    is_without = true;
+                    publish(&DecisionBook::default());
+                }
+                format!("{why}: quarantined records count as undecided")
+            }
+            Err(error) => error.to_string(),
+        };
+        if trouble != last_trouble {
+            tracing::warn!(reason = trouble, "decisions about quarantined records cannot be read");
+            last_trouble = trouble;
+        }
+        wait(stop, RETRY);
+    }
+}
+
+/// Why the topic is none that decisions can be read from; nothing if it is one.
+fn usable(connection: &Connection) -> Result<Option<String>, WorkerError> {
+    let topic = connection.topic(&DECISIONS);
+    Ok(match connection.check(CHECK_TIMEOUT)?.partitions(&topic) {
+        Some(1) => None,
+        Some(count) => Some(format!(
+            "{topic} has {count} partitions and has to have one, as the first decision stands"
+        )),
+        None => Some(format!(
+            "there is no topic {topic} that this user may see (`laju topics create` makes it)"
+        )),
+    })
+}
+
+fn follow_once(
+    connection: &Connection,
+    stop: &Stop,
+    publish: &mut impl FnMut(&DecisionBook),
+) -> Result<(), WorkerError> {
+    let mut feed = DecisionFeed::new(connection.registry.as_deref())?;
+    let topic = connection.topic(&DECISIONS);
+    let each = |book: &mut DecisionBook, record: &TailRecord<'_>| {
+        while !stop.is_stopped() {
+            match feed.add(record, book) {
+                Ok(None) => return,
+                Ok(Some(NoDecision { offset, why })) => {
+                    tracing::warn!(offset, why, "a record that is no decision is passed over");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "decisions: waiting for the schema registry");
+                    wait(stop, REGISTRY_WAIT);
+                }
+            }
+        }
+    };
+    follow(connection, &topic, stop, &mut DecisionBook::default(), each, publish)
+}
+
+fn wait(stop: &Stop, time: Duration) {
+    let until = Instant::now() + time;
+    while !stop.is_stopped() && Instant::now() < until {
+        std::thread::sleep(SLICE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use laju_schemas::codec::Encoder;
+    use laju_schemas::decision::Decision;
+
+    use super::*;
+    use crate::domain::decisions::tests::decided;
+
+    #[test]
+    fn what_is_no_decision_is_told_and_passed_over() {
+        let mut feed = DecisionFeed::new(None).unwrap();
+        let mut book = DecisionBook::default();
+        let discarded = decided((0, 4), Decision::Discarded, None);
+        let value = Encoder::decisions(None).quarantine_decision(&discarded).unwrap();
+        let values = [None, Some(&b"junk"[..]), Some(&[0, 0, 0, 0, 7, 1][..]), Some(&value)];
+        let told: Vec<_> = (0..)
+            .zip(values)
+            .filter_map(|(offset, value)| feed.add_value(offset, value, &mut book).unwrap())
+            .collect();
+        assert_eq!(told.iter().map(|no| no.offset).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(told.iter().all(|no| !no.why.is_empty()), "{told:?}");
+        assert_eq!(book.next_offset(), 4);
+        assert_eq!(**book.get(discarded.origin()).unwrap(), discarded);
+    }
+}
