@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod commit;
 pub mod context;
+pub mod decide;
 pub mod decisions;
 pub mod figures;
 pub mod follow;
@@ -12,6 +13,7 @@ pub mod headers;
 pub mod progress;
 pub mod quarantine;
 pub mod range;
+pub mod quarantined;
 pub mod recompute;
 pub mod reference;
 pub mod source;

@@ -1,0 +1,110 @@
+//! Whether a quarantined record would count now, if it were sent anew as a release sends it: with
+//! its subject as the key, in the key's partition, at this moment.
+
+use laju_producer::registry::{Registry, RegistryError};
+use laju_schemas::known::{EventReader, ReadError, SchemaError};
+use laju_schemas::partition::partition_for;
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, SubjectId, TimestampMs};
+
+use crate::domain::admission::{MAX_VALUE_BYTES, Refusal, Verdict, clamp_timestamp, judge};
+use crate::ingest::quarantined::Quarantined;
+use crate::projection::partition::Claims;
+
+/// What the present rules say of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It would count.
+    Counts {
+        /// Its citizen: the key that it has to have.
+        subject: SubjectId,
+        /// Its id.
+        event_id: EventId,
+    },
+    /// It would be refused again; with what it says of itself, where it decodes that far.
+    Refused(Refusal, Option<Claims>),
+}
+
+/// Judges by the rules of this program and the schemas that it knows.
+pub struct Judge {
+    reader: EventReader,
+    registry: Option<Registry>,
+    partitions: u32,
+}
+
+impl Judge {
+    /// A judge that knows this program's schema and those given, each the text of an `.avsc`, and
+    /// asks the registry at this address, if there is one, for others.
+    ///
+    /// # Errors
+    /// If one of the schemas cannot be used.
+    pub fn new(
+        schemas: &[String],
+        registry: Option<&str>,
+        partitions: u32,
+    ) -> Result<Self, SchemaError> {
+        let reader = EventReader::new(schemas)?;
+        Ok(Self { reader, registry: registry.map(Registry::new), partitions })
+    }
+
+    /// Has the reader know the schema that a value names, if anybody does.
+    fn learn(&mut self, id: u32) -> Result<(), RegistryError> {
+        let avsc = match &self.registry {
+            Some(registry) => registry.schema(id)?,
+            None => None,
+        };
+        self.reader.book.learn(id, avsc.as_deref());
+        Ok(())
+    }
+
+    /// The reader, with the schema learnt that a value names.
+    ///
+    /// # Errors
+    /// If the registry gives no answer.
+    pub fn reader_for(&mut self, value: &[u8]) -> Result<&mut EventReader, RegistryError> {
+        if let Err(ReadError::Unlearned(id)) = self.reader.read(value) {
+            self.learn(id)?;
+        }
+        Ok(&mut self.reader)
+    }
+
+    /// What the rules say of a record sent anew at an instant.
+    ///
+    /// # Errors
+    /// If the registry gives no answer: an outage, of which nothing follows for the record.
+    pub fn judge(
+        &mut self,
+        record: &Quarantined,
+        now: TimestampMs,
+    ) -> Result<Judgement, RegistryError> {
+        let value = record.value.as_deref();
+        let partitions = self.partitions;
+        if record.is_cut {
+            let why =
+                "value: only a part of the record is in quarantine; the whole is at its origin";
+            return Ok(Judgement::Refused(Refusal::new(Reason::TooLarge, why), None));
+        }
+        // Above the limit nothing of it is read: whose it is does not matter.
+        let subject = match value.filter(|value| value.len() <= MAX_VALUE_BYTES) {
+            Some(value) => self.reader_for(value)?.read(value).ok().map(|raw| raw.subject),
+            None => None,
+        };
+        let key = subject.map(|subject| subject.0);
+        let right = key.map_or(0, |key| partition_for(&key, partitions));
+        let timestamp = clamp_timestamp(now.0);
+        let key = key.as_ref().map(|key| &key[..]);
+        Ok(match judge(&mut self.reader, key, value, right, partitions, timestamp) {
+            Verdict::Counted(event) => {
+                Judgement::Counts { subject: event.subject, event_id: event.event_id }
+            }
+            Verdict::Refused(refusal, raw) => {
+                Judgement::Refused(refusal, raw.as_ref().map(Claims::from))
+            }
+            // It was learnt above; a registry cannot have forgotten it meanwhile.
+            Verdict::NeedsSchema(id) => {
+                let why = format!("schema id {id} is not known");
+                Judgement::Refused(Refusal::new(Reason::UnknownSchema, why), None)
+            }
+        })
+    }
+}

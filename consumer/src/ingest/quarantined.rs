@@ -1,0 +1,220 @@
+//! Reads the quarantine topic: what could not be counted, one record per origin.
+//!
+//! It judges nothing and decides nothing. Values may have megabytes: they are handed over record by
+//! record, and it is for the caller to keep what is needed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use laju_producer::connection::{Connection, ConnectionError};
+use laju_schemas::TimestampMs;
+use laju_schemas::quarantine::{
+    HEADER_DETAIL, HEADER_FOLD_VERSION, HEADER_OFFSET, HEADER_PARTITION, HEADER_PREFIX,
+    HEADER_REASON, HEADER_TIMESTAMP, HEADER_TOPIC, HEADER_TRUNCATED, Origin, Reason,
+};
+use laju_schemas::topic::{EVENTS, QUARANTINE};
+use thiserror::Error;
+
+use super::tail::{Tail, TailError, TailRecord};
+
+/// How long the cluster may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long nothing may come although there is more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A record's headers: names, and values that may be null.
+pub type Headers = Vec<(String, Option<Vec<u8>>)>;
+
+/// Why the quarantine topic cannot be read.
+#[derive(Debug, Error)]
+pub enum ReadQuarantineError {
+    /// The connection's options are wrong.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The topic.
+    #[error(transparent)]
+    Tail(#[from] TailError),
+}
+
+/// A record that could not be counted, as the quarantine topic has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Where it stands on the events topic.
+    pub origin: Origin,
+    /// Its offset on the quarantine topic.
+    pub offset: i64,
+    /// When it came there.
+    pub quarantined_at: TimestampMs,
+    /// Why it could not be counted.
+    pub reason: Reason,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// Its own timestamp on the events topic.
+    pub timestamp: TimestampMs,
+    /// The rules that refused it.
+    pub fold_version: String,
+    /// Whether something of it was too large for the quarantine topic and is cut off.
+    pub is_cut: bool,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
+    /// Its own headers. Those that began as ours do have `original-` before their names.
+    pub headers: Headers,
+}
+
+/// What there was beside records of this installation's events topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Records read, of whatever kind.
+    pub records: u64,
+    /// Copies of a record handed over before.
+    pub copies: u64,
+    /// Records of another events topic.
+    pub foreign: u64,
+    /// The name of one of those topics.
+    pub foreign_topic: Option<String>,
+    /// Records that the worker did not put there: they do not say what they are.
+    pub unknown: u64,
+}
+
+/// What a record of the quarantine topic is.
+enum Kind {
+    Ours(Box<Quarantined>),
+    Foreign(String),
+    Unknown,
+}
+
+/// Reads the quarantine topic from its first record to the end seen at the start, and hands over
+/// each record of this connection's events topic, the first copy of each origin. `progress` is told
+/// how many offsets are behind and how many there are.
+///
+/// # Errors
+/// If the topic cannot be read to its end.
+pub fn read_quarantine(
+    connection: &Connection,
+    mut progress: impl FnMut(u64, u64),
+    mut each: impl FnMut(Quarantined),
+) -> Result<Passed, ReadQuarantineError> {
+    let events = connection.topic(&EVENTS);
+    let topic = connection.topic(&QUARANTINE);
+    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
+    let first: i64 = tail.next_offsets().sum();
+    let end: i64 = tail.end_offsets().sum();
+    let total = u64::try_from(end - first).unwrap_or(0);
+    let mut passed = Passed::default();
+    let mut seen = HashSet::new();
+    tail.read_to_end(PATIENCE, |record| {
+        passed.records += 1;
+        progress(passed.records, total);
+        match kind(&events, &record) {
+            Kind::Ours(record) if seen.insert(record.origin) => each(*record),
+            Kind::Ours(_) => passed.copies += 1,
+            Kind::Foreign(topic) => {
+                passed.foreign += 1;
+                passed.foreign_topic.get_or_insert(topic);
+            }
+            Kind::Unknown => passed.unknown += 1,
+        }
+    })?;
+    Ok(passed)
+}
+
+fn kind(events: &str, record: &TailRecord<'_>) -> Kind {
+    let place = (record.offset(), TimestampMs(record.timestamp_ms()));
+    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    parse(events, record.headers(), place, || (owned(record.key()), owned(record.value())))
+}
+
+/// Sorts the worker's headers from the record's own, and reads them.
+fn parse(
+    events: &str,
+    headers: Headers,
+    (offset, quarantined_at): (i64, TimestampMs),
+    bytes: impl FnOnce() -> (Option<Vec<u8>>, Option<Vec<u8>>),
+) -> Kind {
+    let (ours, own): (Headers, Headers) =
+        headers.into_iter().partition(|(name, _)| name.starts_with(HEADER_PREFIX));
+    let text = |name: &str| {
+        let (_, value) = ours.iter().find(|(known, _)| known == name)?;
+        std::str::from_utf8(value.as_deref().unwrap_or_default()).ok()
+    };
+    let number = |name: &str| text(name).and_then(|text| text.parse::<i64>().ok());
+    let Some(topic) = text(HEADER_TOPIC) else { return Kind::Unknown };
+    if topic != events {
+        return Kind::Foreign(topic.to_owned());
+    }
+    let place = text(HEADER_PARTITION).zip(text(HEADER_OFFSET));
+    let origin = place.and_then(|(p, o)| format!("{p}/{o}").parse::<Origin>().ok());
+    let (Some(origin), Some(reason)) = (origin, text(HEADER_REASON)) else { return Kind::Unknown };
+    let (key, value) = bytes();
+    Kind::Ours(Box::new(Quarantined {
+        origin,
+        offset,
+        quarantined_at,
+        reason: Reason::from_symbol(reason).unwrap_or(Reason::Unknown),
+        detail: text(HEADER_DETAIL).unwrap_or_default().to_owned(),
+        timestamp: TimestampMs(number(HEADER_TIMESTAMP).unwrap_or(0)),
+        fold_version: text(HEADER_FOLD_VERSION).unwrap_or_default().to_owned(),
+        is_cut: text(HEADER_TRUNCATED).is_some(),
+        key,
+        value,
+        headers: own,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&str, &str)]) -> Headers {
+        let header =
+            |(name, value): &(&str, &str)| ((*name).to_owned(), Some(value.as_bytes().to_vec()));
+        all.iter().map(header).collect()
+    }
+
+    fn kind_of(all: &[(&str, &str)]) -> Kind {
+        let bytes = || (Some(b"key".to_vec()), None);
+        parse("ikd.events.v1", headers(all), (9, TimestampMs(5)), bytes)
+    }
+
+    const WHOLE: [(&str, &str); 8] = [
+        (HEADER_REASON, "wrong_key"),
+        ("trace", "a"),
+        (HEADER_DETAIL, "key: 3 bytes"),
+        (HEADER_TOPIC, "ikd.events.v1"),
+        (HEADER_PARTITION, "3"),
+        (HEADER_OFFSET, "1042"),
+        (HEADER_TIMESTAMP, "1720000000000"),
+        ("original-laju-reason", "x"),
+    ];
+
+    #[test]
+    fn what_the_worker_wrote_is_read_and_the_originals_own_headers_are_told_apart() {
+        let Kind::Ours(record) = kind_of(&WHOLE) else { panic!("it is ours") };
+        assert_eq!(record.origin, Origin { partition: 3, offset: 1_042 });
+        assert_eq!((record.reason, record.offset, record.is_cut), (Reason::WrongKey, 9, false));
+        assert_eq!(record.detail, "key: 3 bytes");
+        assert_eq!(record.timestamp, TimestampMs(1_720_000_000_000));
+        assert_eq!(record.headers, headers(&[("trace", "a"), ("original-laju-reason", "x")]));
+        let cut = [&WHOLE[..], &[(HEADER_TRUNCATED, "true")]].concat();
+        assert!(matches!(kind_of(&cut), Kind::Ours(record) if record.is_cut));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_or_another_installation_is_told_apart() {
+        let mut other = WHOLE;
+        other[3].1 = "staging.ikd.events.v1";
+        assert!(matches!(kind_of(&other), Kind::Foreign(topic) if topic.starts_with("staging")));
+        for missing in [HEADER_TOPIC, HEADER_PARTITION, HEADER_OFFSET, HEADER_REASON] {
+            let rest: Vec<_> = WHOLE.into_iter().filter(|(name, _)| *name != missing).collect();
+            assert!(matches!(kind_of(&rest), Kind::Unknown), "{missing}");
+        }
+        let mut wrong = WHOLE;
+        wrong[4].1 = "-1";
+        assert!(matches!(kind_of(&wrong), Kind::Unknown));
+        let mut later = WHOLE;
+        later[0].1 = "a_later_reason";
+        assert!(matches!(kind_of(&later), Kind::Ours(record) if record.reason == Reason::Unknown));
+    }
+}
