@@ -7,6 +7,7 @@ use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use thiserror::Error;
 
+use crate::explain::{Explanation, explain};
 use crate::framing::Framing;
 use crate::raw::{DecodeError, RawEvent};
 use crate::resolve::Resolver;
@@ -224,8 +225,7 @@ impl SchemaBook {
             return Err(DecodeError::Empty.into());
         }
         let Some((framing, payload)) = Framing::split(value) else {
-            let start = hex::encode(&value[..value.len().min(2)]);
-            return Err(ReadError::UnknownSchema(format!("no known framing begins with {start}")));
+            return Err(ReadError::UnknownSchema(no_framing(value)));
         };
         match self.choose(framing)? {
             Choice::Own => Ok(payload),
@@ -235,6 +235,24 @@ impl SchemaBook {
                 Ok(buffer)
             }
         }
+    }
+
+    /// What a value says, field by field, by the schema that it names, and where it stops making
+    /// sense.
+    #[must_use]
+    pub fn explain(&self, value: &[u8]) -> Explanation {
+        if value.is_empty() {
+            return Explanation::nothing("framing", DecodeError::Empty.to_string());
+        }
+        let Some((framing, payload)) = Framing::split(value) else {
+            return Explanation::nothing("framing", no_framing(value));
+        };
+        let schema = match self.choose(framing) {
+            Ok(Choice::Own) => &self.own.schema,
+            Ok(Choice::Other(place)) => &self.others[place].schema,
+            Err(error) => return Explanation::nothing("schema", error.to_string()),
+        };
+        explain(schema, value.len() - payload.len(), value)
     }
 
     #[inline]
@@ -259,6 +277,12 @@ impl SchemaBook {
             },
         }
     }
+}
+
+/// What is wrong with a value of no known framing.
+fn no_framing(value: &[u8]) -> String {
+    let start = hex::encode(&value[..value.len().min(2)]);
+    format!("no known framing begins with {start}")
 }
 
 /// Reads the values of the events topic, whichever known schema and framing they have.

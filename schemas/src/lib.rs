@@ -10,6 +10,7 @@ mod cursor;
 mod decimal;
 pub mod decision;
 pub mod event;
+pub mod explain;
 pub mod framing;
 pub mod id;
 pub mod known;

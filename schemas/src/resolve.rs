@@ -23,6 +23,8 @@ use crate::skip::{Skip, Skipper, Types};
 pub(crate) struct Resolver {
     plan: Plan,
     types: Types,
+    /// Theirs.
+    pub(crate) schema: Schema,
 }
 
 /// How a value of theirs becomes one of ours.
@@ -60,7 +62,7 @@ impl Resolver {
         let root = name_of(ours).unwrap_or("value").to_owned();
         let plan = matcher.plan(ours, &theirs, &root).map_err(SchemaError::Incompatible)?;
         let types = matcher.skipper.finish().map_err(SchemaError::Incompatible)?;
-        Ok(Self { plan, types })
+        Ok(Self { plan, types, schema: theirs })
     }
 
     /// Appends to `out` the same value in our schema's bytes.

@@ -300,7 +300,7 @@ proptest! {
         decisions.learn(7, Some(laju_schemas::known::QUARANTINE_DECISION_AVSC));
         for value in [bytes.clone(), [vec![0, 0, 0, 0, 7], bytes].concat()] {
             let _ = (events.read(&value).is_ok(), figures.read(&value), statuses.read(&value));
-            let _ = (quoted.read(&value), decisions.read(&value));
+            let _ = (quoted.read(&value), decisions.read(&value), events.book.explain(&value));
         }
     }
 }
