@@ -4,6 +4,7 @@
 pub mod demo;
 pub mod http;
 pub mod moment;
+pub mod quarantine;
 pub mod query;
 pub mod quote;
 pub mod reference;
@@ -50,6 +51,8 @@ enum Command {
     Quote(Box<quote::QuoteArgs>),
     /// Hold a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),
+    /// List, show, release and discard what could not be counted.
+    Quarantine(Box<quarantine::QuarantineArgs>),
     /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
     /// Make tokens, which say who may ask a worker.
@@ -79,6 +82,7 @@ fn execute(
         Command::Query(query) => query.run(out),
         Command::Quote(quote) => quote.run(out),
         Command::Verify(verify) => verify.run(out),
+        Command::Quarantine(quarantine) => quarantine.run(TimestampMs(now_ms()), out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
         Command::Token(token) => token.run(out),
     }

@@ -1,0 +1,446 @@
+//! `laju quarantine release|discard`: decides about records, once and for all.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use laju_producer::connection::Connection;
+use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON, check_text};
+use laju_schemas::quarantine::{Origin, Reason};
+use laju_schemas::{DecisionId, EventId, QuarantineDecision, SubjectId, TimestampMs};
+
+use super::report::{Already, Done, Refused, Report};
+use super::said::{Said, masked};
+use super::select::Filter;
+use super::{Schemas, bar, records};
+use crate::cli::worker::stop_on_signal;
+use crate::domain::decisions::DecisionBook;
+use crate::ingest::decide::{
+    Anew, Decider, IN_A_TRANSACTION, Judge, Judgement, Order, check_topics, read_decisions,
+};
+use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
+use crate::ingest::stop::Stop;
+use crate::query::answer::RecordDecision;
+
+/// Send records through the fold again.
+///
+/// Each is judged by the present rules first: one that would be refused again is not sent. An event
+/// is sent with its own bytes, the right key, into the right partition; it and the decision are one
+/// transaction, so that none is sent twice, also after a crash. Exit code 1 if something asked for
+/// is not so in the end.
+#[derive(Clone, Debug, Args)]
+pub struct ReleaseArgs {
+    /// Which records, who decides, and why.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
+/// Decide that records are not to be counted, for good.
+///
+/// They stay in quarantine, and no longer widen the bounds. Exit code 1 if something asked for is
+/// not so in the end.
+#[derive(Clone, Debug, Args)]
+pub struct DiscardArgs {
+    /// Which records, who decides, and why.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
+/// Which records, who decides, and why.
+#[derive(Clone, Debug, Args)]
+pub struct DecideArgs {
+    /// The records' places on the events topic, as `laju quarantine list` has them.
+    #[arg(
+        value_name = "PARTITION/OFFSET",
+        conflicts_with_all = ["reasons", "kiosk", "region", "from", "to", "all"]
+    )]
+    pub origins: Vec<Origin>,
+
+    /// Which records, if they are not named one by one. Those decided about are left alone.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// Every record that nobody has decided about.
+    #[arg(long, conflicts_with_all = ["reasons", "kiosk", "region", "from", "to"])]
+    pub all: bool,
+
+    /// Who decides: a person's name, written down with the decision.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub by: String,
+
+    /// Why, written down with the decision.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub because: String,
+
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The schemas that events may have.
+    #[command(flatten)]
+    pub schemas: Schemas,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    check_text(text, MAX_DECIDED_BY).map(|()| text.to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    check_text(text, MAX_REASON).map(|()| text.to_owned())
+}
+
+impl ReleaseArgs {
+    /// Runs the command at the instant `now`.
+    ///
+    /// # Errors
+    /// If something is wrong with the command, the cluster, or `out`; what was committed stays.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        self.decide.run(Decision::Released, now, out)
+    }
+}
+
+impl DiscardArgs {
+    /// Runs the command at the instant `now`.
+    ///
+    /// # Errors
+    /// If something is wrong with the command, the cluster, or `out`; what was committed stays.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        self.decide.run(Decision::Discarded, now, out)
+    }
+}
+
+/// A record that is to be decided about.
+struct Chosen {
+    origin: Origin,
+    event_id: Option<EventId>,
+    /// The event to be sent anew, if it is released.
+    event: Option<Event>,
+}
+
+struct Event {
+    subject: SubjectId,
+    value: Vec<u8>,
+    headers: Headers,
+}
+
+impl DecideArgs {
+    fn run(
+        &self,
+        action: Decision,
+        now: TimestampMs,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        if self.origins.is_empty() && self.filter.is_empty() && !self.all {
+            bail!(
+                "say which records: PARTITION/OFFSET, or --reason, --kiosk, --region, --from, --to, or --all"
+            );
+        }
+        let partitions = check_topics(&self.connection)?;
+        let mut report = Report::new(action, self.dry_run);
+        let decisions = read_decisions(&self.connection)?;
+        let chosen = self.choose(action, now, partitions, &decisions, &mut report)?;
+        if self.dry_run || chosen.is_empty() {
+            report.left = chosen.iter().map(|chosen| chosen.origin.to_string()).collect();
+            return self.answer(report, out);
+        }
+        if !self.is_confirmed(action, &chosen, &report)? {
+            bail!("nothing is done");
+        }
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
+        self.decide(action, now, chosen, &stop, &mut report);
+        self.answer(report, out)
+    }
+
+    /// Reads the quarantine topic and chooses what to decide about. What cannot be is put down in
+    /// the report.
+    fn choose(
+        &self,
+        action: Decision,
+        now: TimestampMs,
+        partitions: u32,
+        decisions: &DecisionBook,
+        report: &mut Report,
+    ) -> anyhow::Result<Vec<Chosen>> {
+        let wanted = self.filter.at(now)?;
+        let schemas = self.schemas.read()?;
+        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
+        let by_name = !missing.is_empty();
+        let (mut chosen, mut outage) = (Vec::new(), None);
+        let bar = bar("reading the quarantine topic", self.json);
+        let passed = read_quarantine(
+            &self.connection,
+            |read, total| {
+                bar.set_length(total);
+                bar.set_position(read);
+            },
+            |record| {
+                let is_meant = if by_name {
+                    missing.remove(&record.origin)
+                } else {
+                    // Those decided about are left alone, whatever was decided.
+                    decisions.get(record.origin).is_none() && wanted.takes(&record)
+                };
+                if !is_meant || outage.is_some() {
+                    return;
+                }
+                if let Some(decision) = decisions.get(record.origin) {
+                    report.already.push(already(decision));
+                    return;
+                }
+                let value = record.value.as_deref().unwrap_or_default();
+                let said = match judge.reader_for(value) {
+                    Ok(reader) => Said::of(&reader.book.explain(value)),
+                    Err(error) => return outage = Some(error),
+                };
+                if !by_name && !wanted.takes_saying(&said) {
+                    return;
+                }
+                if action == Decision::Discarded {
+                    let (origin, event_id) = (record.origin, said.event_id);
+                    return chosen.push(Chosen { origin, event_id, event: None });
+                }
+                match judge.judge(&record, now) {
+                    Ok(judgement) => chosen.extend(self.judged(record, judgement, now, report)),
+                    Err(error) => outage = Some(error),
+                }
+            },
+        );
+        bar.finish_and_clear();
+        passed?;
+        if let Some(outage) = outage {
+            return Err(outage.into());
+        }
+        missing.into_iter().for_each(|origin| report.not_found(origin));
+        Ok(chosen)
+    }
+
+    /// A record to be released, unless it would be refused again.
+    fn judged(
+        &self,
+        record: Quarantined,
+        judgement: Judgement,
+        now: TimestampMs,
+        report: &mut Report,
+    ) -> Option<Chosen> {
+        let mut refuse = |reason, detail: &str| {
+            let (origin, detail) = (record.origin.to_string(), masked(detail).into_owned());
+            report.refused.push(Refused { origin, reason, detail });
+        };
+        let (subject, event_id) = match judgement {
+            Judgement::Counts { subject, event_id } => (subject, event_id),
+            Judgement::Refused(refusal, _) => {
+                refuse(refusal.reason, &refusal.detail);
+                return None;
+            }
+        };
+        let value = record.value.unwrap_or_default();
+        let event = Event { subject, value, headers: record.headers };
+        let chosen = Chosen { origin: record.origin, event_id: Some(event_id), event: Some(event) };
+        if self.order(Decision::Released, now, &chosen).is_too_large() {
+            refuse(
+                Reason::TooLarge,
+                "value: with its headers it is too large for the events topic",
+            );
+            return None;
+        }
+        Some(chosen)
+    }
+
+    fn order<'c>(&self, action: Decision, now: TimestampMs, chosen: &'c Chosen) -> Order<'c> {
+        let decision = QuarantineDecision {
+            decision_id: new_id(now),
+            origin_partition: chosen.origin.partition,
+            origin_offset: chosen.origin.offset,
+            decision: action,
+            event_id: chosen.event_id,
+            released_partition: None,
+            released_offset: None,
+            decided_by: self.by.clone(),
+            reason: self.because.clone(),
+            decided_at: now,
+        };
+        let anew = chosen.event.as_ref().map(|event| Anew {
+            subject: event.subject,
+            value: &event.value,
+            headers: &event.headers,
+        });
+        Order { decision, anew }
+    }
+
+    /// Whether it is to be done: records that were not named one by one are asked about.
+    fn is_confirmed(
+        &self,
+        action: Decision,
+        chosen: &[Chosen],
+        report: &Report,
+    ) -> anyhow::Result<bool> {
+        if self.yes || !self.origins.is_empty() {
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() {
+            bail!(
+                "{} would be {action}: say --yes, or --dry-run to see them",
+                records(chosen.len())
+            );
+        }
+        let mut question = format!("{} will be {action} by {}", records(chosen.len()), self.by);
+        if !report.refused.is_empty() {
+            question.push_str(&format!(
+                "; {} would be refused again and stay",
+                records(report.refused.len())
+            ));
+        }
+        let stderr = &mut std::io::stderr();
+        write!(stderr, "{question}. This cannot be taken back. Go on? [y/N] ")?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+    }
+
+    /// Decides, transaction by transaction, until all is done, somebody asks to stop, or something
+    /// is wrong.
+    fn decide(
+        &self,
+        action: Decision,
+        now: TimestampMs,
+        mut chosen: Vec<Chosen>,
+        stop: &Stop,
+        report: &mut Report,
+    ) {
+        let bar = bar("deciding", self.json);
+        bar.set_length(chosen.len() as u64);
+        let mut done = 0;
+        if let Err(error) = self.transact(action, now, &mut chosen, stop, report, &mut |more| {
+            done += more;
+            bar.inc(more as u64);
+        }) {
+            report.error = Some(format!("{error:#}"));
+        }
+        bar.finish_and_clear();
+        report.left = chosen[done..].iter().map(|chosen| chosen.origin.to_string()).collect();
+        if stop.is_stopped() && report.error.is_none() && !report.left.is_empty() {
+            report.error = Some("asked to stop".to_owned());
+        }
+    }
+
+    fn transact(
+        &self,
+        action: Decision,
+        now: TimestampMs,
+        chosen: &mut Vec<Chosen>,
+        stop: &Stop,
+        report: &mut Report,
+        progress: &mut dyn FnMut(usize),
+    ) -> anyhow::Result<()> {
+        let decider = Decider::open(&self.connection)?;
+        // From here on nobody else decides: what was decided in the meantime is left alone.
+        let decisions = decider.decided()?;
+        chosen.retain(|chosen| match decisions.get(chosen.origin) {
+            Some(decision) => {
+                report.already.push(already(decision));
+                false
+            }
+            None => true,
+        });
+        for slice in chosen.chunks(IN_A_TRANSACTION) {
+            if stop.is_stopped() {
+                break;
+            }
+            let orders: Vec<_> =
+                slice.iter().map(|chosen| self.order(action, now, chosen)).collect();
+            let decided = decider.commit(&orders)?;
+            report.decided.extend(decided.iter().map(Done::from));
+            progress(slice.len());
+        }
+        Ok(())
+    }
+
+    fn answer(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let report = report.finish();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            writeln!(out, "{}", report.text())?;
+            if let Some(error) = report.error {
+                bail!(error);
+            }
+        }
+        Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn already(decision: &QuarantineDecision) -> Already {
+    Already { origin: decision.origin().to_string(), decision: RecordDecision::from(decision) }
+}
+
+/// A time-ordered id, like those of events.
+fn new_id(now: TimestampMs) -> DecisionId {
+    let (seconds, ms) = (now.0.div_euclid(1000), now.0.rem_euclid(1000));
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let instant = uuid::Timestamp::from_unix(uuid::NoContext, seconds, ms as u32 * 1_000_000);
+    DecisionId(uuid::Uuid::new_v7(instant).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        release: ReleaseArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        let base = ["release", "--brokers", "127.0.0.1:1"];
+        Cli::try_parse_from([&base[..], args].concat())
+    }
+
+    #[test]
+    fn who_decides_and_why_have_to_be_said_and_records_are_named_in_one_way() {
+        let whole = ["--by", "Sri Rahayu", "--because", "mended"];
+        assert!(parse(&[&whole[..], &["3/1042", "0/7"]].concat()).is_ok());
+        assert!(
+            parse(&[&whole[..], &["--reason", "wrong_key", "--kiosk", "k-1"]].concat()).is_ok()
+        );
+        for wrong in [
+            &["3/1042"][..],
+            &["3/1042", "--by", "Sri"],
+            &["3/1042", "--because", "mended"],
+            &["3/1042", "--by", " ", "--because", "mended"],
+            &["3/1042", "--by", &"n".repeat(101), "--because", "mended"],
+            &["3/1042", "--by", "Sri", "--because", "a\nb"],
+            &["3-1042", "--by", "Sri", "--because", "mended"],
+            &["3/1042", "--all", "--by", "Sri", "--because", "mended"],
+            &["3/1042", "--reason", "in_future", "--by", "Sri", "--because", "mended"],
+            &["--all", "--kiosk", "k-1", "--by", "Sri", "--because", "mended"],
+            &["--reason", "no_such", "--by", "Sri", "--because", "mended"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        // Nothing named is not everything.
+        let nothing = parse(&whole).unwrap();
+        let error = nothing.release.run(TimestampMs(0), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("--all"), "{error}");
+    }
+}

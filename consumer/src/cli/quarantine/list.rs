@@ -1,0 +1,328 @@
+//! `laju quarantine list`: what could not be counted, decoded as far as it goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+use laju_producer::connection::Connection;
+use laju_schemas::TimestampMs;
+use laju_schemas::decision::Decision;
+use laju_schemas::explain::Fault;
+use laju_schemas::quarantine::Reason;
+use serde_json::{Value, json};
+
+use super::said::{Said, fault_json, masked, shown};
+use super::select::Filter;
+use super::{Schemas, bar, records};
+use crate::domain::decisions::DecisionBook;
+use crate::ingest::decide::{Judge, read_decisions};
+use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
+use crate::query::answer::RecordDecision;
+use crate::query::table::number;
+
+/// The columns of the CSV.
+const COLUMNS: [&str; 18] = [
+    "partition",
+    "offset",
+    "recorded",
+    "reason",
+    "detail",
+    "event_id",
+    "kiosk_id",
+    "sequence",
+    "occurred_at",
+    "home_region",
+    "service_region",
+    "fact",
+    "fault_field",
+    "fault_byte",
+    "decision",
+    "decided_by",
+    "decided_at",
+    "decision_reason",
+];
+
+/// Show what is in quarantine, and how much of it for which reason.
+///
+/// One row for each record, however often it was put there; read as far as its bytes make sense.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("state").args(["open", "released", "discarded"]))]
+#[command(group = ArgGroup::new("form").args(["json", "csv"]))]
+pub struct ListArgs {
+    /// Which records.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// Only those that nobody has decided about.
+    #[arg(long)]
+    pub open: bool,
+
+    /// Only those released.
+    #[arg(long)]
+    pub released: bool,
+
+    /// Only those discarded.
+    #[arg(long)]
+    pub discarded: bool,
+
+    /// Show only the latest so many; all are counted.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Answer in CSV: the records without the counts.
+    #[arg(long)]
+    pub csv: bool,
+
+    /// The schemas that events may have.
+    #[command(flatten)]
+    pub schemas: Schemas,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// A record as it is listed.
+struct Row {
+    record: Quarantined,
+    said: Said,
+    fault: Option<Fault>,
+    decision: Option<RecordDecision>,
+}
+
+/// How many there are for a reason, and how many of them nobody has decided about.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    all: u64,
+    open: u64,
+}
+
+#[derive(Default)]
+struct Listed {
+    rows: VecDeque<Row>,
+    counts: BTreeMap<Reason, Count>,
+}
+
+impl ListArgs {
+    /// Reads the quarantine topic to its end and shows what it holds.
+    ///
+    /// # Errors
+    /// If a topic cannot be read, or `out` cannot be written.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let wanted = self.filter.at(now)?;
+        let schemas = self.schemas.read()?;
+        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), 1)?;
+        let decisions = read_decisions(&self.connection)?;
+        let (mut listed, mut outage) = (Listed::default(), None);
+        let bar = bar("reading the quarantine topic", self.json);
+        let passed = read_quarantine(
+            &self.connection,
+            |read, total| {
+                bar.set_length(total);
+                bar.set_position(read);
+            },
+            |record| {
+                if outage.is_some() || !wanted.takes(&record) {
+                    return;
+                }
+                let value = record.value.as_deref().unwrap_or_default();
+                let explained = match judge.reader_for(value) {
+                    Ok(reader) => reader.book.explain(value),
+                    Err(error) => return outage = Some(error),
+                };
+                let said = Said::of(&explained);
+                if wanted.takes_saying(&said) {
+                    self.add(&decisions, record, (said, explained.fault), &mut listed);
+                }
+            },
+        );
+        bar.finish_and_clear();
+        let passed = passed?;
+        if let Some(outage) = outage {
+            return Err(outage.into());
+        }
+        match (self.json, self.csv) {
+            (true, _) => writeln!(out, "{:#}", listed.to_json(&passed))?,
+            (_, true) => listed.to_csv(out)?,
+            _ => listed.show(&passed, out)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn add(
+        &self,
+        decisions: &DecisionBook,
+        mut record: Quarantined,
+        (said, fault): (Said, Option<Fault>),
+        listed: &mut Listed,
+    ) {
+        let decision =
+            decisions.get(record.origin).map(|decision| RecordDecision::from(&**decision));
+        let is = decision.as_ref().map(|decision| decision.decision);
+        let is_meant = match (self.open, self.released, self.discarded) {
+            (true, ..) => is.is_none(),
+            (_, true, _) => is == Some(Decision::Released),
+            (.., true) => is == Some(Decision::Discarded),
+            _ => true,
+        };
+        if !is_meant {
+            return;
+        }
+        let count = listed.counts.entry(record.reason).or_default();
+        count.all += 1;
+        count.open += u64::from(is.is_none());
+        // Values may have megabytes, and are not shown here.
+        (record.key, record.value, record.headers) = (None, None, Vec::new());
+        listed.rows.push_back(Row { record, said, fault, decision });
+        if self.limit.is_some_and(|limit| listed.rows.len() > limit) {
+            listed.rows.pop_front();
+        }
+    }
+}
+
+impl Listed {
+    fn total(&self) -> Count {
+        self.counts.values().fold(Count::default(), |sum, count| Count {
+            all: sum.all + count.all,
+            open: sum.open + count.open,
+        })
+    }
+
+    fn to_json(&self, passed: &Passed) -> Value {
+        let rows = self.rows.iter().map(Row::to_json);
+        let reasons = self.counts.iter().map(
+            |(reason, count)| json!({"reason": reason, "count": count.all, "open": count.open}),
+        );
+        let total = self.total();
+        json!({
+            "records": rows.collect::<Vec<_>>(),
+            "reasons": reasons.collect::<Vec<_>>(),
+            "total": total.all,
+            "open": total.open,
+            "copies": passed.copies,
+            "foreign": passed.foreign,
+            "unknown": passed.unknown,
+        })
+    }
+
+    fn to_csv(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(COLUMNS)?;
+        for Row { record, said, fault, decision } in &self.rows {
+            let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+            let d = decision.as_ref();
+            csv.write_record([
+                record.origin.partition.to_string(),
+                record.origin.offset.to_string(),
+                record.timestamp.to_string(),
+                record.reason.to_string(),
+                masked(&record.detail).into_owned(),
+                said.event_id.map(|id| id.to_string()).unwrap_or_default(),
+                text(said.kiosk_id.as_ref()),
+                said.sequence.map(|number| number.to_string()).unwrap_or_default(),
+                text(said.occurred_at.as_ref()),
+                text(said.home_region.as_ref()),
+                text(said.service_region.as_ref()),
+                text(said.fact.as_ref()),
+                fault.as_ref().map(|fault| fault.path.clone()).unwrap_or_default(),
+                fault.as_ref().map(|fault| fault.byte.to_string()).unwrap_or_default(),
+                d.map(|d| d.decision.to_string()).unwrap_or_default(),
+                d.map(|d| d.decided_by.clone()).unwrap_or_default(),
+                d.map(|d| d.decided_at.to_string()).unwrap_or_default(),
+                d.map(|d| d.reason.clone()).unwrap_or_default(),
+            ])?;
+        }
+        csv.flush()?;
+        Ok(())
+    }
+
+    fn show(&self, passed: &Passed, out: &mut dyn Write) -> std::io::Result<()> {
+        let total = self.total();
+        if total.all == 0 {
+            writeln!(out, "Nothing of it is in quarantine.")?;
+        } else {
+            writeln!(out, "{}\n", self.table())?;
+            let shown = self.rows.len() as u64;
+            if shown < total.all {
+                writeln!(out, "The latest {} of {}.\n", number(shown), number(total.all))?;
+            }
+            let mut reasons = Table::new();
+            reasons.load_style(presets::UTF8_FULL_CONDENSED);
+            reasons.set_header(["reason", "records", "open"]);
+            let all = self.counts.iter().map(|(reason, count)| (reason.to_string(), *count));
+            for (reason, count) in all.chain([("all".to_owned(), total)]) {
+                reasons.add_row([reason, number(count.all), number(count.open)]);
+            }
+            writeln!(out, "{reasons}")?;
+        }
+        if passed.foreign > 0 {
+            let topic = passed.foreign_topic.as_deref().map(shown).unwrap_or_default();
+            let records = records(passed.foreign as usize);
+            writeln!(out, "{records} of another events topic ({topic}) left out.")?;
+        }
+        if passed.unknown > 0 {
+            let records = records(passed.unknown as usize);
+            writeln!(out, "{records} that do not say what they are left out.")?;
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table
+            .load_style(presets::UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header([
+                "place", "recorded", "reason", "kiosk", "regions", "fact", "detail", "decision",
+            ]);
+        for Row { record, said, decision, .. } in &self.rows {
+            let or_unknown =
+                |text: Option<&String>| text.map_or("?".to_owned(), |text| shown(text));
+            let sequence = said.sequence.map(|number| format!(" #{number}")).unwrap_or_default();
+            let kiosk = format!("{}{sequence}", or_unknown(said.kiosk_id.as_ref()));
+            let (home, service) = (&said.home_region, &said.service_region);
+            let regions = if home == service {
+                or_unknown(home.as_ref())
+            } else {
+                format!("{}, by {}", or_unknown(home.as_ref()), or_unknown(service.as_ref()))
+            };
+            let decision =
+                decision.as_ref().map(|d| shown(&format!("{} by {}", d.decision, d.decided_by)));
+            table.add_row([
+                Cell::new(record.origin),
+                Cell::new(record.timestamp),
+                Cell::new(record.reason),
+                Cell::new(kiosk),
+                Cell::new(regions),
+                Cell::new(or_unknown(said.fact.as_ref())),
+                Cell::new(shown(&record.detail)),
+                Cell::new(decision.unwrap_or_default()),
+            ]);
+        }
+        table
+    }
+}
+
+impl Row {
+    fn to_json(&self) -> Value {
+        let Self { record, said, fault, decision } = self;
+        json!({
+            "partition": record.origin.partition,
+            "offset": record.origin.offset,
+            "recorded": record.timestamp,
+            "quarantined_at": record.quarantined_at,
+            "reason": record.reason,
+            "detail": masked(&record.detail),
+            "event": said,
+            "fault": fault_json(fault.as_ref()),
+            "decision": decision,
+        })
+    }
+}

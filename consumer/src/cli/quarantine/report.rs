@@ -1,0 +1,195 @@
+//! What a release or a discard did, or would do.
+
+use std::collections::BTreeMap;
+
+use laju_schemas::decision::Decision;
+use laju_schemas::quarantine::{Origin, Reason};
+use laju_schemas::{EventId, QuarantineDecision};
+use serde::Serialize;
+
+use super::records;
+use super::said::shown;
+use crate::query::answer::RecordDecision;
+
+/// How many records are named one by one; more are counted by reason.
+const NAMED: usize = 20;
+
+/// A record that would be refused again, or that cannot be sent.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Refused {
+    pub(super) origin: String,
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+}
+
+/// A record that was decided about before.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Already {
+    pub(super) origin: String,
+    pub(super) decision: RecordDecision,
+}
+
+/// A record decided about now.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Done {
+    pub(super) origin: String,
+    pub(super) event_id: Option<EventId>,
+    pub(super) decision_id: String,
+    pub(super) released_partition: Option<u32>,
+    pub(super) released_offset: Option<i64>,
+}
+
+impl From<&QuarantineDecision> for Done {
+    fn from(decision: &QuarantineDecision) -> Self {
+        Self {
+            origin: decision.origin().to_string(),
+            event_id: decision.event_id,
+            decision_id: decision.decision_id.to_string(),
+            released_partition: decision.released_partition,
+            released_offset: decision.released_offset,
+        }
+    }
+}
+
+/// What was done, or would be.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Report {
+    /// What was asked for.
+    pub(super) action: Decision,
+    pub(super) dry_run: bool,
+    /// Whether everything asked for is so now, or would be.
+    pub(super) ok: bool,
+    /// Records decided about.
+    pub(super) decided: Vec<Done>,
+    /// Records that would be decided about, or that were not reached.
+    pub(super) left: Vec<String>,
+    /// Records not released, because they would be refused again.
+    pub(super) refused: Vec<Refused>,
+    /// Records decided about before: nothing was done about them.
+    pub(super) already: Vec<Already>,
+    /// Records asked for by their place that are not in quarantine.
+    pub(super) not_found: Vec<String>,
+    /// Why not everything was decided about.
+    pub(super) error: Option<String>,
+}
+
+impl Report {
+    pub(super) const fn new(action: Decision, dry_run: bool) -> Self {
+        Self {
+            action,
+            dry_run,
+            ok: false,
+            decided: Vec::new(),
+            left: Vec::new(),
+            refused: Vec::new(),
+            already: Vec::new(),
+            not_found: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub(super) fn not_found(&mut self, origin: Origin) {
+        self.not_found.push(origin.to_string());
+    }
+
+    /// Works out whether everything asked for is so.
+    pub(super) fn finish(mut self) -> Self {
+        let as_asked = |already: &Already| already.decision.decision == self.action;
+        self.ok = self.refused.is_empty()
+            && self.not_found.is_empty()
+            && self.error.is_none()
+            && (self.dry_run || self.left.is_empty())
+            && self.already.iter().all(as_asked);
+        self
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let done = self.action;
+        if self.dry_run {
+            lines.push(format!("{} would be {done}; nothing is done", records(self.left.len())));
+        } else {
+            lines.push(format!("{} {done}", records(self.decided.len())));
+            for done in self.decided.iter().take(NAMED) {
+                let anew = done.released_partition.zip(done.released_offset);
+                let anew =
+                    anew.map(|(p, o)| format!(" stands anew at {p}/{o}")).unwrap_or_default();
+                lines.push(format!("  {}{anew}", done.origin));
+            }
+            more(&mut lines, self.decided.len());
+        }
+        if !self.already.is_empty() {
+            lines.push(format!("{} already decided about", records(self.already.len())));
+            for Already { origin, decision } in self.already.iter().take(NAMED) {
+                let by = shown(&decision.decided_by);
+                lines.push(format!("  {origin} {} by {by}", decision.decision));
+            }
+            more(&mut lines, self.already.len());
+        }
+        if !self.refused.is_empty() {
+            let refused = records(self.refused.len());
+            lines.push(format!("{refused} not released, as they would be refused again"));
+            for Refused { origin, reason, detail } in self.refused.iter().take(NAMED) {
+                lines.push(format!("  {origin} {reason}: {}", shown(detail)));
+            }
+            more(&mut lines, self.refused.len());
+            let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+            self.refused.iter().for_each(|row| *counts.entry(row.reason).or_default() += 1);
+            let counts: Vec<_> =
+                counts.into_iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+            lines.push(format!("  by reason: {}", counts.join(", ")));
+        }
+        if !self.not_found.is_empty() {
+            let named: Vec<_> = self.not_found.iter().take(NAMED).map(String::as_str).collect();
+            let not_found = records(self.not_found.len());
+            lines.push(format!("{not_found} not in quarantine: {}", named.join(", ")));
+        }
+        if !self.dry_run && !self.left.is_empty() {
+            lines.push(format!("{} not reached: start again", records(self.left.len())));
+        }
+        lines.join("\n")
+    }
+}
+
+fn more(lines: &mut Vec<String>, all: usize) {
+    if all > NAMED {
+        lines.push(format!("  … and {} more", all - NAMED));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decisions::tests::decided;
+
+    fn report() -> Report {
+        Report::new(Decision::Released, false)
+    }
+
+    #[test]
+    fn everything_is_well_only_if_everything_asked_for_is_so() {
+        assert!(report().finish().ok);
+        let already = |decision| Already {
+            origin: "0/1".to_owned(),
+            decision: RecordDecision::from(&decided((0, 1), decision, None)),
+        };
+        let same = Report { already: vec![already(Decision::Released)], ..report() };
+        assert!(same.finish().ok, "it is so");
+        let other = Report { already: vec![already(Decision::Discarded)], ..report() };
+        assert!(!other.finish().ok, "it is not");
+        let left = Report { left: vec!["0/1".to_owned()], ..report() };
+        assert!(!left.clone().finish().ok);
+        assert!(Report { dry_run: true, ..left }.finish().ok);
+        let refused = Refused {
+            origin: "0/1".to_owned(),
+            reason: Reason::InFuture,
+            detail: "occurred_at: …".to_owned(),
+        };
+        let refused = Report { refused: vec![refused], ..report() }.finish();
+        assert!(!refused.ok);
+        assert!(refused.text().contains("0/1 in_future: occurred_at: …"), "{}", refused.text());
+        assert!(!Report { not_found: vec!["0/1".to_owned()], ..report() }.finish().ok);
+        assert!(!Report { error: Some("fenced".to_owned()), ..report() }.finish().ok);
+    }
+}

@@ -1,0 +1,208 @@
+//! `laju quarantine show`: one record, with all that can be said of it.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use laju_producer::connection::Connection;
+use laju_schemas::TimestampMs;
+use laju_schemas::explain::Explanation;
+use laju_schemas::quarantine::Origin;
+use serde_json::{Value, json};
+
+use super::dump::dump;
+use super::said::{Said, fault_json, masked, shown};
+use super::{Schemas, bar};
+use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
+use crate::ingest::quarantined::{Quarantined, read_quarantine};
+use crate::query::answer::RecordDecision;
+
+/// Show a record: what it says, where it stops making sense, what the present rules say of it.
+///
+/// As many digits in a row as a NIK has are not shown, wherever they stand.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The record's place on the events topic, as `laju quarantine list` has it.
+    #[arg(value_name = "PARTITION/OFFSET")]
+    pub origin: Origin,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The schemas that events may have.
+    #[command(flatten)]
+    pub schemas: Schemas,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// A record with all that can be said of it.
+struct Shown {
+    record: Quarantined,
+    explained: Explanation,
+    judgement: Judgement,
+    decision: Option<RecordDecision>,
+}
+
+impl ShowArgs {
+    /// Looks for the record and shows it.
+    ///
+    /// # Errors
+    /// If there is none, a topic cannot be read, or `out` cannot be written.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let partitions = check_topics(&self.connection)?;
+        let schemas = self.schemas.read()?;
+        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let decisions = read_decisions(&self.connection)?;
+        let mut found = None;
+        let bar = bar("looking for the record", self.json);
+        let passed = read_quarantine(
+            &self.connection,
+            |read, total| {
+                bar.set_length(total);
+                bar.set_position(read);
+            },
+            |record| {
+                if record.origin == self.origin {
+                    found = Some(record);
+                }
+            },
+        );
+        bar.finish_and_clear();
+        passed?;
+        let Some(record) = found else {
+            bail!(
+                "there is no record of {} in quarantine: `laju quarantine list` shows those there are",
+                self.origin
+            )
+        };
+        let value = record.value.as_deref().unwrap_or_default();
+        let shown = Shown {
+            explained: judge.reader_for(value)?.book.explain(value),
+            judgement: judge.judge(&record, now)?,
+            decision: decisions.get(self.origin).map(|decision| RecordDecision::from(&**decision)),
+            record,
+        };
+        if self.json {
+            writeln!(out, "{:#}", shown.to_json())?;
+        } else {
+            write!(out, "{}", shown.text())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A header's value, as far as it is text.
+fn header_text(value: Option<&Vec<u8>>) -> Option<String> {
+    value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+impl Shown {
+    fn to_json(&self) -> Value {
+        let Self { record, explained, judgement, decision } = self;
+        let value = record.value.as_deref().unwrap_or_default();
+        let fields = explained.fields.iter().map(|field| {
+            json!({
+                "field": field.path,
+                "from_byte": field.bytes.start,
+                "to_byte": field.bytes.end,
+                "value": masked(&field.value),
+            })
+        });
+        let headers = record.headers.iter().map(|(name, value)| {
+            let value = header_text(value.as_ref());
+            json!({"name": masked(name), "value": value.as_deref().map(masked)})
+        });
+        json!({
+            "partition": record.origin.partition,
+            "offset": record.origin.offset,
+            "recorded": record.timestamp,
+            "quarantined_at": record.quarantined_at,
+            "quarantine_offset": record.offset,
+            "fold_version": masked(&record.fold_version),
+            "reason": record.reason,
+            "detail": masked(&record.detail),
+            "truncated": record.is_cut,
+            "key": record.key.as_deref().map(|key| masked(&hex::encode(key)).into_owned()),
+            "value_bytes": value.len(),
+            "headers": headers.collect::<Vec<_>>(),
+            "event": Said::of(explained),
+            "fields": fields.collect::<Vec<_>>(),
+            "fault": fault_json(explained.fault.as_ref()),
+            "now": match judgement {
+                Judgement::Counts { .. } => json!({"counts": true, "reason": null, "detail": null}),
+                Judgement::Refused(refusal, _) => json!({
+                    "counts": false, "reason": refusal.reason, "detail": masked(&refusal.detail),
+                }),
+            },
+            "decision": decision,
+        })
+    }
+
+    fn text(&self) -> String {
+        let Self { record, explained, judgement, decision } = self;
+        let mut text = format!("Record {} of the events topic\n\n", record.origin);
+        let mut line = |name: &str, value: String| {
+            text.push_str(&format!("  {name:14} {}\n", shown(&value)));
+        };
+        line("Reason", record.reason.to_string());
+        line("Detail", record.detail.clone());
+        line("Recorded", record.timestamp.to_string());
+        line(
+            "Quarantined",
+            format!("{}, at offset {} of its topic", record.quarantined_at, record.offset),
+        );
+        line("By the rules", record.fold_version.clone());
+        line("Key", record.key.as_deref().map_or("none".to_owned(), hex::encode));
+        for (name, value) in &record.headers {
+            let value = header_text(value.as_ref()).unwrap_or_else(|| "null".to_owned());
+            line("Header", format!("{name}: {value}"));
+        }
+        if record.is_cut {
+            line("Cut", "only a part of it is here; the whole is at its origin".to_owned());
+        }
+        line(
+            "Decision",
+            match decision {
+                None => "none".to_owned(),
+                Some(d) => {
+                    let anew = d.released_partition.zip(d.released_offset);
+                    let anew = anew.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
+                    format!(
+                        "{}{anew} by {} at {}: {}",
+                        d.decision, d.decided_by, d.decided_at, d.reason
+                    )
+                }
+            },
+        );
+        line(
+            "Sent anew now",
+            match judgement {
+                Judgement::Counts { .. } => "it would count".to_owned(),
+                Judgement::Refused(refusal, _) => {
+                    format!("it would be refused: {}: {}", refusal.reason, refusal.detail)
+                }
+            },
+        );
+        text.push('\n');
+        let value = record.value.as_deref().unwrap_or_default();
+        text.push_str(&format!("Value of {} bytes\n\n", value.len()));
+        for field in &explained.fields {
+            let bytes = format!("{}..{}", field.bytes.start, field.bytes.end);
+            text.push_str(&format!("  {bytes:>11}  {} = {}\n", field.path, shown(&field.value)));
+        }
+        if let Some(fault) = &explained.fault {
+            let field = if fault.path.is_empty() { "behind the last field" } else { &fault.path };
+            let why = shown(&fault.why);
+            text.push_str(&format!("  from byte {}: {field}: {why}\n", fault.byte));
+        }
+        text.push('\n');
+        text.push_str(&dump(value, explained.fault.as_ref().map(|fault| fault.byte)));
+        text
+    }
+}
