@@ -130,7 +130,7 @@ pub fn counts(snapshot: &Snapshot) -> Counts {
 pub fn refused(snapshot: &Snapshot) -> Vec<Refused> {
     let mut refused = Vec::new();
     for view in snapshot.partitions.values() {
-        let QuarantineTally { counts, latest } = &*view.quarantine;
+        let QuarantineTally { counts, latest, .. } = &*view.quarantine;
         let mut counted: BTreeMap<QuarantineKey, u64> = BTreeMap::new();
         for record in latest {
             *counted.entry(record.key).or_default() += 1;

@@ -260,6 +260,7 @@ impl Decider {
     /// If it could not be committed; nothing of it counts then.
     pub fn commit(&self, orders: &[Order<'_>]) -> Result<Vec<QuarantineDecision>, DecideError> {
         self.step(|| self.producer.begin_transaction())?;
+        tracing::debug!(records = orders.len(), "a transaction begins");
         match self.transact(orders) {
             Ok(decisions) => Ok(decisions),
             Err(error @ DecideError::Fenced) => Err(error),
@@ -291,6 +292,7 @@ impl Decider {
             decisions[number].released_partition = Some(place.partition);
             decisions[number].released_offset = Some(place.offset);
         }
+        tracing::debug!(sent, "the events sent anew are delivered");
         for (number, decision) in decisions.iter().enumerate() {
             let value = self.encoder.quarantine_decision(decision)?;
             let key = decision.origin().to_string();
@@ -301,7 +303,9 @@ impl Decider {
             self.send(record)?;
         }
         self.wait_for(decisions.len())?;
+        tracing::debug!("the decisions are delivered");
         self.step(|| self.producer.commit_transaction(STEP_TIMEOUT))?;
+        tracing::debug!("the transaction is committed");
         Ok(decisions)
     }
 

@@ -1,0 +1,418 @@
+//! What could not be counted, and what people decide about it: released events count exactly once,
+//! also where everybody is killed again and again, and bounds narrow when they do and not before.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use laju_consumer::ingest::decide::{DecideError, Decider, Order};
+use laju_schemas::decision::Decision;
+use laju_schemas::quarantine::{
+    HEADER_DECIDED_BY, HEADER_DECISION_ID, HEADER_RELEASED_ORIGIN, Origin,
+};
+use laju_schemas::raw::RawEvent;
+use laju_schemas::topic::{DECISIONS, EVENTS};
+use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
+use laju_tests::broker::{TestBroker, Topics};
+use laju_tests::events::{REGION, activation, activations, now_ms, record, subject, with_value};
+use laju_tests::log::LogRecord;
+use laju_tests::process::{Ended, Process, command, connect, run, wait_until, worker};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use crate::LAJU;
+
+const PARTITIONS: u32 = 3;
+
+/// `laju quarantine` with these arguments.
+fn quarantine(broker: &TestBroker, args: &[&str]) -> Command {
+    let mut command = command(LAJU, &[&["quarantine"], args].concat());
+    connect(&mut command, &broker.connection());
+    command
+}
+
+/// The same with who decides and why.
+fn decide(broker: &TestBroker, args: &[&str]) -> Command {
+    let who = ["--by", "Sri Rahayu", "--because", "the partitioner is mended", "--json"];
+    quarantine(broker, &[args, &who].concat())
+}
+
+/// The JSON that a command answered, with its exit code.
+fn json_of(ended: &Ended) -> (Option<i32>, Value) {
+    let json = serde_json::from_str(&ended.stdout);
+    (ended.status.code(), json.unwrap_or_else(|error| panic!("{error}: {ended:?}")))
+}
+
+/// A citizen's activation in the partition where it does not belong.
+fn misplaced(number: u32) -> LogRecord {
+    let record = record(&activation(number), PARTITIONS);
+    LogRecord { partition: (record.partition + 1) % PARTITIONS, ..record }
+}
+
+/// What a worker says of the region of all events, and of its quarantine.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    activated: i64,
+    /// What is unknown, and by how much the bounds are apart from the figure.
+    unknown: i64,
+    total: u64,
+    open: u64,
+    released: u64,
+    discarded: u64,
+}
+
+fn said(process: &mut Process) -> Said {
+    let (status, progress) = process.get(&format!("/v1/regions/{REGION}/progress"));
+    assert_eq!(status, 200, "{progress}");
+    let (status, quarantine) = process.get(&format!("/v1/quarantine?within={REGION}"));
+    assert_eq!(status, 200, "{quarantine}");
+    let number = |value: &Value| value.as_i64().unwrap();
+    let count = |name: &str| quarantine[name].as_u64().unwrap();
+    let activated = number(&progress["activated"]);
+    let unknown = number(&progress["missing"]["quarantined"]);
+    let wide = unknown + number(&progress["missing"]["events"]);
+    assert_eq!(number(&progress["bounds"]["upper"]), activated + wide, "{progress}");
+    Said {
+        activated,
+        unknown,
+        total: count("total"),
+        open: count("open"),
+        released: count("released"),
+        discarded: count("discarded"),
+    }
+}
+
+fn wait_for(process: &mut Process, expected: &Said) {
+    wait_until(&format!("{expected:?}"), || said(process) == *expected);
+}
+
+/// Of each event that was sent anew its origin, and where it stands.
+fn released_events(broker: &TestBroker) -> Vec<(Origin, Origin)> {
+    let released = broker.read(&EVENTS).into_iter().filter_map(|event| {
+        let origin = event.header(HEADER_RELEASED_ORIGIN)?.parse().unwrap();
+        assert!(event.header(HEADER_DECISION_ID).is_some(), "{event:?}");
+        assert!(event.header(HEADER_DECIDED_BY).is_some(), "{event:?}");
+        let LogRecord { partition, offset, .. } = event.record;
+        Some((origin, Origin { partition, offset }))
+    });
+    released.collect()
+}
+
+#[test]
+fn what_is_released_counts_once_and_what_would_be_refused_again_is_not_sent() {
+    let broker = TestBroker::start(PARTITIONS);
+    let store = tempfile::tempdir().unwrap();
+    // In the order of the numbers: 10 that count, and what cannot be counted.
+    broker.publish(&activations(0..10, PARTITIONS));
+    let wrong_key = LogRecord { key: Some(subject(99).0.to_vec()), ..misplaced(10) };
+    let nowhere = RawEvent { home_region: "99.99", ..activation(12) };
+    let ahead = RawEvent { occurred_at: now_ms() + 72 * 3_600_000, ..activation(13) };
+    let cut = {
+        let whole = record(&activation(14), PARTITIONS);
+        let value = whole.value.as_ref().unwrap();
+        let value = value[..value.len() - 2].to_vec();
+        with_value(&activation(14), PARTITIONS, value)
+    };
+    let bad =
+        [wrong_key, misplaced(11), record(&nowhere, PARTITIONS), record(&ahead, PARTITIONS), cut];
+    let trace: &[(&str, &[u8])] = &[("trace", b"7"), ("laju-reason", b"mine")];
+    for record in &bad {
+        broker.send(record, trace).unwrap().wait().unwrap();
+    }
+
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    // The one that cannot be read concerns the nation alone.
+    let before = Said { activated: 10, unknown: 4, total: 4, open: 4, released: 0, discarded: 0 };
+    wait_for(&mut process, &before);
+
+    let (code, listed) = json_of(&run(quarantine(&broker, &["list", "--json"])));
+    assert_eq!((code, &listed["total"], &listed["open"]), (Some(0), &json!(5), &json!(5)));
+    let places: BTreeMap<String, String> = listed["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let place = format!("{}/{}", row["partition"], row["offset"]);
+            (row["reason"].as_str().unwrap().to_owned(), place)
+        })
+        .collect();
+    let reasons = ["in_future", "undecodable", "unknown_region", "wrong_key", "wrong_partition"];
+    assert!(places.keys().eq(reasons), "{listed}");
+    let of_kiosk = ["list", "--json", "--kiosk", "kbl-01", "--region", "18", "--limit", "1"];
+    let (_, of_kiosk) = json_of(&run(quarantine(&broker, &of_kiosk)));
+    assert_eq!(
+        (&of_kiosk["total"], &of_kiosk["records"].as_array().unwrap().len()),
+        (&json!(5), &1)
+    );
+    let csv = run(quarantine(&broker, &["list", "--csv", "--reason", "wrong_key"])).stdout;
+    assert!(csv.starts_with("partition,offset,") && csv.lines().count() == 2, "{csv}");
+
+    let show =
+        |reason: &str| json_of(&run(quarantine(&broker, &["show", &places[reason], "--json"]))).1;
+    let shown = show("undecodable");
+    assert_eq!(shown["fault"]["field"], "fact.Activated.venue");
+    assert_eq!(shown["event"]["kiosk_id"], "kbl-01");
+    assert_eq!((&shown["now"]["counts"], &shown["decision"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        shown["headers"],
+        json!([{"name": "trace", "value": "7"}, {"name": "original-laju-reason", "value": "mine"}])
+    );
+    assert_eq!(show("wrong_key")["now"]["counts"], true);
+    let text = run(quarantine(&broker, &["show", &places["undecodable"]])).stdout;
+    assert!(text.contains("fact.Activated.venue") && text.contains('['), "{text}");
+    run(quarantine(&broker, &["show", "0/999"])).assert_refused(&["no record of 0/999"]);
+
+    // Asked about first, where there is nobody to ask.
+    run(decide(&broker, &["release", "--all"])).assert_refused(&["--yes"]);
+    let (code, dry) = json_of(&run(decide(&broker, &["release", "--all", "--dry-run"])));
+    assert_eq!((code, dry["left"].as_array().unwrap().len()), (Some(1), 2), "{dry}");
+    assert_eq!(released_events(&broker), []);
+
+    // Those of a wrong partition or key count now, the others would be refused again.
+    let (code, report) = json_of(&run(decide(&broker, &["release", "--all", "--yes"])));
+    assert_eq!((code, &report["ok"]), (Some(1), &json!(false)), "{report}");
+    let refused: BTreeMap<&str, &str> = report["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["reason"].as_str().unwrap(), row["detail"].as_str().unwrap()))
+        .collect();
+    let reasons: Vec<&str> = refused.keys().copied().collect();
+    assert_eq!(reasons, ["in_future", "undecodable", "unknown_region"], "{report}");
+    assert!(refused["unknown_region"].starts_with("home_region"), "{report}");
+    let after = Said { activated: 12, unknown: 2, total: 4, open: 2, released: 2, discarded: 0 };
+    wait_for(&mut process, &after);
+    let released = released_events(&broker);
+    assert_eq!(released.len(), 2);
+    for done in report["decided"].as_array().unwrap() {
+        let anew = Origin {
+            partition: done["released_partition"].as_u64().unwrap() as u32,
+            offset: done["released_offset"].as_i64().unwrap(),
+        };
+        let origin: Origin = done["origin"].as_str().unwrap().parse().unwrap();
+        assert!(released.contains(&(origin, anew)), "{released:?} {done}");
+    }
+
+    // Again: nothing is sent.
+    let again = ["release", &places["wrong_partition"], &places["wrong_key"]];
+    let (code, report) = json_of(&run(decide(&broker, &again)));
+    assert_eq!((code, &report["decided"]), (Some(0), &json!([])), "{report}");
+    assert_eq!(report["already"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["already"][0]["decision"]["decided_by"], "Sri Rahayu");
+    assert_eq!(released_events(&broker).len(), 2);
+
+    // Discarded, at once.
+    let discard = ["discard", &places["unknown_region"], &places["in_future"]];
+    let (code, report) = json_of(&run(decide(&broker, &discard)));
+    assert_eq!((code, &report["ok"]), (Some(0), &json!(true)), "{report}");
+    let after = Said { activated: 12, unknown: 0, total: 4, open: 0, released: 2, discarded: 2 };
+    wait_for(&mut process, &after);
+    // The first decision stands.
+    let (code, report) = json_of(&run(decide(&broker, &["release", &places["in_future"], "2/99"])));
+    assert_eq!((code, report["already"].as_array().unwrap().len()), (Some(1), 1), "{report}");
+    assert_eq!(report["not_found"], json!(["2/99"]));
+    let (_, national) = process.get("/v1/regions/ID/progress");
+    assert_eq!(national["missing"]["quarantined"], 1, "what cannot be read is still unknown");
+
+    let (_, fate) = process.get(&format!("/v1/events/{}", activation(11).event_id));
+    assert_eq!(fate["fate"], "counted", "{fate}");
+    assert!(fate["detail"].as_str().unwrap().contains("by Sri Rahayu"), "{fate}");
+    let (_, fate) = process.get(&format!("/v1/events/{}", ahead.event_id));
+    assert_eq!(fate["fate"], "quarantined", "{fate}");
+    assert!(fate["detail"].as_str().unwrap().contains("discarded by Sri Rahayu"), "{fate}");
+    let (_, table) = json_of(&run(quarantine(&broker, &["list", "--discarded", "--json"])));
+    assert_eq!((&table["total"], &table["open"]), (&json!(2), &json!(0)));
+
+    // Behind a transaction stand its marks: the worker is at the end all the same.
+    wait_until("nothing lags", || {
+        let (_, metrics) = process.try_get("/metrics").unwrap();
+        let mut lags = metrics.lines().filter(|line| line.starts_with("laju_lag_events{"));
+        lags.clone().count() == PARTITIONS as usize && lags.all(|line| line.ends_with(" 0"))
+    });
+    // The same after a restart, which reads the decisions again.
+    assert!(process.stop().status.success());
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    assert_eq!(said(&mut process), after);
+}
+
+fn discard(number: u8) -> Order<'static> {
+    let decision = QuarantineDecision {
+        decision_id: DecisionId([number; 16]),
+        origin_partition: 0,
+        origin_offset: number.into(),
+        decision: Decision::Discarded,
+        event_id: None,
+        released_partition: None,
+        released_offset: None,
+        decided_by: "Sri Rahayu".to_owned(),
+        reason: "a test".to_owned(),
+        decided_at: TimestampMs(now_ms()),
+    };
+    Order { decision, anew: None }
+}
+
+/// The embedded broker keeps nobody out: there the order of things has to do.
+#[test]
+fn a_second_release_at_work_stops_the_first() {
+    let broker = TestBroker::start(PARTITIONS);
+    if !broker.is_real() {
+        return;
+    }
+    let first = Decider::open(&broker.connection()).unwrap();
+    first.commit(&[discard(1)]).unwrap();
+    let second = Decider::open(&broker.connection()).unwrap();
+    assert_eq!(second.decided().unwrap().all().len(), 1, "what the first had committed stays");
+    let error = first.commit(&[discard(2), discard(3)]).unwrap_err();
+    assert!(matches!(error, DecideError::Fenced), "{error:?}");
+    assert!(error.to_string().contains("another release is at work"), "{error}");
+    second.commit(&[discard(2)]).unwrap();
+    assert_eq!(broker.read(&DECISIONS).len(), 2, "nothing of what was stopped");
+    // Another installation on the same cluster has a name of its own.
+    let other = TestBroker::start(PARTITIONS);
+    drop(Decider::open(&other.connection()).unwrap());
+    second.commit(&[discard(4)]).unwrap();
+}
+
+#[test]
+fn an_installation_made_before_there_were_decisions_goes_on_and_finds_them_later() {
+    let broker =
+        TestBroker::with(Topics { without: Some(DECISIONS.name), ..Topics::of(PARTITIONS) });
+    let store = tempfile::tempdir().unwrap();
+    broker.publish(&[record(&activation(0), PARTITIONS), misplaced(1)]);
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    let before = Said { activated: 1, unknown: 1, total: 1, open: 1, released: 0, discarded: 0 };
+    wait_for(&mut process, &before);
+    process.wait_for("quarantined records count as undecided");
+    run(decide(&broker, &["release", "--all", "--yes"])).assert_refused(&[
+        "there is no topic",
+        DECISIONS.name,
+        "laju topics create",
+    ]);
+    assert_eq!(process.log().matches("count as undecided").count(), 1, "warned of once");
+
+    broker.create_topic(&DECISIONS, 1, DECISIONS.max_message_bytes);
+    let (code, report) = json_of(&run(decide(&broker, &["release", "--all", "--yes"])));
+    assert_eq!(code, Some(0), "{report}");
+    let after = Said { activated: 2, unknown: 0, total: 1, open: 0, released: 1, discarded: 0 };
+    wait_for(&mut process, &after);
+}
+
+/// What a release says of each step of a transaction.
+const STEPS: [&str; 4] = [
+    "a transaction begins",
+    "the events sent anew are delivered",
+    "the decisions are delivered",
+    "the transaction is committed",
+];
+
+/// Kills a worker at random moments and starts it again, until told to stop.
+fn kill_workers(broker: &TestBroker, store: &std::path::Path, seed: u64, stop: &AtomicBool) -> u32 {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut kills = 0;
+    while !stop.load(Ordering::Acquire) {
+        let process = Process::start(worker(LAJU, &broker.connection(), store));
+        // Not to let something settle, but to choose the moment of the kill.
+        std::thread::sleep(Duration::from_millis(random.random_range(100..1_500)));
+        drop(process.kill());
+        kills += 1;
+    }
+    kills
+}
+
+/// Each event counts exactly once, and there is one decision about each, whatever is killed when.
+#[test]
+fn released_quarantine_counts_exactly_once_under_kill_9() {
+    const BAD: u32 = 2_000;
+    const GOOD: u32 = 50;
+    let broker = TestBroker::start(PARTITIONS);
+    let store = tempfile::tempdir().unwrap();
+    broker.publish(&activations(BAD..BAD + GOOD, PARTITIONS));
+    let bad: Vec<_> = (0..BAD).map(misplaced).collect();
+    broker.publish(&bad);
+    // All of it is in quarantine before the first release.
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    let all = u64::from(BAD);
+    let before = Said {
+        activated: GOOD.into(),
+        unknown: BAD.into(),
+        total: all,
+        open: all,
+        released: 0,
+        discarded: 0,
+    };
+    wait_for(&mut process, &before);
+    drop(process.kill());
+
+    let mut random = StdRng::seed_from_u64(9);
+    let (stop, mut kills, mut moved) = (AtomicBool::new(false), 0, 0);
+    let workers = std::thread::scope(|scope| {
+        let workers = scope.spawn(|| kill_workers(&broker, store.path(), 11, &stop));
+        loop {
+            let decided = broker.read(&DECISIONS).len();
+            let filter = ["release", "--reason", "wrong_partition", "--yes"];
+            let mut release = decide(&broker, &filter);
+            release.env("RUST_LOG", "laju_consumer=debug");
+            let mut process = Process::start(release);
+            // Behind a step of one of the first transactions, or while it starts.
+            let step = STEPS[random.random_range(0..STEPS.len())];
+            let times = random.random_range(0..4);
+            while process.is_running() && process.log().matches(step).count() < times {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            let longest = if times == 0 { 300_000 } else { 5_000 };
+            std::thread::sleep(Duration::from_micros(random.random_range(0..longest)));
+            if !process.is_running() {
+                let ended = process.wait();
+                let (code, report) = json_of(&ended);
+                assert_eq!((code, &report["ok"]), (Some(0), &json!(true)), "{ended:?}");
+                break;
+            }
+            drop(process.kill());
+            kills += 1;
+            moved += usize::from(broker.read(&DECISIONS).len() > decided);
+            assert!(kills < 200, "it never ends");
+        }
+        stop.store(true, Ordering::Release);
+        workers.join().unwrap()
+    });
+    println!("{kills} releases killed, {moved} of them in their midst; {workers} workers killed");
+    assert!(moved >= 4, "too few kills were in the midst of it: {moved} of {kills}");
+
+    let decisions = broker.read(&DECISIONS);
+    let mut origins: BTreeMap<String, u32> = BTreeMap::new();
+    for decision in &decisions {
+        let key = String::from_utf8(decision.record.key.clone().unwrap()).unwrap();
+        *origins.entry(key).or_default() += 1;
+    }
+    assert_eq!(origins.len() as u32, BAD);
+    assert!(origins.values().all(|count| *count == 1), "one decision about each");
+    let mut sent: BTreeMap<Origin, u32> = BTreeMap::new();
+    for (origin, _) in released_events(&broker) {
+        *sent.entry(origin).or_default() += 1;
+    }
+    assert_eq!(sent.len() as u32, BAD);
+    assert!(sent.keys().all(|origin| origins.contains_key(&origin.to_string())));
+    let twice = sent.values().filter(|count| **count > 1).count();
+    println!("{twice} events stand in the log more than once");
+    if broker.is_real() {
+        assert_eq!(twice, 0, "the committed log has each exactly once");
+    }
+
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    let after = Said {
+        activated: (BAD + GOOD).into(),
+        unknown: 0,
+        total: all,
+        open: 0,
+        released: all,
+        discarded: 0,
+    };
+    wait_for(&mut process, &after);
+}
