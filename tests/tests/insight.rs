@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use laju_consumer::domain::account::Account;
+use laju_consumer::domain::decisions::DecisionBook;
 use laju_consumer::query::answer::{Axis, Change, PartKind};
 use laju_consumer::query::change::change;
 use laju_consumer::query::flows::flows;
