@@ -179,6 +179,14 @@ impl ConnectionError {
 }
 
 impl Connection {
+    /// Reads the addresses of brokers, separated by commas, as `--brokers` takes them.
+    ///
+    /// # Errors
+    /// If one is not HOST:PORT.
+    pub fn parse_brokers(text: &str) -> Result<String, String> {
+        parse_brokers(text)
+    }
+
     /// A plain connection to these brokers, as tests and embedded brokers use it.
     #[must_use]
     pub fn to(brokers: impl Into<String>) -> Self {

@@ -360,7 +360,7 @@ impl Publisher {
         record.check_size(self.max_message_bytes, what)?;
         let confirmations = self.producer.context();
         let (sender, delivery) = confirmations.expect(record.topic);
-        enqueue(&self.producer, confirmations, record, sender, what)?;
+        enqueue(&self.producer, confirmations, record.prepare(sender), what)?;
         Ok(delivery)
     }
 
@@ -400,17 +400,15 @@ fn name_event(id: EventId) -> String {
 fn enqueue<C: ProducerContext + 'static>(
     producer: &ThreadedProducer<C>,
     room: &Confirmations,
-    record: &Record<'_>,
-    opaque: C::DeliveryOpaque,
+    mut prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
     what: &dyn Fn() -> String,
 ) -> Result<(), PublishError> {
-    let mut prepared = record.prepare(opaque);
     loop {
         let Err((error, back)) = producer.send(prepared) else { return Ok(()) };
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
             return Err(PublishError::Queue {
                 what: what(),
-                topic: record.topic.to_owned(),
+                topic: back.topic.to_owned(),
                 source: Box::new(error),
             });
         }

@@ -7,6 +7,7 @@ pub mod commit;
 pub mod context;
 pub mod decide;
 pub mod decisions;
+pub mod copy;
 pub mod figures;
 pub mod follow;
 pub mod headers;

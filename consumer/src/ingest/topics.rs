@@ -19,6 +19,7 @@ use rdkafka::metadata::Metadata;
 use thiserror::Error;
 
 mod deviation;
+mod single;
 
 pub use deviation::{Deviation, Wanted, deviations};
 

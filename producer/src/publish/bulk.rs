@@ -9,7 +9,8 @@ use rdkafka::ClientContext;
 use rdkafka::Message;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::confirm::Confirmations;
 use super::{DeliveryError, PublishError, PublishSettings, Record, enqueue, flush};
@@ -98,7 +99,28 @@ impl BulkPublisher {
     pub fn publish(&self, record: &Record<'_>) -> Result<(), PublishError> {
         let what = || "the record".to_owned();
         record.check_size(self.max_message_bytes, &what)?;
-        enqueue(&self.producer, &self.producer.context().inner, record, (), &what)
+        enqueue(&self.producer, &self.producer.context().inner, record.prepare(()), &what)
+    }
+
+    /// Hands a record on that was read from another topic, waiting while the queue is full: key,
+    /// value, partition, timestamp and headers as they are, headers byte for byte.
+    ///
+    /// A timestamp of 0, which librdkafka takes for "now", becomes that of a millisecond later.
+    ///
+    /// # Errors
+    /// If it is too large or librdkafka does not take it.
+    pub fn copy(&self, topic: &str, original: &BorrowedMessage<'_>) -> Result<(), PublishError> {
+        let mut copy = BaseRecord::<[u8], [u8], ()>::with_opaque_to(topic, ());
+        copy.key = original.key();
+        copy.payload = original.payload();
+        copy.partition = Some(original.partition());
+        copy.timestamp = original.timestamp().to_millis().map(|at| if at == 0 { 1 } else { at });
+        copy.headers = original.headers().map(BorrowedHeaders::detach);
+        let what = || {
+            let (partition, offset) = (original.partition(), original.offset());
+            format!("the record at offset {offset} of partition {partition}")
+        };
+        enqueue(&self.producer, &self.producer.context().inner, copy, &what)
     }
 
     /// What became of the records so far.

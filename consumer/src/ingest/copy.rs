@@ -1,0 +1,302 @@
+//! Copies records of the events topic into another topic as they are: keys, values, partitions,
+//! headers and timestamps. It does not know what they say.
+
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::{Connection, ConnectionError};
+use laju_producer::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
+use laju_schemas::topic::EVENTS;
+use rdkafka::message::BorrowedMessage;
+use thiserror::Error;
+
+use super::topics::{Found, Made, TopicAdmin, TopicsError};
+
+/// How long a question to the brokers may take, and how long a topic just made is waited for.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// One turn of waiting for confirmations.
+const TURN: Duration = Duration::from_millis(250);
+/// The largest record that is handed to librdkafka; what the topic takes is the broker's word. A
+/// record of a compressed batch may be larger than the topic's limit.
+const MAX_RECORD_BYTES: u32 = 64 << 20;
+
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const BY_PRODUCER: &str = "CreateTime";
+
+/// Why records cannot be copied.
+#[derive(Debug, Error)]
+pub enum CopyError {
+    /// The target cannot be reached.
+    #[error("the cluster to copy to: {0}")]
+    Connection(#[from] ConnectionError),
+    /// The target's topic cannot be looked at or made.
+    #[error("the topic to copy to: {0}")]
+    Topics(#[from] TopicsError),
+    /// The target is what is read.
+    #[error("{0} is the topic that is read: a topic is not copied into itself")]
+    Itself(String),
+    /// There is no such topic.
+    #[error("there is no topic {0} to copy to: --create-topic makes it")]
+    Missing(String),
+    /// The cluster does not make the topic.
+    #[error("the topic {topic} is refused: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What the cluster says.
+        reason: String,
+    },
+    /// Keys would be in other partitions.
+    #[error(
+        "{topic} has {found} partitions, and what is copied has {wanted}: a copy keeps its partitions. Choose a topic with as many, or a new one with --create-topic"
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        found: u32,
+        /// How many it has to have.
+        wanted: u32,
+    },
+    /// The broker would put its own time in place of the record's.
+    #[error(
+        "{0} has message.timestamp.type=LogAppendTime: all records would be recorded now, and `recorded` and every `known_at` would change. Set it to CreateTime (kafka-configs.sh --alter --entity-type topics --entity-name {0} --add-config message.timestamp.type=CreateTime), or allow it with --new-timestamps"
+    )]
+    NewTimestamps(String),
+    /// The topic does not keep everything.
+    #[error(
+        "{topic} has {key}={value}: what is copied would be deleted again. Set it to {wanted}, or choose a new topic with --create-topic"
+    )]
+    Forgets {
+        /// The topic.
+        topic: String,
+        /// The property.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it has to be.
+        wanted: &'static str,
+    },
+    /// A record cannot be handed over.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A record was not delivered.
+    #[error(
+        "{failed} records were not delivered to {topic}, the first because {why}; those behind them may have been"
+    )]
+    Delivery {
+        /// The topic.
+        topic: String,
+        /// How many.
+        failed: u64,
+        /// Why the first.
+        why: DeliveryError,
+    },
+}
+
+/// What is copied.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// Its cluster.
+    pub cluster_id: String,
+    /// Its full name.
+    pub topic: String,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// Where to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// How to reach its cluster.
+    pub connection: Connection,
+    /// Its full name.
+    pub topic: String,
+    /// Whether to make it, where it is not there.
+    pub create: bool,
+    /// Whether the broker may put its own time in place of the records'.
+    pub new_timestamps: bool,
+}
+
+/// A topic that records are copied into. Dropping it gives up what is not confirmed:
+/// [`TopicCopy::confirm`] first.
+pub struct TopicCopy {
+    publisher: BulkPublisher,
+    topic: String,
+    cluster_id: String,
+}
+
+impl TopicCopy {
+    /// Checks that the target will keep the records as they are, and connects.
+    ///
+    /// # Errors
+    /// If it would not, saying what to do about it.
+    pub fn open(target: &Target, original: &Original) -> Result<Self, CopyError> {
+        let Target { connection, topic, .. } = target;
+        let cluster = connection.check(TIMEOUT)?;
+        if cluster.cluster_id == original.cluster_id && *topic == original.topic {
+            return Err(CopyError::Itself(topic.clone()));
+        }
+        let described = describe(target, original.partitions)?;
+        let partitions = match &described {
+            Some(found) => found.partitions,
+            None => match connection.check(TIMEOUT)?.partitions(topic) {
+                Some(partitions) => partitions,
+                None => return Err(CopyError::Missing(topic.clone())),
+            },
+        };
+        if partitions != original.partitions {
+            let (topic, found, wanted) = (topic.clone(), partitions, original.partitions);
+            return Err(CopyError::Partitions { topic, found, wanted });
+        }
+        if let Some(found) = &described {
+            require_kept(target, found)?;
+        }
+        let settings =
+            PublishSettings { max_message_bytes: MAX_RECORD_BYTES, ..PublishSettings::bulk() };
+        let connection = Connection { registry: None, ..connection.clone() };
+        let publisher = BulkPublisher::new(&connection, &settings)?;
+        Ok(Self { publisher, topic: topic.clone(), cluster_id: cluster.cluster_id })
+    }
+
+    /// The target's full name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The target's cluster.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Hands a record over, waiting while too many are under way.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn copy(&self, record: &BorrowedMessage<'_>) -> Result<(), CopyError> {
+        Ok(self.publisher.copy(&self.topic, record)?)
+    }
+
+    /// That nothing has failed so far.
+    ///
+    /// # Errors
+    /// If a record was not delivered.
+    pub fn check(&self) -> Result<(), CopyError> {
+        let counts = self.publisher.counts();
+        match counts.first_failure {
+            Some(why) if counts.failed > 0 => {
+                let (topic, failed) = (self.topic.clone(), counts.failed);
+                Err(CopyError::Delivery { topic, failed, why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until every record handed over is confirmed. Deliveries end by themselves, so this
+    /// does.
+    ///
+    /// # Errors
+    /// If one was not delivered.
+    pub fn confirm(&self) -> Result<(), CopyError> {
+        while self.publisher.flush(TURN) > 0 {
+            self.check()?;
+        }
+        self.check()
+    }
+}
+
+/// How the target is, made if need be; `None` if it is not there, or the broker cannot tell, as
+/// the embedded one.
+fn describe(target: &Target, partitions: u32) -> Result<Option<Found>, CopyError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| TopicsError::Kafka {
+        what: "wait for the cluster's answers",
+        reason: error.to_string(),
+    })?;
+    let topic = &target.topic;
+    runtime.block_on(async {
+        let admin = match TopicAdmin::connect(&target.connection, TIMEOUT).await {
+            Err(TopicsError::NoAdminApi { .. }) if !target.create => return Ok(None),
+            admin => admin?,
+        };
+        if let Some(found) = admin.describe_one(topic).await? {
+            return Ok(Some(found));
+        }
+        if !target.create {
+            return Err(CopyError::Missing(topic.clone()));
+        }
+        let config = EVENTS.config().map(|(key, value)| match key {
+            TIMESTAMP_TYPE => (key, BY_PRODUCER.to_owned()),
+            _ => (key, value),
+        });
+        if let Made::Refused(reason) = admin.create_one(topic, partitions, &config).await? {
+            return Err(CopyError::Refused { topic: topic.clone(), reason });
+        }
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            match admin.describe_one(topic).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                Ok(None) if Instant::now() >= deadline => {
+                    return Err(CopyError::Missing(topic.clone()));
+                }
+                // Every broker hears of it a little later.
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    })
+}
+
+/// That the target keeps every record, with its own timestamp.
+fn require_kept(target: &Target, found: &Found) -> Result<(), CopyError> {
+    let topic = &target.topic;
+    let value = |key: &str| found.config.get(key).map_or("", String::as_str);
+    if !target.new_timestamps && !["", BY_PRODUCER].contains(&value(TIMESTAMP_TYPE)) {
+        return Err(CopyError::NewTimestamps(topic.clone()));
+    }
+    for (key, wanted) in
+        [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]
+    {
+        if !["", wanted].contains(&value(key)) {
+            let (topic, value) = (topic.clone(), value(key).to_owned());
+            return Err(CopyError::Forgets { topic, key, value, wanted });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(config: &[(&str, &str)]) -> Found {
+        let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Found { partitions: 3, replication: 1, config }
+    }
+
+    #[test]
+    fn a_target_that_would_not_keep_the_records_is_refused_with_what_mends_it() {
+        let mut target = Target {
+            connection: Connection::to("a:1"),
+            topic: "copy".to_owned(),
+            create: false,
+            new_timestamps: false,
+        };
+        let kept = [("message.timestamp.type", "CreateTime"), ("retention.ms", "-1")];
+        assert!(require_kept(&target, &found(&kept)).is_ok());
+        // A broker that does not let us see is not refused for it.
+        assert!(require_kept(&target, &found(&[])).is_ok());
+        for (config, words) in [
+            (("message.timestamp.type", "LogAppendTime"), "--new-timestamps"),
+            (("retention.ms", "604800000"), "retention.ms=604800000"),
+            (("cleanup.policy", "compact"), "Set it to delete"),
+        ] {
+            let error = require_kept(&target, &found(&[config])).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        target.new_timestamps = true;
+        let by_broker = found(&[("message.timestamp.type", "LogAppendTime")]);
+        assert!(require_kept(&target, &by_broker).is_ok());
+    }
+}
