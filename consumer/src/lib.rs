@@ -11,3 +11,4 @@ pub mod ingest;
 pub mod node;
 pub mod projection;
 pub mod query;
+pub mod replay;

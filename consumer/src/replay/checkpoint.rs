@@ -1,0 +1,264 @@
+//! How far a replay is, in a file: everything before these offsets is safe where it was to go, so
+//! that the same command goes on from there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::file::sync_directory;
+use super::filter::Filter;
+use super::rows::Format;
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// Why a checkpoint cannot be gone on from.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// It cannot be read or written.
+    #[error("the checkpoint {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no checkpoint, or one of another version.
+    #[error("{path} is no checkpoint of this version of laju: {reason}")]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// It is of another replay.
+    #[error(
+        "the checkpoint {path} is of another replay: {what} was {before}, and is {now}. Give the same options, or another --checkpoint"
+    )]
+    Another {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// What it was.
+        before: String,
+        /// What it is.
+        now: String,
+    },
+}
+
+/// Where a replay goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// A file of rows.
+    File {
+        /// Its absolute path.
+        path: PathBuf,
+        /// How rows look.
+        format: Format,
+        /// Whether what cannot be read is left out.
+        skip_undecodable: bool,
+    },
+    /// Another topic.
+    Topic {
+        /// Its full name.
+        topic: String,
+        /// Its cluster.
+        cluster_id: String,
+    },
+}
+
+/// What a replay was asked for: another question needs another checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The cluster that is read.
+    pub cluster_id: String,
+    /// The topic's full name.
+    pub topic: String,
+    /// Where from, as it was asked for.
+    pub from: Option<String>,
+    /// Up to where, as it was asked for.
+    pub to: Option<String>,
+    /// The partitions asked for.
+    pub partitions: Vec<u32>,
+    /// Which events.
+    pub filter: Filter,
+    /// How many at most.
+    pub limit: Option<u64>,
+    /// Where to.
+    pub destination: Destination,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records read.
+    pub read: u64,
+    /// Those wanted.
+    pub matched: u64,
+    /// Rows or records written.
+    pub written: u64,
+    /// Records that cannot be read. Copied without a filter, nobody looks.
+    pub undecodable: u64,
+}
+
+/// How far a replay is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    version: u32,
+    /// What was asked for.
+    pub request: Request,
+    /// Where each partition began.
+    pub from_offsets: BTreeMap<u32, i64>,
+    /// Everything before these is safe.
+    pub next_offsets: BTreeMap<u32, i64>,
+    /// Up to where it goes; none for a partition that it follows.
+    pub to_offsets: BTreeMap<u32, Option<i64>>,
+    /// What was done up to there.
+    pub counts: Counts,
+    /// How many bytes of the file that is, where it goes to a file.
+    pub bytes: Option<u64>,
+    /// Whether it has come to its end.
+    pub complete: bool,
+}
+
+impl Checkpoint {
+    /// The beginning of a replay.
+    #[must_use]
+    pub fn begin(
+        request: Request,
+        from_offsets: BTreeMap<u32, i64>,
+        to_offsets: BTreeMap<u32, Option<i64>>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            request,
+            next_offsets: from_offsets.clone(),
+            from_offsets,
+            to_offsets,
+            counts: Counts::default(),
+            bytes: None,
+            complete: false,
+        }
+    }
+
+    /// Reads a checkpoint and checks that it is of this request; none if there is no such file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is of another replay.
+    pub fn load(path: &Path, request: &Request) -> Result<Option<Self>, CheckpointError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CheckpointError::Io { path: path.to_owned(), source }),
+        };
+        let form = |reason: String| CheckpointError::Form { path: path.to_owned(), reason };
+        let read: Self = serde_json::from_str(&text).map_err(|error| form(error.to_string()))?;
+        if read.version != VERSION {
+            return Err(form(format!("it is of version {}", read.version)));
+        }
+        match difference(&read.request, request) {
+            None => Ok(Some(read)),
+            Some((what, before, now)) => {
+                Err(CheckpointError::Another { path: path.to_owned(), what, before, now })
+            }
+        }
+    }
+
+    /// Writes it in place of the one before: whoever reads it sees this one or that one, whole.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let write = || -> io::Result<()> {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".new");
+            let new = PathBuf::from(name);
+            let mut file = File::create(&new)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            std::fs::rename(&new, path)?;
+            sync_directory(path)
+        };
+        write().map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+    }
+}
+
+/// The first field in which two requests differ, and both its values.
+fn difference(before: &Request, now: &Request) -> Option<(String, String, String)> {
+    if before == now {
+        return None;
+    }
+    let fields = |request: &Request| match serde_json::to_value(request) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (before, now) = (fields(before), fields(now));
+    let field = before.keys().find(|field| before.get(*field) != now.get(*field))?;
+    let value = |of: &serde_json::Map<String, serde_json::Value>| {
+        of.get(field).map_or_else(String::new, serde_json::Value::to_string)
+    };
+    Some((field.clone(), value(&before), value(&now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            cluster_id: "cluster".to_owned(),
+            topic: "ikd.events.v1".to_owned(),
+            from: Some("3 days ago".to_owned()),
+            to: None,
+            partitions: vec![0, 2],
+            filter: Filter {
+                kinds: vec![laju_schemas::event::FactKind::Activated],
+                ..Filter::default()
+            },
+            limit: None,
+            destination: Destination::File {
+                path: "/tmp/events.csv".into(),
+                format: Format::Csv,
+                skip_undecodable: false,
+            },
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_as_it_was_and_only_for_its_own_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("replay.json");
+        assert_eq!(Checkpoint::load(&path, &request()).unwrap(), None);
+        let to = [(0, Some(10)), (2, None)].into();
+        let mut checkpoint = Checkpoint::begin(request(), [(0, 3), (2, 0)].into(), to);
+        checkpoint.save(&path).unwrap();
+        checkpoint.next_offsets = [(0, 7), (2, 9)].into();
+        checkpoint.counts = Counts { read: 13, matched: 12, written: 12, undecodable: 1 };
+        checkpoint.bytes = Some(4_711);
+        checkpoint.save(&path).unwrap();
+        assert_eq!(Checkpoint::load(&path, &request()).unwrap().unwrap(), checkpoint);
+
+        let topic = Destination::Topic { topic: "copy".into(), cluster_id: "other".into() };
+        for (other, what) in [
+            (Request { cluster_id: "another".to_owned(), ..request() }, "cluster_id"),
+            (Request { from: None, ..request() }, "from"),
+            (Request { partitions: vec![0], ..request() }, "partitions"),
+            (Request { filter: Filter::default(), ..request() }, "filter"),
+            (Request { limit: Some(9), ..request() }, "limit"),
+            (Request { destination: topic, ..request() }, "destination"),
+        ] {
+            let error = Checkpoint::load(&path, &other).unwrap_err().to_string();
+            assert!(error.contains("another replay") && error.contains(what), "{error}");
+        }
+        std::fs::write(&path, "{}").unwrap();
+        let error = Checkpoint::load(&path, &request()).unwrap_err();
+        assert!(matches!(error, CheckpointError::Form { .. }), "{error}");
+    }
+}
