@@ -8,6 +8,7 @@ pub mod quarantine;
 pub mod query;
 pub mod quote;
 pub mod reference;
+pub mod replay;
 pub mod token;
 pub mod topics;
 pub mod verify;
@@ -49,6 +50,8 @@ enum Command {
     Query(Box<query::QueryArgs>),
     /// Quote a region's figure: fix the answer under an id for ever.
     Quote(Box<quote::QuoteArgs>),
+    /// Replay the events of the log: as rows, or into another topic.
+    Replay(Box<replay::ReplayArgs>),
     /// Hold a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),
     /// List, show, release and discard what could not be counted.
@@ -81,6 +84,7 @@ fn execute(
         Command::Topics(topics) => topics.run(out),
         Command::Query(query) => query.run(out),
         Command::Quote(quote) => quote.run(out),
+        Command::Replay(replay) => replay.run(TimestampMs(now_ms()), out),
         Command::Verify(verify) => verify.run(out),
         Command::Quarantine(quarantine) => quarantine.run(TimestampMs(now_ms()), out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),

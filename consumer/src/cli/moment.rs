@@ -64,6 +64,17 @@ impl Moment {
     }
 }
 
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instant(instant) => instant.fmt(f),
+            Self::Day(day) => day.fmt(f),
+            // It is negative, which this form has a word for.
+            Self::Ago(span) => write!(f, "{span:#}"),
+        }
+    }
+}
+
 impl FromStr for Moment {
     type Err = MomentError;
 
@@ -118,6 +129,8 @@ mod tests {
             ("1 month ago", "2026-02-01T10:00:00Z"),
         ] {
             assert_eq!(at(text), expected, "{text}");
+            let moment: Moment = text.parse().unwrap();
+            assert_eq!(at(&moment.to_string()), expected, "{moment}");
         }
     }
 

@@ -1,0 +1,251 @@
+//! `laju replay`: the events of the log once more, as rows for analysts or as records in another
+//! topic.
+
+mod options;
+mod plan;
+mod report;
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use laju_producer::connection::{ClusterInfo, Connection};
+use laju_schemas::TimestampMs;
+use laju_schemas::known::EventReader;
+use laju_schemas::topic::EVENTS;
+
+use self::plan::Plan;
+use self::report::Reporter;
+use super::worker::stop_on_signal;
+use crate::ingest::copy::{Original, Target, TopicCopy};
+use crate::ingest::range::RangeReader;
+use crate::ingest::stop::Stop;
+use crate::replay::ReplayError;
+use crate::replay::checkpoint::{Checkpoint, Destination, Request};
+use crate::replay::decode::Decoder;
+use crate::replay::file::{PartFile, part_of, put};
+use crate::replay::rows::{Format, RowWriter};
+use crate::replay::run::{Replay, RunError, Sink};
+
+pub use options::{OffsetVector, ReplayArgs};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The exit code of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
+impl ReplayArgs {
+    /// Runs the command. `now` is what relative moments count from.
+    ///
+    /// # Errors
+    /// If the log cannot be read, or what is read cannot be written.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let schemas = self.schemas.iter().map(|path| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("the schema file {} cannot be read", path.display()))
+        });
+        let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
+        let reader = EventReader::new(&schemas)?;
+        let cluster = self.connection.check(TIMEOUT)?;
+        let topic = self.connection.topic(&EVENTS);
+        let copy = self.copy(&cluster, &topic)?;
+        let request = self.request(&cluster, &topic, copy.as_ref())?;
+        let before = match &self.checkpoint {
+            Some(path) => Checkpoint::load(path, &request)?,
+            None => None,
+        };
+        if let Some(done) = before.as_ref().filter(|checkpoint| checkpoint.complete)
+            && let Some(file) = &self.output
+        {
+            // Nothing is read any more; at most it was not put in its place yet.
+            self.put_in_place(file, done.bytes)?;
+            Reporter::of(self).summary(out, done)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(file) = self.output.as_deref().filter(|_| !self.force) {
+            require_absent(file)?;
+        }
+        let plan = Plan::make(self, &topic, now, before)?;
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
+        self.replay(reader, plan, request, copy, &stop, out)
+    }
+
+    fn replay(
+        &self,
+        reader: EventReader,
+        plan: Plan,
+        request: Request,
+        copy: Option<TopicCopy>,
+        stop: &Stop,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        let topic = request.topic.clone();
+        let mut checkpoint =
+            plan.before.unwrap_or_else(|| Checkpoint::begin(request, plan.from, plan.to));
+        checkpoint.complete = false;
+        let mut log = RangeReader::open(&self.connection, &topic, &plan.ranges, plan.order)?;
+        let reporter = Reporter::of(self);
+        let bar = reporter.bar(&plan.ranges);
+        let done = {
+            let sink = match copy {
+                Some(copy) => Sink::Topic(copy),
+                None => self.rows(out, checkpoint.bytes.unwrap_or(0))?,
+            };
+            let mut replay = Replay {
+                decoder: Decoder::new(reader, self.connection.registry.as_deref()),
+                filter: self.filter(),
+                limit: self.limit,
+                skip_undecodable: self.skip_undecodable,
+                sink,
+                counts: checkpoint.counts,
+                checkpoint: self.checkpoint.clone().map(|path| (path, checkpoint.clone())),
+                stop: stop.flag(),
+                on_undecodable: report::name_undecodable(&bar),
+            };
+            let ended = replay.run(&mut log, &mut |counts, log| {
+                reporter.tell(&bar, &plan.ranges, counts, log);
+            });
+            bar.finish_and_clear();
+            checkpoint.counts = replay.counts;
+            checkpoint.next_offsets = log.next_offsets();
+            match (ended, replay.sink) {
+                (Ok(()), Sink::Rows { rows, file, name }) => {
+                    drop(rows);
+                    file.map_or(Ok(()), |file| file.finish(self.force))
+                        .with_context(|| format!("cannot put {} in its place", name.display()))
+                }
+                (Ok(()), Sink::Topic(_)) => Ok(()),
+                (Err(error), _) => Err(error.into()),
+            }
+        };
+        match done {
+            Ok(()) => {
+                reporter.summary(out, &checkpoint)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(error) => match error.downcast_ref() {
+                Some(RunError::Replay(ReplayError::ReaderGone)) => Ok(ExitCode::SUCCESS),
+                Some(RunError::Replay(ReplayError::Interrupted)) => {
+                    reporter.summary(out, &checkpoint)?;
+                    self.tell_how_to_go_on();
+                    Ok(ExitCode::from(INTERRUPTED))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Puts a file that was whole in its place, if it is not there.
+    fn put_in_place(&self, path: &Path, bytes: Option<u64>) -> anyhow::Result<()> {
+        let part = part_of(path);
+        let has = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
+        if has(&part).is_some() && has(&part) == bytes {
+            return put(&part, path, self.force)
+                .with_context(|| format!("cannot put {} in its place", path.display()));
+        }
+        if has(path) == bytes {
+            return Ok(());
+        }
+        bail!(
+            "the checkpoint says that {} is whole, but it is not there as it was: delete the \
+             checkpoint to make it anew",
+            path.display()
+        )
+    }
+
+    /// Rows, to the file or to standard output.
+    fn rows<'a>(&self, out: &'a mut dyn Write, keep: u64) -> anyhow::Result<Sink<'a>> {
+        let (writer, file, name): (Box<dyn Write + 'a>, _, _) = match &self.output {
+            None => (Box::new(out), None, PathBuf::from("standard output")),
+            Some(path) => {
+                let opened = PartFile::open(path, keep);
+                let cannot = || format!("cannot write {}", part_of(path).display());
+                let file = opened.with_context(cannot)?;
+                (Box::new(file.writer().with_context(cannot)?), Some(file), path.clone())
+            }
+        };
+        let rows = RowWriter::new(self.format(), writer, keep == 0)
+            .with_context(|| format!("cannot write {}", name.display()))?;
+        Ok(Sink::Rows { rows, name, file })
+    }
+
+    /// How rows look: a table for people, else what programs read.
+    fn format(&self) -> Format {
+        let for_people = self.output.is_none() && std::io::stdout().is_terminal();
+        self.format.unwrap_or(if for_people { Format::Table } else { Format::Ndjson })
+    }
+
+    fn copy(&self, cluster: &ClusterInfo, topic: &str) -> anyhow::Result<Option<TopicCopy>> {
+        let Some(name) = &self.to_topic else { return Ok(None) };
+        let connection = match &self.to_brokers {
+            None => self.connection.clone(),
+            Some(brokers) => Connection {
+                kafka_properties: self.to_properties.clone(),
+                kafka_password_file: self.to_password_file.clone(),
+                ..Connection::to(brokers)
+            },
+        };
+        let target = Target {
+            connection,
+            topic: name.clone(),
+            create: self.create_topic,
+            new_timestamps: self.new_timestamps,
+        };
+        let partitions = cluster.partitions(topic).unwrap_or(0);
+        let original = Original {
+            cluster_id: cluster.cluster_id.clone(),
+            topic: topic.to_owned(),
+            partitions,
+        };
+        Ok(Some(TopicCopy::open(&target, &original)?))
+    }
+
+    fn request(
+        &self,
+        cluster: &ClusterInfo,
+        topic: &str,
+        copy: Option<&TopicCopy>,
+    ) -> anyhow::Result<Request> {
+        let destination = match (copy, &self.output) {
+            (Some(copy), _) => Destination::Topic {
+                topic: copy.topic().to_owned(),
+                cluster_id: copy.cluster_id().to_owned(),
+            },
+            (None, path) => Destination::File {
+                path: std::path::absolute(path.as_deref().unwrap_or(Path::new("-")))?,
+                format: self.format(),
+                skip_undecodable: self.skip_undecodable,
+            },
+        };
+        Ok(Request {
+            cluster_id: cluster.cluster_id.clone(),
+            topic: topic.to_owned(),
+            from: self.asked_from(),
+            to: self.asked_to(),
+            partitions: self.partitions.clone(),
+            filter: self.filter(),
+            limit: self.limit,
+            destination,
+        })
+    }
+
+    fn tell_how_to_go_on(&self) {
+        match (&self.checkpoint, &self.output) {
+            (Some(_), _) => tracing::info!("interrupted: the same command goes on from here"),
+            (None, Some(path)) => tracing::info!(
+                "interrupted: what was read is in {}; with --checkpoint it could be gone on from",
+                part_of(path).display()
+            ),
+            (None, None) => {}
+        }
+    }
+}
+
+fn require_absent(path: &Path) -> anyhow::Result<()> {
+    if path.try_exists().with_context(|| format!("cannot look at {}", path.display()))? {
+        bail!("{} is there already: --force replaces it", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! From what was asked for to offsets: moments looked up, ends noted, a checkpoint gone on from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, bail};
+use laju_schemas::TimestampMs;
+use laju_schemas::partition::partition_for;
+
+use super::options::{OffsetVector, ReplayArgs};
+use crate::cli::moment::Moment;
+use crate::ingest::range::{Order, Range, RangeError, ends, offsets_at};
+use crate::replay::checkpoint::Checkpoint;
+
+/// What is to be read.
+pub(super) struct Plan {
+    pub(super) ranges: BTreeMap<u32, Range>,
+    pub(super) order: Order,
+    /// Where it began, perhaps in an earlier run.
+    pub(super) from: BTreeMap<u32, i64>,
+    /// Up to where; none for a partition that is followed.
+    pub(super) to: BTreeMap<u32, Option<i64>>,
+    /// What is gone on from.
+    pub(super) before: Option<Checkpoint>,
+}
+
+impl Plan {
+    pub(super) fn make(
+        args: &ReplayArgs,
+        topic: &str,
+        now: TimestampMs,
+        mut before: Option<Checkpoint>,
+    ) -> anyhow::Result<Self> {
+        let ends = ends(&args.connection, topic)?;
+        let wanted = partitions(args, topic, &ends)?;
+        let chosen: BTreeMap<u32, (i64, i64)> =
+            ends.iter().filter(|(p, _)| wanted.contains(p)).map(|(p, e)| (*p, *e)).collect();
+        let from = match &before {
+            Some(checkpoint) => checkpoint.next_offsets.clone(),
+            None => begin(args, topic, now, &chosen)?,
+        };
+        // A file's end stays what it was at its beginning, so that it is one file of one log. A
+        // topic goes on to whatever there is by now, unless an end was asked for.
+        let keeps_end = args.output.is_some() || args.asked_to().is_some();
+        let to = match &before {
+            Some(checkpoint) if keeps_end => checkpoint.to_offsets.clone(),
+            _ => end(args, topic, now, &chosen)?,
+        };
+        if let Some(checkpoint) = &mut before {
+            checkpoint.to_offsets = to.clone();
+        }
+        let ranges = chosen.keys().map(|&partition| {
+            let from = from.get(&partition).copied().unwrap_or(0);
+            let to = to.get(&partition).copied().flatten().unwrap_or(Range::ENDLESS);
+            (partition, Range { from, to })
+        });
+        let is_live = args.follow || args.to_topic.is_some();
+        let order = if is_live { Order::Together } else { Order::OneByOne };
+        Ok(Self { ranges: ranges.collect(), order, from, to, before })
+    }
+}
+
+/// The partitions to read.
+fn partitions(
+    args: &ReplayArgs,
+    topic: &str,
+    ends: &BTreeMap<u32, (i64, i64)>,
+) -> anyhow::Result<BTreeSet<u32>> {
+    let count = ends.len() as u32;
+    let vectors = [&args.from_offsets, &args.to_offsets].into_iter().flatten();
+    let named = vectors.flat_map(|vector| vector.0.keys()).chain(&args.partitions);
+    for &partition in named {
+        if partition >= count {
+            let topic = topic.to_owned();
+            return Err(RangeError::NoPartition { topic, partition, partitions: count }.into());
+        }
+    }
+    Ok(match args.subject {
+        _ if !args.partitions.is_empty() => args.partitions.iter().copied().collect(),
+        Some(subject) => [partition_for(&subject.0, count)].into(),
+        None => ends.keys().copied().collect(),
+    })
+}
+
+fn begin(
+    args: &ReplayArgs,
+    topic: &str,
+    now: TimestampMs,
+    chosen: &BTreeMap<u32, (i64, i64)>,
+) -> anyhow::Result<BTreeMap<u32, i64>> {
+    if let Some(moment) = args.from {
+        return at(args, topic, moment, now, chosen).context("--from");
+    }
+    let mut from = BTreeMap::new();
+    for (&partition, &(low, end)) in chosen {
+        let asked = asked(&args.from_offsets, partition);
+        if let Some(wanted) = asked.filter(|asked| *asked > end) {
+            let topic = topic.to_owned();
+            return Err(RangeError::Short { topic, partition, end, wanted }.into());
+        }
+        if asked.is_none() && low > 0 {
+            tracing::warn!(
+                partition,
+                offset = low,
+                "the log is cut: this partition does not begin at offset 0 any more"
+            );
+        }
+        from.insert(partition, asked.unwrap_or(low));
+    }
+    Ok(from)
+}
+
+fn end(
+    args: &ReplayArgs,
+    topic: &str,
+    now: TimestampMs,
+    chosen: &BTreeMap<u32, (i64, i64)>,
+) -> anyhow::Result<BTreeMap<u32, Option<i64>>> {
+    if args.follow {
+        return Ok(chosen.keys().map(|&partition| (partition, None)).collect());
+    }
+    if let Some(moment) = args.to {
+        let at = at(args, topic, moment, now, chosen).context("--to")?;
+        return Ok(at.into_iter().map(|(partition, offset)| (partition, Some(offset))).collect());
+    }
+    let to = |(&partition, &(_, end)): (&u32, &(i64, i64))| {
+        (partition, Some(asked(&args.to_offsets, partition).unwrap_or(end)))
+    };
+    Ok(chosen.iter().map(to).collect())
+}
+
+fn asked(vector: &Option<OffsetVector>, partition: u32) -> Option<i64> {
+    vector.as_ref()?.0.get(&partition).copied()
+}
+
+/// Where a moment falls in each partition chosen.
+fn at(
+    args: &ReplayArgs,
+    topic: &str,
+    moment: Moment,
+    now: TimestampMs,
+    chosen: &BTreeMap<u32, (i64, i64)>,
+) -> anyhow::Result<BTreeMap<u32, i64>> {
+    let moment = moment.at(now)?;
+    let mut found = offsets_at(&args.connection, topic, moment.0)?;
+    found.retain(|partition, _| chosen.contains_key(partition));
+    if found.len() < chosen.len() {
+        bail!("{topic} has lost partitions while it was looked at");
+    }
+    Ok(found)
+}
