@@ -13,6 +13,7 @@ pub mod make;
 pub mod oracle;
 pub mod process;
 pub mod registry;
+pub mod replay;
 pub mod stream;
 pub mod text;
 pub mod wire;

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod quarantine;
+mod replay;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");

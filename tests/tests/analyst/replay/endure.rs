@@ -1,0 +1,106 @@
+//! What happens in between: kills and outages.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use laju_tests::broker::TestBroker;
+use laju_tests::events::activations;
+use laju_tests::process::{PATIENCE, Process, run, wait_until};
+use laju_tests::replay::replay;
+
+use crate::LAJU;
+
+const PARTITIONS: u32 = 8;
+/// As many as take a while, and fit into the embedded broker.
+const EVENTS: u32 = 200_000;
+
+fn full() -> TestBroker {
+    let broker = TestBroker::start(PARTITIONS);
+    for first in (0..EVENTS).step_by(20_000) {
+        broker.publish(&activations(first..first + 20_000, PARTITIONS));
+    }
+    broker
+}
+
+fn into(broker: &TestBroker, file: &Path) -> Command {
+    let mut command = replay(LAJU, &broker.connection());
+    command.arg("--output").arg(file);
+    command
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+#[test]
+fn a_replay_that_is_killed_and_one_that_loses_its_broker_give_the_identical_file() {
+    let broker = full();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let whole = path("whole.ndjson");
+    assert!(run(into(&broker, &whole)).status.success());
+    let expected = std::fs::read(&whole).unwrap();
+    assert_eq!(expected.iter().filter(|byte| **byte == b'\n').count(), EVENTS as usize);
+    run(into(&broker, &whole)).assert_refused(&["is there already", "--force"]);
+
+    // Killed: whenever a checkpoint was written, and some time after.
+    let (file, part) = (path("killed.ndjson"), path("killed.ndjson.part"));
+    let checkpoint = path("killed.json");
+    let again = || {
+        let mut command = into(&broker, &file);
+        command.arg("--checkpoint").arg(&checkpoint);
+        command
+    };
+    let (mut kills, mut beyond) = (0, 0);
+    let begun = Instant::now();
+    loop {
+        let before = std::fs::read(&checkpoint).ok();
+        let mut process = Process::start(again());
+        // What is there by the end of this process may be the end itself.
+        while process.is_running() && kills < 6 {
+            assert!(begun.elapsed() < PATIENCE, "it does not get on: {}", process.log());
+            let now = std::fs::read(&checkpoint).ok();
+            if now.is_some() && now != before {
+                // Not to let something settle, but to choose the moment of the kill.
+                std::thread::sleep(Duration::from_millis(7 * kills));
+                break;
+            }
+        }
+        if kills >= 6 || !process.is_running() {
+            let ended = process.wait();
+            assert!(ended.status.success(), "{ended:?}");
+            break;
+        }
+        drop(process.kill());
+        kills += 1;
+        assert!(!file.exists() || !part.exists(), "it is whole, or it is not");
+        let text = std::fs::read_to_string(&checkpoint).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+        beyond += u32::from(length(&part) > said["bytes"].as_u64().unwrap());
+    }
+    println!("{kills} kills, {beyond} of them beyond the checkpoint");
+    assert!(kills > 0, "it was never killed in between");
+    assert!(std::fs::read(&file).unwrap() == expected, "the files differ");
+    assert!(!part.exists());
+    // Whole is whole: the same command does nothing more.
+    assert!(run(again()).status.success());
+    assert!(std::fs::read(&file).unwrap() == expected);
+
+    // The broker goes away in the middle.
+    let (file, part) = (path("outage.ndjson"), path("outage.ndjson.part"));
+    let mut process = Process::start(into(&broker, &file));
+    wait_until("it has begun", || length(&part) > 0);
+    let Some(outage) = broker.outage() else { return };
+    let mut was = 0;
+    wait_until("nothing more comes", || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut was, length(&part)) == length(&part) || file.exists()
+    });
+    let in_between = process.is_running();
+    drop(outage);
+    let ended = process.wait();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(std::fs::read(&file).unwrap() == expected, "the files differ");
+    println!("the outage was in between: {in_between}");
+}
