@@ -86,7 +86,7 @@ fn fold(commit_every: usize) -> PartitionView {
             };
             state.counted(mark, &event);
         }
-        if number as usize % commit_every == 0 {
+        if (number as usize).is_multiple_of(commit_every) {
             view = view.after_unstored(state.take_commit().unwrap());
         }
     }
