@@ -155,6 +155,7 @@ impl<'s> Walk<'s> {
                 let Some(branch) = union.variants().get(index) else {
                     return Err(self.fault(path, from, &DecodeError::Choice("")));
                 };
+                let before = self.found.fields.len();
                 match resolved(&self.names, branch) {
                     S::Null => self.leaf(at, path, |_| Ok("null".to_owned())),
                     branch @ S::Record(record) => {
@@ -165,7 +166,12 @@ impl<'s> Walk<'s> {
                         self.value(branch, at, &path, depth)
                     }
                     branch => self.value(branch, at, path, depth),
+                }?;
+                // The branch's number is a byte of a field without parts.
+                if let [field] = &mut self.found.fields[before..] {
+                    field.bytes.start = from;
                 }
+                Ok(())
             }
             S::Array(array) => {
                 self.blocks(at, path, |walk, at, path| walk.value(&array.items, at, path, depth))

@@ -530,8 +530,17 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     let now = laju_schemas::TimestampMs(checked.0 + 90_500);
     let view = live.view(now).unwrap();
     assert_eq!(live.age_seconds(&view, now), 90, "both were at their ends when looked at");
+    // Behind the last record of one stand only the marks of a transaction.
     live.update_readiness(|readiness| {
         let next = readiness.held[&0].next_offset;
+        readiness.held.insert(0, position(next + 1, next + 1, checked));
+    });
+    assert_eq!(live.age_seconds(&view, now), 90);
+    // Of an answer from before the last commit that is not known.
+    let older = View { snapshot: std::sync::Arc::new(five_cities().snapshot()), ..view.clone() };
+    assert!(live.age_seconds(&older, now) > 90);
+    live.update_readiness(|readiness| {
+        let next = view.snapshot.partitions[&0].next_offset;
         readiness.held.insert(0, position(next, next + 1, now));
         let next = readiness.held[&1].next_offset;
         readiness.held.insert(1, position(next, next, now));

@@ -292,12 +292,20 @@ impl LiveView {
     /// look; of one that was not, the time since its latest record in the answer was recorded.
     #[must_use]
     pub fn age_seconds(&self, view: &View, now: TimestampMs) -> u64 {
+        // Before the snapshot: of what was looked at then it has everything.
         let readiness = self.readiness.load();
+        let latest = self.snapshot.load();
         let ages = view.snapshot.partitions.values().map(|part| {
             let position = readiness.held.get(&part.partition);
-            let at_its_end = position
-                .filter(|p| part.next_offset >= p.end_offset || part.recorded_until.is_none())
-                .map(|p| p.checked_at);
+            // Behind the last record there may be nothing but the marks of a transaction.
+            let is_latest =
+                latest.partitions.get(&part.partition).is_some_and(|now| Arc::ptr_eq(now, part));
+            let ends = |p: &&Position| {
+                part.next_offset >= p.end_offset
+                    || part.recorded_until.is_none()
+                    || is_latest && p.next_offset >= p.end_offset
+            };
+            let at_its_end = position.filter(ends).map(|p| p.checked_at);
             let since = at_its_end.or(part.recorded_until).unwrap_or(now);
             u64::try_from(now.0.saturating_sub(since.0)).unwrap_or(0) / 1_000
         });

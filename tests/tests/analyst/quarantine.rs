@@ -84,6 +84,13 @@ fn said(process: &mut Process) -> Said {
     }
 }
 
+/// The age of an answer, in seconds, as its header says.
+fn age(process: &mut Process) -> u64 {
+    let url = format!("http://{}/v1/regions/ID/progress", process.address());
+    let answer = ureq::get(&url).call().unwrap();
+    answer.headers()["age"].to_str().unwrap().parse().unwrap()
+}
+
 fn wait_for(process: &mut Process, expected: &Said) {
     wait_until(&format!("{expected:?}"), || said(process) == *expected);
 }
@@ -232,6 +239,15 @@ fn what_is_released_counts_once_and_what_would_be_refused_again_is_not_sent() {
         let mut lags = metrics.lines().filter(|line| line.starts_with("laju_lag_events{"));
         lags.clone().count() == PARTITIONS as usize && lags.all(|line| line.ends_with(" 0"))
     });
+    // And its answers are as old as its last look at the brokers, whatever was recorded when.
+    let (_, evidence) = process.get("/v1/regions/ID/evidence");
+    let ends = evidence["evidence"]["partitions"].as_array().unwrap().clone();
+    wait_until("every record is two seconds old", || {
+        let until = ends.iter().map(|part| part["recorded_until"].as_str().unwrap());
+        let latest = until.map(|at| at.parse::<TimestampMs>().unwrap()).max().unwrap();
+        now_ms() - latest.0 > 2_500
+    });
+    wait_until("the answer's age is that of the last look", || age(&mut process) < 2);
     // The same after a restart, which reads the decisions again.
     assert!(process.stop().status.success());
     let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
