@@ -18,6 +18,7 @@ use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::{REGION, activation, activations, now_ms, record, subject, with_value};
 use laju_tests::log::LogRecord;
 use laju_tests::process::{Ended, Process, command, connect, run, wait_until, worker};
+use laju_tests::registry::TestRegistry;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -316,6 +317,64 @@ fn an_installation_made_before_there_were_decisions_goes_on_and_finds_them_later
     assert_eq!(code, Some(0), "{report}");
     let after = Said { activated: 2, unknown: 0, total: 1, open: 0, released: 1, discarded: 0 };
     wait_for(&mut process, &after);
+}
+
+/// Asked to stop, a release ends between two transactions, and says how far it has come.
+#[test]
+fn a_release_asked_to_stop_ends_between_transactions_and_goes_on_later() {
+    const BAD: u32 = 3_000;
+    let broker = TestBroker::start(PARTITIONS);
+    let store = tempfile::tempdir().unwrap();
+    let bad: Vec<_> = (0..BAD).map(misplaced).collect();
+    broker.publish(&bad);
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    wait_until("all of it is in quarantine", || said(&mut process).total == u64::from(BAD));
+
+    let mut release = decide(&broker, &["release", "--all", "--yes"]);
+    release.env("RUST_LOG", "laju_consumer=debug");
+    let mut release = Process::start(release);
+    release.wait_for(STEPS[0]);
+    let (code, report) = json_of(&release.stop());
+    let count = |name: &str| report[name].as_array().unwrap().len() as u32;
+    let decided = count("decided");
+    assert_eq!(decided + count("left"), BAD);
+    assert_eq!((code, &report["error"]), (Some(1), &json!("asked to stop")), "{decided}");
+    assert!(decided.is_multiple_of(100) && decided < BAD, "{decided}");
+    assert_eq!(broker.read(&DECISIONS).len() as u32, decided);
+    wait_until("what was released counts", || said(&mut process).activated == i64::from(decided));
+
+    let (code, report) = json_of(&run(decide(&broker, &["release", "--all", "--yes"])));
+    assert_eq!(code, Some(0));
+    assert_eq!(report["decided"].as_array().unwrap().len() as u32, BAD - decided);
+    wait_until("all of it counts", || said(&mut process).activated == i64::from(BAD));
+    assert_eq!(released_events(&broker).len() as u32, BAD);
+}
+
+/// With a registry decisions bear the id of their schema, and everybody learns it there.
+#[test]
+fn decisions_are_framed_by_the_registry_where_there_is_one() {
+    let broker = TestBroker::start(PARTITIONS);
+    let registry = TestRegistry::start();
+    let mut connection = broker.connection();
+    connection.registry = Some(registry.url().to_owned());
+    let store = tempfile::tempdir().unwrap();
+    broker.publish(&[misplaced(0), misplaced(1)]);
+    let mut process = Process::start(worker(LAJU, &connection, store.path()));
+    process.wait_ready();
+    wait_until("both are in quarantine", || said(&mut process).open == 2);
+    let mut release = command(LAJU, &["quarantine", "release", "--all", "--yes", "--json"]);
+    release.args(["--by", "Sri Rahayu", "--because", "mended"]);
+    connect(&mut release, &connection);
+    assert_eq!(json_of(&run(release)).0, Some(0));
+    let decisions = broker.read(&DECISIONS);
+    assert_eq!(decisions.len(), 2);
+    assert!(decisions.iter().all(|d| d.record.value.as_ref().unwrap()[0] == 0), "{decisions:?}");
+    let after = Said { activated: 2, unknown: 0, total: 2, open: 0, released: 2, discarded: 0 };
+    wait_for(&mut process, &after);
+    let mut list = command(LAJU, &["quarantine", "list", "--released", "--json"]);
+    connect(&mut list, &connection);
+    assert_eq!(json_of(&run(list)).1["total"], 2);
 }
 
 /// What a release says of each step of a transaction.
