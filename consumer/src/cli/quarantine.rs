@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use laju_schemas::TimestampMs;
 
+mod choose;
 mod decide;
 mod dump;
 mod list;

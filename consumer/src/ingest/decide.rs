@@ -8,35 +8,38 @@
 //! requests and does not keep the promise; there the order (first the event, then the decision) and
 //! the fold, to which the same event again is a repeat, see to it that it counts once.
 
+mod deliveries;
+mod error;
 mod judge;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
-use laju_producer::registry::{Registry, RegistryError};
-use laju_schemas::codec::{EncodeError, Encoder};
+use laju_producer::registry::Registry;
+use laju_schemas::codec::Encoder;
 use laju_schemas::decision::Decision;
-use laju_schemas::known::{QUARANTINE_DECISION_AVSC, SchemaError};
+use laju_schemas::known::QUARANTINE_DECISION_AVSC;
 use laju_schemas::partition::partition_for;
 use laju_schemas::quarantine::{
     HEADER_DECIDED_BY, HEADER_DECISION_ID, HEADER_PREFIX, HEADER_RELEASED_ORIGIN, Origin,
 };
 use laju_schemas::topic::{DECISIONS, EVENTS, QUARANTINE};
 use laju_schemas::{QuarantineDecision, SubjectId};
-use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use thiserror::Error;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::decisions::DecisionFeed;
 use super::quarantined::Headers;
-use super::tail::{Tail, TailError};
+use super::tail::Tail;
 use crate::domain::decisions::DecisionBook;
 
+pub use error::DecideError;
 pub use judge::{Judge, Judgement};
+
+use deliveries::{Delivered, Deliveries};
 
 /// How many records are decided about in one transaction.
 pub const IN_A_TRANSACTION: usize = 100;
@@ -56,59 +59,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TURN: Duration = Duration::from_millis(20);
 /// What Kafka adds to a single message at most.
 const OVERHEAD: usize = 128;
-
-/// Why nothing more can be decided. What was committed before stays.
-#[derive(Debug, Error)]
-pub enum DecideError {
-    /// The cluster.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The registry.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A schema file cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// A decision that does not fit its schema.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The decisions topic cannot be read.
-    #[error(transparent)]
-    Tail(#[from] TailError),
-    /// A topic does not exist.
-    #[error(
-        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
-    )]
-    MissingTopic(String),
-    /// The decisions have no order.
-    #[error(
-        "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it anew with `laju topics create`"
-    )]
-    SeveralPartitions {
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        partitions: u32,
-    },
-    /// Another one has the same transactional id.
-    #[error(
-        "another release is at work: it began after this one, and what this one had not committed is taken back. Start again when the other has ended; what is decided stays decided"
-    )]
-    Fenced,
-    /// The user may not.
-    #[error(
-        "this user may not {0}: see the rights that a release needs in consumer/docs/quarantine.md"
-    )]
-    Forbidden(&'static str),
-    /// A transaction was taken back: nothing of it is in the log.
-    #[error(
-        "the transaction was taken back, and nothing of it counts: {0}. Start again; what is decided stays decided"
-    )]
-    Aborted(String),
-    /// Anything else of Kafka's.
-    #[error("{0}. Start again; what is decided stays decided")]
-    Kafka(String),
-}
 
 /// An event to be sent anew.
 #[derive(Clone, Debug)]
@@ -431,41 +381,6 @@ fn released_headers(decision: &QuarantineDecision) -> [(&'static str, String); 3
         (HEADER_DECISION_ID, decision.decision_id.to_string()),
         (HEADER_DECIDED_BY, decision.decided_by.clone()),
     ]
-}
-
-/// Which record of a transaction was delivered, and where it stands.
-type Delivered = (usize, Result<Origin, KafkaError>);
-
-/// The producer's context: tells where each record stands.
-struct Deliveries {
-    events: BrokerEvents,
-    delivered: Sender<Delivered>,
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.events.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.events.error(error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        let place = match result {
-            Ok(message) => Ok(Origin {
-                partition: u32::try_from(message.partition()).unwrap_or(0),
-                offset: message.offset(),
-            }),
-            Err((error, _)) => Err(error.clone()),
-        };
-        // Nobody waits any more where the producer is about to be dropped.
-        let _ = self.delivered.send((number, place));
-    }
 }
 
 #[cfg(test)]

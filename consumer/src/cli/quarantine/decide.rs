@@ -1,6 +1,5 @@
 //! `laju quarantine release|discard`: decides about records, once and for all.
 
-use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
@@ -8,19 +7,15 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use laju_producer::connection::Connection;
 use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON, check_text};
-use laju_schemas::quarantine::{Origin, Reason};
-use laju_schemas::{DecisionId, EventId, QuarantineDecision, SubjectId, TimestampMs};
+use laju_schemas::quarantine::Origin;
+use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 
-use super::report::{Already, Done, Refused, Report};
-use super::said::{Said, masked};
+use super::choose::Chosen;
+use super::report::{Already, Done, Report};
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
-use crate::domain::decisions::DecisionBook;
-use crate::ingest::decide::{
-    Anew, Decider, IN_A_TRANSACTION, Judge, Judgement, Order, check_topics, read_decisions,
-};
-use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
+use crate::ingest::decide::{Anew, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions};
 use crate::ingest::stop::Stop;
 use crate::query::answer::RecordDecision;
 
@@ -124,20 +119,6 @@ impl DiscardArgs {
     }
 }
 
-/// A record that is to be decided about.
-struct Chosen {
-    origin: Origin,
-    event_id: Option<EventId>,
-    /// The event to be sent anew, if it is released.
-    event: Option<Event>,
-}
-
-struct Event {
-    subject: SubjectId,
-    value: Vec<u8>,
-    headers: Headers,
-}
-
 impl DecideArgs {
     fn run(
         &self,
@@ -167,103 +148,12 @@ impl DecideArgs {
         self.answer(report, out)
     }
 
-    /// Reads the quarantine topic and chooses what to decide about. What cannot be is put down in
-    /// the report.
-    fn choose(
+    pub(super) fn order<'c>(
         &self,
         action: Decision,
         now: TimestampMs,
-        partitions: u32,
-        decisions: &DecisionBook,
-        report: &mut Report,
-    ) -> anyhow::Result<Vec<Chosen>> {
-        let wanted = self.filter.at(now)?;
-        let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
-        let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
-        let by_name = !missing.is_empty();
-        let (mut chosen, mut outage) = (Vec::new(), None);
-        let bar = bar("reading the quarantine topic", self.json);
-        let passed = read_quarantine(
-            &self.connection,
-            |read, total| {
-                bar.set_length(total);
-                bar.set_position(read);
-            },
-            |record| {
-                let is_meant = if by_name {
-                    missing.remove(&record.origin)
-                } else {
-                    // Those decided about are left alone, whatever was decided.
-                    decisions.get(record.origin).is_none() && wanted.takes(&record)
-                };
-                if !is_meant || outage.is_some() {
-                    return;
-                }
-                if let Some(decision) = decisions.get(record.origin) {
-                    report.already.push(already(decision));
-                    return;
-                }
-                let value = record.value.as_deref().unwrap_or_default();
-                let said = match judge.reader_for(value) {
-                    Ok(reader) => Said::of(&reader.book.explain(value)),
-                    Err(error) => return outage = Some(error),
-                };
-                if !by_name && !wanted.takes_saying(&said) {
-                    return;
-                }
-                if action == Decision::Discarded {
-                    let (origin, event_id) = (record.origin, said.event_id);
-                    return chosen.push(Chosen { origin, event_id, event: None });
-                }
-                match judge.judge(&record, now) {
-                    Ok(judgement) => chosen.extend(self.judged(record, judgement, now, report)),
-                    Err(error) => outage = Some(error),
-                }
-            },
-        );
-        bar.finish_and_clear();
-        passed?;
-        if let Some(outage) = outage {
-            return Err(outage.into());
-        }
-        missing.into_iter().for_each(|origin| report.not_found(origin));
-        Ok(chosen)
-    }
-
-    /// A record to be released, unless it would be refused again.
-    fn judged(
-        &self,
-        record: Quarantined,
-        judgement: Judgement,
-        now: TimestampMs,
-        report: &mut Report,
-    ) -> Option<Chosen> {
-        let mut refuse = |reason, detail: &str| {
-            let (origin, detail) = (record.origin.to_string(), masked(detail).into_owned());
-            report.refused.push(Refused { origin, reason, detail });
-        };
-        let (subject, event_id) = match judgement {
-            Judgement::Counts { subject, event_id } => (subject, event_id),
-            Judgement::Refused(refusal, _) => {
-                refuse(refusal.reason, &refusal.detail);
-                return None;
-            }
-        };
-        let value = record.value.unwrap_or_default();
-        let event = Event { subject, value, headers: record.headers };
-        let chosen = Chosen { origin: record.origin, event_id: Some(event_id), event: Some(event) };
-        if self.order(Decision::Released, now, &chosen).is_too_large() {
-            refuse(
-                Reason::TooLarge,
-                "value: with its headers it is too large for the events topic",
-            );
-            return None;
-        }
-        Some(chosen)
-    }
-
-    fn order<'c>(&self, action: Decision, now: TimestampMs, chosen: &'c Chosen) -> Order<'c> {
+        chosen: &'c Chosen,
+    ) -> Order<'c> {
         let decision = QuarantineDecision {
             decision_id: new_id(now),
             origin_partition: chosen.origin.partition,
@@ -387,7 +277,7 @@ impl DecideArgs {
     }
 }
 
-fn already(decision: &QuarantineDecision) -> Already {
+pub(super) fn already(decision: &QuarantineDecision) -> Already {
     Already { origin: decision.origin().to_string(), decision: RecordDecision::from(decision) }
 }
 

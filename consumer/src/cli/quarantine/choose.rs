@@ -1,0 +1,127 @@
+//! What a release or a discard is to decide about.
+
+use std::collections::BTreeSet;
+
+use laju_schemas::decision::Decision;
+use laju_schemas::quarantine::{Origin, Reason};
+use laju_schemas::{EventId, SubjectId, TimestampMs};
+
+use super::bar;
+use super::decide::{DecideArgs, already};
+use super::report::{Refused, Report};
+use super::said::{Said, masked};
+use crate::domain::decisions::DecisionBook;
+use crate::ingest::decide::{Judge, Judgement};
+use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
+
+/// A record that is to be decided about.
+pub(super) struct Chosen {
+    pub(super) origin: Origin,
+    pub(super) event_id: Option<EventId>,
+    /// The event to be sent anew, if it is released.
+    pub(super) event: Option<Event>,
+}
+
+pub(super) struct Event {
+    pub(super) subject: SubjectId,
+    pub(super) value: Vec<u8>,
+    pub(super) headers: Headers,
+}
+
+impl DecideArgs {
+    /// Reads the quarantine topic and chooses what to decide about. What cannot be is put down in
+    /// the report.
+    pub(super) fn choose(
+        &self,
+        action: Decision,
+        now: TimestampMs,
+        partitions: u32,
+        decisions: &DecisionBook,
+        report: &mut Report,
+    ) -> anyhow::Result<Vec<Chosen>> {
+        let wanted = self.filter.at(now)?;
+        let schemas = self.schemas.read()?;
+        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
+        let by_name = !missing.is_empty();
+        let (mut chosen, mut outage) = (Vec::new(), None);
+        let bar = bar("reading the quarantine topic", self.json);
+        let passed = read_quarantine(
+            &self.connection,
+            |read, total| {
+                bar.set_length(total);
+                bar.set_position(read);
+            },
+            |record| {
+                let is_meant = if by_name {
+                    missing.remove(&record.origin)
+                } else {
+                    // Those decided about are left alone, whatever was decided.
+                    decisions.get(record.origin).is_none() && wanted.takes(&record)
+                };
+                if !is_meant || outage.is_some() {
+                    return;
+                }
+                if let Some(decision) = decisions.get(record.origin) {
+                    report.already.push(already(decision));
+                    return;
+                }
+                let value = record.value.as_deref().unwrap_or_default();
+                let said = match judge.reader_for(value) {
+                    Ok(reader) => Said::of(&reader.book.explain(value)),
+                    Err(error) => return outage = Some(error),
+                };
+                if !by_name && !wanted.takes_saying(&said) {
+                    return;
+                }
+                if action == Decision::Discarded {
+                    let (origin, event_id) = (record.origin, said.event_id);
+                    return chosen.push(Chosen { origin, event_id, event: None });
+                }
+                match judge.judge(&record, now) {
+                    Ok(judgement) => chosen.extend(self.judged(record, judgement, now, report)),
+                    Err(error) => outage = Some(error),
+                }
+            },
+        );
+        bar.finish_and_clear();
+        passed?;
+        if let Some(outage) = outage {
+            return Err(outage.into());
+        }
+        missing.into_iter().for_each(|origin| report.not_found(origin));
+        Ok(chosen)
+    }
+
+    /// A record to be released, unless it would be refused again.
+    fn judged(
+        &self,
+        record: Quarantined,
+        judgement: Judgement,
+        now: TimestampMs,
+        report: &mut Report,
+    ) -> Option<Chosen> {
+        let mut refuse = |reason, detail: &str| {
+            let (origin, detail) = (record.origin.to_string(), masked(detail).into_owned());
+            report.refused.push(Refused { origin, reason, detail });
+        };
+        let (subject, event_id) = match judgement {
+            Judgement::Counts { subject, event_id } => (subject, event_id),
+            Judgement::Refused(refusal, _) => {
+                refuse(refusal.reason, &refusal.detail);
+                return None;
+            }
+        };
+        let value = record.value.unwrap_or_default();
+        let event = Event { subject, value, headers: record.headers };
+        let chosen = Chosen { origin: record.origin, event_id: Some(event_id), event: Some(event) };
+        if self.order(Decision::Released, now, &chosen).is_too_large() {
+            refuse(
+                Reason::TooLarge,
+                "value: with its headers it is too large for the events topic",
+            );
+            return None;
+        }
+        Some(chosen)
+    }
+}

@@ -1,0 +1,62 @@
+//! Why nothing more can be decided, and what to do about it.
+
+use laju_producer::connection::ConnectionError;
+use laju_producer::registry::RegistryError;
+use laju_schemas::codec::EncodeError;
+use laju_schemas::known::SchemaError;
+use thiserror::Error;
+
+use crate::ingest::tail::TailError;
+
+/// Why nothing more can be decided. What was committed before stays.
+#[derive(Debug, Error)]
+pub enum DecideError {
+    /// The cluster.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A schema file cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A decision that does not fit its schema.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The decisions topic cannot be read.
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    /// A topic does not exist.
+    #[error(
+        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
+    )]
+    MissingTopic(String),
+    /// The decisions have no order.
+    #[error(
+        "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it anew with `laju topics create`"
+    )]
+    SeveralPartitions {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        partitions: u32,
+    },
+    /// Another one has the same transactional id.
+    #[error(
+        "another release is at work: it began after this one, and what this one had not committed is taken back. Start again when the other has ended; what is decided stays decided"
+    )]
+    Fenced,
+    /// The user may not.
+    #[error(
+        "this user may not {0}: see the rights that a release needs in consumer/docs/quarantine.md"
+    )]
+    Forbidden(&'static str),
+    /// A transaction was taken back: nothing of it is in the log.
+    #[error(
+        "the transaction was taken back, and nothing of it counts: {0}. Start again; what is decided stays decided"
+    )]
+    Aborted(String),
+    /// Anything else of Kafka's.
+    #[error("{0}. Start again; what is decided stays decided")]
+    Kafka(String),
+}
