@@ -128,6 +128,12 @@ impl TestBroker {
         Self::on(Some(brokers.to_owned()), Topics::of(partitions))
     }
 
+    /// A real broker at this address, with these topics.
+    #[must_use]
+    pub fn with_at(brokers: &str, topics: Topics) -> Self {
+        Self::on(Some(brokers.to_owned()), topics)
+    }
+
     fn on(brokers: Option<String>, topics: Topics) -> Self {
         let (kind, connection) = match brokers {
             None => {

@@ -7,6 +7,7 @@ pub mod fold;
 pub mod fuzz;
 pub mod generate;
 pub mod judge;
+pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod make;

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use laju_tests::broker::TestBroker;
+use laju_consumer::ingest::range::ends;
+use laju_schemas::topic::EVENTS as TOPIC;
+use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;
+use laju_tests::kafka::OwnKafka;
 use laju_tests::process::{PATIENCE, Process, run, wait_until};
-use laju_tests::replay::replay;
+use laju_tests::replay::{copy, replay};
 
 use crate::LAJU;
 
@@ -15,12 +18,10 @@ const PARTITIONS: u32 = 8;
 /// As many as take a while, and fit into the embedded broker.
 const EVENTS: u32 = 200_000;
 
-fn full() -> TestBroker {
-    let broker = TestBroker::start(PARTITIONS);
+fn fill(broker: &TestBroker) {
     for first in (0..EVENTS).step_by(20_000) {
         broker.publish(&activations(first..first + 20_000, PARTITIONS));
     }
-    broker
 }
 
 fn into(broker: &TestBroker, file: &Path) -> Command {
@@ -35,7 +36,8 @@ fn length(path: &Path) -> u64 {
 
 #[test]
 fn a_replay_that_is_killed_and_one_that_loses_its_broker_give_the_identical_file() {
-    let broker = full();
+    let broker = TestBroker::start(PARTITIONS);
+    fill(&broker);
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let whole = path("whole.ndjson");
@@ -97,10 +99,44 @@ fn a_replay_that_is_killed_and_one_that_loses_its_broker_give_the_identical_file
         std::thread::sleep(Duration::from_millis(300));
         std::mem::replace(&mut was, length(&part)) == length(&part) || file.exists()
     });
-    let in_between = process.is_running();
+    assert!(process.is_running() && !file.exists(), "it was over before the broker went away");
     drop(outage);
     let ended = process.wait();
     assert!(ended.status.success(), "{ended:?}");
     assert!(std::fs::read(&file).unwrap() == expected, "the files differ");
-    println!("the outage was in between: {in_between}");
+}
+
+#[test]
+fn a_broker_killed_in_the_middle_and_started_again_changes_neither_file_nor_copy() {
+    // The tests' common broker is not this one's to kill; without a real one there is none to.
+    let Some(kafka) = OwnKafka::start() else { return };
+    let broker = TestBroker::at(kafka.address(), PARTITIONS);
+    let topics = Topics { without: Some(TOPIC.name), ..Topics::of(PARTITIONS) };
+    let target = TestBroker::with_at(kafka.address(), topics);
+    fill(&broker);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let whole = path("whole.ndjson");
+    assert!(run(into(&broker, &whole)).status.success());
+
+    let (file, part) = (path("restarted.ndjson"), path("restarted.ndjson.part"));
+    let mut rows = Process::start(into(&broker, &file));
+    let mut command = copy(LAJU, &broker.connection(), &target.connection());
+    command.arg("--create-topic");
+    let mut copied = Process::start(command);
+    wait_until("it has begun", || length(&part) > 0);
+    let name = target.connection().topic(&TOPIC);
+    wait_until("the copy has begun", || {
+        ends(&target.connection(), &name).is_ok_and(|ends| ends.values().any(|(_, end)| *end > 0))
+    });
+    kafka.kill();
+    assert!(rows.is_running() && !file.exists(), "it was over before the broker was killed");
+    assert!(copied.is_running(), "it was over before the broker was killed");
+    kafka.start_again();
+    let ended = rows.wait();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(std::fs::read(&file).unwrap() == std::fs::read(&whole).unwrap(), "the files differ");
+    let ended = copied.wait();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(target.read_log() == broker.read_log(), "the copy differs");
 }
