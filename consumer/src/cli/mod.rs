@@ -50,7 +50,7 @@ enum Command {
     Query(Box<query::QueryArgs>),
     /// Quote a region's figure: fix the answer under an id for ever.
     Quote(Box<quote::QuoteArgs>),
-    /// Replay the events of the log: as rows, or into another topic.
+    // Its help is its arguments' own, with the columns; a comment here would stand in its place.
     Replay(Box<replay::ReplayArgs>),
     /// Hold a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),

@@ -20,7 +20,7 @@ use self::plan::Plan;
 use self::report::Reporter;
 use super::worker::stop_on_signal;
 use crate::ingest::copy::{Original, Target, TopicCopy};
-use crate::ingest::range::RangeReader;
+use crate::ingest::range::{RangeError, RangeReader};
 use crate::ingest::stop::Stop;
 use crate::replay::ReplayError;
 use crate::replay::checkpoint::{Checkpoint, Destination, Request};
@@ -49,7 +49,11 @@ impl ReplayArgs {
         let reader = EventReader::new(&schemas)?;
         let cluster = self.connection.check(TIMEOUT)?;
         let topic = self.connection.topic(&EVENTS);
-        let copy = self.copy(&cluster, &topic)?;
+        let partitions =
+            cluster.partitions(&topic).ok_or_else(|| RangeError::Missing(topic.clone()))?;
+        let original =
+            Original { cluster_id: cluster.cluster_id.clone(), topic: topic.clone(), partitions };
+        let copy = self.copy(&original)?;
         let request = self.request(&cluster, &topic, copy.as_ref())?;
         let before = match &self.checkpoint {
             Some(path) => Checkpoint::load(path, &request)?,
@@ -177,7 +181,7 @@ impl ReplayArgs {
         self.format.unwrap_or(if for_people { Format::Table } else { Format::Ndjson })
     }
 
-    fn copy(&self, cluster: &ClusterInfo, topic: &str) -> anyhow::Result<Option<TopicCopy>> {
+    fn copy(&self, original: &Original) -> anyhow::Result<Option<TopicCopy>> {
         let Some(name) = &self.to_topic else { return Ok(None) };
         let connection = match &self.to_brokers {
             None => self.connection.clone(),
@@ -193,13 +197,7 @@ impl ReplayArgs {
             create: self.create_topic,
             new_timestamps: self.new_timestamps,
         };
-        let partitions = cluster.partitions(topic).unwrap_or(0);
-        let original = Original {
-            cluster_id: cluster.cluster_id.clone(),
-            topic: topic.to_owned(),
-            partitions,
-        };
-        Ok(Some(TopicCopy::open(&target, &original)?))
+        Ok(Some(TopicCopy::open(&target, original)?))
     }
 
     fn request(

@@ -85,6 +85,13 @@ impl PartFile {
     }
 }
 
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        // Closing alone does not unlock it while a child that was just forked has it open, too.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Puts a whole part file in its place.
 ///
 /// # Errors

@@ -338,7 +338,7 @@ fn columns(line: &mut String, texts: [&str; 7]) {
     let [partition, offset, recorded, kind, home, service, kiosk] = texts;
     let _ = write!(
         line,
-        "{partition:>4} {offset:>10}  {recorded:<24}  {kind:<13} {home:<6} {service:<6} {kiosk:<16}"
+        "{partition:>4} {offset:>10}  {recorded:<24}  {kind:<13} {home:<6} {service:<6} {kiosk:<30}"
     );
 }
 

@@ -304,8 +304,9 @@ mod tests {
 
     #[test]
     fn the_help_names_every_column() {
-        let help = <ReplayArgs as Args>::augment_args(clap::Command::new("replay"));
-        let help = help.clone().render_long_help().to_string();
+        let mut program = <crate::cli::Cli as clap::CommandFactory>::command();
+        let replay = program.find_subcommand_mut("replay").unwrap();
+        let help = replay.render_long_help().to_string();
         for column in crate::replay::rows::COLUMNS {
             assert!(help.contains(column), "{column}");
         }
