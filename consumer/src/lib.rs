@@ -7,6 +7,7 @@ pub mod cli;
 pub mod demo;
 pub mod domain;
 pub mod embedded;
+pub mod export;
 pub mod ingest;
 pub mod node;
 pub mod projection;

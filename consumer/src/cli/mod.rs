@@ -2,6 +2,7 @@
 //! to where it is told and answers with the exit code.
 
 pub mod demo;
+pub mod export;
 pub mod http;
 pub mod moment;
 pub mod quarantine;
@@ -56,6 +57,8 @@ enum Command {
     Verify(Box<verify::VerifyArgs>),
     /// List, show, release and discard what could not be counted.
     Quarantine(Box<quarantine::QuarantineArgs>),
+    /// Write the log and the ledger as files for analysts.
+    Export(Box<export::ExportArgs>),
     /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
     /// Make tokens, which say who may ask a worker.
@@ -87,6 +90,7 @@ fn execute(
         Command::Replay(replay) => replay.run(TimestampMs(now_ms()), out),
         Command::Verify(verify) => verify.run(out),
         Command::Quarantine(quarantine) => quarantine.run(TimestampMs(now_ms()), out),
+        Command::Export(export) => export.run(out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
         Command::Token(token) => token.run(out),
     }

@@ -21,6 +21,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long nothing may come before it is looked at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
+/// How long nothing may come although there is more, where the topic is read once.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long what has changed waits for more that comes at once.
 const PUBLISH_WAIT: Duration = Duration::from_millis(5);
 /// How long it waits at most, while more is coming all the time.
@@ -116,6 +118,27 @@ pub fn statuses(
         take_status(record, &mut reader, registry.as_ref(), stop, statuses);
     };
     follow(connection, &topic, stop, &mut Statuses::new(), each, publish)
+}
+
+/// What kiosks say of themselves now, and up to which offset of the topic that was read. The topic
+/// keeps only the latest word of each kiosk: nobody can ask for an earlier state again.
+///
+/// # Errors
+/// If the topic cannot be read, or asked to stop meanwhile.
+pub fn statuses_now(connection: &Connection, stop: &Stop) -> Result<(Statuses, i64), WorkerError> {
+    let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
+    let config = connection.client_config()?;
+    let mut tail =
+        Tail::open(&config, &connection.topic(&KIOSK_STATUS), OPEN_TIMEOUT).map_err(failed)?;
+    let registry = connection.registry.as_deref().map(Registry::new);
+    let mut reader = StatusReader::new()?;
+    let mut statuses = Statuses::new();
+    tail.read_to_end(PATIENCE, |record| {
+        take_status(&record, &mut reader, registry.as_ref(), stop, &mut statuses);
+    })
+    .map_err(failed)?;
+    let next = tail.end_offsets().max().unwrap_or(0);
+    Ok((statuses, next))
 }
 
 fn take_status(

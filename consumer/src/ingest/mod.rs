@@ -11,6 +11,7 @@ pub mod decisions;
 pub mod figures;
 pub mod follow;
 pub mod headers;
+pub mod judged;
 pub mod progress;
 pub mod quarantine;
 pub mod quarantined;

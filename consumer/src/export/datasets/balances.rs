@@ -1,0 +1,95 @@
+//! Daily balances: the postings of all partitions without their details.
+
+use crate::domain::account::Account;
+use crate::domain::day::Day;
+use crate::export::datasets::{Rows, code};
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+use crate::projection::snapshot::Snapshot;
+use laju_schemas::RegionIndex;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "balances",
+    version: 1,
+    row: "The net amount of an account in a region on a day, as far as it was recorded on a day. Provinces and the nation are sums, not rows.",
+    sorted_by: &["region", "day", "recorded", "account"],
+    by_month: true,
+    columns: &[
+        Column::new(
+            "region",
+            Kind::Symbol,
+            "region code",
+            "a regency or city: the home region; of the accounts `visit_…` the region that served",
+        ),
+        Column::new(
+            "day",
+            Kind::Date,
+            "local day",
+            "the day on which it happened: `as_of` takes those up to it",
+        ),
+        Column::new(
+            "recorded",
+            Kind::Date,
+            "day in Asia/Jakarta",
+            "the day on which it was learnt of: `known_at` takes those up to it",
+        ),
+        Column::new("account", Kind::Symbol, "account", "what is counted"),
+        Column::new(
+            "amount",
+            Kind::Int64,
+            "people or cards",
+            "the change on that day, not the stock: stocks are sums over days",
+        ),
+    ],
+};
+
+/// All rows of a snapshot.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
+    type Key = (RegionIndex, Day, Day, Account);
+    let views = snapshot.partitions.values();
+    let runs = views.flat_map(|view| view.ledger.as_slices());
+    let mut cells: Vec<(Key, i64)> = Vec::new();
+    for run in runs {
+        for cell in run.iter() {
+            let key = cell.key;
+            let key = (key.region(), key.day(), key.recorded(), key.account());
+            match cells.last_mut() {
+                // Cells that differ in their details only lie together.
+                Some((last, amount)) if *last == key => *amount += i64::from(cell.amount),
+                _ => cells.push((key, cell.amount.into())),
+            }
+        }
+    }
+    // In the order of names, as whoever sorts the files would have it.
+    cells.sort_unstable_by_key(|((region, day, recorded, account), _)| {
+        (*region, *day, *recorded, account.as_str())
+    });
+    cells.dedup_by(|(key, amount), (kept, sum)| {
+        let same = key == kept;
+        if same {
+            *sum += *amount;
+        }
+        same
+    });
+    for ((region, day, recorded, account), amount) in cells {
+        if amount == 0 {
+            continue;
+        }
+        let recorded = recorded.date();
+        rows(
+            recorded,
+            &[
+                Value::Text(code(region)),
+                Value::Date(day.date()),
+                Value::Date(recorded),
+                Value::Text(account.as_str()),
+                Value::Number(amount),
+            ],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What each kiosk has sent, over all partitions.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+use roaring::RoaringBitmap;
+
+use super::{Rows, code, count};
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+use crate::projection::snapshot::{Snapshot, Statuses};
+use crate::query::missing::KioskBook;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "kiosks",
+    version: 1,
+    row: "A kiosk of which the log has events, as the log alone tells of it.",
+    sorted_by: &["kiosk_id"],
+    by_month: false,
+    columns: &[
+        Column::new("kiosk_id", Kind::Symbol, "kiosk", "the device"),
+        Column::nullable(
+            "service_region",
+            Kind::Symbol,
+            "region code",
+            "the service region that its latest event named",
+        ),
+        Column::new(
+            "received",
+            Kind::Int64,
+            "events",
+            "records received, repeats and quarantined ones that decode included",
+        ),
+        Column::new("sequences", Kind::Int64, "events", "distinct sequences received"),
+        Column::new("highest_received", Kind::Int64, "number", "the highest sequence received"),
+        Column::new(
+            "missing",
+            Kind::Int64,
+            "events",
+            "sequences below the highest received that have not come in; see `statuses` for what it has announced beyond",
+        ),
+        Column::new(
+            "refused",
+            Kind::Int64,
+            "events",
+            "distinct sequences of records that could not be counted",
+        ),
+        Column::new(
+            "conflicts",
+            Kind::Int64,
+            "events",
+            "events beyond the first with their sequence: above 0, the kiosk's id is in use twice",
+        ),
+        Column::nullable(
+            "last_heard",
+            Kind::Timestamp,
+            "UTC, ms",
+            "the record timestamp of its latest event",
+        ),
+    ],
+};
+
+/// All rows of a snapshot.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
+    let mut refused: HashMap<&str, RoaringBitmap> = HashMap::new();
+    for view in snapshot.partitions.values() {
+        for (kiosk, sequences) in view.refused.all() {
+            *refused.entry(view.names.kiosk(kiosk)).or_default() |= sequences;
+        }
+    }
+    for kiosk in &KioskBook::default().gaps(snapshot, &Statuses::new()).kiosks {
+        rows(
+            Date::default(),
+            &[
+                Value::Text(&kiosk.id),
+                Value::text(kiosk.service.map(code)),
+                count(kiosk.received),
+                count(kiosk.sequences),
+                Value::Number(kiosk.highest_received.into()),
+                count(kiosk.missing),
+                count(refused.get(&*kiosk.id).map_or(0, RoaringBitmap::len)),
+                count(kiosk.conflicts),
+                Value::instant(kiosk.last_heard.map(|at| at.0)),
+            ],
+        )?;
+    }
+    Ok(())
+}

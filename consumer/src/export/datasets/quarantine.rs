@@ -1,0 +1,106 @@
+//! The records of the log that could not be counted, with what they say of themselves where that
+//! can be read and is well formed. The bytes themselves stay out: whoever sent something wrong may
+//! have sent a NIK in the wrong field.
+
+use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence};
+
+use super::{Rows, code, count};
+use crate::domain::admission::Refusal;
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+use crate::ingest::judged::JudgedRecord;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "quarantine",
+    version: 1,
+    row: "A record of the events topic that cannot be counted. One that was released stands in `events` as well, under a later offset.",
+    sorted_by: &["partition", "offset"],
+    by_month: true,
+    columns: &[
+        Column::new("partition", Kind::Int32, "number", "partition of the events topic"),
+        Column::new("offset", Kind::Rising, "position", "place in the partition"),
+        Column::new(
+            "recorded_at",
+            Kind::Timestamp,
+            "UTC, ms",
+            "the record's own timestamp, which is the broker's word",
+        ),
+        Column::new("recorded", Kind::Date, "day in Asia/Jakarta", "as in `events`"),
+        Column::new("reason", Kind::Symbol, "reason", "the rule that it breaks"),
+        Column::new("detail", Kind::Text, "words", "the field, and what is wrong with it"),
+        Column::nullable("event_id", Kind::Uuid, "UUID", "the event, where the record can be read"),
+        Column::nullable(
+            "kiosk_id",
+            Kind::Symbol,
+            "kiosk",
+            "the kiosk, where it can be read and is shaped like one",
+        ),
+        Column::nullable(
+            "sequence",
+            Kind::Rising,
+            "number",
+            "the kiosk's count, where it can be read and is in range",
+        ),
+        Column::nullable(
+            "occurred_at",
+            Kind::Timestamp,
+            "UTC, ms",
+            "when it happened, where it can be read",
+        ),
+        Column::nullable(
+            "home_region",
+            Kind::Symbol,
+            "region code",
+            "the home region, where it is a known regency or city",
+        ),
+        Column::nullable(
+            "service_region",
+            Kind::Symbol,
+            "region code",
+            "the service region, likewise",
+        ),
+        Column::new("key_bytes", Kind::Int64, "bytes", "length of the record's key"),
+        Column::new(
+            "value_bytes",
+            Kind::Int64,
+            "bytes",
+            "length of the record's value; the bytes themselves are in the log",
+        ),
+    ],
+};
+
+/// The row of a record that cannot be counted.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn row(
+    record: &JudgedRecord<'_>,
+    refusal: &Refusal,
+    event: Option<&RawEvent<'_>>,
+    rows: Rows<'_>,
+) -> Result<(), WriteError> {
+    let recorded = record.recorded.date();
+    let region = |text: &str| RegionTable::get().regency(text).map(code);
+    let kiosk = event.map(|event| event.kiosk_id).filter(|id| KioskId::check(id).is_ok());
+    let sequence = event.and_then(|event| Sequence::try_from(event.sequence).ok());
+    rows(
+        recorded,
+        &[
+            Value::Number(record.partition.into()),
+            Value::Number(record.mark.offset),
+            Value::Instant(record.mark.timestamp),
+            Value::Date(recorded),
+            Value::Text(refusal.reason.as_str()),
+            Value::Text(&refusal.detail),
+            Value::fixed(event.map(|event| event.event_id.0)),
+            Value::text(kiosk),
+            Value::number(sequence.map(|sequence| sequence.get().into())),
+            Value::instant(event.map(|event| event.occurred_at)),
+            Value::text(event.and_then(|event| region(event.home_region))),
+            Value::text(event.and_then(|event| region(event.service_region))),
+            count(record.key_bytes as u64),
+            count(record.value_bytes as u64),
+        ],
+    )
+}

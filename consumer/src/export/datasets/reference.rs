@@ -1,0 +1,108 @@
+//! Denominators and targets, every record of them.
+
+use jiff::civil::Date;
+
+use super::{Rows, count};
+use crate::domain::reference::{ReferenceBook, Standing};
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "reference",
+    version: 1,
+    row: "A record of the reference topic: a denominator or a target, replaced and withdrawn ones included.",
+    sorted_by: &["offset"],
+    by_month: false,
+    columns: &[
+        Column::new(
+            "offset",
+            Kind::Rising,
+            "position",
+            "place in the reference topic: of records with the same region, kind, basis and `valid_from` the last applies",
+        ),
+        Column::new(
+            "recorded",
+            Kind::Date,
+            "day in Asia/Jakarta",
+            "the day on which it was recorded: `known_at` takes those up to it",
+        ),
+        Column::new("reference_id", Kind::Uuid, "UUID", "the record, as answers name it"),
+        Column::new(
+            "region",
+            Kind::Symbol,
+            "region code",
+            "a regency or city, a province, or `ID`",
+        ),
+        Column::new("kind", Kind::Symbol, "kind", "`denominator` or `target`"),
+        Column::new(
+            "basis",
+            Kind::Symbol,
+            "basis",
+            "`wajib_ktp`, `recorded_ktp`; of a target that is a number of people `absolute`",
+        ),
+        Column::nullable(
+            "value",
+            Kind::Int64,
+            "people",
+            "a denominator, or a target that is a number of people",
+        ),
+        Column::nullable(
+            "percent",
+            Kind::Percent,
+            "percent",
+            "a target that is a share of its basis",
+        ),
+        Column::new("valid_from", Kind::Date, "day", "the first day on which it applies"),
+        Column::nullable(
+            "valid_to",
+            Kind::Date,
+            "day",
+            "the last day on which it applies, included; null while no end is set",
+        ),
+        Column::new("source", Kind::Text, "words", "where it comes from, as it should be quoted"),
+        Column::new("issued_by", Kind::Symbol, "words", "who recorded it"),
+        Column::new(
+            "stands",
+            Kind::Boolean,
+            "yes or no",
+            "whether no later record has replaced or withdrawn it, and it withdraws nothing itself; whether it applies on a day is `valid_from` and `valid_to`",
+        ),
+    ],
+};
+
+/// All rows of the figures recorded.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn rows(book: &ReferenceBook, rows: Rows<'_>) -> Result<(), WriteError> {
+    // Whether a record stands does not depend on the day: only for which of those that stand
+    // applies one is asked for.
+    let mut listed = book.list(Date::MAX, None);
+    listed.sort_unstable_by_key(|listed| listed.record.offset);
+    for listed in listed {
+        let record = listed.record;
+        let figure = &record.figure;
+        let region = figure.region.to_string();
+        let gone = [Standing::Replaced, Standing::Withdrawn, Standing::Withdrawal];
+        rows(
+            record.recorded.date(),
+            &[
+                Value::Number(record.offset),
+                Value::Date(record.recorded.date()),
+                Value::Fixed(figure.reference_id.0),
+                Value::Text(&region),
+                Value::Text(figure.kind.as_str()),
+                Value::Text(figure.basis.as_str()),
+                figure.value.map_or(Value::Null, count),
+                Value::number(figure.percent.map(|percent| percent.ten_thousandths().into())),
+                Value::Date(figure.valid_from),
+                figure.valid_to.map_or(Value::Null, Value::Date),
+                Value::Text(&figure.source),
+                Value::Text(&figure.issued_by),
+                Value::Boolean(!gone.contains(&listed.standing)),
+            ],
+        )?;
+    }
+    Ok(())
+}

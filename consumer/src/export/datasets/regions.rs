@@ -1,0 +1,65 @@
+//! The regions that exist, so that the files join.
+
+use jiff::civil::Date;
+use laju_schemas::{RegionLevel, RegionTable};
+
+use super::Rows;
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "regions",
+    version: 1,
+    row: "A province, or a regency or city. The nation is no row.",
+    sorted_by: &["code"],
+    by_month: false,
+    columns: &[
+        Column::new(
+            "code",
+            Kind::Symbol,
+            "region code",
+            "Kemendagri's code, always text: `18.71`, `18`",
+        ),
+        Column::new("name", Kind::Text, "words", "its name"),
+        Column::new(
+            "level",
+            Kind::Symbol,
+            "level",
+            "`province` or `regency`, which cities are, too",
+        ),
+        Column::new(
+            "province",
+            Kind::Symbol,
+            "region code",
+            "the province that it lies in; of a province itself",
+        ),
+        Column::new("zone", Kind::Symbol, "tz database", "the zone that its days are counted in"),
+    ],
+};
+
+/// All rows, in the order of the codes.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn rows(rows: Rows<'_>) -> Result<(), WriteError> {
+    for region in RegionTable::get().all() {
+        let (code, province) = (region.code.to_string(), region.code.province().to_string());
+        let level = match region.code.level() {
+            RegionLevel::Nation => "nation",
+            RegionLevel::Province => "province",
+            RegionLevel::Regency => "regency",
+        };
+        rows(
+            Date::default(),
+            &[
+                Value::Text(&code),
+                Value::Text(&region.name),
+                Value::Text(level),
+                Value::Text(&province),
+                Value::Text(region.zone.iana()),
+            ],
+        )?;
+    }
+    Ok(())
+}

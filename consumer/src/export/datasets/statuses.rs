@@ -1,0 +1,84 @@
+//! What kiosks last said of themselves. Kafka keeps only the latest word of each: this is the state
+//! of the moment of the export, and not of its cut.
+
+use jiff::civil::Date;
+
+use super::{Rows, count};
+use crate::export::table::{Column, Kind, Table, Value};
+use crate::export::write::WriteError;
+use crate::projection::snapshot::Statuses;
+
+/// The dataset.
+pub const TABLE: Table = Table {
+    name: "statuses",
+    version: 1,
+    row: "The latest word of a kiosk about itself at the moment of the export. Not part of the cut: the same cut does not give it again.",
+    sorted_by: &["kiosk_id"],
+    by_month: false,
+    columns: &[
+        Column::new("kiosk_id", Kind::Symbol, "kiosk", "the device"),
+        Column::new("service_region", Kind::Symbol, "region code", "whose office it belongs to"),
+        Column::new(
+            "highest_sequence",
+            Kind::Int64,
+            "number",
+            "the highest sequence that it has given to an event; 0 before the first",
+        ),
+        Column::new(
+            "unsent",
+            Kind::Int64,
+            "events",
+            "events in its outbox that Kafka has not confirmed",
+        ),
+        Column::nullable(
+            "oldest_unsent",
+            Kind::Timestamp,
+            "UTC, ms",
+            "when the oldest of them happened",
+        ),
+        Column::nullable(
+            "clock_offset_ms",
+            Kind::Int64,
+            "milliseconds",
+            "the kiosk's clock minus the broker's, if measured",
+        ),
+        Column::new("agent_version", Kind::Symbol, "version", "the version of its agent"),
+        Column::new("sent_at", Kind::Timestamp, "UTC, ms", "when it said so, by its clock"),
+        Column::new("recorded_at", Kind::Timestamp, "UTC, ms", "when it said so, by the broker's"),
+        Column::new(
+            "retired",
+            Kind::Boolean,
+            "yes or no",
+            "lost or withdrawn: none of its events is awaited any more",
+        ),
+    ],
+};
+
+/// All rows, in the order of the kiosks' ids.
+///
+/// # Errors
+/// Those of `rows`.
+pub fn rows(statuses: &Statuses, rows: Rows<'_>) -> Result<(), WriteError> {
+    let mut sorted: Vec<_> = statuses.iter().collect();
+    sorted.sort_unstable_by_key(|(kiosk, _)| kiosk.as_str());
+    for (kiosk, recorded) in sorted {
+        let status = &recorded.status;
+        let region = status.service_region.to_string();
+        rows(
+            Date::default(),
+            &[
+                Value::Text(kiosk),
+                Value::Text(&region),
+                Value::Number(status.highest_sequence.into()),
+                count(status.unsent),
+                Value::instant(status.oldest_unsent.map(|at| at.0)),
+                Value::number(status.clock_offset_ms),
+                Value::Text(&status.agent_version),
+                Value::Instant(status.sent_at.0),
+                Value::Instant(recorded.recorded_at.0),
+                Value::Boolean(status.retired),
+            ],
+        )?;
+    }
+    Ok(())
+}

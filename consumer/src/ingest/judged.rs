@@ -1,0 +1,227 @@
+//! The events topic between offsets, one partition after the other, each record judged as a worker
+//! judges it and with the day of recording that the fold gives it: for those who take the log
+//! apart record by record. The same offsets always give the same records in the same order.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use laju_producer::connection::Connection;
+use laju_producer::registry::{Registry, RegistryError};
+use laju_schemas::RawEvent;
+use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::topic::EVENTS;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use thiserror::Error;
+
+use super::range::{Order, Polled, Range, RangeError, RangeReader};
+use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
+use crate::domain::day::Day;
+use crate::projection::partition::{Position, RecordMark};
+
+/// How long a call of the reader may wait for records.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Why the log cannot be read.
+#[derive(Debug, Error)]
+pub enum JudgedError {
+    /// The log is not there up to its offsets, or cannot be read.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// A schema cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A schema is asked for, and the registry does not answer.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A record that was read before is not there, or is another one.
+    #[error(
+        "partition {partition} of {topic} is another log: the record at offset {offset} is not the one that was read before. Was the topic made anew?"
+    )]
+    AnotherLog {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where the record was.
+        offset: i64,
+    },
+}
+
+/// What becomes of a record.
+#[derive(Debug)]
+pub enum Judgement<'a> {
+    /// It counts.
+    Counted(&'a Admitted<'a>),
+    /// It cannot be counted; with the event where it decodes that far.
+    Refused(&'a Refusal, Option<&'a RawEvent<'a>>),
+}
+
+/// A record of the log.
+#[derive(Debug)]
+pub struct JudgedRecord<'a> {
+    /// Its partition.
+    pub partition: u32,
+    /// Which record it is.
+    pub mark: RecordMark,
+    /// The day on which it was recorded: that of the latest timestamp so far in its partition.
+    pub recorded: Day,
+    /// Bytes of its key.
+    pub key_bytes: usize,
+    /// Bytes of its value.
+    pub value_bytes: usize,
+    /// What becomes of it.
+    pub judgement: Judgement<'a>,
+}
+
+/// The log of the events topic between offsets.
+pub struct JudgedLog {
+    log: RangeReader,
+    judge: Judge,
+}
+
+struct Judge {
+    topic: String,
+    reader: EventReader,
+    registry: Option<Registry>,
+    /// How many the topic has, which says where a key belongs.
+    partitions: u32,
+    /// Where each partition stands: what is before has been handed over.
+    positions: BTreeMap<u32, Position>,
+    /// Records known from an earlier reading that have not been met again.
+    known: BTreeMap<u32, RecordMark>,
+}
+
+impl JudgedLog {
+    /// Opens the log of every partition from its position up to an offset. `known` are records of
+    /// an earlier reading, one a partition, behind which nothing is read unless they are met.
+    /// `schemas` are texts of further versions of the schema, as a worker has them.
+    ///
+    /// # Errors
+    /// If the log does not go that far, or a schema cannot be used.
+    pub fn open(
+        connection: &Connection,
+        schemas: &[String],
+        from: BTreeMap<u32, Position>,
+        to: &BTreeMap<u32, i64>,
+        known: BTreeMap<u32, RecordMark>,
+    ) -> Result<Self, JudgedError> {
+        let topic = connection.topic(&EVENTS);
+        let mut positions = from;
+        let mut ranges = BTreeMap::new();
+        for (&partition, &to) in to {
+            let position = positions.entry(partition).or_default();
+            // The record met before is read again, whether or not anything is behind it.
+            let known = known.get(&partition).map(|mark| mark.offset);
+            let from = known.map_or(position.next_offset, |known| known.min(position.next_offset));
+            ranges.insert(partition, Range { from, to });
+        }
+        let log = RangeReader::open(connection, &topic, &ranges, Order::OneByOne)?;
+        let judge = Judge {
+            topic,
+            reader: EventReader::new(schemas)?,
+            registry: connection.registry.as_deref().map(Registry::new),
+            partitions: u32::try_from(to.len()).unwrap_or(u32::MAX),
+            positions,
+            known,
+        };
+        Ok(Self { log, judge })
+    }
+
+    /// Hands over some records; false once there are no more.
+    ///
+    /// # Errors
+    /// Those of `each`, and if the log cannot be read or is another one.
+    pub fn read<E: From<JudgedError> + From<RangeError>>(
+        &mut self,
+        mut each: impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let polled = self.log.poll(SLICE, |message| {
+            self.judge.take(message, &mut each)?;
+            Ok::<_, E>(ControlFlow::Continue(()))
+        })?;
+        if polled != Polled::Done {
+            return Ok(true);
+        }
+        match self.judge.known.iter().next() {
+            Some((&partition, mark)) => Err(self.judge.another(partition, mark.offset).into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Where each partition stands.
+    #[must_use]
+    pub fn positions(&self) -> &BTreeMap<u32, Position> {
+        &self.judge.positions
+    }
+
+    /// How far each partition has been read: offsets, not records.
+    #[must_use]
+    pub fn next_offsets(&self) -> BTreeMap<u32, i64> {
+        self.log.next_offsets()
+    }
+}
+
+impl Judge {
+    fn another(&self, partition: u32, offset: i64) -> JudgedError {
+        JudgedError::AnotherLog { topic: self.topic.clone(), partition, offset }
+    }
+
+    fn take<E: From<JudgedError>>(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        each: &mut impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (key, value) = (message.key(), message.payload());
+        let partition = message.partition() as u32;
+        let mark = RecordMark {
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().unwrap_or(-1),
+            digest: RecordMark::digest(key, value),
+        };
+        if let Some(known) = self.known.get(&partition).copied()
+            && mark.offset >= known.offset
+        {
+            if mark != known {
+                return Err(self.another(partition, known.offset).into());
+            }
+            self.known.remove(&partition);
+        }
+        let position = self.positions.entry(partition).or_default();
+        if mark.offset < position.next_offset {
+            return Ok(());
+        }
+        let timestamp = clamp_timestamp(mark.timestamp);
+        let until = position.recorded_until.map_or(timestamp, |until| until.max(timestamp));
+        *position = Position {
+            next_offset: mark.offset + 1,
+            last: Some(mark),
+            recorded_until: Some(until),
+        };
+        let mut hand_over = |judgement: Judgement<'_>| {
+            each(JudgedRecord {
+                partition,
+                mark,
+                recorded: Day::recorded(until),
+                key_bytes: key.map_or(0, <[u8]>::len),
+                value_bytes: value.map_or(0, <[u8]>::len),
+                judgement,
+            })
+        };
+        loop {
+            match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
+                Verdict::Counted(event) => return hand_over(Judgement::Counted(&event)),
+                Verdict::Refused(refusal, raw) => {
+                    return hand_over(Judgement::Refused(&refusal, raw.as_ref()));
+                }
+                Verdict::NeedsSchema(id) => {
+                    let avsc = match &self.registry {
+                        Some(registry) => registry.schema(id).map_err(JudgedError::from)?,
+                        None => None,
+                    };
+                    self.reader.book.learn(id, avsc.as_deref());
+                }
+            }
+        }
+    }
+}
