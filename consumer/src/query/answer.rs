@@ -248,7 +248,8 @@ pub struct Missing {
     pub events: u64,
     /// Kiosks with such events.
     pub kiosks: u64,
-    /// Events that came in and could not be counted.
+    /// Events that came in and could not be counted, and that nobody has discarded, or released so
+    /// that they are counted anew in this answer.
     pub quarantined: u64,
     /// The region's own kiosks that are silent beyond their habit, the longest silent first, at
     /// most 20 (`/v1/kiosks?silent=true&within=…` has all): an estimate beside the bounds, which

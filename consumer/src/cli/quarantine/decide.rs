@@ -12,6 +12,7 @@ use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 
 use super::choose::Chosen;
 use super::report::{Already, Done, Report};
+use super::said::nik_runs;
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
@@ -92,11 +93,20 @@ pub struct DecideArgs {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    check_text(text, MAX_DECIDED_BY).map(|()| text.to_owned())
+    written(text, MAX_DECIDED_BY)
 }
 
 fn reason(text: &str) -> Result<String, String> {
-    check_text(text, MAX_REASON).map(|()| text.to_owned())
+    written(text, MAX_REASON)
+}
+
+/// A text to be written down for ever, which a NIK must not be.
+fn written(text: &str, most: usize) -> Result<String, String> {
+    check_text(text, most)?;
+    if !nik_runs(text.as_bytes()).is_empty() {
+        return Err("has as many digits in a row as a NIK, and is written down for ever".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl ReleaseArgs {
@@ -320,6 +330,7 @@ mod tests {
             &["3/1042", "--by", " ", "--because", "mended"],
             &["3/1042", "--by", &"n".repeat(101), "--because", "mended"],
             &["3/1042", "--by", "Sri", "--because", "a\nb"],
+            &["3/1042", "--by", "Sri", "--because", "not 1871012345678901"],
             &["3-1042", "--by", "Sri", "--because", "mended"],
             &["3/1042", "--all", "--by", "Sri", "--because", "mended"],
             &["3/1042", "--reason", "in_future", "--by", "Sri", "--because", "mended"],
