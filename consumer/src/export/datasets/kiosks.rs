@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use roaring::RoaringBitmap;
 
 use super::{Rows, code, count};
+use crate::domain::decisions::DecisionBook;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
 use crate::projection::snapshot::{Snapshot, Statuses};
@@ -72,7 +73,9 @@ pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
             *refused.entry(view.names.kiosk(kiosk)).or_default() |= sequences;
         }
     }
-    for kiosk in &KioskBook::default().gaps(snapshot, &Statuses::new()).kiosks {
+    for kiosk in
+        &KioskBook::default().gaps(snapshot, &Statuses::new(), &DecisionBook::default()).kiosks
+    {
         rows(
             Date::default(),
             &[
