@@ -1,8 +1,10 @@
 //! The ledger itself over HTTP: how large it is, and each partition's rows as lines of JSON, made
 //! from one state while they are sent. A reader holds no more than a few frames of them.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
@@ -22,10 +24,15 @@ use crate::query::ledger::LedgerHead;
 use crate::query::ledger::lines::write;
 use crate::query::ledger::summary::{Ledger, summary};
 
-/// Ledgers that are sent at the same time; others wait for their turn. Figures do not wait for them.
-pub(super) const AT_ONCE: usize = 2;
+/// Ledgers that are sent at the same time; others wait for their turn as long as an answer may take.
+/// Figures do not wait for them.
+pub(super) const AT_ONCE: usize = 4;
 /// Frames that are made ahead of what the reader has taken.
 const AHEAD: usize = 4;
+/// How long a reader may take for a frame, and for all of them: then the turn is another's, and the
+/// connection is cut.
+const FRAME_TIME: Duration = Duration::from_secs(30);
+const WHOLE_TIME: Duration = Duration::from_secs(1_800);
 
 /// `GET /v1/ledger`.
 #[utoipa::path(
@@ -70,8 +77,6 @@ pub(super) async fn partition(
     let Path(number) = number.map_err(|rejection| bad(rejection.body_text()))?;
     let number: u32 = number.parse().map_err(|_| bad("not a number from 0 on".to_owned()))?;
     let asked = parameters.finish()?;
-    let turns = Arc::clone(&api.ledger_turns);
-    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
     let now = (api.clock)();
     let live = Arc::clone(&api.live);
     let view = tokio::task::spawn_blocking(move || live.view(now));
@@ -97,15 +102,39 @@ pub(super) async fn partition(
     if asked.has(&tag) {
         return Ok(Answer::held(tag).into_response(api.is_private(), Some(age)));
     }
+    let turns = Arc::clone(&api.ledger_turns);
+    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(AHEAD);
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let (whole, runtime, begun) =
+        (Arc::clone(&is_whole), tokio::runtime::Handle::current(), Instant::now());
     tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        // Who has gone takes nothing: then the rest is not made.
-        write(&part, head, |frame| sender.blocking_send(frame.into()).is_ok());
+        // Who has gone takes nothing, and neither does who has stopped: then the rest is not made.
+        let is_taken = |frame: Vec<u8>| {
+            let limit = FRAME_TIME.min(WHOLE_TIME.saturating_sub(begun.elapsed()));
+            let taken = runtime.block_on(tokio::time::timeout(limit, sender.send(frame.into())));
+            taken.is_ok_and(|sent| sent.is_ok())
+        };
+        let mut every = true;
+        write(&part, head, |frame| {
+            every = every && is_taken(frame);
+            every
+        });
+        whole.store(every, Ordering::Release);
     });
-    // Who compresses asks once more after the end.
-    let frames = futures_util::stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|frame| (Ok::<_, Infallible>(frame), receiver))
+    // What is not whole ends with an error, which cuts the connection. Who compresses asks once
+    // more after the end.
+    let frames = futures_util::stream::unfold(Some(receiver), move |receiver| {
+        let is_whole = Arc::clone(&is_whole);
+        async move {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(frame) => Some((Ok(frame), Some(receiver))),
+                None if is_whole.load(Ordering::Acquire) => None,
+                None => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
+            }
+        }
     })
     .fuse();
     let kind = [(CONTENT_TYPE, "application/x-ndjson")];

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use laju_schemas::{RegionIndex, RegionTable};
 use roaring::RoaringBitmap;
 
-use crate::domain::account::{Account, sort_and_add};
+use crate::domain::account::{Account, add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::PartitionView;
@@ -49,11 +49,19 @@ fn of_account(view: &PartitionView, region: RegionIndex, account: Account) -> Ve
 /// How many rows [`postings`] gives.
 #[must_use]
 pub fn posting_count(view: &PartitionView) -> u64 {
-    match view.ledger.as_slices() {
-        [] => 0,
-        [one] => one.len() as u64,
-        _ => view.ledger.merged().len() as u64,
+    if let [one] = view.ledger.as_slices() {
+        return one.len() as u64;
     }
+    let (mut cells, mut count) = (Vec::new(), 0);
+    for region in (0..RegionTable::get().len() as u16).map(RegionIndex) {
+        for account in Account::ALL {
+            cells.clear();
+            cells.extend(view.ledger.of(region, account).copied());
+            add_up(&mut cells);
+            count += cells.len() as u64;
+        }
+    }
+    count
 }
 
 /// What each kiosk has sent to a partition, in the order of their ids.
