@@ -8,9 +8,11 @@ mod places;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -52,7 +54,8 @@ pub enum Order {
     /// All at the same time, as the brokers send them.
     Together,
     /// One after the other by their numbers, so that the same ranges always give the same records
-    /// in the same order. A range without an end never lets the next one begin.
+    /// in the same order. The next ones are fetched meanwhile, within bounds. A range without an
+    /// end never lets the next one begin.
     OneByOne,
 }
 
@@ -180,7 +183,11 @@ struct Part {
 
 /// Ranges of a topic's partitions being read, by one thread.
 pub struct RangeReader {
-    consumer: BaseConsumer<BrokerEvents>,
+    consumer: Arc<BaseConsumer<BrokerEvents>>,
+    /// Where partitions are read one by one: what each has brought, by their numbers.
+    queues: Vec<Option<PartitionQueue<BrokerEvents>>>,
+    /// The first partition that is not done.
+    current: usize,
     topic: String,
     /// By the partitions' numbers; none for those not asked for.
     parts: Vec<Option<Part>>,
@@ -204,7 +211,7 @@ impl RangeReader {
         ranges: &BTreeMap<u32, Range>,
         order: Order,
     ) -> Result<Self, RangeError> {
-        let consumer = places::consumer(connection, topic)?;
+        let consumer = places::consumer(connection, topic, order)?;
         let partitions = places::partitions(&consumer, topic)?;
         let mut parts = vec![None; partitions as usize];
         let mut open = 0;
@@ -230,7 +237,9 @@ impl RangeReader {
         }
         let topic = topic.to_owned();
         let (patience, last) = (PATIENCE, Instant::now());
-        let reader = Self { consumer, topic, parts, open, order, patience, last };
+        let (consumer, queues, current) = (Arc::new(consumer), Vec::new(), 0);
+        let mut reader =
+            Self { consumer, queues, current, topic, parts, open, order, patience, last };
         reader.assign()?;
         Ok(reader)
     }
@@ -255,7 +264,12 @@ impl RangeReader {
     ) -> Result<Polled, E> {
         let (mut records, mut wait) = (0, wait);
         while self.open > 0 && records < TURN {
-            match self.consumer.poll(wait) {
+            // What other partitions bring waits in queues of their own, within bounds.
+            let polled = match self.queues.get(self.current) {
+                Some(Some(queue)) => queue.poll(wait),
+                _ => self.consumer.poll(wait),
+            };
+            match polled {
                 None => break,
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
@@ -294,6 +308,7 @@ impl RangeReader {
         if self.open == 0 {
             return Ok(Polled::Done);
         }
+        self.check_errors()?;
         self.check_patience()?;
         Ok(Polled::Idle)
     }
@@ -325,17 +340,35 @@ impl RangeReader {
         (0..).zip(&self.parts).filter_map(|(partition, part)| Some((partition, part.as_ref()?)))
     }
 
-    /// Has the client fetch what is to be read now.
-    fn assign(&self) -> Result<(), RangeError> {
-        let at_once = if self.order == Order::OneByOne { 1 } else { usize::MAX };
+    /// Has the client fetch what is to be read.
+    fn assign(&mut self) -> Result<(), RangeError> {
         let mut assignment = TopicPartitionList::new();
-        let open = self.each_part().filter(|(_, part)| !part.done);
-        for (partition, part) in open.take(at_once) {
+        for (partition, part) in self.each_part().filter(|(_, part)| !part.done) {
             assignment
                 .add_partition_offset(&self.topic, partition as i32, Offset::Offset(part.next))
                 .map_err(|error| self.kafka(error))?;
         }
-        self.consumer.assign(&assignment).map_err(|error| self.kafka(error))
+        self.consumer.assign(&assignment).map_err(|error| self.kafka(error))?;
+        if self.order == Order::OneByOne {
+            self.queues = (0..)
+                .zip(&self.parts)
+                .map(|(partition, part)| {
+                    part.filter(|part| !part.done)?;
+                    self.consumer.split_partition_queue(&self.topic, partition)
+                })
+                .collect();
+            // What came before the queues were apart is dropped by this, and fetched again.
+            self.consumer.pause(&assignment).map_err(|error| self.kafka(error))?;
+            self.consumer.resume(&assignment).map_err(|error| self.kafka(error))?;
+        }
+        self.move_on();
+        Ok(())
+    }
+
+    /// Turns to the first partition that is not done.
+    fn move_on(&mut self) {
+        let is_open = |part: &Option<Part>| part.is_some_and(|part| !part.done);
+        self.current = self.parts.iter().position(is_open).unwrap_or(self.parts.len());
     }
 
     /// Notes that a partition has been read, once.
@@ -347,9 +380,7 @@ impl RangeReader {
         (part.done, part.next) = (true, part.to);
         self.open -= 1;
         self.last = Instant::now();
-        if self.open == 0 || self.order == Order::OneByOne {
-            return self.assign();
-        }
+        self.move_on();
         // What is behind the range is not wanted.
         let mut paused = TopicPartitionList::new();
         paused.add_partition(&self.topic, number as i32);
@@ -398,6 +429,20 @@ impl RangeReader {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         }
+    }
+
+    /// Beside the partitions' own queues stands what concerns the whole client.
+    fn check_errors(&self) -> Result<(), RangeError> {
+        if self.queues.is_empty() {
+            return Ok(());
+        }
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            match polled {
+                Err(KafkaError::PartitionEOF(_)) | Ok(_) => {}
+                Err(error) => self.judge(error)?,
+            }
+        }
+        Ok(())
     }
 
     fn check_patience(&self) -> Result<(), RangeError> {

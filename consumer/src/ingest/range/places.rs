@@ -19,12 +19,27 @@ const GROUP: &str = "laju-range";
 /// How long a search waits for records before it looks at its patience.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// How many records of a partition may wait for their turn, where one is read after the other.
+const WAITING_RECORDS: &str = "20000";
+/// And how much of it, in KiB.
+const WAITING_KIB: &str = "8192";
+
 /// A client that reads where it is told to.
 pub(super) fn consumer(
     connection: &Connection,
     topic: &str,
+    order: Order,
 ) -> Result<BaseConsumer<BrokerEvents>, RangeError> {
     let mut config = reading(connection)?;
+    if order == Order::OneByOne {
+        for (key, value) in
+            [("queued.min.messages", WAITING_RECORDS), ("queued.max.messages.kbytes", WAITING_KIB)]
+        {
+            if connection.kafka_properties.iter().all(|property| property.key() != key) {
+                config.set(key, value);
+            }
+        }
+    }
     config.set("group.id", GROUP).set("allow.auto.create.topics", "false");
     BaseConsumer::from_config_and_context(&config, BrokerEvents::default()).map_err(|error| {
         match error {
@@ -86,7 +101,7 @@ fn no_answer(
 /// # Errors
 /// If there is no such topic, or no answer.
 pub fn ends(connection: &Connection, topic: &str) -> Result<BTreeMap<u32, (i64, i64)>, RangeError> {
-    ends_by(&consumer(connection, topic)?, topic)
+    ends_by(&consumer(connection, topic, Order::Together)?, topic)
 }
 
 fn ends_by(
@@ -110,7 +125,7 @@ pub fn offsets_at(
     topic: &str,
     timestamp_ms: i64,
 ) -> Result<BTreeMap<u32, i64>, RangeError> {
-    let consumer = consumer(connection, topic)?;
+    let consumer = consumer(connection, topic, Order::Together)?;
     let ends = ends_by(&consumer, topic)?;
     let answers = look_up(&consumer, topic, &ends, timestamp_ms)?;
     let mut found = BTreeMap::new();
