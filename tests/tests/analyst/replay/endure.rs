@@ -30,6 +30,14 @@ fn into(broker: &TestBroker, file: &Path) -> Command {
     command
 }
 
+/// With little fetched beforehand, so that it needs its broker to the end.
+fn bit_by_bit(mut command: Command) -> Command {
+    for property in ["queued.min.messages=1", "fetch.message.max.bytes=50000"] {
+        command.args(["--kafka-property", property]);
+    }
+    command
+}
+
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
@@ -91,7 +99,7 @@ fn a_replay_that_is_killed_and_one_that_loses_its_broker_give_the_identical_file
 
     // The broker goes away in the middle.
     let (file, part) = (path("outage.ndjson"), path("outage.ndjson.part"));
-    let mut process = Process::start(into(&broker, &file));
+    let mut process = Process::start(bit_by_bit(into(&broker, &file)));
     wait_until("it has begun", || length(&part) > 0);
     let Some(outage) = broker.outage() else { return };
     let mut was = 0;
@@ -120,10 +128,10 @@ fn a_broker_killed_in_the_middle_and_started_again_changes_neither_file_nor_copy
     assert!(run(into(&broker, &whole)).status.success());
 
     let (file, part) = (path("restarted.ndjson"), path("restarted.ndjson.part"));
-    let mut rows = Process::start(into(&broker, &file));
+    let mut rows = Process::start(bit_by_bit(into(&broker, &file)));
     let mut command = copy(LAJU, &broker.connection(), &target.connection());
     command.arg("--create-topic");
-    let mut copied = Process::start(command);
+    let mut copied = Process::start(bit_by_bit(command));
     wait_until("it has begun", || length(&part) > 0);
     let name = target.connection().topic(&TOPIC);
     wait_until("the copy has begun", || {
