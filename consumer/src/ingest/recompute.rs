@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use laju_producer::connection::{Connection, ConnectionError};
@@ -20,7 +21,7 @@ use super::reference::ReferenceFeed;
 use super::tail::{Tail, TailError};
 use crate::domain::admission::{Verdict, clamp_timestamp, judge};
 use crate::domain::reference::ReferenceBook;
-use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::partition::{Claims, PartitionCommit, PartitionState, RecordMark};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
 /// How long a question to the brokers may take.
@@ -48,27 +49,41 @@ pub enum RecomputeError {
     /// A schema is asked for, and the registry does not answer.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// Whoever asked does not want it any more.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The records that are folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// The topic's full name.
+    pub topic: String,
+    /// How many partitions it has, which says where a key belongs.
+    pub partitions: u32,
+    /// Of each partition that is folded, which records: from the first one on.
+    pub ranges: BTreeMap<u32, Range>,
+}
+
+impl LogPart {
+    /// The records of a topic before these offsets.
+    #[must_use]
+    pub fn until(topic: String, partitions: u32, offsets: &BTreeMap<u32, i64>) -> Self {
+        let whole = |(&partition, &to): (&u32, &i64)| (partition, Range { from: 0, to });
+        Self { topic, partitions, ranges: offsets.iter().map(whole).collect() }
+    }
+
+    /// How many offsets there are: at least as many as records.
+    #[must_use]
+    pub fn offsets(&self) -> u64 {
+        self.ranges.values().map(|range| range.to.max(0) as u64).sum()
+    }
 }
 
 /// A partition on its way to its offset.
 struct Part {
     state: PartitionState,
-    view: PartitionView,
     uncommitted: u64,
-}
-
-impl Part {
-    fn new(partition: u32) -> Self {
-        let (state, view) = (PartitionState::new(partition), PartitionView::empty(partition));
-        Self { state, view, uncommitted: 0 }
-    }
-
-    fn commit(&mut self) {
-        self.uncommitted = 0;
-        if let Some(commit) = self.state.take_commit() {
-            self.view = self.view.after_unstored(commit);
-        }
-    }
 }
 
 /// Folds every partition of the events topic up to its offset: the state that a worker has after
@@ -83,36 +98,80 @@ pub fn events_until(
     schemas: &[String],
     told: &mut dyn FnMut(u64),
 ) -> Result<Snapshot, RecomputeError> {
-    let topic = connection.topic(&EVENTS);
+    let partitions = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+    let log = LogPart::until(connection.topic(&EVENTS), partitions, offsets);
+    let going_on = AtomicBool::new(false);
+    snapshot_of(connection, &log, schemas, &going_on, &mut |records, _| told(records))
+}
+
+/// Folds a part of a log into the state that a worker has after exactly these records. `told` is
+/// called now and then with how many records have been read, and how many offsets passed.
+///
+/// # Errors
+/// If the log is not there, cannot be read, or `stop` is set.
+pub fn snapshot_of(
+    connection: &Connection,
+    log: &LogPart,
+    schemas: &[String],
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<Snapshot, RecomputeError> {
+    let empty = |&partition: &u32| (partition, Arc::new(PartitionView::empty(partition)));
+    let mut snapshot = Snapshot { partitions: log.ranges.keys().map(empty).collect() };
+    commits_of(connection, log, schemas, COMMIT_EVERY, stop, told, &mut |commit| {
+        if let Some(view) = snapshot.partitions.get_mut(&commit.partition) {
+            *view = Arc::new(view.after_unstored(commit));
+        }
+    })?;
+    Ok(snapshot)
+}
+
+/// Folds a part of a log, and hands over what each partition's fold has added, after every so many
+/// of its records and at its end. After every one it says what each record has added.
+///
+/// # Errors
+/// If the log is not there, cannot be read, or `stop` is set.
+pub fn commits_of(
+    connection: &Connection,
+    log: &LogPart,
+    schemas: &[String],
+    every: u64,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(u64, u64),
+    take: &mut dyn FnMut(PartitionCommit),
+) -> Result<(), RecomputeError> {
+    let begin = |&number: &u32| {
+        let state = PartitionState::new(number);
+        (number, Part { state, uncommitted: 0 })
+    };
     let mut fold = Fold {
         reader: EventReader::new(schemas)?,
         registry: connection.registry.as_deref().map(Registry::new),
-        partitions: u32::try_from(offsets.len()).unwrap_or(u32::MAX),
-        parts: offsets.keys().map(|&number| (number, Part::new(number))).collect(),
+        partitions: log.partitions,
+        parts: log.ranges.keys().map(begin).collect(),
+        every,
     };
-    let whole = |(&partition, &to): (&u32, &i64)| (partition, Range { from: 0, to });
-    let ranges = offsets.iter().map(whole).collect();
-    let mut log = RangeReader::open(connection, &topic, &ranges, Order::Together)?;
+    let mut reader = RangeReader::open(connection, &log.topic, &log.ranges, Order::Together)?;
     let mut records = 0;
     loop {
-        let polled = log.poll(SLICE, |message| {
-            fold.take(message, message.partition() as u32)?;
+        if stop.load(Ordering::Acquire) {
+            return Err(RecomputeError::Interrupted);
+        }
+        let polled = reader.poll(SLICE, |message| {
+            fold.take(message, message.partition() as u32, take)?;
             Ok::<_, RecomputeError>(ControlFlow::Continue(()))
         })?;
         match polled {
             Polled::Records(more) => {
                 records += more as u64;
-                told(records);
+                told(records, reader.next_offsets().values().map(|at| (*at).max(0) as u64).sum());
             }
             Polled::Idle => {}
             Polled::Done => break,
         }
     }
-    let views = fold.parts.into_iter().map(|(number, mut part)| {
-        part.commit();
-        (number, Arc::new(part.view))
-    });
-    Ok(Snapshot { partitions: views.collect() })
+    fold.parts.values_mut().filter_map(|part| part.state.take_commit()).for_each(take);
+    Ok(())
 }
 
 struct Fold {
@@ -121,6 +180,8 @@ struct Fold {
     /// How many the topic has, which says where a key belongs.
     partitions: u32,
     parts: BTreeMap<u32, Part>,
+    /// Records of a partition between two commits.
+    every: u64,
 }
 
 impl Fold {
@@ -128,6 +189,7 @@ impl Fold {
         &mut self,
         message: &BorrowedMessage<'_>,
         partition: u32,
+        take: &mut dyn FnMut(PartitionCommit),
     ) -> Result<(), RecomputeError> {
         let (key, value) = (message.key(), message.payload());
         let mark = RecordMark {
@@ -158,8 +220,9 @@ impl Fold {
             break;
         }
         part.uncommitted += 1;
-        if part.uncommitted >= COMMIT_EVERY {
-            part.commit();
+        if part.uncommitted >= self.every {
+            part.uncommitted = 0;
+            part.state.take_commit().into_iter().for_each(take);
         }
         Ok(())
     }

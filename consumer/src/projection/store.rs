@@ -90,17 +90,7 @@ impl Store {
         if is_new && fs::read_dir(path).map_err(io)?.next().is_some() {
             return Err(StoreError::Foreign(path.to_owned()));
         }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
-            Err(fs::TryLockError::Error(source)) => return Err(io(source)),
-        }
+        let lock = lock(path, true)?;
         let database_path = path.join(DATABASE);
         let mut instance_id = None;
         if rebuild && database_path.exists() {
@@ -146,6 +136,36 @@ impl Store {
             identity,
             writers,
             data_file,
+            unsynced: false,
+            synced: Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// Opens a store that is there, whatever it belongs to, to be read: nothing is made where there
+    /// is none. No worker can use it meanwhile.
+    ///
+    /// # Errors
+    /// If there is no store, or it is in use, of another format or damaged.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io { path: path.to_owned(), source };
+        let data_path = path.join(DATABASE).join("db");
+        if !path.join(LOCK).is_file() || !data_path.is_file() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let lock = lock(path, false)?;
+        let database = open_database(path)?;
+        let value = database
+            .get(IDENTITY_KEY)
+            .map_err(|source| StoreError::database(path, source))?
+            .ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+        let identity = identity_of(path, &value)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writers: (0..identity.partitions).map(|_| None).collect(),
+            identity,
+            database,
+            data_file: File::open(data_path).map_err(io)?,
             unsynced: false,
             synced: Instant::now(),
             _lock: lock,
@@ -370,7 +390,23 @@ fn read_identity(database: &sled::Db) -> Option<Identity> {
     format::read_row(&database.get(IDENTITY_KEY).ok()??)
 }
 
-fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, StoreError> {
+/// Takes the lock of a store, which its holder has until it ends.
+fn lock(path: &Path, create: bool) -> Result<File, StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let lock = File::options()
+        .create(create)
+        .truncate(false)
+        .write(true)
+        .open(path.join(LOCK))
+        .map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+        Err(fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn identity_of(path: &Path, value: &[u8]) -> Result<Identity, StoreError> {
     let identity: Identity = format::read_row(value).ok_or_else(|| StoreError::Damaged {
         path: path.to_owned(),
         what: "what it says of itself cannot be read".to_owned(),
@@ -378,6 +414,11 @@ fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, Stor
     if identity.format_version != FORMAT_VERSION {
         return Err(StoreError::Format { path: path.to_owned(), found: identity.format_version });
     }
+    Ok(identity)
+}
+
+fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, StoreError> {
+    let identity = identity_of(path, value)?;
     let differences = [
         ("cluster", &identity.cluster_id, &log.cluster_id),
         ("topic", &identity.topic, &log.topic),

@@ -22,6 +22,9 @@ pub enum StoreError {
         "the store {0} is in use by another worker: stop that one, or give this one a --store of its own"
     )]
     InUse(PathBuf),
+    /// Where a store should be there is none.
+    #[error("there is no store of Laju's in {0}")]
+    Missing(PathBuf),
     /// A directory with something else in it.
     #[error("{0} is not empty and not a store of Laju's: give --store an empty or a new directory")]
     Foreign(PathBuf),
