@@ -490,16 +490,42 @@ impl Node {
         Ok(())
     }
 
-    fn ask(&self, path: &str) -> anyhow::Result<String> {
+    pub(super) fn ask(&self, path: &str) -> anyhow::Result<String> {
         self.exchange(path, None)
     }
 
     fn exchange(&self, path: &str, body: Option<&serde_json::Value>) -> anyhow::Result<String> {
+        let mut response = self.send(path, body, Some(TIMEOUT))?;
+        response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_string()
+            .with_context(|| format!("the answer of {}{path} broke off", self.url))
+    }
+
+    /// Asks for something that may be long: a stream that ends when it ends.
+    ///
+    /// # Errors
+    /// If there is no answer, or none but a problem.
+    pub(super) fn stream(&self, path: &str) -> anyhow::Result<impl std::io::Read + use<>> {
+        let response = self.send(path, None, None)?;
+        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    /// The answer to a request that succeeds.
+    fn send(
+        &self,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        timeout: Option<Duration>,
+    ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         if !self.url.starts_with("http://") {
             bail!("--url '{}' must begin with http://", self.url);
         }
         let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(timeout)
+            .timeout_connect(Some(TIMEOUT))
             // Whatever HTTP_PROXY says: a token goes to the worker and to nobody on the way.
             .proxy(None)
             .http_status_as_error(false)
@@ -519,15 +545,15 @@ impl Node {
             )
         })?;
         let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
         let body = response
             .body_mut()
             .with_config()
             .limit(MAX_ANSWER_BYTES)
             .read_to_string()
             .with_context(|| format!("the answer of {url} broke off"))?;
-        if status.is_success() {
-            return Ok(body);
-        }
         if status == axum::http::StatusCode::UNAUTHORIZED {
             bail!(
                 "{} wants a token that it knows: give --token-file FILE or LAJU_TOKEN_FILE",

@@ -1,55 +1,82 @@
-//! `laju verify`: holds a figure once quoted against the log. It is read from its topic and
-//! recomputed from Kafka, up to the very offsets that it names, by the same judge, the same fold and
-//! the same query as a worker's, in memory: no store and no worker is asked.
+//! `laju verify`: holds a worker's ledger, a store's, or a figure once quoted against the log. The
+//! log is folded again from nothing, in memory, by the same judge and the same fold as a worker's.
 
-use std::collections::BTreeMap;
+mod claim;
+mod figure;
+mod ledger;
+mod report;
+
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use clap::Args;
+use anyhow::Context as _;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
-use laju_producer::connection::{ClusterInfo, Connection};
-use laju_schemas::known::EventReader;
-use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault, NOT_IN_DIGEST};
-use laju_schemas::topic::{EVENTS, FIGURES};
-use laju_schemas::{FigureId, QuotedFigure};
-use serde::Serialize;
+use laju_producer::connection::Connection;
+use laju_schemas::FigureId;
 
-use crate::domain::figures::{FigureBook, Kept};
-use crate::domain::version::fold_version;
-use crate::ingest::figures::FigureFeed;
-use crate::ingest::recompute::{events_until, reference_until};
-use crate::ingest::tail::Tail;
-use crate::query::quoted::{FieldDifference, content, differences, question_of};
-use crate::query::table::{harmless, number};
-use crate::query::view::{ReferenceView, View};
+use self::figure::FigureCheck;
+use self::ledger::LedgerCheck;
+use super::worker::stop_on_signal;
+use crate::ingest::stop::Stop;
 
+/// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long nothing of the figures topic may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Exit code where it can be neither confirmed nor refuted.
+const CANNOT_BE_VERIFIED: u8 = 2;
+/// The exit code of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
 
-/// Exit code where the figure can be neither confirmed nor refuted.
-const CANNOT_BE_RECOMPUTED: u8 = 2;
-
-/// Hold a figure once quoted against the log in Kafka.
+/// Hold a ledger, or a figure once quoted, against the log in Kafka.
 ///
-/// Exit code 0: it is the same; 1: it differs, or is not what was quoted; 2: it cannot be
-/// recomputed.
+/// The events are folded again from nothing, in memory, up to the offsets of the ledger (or those
+/// that the figure rests on), and everything is compared: of a ledger every posting, count, kiosk
+/// and quarantined record. What differs is told with the records that it comes from.
 ///
-/// What is held against the log is the figure, its digest and its id. The digest does not cover
-/// bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic can change
-/// those, and nothing shows it (of bounds it is checked only that the figure lies between them).
+/// Exit code 0: it is the same; 1: it differs; 2: it cannot be verified; 130: interrupted.
+///
+/// What of a figure is held against the log is the figure, its digest and its id. The digest does
+/// not cover bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic
+/// can change those, and nothing shows it (of bounds it is checked only that the figure lies between
+/// them).
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["worker", "store", "figure"])))]
 pub struct VerifyArgs {
-    /// The figure's id.
-    #[arg(long, value_name = "UUID")]
-    pub figure: FigureId,
+    /// Verify the ledger of the worker that answers at this address, beginning with http://; it may
+    /// go on folding.
+    #[arg(long, value_name = "URL")]
+    pub worker: Option<String>,
 
-    /// A further version of the events topic's schema, as the worker that quoted it was given; may
-    /// be given many times.
+    /// Verify the ledger in the store of a worker that is stopped.
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+
+    /// Verify the figure with this id.
+    #[arg(long, value_name = "UUID")]
+    pub figure: Option<FigureId>,
+
+    /// Holds the token that the worker asks for.
+    #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Only these partitions of the ledger, for a quick look.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "figure")]
+    pub partitions: Vec<u32>,
+
+    /// Read the events from this topic (its full name), a copy of the log as `laju replay --to-topic`
+    /// makes it, instead of from the log itself: the whole of it is folded, and everything but
+    /// cluster, topic and offsets compared.
+    #[arg(long, value_name = "NAME", conflicts_with = "figure")]
+    pub events_topic: Option<String>,
+
+    /// How many differing rows, findings and records of each sort to print at most; --json has all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+
+    /// A further version of the events topic's schema, as the worker was given; may be given many
+    /// times.
     #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
     pub schemas: Vec<PathBuf>,
 
@@ -63,273 +90,39 @@ pub struct VerifyArgs {
     pub connection: Connection,
 }
 
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Every field comes out as it was quoted.
-    Same,
-    /// Something does not, or the record is not what was quoted.
-    Differs,
-    /// Neither can be said.
-    CannotBeRecomputed,
-}
-
-/// What is said of a figure.
-#[derive(Clone, Debug, Serialize)]
-struct Report {
-    figure_id: FigureId,
-    verdict: Verdict,
-    /// What is wrong with the record, or why it cannot be recomputed.
-    reason: Option<String>,
-    /// Every field that comes out otherwise.
-    differences: Vec<FieldDifference>,
-    /// The digest that the record bears, and that of what comes out.
-    digest: Option<FigureDigest>,
-    recomputed_digest: Option<FigureDigest>,
-    /// What of the record is neither in the digest nor recomputed.
-    not_covered: [&'static str; NOT_IN_DIGEST.len()],
-    /// Events read.
-    records: u64,
-}
-
-/// A record under the id that was asked for.
-struct Claimed {
-    figure: QuotedFigure,
-    /// What is wrong with it.
-    fault: Option<String>,
-}
-
-impl Report {
-    /// Of which nothing is known yet.
-    const fn of(figure_id: FigureId) -> Self {
-        Self {
-            figure_id,
-            verdict: Verdict::CannotBeRecomputed,
-            reason: None,
-            differences: Vec::new(),
-            digest: None,
-            recomputed_digest: None,
-            not_covered: NOT_IN_DIGEST,
-            records: 0,
-        }
-    }
-}
-
 impl VerifyArgs {
     /// Runs the command.
     ///
     /// # Errors
-    /// If `out` cannot be written. All else is part of the verdict.
+    /// If a schema file cannot be read, or `out` written. All else is part of the verdict.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut report = Report::of(self.figure);
-        if let Err(error) = self.verify(&mut report) {
-            let why = format!("{error:#}");
-            // A record that is known to be wrong stays wrong.
-            report.reason = Some(match report.reason.take() {
-                Some(fault) => format!("{fault}; it cannot be recomputed either: {why}"),
-                None => why,
-            });
-        }
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        } else {
-            writeln!(out, "{}", report.text())?;
-        }
-        Ok(match report.verdict {
-            Verdict::Same => ExitCode::SUCCESS,
-            Verdict::Differs => ExitCode::FAILURE,
-            Verdict::CannotBeRecomputed => ExitCode::from(CANNOT_BE_RECOMPUTED),
-        })
-    }
-
-    /// Verifies; what is found out before an error stays in the report.
-    fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
         let schemas = self.schemas.iter().map(|path| {
             std::fs::read_to_string(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
-        let cluster = self.connection.check(TIMEOUT)?;
-        let Claimed { figure, fault } = self.claimed()?;
-        report.digest = Some(figure.digest);
-        if let Some(fault) = fault {
-            report.verdict = Verdict::Differs;
-            report.reason = Some(fault);
-        }
-        self.require_same_log(&figure.content, &cluster, &schemas)?;
-        let recomputed = self.recompute(&figure.content, &schemas, &mut report.records)?;
-        report.recomputed_digest = Some(recomputed.digest());
-        report.differences = differences(&figure.content, &recomputed);
-        let is_same = report.differences.is_empty() && report.reason.is_none();
-        report.verdict = if is_same { Verdict::Same } else { Verdict::Differs };
-        Ok(())
-    }
-
-    /// What the figures topic has under the id.
-    fn claimed(&self) -> anyhow::Result<Claimed> {
-        let topic = self.connection.topic(&FIGURES);
-        let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
-        let mut feed = FigureFeed::new(self.connection.registry.as_deref())?;
-        let (mut book, mut first, mut outage) = (FigureBook::default(), None, None);
-        tail.read_to_end(PATIENCE, |record| match feed.read(&record) {
-            Ok(record) => {
-                if record.key.as_deref() == Some(&self.figure.0) && first.is_none() {
-                    first = record.figure.as_ref().ok().cloned();
-                }
-                book.add(record);
+        let stop = stop.flag();
+        match self.figure {
+            Some(figure) => {
+                let connection = &self.connection;
+                FigureCheck { figure, connection, schemas: &schemas, json: self.json, stop }
+                    .run(out)
             }
-            Err(error) => outage = outage.take().or(Some(error)),
-        })?;
-        if let Some(outage) = outage {
-            return Err(outage.into());
+            None => LedgerCheck { args: self, schemas: &schemas, stop }.run(out),
         }
-        match book.get(self.figure) {
-            Some(Kept::Sound { figure, .. }) => {
-                Ok(Claimed { figure: QuotedFigure::clone(figure), fault: None })
-            }
-            Some(Kept::Damaged { offset, why }) => {
-                match first {
-                    Some(figure) if matches!(figure.check(), Err(FigureFault::OtherForm(_))) => {
-                        bail!("{why}")
-                    }
-                    Some(figure) => {
-                        let fault =
-                            format!("the record at offset {offset} is not what was quoted: {why}");
-                        Ok(Claimed { figure, fault: Some(fault) })
-                    }
-                    // It may be of a schema that only a registry knows.
-                    None => bail!("the record at offset {offset} cannot be read: {why}"),
-                }
-            }
-            None => bail!("no figure {} was ever quoted: {topic} has none", self.figure),
-        }
-    }
-
-    /// That what is to be read is what the figure was made of, and by the same rules.
-    fn require_same_log(
-        &self,
-        content: &FigureContent,
-        cluster: &ClusterInfo,
-        schemas: &[String],
-    ) -> anyhow::Result<()> {
-        let evidence = &content.evidence;
-        if evidence.cluster_id != cluster.cluster_id {
-            bail!(
-                "the figure rests on the cluster {}, and this is {}",
-                harmless(&evidence.cluster_id),
-                cluster.cluster_id
-            );
-        }
-        let reader = EventReader::new(schemas)?;
-        let registry = self.connection.registry.is_some();
-        let version = fold_version(&reader.book.fingerprints(), registry);
-        if evidence.fold_version != version {
-            bail!(
-                "the figure was counted by the rules {}, and this program has {version}: take the \
-                 version of Laju that quoted it, and its --schema and --registry",
-                harmless(&evidence.fold_version)
-            );
-        }
-        let topic = self.connection.topic(&EVENTS);
-        let count = cluster.partitions(&topic).unwrap_or(0);
-        if !evidence.partitions.iter().map(|row| row.partition).eq(0..count) {
-            bail!(
-                "the figure rests on {} partitions, and {topic} has {count}",
-                evidence.partitions.len()
-            );
-        }
-        Ok(())
-    }
-
-    /// The same question, answered from exactly the records that the figure rests on.
-    fn recompute(
-        &self,
-        quoted: &FigureContent,
-        schemas: &[String],
-        records: &mut u64,
-    ) -> anyhow::Result<FigureContent> {
-        let evidence = &quoted.evidence;
-        let offsets: BTreeMap<u32, i64> =
-            evidence.partitions.iter().map(|row| (row.partition, row.next_offset)).collect();
-        let book = reference_until(&self.connection, evidence.reference_next_offset)?;
-        let bar =
-            self.bar(offsets.values().map(|offset| u64::try_from(*offset).unwrap_or(0)).sum());
-        let snapshot = events_until(&self.connection, &offsets, schemas, &mut |read| {
-            *records = read;
-            bar.set_position(read);
-        });
-        bar.finish_and_clear();
-        let snapshot = snapshot?;
-        let reference = ReferenceView { next_offset: book.next_offset(), book };
-        let (cluster, version) = (&evidence.cluster_id, &evidence.fold_version);
-        // Both days of the question are given: it does not matter when it is asked.
-        let view = View::alone(cluster, version, snapshot, reference, quoted.as_of);
-        Ok(content(&view, quoted.region, &question_of(quoted))?)
-    }
-
-    fn bar(&self, records: u64) -> ProgressBar {
-        if self.json || !std::io::stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template(
-            "recomputing {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
-        );
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::new(records).with_style(style)
     }
 }
 
-impl Report {
-    fn text(&self) -> String {
-        let records = number(self.records);
-        let mut text = match self.verdict {
-            Verdict::Same => format!(
-                "{}: the same, recomputed from the {records} events that it rests on",
-                self.figure_id
-            ),
-            Verdict::Differs => format!("{}: differs", self.figure_id),
-            Verdict::CannotBeRecomputed => format!("{}: cannot be recomputed", self.figure_id),
-        };
-        if let Some(reason) = &self.reason {
-            text.push_str(&format!("\n  {}", harmless(reason)));
-        }
-        for FieldDifference { field, quoted, recomputed } in &self.differences {
-            let (quoted, recomputed) = (quoted.to_string(), recomputed.to_string());
-            text.push_str(&format!(
-                "\n  {field}: quoted {}, recomputed {}",
-                harmless(&quoted),
-                harmless(&recomputed)
-            ));
-        }
-        if self.recomputed_digest.map(FigureId::of) == Some(self.figure_id)
-            && self.verdict == Verdict::Differs
-        {
-            text.push_str("\n  what is recomputed is what was quoted under this id");
-        }
-        let not_covered = self.not_covered.join(", ");
-        text.push_str(&format!(
-            "\n  the digest does not cover {not_covered}: nothing is said of them"
-        ));
-        text
+/// A bar on a terminal, with rate and time left; nothing elsewhere and beside JSON.
+fn bar(what: &'static str, length: u64, json: bool) -> ProgressBar {
+    if json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_digest_does_not_cover_is_told_with_every_verdict_and_in_the_help() {
-        let help = <VerifyArgs as Args>::augment_args(clap::Command::new("verify"));
-        let help = help.clone().render_long_help().to_string();
-        for verdict in [Verdict::Same, Verdict::Differs, Verdict::CannotBeRecomputed] {
-            let report = Report { verdict, ..Report::of(FigureId([0; 16])) };
-            let (text, json) = (report.text(), serde_json::to_value(&report).unwrap());
-            assert_eq!(json["not_covered"], serde_json::json!(NOT_IN_DIGEST));
-            for name in NOT_IN_DIGEST {
-                assert!(text.contains(name) && help.contains(name), "{name}: {text}\n{help}");
-            }
-        }
-    }
+    let style = ProgressStyle::with_template(
+        "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
+    );
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style).with_message(what)
 }

@@ -2,7 +2,11 @@
 //! the log: postings, kiosks, quarantined records and counts. What is exported, sent over HTTP and
 //! held against the log are these rows; this is the one place that turns a cell into names.
 
+pub mod compare;
+#[cfg(test)]
+mod compare_tests;
 pub mod lines;
+pub mod origins;
 mod rows;
 pub mod summary;
 

@@ -179,7 +179,9 @@ pub struct LedgerQuarantined {
 }
 
 impl LedgerQuarantined {
-    pub(super) fn of(partition: u32, key: &QuarantineKey, count: u64) -> Self {
+    /// So many records of a sort.
+    #[must_use]
+    pub fn of(partition: u32, key: &QuarantineKey, count: u64) -> Self {
         Self {
             partition,
             reason: key.reason,
@@ -310,7 +312,7 @@ fn code(index: RegionIndex) -> RegionCode {
 }
 
 /// A set of numbers as ranges, each from its first to its last.
-fn ranges(numbers: &RoaringBitmap) -> Vec<(u32, u32)> {
+pub(super) fn ranges(numbers: &RoaringBitmap) -> Vec<(u32, u32)> {
     let mut ranges = Vec::new();
     let mut rest = numbers.iter();
     while let Some(range) = rest.next_range() {

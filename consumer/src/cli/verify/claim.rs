@@ -1,0 +1,222 @@
+//! What is verified: a partition's ledger as a worker sends it, or as a store holds it.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Read, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use indicatif::ProgressBar;
+
+use super::bar;
+use crate::cli::query::Node;
+use crate::ingest::recompute::RecomputeError;
+use crate::projection::snapshot::PartitionView;
+use crate::projection::store::{Store, StoreError};
+use crate::query::ledger::compare::Rows;
+use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
+use crate::query::ledger::summary::Ledger;
+use crate::query::ledger::{LedgerHead, LedgerRefused, refused};
+
+/// How long nothing of a worker's ledger may come. It may wait for its turn behind others.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is looked whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// A partition's ledger as somebody says it is.
+pub(super) struct Claim {
+    pub(super) head: LedgerHead,
+    pub(super) digest: LedgerDigest,
+    rows: Source,
+}
+
+enum Source {
+    /// Its lines, in a file without a name.
+    Lines(File),
+    /// A store's state.
+    State(Box<PartitionView>),
+}
+
+impl Claim {
+    /// All of its rows.
+    pub(super) fn rows(&self) -> Result<Rows, LinesError> {
+        match &self.rows {
+            Source::Lines(file) => Rows::read(lines(from_the_start(file)?)),
+            Source::State(view) => Ok(Rows::of(view)),
+        }
+    }
+
+    /// The latest records that could not be counted: all that the digest does not cover.
+    pub(super) fn refused(&self) -> Result<Vec<LedgerRefused>, LinesError> {
+        let file = match &self.rows {
+            Source::State(view) => return Ok(refused(view).collect()),
+            Source::Lines(file) => file,
+        };
+        let mut found = Vec::new();
+        for line in from_the_start(file)?.split(b'\n') {
+            let line = line?;
+            if line.starts_with(b"{\"refused\"") {
+                for line in lines(line.as_slice()) {
+                    if let LedgerLine::Refused(row) = line? {
+                        found.push(row);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn from_the_start(file: &File) -> std::io::Result<BufReader<&File>> {
+    let mut file = file;
+    file.rewind()?;
+    Ok(BufReader::with_capacity(1 << 16, file))
+}
+
+/// Those of the partitions that are wanted, of all that there are.
+fn wanted(all: &[u32], only: &[u32]) -> anyhow::Result<Vec<u32>> {
+    if let Some(none) = only.iter().find(|partition| !all.contains(partition)) {
+        bail!("--partitions: the ledger has no partition {none}; it has {}", all.len());
+    }
+    let is_wanted = |partition: &&u32| only.is_empty() || only.contains(partition);
+    Ok(all.iter().filter(is_wanted).copied().collect())
+}
+
+/// What a running worker has of each partition, whole and under its own digest.
+pub(super) fn of_worker(
+    node: &Node,
+    only: &[u32],
+    json: bool,
+    stop: &AtomicBool,
+) -> anyhow::Result<Vec<Claim>> {
+    let answer = node.ask("/v1/ledger")?;
+    let sizes: Ledger = serde_json::from_str(&answer)
+        .with_context(|| format!("{} does not say what its ledger consists of", node.url))?;
+    let all: Vec<u32> = sizes.partitions.iter().map(|row| row.partition).collect();
+    let wanted = wanted(&all, only)?;
+    let rows = sizes.partitions.iter().filter(|row| wanted.contains(&row.partition));
+    let bar = bar("receiving", rows.map(|row| row.postings + row.kiosks).sum(), json);
+    let mut claims = Vec::new();
+    let mut before = 0;
+    for partition in wanted {
+        let (claim, count) = received(node, partition, before, &bar, stop)?;
+        before = count;
+        claims.push(claim);
+    }
+    bar.finish_and_clear();
+    Ok(claims)
+}
+
+/// Receives a partition's ledger in a thread of its own, which is left to itself when it is not
+/// wanted any more: a read from a socket cannot be called off.
+fn received(
+    node: &Node,
+    partition: u32,
+    before: u64,
+    bar: &ProgressBar,
+    stop: &AtomicBool,
+) -> anyhow::Result<(Claim, u64)> {
+    let count = Arc::new(AtomicU64::new(before));
+    let (sender, receiver) = mpsc::channel();
+    let (of_thread, node_of_thread) = (Arc::clone(&count), node.clone());
+    std::thread::Builder::new().name("laju-ledger".to_owned()).spawn(move || {
+        // Whoever has given up does not listen any more.
+        drop(sender.send(receive_all(&node_of_thread, partition, of_thread)));
+    })?;
+    let (mut last, mut since) = (before, Instant::now());
+    loop {
+        match receiver.recv_timeout(SLICE) {
+            Ok(claim) => {
+                let claim =
+                    claim.with_context(|| format!("the ledger of partition {partition}"))?;
+                return Ok((claim, count.load(Ordering::Relaxed)));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                bail!("the ledger of partition {partition} could not be received")
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if stop.load(Ordering::Acquire) {
+            return Err(RecomputeError::Interrupted.into());
+        }
+        let now = count.load(Ordering::Relaxed);
+        bar.set_position(now);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        } else if since.elapsed() > PATIENCE {
+            bail!(
+                "nothing came of the ledger of partition {partition} for {} s",
+                PATIENCE.as_secs()
+            );
+        }
+    }
+}
+
+fn receive_all(node: &Node, partition: u32, count: Arc<AtomicU64>) -> anyhow::Result<Claim> {
+    let stream = node.stream(&format!("/v1/ledger/{partition}"))?;
+    let mut kept = BufWriter::with_capacity(
+        1 << 16,
+        tempfile::tempfile().context("no room for the ledger in the directory for such files")?,
+    );
+    let counted = BufReader::with_capacity(1 << 16, Counted { stream, count });
+    let (head, digest) = receive(counted, &mut kept)?;
+    if head.partition != partition {
+        bail!("it is that of partition {}", head.partition);
+    }
+    kept.flush()?;
+    let file = kept.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    Ok(Claim { head, digest, rows: Source::Lines(file) })
+}
+
+/// Counts the lines that come.
+struct Counted<R> {
+    stream: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        let lines = buffer[..length].iter().filter(|byte| **byte == b'\n').count();
+        self.count.fetch_add(lines as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// What the store of a stopped worker has of each partition.
+pub(super) fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>> {
+    let mut store = match Store::open_existing(path) {
+        Err(error @ StoreError::InUse(_)) => {
+            let advice = "a running worker's ledger is verified by --worker URL";
+            return Err(anyhow::Error::new(error).context(advice));
+        }
+        opened => opened?,
+    };
+    let identity = store.identity().clone();
+    let all: Vec<u32> = (0..identity.partitions).collect();
+    let wanted = wanted(&all, only)?;
+    let bar = bar("loading the store", store.chunks(), json);
+    let stored = store.load(&|chunks| bar.inc(chunks))?;
+    bar.finish_and_clear();
+    let wanted = stored.into_iter().filter(|part| wanted.contains(&part.view.partition));
+    let claim = |view: PartitionView| Claim {
+        head: LedgerHead {
+            cluster_id: identity.cluster_id.clone(),
+            topic: identity.topic.clone(),
+            partitions: identity.partitions,
+            fold_version: identity.fold_version.clone(),
+            partition: view.partition,
+            next_offset: view.next_offset,
+        },
+        digest: LedgerDigest::of(&view),
+        rows: Source::State(Box::new(view)),
+    };
+    Ok(wanted.map(|part| claim(part.view)).collect())
+}
+
+/// How a worker is asked.
+pub(super) fn node(url: &str, token_file: Option<&PathBuf>) -> Node {
+    Node { url: url.to_owned(), token_file: token_file.cloned(), json: true }
+}

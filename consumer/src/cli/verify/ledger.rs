@@ -1,0 +1,246 @@
+//! A whole ledger, held against the log: received or loaded, folded again, compared, and where it
+//! differs folded once more to name the records.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::bail;
+use laju_producer::connection::ClusterInfo;
+use laju_schemas::known::EventReader;
+use laju_schemas::topic::EVENTS;
+
+use super::claim::{self, Claim};
+use super::report::{Folded, Part, Report, Verdict};
+use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
+use crate::domain::version::fold_version;
+use crate::ingest::range::ends;
+use crate::ingest::recompute::{LogPart, RecomputeError, commits_of, snapshot_of};
+use crate::projection::snapshot::Snapshot;
+use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare_refused};
+use crate::query::ledger::lines::LedgerDigest;
+use crate::query::ledger::origins::Origins;
+use crate::query::ledger::{LedgerHead, posting_count, refused};
+use crate::query::table::harmless;
+
+/// A ledger to be held against the log.
+pub(super) struct LedgerCheck<'a> {
+    pub(super) args: &'a VerifyArgs,
+    pub(super) schemas: &'a [String],
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl LedgerCheck<'_> {
+    /// Holds it against the log.
+    ///
+    /// # Errors
+    /// If `out` cannot be written. All else is part of the verdict.
+    pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let mut report = Report::of(self.name());
+        if let Err(error) = self.verify(&mut report) {
+            if matches!(error.downcast_ref(), Some(RecomputeError::Interrupted)) {
+                eprintln!("interrupted: nothing is said of the ledger");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            report.reason = Some(format!("{error:#}"));
+        }
+        if self.args.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            writeln!(out, "{}", report.text(self.args.limit))?;
+        }
+        Ok(match report.verdict {
+            Verdict::Identical => ExitCode::SUCCESS,
+            Verdict::Differs => ExitCode::FAILURE,
+            Verdict::CannotBeVerified => ExitCode::from(CANNOT_BE_VERIFIED),
+        })
+    }
+
+    /// Where the ledger is.
+    fn name(&self) -> String {
+        match (&self.args.worker, &self.args.store) {
+            (Some(url), _) => format!("the worker at {url}"),
+            (None, Some(path)) => format!("the store {}", path.display()),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
+        let args = self.args;
+        let cluster = args.connection.check(TIMEOUT)?;
+        let claims = match (&args.worker, &args.store) {
+            (Some(url), _) => {
+                let node = claim::node(url, args.token_file.as_ref());
+                claim::of_worker(&node, &args.partitions, args.json, self.stop)?
+            }
+            (None, Some(path)) => claim::of_store(path, &args.partitions, args.json)?,
+            (None, None) => bail!("give --worker, --store or --figure"),
+        };
+        let Some(head) = claims.first().map(|claim| claim.head.clone()) else {
+            bail!("the ledger has no partitions");
+        };
+        report.ledger_of(&head);
+        let log = self.log(&claims, &head, &cluster)?;
+        let offsets = match args.events_topic {
+            Some(_) => Offsets::LeftOut,
+            None => Offsets::Compared,
+        };
+        report.folded = Some(Folded::of(&cluster.cluster_id, &log, offsets));
+        let snapshot = self.fold(&log, report)?;
+        let mut differing = BTreeMap::new();
+        for claim in &claims {
+            let (part, differences) = held(claim, &snapshot, offsets)?;
+            report.add(part, differences);
+            if let Some(part) = report.partitions.last().filter(|part| !part.is_identical) {
+                differing.insert(part.partition, log.ranges[&part.partition]);
+            }
+        }
+        drop(snapshot);
+        report.digests();
+        if differing.is_empty() {
+            report.verdict = Verdict::Identical;
+            return Ok(());
+        }
+        report.verdict = Verdict::Differs;
+        let origins = self.trace(&LogPart { ranges: differing, ..log }, &report.differences);
+        match origins {
+            Ok(origins) => report.explain(origins),
+            Err(error) if matches!(error, RecomputeError::Interrupted) => return Err(error.into()),
+            // That it differs is known all the same.
+            Err(error) => report.reason = Some(format!("the records cannot be named: {error}")),
+        }
+        Ok(())
+    }
+
+    /// The records that the ledger is to be made of.
+    fn log(
+        &self,
+        claims: &[Claim],
+        head: &LedgerHead,
+        cluster: &ClusterInfo,
+    ) -> anyhow::Result<LogPart> {
+        let connection = &self.args.connection;
+        let version = {
+            let reader = EventReader::new(self.schemas)?;
+            fold_version(&reader.book.fingerprints(), connection.registry.is_some())
+        };
+        for claim in claims {
+            let LedgerHead { partition, next_offset, .. } = claim.head;
+            let same = LedgerHead { partition, next_offset, ..head.clone() };
+            if claim.head != same {
+                bail!("its partitions are of different logs or rules: was the worker restarted?");
+            }
+        }
+        if head.fold_version != version {
+            bail!(
+                "the ledger was made by the rules {}, and this program has {version}: take the \
+                 version of Laju that made it, and its --schema and --registry",
+                harmless(&head.fold_version)
+            );
+        }
+        let topic = match &self.args.events_topic {
+            Some(copy) => copy.clone(),
+            None => connection.topic(&EVENTS),
+        };
+        if self.args.events_topic.is_none() {
+            for (what, of_ledger, here) in
+                [("cluster", &head.cluster_id, &cluster.cluster_id), ("topic", &head.topic, &topic)]
+            {
+                if of_ledger != here {
+                    bail!(
+                        "the ledger was made from {what} {}, and this is {here}: check --brokers \
+                         and --topic-prefix, or name a copy of the log with --events-topic",
+                        harmless(of_ledger)
+                    );
+                }
+            }
+        }
+        let Some(partitions) = cluster.partitions(&topic) else {
+            bail!("there is no topic {topic} that this user may see");
+        };
+        if head.partitions != partitions {
+            bail!(
+                "the ledger was made from {} partitions, and {topic} has {partitions}",
+                head.partitions
+            );
+        }
+        let mut offsets: BTreeMap<u32, i64> =
+            claims.iter().map(|claim| (claim.head.partition, claim.head.next_offset)).collect();
+        if self.args.events_topic.is_some() {
+            // Where a record of the log stands in its copy is not known: all of it is folded.
+            for (partition, (_, end)) in ends(connection, &topic)? {
+                offsets.entry(partition).and_modify(|offset| *offset = end);
+            }
+        }
+        Ok(LogPart::until(topic, partitions, &offsets))
+    }
+
+    fn fold(&self, log: &LogPart, report: &mut Report) -> anyhow::Result<Snapshot> {
+        let bar = bar("folding the log again", log.offsets(), self.args.json);
+        let begun = Instant::now();
+        let mut records = 0;
+        let told = &mut |read, passed| {
+            records = read;
+            bar.set_position(passed);
+        };
+        let connection = &self.args.connection;
+        let snapshot = snapshot_of(connection, log, self.schemas, self.stop, told);
+        bar.finish_and_clear();
+        report.took(records, begun.elapsed());
+        Ok(snapshot?)
+    }
+
+    /// Folds what differs once more, record by record.
+    fn trace(&self, log: &LogPart, differences: &Differences) -> Result<Origins, RecomputeError> {
+        let mut origins = Origins::of(differences);
+        let bar = bar("looking for the records", log.offsets(), self.args.json);
+        let told = &mut |_, passed| bar.set_position(passed);
+        let connection = &self.args.connection;
+        let every_record = 1;
+        commits_of(connection, log, self.schemas, every_record, self.stop, told, &mut |commit| {
+            origins.see(commit);
+        })?;
+        bar.finish_and_clear();
+        Ok(origins)
+    }
+}
+
+/// Compares a partition. Of one whose digests are the same only what they do not cover is looked at.
+fn held(
+    claim: &Claim,
+    snapshot: &Snapshot,
+    offsets: Offsets,
+) -> anyhow::Result<(Part, Differences)> {
+    let partition = claim.head.partition;
+    let Some(view) = snapshot.partitions.get(&partition) else {
+        bail!("partition {partition} was not folded");
+    };
+    let digest_of_log = LedgerDigest::of(view);
+    let mut differences = Differences::default();
+    if digest_of_log == claim.digest {
+        let of_log = refused(view).collect();
+        differences.refused = compare_refused(claim.refused()?, of_log, offsets);
+    } else {
+        differences = compare(partition, claim.rows()?, Rows::of(view), offsets);
+        if differences.is_empty() {
+            bail!(
+                "partition {partition}: the digests differ, and no row does: the ledger is written \
+                 in another way than this version writes it"
+            );
+        }
+    }
+    let part = Part {
+        partition,
+        next_offset: claim.head.next_offset,
+        folded_to: view.next_offset,
+        postings: posting_count(view),
+        kiosks: view.kiosks.len() as u64,
+        subjects: view.subjects,
+        digest: claim.digest,
+        digest_of_log,
+        is_identical: differences.is_empty(),
+    };
+    Ok((part, differences))
+}
