@@ -188,13 +188,17 @@ pub fn unseal(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// A row as JSON, sealed.
-pub(super) fn row<T: Serialize>(row: &T) -> Vec<u8> {
+///
+/// # Panics
+/// Never: rows are numbers and texts.
+pub fn row<T: Serialize>(row: &T) -> Vec<u8> {
     let json = serde_json::to_vec(row).expect("numbers and texts are JSON");
     seal(&json)
 }
 
 /// A sealed JSON row; `None` if it is damaged.
-pub(super) fn read_row<T: for<'de> Deserialize<'de>>(value: &[u8]) -> Option<T> {
+#[must_use]
+pub fn read_row<T: for<'de> Deserialize<'de>>(value: &[u8]) -> Option<T> {
     serde_json::from_slice(unseal(value)?).ok()
 }
 

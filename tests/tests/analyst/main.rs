@@ -5,5 +5,6 @@
 
 mod quarantine;
 mod replay;
+mod verify;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");

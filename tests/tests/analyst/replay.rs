@@ -5,6 +5,8 @@ mod endure;
 mod rows;
 mod topic;
 
+pub(crate) use topic::publish_in_transactions;
+
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::log::LogRecord;
@@ -12,7 +14,7 @@ use laju_tests::process::Ended;
 use serde_json::Value;
 
 /// A log with everything that kiosks and clocks do, and with records that cannot be read.
-fn seeded(partitions: u32, steps: usize) -> Vec<LogRecord> {
+pub(crate) fn seeded(partitions: u32, steps: usize) -> Vec<LogRecord> {
     let mut log = laju_tests::generate::seeded(11, partitions, 40, steps).records;
     for record in &mut log {
         // Clocks beyond what a broker takes.
@@ -24,7 +26,7 @@ fn seeded(partitions: u32, steps: usize) -> Vec<LogRecord> {
 }
 
 /// A broker on which there is room for a copy.
-fn empty(partitions: u32) -> TestBroker {
+pub(crate) fn empty(partitions: u32) -> TestBroker {
     // A real broker makes the topic, with a copy's settings; the embedded one cannot be asked to.
     let is_real = laju_tests::broker::real_brokers().is_some();
     let without = is_real.then_some(EVENTS.name);

@@ -14,16 +14,31 @@ use sha2::{Digest as _, Sha256};
 use super::lines::{LedgerDigest, LedgerLine};
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::partition::{Claims, PartitionCommit, PartitionState, RecordMark};
 use crate::query::fixtures::region;
 
-const PARTITION: u32 = 3;
+pub(super) const PARTITION: u32 = 3;
 
 /// What happens to one citizen after the other, from many kiosks whose names are not in the order
 /// of their numbers: every account gets something, and something is taken back.
 fn fold(commit_every: usize) -> PartitionView {
-    let mut state = PartitionState::new(PARTITION);
+    fold_all_but(None, commit_every)
+}
+
+/// The same without one of the 400 records.
+pub(super) fn fold_all_but(left_out: Option<u32>, commit_every: usize) -> PartitionView {
     let mut view = PartitionView::empty(PARTITION);
+    commits(left_out, commit_every, |commit| view = view.after_unstored(commit));
+    view
+}
+
+/// What each so many records add.
+pub(super) fn commits(
+    left_out: Option<u32>,
+    commit_every: usize,
+    mut take: impl FnMut(PartitionCommit),
+) {
+    let mut state = PartitionState::new(PARTITION);
     let start = "2024-02-01T03:00:00Z".parse::<TimestampMs>().unwrap().0;
     for number in 0..400_u32 {
         let citizen = number / 4;
@@ -61,6 +76,9 @@ fn fold(commit_every: usize) -> PartitionView {
             timestamp: occurred_at + 86_400_000 * i64::from(number % 3),
             digest: 0,
         };
+        if left_out == Some(number) {
+            continue;
+        }
         if number % 50 == 49 {
             let claims = Claims {
                 event_id: EventId(event_id),
@@ -87,13 +105,10 @@ fn fold(commit_every: usize) -> PartitionView {
             state.counted(mark, &event);
         }
         if (number as usize).is_multiple_of(commit_every) {
-            view = view.after_unstored(state.take_commit().unwrap());
+            take(state.take_commit().unwrap());
         }
     }
-    match state.take_commit() {
-        Some(commit) => view.after_unstored(commit),
-        None => view,
-    }
+    state.take_commit().into_iter().for_each(take);
 }
 
 fn round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(rows: &[T]) {

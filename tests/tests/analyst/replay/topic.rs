@@ -42,7 +42,7 @@ fn publish(broker: &TestBroker, steps: usize) {
 }
 
 /// Two transactions, of which the first is aborted: between the records there are holes now.
-fn publish_in_transactions(broker: &TestBroker) {
+pub(crate) fn publish_in_transactions(broker: &TestBroker) {
     let mut config = broker.connection().client_config().unwrap();
     let topic = broker.connection().topic(&EVENTS);
     config.set("transactional.id", &topic);
