@@ -53,7 +53,7 @@ enum Command {
     Quote(Box<quote::QuoteArgs>),
     // Its help is its arguments' own, with the columns; a comment here would stand in its place.
     Replay(Box<replay::ReplayArgs>),
-    /// Hold a figure once quoted against the log in Kafka.
+    /// Hold a worker's ledger, a store's, or a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),
     /// List, show, release and discard what could not be counted.
     Quarantine(Box<quarantine::QuarantineArgs>),

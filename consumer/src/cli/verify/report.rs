@@ -218,11 +218,11 @@ impl Report {
     }
 
     fn offsets(&self, limit: usize) -> String {
-        let of = |part: &Part| format!("{} to {}", part.partition, part.next_offset);
+        let of = |part: &Part| format!("{}:{}", part.partition, part.next_offset);
         let shown: Vec<_> = self.partitions.iter().take(limit).map(of).collect();
         let more = self.partitions.len() - shown.len();
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        format!("the log again, partition {} (left out){more}", shown.join(", "))
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("the log again, each PARTITION:OFFSET up to {}{more}", shown.join(", "))
     }
 
     fn add_differences(&self, limit: usize, lines: &mut Vec<String>) {
