@@ -86,9 +86,7 @@ pub enum Wanted {
     Now,
     /// Up to these offsets of the events topic, and all reference figures that there are.
     Until(BTreeMap<u32, i64>),
-    /// Exactly a cut that was taken before.
-    Cut(Cut),
-    /// The same of an export: it has to be of this cluster and these rules.
+    /// Exactly the cut of an export, which has to be of this cluster and these rules.
     Like(Box<Manifest>),
 }
 
@@ -202,7 +200,6 @@ impl<'a> Run<'a> {
                 Cut::at(&ends.iter().map(|(p, (_, end))| (*p, *end)).collect(), reference)
             }
             Wanted::Until(offsets) => Cut::at(offsets, reference(None)?),
-            Wanted::Cut(cut) => cut.clone(),
             Wanted::Like(manifest) => manifest.cut.clone(),
         };
         let there = cluster.partitions(&topic).unwrap_or(0) as usize;

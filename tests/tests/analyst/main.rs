@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod cookbook;
+mod duck;
+mod export;
 mod quarantine;
 mod replay;
 mod verify;

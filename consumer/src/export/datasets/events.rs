@@ -2,7 +2,7 @@
 
 use laju_schemas::{Fact, RegionTable};
 
-use super::{Rows, code};
+use super::{Rows, code, instant};
 use crate::domain::admission::Admitted;
 use crate::domain::day::Day;
 use crate::export::table::{Column, Kind, Table, Value};
@@ -170,7 +170,7 @@ pub fn row(
         &[
             Value::Number(record.partition.into()),
             Value::Number(record.mark.offset),
-            Value::Instant(record.mark.timestamp),
+            instant(record.mark.timestamp),
             Value::Date(recorded),
             Value::Fixed(event.event_id.0),
             Value::Text(event.kiosk),

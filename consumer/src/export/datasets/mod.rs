@@ -111,3 +111,12 @@ fn code(region: RegionIndex) -> &'static str {
 fn count(number: u64) -> Value<'static> {
     Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
 }
+
+/// The years that every reader of files can hold: 1 to 9999, in milliseconds since 1970.
+const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// An instant as a value. One beyond what readers can hold, which only a broken clock gives, is
+/// the nearest that they can.
+fn instant(ms: i64) -> Value<'static> {
+    Value::Instant(ms.clamp(*INSTANTS.start(), *INSTANTS.end()))
+}

@@ -4,7 +4,7 @@
 
 use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence};
 
-use super::{Rows, code, count};
+use super::{INSTANTS, Rows, code, count, instant};
 use crate::domain::admission::Refusal;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
@@ -46,7 +46,7 @@ pub const TABLE: Table = Table {
             "occurred_at",
             Kind::Timestamp,
             "UTC, ms",
-            "when it happened, where it can be read",
+            "when it happened, where it can be read and is of the years 1 to 9999",
         ),
         Column::nullable(
             "home_region",
@@ -84,19 +84,20 @@ pub fn row(
     let region = |text: &str| RegionTable::get().regency(text).map(code);
     let kiosk = event.map(|event| event.kiosk_id).filter(|id| KioskId::check(id).is_ok());
     let sequence = event.and_then(|event| Sequence::try_from(event.sequence).ok());
+    let occurred_at = event.map(|event| event.occurred_at).filter(|ms| INSTANTS.contains(ms));
     rows(
         recorded,
         &[
             Value::Number(record.partition.into()),
             Value::Number(record.mark.offset),
-            Value::Instant(record.mark.timestamp),
+            instant(record.mark.timestamp),
             Value::Date(recorded),
             Value::Text(refusal.reason.as_str()),
             Value::Text(&refusal.detail),
             Value::fixed(event.map(|event| event.event_id.0)),
             Value::text(kiosk),
             Value::number(sequence.map(|sequence| sequence.get().into())),
-            Value::instant(event.map(|event| event.occurred_at)),
+            Value::instant(occurred_at),
             Value::text(event.and_then(|event| region(event.home_region))),
             Value::text(event.and_then(|event| region(event.service_region))),
             count(record.key_bytes as u64),

@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 
-use super::{Rows, count};
+use super::{Rows, count, instant};
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
 use crate::projection::snapshot::Statuses;
@@ -71,11 +71,11 @@ pub fn rows(statuses: &Statuses, rows: Rows<'_>) -> Result<(), WriteError> {
                 Value::Text(&region),
                 Value::Number(status.highest_sequence.into()),
                 count(status.unsent),
-                Value::instant(status.oldest_unsent.map(|at| at.0)),
+                status.oldest_unsent.map_or(Value::Null, |at| instant(at.0)),
                 Value::number(status.clock_offset_ms),
                 Value::Text(&status.agent_version),
-                Value::Instant(status.sent_at.0),
-                Value::Instant(recorded.recorded_at.0),
+                instant(status.sent_at.0),
+                instant(recorded.recorded_at.0),
                 Value::Boolean(status.retired),
             ],
         )?;
