@@ -7,9 +7,11 @@
 //! below it into bytes, and [`place`] has all of it appear at once.
 
 pub mod avro;
+mod continued;
 pub mod csv;
 pub mod cut;
 pub mod datasets;
+mod fold;
 pub mod parquet;
 pub mod parts;
 pub mod place;

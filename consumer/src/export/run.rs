@@ -3,19 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::Date;
 use laju_producer::connection::{Connection, ConnectionError};
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use thiserror::Error;
 
+use super::continued::{continues, same_rules};
 use super::cut::{Cut, DatasetEntry, FORM, Manifest};
 use super::datasets::{
-    Dataset, balances, events, kiosks, postings, quarantine, reference, regions, statuses,
+    Dataset, Rows, balances, events, kiosks, postings, quarantine, reference, regions, statuses,
 };
+use super::fold::Fold;
 use super::parts::Parts;
 use super::place::{Place, PlaceError};
 use super::table::Described;
@@ -27,12 +27,10 @@ use crate::ingest::range::{RangeError, ends};
 use crate::ingest::recompute::{RecomputeError, reference_until};
 use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerError;
-use crate::projection::partition::{Claims, PartitionState, Position};
-use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::partition::Position;
+use crate::projection::snapshot::Snapshot;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Records of a partition between two commits to memory: what a commit holds is freed by it.
-const COMMIT_EVERY: u64 = 10_000;
 
 /// Why there is no export.
 #[derive(Debug, Error)]
@@ -288,14 +286,13 @@ impl<'a> Run<'a> {
             let mut parts = self.parts(root, dataset, 0);
             let mut since = 0;
             let stop = self.stop;
-            let rows: &mut dyn FnMut(Date, &[super::table::Value<'_>]) -> Result<(), WriteError> =
-                &mut |recorded, row| {
-                    since += 1;
-                    if since % 4_096 == 0 && stop.is_stopped() {
-                        return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
-                    }
-                    parts.row(recorded, row)
-                };
+            let rows: Rows<'_> = &mut |recorded, row| {
+                since += 1;
+                if since % 4_096 == 0 && stop.is_stopped() {
+                    return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
+                }
+                parts.row(recorded, row)
+            };
             match dataset {
                 Dataset::Balances => balances::rows(&snapshot, rows)?,
                 Dataset::Postings => postings::rows(&snapshot, rows)?,
@@ -435,98 +432,4 @@ impl Output {
         let from = self.from.get(&record.partition);
         from.is_none_or(|position| record.mark.offset >= position.next_offset)
     }
-}
-
-/// The ledger on its way through the log.
-#[derive(Default)]
-struct Fold {
-    parts: BTreeMap<u32, (PartitionState, PartitionView, u64)>,
-}
-
-impl Fold {
-    fn take(&mut self, record: &JudgedRecord<'_>) {
-        let partition = record.partition;
-        let (state, view, uncommitted) = self.parts.entry(partition).or_insert_with(|| {
-            (PartitionState::new(partition), PartitionView::empty(partition), 0)
-        });
-        match &record.judgement {
-            Judgement::Counted(event) => state.counted(record.mark, event),
-            Judgement::Refused(refusal, raw) => {
-                state.refused(record.mark, refusal, raw.map(Claims::from).as_ref());
-            }
-        }
-        *uncommitted += 1;
-        if *uncommitted >= COMMIT_EVERY {
-            *uncommitted = 0;
-            commit(state, view);
-        }
-    }
-
-    fn finish(self) -> Snapshot {
-        let finish = |(partition, (mut state, mut view, _))| {
-            commit(&mut state, &mut view);
-            (partition, Arc::new(view))
-        };
-        Snapshot { partitions: self.parts.into_iter().map(finish).collect() }
-    }
-}
-
-fn commit(state: &mut PartitionState, view: &mut PartitionView) {
-    if let Some(commit) = state.take_commit() {
-        *view = view.after_unstored(commit);
-    }
-}
-
-/// That two manifests speak of the same log, counted by the same rules.
-fn same_rules(one: &Manifest, other: &Manifest, whose: &str) -> Result<(), ExportError> {
-    let pairs = [
-        ("cluster", &one.cluster_id, &other.cluster_id),
-        ("topic", &one.topic, &other.topic),
-        ("fold version", &one.fold_version, &other.fold_version),
-    ];
-    for (what, one, other) in pairs {
-        if one != other {
-            return Err(ExportError::Other(format!(
-                "{whose} is of the {what} {one}, and this is {other}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// That an export can be continued to a cut.
-fn continues(before: &Manifest, now: &Manifest) -> Result<(), ExportError> {
-    same_rules(before, now, "what is there")?;
-    if before.format != now.format {
-        return Err(ExportError::Other(format!(
-            "what is there is {}, and asked for is {}",
-            before.format.as_str(),
-            now.format.as_str()
-        )));
-    }
-    for entry in &before.datasets {
-        let version = Dataset::of(&entry.name).map(|dataset| dataset.table().version);
-        if version != Some(entry.schema_version) {
-            return Err(ExportError::Other(format!(
-                "what is there has {} in version {} of its columns, which this program does not write",
-                entry.name, entry.schema_version
-            )));
-        }
-    }
-    let ends = now.cut.offsets();
-    for part in &before.cut.partitions {
-        let end = ends.get(&part.partition).copied().unwrap_or(0);
-        if end < part.next_offset {
-            return Err(ExportError::Other(format!(
-                "what is there goes up to offset {} of partition {}, and asked for is {end}",
-                part.next_offset, part.partition
-            )));
-        }
-    }
-    if now.cut.reference_next_offset < before.cut.reference_next_offset {
-        return Err(ExportError::Other(
-            "what is there goes further in the reference topic than what is asked for".to_owned(),
-        ));
-    }
-    Ok(())
 }

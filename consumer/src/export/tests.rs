@@ -295,7 +295,8 @@ fn what_is_there_is_kept_by_the_next_increment_and_the_change_is_one() {
 #[test]
 fn killed_anywhere_in_the_change_it_is_the_old_or_not_there_and_the_next_run_ends_it() {
     // The steps of a change, each of which may be the last.
-    let steps: [(&str, fn(&Path)); 7] = [
+    type Step = (&'static str, fn(&Path));
+    let steps: [Step; 7] = [
         ("the new one is whole", |_| {}),
         ("the manifest is gone", |root| fs::remove_file(root.join(MANIFEST)).unwrap()),
         ("there is a place for the old", |root| fs::create_dir(root.join(".old")).unwrap()),
