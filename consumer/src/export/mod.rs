@@ -3,7 +3,7 @@
 //! the log and the ledger say; how they are read from Kafka is for [`crate::ingest`] to know.
 //!
 //! From a record to a file: [`run`] reads the log up to the cut, [`datasets`] turn records and the
-//! folded ledger into rows, [`parts`] puts them into a file a month, [`write`] and the formats
+//! folded ledger into rows, [`parts`] puts them into a file a month, [`mod@write`] and the formats
 //! below it into bytes, and [`place`] has all of it appear at once.
 
 pub mod avro;
