@@ -14,6 +14,7 @@ use laju_schemas::topic::EVENTS;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
+use super::headers;
 use super::range::{Order, Polled, Range, RangeError, RangeReader};
 use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
 use crate::domain::day::Day;
@@ -210,7 +211,10 @@ impl Judge {
         };
         loop {
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(event) => return hand_over(Judgement::Counted(&event)),
+                Verdict::Counted(mut event) => {
+                    event.is_released = headers::is_released(message);
+                    return hand_over(Judgement::Counted(&event));
+                }
                 Verdict::Refused(refusal, raw) => {
                     return hand_over(Judgement::Refused(&refusal, raw.as_ref()));
                 }
