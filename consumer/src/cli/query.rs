@@ -540,7 +540,7 @@ impl Node {
         };
         let mut response = answered.with_context(|| {
             format!(
-                "no worker answers at {}; start one (laju worker, laju demo), or name another with --url",
+                "no worker answers at {}; start one (laju worker, laju demo), or give another address",
                 self.url
             )
         })?;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use laju_schemas::{RegionIndex, RegionTable};
 use roaring::RoaringBitmap;
 
-use crate::domain::account::{Account, add_up, sort_and_add};
+use crate::domain::account::{Account, Detail, add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::PartitionView;
@@ -48,6 +48,20 @@ fn of_account(view: &PartitionView, region: RegionIndex, account: Account) -> Ve
         |a: &LedgerPosting, b: &LedgerPosting| (a.day, a.recorded) == (b.day, b.recorded);
     rows.chunk_by_mut(same_days).for_each(<[LedgerPosting]>::sort_unstable);
     rows
+}
+
+/// Whether every number in a partition's ledger has a name, without which there are no rows: a store
+/// whose checksums are right can still have been written to by others.
+#[must_use]
+pub fn has_names(view: &PartitionView) -> bool {
+    let (outreach, visits) = (view.names.outreach_count(), view.names.visit_count());
+    view.ledger.all().all(|cell| match cell.key.detail() {
+        Detail::Activation { outreach: number, .. } | Detail::Deferral { outreach: number, .. } => {
+            number as usize <= outreach
+        }
+        Detail::Visit { visit, .. } => (visit as usize) < visits,
+        _ => true,
+    })
 }
 
 /// How many rows [`postings`] gives.

@@ -295,6 +295,7 @@ fn what_cannot_be_verified_is_neither_confirmed_nor_refuted() {
 
     let nobody = ["--worker", "http://127.0.0.1:1"];
     impossible(verify(&broker, &nobody), &["no worker answers"]);
+    impossible(verify(&broker, &["--worker", "127.0.0.1:1"]), &["--worker", "http://"]);
     for wrong in [&[][..], &[&nobody[..], &["--store", "x"]].concat()] {
         let ended = run(verify(&broker, wrong));
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");

@@ -18,7 +18,7 @@ use crate::projection::store::{Store, StoreError};
 use crate::query::ledger::compare::Rows;
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
 use crate::query::ledger::summary::Ledger;
-use crate::query::ledger::{LedgerHead, LedgerRefused, refused};
+use crate::query::ledger::{LedgerHead, LedgerRefused, has_names, refused};
 
 /// How long nothing of a worker's ledger may come. It may wait for its turn behind others.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -91,6 +91,9 @@ pub(super) fn of_worker(
     json: bool,
     stop: &AtomicBool,
 ) -> anyhow::Result<Vec<Claim>> {
+    if !node.url.starts_with("http://") {
+        bail!("--worker '{}' must begin with http://", node.url);
+    }
     let answer = node.ask("/v1/ledger")?;
     let sizes: Ledger = serde_json::from_str(&answer)
         .with_context(|| format!("{} does not say what its ledger consists of", node.url))?;
@@ -200,20 +203,29 @@ pub(super) fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<
     let bar = bar("loading the store", store.chunks(), json);
     let stored = store.load(&|chunks| bar.inc(chunks))?;
     bar.finish_and_clear();
-    let wanted = stored.into_iter().filter(|part| wanted.contains(&part.view.partition));
-    let claim = |view: PartitionView| Claim {
-        head: LedgerHead {
-            cluster_id: identity.cluster_id.clone(),
-            topic: identity.topic.clone(),
-            partitions: identity.partitions,
-            fold_version: identity.fold_version.clone(),
-            partition: view.partition,
-            next_offset: view.next_offset,
-        },
-        digest: LedgerDigest::of(&view),
-        rows: Source::State(Box::new(view)),
+    let views = stored.into_iter().map(|part| part.view);
+    let claim = |view: PartitionView| {
+        if !has_names(&view) {
+            bail!(
+                "the store is damaged (partition {}: its ledger names what it does not know): \
+                 `laju worker --rebuild` makes it anew from Kafka",
+                view.partition
+            );
+        }
+        Ok(Claim {
+            head: LedgerHead {
+                cluster_id: identity.cluster_id.clone(),
+                topic: identity.topic.clone(),
+                partitions: identity.partitions,
+                fold_version: identity.fold_version.clone(),
+                partition: view.partition,
+                next_offset: view.next_offset,
+            },
+            digest: LedgerDigest::of(&view),
+            rows: Source::State(Box::new(view)),
+        })
     };
-    Ok(wanted.map(|part| claim(part.view)).collect())
+    views.filter(|view| wanted.contains(&view.partition)).map(claim).collect()
 }
 
 /// How a worker is asked.

@@ -91,6 +91,13 @@ pub struct Finding {
     pub words: String,
 }
 
+/// Where the log has an event.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    offset: i64,
+    event_id: Option<EventId>,
+}
+
 /// Watches the fold of the partitions that differ, record by record.
 pub struct Origins {
     postings: HashMap<LedgerPosting, usize>,
@@ -100,7 +107,7 @@ pub struct Origins {
     missing: HashMap<(u32, String), RoaringBitmap>,
     missing_refused: HashMap<(u32, String), RoaringBitmap>,
     /// Where the log has what is missing: by partition, kiosk, sequence and whether it counts.
-    found: HashMap<(u32, String, u32, bool), (i64, Option<EventId>)>,
+    found: HashMap<(u32, String, u32, bool), Place>,
     of_postings: Vec<Records>,
     of_quarantined: Vec<Records>,
 }
@@ -148,7 +155,9 @@ impl Origins {
         if let (Some(kiosk), Some(sequence)) = (kiosk, sequence) {
             let key = (partition, kiosk.to_owned());
             if self.missing.get(&key).is_some_and(|set| set.contains(sequence)) {
-                self.found.entry((partition, key.1, sequence, true)).or_insert((offset, event_id));
+                self.found
+                    .entry((partition, key.1, sequence, true))
+                    .or_insert(Place { offset, event_id });
             }
         }
         for cell in sort_and_add(cells) {
@@ -176,7 +185,7 @@ impl Origins {
                 if self.missing_refused.get(&key).is_some_and(|set| set.contains(*sequence)) {
                     self.found
                         .entry((partition, key.1, *sequence, false))
-                        .or_insert((offset, refused.event_id));
+                        .or_insert(Place { offset, event_id: refused.event_id });
                 }
             }
             let row = LedgerQuarantined::of(partition, &refused.key, 0);
@@ -254,17 +263,16 @@ impl Origins {
             _ => "the ledger knows of a record that could not be counted, and the log has it not",
         };
         let place_in_words = match place {
-            Some((offset, _)) => format!("partition {partition} offset {offset}"),
+            Some(Place { offset, .. }) => format!("partition {partition} offset {offset}"),
             None => format!("partition {partition}"),
         };
-        let (offset, event_id) = place.unzip();
         Finding {
             sign,
             partition,
             kiosk_id: Some(id.clone()),
             sequence: Some(sequence),
-            offset,
-            event_id: event_id.flatten(),
+            offset: place.map(|place| place.offset),
+            event_id: place.and_then(|place| place.event_id),
             words: format!("{what}: kiosk {id} sequence {sequence}, {place_in_words}"),
         }
     }
