@@ -10,6 +10,7 @@ use laju_schemas::{
 };
 
 use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
+use super::masked::masked;
 
 /// The largest value that is counted: the contract's limit for the events topic.
 pub const MAX_VALUE_BYTES: usize = laju_schemas::topic::EVENTS.max_message_bytes as usize;
@@ -56,10 +57,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason, with what exactly is wrong.
+    /// A refusal for a reason, with what exactly is wrong; digits that may be a NIK are left out.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
+        let mut detail = masked(&detail.into()).into_owned();
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
         Self { reason, detail }
     }

@@ -13,6 +13,7 @@ pub mod fate;
 pub mod figures;
 pub mod fold;
 pub mod habit;
+pub mod masked;
 pub mod pace;
 pub mod rate;
 pub mod reference;

@@ -13,6 +13,7 @@ use crate::domain::day::Day;
 use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
+use crate::domain::masked::masked;
 
 /// Which record it is, apart from what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +201,7 @@ impl PartitionState {
             },
             detail: refusal.detail.clone(),
             event_id: claims.map(|claims| claims.event_id),
-            origin: origin.map(|(kiosk, sequence)| (kiosk.to_owned(), sequence)),
+            origin: origin.map(|(kiosk, sequence)| (masked(kiosk).into_owned(), sequence)),
         });
     }
 

@@ -96,7 +96,8 @@ pub struct QuarantinedRecord {
     pub detail: String,
     /// The event's id, where it decodes.
     pub event_id: Option<EventId>,
-    /// The kiosk and the sequence, where it decodes and they are well formed.
+    /// The kiosk (digits that may be a NIK left out) and the sequence, where it decodes and they
+    /// are well formed.
     pub origin: Option<(String, u32)>,
 }
 
