@@ -18,6 +18,8 @@ use crate::projection::partition::PartitionCommit;
 pub const NAMED: usize = 1_000;
 /// Sequences that are told in words of one kiosk at most; all are in its ranges.
 const TOLD: u64 = 1_000;
+/// Events that are told in words at most; all are in the kiosks' ranges.
+const FINDINGS: usize = 100_000;
 
 /// A record of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,10 +122,9 @@ impl Origins {
         let place = |row: &LedgerPosting| (row.account, row.region, row.day, row.recorded);
         let missing = |ranges: fn(&KioskDifference) -> &Vec<(u32, u32)>| {
             let of = |kiosk: &KioskDifference| {
-                let mut set = RoaringBitmap::new();
-                for (first, last) in ranges(kiosk) {
-                    set.insert_range(*first..=*last);
-                }
+                let all = ranges(kiosk).iter().flat_map(|(first, last)| *first..=*last);
+                // No more of them are told of.
+                let set: RoaringBitmap = all.take(TOLD as usize).collect();
                 ((kiosk.partition, kiosk.kiosk_id.clone()), set)
             };
             kiosks.iter().map(of).filter(|(_, set)| !set.is_empty()).collect()
@@ -224,7 +225,8 @@ impl Origins {
                 (Sign::RefusedExtra, &kiosk.extra_refused),
             ] {
                 let all = ranges.iter().flat_map(|(first, last)| *first..=*last);
-                found.extend(all.take(TOLD as usize).map(|seq| self.of_event(sign, kiosk, seq)));
+                let told = (TOLD as usize).min(FINDINGS.saturating_sub(found.len()));
+                found.extend(all.take(told).map(|seq| self.of_event(sign, kiosk, seq)));
             }
             let is_counted_otherwise = kiosk.fields.iter().any(|row| row.field == "received");
             if found.len() == before && is_counted_otherwise {
