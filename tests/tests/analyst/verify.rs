@@ -90,7 +90,7 @@ fn a_running_worker_and_its_stopped_store_are_identical_to_the_log() {
     publish(&broker);
     let records = broker.read_log().len();
     let store = tempfile::tempdir().unwrap();
-    let (process, url) = running(&broker, store.path());
+    let (mut process, url) = running(&broker, store.path());
     let live = identical(verify(&broker, &["--worker", &url]));
     assert_eq!(live["records"], records);
     assert_eq!(live["partitions"].as_array().unwrap().len(), PARTITIONS as usize);
@@ -120,6 +120,8 @@ fn a_running_worker_and_its_stopped_store_are_identical_to_the_log() {
         done.store(true, Ordering::Release);
     });
 
+    // All of it, so that the next worker has nothing to add.
+    process.wait_folded(broker.read_log().len() as u64);
     assert!(process.stop().status.success());
     let log = log_of(&broker.connection(), &[]);
     let before = Stored::open_copy(store.path(), &log).unwrap();
