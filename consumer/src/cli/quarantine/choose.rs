@@ -22,6 +22,13 @@ pub(super) struct Chosen {
     pub(super) event: Option<Event>,
 }
 
+impl Chosen {
+    /// How many bytes of it are kept, and sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.event.as_ref().map_or(0, |event| event.value.len())
+    }
+}
+
 pub(super) struct Event {
     pub(super) subject: SubjectId,
     pub(super) value: Vec<u8>,

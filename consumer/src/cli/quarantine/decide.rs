@@ -16,7 +16,9 @@ use super::said::nik_runs;
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
-use crate::ingest::decide::{Anew, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions};
+use crate::ingest::decide::{
+    Anew, BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions,
+};
 use crate::ingest::stop::Stop;
 use crate::query::answer::RecordDecision;
 
@@ -260,15 +262,15 @@ impl DecideArgs {
             }
             None => true,
         });
-        for slice in chosen.chunks(IN_A_TRANSACTION) {
-            if stop.is_stopped() {
-                break;
-            }
+        let mut rest = &chosen[..];
+        while !rest.is_empty() && !stop.is_stopped() {
+            let (slice, later) = rest.split_at(in_a_transaction(rest));
             let orders: Vec<_> =
                 slice.iter().map(|chosen| self.order(action, now, chosen)).collect();
             let decided = decider.commit(&orders)?;
             report.decided.extend(decided.iter().map(Done::from));
             progress(slice.len());
+            rest = later;
         }
         Ok(())
     }
@@ -285,6 +287,17 @@ impl DecideArgs {
         }
         Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// How many of the records that are left go into one transaction: it has a number of records and of
+/// bytes, as it has to be committed in a time.
+fn in_a_transaction(rest: &[Chosen]) -> usize {
+    let mut bytes = 0;
+    let fits = |chosen: &&Chosen| {
+        bytes += chosen.bytes();
+        bytes <= BYTES_IN_A_TRANSACTION
+    };
+    rest.iter().take(IN_A_TRANSACTION).take_while(fits).count().max(1).min(rest.len())
 }
 
 pub(super) fn already(decision: &QuarantineDecision) -> Already {
@@ -314,6 +327,26 @@ mod tests {
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
         let base = ["release", "--brokers", "127.0.0.1:1"];
         Cli::try_parse_from([&base[..], args].concat())
+    }
+
+    #[test]
+    fn a_transaction_has_so_many_records_and_so_many_bytes() {
+        let chosen = |bytes: usize| Chosen {
+            origin: Origin { partition: 0, offset: 0 },
+            event_id: None,
+            event: Some(super::super::choose::Event {
+                subject: laju_schemas::SubjectId([1; 16]),
+                value: vec![0; bytes],
+                headers: Vec::new(),
+            }),
+        };
+        let of = |sizes: &[usize]| {
+            in_a_transaction(&sizes.iter().map(|bytes| chosen(*bytes)).collect::<Vec<_>>())
+        };
+        assert_eq!((of(&[]), of(&[10; 99]), of(&[10; 250])), (0, 99, IN_A_TRANSACTION));
+        let third = BYTES_IN_A_TRANSACTION / 3;
+        assert_eq!((of(&[third; 9]), of(&[third, 3 * third, 1])), (3, 1));
+        assert_eq!(of(&[BYTES_IN_A_TRANSACTION + 1, 1]), 1, "one is always taken");
     }
 
     #[test]
