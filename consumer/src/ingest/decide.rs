@@ -29,7 +29,7 @@ use laju_schemas::{QuarantineDecision, SubjectId};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::decisions::DecisionFeed;
 use super::quarantined::Headers;
@@ -41,18 +41,28 @@ pub use judge::{Judge, Judgement};
 
 use deliveries::{Delivered, Deliveries};
 
-/// How many records are decided about in one transaction.
+/// How many records are decided about in one transaction at most.
 pub const IN_A_TRANSACTION: usize = 100;
+/// How many bytes of events are sent in one transaction, unless a single one has more.
+pub const BYTES_IN_A_TRANSACTION: usize = 8 << 20;
 
 /// How long the cluster may take to answer at the start.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a delivery may take.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long all of a transaction's deliveries may take. With the step that ends the transaction it
+/// is less than [`TRANSACTION_TIMEOUT`].
+const DELIVERIES_TIMEOUT: Duration = Duration::from_secs(40);
+/// How long the end of a transaction may take, tried again and again.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one attempt to end a transaction may take. While it lasts nobody serves the events that
+/// librdkafka may be waiting for us to take.
+const ATTEMPT: Duration = Duration::from_millis(200);
 /// After how long the brokers take back a transaction that nobody goes on with: readers wait so long
 /// for what stands behind it.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a step of a transaction may take, tried again and again.
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take to be let in: the brokers take back what another one has not ended.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long nothing of the decisions topic may come although there is more.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a turn of polling lasts.
@@ -92,6 +102,12 @@ impl Order<'_> {
         let headers: usize = own.chain(ours).map(|(name, value)| name.len() + value + 8).sum();
         let bytes = anew.value.len() + anew.subject.0.len() + headers + OVERHEAD;
         bytes > EVENTS.max_message_bytes as usize
+    }
+
+    /// How many bytes of the event are sent.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.anew.as_ref().map_or(0, |anew| anew.value.len())
     }
 }
 
@@ -185,7 +201,7 @@ impl Decider {
             decisions,
             partitions,
         };
-        decider.step(|| decider.producer.init_transactions(STEP_TIMEOUT))?;
+        decider.step(OPEN_TIMEOUT, || decider.producer.init_transactions(OPEN_TIMEOUT))?;
         Ok(decider)
     }
 
@@ -209,32 +225,56 @@ impl Decider {
     /// # Errors
     /// If it could not be committed; nothing of it counts then.
     pub fn commit(&self, orders: &[Order<'_>]) -> Result<Vec<QuarantineDecision>, DecideError> {
-        self.step(|| self.producer.begin_transaction())?;
+        self.step(END_TIMEOUT, || self.producer.begin_transaction())?;
         tracing::debug!(records = orders.len(), "a transaction begins");
         match self.transact(orders) {
             Ok(decisions) => Ok(decisions),
             Err(error @ DecideError::Fenced) => Err(error),
-            Err(error) => Err(match self.step(|| self.producer.abort_transaction(STEP_TIMEOUT)) {
-                Ok(()) => DecideError::Aborted(error.to_string()),
-                Err(DecideError::Fenced) => DecideError::Fenced,
-                // It ends with this producer, or by its time.
-                Err(_) => error,
+            Err(error) => Err(match (self.abort(), error) {
+                (Ok(()), DecideError::Kafka(why)) => DecideError::Aborted(why),
+                (Err(DecideError::Fenced), _) => DecideError::Fenced,
+                // What is wrong is known; if it is not taken back, it ends with this producer, or
+                // by its time.
+                (Ok(()) | Err(_), error) => error,
             }),
         }
     }
 
+    /// Takes a transaction back. What is not sent is given up first, and what is on its way is
+    /// waited for: librdkafka ends no transaction before we have heard of each of its records.
+    fn abort(&self) -> Result<(), DecideError> {
+        self.producer.purge(PurgeConfig::default().queue());
+        self.step(END_TIMEOUT, || {
+            self.producer.poll(Duration::ZERO);
+            self.producer.abort_transaction(ATTEMPT)
+        })
+    }
+
+    /// Why a record was not delivered. Where one of them fails, librdkafka gives up the others of the
+    /// transaction, and what it says of those is no reason: the transaction itself has it, and says
+    /// so where it is to be committed, which it cannot be any more.
+    fn not_delivered(&self, error: &KafkaError) -> DecideError {
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
+        if !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight)) {
+            return self.failed(error);
+        }
+        let commit = || self.producer.commit_transaction(ATTEMPT);
+        self.step(END_TIMEOUT, commit).err().unwrap_or_else(|| self.failed(error))
+    }
+
     fn transact(&self, orders: &[Order<'_>]) -> Result<Vec<QuarantineDecision>, DecideError> {
+        let deadline = Instant::now() + DELIVERIES_TIMEOUT;
         // What is left of a transaction before.
         while self.delivered.try_recv().is_ok() {}
         let mut decisions: Vec<_> = orders.iter().map(|order| order.decision.clone()).collect();
         let mut sent = 0;
         for (number, order) in orders.iter().enumerate() {
             if let Some(anew) = &order.anew {
-                self.send_event(number, anew, &order.decision)?;
+                self.send_event(number, anew, &order.decision, deadline)?;
                 sent += 1;
             }
         }
-        for (number, place) in self.wait_for(sent)? {
+        for (number, place) in self.wait_for(sent, deadline)? {
             if place.offset < 0 {
                 let why = "a broker did not say at which offset an event stands";
                 return Err(DecideError::Kafka(why.to_owned()));
@@ -250,11 +290,11 @@ impl Decider {
                 .key(key.as_bytes())
                 .payload(&value[..])
                 .partition(0);
-            self.send(record)?;
+            self.send(record, deadline)?;
         }
-        self.wait_for(decisions.len())?;
+        self.wait_for(decisions.len(), deadline)?;
         tracing::debug!("the decisions are delivered");
-        self.step(|| self.producer.commit_transaction(STEP_TIMEOUT))?;
+        self.step(END_TIMEOUT, || self.producer.commit_transaction(ATTEMPT))?;
         tracing::debug!("the transaction is committed");
         Ok(decisions)
     }
@@ -264,6 +304,7 @@ impl Decider {
         number: usize,
         anew: &Anew<'_>,
         decision: &QuarantineDecision,
+        deadline: Instant,
     ) -> Result<(), DecideError> {
         debug_assert_eq!(decision.decision, Decision::Released);
         let mut headers = OwnedHeaders::new();
@@ -279,17 +320,19 @@ impl Decider {
             .payload(anew.value)
             .partition(i32::try_from(partition).unwrap_or(i32::MAX))
             .headers(headers);
-        self.send(record)
+        self.send(record, deadline)
     }
 
-    fn send(&self, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), DecideError> {
-        let mut record = record;
-        let deadline = Instant::now() + DELIVERY_TIMEOUT;
+    fn send(
+        &self,
+        mut record: BaseRecord<'_, [u8], [u8], usize>,
+        deadline: Instant,
+    ) -> Result<(), DecideError> {
         loop {
             let Err((error, back)) = self.producer.send(record) else { return Ok(()) };
             let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !is_full || Instant::now() >= deadline {
-                return Err(self.failed(&error));
+                return Err(self.not_delivered(&error));
             }
             self.producer.poll(TURN);
             record = back;
@@ -297,15 +340,18 @@ impl Decider {
     }
 
     /// Waits until so many records are delivered, and says where each stands.
-    fn wait_for(&self, count: usize) -> Result<Vec<(usize, Origin)>, DecideError> {
-        let deadline = Instant::now() + DELIVERY_TIMEOUT + STEP_TIMEOUT;
+    fn wait_for(
+        &self,
+        count: usize,
+        deadline: Instant,
+    ) -> Result<Vec<(usize, Origin)>, DecideError> {
         let mut places = Vec::with_capacity(count);
         while places.len() < count {
             self.producer.poll(TURN);
             while let Ok((number, place)) = self.delivered.try_recv() {
-                places.push((number, place.map_err(|error| self.failed(&error))?));
+                places.push((number, place.map_err(|error| self.not_delivered(&error))?));
             }
-            if Instant::now() >= deadline {
+            if places.len() < count && Instant::now() >= deadline {
                 return Err(DecideError::Kafka(self.why("no broker confirmed it in time")));
             }
         }
@@ -313,20 +359,25 @@ impl Decider {
     }
 
     /// A step of a transaction, tried again while time may mend it.
-    fn step(&self, mut step: impl FnMut() -> Result<(), KafkaError>) -> Result<(), DecideError> {
-        let deadline = Instant::now() + STEP_TIMEOUT;
+    fn step(
+        &self,
+        timeout: Duration,
+        mut step: impl FnMut() -> Result<(), KafkaError>,
+    ) -> Result<(), DecideError> {
+        let deadline = Instant::now() + timeout;
         loop {
-            match step() {
-                Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && Instant::now() < deadline =>
-                {
-                    // Its own time-out has passed, or a broker was busy: librdkafka goes on where
-                    // it was.
-                    self.producer.poll(TURN);
-                }
-                Err(error) => return Err(self.failed(&error)),
+            let Err(error) = step() else { return Ok(()) };
+            let may_mend = match &error {
+                // Its own time-out has passed, or a broker was busy: librdkafka goes on where it
+                // was.
+                KafkaError::Transaction(error) => error.is_retriable(),
+                KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
+                _ => false,
+            };
+            if !may_mend || Instant::now() >= deadline {
+                return Err(self.failed(&error));
             }
+            self.producer.poll(TURN);
         }
     }
 

@@ -283,7 +283,7 @@ fn a_second_release_at_work_stops_the_first() {
     assert_eq!(second.decided().unwrap().all().len(), 1, "what the first had committed stays");
     let error = first.commit(&[discard(2), discard(3)]).unwrap_err();
     assert!(matches!(error, DecideError::Fenced), "{error:?}");
-    assert!(error.to_string().contains("another release is at work"), "{error}");
+    assert!(error.to_string().contains("another release has begun"), "{error}");
     second.commit(&[discard(2)]).unwrap();
     assert_eq!(broker.read(&DECISIONS).len(), 2, "nothing of what was stopped");
     // Another installation on the same cluster has a name of its own.

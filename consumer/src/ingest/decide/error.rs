@@ -41,9 +41,10 @@ pub enum DecideError {
         /// How many it has.
         partitions: u32,
     },
-    /// Another one has the same transactional id.
+    /// Another one has the same transactional id, or the brokers have taken the transaction back.
     #[error(
-        "another release is at work: it began after this one, and what this one had not committed is taken back. Start again when the other has ended; what is decided stays decided"
+        "another release has begun, or this transaction took longer than {} s: what this one had not committed is taken back. Start again when no other is at work; what is decided stays decided",
+        super::TRANSACTION_TIMEOUT.as_secs()
     )]
     Fenced,
     /// The user may not.
