@@ -31,7 +31,7 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
-use super::decisions::DecisionFeed;
+use super::decisions::{DecisionFeed, NoDecision};
 use super::quarantined::Headers;
 use super::tail::Tail;
 use crate::domain::decisions::DecisionBook;
@@ -103,12 +103,6 @@ impl Order<'_> {
         let bytes = anew.value.len() + anew.subject.0.len() + headers + OVERHEAD;
         bytes > EVENTS.max_message_bytes as usize
     }
-
-    /// How many bytes of the event are sent.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.anew.as_ref().map_or(0, |anew| anew.value.len())
-    }
 }
 
 /// Who decides, at work on one cluster.
@@ -142,10 +136,11 @@ pub fn check_topics(connection: &Connection) -> Result<u32, DecideError> {
     }
 }
 
-/// What was decided up to now: the whole of the decisions topic.
+/// What was decided up to now: the whole of the decisions topic. What is no decision at all is passed
+/// over; one that is and cannot be read is not, as its record would be taken for undecided.
 ///
 /// # Errors
-/// If it cannot be read to its end.
+/// If the topic cannot be read to its end, or a decision on it cannot be read.
 pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideError> {
     let topic = connection.topic(&DECISIONS);
     let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
@@ -157,13 +152,17 @@ pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideErr
         }
         match feed.add(&record, &mut book) {
             Ok(None) => {}
-            Ok(Some(no)) => {
+            Ok(Some(no)) if no.is_junk => {
                 tracing::warn!(offset = no.offset, why = no.why, "no decision: passed over");
             }
-            Err(error) => outage = Some(error),
+            Ok(Some(NoDecision { offset, why, .. })) => {
+                let topic = topic.clone();
+                outage = Some(DecideError::Unreadable { topic, offset, why });
+            }
+            Err(error) => outage = Some(error.into()),
         }
     })?;
-    outage.map_or(Ok(book), |error| Err(error.into()))
+    outage.map_or(Ok(book), Err)
 }
 
 impl Decider {

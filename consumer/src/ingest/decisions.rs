@@ -8,6 +8,7 @@ use laju_producer::connection::Connection;
 use laju_producer::registry::{Registry, RegistryError};
 use laju_schemas::QuarantineDecision;
 use laju_schemas::decision::DecisionReader;
+use laju_schemas::framing::Framing;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::topic::DECISIONS;
 
@@ -26,13 +27,15 @@ const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 /// How long a wait may keep us from looking at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// A record that is no decision.
+/// A record that is no decision, or none that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoDecision {
     /// Its offset.
     pub offset: i64,
     /// What is wrong with it.
     pub why: String,
+    /// Whether it does not even look like a decision: nothing of ours stands before its bytes.
+    pub is_junk: bool,
 }
 
 /// Reads the records of the decisions topic.
@@ -76,7 +79,8 @@ impl DecisionFeed {
             }
             Err(error) => {
                 book.pass(offset);
-                Some(NoDecision { offset, why: error.to_string() })
+                let is_junk = Framing::split(value.unwrap_or_default()).is_none();
+                Some(NoDecision { offset, why: error.to_string(), is_junk })
             }
         })
     }
@@ -160,7 +164,7 @@ fn follow_once(
         while !stop.is_stopped() {
             match feed.add(record, book) {
                 Ok(None) => return,
-                Ok(Some(NoDecision { offset, why })) => {
+                Ok(Some(NoDecision { offset, why, .. })) => {
                     tracing::warn!(offset, why, "a record that is no decision is passed over");
                     return;
                 }
@@ -200,7 +204,8 @@ mod tests {
             .zip(values)
             .filter_map(|(offset, value)| feed.add_value(offset, value, &mut book).unwrap())
             .collect();
-        assert_eq!(told.iter().map(|no| no.offset).collect::<Vec<_>>(), [0, 1, 2]);
+        let of = told.iter().map(|no| (no.offset, no.is_junk));
+        assert_eq!(of.collect::<Vec<_>>(), [(0, true), (1, true), (2, false)]);
         assert!(told.iter().all(|no| !no.why.is_empty()), "{told:?}");
         assert_eq!(book.next_offset(), 4);
         assert_eq!(**book.get(discarded.origin()).unwrap(), discarded);

@@ -26,6 +26,18 @@ pub enum DecideError {
     /// The decisions topic cannot be read.
     #[error(transparent)]
     Tail(#[from] TailError),
+    /// A decision that this program cannot read: whose record it is about is not known.
+    #[error(
+        "the decision at offset {offset} of {topic} cannot be read: {why}. What it is about would seem undecided: give the --registry that whoever decided has, or take the version of Laju that they have"
+    )]
+    Unreadable {
+        /// The topic.
+        topic: String,
+        /// The decision's offset.
+        offset: i64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A topic does not exist.
     #[error(
         "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
