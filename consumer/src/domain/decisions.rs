@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use laju_schemas::QuarantineDecision;
+use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
 
 /// What became of a decision that was added.
@@ -14,7 +15,7 @@ use laju_schemas::quarantine::Origin;
 pub enum Taken {
     /// It is the first about its origin, and stands.
     Kept,
-    /// Another one stands.
+    /// Another one stands, or it is of a later version and not known here: its record is open.
     Ignored,
 }
 
@@ -33,6 +34,9 @@ impl DecisionBook {
     /// offsets; one that is given again changes nothing.
     pub fn add(&mut self, offset: i64, decision: QuarantineDecision) -> Taken {
         self.pass(offset);
+        if decision.decision == Decision::Unknown {
+            return Taken::Ignored;
+        }
         let next = self.kept.len();
         let place = *self.places.entry(decision.origin()).or_insert(next);
         if place != next {
@@ -71,7 +75,6 @@ impl DecisionBook {
 pub(crate) mod tests {
     use std::collections::BTreeMap;
 
-    use laju_schemas::decision::Decision;
     use laju_schemas::{DecisionId, TimestampMs};
     use proptest::prelude::*;
 
@@ -133,6 +136,16 @@ pub(crate) mod tests {
                 prop_assert_eq!(&**book.get(origin).unwrap(), stands);
             }
         }
+    }
+
+    #[test]
+    fn what_a_later_version_decided_is_open_here() {
+        let mut book = DecisionBook::default();
+        assert_eq!(book.add(0, decided((0, 7), Decision::Unknown, None)), Taken::Ignored);
+        let origin = Origin { partition: 0, offset: 7 };
+        assert_eq!((book.next_offset(), book.get(origin)), (1, None));
+        assert_eq!(book.add(1, decided((0, 7), Decision::Discarded, None)), Taken::Kept);
+        assert_eq!(book.all().len(), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) enum Effect {
     Closed(QuarantineKey),
     /// It is still unknown, or not read yet: a later snapshot may tell otherwise.
     Waiting,
-    /// There is no such quarantined record, or the decision is one that this version does not know.
+    /// There is no such quarantined record, or nothing follows from the decision.
     Nothing,
 }
 

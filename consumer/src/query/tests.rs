@@ -415,8 +415,8 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     let all = quarantine::quarantine(&view, None, RegionCode::NATION, 9).unwrap();
     let decisions: Vec<_> =
         all.latest.iter().map(|row| row.decision.as_ref().map(|d| d.decision)).collect();
-    let of = [Decision::Released, Decision::Unknown, Decision::Discarded];
-    assert_eq!(decisions, of.map(Some));
+    let of = [Some(Decision::Released), None, Some(Decision::Discarded)];
+    assert_eq!(decisions, of);
     let released = all.latest[0].decision.as_ref().unwrap();
     assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(anew.1)));
     insta::assert_snapshot!(table::quarantine(&all));
