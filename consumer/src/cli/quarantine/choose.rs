@@ -75,7 +75,7 @@ impl DecideArgs {
                 }
                 let value = record.value.as_deref().unwrap_or_default();
                 let said = match judge.reader_for(value) {
-                    Ok(reader) => Said::of(&reader.book.explain(value)),
+                    Ok(reader) => Said::of(&reader.book.explain(value), value),
                     Err(error) => return outage = Some(error),
                 };
                 if !by_name && !wanted.takes_saying(&said) {

@@ -137,7 +137,7 @@ impl ListArgs {
                     Ok(reader) => reader.book.explain(value),
                     Err(error) => return outage = Some(error),
                 };
-                let said = Said::of(&explained);
+                let said = Said::of(&explained, value);
                 if wanted.takes_saying(&said) {
                     self.add(&decisions, record, (said, explained.fault), &mut listed);
                 }

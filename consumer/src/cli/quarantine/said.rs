@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use laju_schemas::EventId;
-use laju_schemas::explain::{Explanation, Fault};
+use laju_schemas::explain::{ExplainedField, Explanation, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,6 +13,8 @@ use crate::query::table::harmless;
 
 /// As many digits in a row as a NIK has.
 const NIK_DIGITS: usize = 16;
+/// How many characters of a text are kept: names and codes have fewer, and others have megabytes.
+const MAX_SAID: usize = 100;
 
 /// What a record says of itself: each only if the bytes make sense up to there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -27,18 +30,36 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub(super) fn of(explained: &Explanation) -> Self {
-        let text = |path| explained.field(path).map(masked).map(Cow::into_owned);
+    /// What a value says, given what it was explained as. What may be a NIK is not repeated, in
+    /// whatever form it stands there; of a text without end the beginning is enough.
+    pub(super) fn of(explained: &Explanation, value: &[u8]) -> Self {
+        let hidden = nik_runs(value);
+        let said = |path| {
+            let field = explained.fields.iter().find(|field| field.path == path)?;
+            Some(field_text(field, &hidden))
+        };
+        let text = |path| said(path).map(|text| text.chars().take(MAX_SAID).collect::<String>());
         let fact = explained.fields.iter().find_map(|field| field.path.strip_prefix("fact."));
         Self {
-            event_id: explained.field("event_id").and_then(|id| id.parse().ok()),
+            event_id: said("event_id").and_then(|id| id.parse().ok()),
             kiosk_id: text("kiosk_id"),
-            sequence: explained.field("sequence").and_then(|number| number.parse().ok()),
+            sequence: said("sequence").and_then(|number| number.parse().ok()),
             occurred_at: text("occurred_at"),
             home_region: text("home_region"),
             service_region: text("service_region"),
             fact: fact.and_then(|path| path.split('.').next()).map(str::to_owned),
         }
+    }
+}
+
+/// What a field holds, as it may be shown: not if digits that may be a NIK stand in its bytes, which
+/// are shown in another form where they are no text. `hidden` is where there are such in the value.
+pub(super) fn field_text<'a>(field: &'a ExplainedField, hidden: &[Range<usize>]) -> Cow<'a, str> {
+    let text = masked(&field.value);
+    let overlaps = |run: &&Range<usize>| run.start < field.bytes.end && field.bytes.start < run.end;
+    match (&text, hidden.iter().find(overlaps)) {
+        (Cow::Borrowed(_), Some(run)) => Cow::Owned(format!("({} digits)", run.len())),
+        _ => text,
     }
 }
 
@@ -72,7 +93,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Where there are at least as many digits in a row as a NIK has.
-pub(super) fn nik_runs(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+pub(super) fn nik_runs(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut from = 0;
     for (place, byte) in bytes.iter().chain([&b' ']).enumerate() {
@@ -89,7 +110,87 @@ pub(super) fn nik_runs(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use laju_schemas::event::Channel;
+    use laju_schemas::framing::Framing;
+    use laju_schemas::known::{ACTIVATION_EVENT, EventReader};
+    use laju_schemas::{Fact, RawEvent, SubjectId};
+
     use super::*;
+
+    /// An activation's bytes, which the encoder would not write for what is wrong with it.
+    fn value(event: &RawEvent<'_>) -> Vec<u8> {
+        fn long(number: i64, out: &mut Vec<u8>) {
+            let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+            while rest >= 0x80 {
+                out.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            out.push(rest as u8);
+        }
+        fn text(text: &str, out: &mut Vec<u8>) {
+            long(text.len() as i64, out);
+            out.extend_from_slice(text.as_bytes());
+        }
+        let mut out = Vec::new();
+        Framing::SingleObject(ACTIVATION_EVENT.fingerprint).write(&mut out);
+        out.extend_from_slice(&event.event_id.0);
+        text(event.kiosk_id, &mut out);
+        long(event.sequence, &mut out);
+        long(event.occurred_at, &mut out);
+        out.extend_from_slice(&event.subject.0);
+        text(event.home_region, &mut out);
+        text(event.service_region, &mut out);
+        // No outreach; the first fact, with the first channel, no venue, not for the first time.
+        out.extend_from_slice(&[0; 5]);
+        out
+    }
+
+    fn said(event: &RawEvent<'_>) -> (Said, Vec<String>) {
+        let value = value(event);
+        let explained = EventReader::new(&[]).unwrap().book.explain(&value);
+        let hidden = nik_runs(&value);
+        let fields = explained.fields.iter();
+        let fields = fields.map(|field| field_text(field, &hidden).into_owned()).collect();
+        (Said::of(&explained, &value), fields)
+    }
+
+    const EVENT: RawEvent<'_> = RawEvent {
+        event_id: EventId([9; 16]),
+        kiosk_id: "kbl-01",
+        sequence: 999_999_999_999_999,
+        occurred_at: 1_720_000_000_000,
+        subject: SubjectId([7; 16]),
+        home_region: "18.71",
+        service_region: "18.71",
+        outreach_id: None,
+        fact: Fact::Activated { channel: Channel::Office, venue: None, first_time_holder: false },
+    };
+
+    #[test]
+    fn a_nik_in_a_field_that_is_no_text_is_not_shown_in_another_form() {
+        assert_eq!(RawEvent::decode(&value(&EVENT)[10..]).unwrap(), EVENT);
+        let (whole, fields) = said(&EVENT);
+        assert_eq!((whole.event_id, whole.sequence), (Some(EVENT.event_id), Some(EVENT.sequence)));
+        assert!(fields.contains(&uuid::Uuid::from_bytes([7; 16]).to_string()), "{fields:?}");
+        let nik = *b"1871012345678901";
+        let (said, fields) = said(&RawEvent {
+            event_id: EventId(nik),
+            subject: SubjectId(nik),
+            sequence: 1_871_012_345_678_901,
+            ..EVENT
+        });
+        assert_eq!((said.event_id, said.sequence), (None, None));
+        assert_eq!(said.kiosk_id.as_deref(), Some("kbl-01"));
+        let form = uuid::Uuid::from_bytes(nik).to_string();
+        assert!(fields.iter().all(|text| *text != form && !text.contains("187101")), "{fields:?}");
+        assert_eq!(fields.iter().filter(|text| **text == "(16 digits)").count(), 3, "{fields:?}");
+    }
+
+    #[test]
+    fn of_a_text_without_end_the_beginning_is_kept() {
+        let (said, _) = said(&RawEvent { kiosk_id: &"é".repeat(100_000), ..EVENT });
+        assert_eq!(said.kiosk_id, Some("é".repeat(100)));
+    }
 
     #[test]
     fn as_many_digits_as_a_nik_has_are_not_shown() {

@@ -12,7 +12,7 @@ use laju_schemas::quarantine::Origin;
 use serde_json::{Value, json};
 
 use super::dump::dump;
-use super::said::{Said, fault_json, masked, shown};
+use super::said::{Said, fault_json, field_text, masked, nik_runs, shown};
 use super::{Schemas, bar};
 use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
 use crate::ingest::quarantined::{Quarantined, read_quarantine};
@@ -106,12 +106,13 @@ impl Shown {
     fn to_json(&self) -> Value {
         let Self { record, explained, judgement, decision } = self;
         let value = record.value.as_deref().unwrap_or_default();
+        let hidden = nik_runs(value);
         let fields = explained.fields.iter().map(|field| {
             json!({
                 "field": field.path,
                 "from_byte": field.bytes.start,
                 "to_byte": field.bytes.end,
-                "value": masked(&field.value),
+                "value": field_text(field, &hidden),
             })
         });
         let headers = record.headers.iter().map(|(name, value)| {
@@ -131,7 +132,7 @@ impl Shown {
             "key": record.key.as_deref().map(|key| masked(&hex::encode(key)).into_owned()),
             "value_bytes": value.len(),
             "headers": headers.collect::<Vec<_>>(),
-            "event": Said::of(explained),
+            "event": Said::of(explained, value),
             "fields": fields.collect::<Vec<_>>(),
             "fault": fault_json(explained.fault.as_ref()),
             "now": match judgement {
@@ -192,9 +193,11 @@ impl Shown {
         text.push('\n');
         let value = record.value.as_deref().unwrap_or_default();
         text.push_str(&format!("Value of {} bytes\n\n", value.len()));
+        let hidden = nik_runs(value);
         for field in &explained.fields {
             let bytes = format!("{}..{}", field.bytes.start, field.bytes.end);
-            text.push_str(&format!("  {bytes:>11}  {} = {}\n", field.path, shown(&field.value)));
+            let said = shown(&field_text(field, &hidden));
+            text.push_str(&format!("  {bytes:>11}  {} = {said}\n", field.path));
         }
         if let Some(fault) = &explained.fault {
             let field = if fault.path.is_empty() { "behind the last field" } else { &fault.path };
