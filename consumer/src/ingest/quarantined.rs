@@ -1,9 +1,10 @@
-//! Reads the quarantine topic: what could not be counted, one record per origin.
+//! Reads the quarantine topic: what could not be counted, one record per origin: the last copy, which
+//! is of the latest rules that refused it.
 //!
 //! It judges nothing and decides nothing. Values may have megabytes: they are handed over record by
 //! record, and it is for the caller to keep what is needed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use laju_producer::connection::{Connection, ConnectionError};
@@ -68,9 +69,9 @@ pub struct Quarantined {
 pub struct Passed {
     /// Records read, of whatever kind.
     pub records: u64,
-    /// Copies of a record handed over before.
+    /// Copies of records of which there is a later one.
     pub copies: u64,
-    /// Records of another events topic.
+    /// Records of another events topic, or of a partition that this one does not have.
     pub foreign: u64,
     /// The name of one of those topics.
     pub foreign_topic: Option<String>,
@@ -86,30 +87,33 @@ enum Kind {
 }
 
 /// Reads the quarantine topic from its first record to the end seen at the start, and hands over
-/// each record of this connection's events topic, the first copy of each origin. `progress` is told
-/// how many offsets are behind and how many there are.
+/// each record of this connection's events topic, which has so many partitions: the last copy of
+/// each origin. The topic is read twice, as only the end tells which copy is the last, and all of
+/// them are more than can be kept. `progress` is told how many offsets are behind and how many there
+/// are.
 ///
 /// # Errors
 /// If the topic cannot be read to its end.
 pub fn read_quarantine(
     connection: &Connection,
+    partitions: u32,
     mut progress: impl FnMut(u64, u64),
     mut each: impl FnMut(Quarantined),
 ) -> Result<Passed, ReadQuarantineError> {
-    let events = connection.topic(&EVENTS);
-    let topic = connection.topic(&QUARANTINE);
-    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
-    let first: i64 = tail.next_offsets().sum();
-    let end: i64 = tail.end_offsets().sum();
-    let total = u64::try_from(end - first).unwrap_or(0);
+    let topic = connection.topic(&EVENTS);
+    let events = (topic.as_str(), partitions);
     let mut passed = Passed::default();
-    let mut seen = HashSet::new();
-    tail.read_to_end(PATIENCE, |record| {
+    // Where the last copy of each stands.
+    let mut last: HashMap<Origin, (i32, i64)> = HashMap::new();
+    read(connection, |record, total| {
         passed.records += 1;
-        progress(passed.records, total);
-        match kind(&events, &record) {
-            Kind::Ours(record) if seen.insert(record.origin) => each(*record),
-            Kind::Ours(_) => passed.copies += 1,
+        progress(passed.records, total.saturating_mul(2));
+        match kind(events, record, || (None, None)) {
+            Kind::Ours(parsed) => {
+                let place = (record.partition(), record.offset());
+                let earlier = last.insert(parsed.origin, place);
+                passed.copies += u64::from(earlier.is_some());
+            }
             Kind::Foreign(topic) => {
                 passed.foreign += 1;
                 passed.foreign_topic.get_or_insert(topic);
@@ -117,18 +121,47 @@ pub fn read_quarantine(
             Kind::Unknown => passed.unknown += 1,
         }
     })?;
+    let mut again = 0;
+    read(connection, |record, _| {
+        again += 1;
+        progress(passed.records.saturating_add(again), passed.records.saturating_mul(2));
+        let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let bytes = || (owned(record.key()), owned(record.value()));
+        let place = (record.partition(), record.offset());
+        if let Kind::Ours(parsed) = kind(events, record, bytes)
+            && last.get(&parsed.origin) == Some(&place)
+        {
+            each(*parsed);
+        }
+    })?;
     Ok(passed)
 }
 
-fn kind(events: &str, record: &TailRecord<'_>) -> Kind {
+/// Every record, with how many offsets there are.
+fn read(
+    connection: &Connection,
+    mut each: impl FnMut(&TailRecord<'_>, u64),
+) -> Result<(), ReadQuarantineError> {
+    let topic = connection.topic(&QUARANTINE);
+    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
+    let first: i64 = tail.next_offsets().sum();
+    let end: i64 = tail.end_offsets().sum();
+    let total = u64::try_from(end - first).unwrap_or(0);
+    Ok(tail.read_to_end(PATIENCE, |record| each(&record, total))?)
+}
+
+fn kind(
+    events: (&str, u32),
+    record: &TailRecord<'_>,
+    bytes: impl FnOnce() -> (Option<Vec<u8>>, Option<Vec<u8>>),
+) -> Kind {
     let place = (record.offset(), TimestampMs(record.timestamp_ms()));
-    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-    parse(events, record.headers(), place, || (owned(record.key()), owned(record.value())))
+    parse(events, record.headers(), place, bytes)
 }
 
 /// Sorts the worker's headers from the record's own, and reads them.
 fn parse(
-    events: &str,
+    (events, partitions): (&str, u32),
     headers: Headers,
     (offset, quarantined_at): (i64, TimestampMs),
     bytes: impl FnOnce() -> (Option<Vec<u8>>, Option<Vec<u8>>),
@@ -147,6 +180,11 @@ fn parse(
     let place = text(HEADER_PARTITION).zip(text(HEADER_OFFSET));
     let origin = place.and_then(|(p, o)| format!("{p}/{o}").parse::<Origin>().ok());
     let (Some(origin), Some(reason)) = (origin, text(HEADER_REASON)) else { return Kind::Unknown };
+    // Nobody put it there but somebody who may write to the topic and is not our worker: nothing that
+    // counts with partitions or offsets shall see it.
+    if origin.partition >= partitions || i32::try_from(origin.partition).is_err() {
+        return Kind::Foreign(topic.to_owned());
+    }
     let (key, value) = bytes();
     Kind::Ours(Box::new(Quarantined {
         origin,
@@ -175,7 +213,7 @@ mod tests {
 
     fn kind_of(all: &[(&str, &str)]) -> Kind {
         let bytes = || (Some(b"key".to_vec()), None);
-        parse("ikd.events.v1", headers(all), (9, TimestampMs(5)), bytes)
+        parse(("ikd.events.v1", 4), headers(all), (9, TimestampMs(5)), bytes)
     }
 
     const WHOLE: [(&str, &str); 8] = [
@@ -210,9 +248,16 @@ mod tests {
             let rest: Vec<_> = WHOLE.into_iter().filter(|(name, _)| *name != missing).collect();
             assert!(matches!(kind_of(&rest), Kind::Unknown), "{missing}");
         }
-        let mut wrong = WHOLE;
-        wrong[4].1 = "-1";
-        assert!(matches!(kind_of(&wrong), Kind::Unknown));
+        for (field, wrong) in [(4, "-1"), (5, "-1"), (5, "9223372036854775808")] {
+            let mut all = WHOLE;
+            all[field].1 = wrong;
+            assert!(matches!(kind_of(&all), Kind::Unknown), "{wrong}");
+        }
+        for nowhere in ["4", "2147483648", "4294967295"] {
+            let mut all = WHOLE;
+            all[4].1 = nowhere;
+            assert!(matches!(kind_of(&all), Kind::Foreign(_)), "{nowhere}");
+        }
         let mut later = WHOLE;
         later[0].1 = "a_later_reason";
         assert!(matches!(kind_of(&later), Kind::Ours(record) if record.reason == Reason::Unknown));
