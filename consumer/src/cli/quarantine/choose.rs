@@ -1,6 +1,6 @@
 //! What a release or a discard is to decide about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::{Origin, Reason};
@@ -13,6 +13,10 @@ use super::said::{Said, masked};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, Judgement};
 use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
+use crate::query::answer::RecordDecision;
+
+/// How many bytes of events are kept at most, to be sent later.
+const MOST_BYTES: usize = 256 << 20;
 
 /// A record that is to be decided about.
 pub(super) struct Chosen {
@@ -51,15 +55,25 @@ impl DecideArgs {
         let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
         let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
         let by_name = !missing.is_empty();
-        let (mut chosen, mut outage) = (Vec::new(), None);
+        // Where released events stand anew, and those of them that are in quarantine there.
+        let anew: HashSet<Origin> = decisions.all().iter().filter_map(|d| d.released()).collect();
+        let mut again = HashSet::new();
+        let (mut chosen, mut bytes, mut outage) = (Vec::new(), 0, None);
         let bar = bar("reading the quarantine topic", self.json);
         let passed = read_quarantine(
             &self.connection,
+            partitions,
             |read, total| {
                 bar.set_length(total);
                 bar.set_position(read);
             },
             |record| {
+                if anew.contains(&record.origin) && decisions.get(record.origin).is_none() {
+                    match judge.counts_at_its_place(&record) {
+                        Ok(counts) => again.extend((!counts).then_some(record.origin)),
+                        Err(error) => outage = Some(error),
+                    }
+                }
                 let is_meant = if by_name {
                     missing.remove(&record.origin)
                 } else {
@@ -81,12 +95,25 @@ impl DecideArgs {
                 if !by_name && !wanted.takes_saying(&said) {
                     return;
                 }
+                match judge.counts_at_its_place(&record) {
+                    Ok(true) => return report.at_place.push(record.origin.to_string()),
+                    Ok(false) => {}
+                    Err(error) => return outage = Some(error),
+                }
                 if action == Decision::Discarded {
                     let (origin, event_id) = (record.origin, said.event_id);
                     return chosen.push(Chosen { origin, event_id, event: None });
                 }
+                if bytes >= MOST_BYTES {
+                    report.beyond += 1;
+                    return;
+                }
                 match judge.judge(&record, now) {
-                    Ok(judgement) => chosen.extend(self.judged(record, judgement, now, report)),
+                    Ok(judgement) => {
+                        let judged = self.judged(record, judgement, now, report);
+                        bytes += judged.as_ref().map_or(0, Chosen::bytes);
+                        chosen.extend(judged);
+                    }
                     Err(error) => outage = Some(error),
                 }
             },
@@ -95,6 +122,12 @@ impl DecideArgs {
         passed?;
         if let Some(outage) = outage {
             return Err(outage.into());
+        }
+        for already in &mut report.already {
+            let RecordDecision { released_partition, released_offset, .. } = already.decision;
+            let place = released_partition.zip(released_offset);
+            let place = place.map(|(partition, offset)| Origin { partition, offset });
+            already.again = place.filter(|place| again.contains(place)).map(|at| at.to_string());
         }
         missing.into_iter().for_each(|origin| report.not_found(origin));
         Ok(chosen)

@@ -301,7 +301,11 @@ fn in_a_transaction(rest: &[Chosen]) -> usize {
 }
 
 pub(super) fn already(decision: &QuarantineDecision) -> Already {
-    Already { origin: decision.origin().to_string(), decision: RecordDecision::from(decision) }
+    Already {
+        origin: decision.origin().to_string(),
+        decision: RecordDecision::from(decision),
+        again: None,
+    }
 }
 
 /// A time-ordered id, like those of events.

@@ -17,13 +17,13 @@ use super::said::{Said, fault_json, masked, shown};
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::domain::decisions::DecisionBook;
-use crate::ingest::decide::{Judge, read_decisions};
+use crate::ingest::decide::{Judge, check_topics, read_decisions};
 use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
 use crate::query::table::number;
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "partition",
     "offset",
     "recorded",
@@ -42,6 +42,7 @@ const COLUMNS: [&str; 18] = [
     "decided_by",
     "decided_at",
     "decision_reason",
+    "counts_at_its_place",
 ];
 
 /// Show what is in quarantine, and how much of it for which reason.
@@ -55,7 +56,7 @@ pub struct ListArgs {
     #[command(flatten)]
     pub filter: Filter,
 
-    /// Only those that nobody has decided about.
+    /// Only those that nobody has decided about and that do not count at their places by now.
     #[arg(long)]
     pub open: bool,
 
@@ -95,6 +96,8 @@ struct Row {
     said: Said,
     fault: Option<Fault>,
     decision: Option<RecordDecision>,
+    /// Whether it counts where it stands, by the present rules.
+    counts: bool,
 }
 
 /// How many there are for a reason, and how many of them nobody has decided about.
@@ -118,12 +121,14 @@ impl ListArgs {
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let wanted = self.filter.at(now)?;
         let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), 1)?;
+        let partitions = check_topics(&self.connection)?;
+        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
         let decisions = read_decisions(&self.connection)?;
         let (mut listed, mut outage) = (Listed::default(), None);
         let bar = bar("reading the quarantine topic", self.json);
         let passed = read_quarantine(
             &self.connection,
+            partitions,
             |read, total| {
                 bar.set_length(total);
                 bar.set_position(read);
@@ -138,8 +143,15 @@ impl ListArgs {
                     Err(error) => return outage = Some(error),
                 };
                 let said = Said::of(&explained, value);
-                if wanted.takes_saying(&said) {
-                    self.add(&decisions, record, (said, explained.fault), &mut listed);
+                if !wanted.takes_saying(&said) {
+                    return;
+                }
+                match judge.counts_at_its_place(&record) {
+                    Ok(counts) => {
+                        let told = (said, explained.fault, counts);
+                        self.add(&decisions, record, told, &mut listed);
+                    }
+                    Err(error) => outage = Some(error),
                 }
             },
         );
@@ -160,14 +172,15 @@ impl ListArgs {
         &self,
         decisions: &DecisionBook,
         mut record: Quarantined,
-        (said, fault): (Said, Option<Fault>),
+        (said, fault, counts): (Said, Option<Fault>, bool),
         listed: &mut Listed,
     ) {
         let decision =
             decisions.get(record.origin).map(|decision| RecordDecision::from(&**decision));
         let is = decision.as_ref().map(|decision| decision.decision);
+        let is_open = is.is_none() && !counts;
         let is_meant = match (self.open, self.released, self.discarded) {
-            (true, ..) => is.is_none(),
+            (true, ..) => is_open,
             (_, true, _) => is == Some(Decision::Released),
             (.., true) => is == Some(Decision::Discarded),
             _ => true,
@@ -177,10 +190,10 @@ impl ListArgs {
         }
         let count = listed.counts.entry(record.reason).or_default();
         count.all += 1;
-        count.open += u64::from(is.is_none());
+        count.open += u64::from(is_open);
         // Values may have megabytes, and are not shown here.
         (record.key, record.value, record.headers) = (None, None, Vec::new());
-        listed.rows.push_back(Row { record, said, fault, decision });
+        listed.rows.push_back(Row { record, said, fault, decision, counts });
         if self.limit.is_some_and(|limit| listed.rows.len() > limit) {
             listed.rows.pop_front();
         }
@@ -215,7 +228,7 @@ impl Listed {
     fn to_csv(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(COLUMNS)?;
-        for Row { record, said, fault, decision } in &self.rows {
+        for Row { record, said, fault, decision, counts } in &self.rows {
             let text = |text: Option<&String>| text.cloned().unwrap_or_default();
             let d = decision.as_ref();
             csv.write_record([
@@ -237,6 +250,7 @@ impl Listed {
                 d.map(|d| d.decided_by.clone()).unwrap_or_default(),
                 d.map(|d| d.decided_at.to_string()).unwrap_or_default(),
                 d.map(|d| d.reason.clone()).unwrap_or_default(),
+                counts.to_string(),
             ])?;
         }
         csv.flush()?;
@@ -265,7 +279,10 @@ impl Listed {
         if passed.foreign > 0 {
             let topic = passed.foreign_topic.as_deref().map(shown).unwrap_or_default();
             let records = records(passed.foreign as usize);
-            writeln!(out, "{records} of another events topic ({topic}) left out.")?;
+            writeln!(
+                out,
+                "{records} of another events topic, or of a partition that it does not have ({topic}), left out."
+            )?;
         }
         if passed.unknown > 0 {
             let records = records(passed.unknown as usize);
@@ -282,7 +299,7 @@ impl Listed {
             .set_header([
                 "place", "recorded", "reason", "kiosk", "regions", "fact", "detail", "decision",
             ]);
-        for Row { record, said, decision, .. } in &self.rows {
+        for Row { record, said, decision, counts, .. } in &self.rows {
             let or_unknown =
                 |text: Option<&String>| text.map_or("?".to_owned(), |text| shown(text));
             let sequence = said.sequence.map(|number| format!(" #{number}")).unwrap_or_default();
@@ -295,6 +312,8 @@ impl Listed {
             };
             let decision =
                 decision.as_ref().map(|d| shown(&format!("{} by {}", d.decision, d.decided_by)));
+            let counts = counts.then(|| "counts at its place".to_owned());
+            let decision: Vec<_> = counts.into_iter().chain(decision).collect();
             table.add_row([
                 Cell::new(record.origin),
                 Cell::new(record.timestamp),
@@ -303,7 +322,7 @@ impl Listed {
                 Cell::new(regions),
                 Cell::new(or_unknown(said.fact.as_ref())),
                 Cell::new(shown(&record.detail)),
-                Cell::new(decision.unwrap_or_default()),
+                Cell::new(decision.join(", ")),
             ]);
         }
         table
@@ -312,7 +331,7 @@ impl Listed {
 
 impl Row {
     fn to_json(&self) -> Value {
-        let Self { record, said, fault, decision } = self;
+        let Self { record, said, fault, decision, counts } = self;
         json!({
             "partition": record.origin.partition,
             "offset": record.origin.offset,
@@ -323,6 +342,7 @@ impl Row {
             "event": said,
             "fault": fault_json(fault.as_ref()),
             "decision": decision,
+            "counts_at_its_place": counts,
         })
     }
 }

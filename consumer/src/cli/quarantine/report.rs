@@ -27,6 +27,8 @@ pub(super) struct Refused {
 pub(super) struct Already {
     pub(super) origin: String,
     pub(super) decision: RecordDecision,
+    /// Where the event that was sent anew is in quarantine again, and nobody has decided about it.
+    pub(super) again: Option<String>,
 }
 
 /// A record decided about now.
@@ -67,6 +69,10 @@ pub(super) struct Report {
     pub(super) refused: Vec<Refused>,
     /// Records decided about before: nothing was done about them.
     pub(super) already: Vec<Already>,
+    /// Records that count where they stand, by the present rules: nothing was done about them.
+    pub(super) at_place: Vec<String>,
+    /// How many more there are, for which there was no room in the memory.
+    pub(super) beyond: usize,
     /// Records asked for by their place that are not in quarantine.
     pub(super) not_found: Vec<String>,
     /// Why not everything was decided about.
@@ -83,6 +89,8 @@ impl Report {
             left: Vec::new(),
             refused: Vec::new(),
             already: Vec::new(),
+            at_place: Vec::new(),
+            beyond: 0,
             not_found: Vec::new(),
             error: None,
         }
@@ -94,11 +102,15 @@ impl Report {
 
     /// Works out whether everything asked for is so.
     pub(super) fn finish(mut self) -> Self {
-        let as_asked = |already: &Already| already.decision.decision == self.action;
+        let as_asked =
+            |already: &Already| already.decision.decision == self.action && already.again.is_none();
+        // What counts by itself is what a release is for, and what a discard is to prevent.
+        let counts_as_asked = self.at_place.is_empty() || self.action == Decision::Released;
         self.ok = self.refused.is_empty()
             && self.not_found.is_empty()
             && self.error.is_none()
-            && (self.dry_run || self.left.is_empty())
+            && (self.dry_run || (self.left.is_empty() && self.beyond == 0))
+            && counts_as_asked
             && self.already.iter().all(as_asked);
         self
     }
@@ -121,9 +133,11 @@ impl Report {
         }
         if !self.already.is_empty() {
             lines.push(format!("{} already decided about", records(self.already.len())));
-            for Already { origin, decision } in self.already.iter().take(NAMED) {
+            for Already { origin, decision, again } in self.already.iter().take(NAMED) {
                 let by = shown(&decision.decided_by);
-                lines.push(format!("  {origin} {} by {by}", decision.decision));
+                let again = again.as_ref().map(|place| format!(", in quarantine again at {place}"));
+                let again = again.unwrap_or_default();
+                lines.push(format!("  {origin} {} by {by}{again}", decision.decision));
             }
             more(&mut lines, self.already.len());
         }
@@ -140,6 +154,16 @@ impl Report {
                 counts.into_iter().map(|(reason, count)| format!("{reason} {count}")).collect();
             lines.push(format!("  by reason: {}", counts.join(", ")));
         }
+        if !self.at_place.is_empty() {
+            let at_place = records(self.at_place.len());
+            let instead = match self.action {
+                Decision::Discarded => "what is not to count has to be retracted",
+                Decision::Released | Decision::Unknown => "as soon as the workers have these rules",
+            };
+            lines.push(format!("{at_place} not {done}, as they count at their places: {instead}"));
+            lines.extend(self.at_place.iter().take(NAMED).map(|origin| format!("  {origin}")));
+            more(&mut lines, self.at_place.len());
+        }
         if !self.not_found.is_empty() {
             let named: Vec<_> = self.not_found.iter().take(NAMED).map(String::as_str).collect();
             let not_found = records(self.not_found.len());
@@ -147,6 +171,9 @@ impl Report {
         }
         if !self.dry_run && !self.left.is_empty() {
             lines.push(format!("{} not reached: start again", records(self.left.len())));
+        }
+        if self.beyond > 0 {
+            lines.push(format!("{} more: start again", crate::query::table::number(self.beyond)));
         }
         lines.join("\n")
     }
@@ -173,11 +200,20 @@ mod tests {
         let already = |decision| Already {
             origin: "0/1".to_owned(),
             decision: RecordDecision::from(&decided((0, 1), decision, None)),
+            again: None,
         };
         let same = Report { already: vec![already(Decision::Released)], ..report() };
         assert!(same.finish().ok, "it is so");
         let other = Report { already: vec![already(Decision::Discarded)], ..report() };
         assert!(!other.finish().ok, "it is not");
+        let again = Already { again: Some("2/9".to_owned()), ..already(Decision::Released) };
+        let again = Report { already: vec![again], ..report() }.finish();
+        assert!(!again.ok && again.text().contains("in quarantine again at 2/9"), "{again:?}");
+        let counts = Report { at_place: vec!["0/1".to_owned()], ..report() };
+        assert!(counts.clone().finish().ok, "it counts, as asked for");
+        assert!(!Report { action: Decision::Discarded, ..counts }.finish().ok);
+        let beyond = Report { beyond: 1_200, ..report() }.finish();
+        assert!(!beyond.ok && beyond.text().contains("1,200 more: start again"), "{beyond:?}");
         let left = Report { left: vec!["0/1".to_owned()], ..report() };
         assert!(!left.clone().finish().ok);
         assert!(Report { dry_run: true, ..left }.finish().ok);

@@ -46,7 +46,11 @@ struct Shown {
     record: Quarantined,
     explained: Explanation,
     judgement: Judgement,
+    /// Whether it counts where it stands, by the present rules.
+    counts: bool,
     decision: Option<RecordDecision>,
+    /// Where the event sent anew is in quarantine again.
+    again: Option<Origin>,
 }
 
 impl ShowArgs {
@@ -59,10 +63,13 @@ impl ShowArgs {
         let schemas = self.schemas.read()?;
         let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
         let decisions = read_decisions(&self.connection)?;
-        let mut found = None;
+        let decision = decisions.get(self.origin);
+        let anew = decision.and_then(|decision| decision.released());
+        let (mut found, mut again) = (None, None);
         let bar = bar("looking for the record", self.json);
         let passed = read_quarantine(
             &self.connection,
+            partitions,
             |read, total| {
                 bar.set_length(total);
                 bar.set_position(read);
@@ -70,6 +77,8 @@ impl ShowArgs {
             |record| {
                 if record.origin == self.origin {
                     found = Some(record);
+                } else if Some(record.origin) == anew && decisions.get(record.origin).is_none() {
+                    again = Some(record);
                 }
             },
         );
@@ -82,10 +91,16 @@ impl ShowArgs {
             )
         };
         let value = record.value.as_deref().unwrap_or_default();
+        let again = match again {
+            Some(again) if !judge.counts_at_its_place(&again)? => Some(again.origin),
+            _ => None,
+        };
         let shown = Shown {
+            counts: judge.counts_at_its_place(&record)?,
+            again,
             explained: judge.reader_for(value)?.book.explain(value),
             judgement: judge.judge(&record, now)?,
-            decision: decisions.get(self.origin).map(|decision| RecordDecision::from(&**decision)),
+            decision: decision.map(|decision| RecordDecision::from(&**decision)),
             record,
         };
         if self.json {
@@ -104,7 +119,7 @@ fn header_text(value: Option<&Vec<u8>>) -> Option<String> {
 
 impl Shown {
     fn to_json(&self) -> Value {
-        let Self { record, explained, judgement, decision } = self;
+        let Self { record, explained, judgement, counts, decision, again } = self;
         let value = record.value.as_deref().unwrap_or_default();
         let hidden = nik_runs(value);
         let fields = explained.fields.iter().map(|field| {
@@ -141,12 +156,14 @@ impl Shown {
                     "counts": false, "reason": refusal.reason, "detail": masked(&refusal.detail),
                 }),
             },
+            "counts_at_its_place": counts,
             "decision": decision,
+            "in_quarantine_again": again.map(|place| place.to_string()),
         })
     }
 
     fn text(&self) -> String {
-        let Self { record, explained, judgement, decision } = self;
+        let Self { record, explained, judgement, counts, decision, again } = self;
         let mut text = format!("Record {} of the events topic\n\n", record.origin);
         let mut line = |name: &str, value: String| {
             text.push_str(&format!("  {name:14} {}\n", shown(&value)));
@@ -174,13 +191,17 @@ impl Shown {
                 Some(d) => {
                     let anew = d.released_partition.zip(d.released_offset);
                     let anew = anew.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
+                    let again = if again.is_some() { ", in quarantine again there" } else { "" };
                     format!(
-                        "{}{anew} by {} at {}: {}",
+                        "{}{anew}{again} by {} at {}: {}",
                         d.decision, d.decided_by, d.decided_at, d.reason
                     )
                 }
             },
         );
+        if *counts {
+            line("At its place", "it counts, by the present rules".to_owned());
+        }
         line(
             "Sent anew now",
             match judgement {

@@ -1,5 +1,6 @@
 //! Whether a quarantined record would count now, if it were sent anew as a release sends it: with
-//! its subject as the key, in the key's partition, at this moment.
+//! its subject as the key, in the key's partition, at this moment; and whether it counts where it
+//! stands.
 
 use laju_producer::registry::{Registry, RegistryError};
 use laju_schemas::known::{EventReader, ReadError, SchemaError};
@@ -8,6 +9,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, SubjectId, TimestampMs};
 
 use crate::domain::admission::{MAX_VALUE_BYTES, Refusal, Verdict, clamp_timestamp, judge};
+use crate::domain::version::fold_version;
 use crate::ingest::quarantined::Quarantined;
 use crate::projection::partition::Claims;
 
@@ -30,6 +32,7 @@ pub struct Judge {
     reader: EventReader,
     registry: Option<Registry>,
     partitions: u32,
+    rules: String,
 }
 
 impl Judge {
@@ -44,7 +47,31 @@ impl Judge {
         partitions: u32,
     ) -> Result<Self, SchemaError> {
         let reader = EventReader::new(schemas)?;
-        Ok(Self { reader, registry: registry.map(Registry::new), partitions })
+        let rules = fold_version(&reader.book.fingerprints(), registry.is_some());
+        Ok(Self { reader, registry: registry.map(Registry::new), partitions, rules })
+    }
+
+    /// The version of the rules: that of a worker with the same schemas and registry.
+    #[must_use]
+    pub fn rules(&self) -> &str {
+        &self.rules
+    }
+
+    /// Whether the original counts where it stands, with its own key and timestamp: other rules have
+    /// refused it, and by these it is counted by every worker that has them, as they fold the log
+    /// anew. To release it is to no purpose then, and to discard it has no effect.
+    ///
+    /// # Errors
+    /// If the registry gives no answer.
+    pub fn counts_at_its_place(&mut self, record: &Quarantined) -> Result<bool, RegistryError> {
+        if record.is_cut || record.fold_version == self.rules {
+            return Ok(false);
+        }
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        self.reader_for(value.filter(|value| value.len() <= MAX_VALUE_BYTES).unwrap_or_default())?;
+        let (partition, timestamp) = (record.origin.partition, clamp_timestamp(record.timestamp.0));
+        let verdict = judge(&mut self.reader, key, value, partition, self.partitions, timestamp);
+        Ok(matches!(verdict, Verdict::Counted(_)))
     }
 
     /// Has the reader know the schema that a value names, if anybody does.
