@@ -23,7 +23,8 @@ pub struct Tallies {
     pub standing: u64,
     /// Distinct facts that were retracted.
     pub retracted: u64,
-    /// Events recorded more than 24 hours after they happened, repeats included.
+    /// Events recorded more than 24 hours after they happened, repeats included. Those released from
+    /// quarantine are not among them: when they were sent anew says nothing of the kiosk.
     pub late: u64,
     /// Events by kind of fact, repeats included, in the order of [`FactKind::ALL`].
     pub by_kind: [u64; FactKind::ALL.len()],
@@ -56,9 +57,10 @@ impl Tallies {
 pub struct KioskActivity {
     /// Events received, repeats and quarantined ones that decode included.
     pub received: u64,
-    /// The record timestamp of the latest, in milliseconds since 1970; 0 before the first.
+    /// The record timestamp of the latest that it sent itself, in milliseconds since 1970; 0 before
+    /// the first.
     pub last_heard: i64,
-    /// The service region that its latest event named.
+    /// The service region that its latest event named, of those that it sent itself.
     pub service: Option<RegionIndex>,
     /// Distinct events that count. There are as many sequences, unless several of them bear the
     /// same one: then the kiosk's id is in use twice.
@@ -84,6 +86,9 @@ pub struct Changes {
     pub served: Vec<u64>,
     /// Days of recording on which kiosks were heard of, likewise, each once.
     pub days: Vec<u64>,
+    /// Kiosks of which events were released: they are not heard of by that. Each may stand here many
+    /// times.
+    pub released: Vec<KioskRef>,
     /// By kiosk: what of it stands in these changes already.
     noted: Vec<Noted>,
 }
@@ -132,9 +137,13 @@ impl Changes {
         if self.noted(kiosk).day.replace(recorded) != Some(recorded) {
             self.days.push(member(kiosk, recorded.0.into()));
             // A day that is new to all kiosks is new to this one: every fact finds its day here.
-            if self.fact_days.last().is_none_or(|(_, day)| *day != recorded) {
-                self.fact_days.push((self.facts.len(), recorded));
-            }
+            self.recorded_on(recorded);
+        }
+    }
+
+    fn recorded_on(&mut self, recorded: Day) {
+        if self.fact_days.last().is_none_or(|(_, day)| *day != recorded) {
+            self.fact_days.push((self.facts.len(), recorded));
         }
     }
 
@@ -191,13 +200,18 @@ impl PartitionFold {
         recorded: Day,
         changes: &mut Changes,
     ) {
-        let kiosk = self.note(event.kiosk, timestamp, recorded, changes);
-        self.kiosks[kiosk as usize].service = Some(event.service);
+        let kiosk = if event.is_released {
+            self.note_released(event.kiosk, recorded, changes)
+        } else {
+            let kiosk = self.note(event.kiosk, timestamp, recorded, changes);
+            self.kiosks[kiosk as usize].service = Some(event.service);
+            self.tallies.late += u64::from(timestamp - event.occurred_at > LATE_MS);
+            kiosk
+        };
         changes.received.push(member(kiosk, event.sequence));
         changes.served(kiosk, event.home);
         self.tallies.received += 1;
         self.tallies.by_kind[event.fact.kind() as usize] += 1;
-        self.tallies.late += u64::from(timestamp - event.occurred_at > LATE_MS);
 
         let context = Context {
             kiosk,
@@ -279,14 +293,32 @@ impl PartitionFold {
         recorded: Day,
         changes: &mut Changes,
     ) -> KioskRef {
-        let kiosk = self.dictionary.kiosk(kiosk, &mut changes.entries);
-        if self.kiosks.len() <= kiosk as usize {
-            self.kiosks.resize(kiosk as usize + 1, KioskActivity::default());
-        }
+        let kiosk = self.kiosk(kiosk, changes);
         let activity = &mut self.kiosks[kiosk as usize];
         activity.received += 1;
         activity.last_heard = activity.last_heard.max(timestamp);
         changes.heard(kiosk, recorded);
+        kiosk
+    }
+
+    /// Notes that a kiosk's event was released from quarantine. It is not the kiosk that sent it
+    /// now: one that is silent stays so.
+    #[cold]
+    fn note_released(&mut self, kiosk: &str, recorded: Day, changes: &mut Changes) -> KioskRef {
+        let kiosk = self.kiosk(kiosk, changes);
+        self.kiosks[kiosk as usize].received += 1;
+        changes.released.push(kiosk);
+        changes.recorded_on(recorded);
+        kiosk
+    }
+
+    /// A kiosk's number, with room for what it sends.
+    #[inline]
+    fn kiosk(&mut self, kiosk: &str, changes: &mut Changes) -> KioskRef {
+        let kiosk = self.dictionary.kiosk(kiosk, &mut changes.entries);
+        if self.kiosks.len() <= kiosk as usize {
+            self.kiosks.resize(kiosk as usize + 1, KioskActivity::default());
+        }
         kiosk
     }
 }
@@ -339,6 +371,46 @@ mod tests {
         // One request each, and the queue once.
         assert_eq!(changes.cells.len(), 501);
         assert_eq!(fold.tallies().standing, 500);
+    }
+
+    #[test]
+    fn a_release_does_not_make_a_silent_kiosk_look_alive() {
+        let [home, other] =
+            ["18.71", "18.72"].map(|code| RegionTable::get().regency(code).unwrap());
+        let mut fold = PartitionFold::default();
+        let mut changes = Changes::default();
+        let event = |number: u8, kiosk: &'static str, service, is_released| Admitted {
+            event_id: EventId([number; 16]),
+            subject: SubjectId([number; 16]),
+            kiosk,
+            sequence: number.into(),
+            occurred_at: PROGRAMME_START_MS,
+            home,
+            service,
+            outreach: None,
+            fact: Fact::CardRequested { reason: CardReason::Lost },
+            is_released,
+        };
+        let soon = PROGRAMME_START_MS + 1_000;
+        let later = soon + 10 * LATE_MS;
+        fold.fold(&event(1, "K-1", home, false), soon, Day(1), &mut changes);
+        let sent = fold.kiosks()[0];
+        fold.fold(&event(2, "K-1", other, true), later, Day(11), &mut changes);
+        fold.fold(&event(3, "K-2", other, true), later, Day(11), &mut changes);
+        let [first, second] = fold.kiosks() else { panic!("two kiosks") };
+        assert_eq!(*first, KioskActivity { received: 2, facts: 2, ..sent });
+        assert_eq!((first.last_heard, first.service), (soon, Some(home)));
+        let only_released = KioskActivity { received: 1, facts: 1, ..KioskActivity::default() };
+        assert_eq!(*second, only_released);
+        assert_eq!((fold.tallies().received, fold.tallies().late), (3, 0));
+        assert_eq!(changes.days, [member(0, 1)]);
+        assert_eq!(changes.released, [0, 1]);
+        // The facts have their days all the same, and what a kiosk sends itself is as it was.
+        assert_eq!(changes.fact_days, [(0, Day(1)), (1, Day(11))]);
+        fold.fold(&event(4, "K-1", other, false), later, Day(11), &mut changes);
+        assert_eq!(changes.days, [member(0, 1), member(0, 11)]);
+        assert_eq!(changes.fact_days.len(), 2);
+        assert_eq!((fold.kiosks()[0].last_heard, fold.tallies().late), (later, 1));
     }
 
     #[test]

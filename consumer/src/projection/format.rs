@@ -6,7 +6,7 @@
 //! | `P` partition | the partition's [`PositionRow`] |
 //! | `D` partition number | a chunk of new dictionary entries |
 //! | `F` partition number | a chunk of new facts: day of recording 2; subject 16, fact 32 bytes each |
-//! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording |
+//! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording, or 65535 for one of which an event was released |
 //! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
 //! | `Q` partition number | a chunk of quarantined records |
 //!
@@ -255,7 +255,7 @@ pub(super) fn chunks(
     }
     for (kiosk, day, activity) in &commit.kiosks {
         chunk.extend_from_slice(&kiosk.to_le_bytes());
-        chunk.extend_from_slice(&day.0.to_le_bytes());
+        chunk.extend_from_slice(&day.unwrap_or(Day::MAX).0.to_le_bytes());
         chunk.extend_from_slice(&activity.received.to_le_bytes());
         chunk.extend_from_slice(&activity.last_heard.to_le_bytes());
         chunk.extend_from_slice(&region_number(activity.service).to_le_bytes());
@@ -431,13 +431,14 @@ pub(super) fn read_facts(
     rest.is_empty().then_some((Day(u16::from_le_bytes(*day)), facts))
 }
 
-/// The kiosks of a chunk, a row for each day on which one was heard of.
-pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, Day, KioskActivity)>> {
+/// The kiosks of a chunk, a row for each day on which one was heard of, and one without a day where
+/// an event of its was released.
+pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, Option<Day>, KioskActivity)>> {
     let mut at = Cursor(payload);
     let mut kiosks = Vec::new();
     while !at.0.is_empty() {
         let kiosk = at.u32()?;
-        let day = Day(at.u16()?);
+        let day = Some(Day(at.u16()?)).filter(|day| *day != Day::MAX);
         let received = at.take().map(u64::from_le_bytes)?;
         let last_heard = at.i64()?;
         let service = region_from(at.u16()?);

@@ -101,9 +101,9 @@ pub struct PartitionCommit {
     pub refused: Vec<u64>,
     /// Home regions served.
     pub served: Vec<u64>,
-    /// Kiosks heard of, for each day of recording on which they were, with what is now known of
-    /// them; sorted.
-    pub kiosks: Vec<(KioskRef, Day, KioskActivity)>,
+    /// Kiosks heard of, for each day of recording on which they were, and after them those of which
+    /// events were released, without a day; with what is now known of them. Either are sorted.
+    pub kiosks: Vec<(KioskRef, Option<Day>, KioskActivity)>,
     /// What could not be counted.
     pub quarantined: Vec<QuarantinedRecord>,
 }
@@ -229,6 +229,8 @@ impl PartitionState {
         }
         let mut changes = self.changes.take();
         changes.days.sort_unstable();
+        changes.released.sort_unstable();
+        changes.released.dedup();
         Some(PartitionCommit {
             partition: self.partition,
             position: self.position,
@@ -245,10 +247,9 @@ impl PartitionState {
             kiosks: changes
                 .days
                 .into_iter()
-                .map(|heard| {
-                    let kiosk = (heard >> 32) as KioskRef;
-                    (kiosk, Day(heard as u16), self.fold.kiosks()[kiosk as usize])
-                })
+                .map(|heard| ((heard >> 32) as KioskRef, Some(Day(heard as u16))))
+                .chain(changes.released.into_iter().map(|kiosk| (kiosk, None)))
+                .map(|(kiosk, day)| (kiosk, day, self.fold.kiosks()[kiosk as usize]))
                 .collect(),
             quarantined: std::mem::take(&mut self.quarantined),
         })

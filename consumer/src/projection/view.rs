@@ -54,7 +54,10 @@ impl PartitionView {
         view.received.push(commit.received);
         view.refused.push(commit.refused);
         view.served.push(commit.served);
-        let days = commit.kiosks.iter().map(|(kiosk, day, _)| member(*kiosk, day.0.into()));
+        let days = commit
+            .kiosks
+            .iter()
+            .filter_map(|(kiosk, day, _)| day.map(|day| member(*kiosk, day.0.into())));
         view.days.push(days.collect());
         for (kiosk, _, activity) in commit.kiosks {
             view.kiosks.set(kiosk as usize, activity);

@@ -96,7 +96,7 @@ impl Loading {
                 self.fold.kiosks.resize(count, KioskActivity::default());
                 for (kiosk, day, activity) in format::read_kiosks(payload)? {
                     *self.fold.kiosks.get_mut(kiosk as usize)? = activity;
-                    self.days.push(member(kiosk, day.0.into()));
+                    self.days.extend(day.map(|day| member(kiosk, day.0.into())));
                 }
                 Some(())
             }
