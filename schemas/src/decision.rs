@@ -21,7 +21,8 @@ symbols! {
     Decision {
         /// Sent to the events topic anew.
         Released = "released",
-        /// Not to be counted, for good.
+        /// Not to be counted, by the rules that refuse it: should later rules count it where it
+        /// stands, it has to be retracted.
         Discarded = "discarded",
         /// A decision of a later version.
         Unknown = "unknown",

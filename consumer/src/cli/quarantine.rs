@@ -41,7 +41,7 @@ pub enum QuarantineCommand {
     Show(Box<ShowArgs>),
     /// Send records through the fold again.
     Release(Box<ReleaseArgs>),
-    /// Decide that records are not to be counted, for good.
+    /// Decide that records are not to be counted.
     Discard(Box<DiscardArgs>),
 }
 

@@ -24,7 +24,8 @@ use crate::query::answer::RecordDecision;
 
 /// Send records through the fold again.
 ///
-/// Each is judged by the present rules first: one that would be refused again is not sent. An event
+/// Each is judged by the present rules first: one that would be refused again is not sent, nor one
+/// that counts at its place by now. An event
 /// is sent with its own bytes, the right key, into the right partition; it and the decision are one
 /// transaction, so that none is sent twice, also after a crash. Exit code 1 if something asked for
 /// is not so in the end.
@@ -35,10 +36,11 @@ pub struct ReleaseArgs {
     pub decide: DecideArgs,
 }
 
-/// Decide that records are not to be counted, for good.
+/// Decide that records are not to be counted.
 ///
-/// They stay in quarantine, and no longer widen the bounds. Exit code 1 if something asked for is
-/// not so in the end.
+/// They stay in quarantine, and no longer widen the bounds. What counts is for the rules to say:
+/// should later rules count such a record where it stands, it has to be retracted. Exit code 1 if
+/// something asked for is not so in the end.
 #[derive(Clone, Debug, Args)]
 pub struct DiscardArgs {
     /// Which records, who decides, and why.
