@@ -92,6 +92,17 @@ impl EmbeddedBroker {
         self.cluster()?.broker_up(THE_BROKER)
     }
 
+    /// Has the next requests of a kind answered with these errors.
+    #[cfg(test)]
+    pub(crate) fn answer_with(
+        &self,
+        requests: rdkafka::types::RDKafkaApiKey,
+        errors: &[rdkafka::types::RDKafkaRespErr],
+    ) -> KafkaResult<()> {
+        self.cluster()?.request_errors(requests, errors);
+        Ok(())
+    }
+
     fn cluster(&self) -> KafkaResult<MockCluster<'_, impl ClientContext>> {
         let cluster = self.client.client().mock_cluster();
         cluster.ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))

@@ -3,14 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use laju_consumer::ingest::decide::{DecideError, Decider, Order};
+use laju_consumer::domain::version::fold_version;
+use laju_consumer::ingest::decide::{Anew, DecideError, Decider, Order};
+use laju_producer::publish::Record;
 use laju_schemas::decision::Decision;
+use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::{
-    HEADER_DECIDED_BY, HEADER_DECISION_ID, HEADER_RELEASED_ORIGIN, Origin,
+    HEADER_DECIDED_BY, HEADER_DECISION_ID, HEADER_DETAIL, HEADER_FOLD_VERSION, HEADER_OFFSET,
+    HEADER_PARTITION, HEADER_REASON, HEADER_RELEASED_ORIGIN, HEADER_TIMESTAMP, HEADER_TOPIC,
+    Origin,
 };
 use laju_schemas::raw::RawEvent;
-use laju_schemas::topic::{DECISIONS, EVENTS};
+use laju_schemas::topic::{DECISIONS, EVENTS, QUARANTINE};
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::{REGION, activation, activations, now_ms, record, subject, with_value};
@@ -92,6 +98,13 @@ fn age(process: &mut Process) -> u64 {
 
 fn wait_for(process: &mut Process, expected: &Said) {
     wait_until(&format!("{expected:?}"), || said(process) == *expected);
+}
+
+/// Whether the worker is at the end of every partition.
+fn nothing_lags(process: &mut Process) -> bool {
+    let (_, metrics) = process.try_get("/metrics").unwrap();
+    let mut lags = metrics.lines().filter(|line| line.starts_with("laju_lag_events{"));
+    lags.clone().count() == PARTITIONS as usize && lags.all(|line| line.ends_with(" 0"))
 }
 
 /// Of each event that was sent anew its origin, and where it stands.
@@ -233,11 +246,7 @@ fn what_is_released_counts_once_and_what_would_be_refused_again_is_not_sent() {
     assert_eq!((&table["total"], &table["open"]), (&json!(2), &json!(0)));
 
     // Behind a transaction stand its marks: the worker is at the end all the same.
-    wait_until("nothing lags", || {
-        let (_, metrics) = process.try_get("/metrics").unwrap();
-        let mut lags = metrics.lines().filter(|line| line.starts_with("laju_lag_events{"));
-        lags.clone().count() == PARTITIONS as usize && lags.all(|line| line.ends_with(" 0"))
-    });
+    wait_until("nothing lags", || nothing_lags(&mut process));
     // And its answers are as old as its last look at the brokers, whatever was recorded when.
     let (_, national) = process.get("/v1/regions/ID/progress");
     let ends = national["evidence"]["partitions"].as_array().unwrap().clone();
@@ -292,6 +301,135 @@ fn a_second_release_at_work_stops_the_first() {
     second.commit(&[discard(4)]).unwrap();
 }
 
+/// An event too large for its topic, beside others that are not, in every partition: the transaction
+/// is taken back at once, and nobody waits for what stands behind it.
+#[test]
+fn a_release_that_the_brokers_refuse_is_taken_back_at_once() {
+    let broker = TestBroker::with(Topics { max_event_bytes: 2_000, ..Topics::of(PARTITIONS) });
+    if !broker.is_real() {
+        // The embedded one takes events of any size.
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    let headers = Vec::new();
+    let large: Vec<u8> = (0..6_000).map(|_| rand::random()).collect();
+    let orders: Vec<_> = (0..60)
+        .map(|number| {
+            let value = if number == 30 { &large[..] } else { &large[..200] };
+            let Order { mut decision, .. } = discard(number);
+            decision.decision = Decision::Released;
+            let subject = subject(number.into());
+            Order { decision, anew: Some(Anew { subject, value, headers: &headers }) }
+        })
+        .collect();
+    let decider = Decider::open(&broker.connection()).unwrap();
+    let start = Instant::now();
+    let error = decider.commit(&orders).unwrap_err();
+    let took = start.elapsed();
+    assert!(matches!(error, DecideError::Aborted(_)), "{error:?}");
+    assert_eq!(error.to_string().matches("tart again").count(), 1, "{error}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(broker.read_log().is_empty() && broker.read(&DECISIONS).is_empty());
+    // The same producer goes on, and so does who reads what stands behind.
+    decider.commit(&[discard(1)]).unwrap();
+    broker.publish(&activations(0..30, PARTITIONS));
+    let after = Said { activated: 30, unknown: 0, total: 0, open: 0, released: 0, discarded: 0 };
+    wait_for(&mut process, &after);
+    wait_until("nothing lags", || nothing_lags(&mut process));
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(30), "readers waited for the time-out: {took:?}");
+}
+
+/// A copy of a record in quarantine, as a worker with these rules has put it there.
+fn put_into_quarantine(broker: &TestBroker, record: &LogRecord, reason: &str, rules: &str) {
+    let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
+    let topic = broker.connection().topic(&EVENTS);
+    let at = record.timestamp_ms.to_string();
+    let headers: &[(&str, &[u8])] = &[
+        (HEADER_REASON, reason.as_bytes()),
+        (HEADER_DETAIL, b"made by hand"),
+        (HEADER_TOPIC, topic.as_bytes()),
+        (HEADER_PARTITION, partition.as_bytes()),
+        (HEADER_OFFSET, offset.as_bytes()),
+        (HEADER_TIMESTAMP, at.as_bytes()),
+        (HEADER_FOLD_VERSION, rules.as_bytes()),
+    ];
+    let copy = Record {
+        topic: &broker.connection().topic(&QUARANTINE),
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+        partition: Some(0),
+        timestamp: None,
+        headers,
+    };
+    broker.publisher().publish_record(&copy).unwrap().wait().unwrap();
+}
+
+#[test]
+fn what_the_present_rules_count_where_it_stands_is_left_alone() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&[record(&activation(0), PARTITIONS), misplaced(1)]);
+    let log = broker.read_log();
+    let of = |number| {
+        let record = log.iter().find(|r| r.key.as_deref() == Some(&subject(number).0[..])).unwrap();
+        (record, format!("{}/{}", record.partition, record.offset))
+    };
+    let ((counts, counting), (bad, misplaced)) = (of(0), of(1));
+    put_into_quarantine(&broker, counts, "unknown_region", "0-01234567");
+    put_into_quarantine(&broker, bad, "unknown_region", "0-01234567");
+    // The worker's own copy of the other one is the later.
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    let before = Said { activated: 1, unknown: 1, total: 1, open: 1, released: 0, discarded: 0 };
+    wait_for(&mut process, &before);
+    wait_until("it is in quarantine twice", || broker.read_quarantine().len() == 3);
+
+    let (_, listed) = json_of(&run(quarantine(&broker, &["list", "--json"])));
+    assert_eq!((&listed["total"], &listed["open"]), (&json!(2), &json!(1)), "{listed}");
+    assert_eq!(listed["copies"], 1, "{listed}");
+    let rows = listed["records"].as_array().unwrap();
+    let row = |reason: &str| rows.iter().find(|row| row["reason"] == reason).unwrap();
+    assert_eq!(row("unknown_region")["counts_at_its_place"], true, "{listed}");
+    assert_eq!(row("wrong_partition")["counts_at_its_place"], false, "{listed}");
+    let (_, open) = json_of(&run(quarantine(&broker, &["list", "--open", "--json"])));
+    assert_eq!(
+        (&open["total"], &open["records"][0]["reason"]),
+        (&json!(1), &json!("wrong_partition"))
+    );
+    let table = run(quarantine(&broker, &["list"])).stdout;
+    assert_eq!(table.matches("counts at its place").count(), 1, "{table}");
+    let (_, shown) = json_of(&run(quarantine(&broker, &["show", &counting, "--json"])));
+    assert_eq!(shown["counts_at_its_place"], true, "{shown}");
+
+    let (code, report) = json_of(&run(decide(&broker, &["discard", &counting])));
+    assert_eq!((code, &report["at_place"]), (Some(1), &json!([counting])), "{report}");
+    let (code, report) = json_of(&run(decide(&broker, &["release", "--all", "--yes"])));
+    assert_eq!((code, &report["at_place"]), (Some(0), &json!([counting])), "{report}");
+    assert_eq!(report["decided"].as_array().unwrap().len(), 1, "{report}");
+    let released = released_events(&broker);
+    assert_eq!(released.len(), 1, "{released:?}");
+    let (origin, anew) = released[0];
+    assert_eq!(origin.to_string(), misplaced);
+    let after = Said { activated: 2, open: 0, unknown: 0, released: 1, ..before };
+    wait_for(&mut process, &after);
+
+    // What was sent anew is refused by other rules and counts by these; refused by these, it is
+    // released and open all the same.
+    let log = broker.read_log();
+    let sent = log.iter().find(|r| (r.partition, r.offset) == (anew.partition, anew.offset));
+    put_into_quarantine(&broker, sent.unwrap(), "unknown_region", "0-01234567");
+    let (code, report) = json_of(&run(decide(&broker, &["release", &misplaced])));
+    assert_eq!((code, &report["already"][0]["again"]), (Some(0), &Value::Null), "{report}");
+    let rules = fold_version(&EventReader::new(&[]).unwrap().book.fingerprints(), false);
+    put_into_quarantine(&broker, sent.unwrap(), "unknown_schema", &rules);
+    let (code, report) = json_of(&run(decide(&broker, &["release", &misplaced])));
+    assert_eq!(code, Some(1), "{report}");
+    assert_eq!(report["already"][0]["again"], json!(anew.to_string()), "{report}");
+}
+
 #[test]
 fn an_installation_made_before_there_were_decisions_goes_on_and_finds_them_later() {
     let broker =
@@ -326,6 +464,16 @@ fn decisions_are_framed_by_the_registry_where_there_is_one() {
     connection.registry = Some(registry.url().to_owned());
     let store = tempfile::tempdir().unwrap();
     broker.publish(&[misplaced(0), misplaced(1)]);
+    // What is no decision at all keeps nobody from deciding.
+    let junk = Record {
+        topic: &connection.topic(&DECISIONS),
+        key: None,
+        value: Some(b"junk"),
+        partition: Some(0),
+        timestamp: None,
+        headers: &[],
+    };
+    broker.publisher().publish_record(&junk).unwrap().wait().unwrap();
     let mut process = Process::start(worker(LAJU, &connection, store.path()));
     process.wait_ready();
     wait_until("both are in quarantine", || said(&mut process).open == 2);
@@ -333,7 +481,8 @@ fn decisions_are_framed_by_the_registry_where_there_is_one() {
     release.args(["--by", "Sri Rahayu", "--because", "mended"]);
     connect(&mut release, &connection);
     assert_eq!(json_of(&run(release)).0, Some(0));
-    let decisions = broker.read(&DECISIONS);
+    let mut decisions = broker.read(&DECISIONS);
+    assert_eq!(decisions.remove(0).record.value.as_deref(), Some(&b"junk"[..]));
     assert_eq!(decisions.len(), 2);
     assert!(decisions.iter().all(|d| d.record.value.as_ref().unwrap()[0] == 0), "{decisions:?}");
     let after = Said { activated: 2, unknown: 0, total: 2, open: 0, released: 2, discarded: 0 };
@@ -341,4 +490,13 @@ fn decisions_are_framed_by_the_registry_where_there_is_one() {
     let mut list = command(LAJU, &["quarantine", "list", "--released", "--json"]);
     connect(&mut list, &connection);
     assert_eq!(json_of(&run(list)).1["total"], 2);
+    // Who cannot read them does not take for open what is decided.
+    let offset = format!("offset {} of", decisions[0].record.offset);
+    let cannot = ["cannot be read", offset.as_str(), "--registry"];
+    let released = run(decide(&broker, &["release", "--all", "--yes"]));
+    released.assert_refused(&cannot);
+    run(quarantine(&broker, &["list"])).assert_refused(&cannot);
+    let place = decisions[0].record.key.as_deref().map(String::from_utf8_lossy).unwrap();
+    run(quarantine(&broker, &["show", &place])).assert_refused(&cannot);
+    assert_eq!(broker.read(&DECISIONS).len(), 3);
 }

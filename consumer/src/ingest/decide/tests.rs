@@ -95,3 +95,34 @@ fn topics_that_are_not_there_are_named() {
     let error = check_topics(&broker.connection()).unwrap_err();
     assert!(matches!(error, DecideError::SeveralPartitions { partitions: 2, .. }), "{error}");
 }
+
+#[test]
+fn what_the_user_may_not_is_said_as_it_is_and_what_was_begun_is_taken_back() {
+    use rdkafka::types::{RDKafkaApiKey as Requests, RDKafkaRespErr as Code};
+    let broker = EmbeddedBroker::start(3).unwrap();
+    let decider = Decider::open(&broker.connection()).unwrap();
+    let headers = Vec::new();
+    let orders: Vec<_> = (0..9)
+        .map(|number| {
+            let subject = SubjectId([number; 16]);
+            let anew = Anew { subject, value: b"bytes", headers: &headers };
+            Order { decision: release((0, number.into()), number), anew: Some(anew) }
+        })
+        .collect();
+    let denied = Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    broker.answer_with(Requests::AddPartitionsToTxn, &[denied]).unwrap();
+    let error = decider.commit(&orders).unwrap_err();
+    assert!(
+        matches!(error, DecideError::Forbidden(what) if what.contains("events topic")),
+        "{error:?}"
+    );
+    assert!(!error.to_string().contains("tart again"), "{error}");
+    // Another reason is told once, with what to do.
+    broker.answer_with(Requests::Produce, &[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]).unwrap();
+    let error = decider.commit(&orders).unwrap_err();
+    assert!(matches!(error, DecideError::Aborted(_)), "{error:?}");
+    assert_eq!(error.to_string().matches("tart again").count(), 1, "{error}");
+    assert!(decider.decided().unwrap().all().is_empty());
+    // It goes on with another transaction.
+    assert_eq!(decider.commit(&orders).unwrap().len(), orders.len());
+}
