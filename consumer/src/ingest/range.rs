@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Records handed over by one call at most, so that the caller can look at other things.
-const TURN: usize = 1_024;
+pub const TURN: usize = 1_024;
 
 /// The offsets of a partition that are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,10 +16,12 @@ use super::file::PartFile;
 use super::filter::Filter;
 use super::rows::{Place, RowWriter};
 use crate::ingest::copy::TopicCopy;
-use crate::ingest::range::{Polled, RangeReader};
+use crate::ingest::range::{Polled, RangeReader, TURN};
 
 /// How long a call of the reader may keep us from looking at `stop`.
 const SLICE: Duration = Duration::from_millis(100);
+/// How long what was gathered may wait while more keeps coming.
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// How often a checkpoint is written, whichever comes first.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const CHECKPOINT_RECORDS: u64 = 100_000;
@@ -149,18 +151,21 @@ impl Replay<'_> {
         tell: &mut dyn FnMut(&Counts, &RangeReader),
     ) -> Result<(), RunError> {
         let (mut noted, mut read_then) = (Instant::now(), self.counts.read);
+        let mut flushed = Instant::now();
         while !self.is_enough() {
             if self.stop.load(Ordering::Acquire) {
                 return Err(ReplayError::Interrupted.into());
             }
-            match reader.poll(SLICE, |record| self.take(record))? {
+            // Others keep coming for ever, perhaps: who reads along waits for what is gathered.
+            let is_caught_up = match reader.poll(SLICE, |record| self.take(record))? {
                 Polled::Done => break,
-                Polled::Idle => self.sink.flush()?,
-                Polled::Records(_) => {
-                    if let Sink::Topic(copy) = &self.sink {
-                        copy.check().map_err(ReplayError::from)?;
-                    }
-                }
+                Polled::Idle => true,
+                Polled::Records(count) => count < TURN,
+            };
+            let is_copy = matches!(self.sink, Sink::Topic(_));
+            if is_caught_up || is_copy || flushed.elapsed() >= FLUSH_EVERY {
+                self.sink.flush()?;
+                flushed = Instant::now();
             }
             tell(&self.counts, reader);
             if self.checkpoint.is_some()

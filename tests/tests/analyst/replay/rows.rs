@@ -2,15 +2,17 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use laju_producer::publish::{PublishSettings, Publisher};
 use laju_schemas::framing::Framing;
 use laju_schemas::known::EventReader;
 use laju_schemas::{RawEvent, TimestampMs};
 use laju_tests::broker::TestBroker;
-use laju_tests::events::{activation, activations, later_value, now_ms, with_value};
+use laju_tests::events::{activation, activations, later_value, now_ms, record, with_value};
 use laju_tests::log::LogRecord;
-use laju_tests::process::{Process, run};
+use laju_tests::process::{PATIENCE, Process, run, wait_until};
 use laju_tests::registry::TestRegistry;
 use laju_tests::replay::replay;
 use rand::rngs::StdRng;
@@ -325,6 +327,32 @@ fn who_follows_sees_what_comes_and_ends_cleanly() {
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert_eq!(lines(&ended).len(), 8);
     assert!(ended.stderr.contains("8 records read"), "{ended:?}");
+}
+
+#[test]
+fn who_follows_need_not_wait_until_others_pause() {
+    let broker = TestBroker::start(PARTITIONS);
+    let mut wanted = activation(0);
+    wanted.kiosk_id = "the-one";
+    let (stop, sent) = (AtomicBool::new(false), AtomicU32::new(1));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = Instant::now();
+            while !stop.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
+                // Always some more, so that the reader never finds nothing.
+                let first = sent.fetch_add(200, Ordering::AcqRel);
+                broker.publish(&activations(first..first + 200, PARTITIONS));
+            }
+        });
+        let mut command = replay(LAJU, &broker.connection());
+        command.args(["--follow", "--kiosk", "the-one", "--format", "ndjson"]);
+        let mut process = Process::start(command);
+        wait_until("the publisher is at work", || sent.load(Ordering::Acquire) > 600);
+        broker.publish(&[record(&wanted, PARTITIONS)]);
+        process.wait_for_output(&wanted.event_id.to_string());
+        stop.store(true, Ordering::Release);
+        assert_eq!(process.stop().status.code(), Some(130));
+    });
 }
 
 #[test]
