@@ -262,8 +262,13 @@ impl RangeReader {
         wait: Duration,
         mut each: impl FnMut(&BorrowedMessage<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Polled, E> {
-        let (mut records, mut wait) = (0, wait);
+        let deadline = Instant::now() + wait;
+        let mut records = 0;
         while self.open > 0 && records < TURN {
+            let wait = match records {
+                0 => deadline.saturating_duration_since(Instant::now()),
+                _ => Duration::ZERO,
+            };
             // What other partitions bring waits in queues of their own, within bounds.
             let polled = match self.queues.get(self.current) {
                 Some(Some(queue)) => queue.poll(wait),
@@ -272,7 +277,6 @@ impl RangeReader {
             match polled {
                 None => break,
                 Some(Ok(message)) => {
-                    wait = Duration::ZERO;
                     let (number, offset) = (message.partition() as usize, message.offset());
                     let Some(Some(part)) = self.parts.get_mut(number) else { continue };
                     // What was under way when a partition was done with may still come.
@@ -297,8 +301,12 @@ impl RangeReader {
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => {
                     self.ended(usize::try_from(number).unwrap_or(usize::MAX))?;
+                    break;
                 }
-                Some(Err(error)) => self.judge(error)?,
+                Some(Err(error)) => {
+                    self.judge(error)?;
+                    break;
+                }
             }
         }
         if records > 0 {
@@ -396,14 +404,15 @@ impl RangeReader {
             return Ok(());
         }
         let at = self.position(number).unwrap_or(part.next).max(part.next);
+        // Marks count as passed: whoever goes on from here need not read them again, and a client
+        // told to seek does not know where it stands until something comes.
+        if let Some(Some(part)) = self.parts.get_mut(number) {
+            part.next = at.min(part.to);
+        }
         if at >= part.to {
             return self.done(number);
         }
         if part.to == Range::ENDLESS {
-            // Marks count as passed: whoever goes on from here need not read them again.
-            if let Some(Some(part)) = self.parts.get_mut(number) {
-                part.next = at;
-            }
             return Ok(());
         }
         let end = places::watermarks(&self.consumer, &self.topic, number as u32);
