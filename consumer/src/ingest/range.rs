@@ -195,8 +195,10 @@ pub struct RangeReader {
     open: usize,
     order: Order,
     patience: Duration,
-    /// When something last came.
-    last: Instant,
+    /// How long was waited for what did not come; nobody waits while nobody polls.
+    waited: Duration,
+    /// What librdkafka last said is wrong, since something came.
+    complaint: Option<RDKafkaErrorCode>,
 }
 
 impl RangeReader {
@@ -236,18 +238,29 @@ impl RangeReader {
             *part = Some(Part { next, to, done, asked_again_at: None });
         }
         let topic = topic.to_owned();
-        let (patience, last) = (PATIENCE, Instant::now());
+        let (patience, waited, complaint) = (PATIENCE, Duration::ZERO, None);
         let (consumer, queues, current) = (Arc::new(consumer), Vec::new(), 0);
-        let mut reader =
-            Self { consumer, queues, current, topic, parts, open, order, patience, last };
+        let mut reader = Self {
+            consumer,
+            queues,
+            current,
+            topic,
+            parts,
+            open,
+            order,
+            patience,
+            waited,
+            complaint,
+        };
         reader.assign()?;
         Ok(reader)
     }
 
-    /// Gives up after another time without news than [`PATIENCE`].
+    /// Gives up after another time without news than [`PATIENCE`], beginning anew.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self.news();
         self
     }
 
@@ -262,7 +275,8 @@ impl RangeReader {
         wait: Duration,
         mut each: impl FnMut(&BorrowedMessage<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Polled, E> {
-        let deadline = Instant::now() + wait;
+        let begun = Instant::now();
+        let (deadline, open) = (begun + wait, self.open);
         let mut records = 0;
         while self.open > 0 && records < TURN {
             let wait = match records {
@@ -310,13 +324,18 @@ impl RangeReader {
             }
         }
         if records > 0 {
-            self.last = Instant::now();
+            self.news();
             return Ok(Polled::Records(records));
         }
         if self.open == 0 {
             return Ok(Polled::Done);
         }
         self.check_errors()?;
+        if self.open < open {
+            self.news();
+        } else {
+            self.waited += begun.elapsed();
+        }
         self.check_patience()?;
         Ok(Polled::Idle)
     }
@@ -373,6 +392,11 @@ impl RangeReader {
         Ok(())
     }
 
+    /// Something came: patience begins anew.
+    fn news(&mut self) {
+        (self.waited, self.complaint) = (Duration::ZERO, None);
+    }
+
     /// Turns to the first partition that is not done.
     fn move_on(&mut self) {
         let is_open = |part: &Option<Part>| part.is_some_and(|part| !part.done);
@@ -387,7 +411,6 @@ impl RangeReader {
         }
         (part.done, part.next) = (true, part.to);
         self.open -= 1;
-        self.last = Instant::now();
         self.move_on();
         // What is behind the range is not wanted.
         let mut paused = TopicPartitionList::new();
@@ -441,13 +464,14 @@ impl RangeReader {
     }
 
     /// Beside the partitions' own queues stands what concerns the whole client.
-    fn check_errors(&self) -> Result<(), RangeError> {
+    fn check_errors(&mut self) -> Result<(), RangeError> {
         if self.queues.is_empty() {
             return Ok(());
         }
         while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            let polled = polled.map(drop);
             match polled {
-                Err(KafkaError::PartitionEOF(_)) | Ok(_) => {}
+                Err(KafkaError::PartitionEOF(_)) | Ok(()) => {}
                 Err(error) => self.judge(error)?,
             }
         }
@@ -455,7 +479,7 @@ impl RangeReader {
     }
 
     fn check_patience(&self) -> Result<(), RangeError> {
-        if self.last.elapsed() < self.patience {
+        if self.waited < self.patience {
             return Ok(());
         }
         let late = self.each_part().find(|(_, part)| !part.done && part.to != Range::ENDLESS);
@@ -466,12 +490,15 @@ impl RangeReader {
             partition,
             next: part.next,
             to: part.to,
-            reason: places::last_word(&self.consumer),
+            reason: match self.complaint {
+                Some(code) => code.to_string(),
+                None => places::last_word(&self.consumer),
+            },
         })
     }
 
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    fn judge(&self, error: KafkaError) -> Result<(), RangeError> {
+    fn judge(&mut self, error: KafkaError) -> Result<(), RangeError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
@@ -485,6 +512,7 @@ impl RangeReader {
                 }
                 _ => {
                     tracing::debug!(topic, %code, "reading goes on after an error");
+                    self.complaint = Some(code);
                     Ok(())
                 }
             },

@@ -172,6 +172,11 @@ fn an_outage_in_the_middle_is_waited_out_and_one_too_long_is_told() {
         panic!("{error}")
     };
     assert!(*next == seen.len() as i64 && !reason.is_empty(), "{error}");
+    // What passes while nobody reads is nobody's waiting.
+    reader = reader.with_patience(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(400));
+    let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, RangeError>(ControlFlow::Break(())));
+    assert_eq!(nothing.unwrap(), Polled::Idle);
     broker.embedded.come_back().unwrap();
     reader = reader.with_patience(PATIENCE);
     seen.extend(read(&mut reader, usize::MAX).unwrap());
