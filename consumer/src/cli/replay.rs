@@ -86,8 +86,9 @@ impl ReplayArgs {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let topic = request.topic.clone();
-        let mut checkpoint =
-            plan.before.unwrap_or_else(|| Checkpoint::begin(request, plan.from, plan.to));
+        let mut checkpoint = plan
+            .before
+            .unwrap_or_else(|| Checkpoint::begin(request, plan.count, plan.from, plan.to));
         checkpoint.complete = false;
         let mut log = RangeReader::open(&self.connection, &topic, &plan.ranges, plan.order)?;
         let reporter = Reporter::of(self);

@@ -14,7 +14,7 @@ use super::filter::Filter;
 use super::rows::Format;
 
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a checkpoint cannot be gone on from.
 #[derive(Debug, Error)]
@@ -113,6 +113,8 @@ pub struct Checkpoint {
     version: u32,
     /// What was asked for.
     pub request: Request,
+    /// How many partitions the topic had.
+    pub partition_count: u32,
     /// Where each partition began.
     pub from_offsets: BTreeMap<u32, i64>,
     /// Everything before these is safe.
@@ -132,12 +134,14 @@ impl Checkpoint {
     #[must_use]
     pub fn begin(
         request: Request,
+        partition_count: u32,
         from_offsets: BTreeMap<u32, i64>,
         to_offsets: BTreeMap<u32, Option<i64>>,
     ) -> Self {
         Self {
             version: VERSION,
             request,
+            partition_count,
             next_offsets: from_offsets.clone(),
             from_offsets,
             to_offsets,
@@ -237,7 +241,7 @@ mod tests {
         let path = directory.path().join("replay.json");
         assert_eq!(Checkpoint::load(&path, &request()).unwrap(), None);
         let to = [(0, Some(10)), (2, None)].into();
-        let mut checkpoint = Checkpoint::begin(request(), [(0, 3), (2, 0)].into(), to);
+        let mut checkpoint = Checkpoint::begin(request(), 3, [(0, 3), (2, 0)].into(), to);
         checkpoint.save(&path).unwrap();
         checkpoint.next_offsets = [(0, 7), (2, 9)].into();
         checkpoint.counts = Counts { read: 13, matched: 12, written: 12, undecodable: 1 };

@@ -15,6 +15,8 @@ use crate::replay::checkpoint::Checkpoint;
 pub(super) struct Plan {
     pub(super) ranges: BTreeMap<u32, Range>,
     pub(super) order: Order,
+    /// How many partitions the topic has.
+    pub(super) count: u32,
     /// Where it began, perhaps in an earlier run.
     pub(super) from: BTreeMap<u32, i64>,
     /// Up to where; none for a partition that is followed.
@@ -34,8 +36,12 @@ impl Plan {
         let wanted = partitions(args, topic, &ends)?;
         let chosen: BTreeMap<u32, (i64, i64)> =
             ends.iter().filter(|(p, _)| wanted.contains(p)).map(|(p, e)| (*p, *e)).collect();
+        let count = ends.len() as u32;
         let from = match &before {
-            Some(checkpoint) => checkpoint.next_offsets.clone(),
+            Some(checkpoint) => {
+                require_the_same(topic, count, checkpoint, &wanted)?;
+                checkpoint.next_offsets.clone()
+            }
             None => begin(args, topic, now, &chosen)?,
         };
         // A file's end stays what it was at its beginning, so that it is one file of one log. A
@@ -48,15 +54,37 @@ impl Plan {
         if let Some(checkpoint) = &mut before {
             checkpoint.to_offsets = to.clone();
         }
-        let ranges = chosen.keys().map(|&partition| {
-            let from = from.get(&partition).copied().unwrap_or(0);
-            let to = to.get(&partition).copied().flatten().unwrap_or(Range::ENDLESS);
-            (partition, Range { from, to })
+        let ranges = from.iter().map(|(&partition, &from)| {
+            let to = match to.get(&partition).copied().flatten() {
+                Some(to) => to,
+                None if args.follow => Range::ENDLESS,
+                None => bail!("it is not known where partition {partition} of {topic} ends"),
+            };
+            Ok((partition, Range { from, to }))
         });
+        let ranges = ranges.collect::<anyhow::Result<_>>()?;
         let is_live = args.follow || args.to_topic.is_some();
         let order = if is_live { Order::Together } else { Order::OneByOne };
-        Ok(Self { ranges: ranges.collect(), order, from, to, before })
+        Ok(Self { ranges, order, count, from, to, before })
     }
+}
+
+/// That the topic still has the partitions that the checkpoint is of: with others its keys are
+/// elsewhere, and what is new would be read by nobody or without an end.
+fn require_the_same(
+    topic: &str,
+    count: u32,
+    checkpoint: &Checkpoint,
+    wanted: &BTreeSet<u32>,
+) -> anyhow::Result<()> {
+    let had = checkpoint.partition_count;
+    if count != had || !checkpoint.next_offsets.keys().eq(wanted) {
+        bail!(
+            "the topic has {count} partitions, had {had}: the checkpoint of {topic} cannot be gone \
+             on from. Give another --checkpoint"
+        );
+    }
+    Ok(())
 }
 
 /// The partitions to read.
@@ -147,4 +175,32 @@ fn at(
         bail!("{topic} has lost partitions while it was looked at");
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::checkpoint::{Destination, Request};
+
+    #[test]
+    fn a_checkpoint_is_of_the_partitions_that_there_were() {
+        let request = Request {
+            cluster_id: "cluster".to_owned(),
+            topic: "t".to_owned(),
+            from: None,
+            to: None,
+            partitions: Vec::new(),
+            filter: Default::default(),
+            limit: None,
+            destination: Destination::Topic { topic: "u".to_owned(), cluster_id: "c".to_owned() },
+        };
+        let checkpoint = Checkpoint::begin(request, 2, [(0, 3), (1, 0)].into(), [].into());
+        assert!(require_the_same("t", 2, &checkpoint, &[0, 1].into()).is_ok());
+        for (count, wanted) in [(3, &[0, 1, 2][..]), (3, &[0, 1]), (2, &[0])] {
+            let wanted = wanted.iter().copied().collect();
+            let error = require_the_same("t", count, &checkpoint, &wanted).unwrap_err();
+            let words = format!("the topic has {count} partitions, had 2");
+            assert!(error.to_string().contains(&words), "{error}");
+        }
+    }
 }
