@@ -5,6 +5,7 @@ mod options;
 mod plan;
 mod report;
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,10 +52,15 @@ impl ReplayArgs {
         let topic = self.connection.topic(&EVENTS);
         let partitions =
             cluster.partitions(&topic).ok_or_else(|| RangeError::Missing(topic.clone()))?;
-        let original =
-            Original { cluster_id: cluster.cluster_id.clone(), topic: topic.clone(), partitions };
+        let original = Original {
+            connection: self.connection.clone(),
+            cluster_id: cluster.cluster_id.clone(),
+            topic: topic.clone(),
+            partitions,
+        };
         let copy = self.copy(&original)?;
         let request = self.request(&cluster, &topic, copy.as_ref())?;
+        let _lock = self.checkpoint.as_deref().map(Checkpoint::lock).transpose()?;
         let before = match &self.checkpoint {
             Some(path) => Checkpoint::load(path, &request)?,
             None => None,
@@ -69,6 +75,13 @@ impl ReplayArgs {
         }
         if let Some(file) = self.output.as_deref().filter(|_| !self.force) {
             require_absent(file)?;
+        }
+        if let Some(copy) = &copy {
+            match before.as_ref().map(|checkpoint| &checkpoint.target_ends) {
+                Some(noted) => copy.require_reaches(noted.as_ref().unwrap_or(&BTreeMap::new()))?,
+                None if self.append => {}
+                None => copy.require_empty()?,
+            }
         }
         let plan = Plan::make(self, &topic, now, before)?;
         let stop = Stop::default();
@@ -86,6 +99,7 @@ impl ReplayArgs {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let topic = request.topic.clone();
+        let is_new = plan.before.is_none();
         let mut checkpoint = plan
             .before
             .unwrap_or_else(|| Checkpoint::begin(request, plan.count, plan.from, plan.to));
@@ -98,6 +112,10 @@ impl ReplayArgs {
                 Some(copy) => Sink::Topic(copy),
                 None => self.rows(out, checkpoint.bytes.unwrap_or(0))?,
             };
+            if let Some(path) = self.checkpoint.as_ref().filter(|_| is_new) {
+                // From here on whatever is there is this replay's, should it be killed.
+                checkpoint.save(path)?;
+            }
             let mut replay = Replay {
                 decoder: Decoder::new(reader, self.connection.registry.as_deref()),
                 filter: self.filter(),

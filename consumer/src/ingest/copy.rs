@@ -1,11 +1,12 @@
 //! Copies records of the events topic into another topic as they are: keys, values, partitions,
 //! headers and timestamps. It does not know what they say.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::{Connection, ConnectionError};
 use laju_producer::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
-use laju_schemas::topic::EVENTS;
+use laju_schemas::topic::{ALL, EVENTS};
 use rdkafka::message::BorrowedMessage;
 use thiserror::Error;
 
@@ -13,6 +14,8 @@ use super::topics::{Found, Made, TopicAdmin, TopicsError};
 
 /// How long a question to the brokers may take, and how long a topic just made is waited for.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the target's ends are asked for in passing.
+const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// One turn of waiting for confirmations.
 const TURN: Duration = Duration::from_millis(250);
 /// The largest record that is handed to librdkafka; what the topic takes is the broker's word. A
@@ -34,6 +37,38 @@ pub enum CopyError {
     /// The target is what is read.
     #[error("{0} is the topic that is read: a topic is not copied into itself")]
     Itself(String),
+    /// The target is another topic of the installation that is read.
+    #[error(
+        "{0} is a topic of the installation that is read, and its records are not events: choose another name"
+    )]
+    Reserved(String),
+    /// The target has records already.
+    #[error(
+        "{0} has records already: what is copied would stand behind them. Choose an empty topic, or allow it with --append"
+    )]
+    NotEmpty(String),
+    /// The target has lost what was copied.
+    #[error(
+        "partition {partition} of {topic} ends at offset {end}, and the checkpoint rests on {noted}: was it made anew? Give another --checkpoint to copy from the beginning"
+    )]
+    MadeAnew {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it ends.
+        end: i64,
+        /// Where it ended when the checkpoint was written.
+        noted: i64,
+    },
+    /// The brokers did not say where the target ends.
+    #[error("the brokers did not say where {topic} ends: {reason}")]
+    NoEnds {
+        /// The topic.
+        topic: String,
+        /// What they said.
+        reason: String,
+    },
     /// There is no such topic.
     #[error("there is no topic {0} to copy to: --create-topic makes it")]
     Missing(String),
@@ -96,6 +131,8 @@ pub enum CopyError {
 /// What is copied.
 #[derive(Clone, Debug)]
 pub struct Original {
+    /// How to reach its cluster.
+    pub connection: Connection,
     /// Its cluster.
     pub cluster_id: String,
     /// Its full name.
@@ -122,6 +159,7 @@ pub struct Target {
 pub struct TopicCopy {
     publisher: BulkPublisher,
     topic: String,
+    partitions: u32,
     cluster_id: String,
 }
 
@@ -135,6 +173,10 @@ impl TopicCopy {
         let cluster = connection.check(TIMEOUT)?;
         if cluster.cluster_id == original.cluster_id && *topic == original.topic {
             return Err(CopyError::Itself(topic.clone()));
+        }
+        let is_contract = |name: &str| ALL.iter().any(|t| original.connection.topic(t) == name);
+        if cluster.cluster_id == original.cluster_id && is_contract(topic) {
+            return Err(CopyError::Reserved(topic.clone()));
         }
         let described = describe(target, original.partitions)?;
         let partitions = match &described {
@@ -155,7 +197,7 @@ impl TopicCopy {
             PublishSettings { max_message_bytes: MAX_RECORD_BYTES, ..PublishSettings::bulk() };
         let connection = Connection { registry: None, ..connection.clone() };
         let publisher = BulkPublisher::new(&connection, &settings)?;
-        Ok(Self { publisher, topic: topic.clone(), cluster_id: cluster.cluster_id })
+        Ok(Self { publisher, topic: topic.clone(), partitions, cluster_id: cluster.cluster_id })
     }
 
     /// The target's full name.
@@ -168,6 +210,55 @@ impl TopicCopy {
     #[must_use]
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// That nothing is in the target yet.
+    ///
+    /// # Errors
+    /// If there is, or the brokers do not say so.
+    pub fn require_empty(&self) -> Result<(), CopyError> {
+        let ends = self.watermarks(TIMEOUT)?;
+        match ends.values().any(|(low, end)| low < end) {
+            true => Err(CopyError::NotEmpty(self.topic.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// That the target still reaches to where it was seen to end.
+    ///
+    /// # Errors
+    /// If it does not, or the brokers do not say so.
+    pub fn require_reaches(&self, noted: &BTreeMap<u32, i64>) -> Result<(), CopyError> {
+        let ends = self.watermarks(TIMEOUT)?;
+        for (&partition, &noted) in noted {
+            let end = ends.get(&partition).map_or(0, |(_, end)| *end);
+            if end < noted {
+                let topic = self.topic.clone();
+                return Err(CopyError::MadeAnew { topic, partition, end, noted });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each partition of the target ends now.
+    ///
+    /// # Errors
+    /// If the brokers do not say so.
+    pub fn ends(&self) -> Result<BTreeMap<u32, i64>, CopyError> {
+        let marks = self.watermarks(ENDS_TIMEOUT)?;
+        Ok(marks.into_iter().map(|(partition, (_, end))| (partition, end)).collect())
+    }
+
+    fn watermarks(&self, timeout: Duration) -> Result<BTreeMap<u32, (i64, i64)>, CopyError> {
+        let marks = (0..self.partitions).map(|partition| {
+            let marks = self.publisher.watermarks(&self.topic, partition, timeout);
+            Ok((partition, marks.map_err(|error| self.no_ends(&error.to_string()))?))
+        });
+        marks.collect()
+    }
+
+    fn no_ends(&self, reason: &str) -> CopyError {
+        CopyError::NoEnds { topic: self.topic.clone(), reason: reason.to_owned() }
     }
 
     /// Hands a record over, waiting while too many are under way.

@@ -2,7 +2,7 @@
 //! that the same command goes on from there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,9 @@ pub enum CheckpointError {
         /// Why not.
         reason: String,
     },
+    /// Another process goes on from it.
+    #[error("another process replays with the checkpoint {0}")]
+    Locked(PathBuf),
     /// It is of another replay.
     #[error(
         "the checkpoint {path} is of another replay: {what} was {before}, and is {now}. Give the same options, or another --checkpoint"
@@ -125,6 +128,8 @@ pub struct Checkpoint {
     pub counts: Counts,
     /// How many bytes of the file that is, where it goes to a file.
     pub bytes: Option<u64>,
+    /// Where the other topic ended at least by then, where it goes to one.
+    pub target_ends: Option<BTreeMap<u32, i64>>,
     /// Whether it has come to its end.
     pub complete: bool,
 }
@@ -147,7 +152,27 @@ impl Checkpoint {
             to_offsets,
             counts: Counts::default(),
             bytes: None,
+            target_ends: None,
             complete: false,
+        }
+    }
+
+    /// Keeps other processes from the checkpoint at `path` until the answer is dropped, by
+    /// `PATH.lock`, which stays.
+    ///
+    /// # Errors
+    /// If another process has it, or the file cannot be made.
+    pub fn lock(path: &Path) -> Result<File, CheckpointError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let io = |source| CheckpointError::Io { path: path.to_owned(), source };
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(PathBuf::from(name));
+        let file = file.map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(CheckpointError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(io(source)),
         }
     }
 
@@ -240,6 +265,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("replay.json");
         assert_eq!(Checkpoint::load(&path, &request()).unwrap(), None);
+        let lock = Checkpoint::lock(&path).unwrap();
+        let error = Checkpoint::lock(&path).unwrap_err();
+        assert!(matches!(error, CheckpointError::Locked(_)), "{error}");
+        lock.unlock().unwrap();
+        Checkpoint::lock(&path).unwrap();
         let to = [(0, Some(10)), (2, None)].into();
         let mut checkpoint = Checkpoint::begin(request(), 3, [(0, 3), (2, 0)].into(), to);
         checkpoint.save(&path).unwrap();

@@ -235,6 +235,10 @@ impl Replay<'_> {
             checkpoint.next_offsets = reader.next_offsets();
             checkpoint.counts = self.counts;
             checkpoint.bytes = bytes;
+            if let Sink::Topic(copy) = &self.sink {
+                // Where it is not told, what was told before still holds.
+                checkpoint.target_ends = copy.ends().ok().or(checkpoint.target_ends.take());
+            }
             checkpoint.complete = complete;
             checkpoint.save(path)?;
         }

@@ -145,6 +145,20 @@ impl BulkPublisher {
         flush(&self.producer, timeout)
     }
 
+    /// The first offset of a partition, and the one behind its last record.
+    ///
+    /// # Errors
+    /// If the brokers do not say so within `timeout`.
+    pub fn watermarks(
+        &self,
+        topic: &str,
+        partition: u32,
+        timeout: Duration,
+    ) -> Result<(i64, i64), KafkaError> {
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        self.producer.client().fetch_watermarks(topic, partition, timeout)
+    }
+
     /// What the brokers last said is wrong.
     #[must_use]
     pub fn events(&self) -> &BrokerEvents {

@@ -157,6 +157,10 @@ pub struct ReplayArgs {
     #[arg(long, requires = "to_topic", help_heading = "Another topic")]
     pub create_topic: bool,
 
+    /// Allow a topic that has records already.
+    #[arg(long, requires = "to_topic", help_heading = "Another topic")]
+    pub append: bool,
+
     /// Allow a topic whose broker puts its own time in place of the records'.
     #[arg(long, requires = "to_topic", help_heading = "Another topic")]
     pub new_timestamps: bool,
@@ -277,6 +281,7 @@ mod tests {
             &["--output", "x", "--to-topic", "y"],
             &["--force"],
             &["--create-topic"],
+            &["--append"],
             &["--to-brokers", "a:1"],
             &["--to-topic", "y", "--to-brokers", "nowhere"],
             &["--to-topic", "y", "--format", "csv"],

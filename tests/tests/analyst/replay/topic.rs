@@ -123,6 +123,10 @@ fn a_topic_that_would_not_keep_the_records_is_refused() {
         run(command).assert_refused(words);
     };
     refused(&broker, &[], &["into itself"]);
+    let quarantine = broker.connection().topic(&laju_schemas::topic::QUARANTINE);
+    let mut into = replay(LAJU, &broker.connection());
+    into.args(["--to-topic", &quarantine]);
+    run(into).assert_refused(&[&quarantine, "topic of the installation"]);
     let fewer = TestBroker::start(2);
     refused(&fewer, &["--new-timestamps"], &["has 2 partitions", "has 3"]);
     let nowhere = TestBroker::with(Topics { without: Some(EVENTS.name), ..Topics::of(PARTITIONS) });
@@ -169,6 +173,22 @@ fn a_copy_goes_on_where_it_was_and_follows() {
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert!(ended.stderr.contains("the same command goes on from here"), "{ended:?}");
     assert_eq!(kept(target.read(&EVENTS)), kept(broker.read(&EVENTS)));
+
+    // Without a checkpoint nothing is put behind what is there.
+    let plain = || copy(LAJU, &broker.connection(), &target.connection());
+    run(plain()).assert_refused(&["has records already", "--append"]);
+    let mut appending = plain();
+    appending.args(["--append", "--limit", "1"]);
+    assert!(run(appending).status.success());
+    assert_eq!(target.read_log().len(), 91);
+
+    // What it has copied must still be there.
+    let mut noted: Value =
+        serde_json::from_str(&std::fs::read_to_string(&checkpoint).unwrap()).unwrap();
+    assert!(noted["target_ends"]["1"].as_i64().unwrap() > 0, "{noted}");
+    noted["target_ends"]["1"] = 5_000.into();
+    std::fs::write(&checkpoint, noted.to_string()).unwrap();
+    run(again(&[])).assert_refused(&["partition 1", "made anew"]);
 
     // Another question is not gone on with.
     run(again(&["--home", "18"])).assert_refused(&["another replay", "filter"]);
