@@ -26,7 +26,7 @@ use crate::ingest::stop::Stop;
 use crate::replay::ReplayError;
 use crate::replay::checkpoint::{Checkpoint, Destination, Request};
 use crate::replay::decode::Decoder;
-use crate::replay::file::{PartFile, part_of, put};
+use crate::replay::file::{PartFile, is_whole, part_of, put};
 use crate::replay::rows::{Format, RowWriter};
 use crate::replay::run::{Replay, RunError, Sink};
 
@@ -69,7 +69,7 @@ impl ReplayArgs {
             && let Some(file) = &self.output
         {
             // Nothing is read any more; at most it was not put in its place yet.
-            self.put_in_place(file, done.bytes)?;
+            self.put_in_place(file, done)?;
             Reporter::of(self).summary(out, done)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -110,10 +110,14 @@ impl ReplayArgs {
         let done = {
             let sink = match copy {
                 Some(copy) => Sink::Topic(copy),
-                None => self.rows(out, checkpoint.bytes.unwrap_or(0))?,
+                None => self.rows(out, (!is_new).then_some(&checkpoint))?,
             };
             if let Some(path) = self.checkpoint.as_ref().filter(|_| is_new) {
                 // From here on whatever is there is this replay's, should it be killed.
+                if let Sink::Rows { file: Some(file), .. } = &sink {
+                    let (bytes, tail) = file.sync()?;
+                    (checkpoint.bytes, checkpoint.tail) = (Some(bytes), Some(tail));
+                }
                 checkpoint.save(path)?;
             }
             let mut replay = Replay {
@@ -161,14 +165,17 @@ impl ReplayArgs {
     }
 
     /// Puts a file that was whole in its place, if it is not there.
-    fn put_in_place(&self, path: &Path, bytes: Option<u64>) -> anyhow::Result<()> {
+    fn put_in_place(&self, path: &Path, done: &Checkpoint) -> anyhow::Result<()> {
         let part = part_of(path);
-        let has = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
-        if has(&part).is_some() && has(&part) == bytes {
+        let is_it = |path: &Path| match (done.bytes, &done.tail) {
+            (Some(bytes), Some(tail)) => is_whole(path, bytes, tail),
+            _ => false,
+        };
+        if is_it(&part) {
             return put(&part, path, self.force)
                 .with_context(|| format!("cannot put {} in its place", path.display()));
         }
-        if has(path) == bytes {
+        if is_it(path) {
             return Ok(());
         }
         bail!(
@@ -179,11 +186,21 @@ impl ReplayArgs {
     }
 
     /// Rows, to the file or to standard output.
-    fn rows<'a>(&self, out: &'a mut dyn Write, keep: u64) -> anyhow::Result<Sink<'a>> {
+    fn rows<'a>(
+        &self,
+        out: &'a mut dyn Write,
+        before: Option<&Checkpoint>,
+    ) -> anyhow::Result<Sink<'a>> {
+        let kept = before.and_then(|done| Some((done.bytes?, done.tail.as_deref()?)));
+        let keep = kept.map_or(0, |(bytes, _)| bytes);
         let (writer, file, name): (Box<dyn Write + 'a>, _, _) = match &self.output {
             None => (Box::new(out), None, PathBuf::from("standard output")),
             Some(path) => {
-                let opened = PartFile::open(path, keep);
+                let opened = match kept {
+                    Some((0, _)) => PartFile::begin(path, true),
+                    Some((bytes, tail)) => PartFile::go_on(path, bytes, tail),
+                    None => PartFile::begin(path, self.force),
+                };
                 let cannot = || format!("cannot write {}", part_of(path).display());
                 let file = opened.with_context(cannot)?;
                 (Box::new(file.writer().with_context(cannot)?), Some(file), path.clone())

@@ -128,6 +128,8 @@ pub struct Checkpoint {
     pub counts: Counts,
     /// How many bytes of the file that is, where it goes to a file.
     pub bytes: Option<u64>,
+    /// A digest of how these end (see [`super::file::tail_digest`]).
+    pub tail: Option<String>,
     /// Where the other topic ended at least by then, where it goes to one.
     pub target_ends: Option<BTreeMap<u32, i64>>,
     /// Whether it has come to its end.
@@ -152,6 +154,7 @@ impl Checkpoint {
             to_offsets,
             counts: Counts::default(),
             bytes: None,
+            tail: None,
             target_ends: None,
             complete: false,
         }

@@ -64,8 +64,9 @@ impl Sink<'_> {
         }
     }
 
-    /// Makes sure that all that was written stays; tells how many bytes of a file that is.
-    fn make_safe(&mut self) -> Result<Option<u64>, ReplayError> {
+    /// Makes sure that all that was written stays; tells how many bytes of a file that is,
+    /// and a digest of how they end.
+    fn make_safe(&mut self) -> Result<Option<(u64, String)>, ReplayError> {
         self.flush()?;
         match self {
             Self::Rows { name, file: Some(file), .. } => {
@@ -230,11 +231,11 @@ impl Replay<'_> {
 
     /// Makes what was written safe, and notes how far that is.
     fn note(&mut self, reader: &RangeReader, complete: bool) -> Result<(), RunError> {
-        let bytes = self.sink.make_safe()?;
+        let kept = self.sink.make_safe()?;
         if let Some((path, checkpoint)) = &mut self.checkpoint {
             checkpoint.next_offsets = reader.next_offsets();
             checkpoint.counts = self.counts;
-            checkpoint.bytes = bytes;
+            (checkpoint.bytes, checkpoint.tail) = kept.unzip();
             if let Sink::Topic(copy) = &self.sink {
                 // Where it is not told, what was told before still holds.
                 checkpoint.target_ends = copy.ends().ok().or(checkpoint.target_ends.take());

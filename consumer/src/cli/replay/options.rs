@@ -125,7 +125,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", help_heading = "Rows")]
     pub output: Option<PathBuf>,
 
-    /// Replace the file if it is there.
+    /// Replace the file if it is there, and what another run has left of it.
     #[arg(long, requires = "output", help_heading = "Rows")]
     pub force: bool,
 
