@@ -57,6 +57,9 @@ pub struct PublishSettings {
     pub queue_kib: u32,
     /// The largest message, in bytes; larger ones are refused.
     pub max_message_bytes: u32,
+    /// Whether nothing is sent any more once a record has failed, so that those behind it do not
+    /// stand without it.
+    pub gapless: bool,
 }
 
 impl Default for PublishSettings {
@@ -67,6 +70,7 @@ impl Default for PublishSettings {
             queue_messages: 100_000,
             queue_kib: 64 << 10,
             max_message_bytes: EVENTS.max_message_bytes,
+            gapless: false,
         }
     }
 }
@@ -102,6 +106,9 @@ impl PublishSettings {
             .set("queue.buffering.max.messages", self.queue_messages.to_string())
             .set("queue.buffering.max.kbytes", self.queue_kib.to_string())
             .set("message.max.bytes", self.max_message_bytes.to_string());
+        if self.gapless {
+            config.set("enable.gapless.guarantee", "true");
+        }
     }
 }
 

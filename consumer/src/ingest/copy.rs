@@ -116,7 +116,7 @@ pub enum CopyError {
     Publish(#[from] PublishError),
     /// A record was not delivered.
     #[error(
-        "{failed} records were not delivered to {topic}, the first because {why}; those behind them may have been"
+        "{failed} records were not delivered to {topic}, the first because {why}; of what was copied after it, nothing is sent any more"
     )]
     Delivery {
         /// The topic.
@@ -193,8 +193,11 @@ impl TopicCopy {
         if let Some(found) = &described {
             require_kept(target, found)?;
         }
-        let settings =
-            PublishSettings { max_message_bytes: MAX_RECORD_BYTES, ..PublishSettings::bulk() };
+        let settings = PublishSettings {
+            max_message_bytes: MAX_RECORD_BYTES,
+            gapless: true,
+            ..PublishSettings::bulk()
+        };
         let connection = Connection { registry: None, ..connection.clone() };
         let publisher = BulkPublisher::new(&connection, &settings)?;
         Ok(Self { publisher, topic: topic.clone(), partitions, cluster_id: cluster.cluster_id })

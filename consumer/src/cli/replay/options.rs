@@ -166,7 +166,9 @@ pub struct ReplayArgs {
     pub new_timestamps: bool,
 
     /// Note in this file how far it is, and go on from there if it is there: exactly, into a file;
-    /// into a topic, what was sent since the last note (a second before) is sent again.
+    /// into a topic at least once: what was sent since the last note (one a second, or every 100,000
+    /// records) is there twice after a crash. Figures count it once, but `received` counts both, and
+    /// the copy's ledger digest may then differ from the original's.
     #[arg(long, value_name = "FILE", requires = "destination")]
     pub checkpoint: Option<PathBuf>,
 
