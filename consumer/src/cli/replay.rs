@@ -29,6 +29,7 @@ use crate::replay::decode::Decoder;
 use crate::replay::file::{PartFile, is_whole, part_of, put};
 use crate::replay::rows::{Format, RowWriter};
 use crate::replay::run::{Replay, RunError, Sink};
+use crate::replay::terminal::Tamed;
 
 pub use options::{OffsetVector, ReplayArgs};
 
@@ -194,6 +195,9 @@ impl ReplayArgs {
         let kept = before.and_then(|done| Some((done.bytes?, done.tail.as_deref()?)));
         let keep = kept.map_or(0, |(bytes, _)| bytes);
         let (writer, file, name): (Box<dyn Write + 'a>, _, _) = match &self.output {
+            None if std::io::stdout().is_terminal() => {
+                (Box::new(Tamed::new(out)), None, PathBuf::from("standard output"))
+            }
             None => (Box::new(out), None, PathBuf::from("standard output")),
             Some(path) => {
                 let opened = match kept {

@@ -296,7 +296,12 @@ pub(super) fn percent(share: Option<Share>) -> String {
 
 /// What a record that could not be counted says, without what would steer a terminal.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a character would steer a terminal, or turn around what is shown behind it.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A count with its thousands set apart.
@@ -320,6 +325,7 @@ mod tests {
     #[test]
     fn a_record_does_not_steer_the_terminal() {
         assert_eq!(harmless("K\u{1b}[2J\nx"), "K\u{fffd}[2J\u{fffd}x");
+        assert_eq!(harmless("a\u{202e}b\u{2066}c\u{9b}d"), "a\u{fffd}b\u{fffd}c\u{fffd}d");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod file;
 pub mod filter;
 pub mod rows;
 pub mod run;
+pub mod terminal;
 
 use std::path::PathBuf;
 
