@@ -46,11 +46,17 @@ impl Plan {
         };
         // A file's end stays what it was at its beginning, so that it is one file of one log. A
         // topic goes on to whatever there is by now, unless an end was asked for.
-        let keeps_end = args.output.is_some() || args.asked_to().is_some();
+        // One that counts from now was reached by a copy that is complete, and is another now.
+        let is_over = before.as_ref().is_some_and(|done| done.complete)
+            && matches!(args.to, Some(Moment::Ago(_)));
+        let keeps_end = args.output.is_some() || (args.asked_to().is_some() && !is_over);
         let to = match &before {
             Some(checkpoint) if keeps_end => checkpoint.to_offsets.clone(),
             _ => end(args, topic, now, &chosen)?,
         };
+        if before.is_none() {
+            require_forwards(args, topic, now, &from, &to)?;
+        }
         if let Some(checkpoint) = &mut before {
             checkpoint.to_offsets = to.clone();
         }
@@ -87,6 +93,35 @@ fn require_the_same(
     Ok(())
 }
 
+/// That the end asked for is not before the beginning: nothing would be read, without a word.
+fn require_forwards(
+    args: &ReplayArgs,
+    topic: &str,
+    now: TimestampMs,
+    from: &BTreeMap<u32, i64>,
+    to: &BTreeMap<u32, Option<i64>>,
+) -> anyhow::Result<()> {
+    if let (Some(from), Some(to)) = (args.from, args.to) {
+        // The log may have grown between two questions, so that offsets are not the measure.
+        if from.at(now)? > to.at(now)? {
+            bail!("--from {from} is after --to {to}");
+        }
+        return Ok(());
+    }
+    if args.asked_to().is_none() {
+        return Ok(());
+    }
+    for (partition, from) in from {
+        if let Some(to) = to.get(partition).copied().flatten().filter(|to| from > to) {
+            bail!(
+                "partition {partition} of {topic} would be read from offset {from} up to {to}, \
+                 which is before"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The partitions to read.
 fn partitions(
     args: &ReplayArgs,
@@ -94,19 +129,29 @@ fn partitions(
     ends: &BTreeMap<u32, (i64, i64)>,
 ) -> anyhow::Result<BTreeSet<u32>> {
     let count = ends.len() as u32;
-    let vectors = [&args.from_offsets, &args.to_offsets].into_iter().flatten();
-    let named = vectors.flat_map(|vector| vector.0.keys()).chain(&args.partitions);
-    for &partition in named {
+    let vectors = || {
+        let given = [&args.from_offsets, &args.to_offsets].into_iter().flatten();
+        given.flat_map(|vector| vector.0.keys())
+    };
+    for &partition in vectors().chain(&args.partitions) {
         if partition >= count {
             let topic = topic.to_owned();
             return Err(RangeError::NoPartition { topic, partition, partitions: count }.into());
         }
     }
-    Ok(match args.subject {
+    let wanted: BTreeSet<u32> = match args.subject {
         _ if !args.partitions.is_empty() => args.partitions.iter().copied().collect(),
         Some(subject) => [partition_for(&subject.0, count)].into(),
         None => ends.keys().copied().collect(),
-    })
+    };
+    if let Some(partition) = vectors().find(|partition| !wanted.contains(partition)) {
+        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        bail!(
+            "an offset is given for partition {partition}, which is not read: only {} is",
+            wanted.join(", ")
+        );
+    }
+    Ok(wanted)
 }
 
 fn begin(

@@ -107,13 +107,15 @@ impl Question {
             question.partitions = vec![0, 2];
             question.options.extend(["--partitions".to_owned(), "2,0".to_owned()]);
         }
-        for (option, of, other) in
-            [("--from-offsets", &mut question.from, 0), ("--to-offsets", &mut question.to, 1)]
-        {
+        for (option, is_from) in [("--from-offsets", true), ("--to-offsets", false)] {
             if often(random) {
-                let place = (other + random.random_range(0..2)) as usize;
-                of[place] = random.random_range(0..=ends[place]);
-                question.options.extend([option.to_owned(), format!("{place}:{}", of[place])]);
+                let which = random.random_range(0..question.partitions.len());
+                let place = question.partitions[which] as usize;
+                let least = if is_from { 0 } else { question.from[place] };
+                let offset = random.random_range(least..=ends[place]);
+                let of = if is_from { &mut question.from } else { &mut question.to };
+                of[place] = offset;
+                question.options.extend([option.to_owned(), format!("{place}:{offset}")]);
             }
         }
         question
@@ -382,6 +384,10 @@ fn what_the_log_does_not_have_is_refused_by_name() {
     refused(&["--to-offsets", "1:999"], &["partition 1", "asked for up to 999"]);
     refused(&["--from-offsets", "1:999"], &["partition 1", "ends at offset"]);
     refused(&["--partitions", "3"], &["no partition 3"]);
+    // Nothing is empty without a word.
+    refused(&["--from", "1 hour ago", "--to", "2 hours ago"], &["is after --to"]);
+    refused(&["--from-offsets", "1:3", "--to-offsets", "1:2"], &["partition 1", "which is before"]);
+    refused(&["--from-offsets", "2:1", "--partitions", "0"], &["partition 2, which is not read"]);
     if broker.is_real() {
         let log = broker.read_log();
         let mut first = log.iter().filter(|record| record.partition == 1);
