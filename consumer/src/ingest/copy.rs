@@ -23,6 +23,7 @@ const TURN: Duration = Duration::from_millis(250);
 const MAX_RECORD_BYTES: u32 = 64 << 20;
 
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const LARGEST: &str = "max.message.bytes";
 const BY_PRODUCER: &str = "CreateTime";
 
 /// Why records cannot be copied.
@@ -116,7 +117,8 @@ pub enum CopyError {
     Publish(#[from] PublishError),
     /// A record was not delivered.
     #[error(
-        "{failed} records were not delivered to {topic}, the first because {why}; of what was copied after it, nothing is sent any more"
+        "{failed} records were not delivered to {topic}, the first because {}; of what was copied after it, nothing is sent any more",
+        in_a_copy(.topic, .why)
     )]
     Delivery {
         /// The topic.
@@ -126,6 +128,22 @@ pub enum CopyError {
         /// Why the first.
         why: DeliveryError,
     },
+}
+
+/// Why a record was not delivered, with what mends it in a copy: the target need not be a topic of
+/// the contract.
+fn in_a_copy(topic: &str, why: &DeliveryError) -> String {
+    match why {
+        DeliveryError::NoTopic(_) => {
+            format!("there is no topic {topic} any more: --create-topic makes it")
+        }
+        DeliveryError::TooLarge(_) => format!(
+            "{topic} refuses it as too large: raise its max.message.bytes to that of the original \
+             (kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config \
+             max.message.bytes=BYTES), or choose a new topic with --create-topic"
+        ),
+        why => why.to_string(),
+    }
 }
 
 /// What is copied.
@@ -178,7 +196,7 @@ impl TopicCopy {
         if cluster.cluster_id == original.cluster_id && is_contract(topic) {
             return Err(CopyError::Reserved(topic.clone()));
         }
-        let described = describe(target, original.partitions)?;
+        let described = describe(target, original)?;
         let partitions = match &described {
             Some(found) => found.partitions,
             None => match connection.check(TIMEOUT)?.partitions(topic) {
@@ -302,7 +320,7 @@ impl TopicCopy {
 
 /// How the target is, made if need be; `None` if it is not there, or the broker cannot tell, as
 /// the embedded one.
-fn describe(target: &Target, partitions: u32) -> Result<Option<Found>, CopyError> {
+fn describe(target: &Target, original: &Original) -> Result<Option<Found>, CopyError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| TopicsError::Kafka {
         what: "wait for the cluster's answers",
@@ -320,11 +338,14 @@ fn describe(target: &Target, partitions: u32) -> Result<Option<Found>, CopyError
         if !target.create {
             return Err(CopyError::Missing(topic.clone()));
         }
-        let config = EVENTS.config().map(|(key, value)| match key {
-            TIMESTAMP_TYPE => (key, BY_PRODUCER.to_owned()),
+        let largest = largest(original).await;
+        let config = EVENTS.config().map(|(key, value)| match (key, &largest) {
+            (TIMESTAMP_TYPE, _) => (key, BY_PRODUCER.to_owned()),
+            (LARGEST, Some(bytes)) => (key, bytes.clone()),
             _ => (key, value),
         });
-        if let Made::Refused(reason) = admin.create_one(topic, partitions, &config).await? {
+        let made = admin.create_one(topic, original.partitions, &config).await?;
+        if let Made::Refused(reason) = made {
             return Err(CopyError::Refused { topic: topic.clone(), reason });
         }
         let deadline = Instant::now() + TIMEOUT;
@@ -340,6 +361,12 @@ fn describe(target: &Target, partitions: u32) -> Result<Option<Found>, CopyError
             }
         }
     })
+}
+
+/// The largest message that the original takes, if we may see that.
+async fn largest(original: &Original) -> Option<String> {
+    let admin = TopicAdmin::connect(&original.connection, TIMEOUT).await.ok()?;
+    admin.describe_one(&original.topic).await.ok()??.config.remove(LARGEST)
 }
 
 /// That the target keeps every record, with its own timestamp.
@@ -367,6 +394,18 @@ mod tests {
     fn found(config: &[(&str, &str)]) -> Found {
         let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Found { partitions: 3, replication: 1, config }
+    }
+
+    #[test]
+    fn what_is_not_delivered_is_told_with_what_mends_a_copy() {
+        let told =
+            |why| CopyError::Delivery { topic: "copy".to_owned(), failed: 3, why }.to_string();
+        let gone = told(DeliveryError::NoTopic("copy".to_owned()));
+        assert!(gone.contains("--create-topic") && !gone.contains("laju topics"), "{gone}");
+        let large = told(DeliveryError::TooLarge("copy".to_owned()));
+        assert!(large.contains("max.message.bytes=") && !large.contains("laju topics"), "{large}");
+        let other = told(DeliveryError::Refused("so it is".to_owned()));
+        assert!(other.starts_with("3 records") && other.contains("so it is"), "{other}");
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub struct ReplayArgs {
     pub to_password_file: Option<PathBuf>,
 
     /// Make the other topic if it is not there: as many partitions, message.timestamp.type=CreateTime,
-    /// kept for ever.
+    /// kept for ever, the original's max.message.bytes.
     #[arg(long, requires = "to_topic", help_heading = "Another topic")]
     pub create_topic: bool,
 
