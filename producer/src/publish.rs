@@ -407,17 +407,31 @@ fn name_event(id: EventId) -> String {
 fn enqueue<C: ProducerContext + 'static>(
     producer: &ThreadedProducer<C>,
     room: &Confirmations,
-    mut prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
+    prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
     what: &dyn Fn() -> String,
 ) -> Result<(), PublishError> {
+    enqueue_unless(producer, room, prepared, what, &|| false).map(drop)
+}
+
+/// Likewise, but gives up waiting when told to: answers whether it was handed over.
+fn enqueue_unless<C: ProducerContext + 'static>(
+    producer: &ThreadedProducer<C>,
+    room: &Confirmations,
+    mut prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
+    what: &dyn Fn() -> String,
+    gives_up: &dyn Fn() -> bool,
+) -> Result<bool, PublishError> {
     loop {
-        let Err((error, back)) = producer.send(prepared) else { return Ok(()) };
+        let Err((error, back)) = producer.send(prepared) else { return Ok(true) };
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
             return Err(PublishError::Queue {
                 what: what(),
                 topic: back.topic.to_owned(),
                 source: Box::new(error),
             });
+        }
+        if gives_up() {
+            return Ok(false);
         }
         prepared = back;
         room.wait_for_room(QUEUE_WAIT);

@@ -19,7 +19,7 @@ use laju_schemas::topic::EVENTS;
 
 use self::plan::Plan;
 use self::report::Reporter;
-use super::worker::stop_on_signal;
+use super::worker::stop_on_signal_saying;
 use crate::ingest::copy::{Original, Target, TopicCopy};
 use crate::ingest::range::{RangeError, RangeReader};
 use crate::ingest::stop::Stop;
@@ -34,6 +34,8 @@ use crate::replay::terminal::Tamed;
 pub use options::{OffsetVector, ReplayArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// What is said at the first Ctrl-C.
+const STOPPING: &str = "stopping: making sure of what was written; once more to end at once";
 /// The exit code of a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
 
@@ -86,7 +88,7 @@ impl ReplayArgs {
         }
         let plan = Plan::make(self, &topic, now, before)?;
         let stop = Stop::default();
-        stop_on_signal(&stop)?;
+        stop_on_signal_saying(&stop, STOPPING)?;
         self.replay(reader, plan, request, copy, &stop, out)
     }
 

@@ -104,6 +104,14 @@ fn make_room_for_connections() {
 /// # Errors
 /// If signals cannot be listened for.
 pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
+    stop_on_signal_saying(stop, "stopping: finishing the commit under way")
+}
+
+/// Likewise, saying something else.
+///
+/// # Errors
+/// If signals cannot be listened to.
+pub(super) fn stop_on_signal_saying(stop: &Stop, words: &'static str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut terminate = {
         let _guard = runtime.enter();
@@ -121,7 +129,7 @@ pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
                 if !first {
                     std::process::exit(130);
                 }
-                tracing::info!("stopping: finishing the commit under way");
+                tracing::info!("{words}");
                 stop.stop();
             }
         });

@@ -2,6 +2,7 @@
 //! headers and timestamps. It does not know what they say.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::{Connection, ConnectionError};
@@ -18,6 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// One turn of waiting for confirmations.
 const TURN: Duration = Duration::from_millis(250);
+/// How long confirmations are waited for after being asked to stop.
+const STOP_WAIT: Duration = Duration::from_secs(3);
 /// The largest record that is handed to librdkafka; what the topic takes is the broker's word. A
 /// record of a compressed batch may be larger than the topic's limit.
 const MAX_RECORD_BYTES: u32 = 64 << 20;
@@ -112,6 +115,9 @@ pub enum CopyError {
         /// What it has to be.
         wanted: &'static str,
     },
+    /// Asked to stop while records were not confirmed.
+    #[error("stopped before all that was copied was confirmed")]
+    Stopped,
     /// A record cannot be handed over.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -285,9 +291,12 @@ impl TopicCopy {
     /// Hands a record over, waiting while too many are under way.
     ///
     /// # Errors
-    /// If it cannot be sent.
-    pub fn copy(&self, record: &BorrowedMessage<'_>) -> Result<(), CopyError> {
-        Ok(self.publisher.copy(&self.topic, record)?)
+    /// If it cannot be sent, or `stop` is set while it waits.
+    pub fn copy(&self, record: &BorrowedMessage<'_>, stop: &AtomicBool) -> Result<(), CopyError> {
+        match self.publisher.copy(&self.topic, record, stop)? {
+            true => Ok(()),
+            false => Err(CopyError::Stopped),
+        }
     }
 
     /// That nothing has failed so far.
@@ -306,13 +315,19 @@ impl TopicCopy {
     }
 
     /// Waits until every record handed over is confirmed. Deliveries end by themselves, so this
-    /// does.
+    /// does; once `stop` is set it waits for a few seconds more at most.
     ///
     /// # Errors
-    /// If one was not delivered.
-    pub fn confirm(&self) -> Result<(), CopyError> {
+    /// If one was not delivered, or it could not wait for that.
+    pub fn confirm(&self, stop: &AtomicBool) -> Result<(), CopyError> {
+        let mut until = None;
         while self.publisher.flush(TURN) > 0 {
             self.check()?;
+            if stop.load(Ordering::Acquire)
+                && Instant::now() >= *until.get_or_insert_with(|| Instant::now() + STOP_WAIT)
+            {
+                return Err(CopyError::Stopped);
+            }
         }
         self.check()
     }

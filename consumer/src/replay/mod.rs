@@ -31,7 +31,7 @@ pub enum ReplayError {
     Schema(#[from] SchemaError),
     /// Records cannot be copied.
     #[error(transparent)]
-    Copy(#[from] CopyError),
+    Copy(CopyError),
     /// What was read cannot be written.
     #[error("cannot write {path}")]
     Output {
@@ -46,4 +46,13 @@ pub enum ReplayError {
     /// Asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<CopyError> for ReplayError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Stopped => Self::Interrupted,
+            error => Self::Copy(error),
+        }
+    }
 }

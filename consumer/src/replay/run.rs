@@ -47,12 +47,13 @@ impl Sink<'_> {
         place: Place,
         event: &RawEvent<'_>,
         record: &BorrowedMessage<'_>,
+        stop: &AtomicBool,
     ) -> Result<(), ReplayError> {
         match self {
             Self::Rows { rows, name, .. } => {
                 rows.event(place, event).map_err(|error| unwritten(name, error))
             }
-            Self::Topic(copy) => Ok(copy.copy(record)?),
+            Self::Topic(copy) => Ok(copy.copy(record, stop)?),
         }
     }
 
@@ -66,14 +67,14 @@ impl Sink<'_> {
 
     /// Makes sure that all that was written stays; tells how many bytes of a file that is,
     /// and a digest of how they end.
-    fn make_safe(&mut self) -> Result<Option<(u64, String)>, ReplayError> {
+    fn make_safe(&mut self, stop: &AtomicBool) -> Result<Option<(u64, String)>, ReplayError> {
         self.flush()?;
         match self {
             Self::Rows { name, file: Some(file), .. } => {
                 file.sync().map(Some).map_err(|error| unwritten(name, error))
             }
             Self::Rows { .. } => Ok(None),
-            Self::Topic(copy) => copy.confirm().map(|()| None).map_err(Into::into),
+            Self::Topic(copy) => copy.confirm(stop).map(|()| None).map_err(Into::into),
         }
     }
 }
@@ -139,7 +140,13 @@ impl Replay<'_> {
         match &ended {
             Ok(()) => self.note(reader, true)?,
             Err(RunError::Replay(ReplayError::Interrupted | ReplayError::Range(_))) => {
-                self.note(reader, false)?;
+                match self.note(reader, false) {
+                    Err(RunError::Replay(ReplayError::Interrupted)) => tracing::warn!(
+                        "not all that was copied is confirmed: what came after the last note may \
+                         be there or not"
+                    ),
+                    noted => noted?,
+                }
             }
             Err(_) => {}
         }
@@ -196,7 +203,7 @@ impl Replay<'_> {
         match sink {
             // A copy is a copy: nobody looks into it.
             Sink::Topic(copy) if filter.is_empty() => {
-                copy.copy(record)?;
+                copy.copy(record, self.stop)?;
                 counts.read += 1;
                 counts.matched += 1;
                 counts.written += 1;
@@ -206,7 +213,7 @@ impl Replay<'_> {
                 match event {
                     Ok(event) if filter.matches(&event) => {
                         counts.matched += 1;
-                        sink.event(place, &event, record)?;
+                        sink.event(place, &event, record, self.stop)?;
                         counts.written += 1;
                     }
                     Ok(_) => {}
@@ -231,7 +238,7 @@ impl Replay<'_> {
 
     /// Makes what was written safe, and notes how far that is.
     fn note(&mut self, reader: &RangeReader, complete: bool) -> Result<(), RunError> {
-        let kept = self.sink.make_safe()?;
+        let kept = self.sink.make_safe(self.stop)?;
         if let Some((path, checkpoint)) = &mut self.checkpoint {
             checkpoint.next_offsets = reader.next_offsets();
             checkpoint.counts = self.counts;

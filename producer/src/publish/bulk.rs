@@ -1,7 +1,7 @@
 //! Publishing as fast as the brokers take it, for simulations and load: deliveries are counted,
 //! not told one by one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::confirm::Confirmations;
-use super::{DeliveryError, PublishError, PublishSettings, Record, enqueue, flush};
+use super::{DeliveryError, PublishError, PublishSettings, Record, enqueue, enqueue_unless, flush};
 use crate::connection::{BrokerEvents, Connection, ConnectionError};
 
 #[derive(Default)]
@@ -107,9 +107,16 @@ impl BulkPublisher {
     ///
     /// A timestamp of 0, which librdkafka takes for "now", becomes that of a millisecond later.
     ///
+    /// Answers whether it was handed on: not if `stop` was set while the queue was full.
+    ///
     /// # Errors
     /// If it is too large or librdkafka does not take it.
-    pub fn copy(&self, topic: &str, original: &BorrowedMessage<'_>) -> Result<(), PublishError> {
+    pub fn copy(
+        &self,
+        topic: &str,
+        original: &BorrowedMessage<'_>,
+        stop: &AtomicBool,
+    ) -> Result<bool, PublishError> {
         let mut copy = BaseRecord::<[u8], [u8], ()>::with_opaque_to(topic, ());
         copy.key = original.key();
         copy.payload = original.payload();
@@ -120,7 +127,8 @@ impl BulkPublisher {
             let (partition, offset) = (original.partition(), original.offset());
             format!("the record at offset {offset} of partition {partition}")
         };
-        enqueue(&self.producer, &self.producer.context().inner, copy, &what)
+        let room = &self.producer.context().inner;
+        enqueue_unless(&self.producer, room, copy, &what, &|| stop.load(Ordering::Acquire))
     }
 
     /// What became of the records so far.
