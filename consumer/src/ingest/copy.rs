@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use laju_producer::connection::{Connection, ConnectionError};
 use laju_producer::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
 use laju_schemas::topic::{ALL, EVENTS};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
+use super::headers;
 use super::topics::{Found, Made, TopicAdmin, TopicsError};
 
 /// How long a question to the brokers may take, and how long a topic just made is waited for.
@@ -114,6 +116,18 @@ pub enum CopyError {
         value: String,
         /// What it has to be.
         wanted: &'static str,
+    },
+    /// A record has headers that are damaged.
+    #[error(
+        "the headers of the record at offset {offset} of partition {partition} cannot be read ({code}): it cannot be copied as it is"
+    )]
+    Headers {
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
+        /// What librdkafka says of them.
+        code: RDKafkaErrorCode,
     },
     /// Asked to stop while records were not confirmed.
     #[error("stopped before all that was copied was confirmed")]
@@ -291,8 +305,13 @@ impl TopicCopy {
     /// Hands a record over, waiting while too many are under way.
     ///
     /// # Errors
-    /// If it cannot be sent, or `stop` is set while it waits.
+    /// If it cannot be read whole or sent, or `stop` is set while it waits.
     pub fn copy(&self, record: &BorrowedMessage<'_>, stop: &AtomicBool) -> Result<(), CopyError> {
+        headers::require_readable(record).map_err(|code| CopyError::Headers {
+            partition: record.partition(),
+            offset: record.offset(),
+            code,
+        })?;
         match self.publisher.copy(&self.topic, record, stop)? {
             true => Ok(()),
             false => Err(CopyError::Stopped),

@@ -6,6 +6,7 @@ use std::ptr::{null, null_mut};
 
 #[cfg(doc)]
 use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka_sys as sys;
 use rdkafka_sys::types::RDKafkaRespErr;
@@ -45,6 +46,27 @@ pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
     (0..count).map_while(header).collect()
 }
 
+/// That a record's headers can be read, if it has any: else whoever passes the record on would
+/// leave them out without knowing.
+///
+/// # Errors
+/// What librdkafka says of them.
+#[allow(unsafe_code, reason = "the safe interface takes what cannot be read for none")]
+pub fn require_readable(message: &BorrowedMessage<'_>) -> Result<(), RDKafkaErrorCode> {
+    let mut headers = null_mut();
+    // SAFETY: the message lives during the call.
+    readable(unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) })
+}
+
+fn readable(answer: RDKafkaRespErr) -> Result<(), RDKafkaErrorCode> {
+    match answer {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR | RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => {
+            Ok(())
+        }
+        error => Err(error.into()),
+    }
+}
+
 /// [`HEADER_RELEASED_ORIGIN`] as librdkafka wants it.
 const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
 
@@ -66,4 +88,17 @@ pub fn is_released(message: &BorrowedMessage<'_>) -> bool {
     let error =
         unsafe { sys::rd_kafka_header_get_last(headers, name, &raw mut value, &raw mut size) };
     error == FINE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_headers_are_no_fault_and_those_that_cannot_be_read_are() {
+        assert_eq!(readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR), Ok(()));
+        assert_eq!(readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT), Ok(()));
+        let fault = readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR__BAD_MSG);
+        assert_eq!(fault, Err(RDKafkaErrorCode::BadMessage));
+    }
 }
