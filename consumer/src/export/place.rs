@@ -1,8 +1,14 @@
-//! The folder that an export stands in. What is being written lies in `.partial` and looks like
-//! nothing; once whole it is renamed to `.next`, manifest included, and from then on the change
-//! will happen, whatever befalls: the old manifest goes, each dataset's folder is replaced by a
-//! rename, and the new manifest comes last. Where there is a manifest, its export is whole.
+//! The folder that an export stands in. What is being written lies in `.laju-partial` and looks
+//! like nothing; once whole it is renamed to `.laju-next`, manifest included, and from then on the
+//! change will happen, whatever befalls: the old manifest goes to `.laju-old`, each dataset's folder
+//! after it, the new ones take their place by a rename, and the new manifest comes last. Where there
+//! is a manifest, its export is whole.
+//!
+//! Nothing is removed that is not an export's own: each of the three folders has a file in it that
+//! says so from before its first other file until after its last, and where anything else stands in
+//! the folder nothing is begun.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,11 +21,13 @@ use super::cut::{FORM, Manifest};
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
 /// What is being written.
-const PARTIAL: &str = ".partial";
+pub(super) const PARTIAL: &str = ".laju-partial";
 /// What is whole, and on its way to its place.
-const NEXT: &str = ".next";
+pub(super) const NEXT: &str = ".laju-next";
 /// What was replaced.
-const OLD: &str = ".old";
+pub(super) const OLD: &str = ".laju-old";
+/// The file by which a folder of these is known as an export's own.
+pub(super) const MARKER: &str = ".laju-export";
 
 /// Why a folder cannot be used.
 #[derive(Debug, Error)]
@@ -34,7 +42,7 @@ pub enum PlaceError {
     },
     /// Something else is there.
     #[error(
-        "{0} is not empty and has no manifest of an export: name a folder of its own, or remove what is there"
+        "{0} was not made by an export: name a folder that has nothing else in it, or move this away"
     )]
     Occupied(PathBuf),
     /// Another export is under way.
@@ -84,32 +92,75 @@ impl Place {
             .map_err(|_| PlaceError::Busy(root.to_owned()))?;
         let root = root.to_owned();
         let mut place = Self { root, was_made, _lock: lock, found: None, manifest: None };
-        place.recover()?;
+        if let Err(error) = place.recover() {
+            if was_made {
+                // It is empty.
+                let _ = fs::remove_dir(&place.root);
+            }
+            return Err(error);
+        }
         place.manifest = place.read(MANIFEST)?;
         Ok(place)
     }
 
     fn recover(&mut self) -> Result<(), PlaceError> {
-        let has = |name: &str| self.root.join(name).exists();
-        let (partial, next, manifest) = (has(PARTIAL), has(NEXT), has(MANIFEST));
-        if next {
+        // Everything is looked at before anything is touched.
+        let before = self.read(MANIFEST)?;
+        let mut has = [false; 3];
+        for (has, name) in has.iter_mut().zip([PARTIAL, NEXT, OLD]) {
+            *has = self.is_own(name)?;
+        }
+        let [has_partial, has_next, has_old] = has;
+        let within = |folder: &str| self.read(&format!("{folder}/{MANIFEST}"));
+        let next = if has_next { within(NEXT)? } else { None };
+        // While a change is under way, the old manifest may be where the old files go.
+        let before = match before {
+            None if next.is_some() && has_old => within(OLD)?,
+            before => before,
+        };
+        self.check(before.as_ref(), next.as_ref())?;
+        if next.is_some() {
             self.switch()?;
             self.found = Some("an export killed at its very end was brought to its place".into());
-        } else if partial {
+        } else if has_partial {
             self.found = Some("what a killed export had left was removed".into());
-        } else if !manifest && !has(OLD) && !self.is_empty()? {
-            return Err(PlaceError::Occupied(self.root.clone()));
         }
         self.remove(PARTIAL)?;
-        self.remove(OLD)?;
-        if !next && !manifest && !self.is_empty()? {
-            return Err(PlaceError::Occupied(self.root.clone()));
-        }
-        Ok(())
+        self.remove(NEXT)?;
+        self.remove(OLD)
     }
 
-    fn is_empty(&self) -> Result<bool, PlaceError> {
-        Ok(fs::read_dir(&self.root).map_err(at(&self.root))?.next().is_none())
+    /// Whether there is a folder of one of the three names. One that is empty is as good as marked:
+    /// nothing is in it that could be lost, and whoever is killed may leave one.
+    fn is_own(&self, name: &str) -> Result<bool, PlaceError> {
+        let path = self.root.join(name);
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(at(&path)(error)),
+        };
+        let is_marked = || fs::symlink_metadata(path.join(MARKER)).is_ok_and(|m| m.is_file());
+        if metadata.is_dir() && (is_marked() || names(&path)?.is_empty()) {
+            return Ok(true);
+        }
+        Err(PlaceError::Occupied(path))
+    }
+
+    /// That nothing stands here but an export: the datasets of the one that is there, and of one
+    /// that is on its way those that have arrived.
+    fn check(&self, before: Option<&Manifest>, next: Option<&Manifest>) -> Result<(), PlaceError> {
+        for name in names(&self.root)? {
+            let arrived = |next: &Manifest| {
+                next.dataset(&name).is_some() && !self.root.join(NEXT).join(&name).exists()
+            };
+            let is_own = [MANIFEST, PARTIAL, NEXT, OLD].contains(&name.as_str())
+                || before.is_some_and(|before| before.dataset(&name).is_some())
+                || next.is_some_and(arrived);
+            if !is_own {
+                return Err(PlaceError::Occupied(self.root.join(name)));
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, name: &str) -> Result<Option<Manifest>, PlaceError> {
@@ -117,22 +168,47 @@ impl Place {
         read_manifest(&path)
     }
 
+    /// Removes one of the three folders, its mark last, so that it can be told whenever this ends.
     fn remove(&self, name: &str) -> Result<(), PlaceError> {
-        let path = self.root.join(name);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
-            _ => Ok(()),
+        if !self.is_own(name)? {
+            return Ok(());
         }
+        let folder = self.root.join(name);
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let entry = entry.map_err(at(&folder))?;
+            let path = entry.path();
+            if entry.file_name() == MARKER {
+                continue;
+            }
+            let is_folder = entry.file_type().map_err(at(&path))?.is_dir();
+            let removed =
+                if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(at(&path))?;
+        }
+        fs::remove_file(folder.join(MARKER)).or_else(not_found).map_err(at(&folder))?;
+        fs::remove_dir(&folder).map_err(at(&folder))
     }
 
-    /// A new, empty folder to write into.
+    /// Makes one of the three folders, its mark first; one that is there has to be marked.
+    fn make(&self, name: &str) -> Result<PathBuf, PlaceError> {
+        let folder = self.root.join(name);
+        if !self.is_own(name)? {
+            fs::create_dir(&folder).map_err(at(&folder))?;
+        }
+        let marker = folder.join(MARKER);
+        let text = b"Laju made this folder on the way to an export, and removes it.\n";
+        let mut file = File::create(&marker).map_err(at(&marker))?;
+        file.write_all(text).and_then(|()| file.sync_all()).map_err(at(&marker))?;
+        sync_folder(&folder).map_err(at(&folder))?;
+        Ok(folder)
+    }
+
+    /// A new folder to write into, with nothing but its mark in it.
     ///
     /// # Errors
     /// If the disk says no.
     pub fn begin(&self) -> Result<PathBuf, PlaceError> {
-        let partial = self.root.join(PARTIAL);
-        fs::create_dir(&partial).map_err(at(&partial))?;
-        Ok(partial)
+        self.make(PARTIAL)
     }
 
     /// Puts a file that is there already beside those being written: the same file under a second
@@ -154,7 +230,7 @@ impl Place {
     /// Has what was written take its place, all of it.
     ///
     /// # Errors
-    /// If the disk says no. Once the new state is on the disk, the next [`Place::open`] finishes.
+    /// If something else has been put here meanwhile, or the disk says no. Once the new state is on the disk, the next [`Place::open`] finishes.
     pub fn commit(&mut self, manifest: &Manifest) -> Result<(), PlaceError> {
         let (partial, next) = (self.root.join(PARTIAL), self.root.join(NEXT));
         let path = partial.join(MANIFEST);
@@ -163,6 +239,7 @@ impl Place {
         let mut file = File::create(&path).map_err(at(&path))?;
         file.write_all(&json).and_then(|()| file.sync_all()).map_err(at(&path))?;
         sync_folders(&partial).map_err(at(&partial))?;
+        self.check(self.manifest.as_ref(), None)?;
         fs::rename(&partial, &next).map_err(at(&next))?;
         self.sync()?;
         self.switch()?;
@@ -170,36 +247,28 @@ impl Place {
         Ok(())
     }
 
-    /// From `.next` to its place. However often this is begun, the end is the same.
+    /// From [`NEXT`] to its place. However often this is begun, the end is the same.
     fn switch(&self) -> Result<(), PlaceError> {
         let next = self.root.join(NEXT);
         let manifest = self.root.join(MANIFEST);
-        // Killed between the last two steps, there is only an empty folder left to remove.
-        if self.read(&format!("{NEXT}/{MANIFEST}"))?.is_some() {
-            match fs::remove_file(&manifest) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(at(&manifest)(error));
-                }
-                _ => self.sync()?,
+        let old = self.make(OLD)?;
+        fs::rename(&manifest, old.join(MANIFEST)).or_else(not_found).map_err(at(&manifest))?;
+        sync_folder(&old).map_err(at(&old))?;
+        self.sync()?;
+        for name in names(&next)? {
+            if [MANIFEST, MARKER].contains(&name.as_str()) {
+                continue;
             }
-            let old = self.root.join(OLD);
-            fs::create_dir_all(&old).map_err(at(&old))?;
-            for entry in fs::read_dir(&next).map_err(at(&next))? {
-                let entry = entry.map_err(at(&next))?;
-                if entry.file_name() == MANIFEST {
-                    continue;
-                }
-                let (place, old) = (self.root.join(entry.file_name()), old.join(entry.file_name()));
-                if place.exists() {
-                    fs::remove_dir_all(&old).or_else(not_found).map_err(at(&old))?;
-                    fs::rename(&place, &old).map_err(at(&place))?;
-                }
-                fs::rename(entry.path(), &place).map_err(at(&place))?;
+            let place = self.root.join(&name);
+            if fs::symlink_metadata(&place).is_ok() {
+                fs::rename(&place, old.join(&name)).map_err(at(&place))?;
             }
-            self.sync()?;
-            fs::rename(next.join(MANIFEST), &manifest).map_err(at(&manifest))?;
-            self.sync()?;
+            fs::rename(next.join(&name), &place).map_err(at(&place))?;
         }
+        self.sync()?;
+        fs::rename(next.join(MANIFEST), &manifest).map_err(at(&manifest))?;
+        self.sync()?;
+        // Killed from here on, there is no manifest in it, and what is left is removed.
         self.remove(NEXT)?;
         self.remove(OLD)
     }
@@ -239,6 +308,14 @@ pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, PlaceError> {
         return Err(wrong(format!("its form is {}, and this program's is {FORM}", manifest.form)));
     }
     Ok(Some(manifest))
+}
+
+/// What stands in a folder, in the order of its names. Of one that is no text what can be read.
+fn names(path: &Path) -> Result<BTreeSet<String>, PlaceError> {
+    let name = |entry: io::Result<fs::DirEntry>| {
+        Ok(entry.map_err(at(path))?.file_name().to_string_lossy().into_owned())
+    };
+    fs::read_dir(path).map_err(at(path))?.map(name).collect()
 }
 
 fn not_found(error: io::Error) -> io::Result<()> {

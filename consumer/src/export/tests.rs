@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::cut::{Cut, DatasetEntry, FORM, FileEntry, Manifest};
 use super::datasets::Dataset;
 use super::parquet::GROUP_ROWS;
 use super::parts::Parts;
-use super::place::{MANIFEST, Place, PlaceError};
+use super::place::{MANIFEST, MARKER, NEXT, OLD, PARTIAL, Place, PlaceError};
 use super::table::{Column, Kind, Table, Value};
 use super::write::{Format, WriteError, Written};
 use super::{avro, write};
@@ -223,6 +224,8 @@ fn manifest(increment: u32, files: &[&str]) -> Manifest {
             Written { rows: 1, bytes: path.len() as u64, sha256: String::new() };
         FileEntry { path: (*path).to_owned(), rows, bytes, sha256 }
     };
+    let folders: BTreeSet<&str> =
+        files.iter().map(|path| path.split_once('/').unwrap().0).collect();
     Manifest {
         form: FORM,
         made_by: "a test".to_owned(),
@@ -232,15 +235,18 @@ fn manifest(increment: u32, files: &[&str]) -> Manifest {
         format: Format::Parquet,
         increment,
         cut: Cut { partitions: Vec::new(), reference_next_offset: 0 },
-        datasets: vec![DatasetEntry {
-            name: "events".to_owned(),
-            schema_version: 1,
-            reproducible: true,
-            rows: 1,
-            bytes: 1,
-            columns: Vec::new(),
-            files: files.iter().map(file).collect(),
-        }],
+        datasets: folders
+            .into_iter()
+            .map(|name| DatasetEntry {
+                name: name.to_owned(),
+                schema_version: 1,
+                reproducible: true,
+                rows: 1,
+                bytes: 1,
+                columns: Vec::new(),
+                files: files.iter().filter(|path| path.starts_with(name)).map(file).collect(),
+            })
+            .collect(),
     }
 }
 
@@ -296,20 +302,28 @@ fn what_is_there_is_kept_by_the_next_increment_and_the_change_is_one() {
 fn killed_anywhere_in_the_change_it_is_the_old_or_not_there_and_the_next_run_ends_it() {
     // The steps of a change, each of which may be the last.
     type Step = (&'static str, fn(&Path));
-    let steps: [Step; 7] = [
+    let steps: [Step; 11] = [
         ("the new one is whole", |_| {}),
-        ("the manifest is gone", |root| fs::remove_file(root.join(MANIFEST)).unwrap()),
-        ("there is a place for the old", |root| fs::create_dir(root.join(".old")).unwrap()),
+        ("there is a place for the old", |root| fs::create_dir(root.join(OLD)).unwrap()),
+        ("it is marked", |root| write_files(root, &[".laju-old/.laju-export"])),
+        ("the manifest is away", |root| {
+            fs::rename(root.join(MANIFEST), root.join(OLD).join(MANIFEST)).unwrap();
+        }),
         ("the old is away", |root| {
-            fs::rename(root.join("events"), root.join(".old/events")).unwrap();
+            fs::rename(root.join("events"), root.join(OLD).join("events")).unwrap();
         }),
         ("the new is in its place", |root| {
-            fs::rename(root.join(".next/events"), root.join("events")).unwrap();
+            fs::rename(root.join(NEXT).join("events"), root.join("events")).unwrap();
         }),
         ("the manifest is in its place", |root| {
-            fs::rename(root.join(".next").join(MANIFEST), root.join(MANIFEST)).unwrap();
+            fs::rename(root.join(NEXT).join(MANIFEST), root.join(MANIFEST)).unwrap();
         }),
-        ("what was on its way is gone", |root| fs::remove_dir_all(root.join(".next")).unwrap()),
+        ("what was on its way has no mark", |root| {
+            fs::remove_file(root.join(NEXT).join(".laju-export")).unwrap();
+        }),
+        ("what was on its way is gone", |root| fs::remove_dir(root.join(NEXT)).unwrap()),
+        ("the old is going", |root| fs::remove_dir_all(root.join(OLD).join("events")).unwrap()),
+        ("its manifest is gone", |root| fs::remove_file(root.join(OLD).join(MANIFEST)).unwrap()),
     ];
     for last in 0..steps.len() {
         let folder = tempfile::tempdir().unwrap();
@@ -317,9 +331,9 @@ fn killed_anywhere_in_the_change_it_is_the_old_or_not_there_and_the_next_run_end
         write_files(root, &["events/a"]);
         let json = |manifest: &Manifest| serde_json::to_vec(manifest).unwrap();
         fs::write(root.join(MANIFEST), json(&manifest(0, &["events/a"]))).unwrap();
-        write_files(&root.join(".next"), &["events/b"]);
+        write_files(&root.join(NEXT), &[".laju-export", "events/b"]);
         let next = manifest(1, &["events/b"]);
-        fs::write(root.join(".next").join(MANIFEST), json(&next)).unwrap();
+        fs::write(root.join(NEXT).join(MANIFEST), json(&next)).unwrap();
         for (_, step) in &steps[..=last] {
             step(root);
         }
@@ -339,22 +353,86 @@ fn killed_anywhere_in_the_change_it_is_the_old_or_not_there_and_the_next_run_end
 #[test]
 fn a_half_written_export_is_removed_and_other_peoples_files_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    write_files(folder.path(), &[".partial/events/a"]);
+    write_files(folder.path(), &[".laju-partial/.laju-export", ".laju-partial/events/a"]);
     let place = Place::open(folder.path()).unwrap();
     assert!(place.found.is_some() && place.manifest.is_none());
     assert!(files(folder.path()).is_empty());
     drop(place);
-    for names in [&["letter.txt"][..], &["letter.txt", ".partial/events/a"]] {
-        let folder = tempfile::tempdir().unwrap();
-        write_files(folder.path(), names);
-        assert!(matches!(Place::open(folder.path()), Err(PlaceError::Occupied(_))));
-        assert!(folder.path().join("letter.txt").exists());
+    let marked = ".laju-partial/.laju-export";
+    let foreign = [
+        &["letter.txt"][..],
+        &["letter.txt", marked, ".laju-partial/events/a"],
+        &[".old/letter.txt"],
+        &[".next/letter.txt", ".next/manifest.json"],
+        &[".partial/events/a"],
+        &["events/a"],
+        &["events/a", marked],
+        &[".laju-old/letter.txt"],
+        &[".laju-old/letter.txt", marked],
+        &[".laju-next/manifest.json", ".laju-next/events/a"],
+        &[".laju-partial/events/a"],
+        &[".laju-partial"],
+    ];
+    for names in foreign {
+        assert_refused(names, None);
     }
+    // Beside an export, too: of what its manifest does not list, nothing is touched.
+    for names in foreign.iter().filter(|names| !names.contains(&"events/a")) {
+        assert_refused(&[&["events/b"], *names].concat(), Some(&manifest(0, &["events/b"])));
+    }
+    assert_refused(&["events/a", "kiosks/b"], Some(&manifest(0, &["kiosks/b"])));
+}
+
+/// That a folder with these files is refused, and stays as it was.
+fn assert_refused(names: &[&str], manifest: Option<&Manifest>) {
     let folder = tempfile::tempdir().unwrap();
+    write_files(folder.path(), names);
+    if let Some(manifest) = manifest {
+        let json = serde_json::to_vec(manifest).unwrap();
+        fs::write(folder.path().join(MANIFEST), json).unwrap();
+    }
+    let before = files(folder.path());
+    let result = Place::open(folder.path());
+    assert!(matches!(result, Err(PlaceError::Occupied(_))), "{names:?}");
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_manifest_that_is_none_is_found_before_anything_is_removed() {
     let mut other = serde_json::to_value(manifest(0, &[])).unwrap();
     other["form"] = 99.into();
-    fs::write(folder.path().join(MANIFEST), other.to_string()).unwrap();
-    assert!(matches!(Place::open(folder.path()), Err(PlaceError::Manifest { .. })));
+    for text in ["{}".to_owned(), other.to_string()] {
+        for place in [MANIFEST, ".laju-next/manifest.json"] {
+            let folder = tempfile::tempdir().unwrap();
+            let marks =
+                [PARTIAL, NEXT, OLD].map(|name| [format!("{name}/{MARKER}"), format!("{name}/a")]);
+            let marks: Vec<&str> = marks.iter().flatten().map(String::as_str).collect();
+            write_files(folder.path(), &marks);
+            fs::write(folder.path().join(place), &text).unwrap();
+            let before = files(folder.path());
+            assert!(matches!(Place::open(folder.path()), Err(PlaceError::Manifest { .. })));
+            assert_eq!(files(folder.path()), before);
+        }
+    }
+}
+
+#[test]
+fn what_somebody_puts_there_meanwhile_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut place = Place::open(folder.path()).unwrap();
+    write_files(&place.begin().unwrap(), &["events/a"]);
+    write_files(folder.path(), &["events/letter.txt"]);
+    let committed = place.commit(&manifest(0, &["events/a"]));
+    assert!(matches!(committed, Err(PlaceError::Occupied(_))), "{committed:?}");
+    place.abandon().unwrap();
+    assert_eq!(files(folder.path()), ["events/letter.txt"]);
+
+    // Nor where a killed export is brought to its end: with no old one this is nobody's `events`.
+    let next = serde_json::to_vec(&manifest(0, &["events/a"])).unwrap();
+    write_files(folder.path(), &[".laju-next/.laju-export", ".laju-next/events/a"]);
+    fs::write(folder.path().join(NEXT).join(MANIFEST), next).unwrap();
+    assert!(matches!(Place::open(folder.path()), Err(PlaceError::Occupied(_))));
+    assert!(folder.path().join("events/letter.txt").exists());
 }
 
 #[test]

@@ -413,7 +413,9 @@ fn an_export_killed_on_its_way_leaves_nothing_that_looks_complete_and_the_next_i
                     assert_eq!(digest, sha256, "{path} in round {round}");
                 }
             }
-            None => assert!(before.is_none() || output.join(".next").exists(), "round {round}"),
+            None => {
+                assert!(before.is_none() || output.join(".laju-next").exists(), "round {round}")
+            }
         }
         if round % 4 == 3 {
             let said = export(&broker, &output, &[]);
@@ -462,7 +464,7 @@ fn what_cannot_be_continued_is_refused_and_ctrl_c_leaves_what_was_there() {
     let occupied = folder.path().join("letters");
     fs::create_dir(&occupied).unwrap();
     fs::write(occupied.join("letter.txt"), "").unwrap();
-    run(exporting(&broker, &occupied, &[])).assert_refused(&["no manifest"]);
+    run(exporting(&broker, &occupied, &[])).assert_refused(&["not made by an export"]);
 
     // A broker that does not answer holds it where it is.
     let before = fs::read(output.join("manifest.json")).unwrap();
@@ -470,7 +472,7 @@ fn what_cannot_be_continued_is_refused_and_ctrl_c_leaves_what_was_there() {
     let new = folder.path().join("new");
     let process = Process::start(exporting(&broker, &new, &[]));
     wait_until("it has begun", || {
-        new.join(".partial").exists() || new.join("manifest.json").exists()
+        new.join(".laju-partial").exists() || new.join("manifest.json").exists()
     });
     let ended = interrupted(process);
     match ended.status.code() {
