@@ -6,6 +6,7 @@ use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence};
 
 use super::{INSTANTS, Rows, code, count, instant};
 use crate::domain::admission::Refusal;
+use crate::domain::masked::masked;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
 use crate::ingest::judged::JudgedRecord;
@@ -34,7 +35,7 @@ pub const TABLE: Table = Table {
             "kiosk_id",
             Kind::Symbol,
             "kiosk",
-            "the kiosk, where it can be read and is shaped like one",
+            "the kiosk, where it can be read and is shaped like one; digits that may be a NIK are left out",
         ),
         Column::nullable(
             "sequence",
@@ -83,6 +84,7 @@ pub fn row(
     let recorded = record.recorded.date();
     let region = |text: &str| RegionTable::get().regency(text).map(code);
     let kiosk = event.map(|event| event.kiosk_id).filter(|id| KioskId::check(id).is_ok());
+    let kiosk = kiosk.map(masked);
     let sequence = event.and_then(|event| Sequence::try_from(event.sequence).ok());
     let occurred_at = event.map(|event| event.occurred_at).filter(|ms| INSTANTS.contains(ms));
     rows(
@@ -95,7 +97,7 @@ pub fn row(
             Value::Text(refusal.reason.as_str()),
             Value::Text(&refusal.detail),
             Value::fixed(event.map(|event| event.event_id.0)),
-            Value::text(kiosk),
+            Value::text(kiosk.as_deref()),
             Value::number(sequence.map(|sequence| sequence.get().into())),
             Value::instant(occurred_at),
             Value::text(event.and_then(|event| region(event.home_region))),
@@ -104,4 +106,52 @@ pub fn row(
             count(record.value_bytes as u64),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use laju_schemas::quarantine::Reason;
+    use laju_schemas::{EventId, Fact, SubjectId};
+
+    use super::*;
+    use crate::domain::day::Day;
+    use crate::ingest::judged::Judgement;
+    use crate::projection::partition::RecordMark;
+
+    const NIK: &str = "1871013101900001";
+
+    #[test]
+    fn a_nik_in_a_wrong_field_is_not_exported() {
+        let kiosk = format!("kiosk-{NIK}");
+        let event = RawEvent {
+            event_id: EventId([1; 16]),
+            kiosk_id: &kiosk,
+            sequence: NIK.parse().unwrap(),
+            occurred_at: NIK.parse().unwrap(),
+            subject: SubjectId([2; 16]),
+            home_region: NIK,
+            service_region: NIK,
+            outreach_id: Some(NIK),
+            fact: Fact::CardRecorded { first_time_holder: true },
+        };
+        let refusal = Refusal::new(Reason::UnknownRegion, format!("home_region: '{NIK}'"));
+        let record = JudgedRecord {
+            partition: 0,
+            mark: RecordMark { offset: 7, timestamp: 1_700_000_000_000, digest: 0 },
+            recorded: Day::recorded(1_700_000_000_000),
+            key_bytes: 16,
+            value_bytes: 90,
+            judgement: Judgement::Refused(&refusal, Some(&event)),
+        };
+        let mut rows = Vec::new();
+        row(&record, &refusal, Some(&event), &mut |_, row| {
+            rows.push(format!("{row:?}"));
+            Ok(())
+        })
+        .unwrap();
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert!(!row.contains(NIK) && row.contains("kiosk-(16 digits)"), "{row}");
+        // Sequence, instant and both regions.
+        assert_eq!(row.matches("Null").count(), 4, "{row}");
+    }
 }
