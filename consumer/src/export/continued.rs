@@ -41,6 +41,14 @@ pub(super) fn continues(before: &Manifest, now: &Manifest) -> Result<(), ExportE
         }
     }
     let ends = now.cut.offsets();
+    // With another number of partitions keys are elsewhere, and so is what is refused for that.
+    if !ends.keys().eq(before.cut.offsets().keys()) {
+        return Err(ExportError::Other(format!(
+            "the topic has {} partitions now and had {}",
+            ends.len(),
+            before.cut.partitions.len()
+        )));
+    }
     for part in &before.cut.partitions {
         let end = ends.get(&part.partition).copied().unwrap_or(0);
         if end < part.next_offset {

@@ -7,6 +7,7 @@ use ::parquet::record::Field;
 use apache_avro::types::Value as AvroValue;
 use jiff::civil::{Date, date};
 
+use super::continued::continues;
 use super::cut::{Cut, DatasetEntry, FORM, FileEntry, Manifest};
 use super::datasets::Dataset;
 use super::parquet::GROUP_ROWS;
@@ -433,6 +434,21 @@ fn what_somebody_puts_there_meanwhile_is_not_replaced() {
     fs::write(folder.path().join(NEXT).join(MANIFEST), next).unwrap();
     assert!(matches!(Place::open(folder.path()), Err(PlaceError::Occupied(_))));
     assert!(folder.path().join("events/letter.txt").exists());
+}
+
+#[test]
+fn an_export_of_fewer_partitions_is_not_continued() {
+    let at = |offsets: &[(u32, i64)]| Manifest {
+        cut: Cut::at(&offsets.iter().copied().collect(), 0),
+        ..manifest(0, &[])
+    };
+    let before = at(&[(0, 5), (1, 0)]);
+    continues(&before, &at(&[(0, 6), (1, 2)])).unwrap();
+    for (now, count) in [(at(&[(0, 6), (1, 2), (2, 0)]), 3), (at(&[(0, 6)]), 1)] {
+        let why = continues(&before, &now).unwrap_err().to_string();
+        let said = format!("the topic has {count} partitions now and had 2: export into another");
+        assert!(why.starts_with(&said), "{why}");
+    }
 }
 
 #[test]
