@@ -31,7 +31,8 @@ const INTERRUPTED: u8 = 130;
 /// consumer/docs/analysts.md.
 #[derive(Clone, Debug, Args)]
 pub struct ExportArgs {
-    /// The datasets; none for all of them, or for those that are there already.
+    /// The datasets; none for all of them, or for those that are there already or in the manifest of
+    /// `--like`.
     #[arg(value_enum, value_name = "DATASET")]
     pub datasets: Vec<Dataset>,
 
@@ -39,7 +40,7 @@ pub struct ExportArgs {
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
 
-    /// What to write: parquet if nothing else is there already.
+    /// What to write: parquet if nothing else is there already or in the manifest of `--like`.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
 
@@ -53,7 +54,7 @@ pub struct ExportArgs {
     )]
     pub until_offsets: Vec<(u32, i64)>,
 
-    /// The same cut as that of an export: its manifest.json.
+    /// The same cut as that of an export, of the same reference figures too: its manifest.json.
     #[arg(long, value_name = "MANIFEST")]
     pub like: Option<PathBuf>,
 

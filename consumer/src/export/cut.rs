@@ -110,6 +110,15 @@ impl Cut {
         }
     }
 
+    /// A last record that another cut at the same offsets does not have.
+    #[must_use]
+    pub fn missing_in(&self, other: &Self) -> Option<(u32, i64)> {
+        let there = other.marks();
+        let is_missing = |(partition, mark): &(u32, RecordMark)| there.get(partition) != Some(mark);
+        let (partition, mark) = self.marks().into_iter().find(is_missing)?;
+        Some((partition, mark.offset))
+    }
+
     /// Offsets as `--until-offsets` takes them: `0:120,1:98`.
     #[must_use]
     pub fn text(&self) -> String {

@@ -91,11 +91,13 @@ pub enum Wanted {
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The datasets; none for those that are there already, else all.
+    /// The datasets; none for those that are there already, else those of the export that it is to
+    /// be like, else all.
     pub datasets: BTreeSet<Dataset>,
     /// The folder.
     pub output: PathBuf,
-    /// What to write; none for what is there already, else Parquet.
+    /// What to write; none for what is there already, else what the export is that it is to be
+    /// like, else Parquet.
     pub format: Option<Format>,
     /// Which part of the log.
     pub wanted: Wanted,
@@ -167,6 +169,8 @@ struct Run<'a> {
     datasets: BTreeSet<Dataset>,
     /// By which records the log is recognised.
     known: Cut,
+    /// The cut that it has to come to, records included.
+    expected: Option<Cut>,
     records: u64,
 }
 
@@ -182,7 +186,11 @@ impl<'a> Run<'a> {
         let registry = connection.registry.is_some();
         let topic = connection.topic(&EVENTS);
         let before = place.manifest.clone();
-        let format = request.format.or(before.as_ref().map(|before| before.format));
+        let like = match &request.wanted {
+            Wanted::Like(like) => Some(&**like),
+            Wanted::Now | Wanted::Until(_) => None,
+        };
+        let format = request.format.or(before.as_ref().or(like).map(|manifest| manifest.format));
         let reference = |next: Option<i64>| match next {
             Some(next) => Ok::<_, ExportError>(next),
             None => {
@@ -206,10 +214,13 @@ impl<'a> Run<'a> {
             return Err(ExportError::Partitions { named, topic, there });
         }
         let mut datasets = request.datasets.clone();
+        let of = |manifest: &Manifest| -> BTreeSet<Dataset> {
+            manifest.datasets.iter().filter_map(|entry| Dataset::of(&entry.name)).collect()
+        };
         if let Some(before) = &before {
-            datasets.extend(before.datasets.iter().filter_map(|entry| Dataset::of(&entry.name)));
+            datasets.extend(of(before));
         } else if datasets.is_empty() {
-            datasets.extend(Dataset::ALL);
+            datasets.extend(like.map_or(Dataset::ALL.into(), of));
         }
         let manifest = Manifest {
             form: FORM,
@@ -222,15 +233,16 @@ impl<'a> Run<'a> {
             cut: Cut::at(&cut.offsets(), cut.reference_next_offset),
             datasets: Vec::new(),
         };
-        if let Wanted::Like(like) = &request.wanted {
+        if let Some(like) = like {
             same_rules(like, &manifest, "the manifest named")?;
         }
         if let Some(before) = &before {
             continues(before, &manifest)?;
         }
         let known = before.as_ref().map_or(cut, |before| before.cut.clone());
+        let expected = like.map(|like| like.cut.clone());
         let (schemas, records) = (&request.schemas[..], 0);
-        Ok(Self { connection, schemas, stop, before, manifest, datasets, known, records })
+        Ok(Self { connection, schemas, stop, before, manifest, datasets, known, expected, records })
     }
 
     fn wants(&self, dataset: Dataset) -> bool {
@@ -400,6 +412,12 @@ impl<'a> Run<'a> {
         }
         self.records = records;
         self.manifest.cut.read(log.positions());
+        if let Some(expected) = &self.expected
+            && let Some((partition, offset)) = expected.missing_in(&self.manifest.cut)
+        {
+            let topic = self.manifest.topic.clone();
+            return Err(JudgedError::AnotherLog { topic, partition, offset }.into());
+        }
         for output in [events, quarantine].into_iter().flatten() {
             let mut files = Vec::new();
             if !output.from.is_empty()

@@ -8,7 +8,7 @@ use apache_avro::types::Value as AvroValue;
 use jiff::civil::{Date, date};
 
 use super::continued::continues;
-use super::cut::{Cut, DatasetEntry, FORM, FileEntry, Manifest};
+use super::cut::{Cut, DatasetEntry, FORM, FileEntry, LastRecord, Manifest};
 use super::datasets::Dataset;
 use super::parquet::GROUP_ROWS;
 use super::parts::Parts;
@@ -449,6 +449,24 @@ fn an_export_of_fewer_partitions_is_not_continued() {
         let said = format!("the topic has {count} partitions now and had 2: export into another");
         assert!(why.starts_with(&said), "{why}");
     }
+}
+
+#[test]
+fn a_cut_tells_the_records_that_another_does_not_have() {
+    let last =
+        |digest: &str| Some(LastRecord { offset: 4, timestamp_ms: 9, digest: digest.into() });
+    let at = |last: [Option<LastRecord>; 2]| {
+        let mut cut = Cut::at(&[(0, 5), (1, 5)].into(), 0);
+        for (part, last) in cut.partitions.iter_mut().zip(last) {
+            part.last_record = last;
+        }
+        cut
+    };
+    let read = at([last("0a"), last("0b")]);
+    assert_eq!(read.missing_in(&read), None);
+    assert_eq!(at([None, last("0b")]).missing_in(&read), None);
+    assert_eq!(at([last("0a"), last("0c")]).missing_in(&read), Some((1, 4)));
+    assert_eq!(read.missing_in(&at([None, last("0b")])), Some((0, 4)));
 }
 
 #[test]

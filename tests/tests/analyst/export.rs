@@ -344,6 +344,11 @@ fn an_increment_makes_what_a_whole_export_makes_and_the_same_cut_gives_the_same_
     export(&broker, &place("until"), &until);
     let bytes = |name: &str| fs::read(place(name).join("manifest.json")).unwrap();
     assert_eq!(bytes("until"), bytes("whole"));
+    // Like another in everything that is not said.
+    export(&broker, &place("some"), &["regions", "kiosks", "--format", "csv"]);
+    let some = place("some").join("manifest.json");
+    export(&broker, &place("alike"), &["--like", some.to_str().unwrap()]);
+    assert_eq!(bytes("alike"), bytes("some"));
     for format in ["csv", "avro"] {
         let args = |name: &str| {
             export(&broker, &place(name), &[&until[..], &["--format", format]].concat())
@@ -482,9 +487,13 @@ fn what_cannot_be_continued_is_refused_and_ctrl_c_leaves_what_was_there() {
         _ => panic!("{ended:?}"),
     }
     assert_eq!(fs::read(output.join("manifest.json")).unwrap(), before);
-    // A topic made anew is another log, whatever it is called.
+    // A topic made anew is another log, whatever it is called; what is there does not vouch for
+    // another manifest.
     let mut forged: Value = serde_json::from_slice(&before).unwrap();
     forged["cut"]["partitions"][0]["last_record"]["digest"] = "0".repeat(16).into();
+    let other = folder.path().join("other.json");
+    fs::write(&other, forged.to_string()).unwrap();
+    refused(&["--like", other.to_str().unwrap()], "another log");
     fs::write(output.join("manifest.json"), forged.to_string()).unwrap();
     run(exporting(&broker, &output, &[])).assert_refused(&["another log"]);
 }
