@@ -15,7 +15,7 @@ use serde_json::json;
 use super::worker::stop_on_signal;
 use crate::export::datasets::Dataset;
 use crate::export::place::read_manifest;
-use crate::export::run::{Exported, Request, Told, Wanted, export};
+use crate::export::run::{ExportError, Exported, Request, Told, Wanted, export};
 use crate::export::write::Format;
 use crate::ingest::stop::Stop;
 use crate::query::table::number;
@@ -115,7 +115,7 @@ impl ExportArgs {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Err(_) if stop.is_stopped() => {
+            Err(ExportError::Stopped) => {
                 eprintln!("stopped; {} is as it was", self.output.display());
                 Ok(ExitCode::from(INTERRUPTED))
             }

@@ -153,8 +153,19 @@ pub fn export(
             Ok(Exported { manifest, found, records })
         }
         Err(error) => {
-            place.abandon()?;
-            Err(error)
+            // What went wrong first is what is told; the next run removes what is left.
+            if let Err(left) = place.abandon() {
+                tracing::warn!(error = %left, "what was written of the export could not be removed");
+            }
+            // Rows on their way to a file have no other word for it.
+            Err(match error {
+                ExportError::Write(WriteError::Io(why))
+                    if stop.is_stopped() && why.kind() == std::io::ErrorKind::Interrupted =>
+                {
+                    ExportError::Stopped
+                }
+                error => error,
+            })
         }
     }
 }
