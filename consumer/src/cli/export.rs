@@ -44,7 +44,8 @@ pub struct ExportArgs {
     #[arg(long, value_enum)]
     pub format: Option<Format>,
 
-    /// Up to these offsets and no further, for every partition: 0:120,1:98.
+    /// Up to these offsets and no further, for every partition: 0:120,1:98. Of reference figures
+    /// all that there are now.
     #[arg(
         long,
         value_name = "PARTITION:OFFSET,…",

@@ -1,6 +1,6 @@
 //! Which part of the log an export holds, and the manifest, which says so beside the files: an
-//! export is what its manifest lists. There is no clock in it, so that the same cut gives the same
-//! manifest.
+//! export is what its manifest lists. There is no clock in it: the same cut gives the same rows, and
+//! a whole export made by the same version of the program the same bytes, manifest included.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! `laju export`: it says what the interface says, whatever is asked; the same cut gives the same
-//! bytes; what is killed on its way leaves nothing that looks complete.
+//! rows, and a whole export of it the same bytes; what is killed on its way leaves nothing that looks complete.
 
 use std::collections::BTreeMap;
 use std::fs;
