@@ -1,7 +1,6 @@
 //! What a quarantined record says of itself, as far as its bytes go; and how it may be shown.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use laju_schemas::EventId;
@@ -9,10 +8,9 @@ use laju_schemas::explain::{ExplainedField, Explanation, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(super) use crate::domain::masked::{masked, nik_runs};
 use crate::query::table::harmless;
 
-/// As many digits in a row as a NIK has.
-const NIK_DIGITS: usize = 16;
 /// How many characters of a text are kept: names and codes have fewer, and others have megabytes.
 const MAX_SAID: usize = 100;
 
@@ -71,41 +69,9 @@ pub(super) fn fault_json(fault: Option<&Fault>) -> Value {
     )
 }
 
-/// A text from outside as it may be shown: a NIK that stands in the wrong field is not repeated.
-pub(super) fn masked(text: &str) -> Cow<'_, str> {
-    let runs = nik_runs(text.as_bytes());
-    if runs.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let (mut shown, mut from) = (String::new(), 0);
-    for run in runs {
-        shown.push_str(&text[from..run.start]);
-        let _ = write!(shown, "({} digits)", run.len());
-        from = run.end;
-    }
-    shown.push_str(&text[from..]);
-    Cow::Owned(shown)
-}
-
-/// The same without control characters, for a terminal.
+/// A text from outside without what may be a NIK and without control characters, for a terminal.
 pub(super) fn shown(text: &str) -> String {
     harmless(&masked(text))
-}
-
-/// Where there are at least as many digits in a row as a NIK has.
-pub(super) fn nik_runs(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
-    let mut from = 0;
-    for (place, byte) in bytes.iter().chain([&b' ']).enumerate() {
-        if byte.is_ascii_digit() {
-            continue;
-        }
-        if place - from >= NIK_DIGITS {
-            runs.push(from..place);
-        }
-        from = place + 1;
-    }
-    runs
 }
 
 #[cfg(test)]
