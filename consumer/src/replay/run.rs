@@ -165,7 +165,12 @@ impl Replay<'_> {
                 return Err(ReplayError::Interrupted.into());
             }
             // Others keep coming for ever, perhaps: who reads along waits for what is gathered.
-            let is_caught_up = match reader.poll(SLICE, |record| self.take(record))? {
+            let mut take = |record: &BorrowedMessage<'_>| {
+                // What was not handed over counts as nothing: it is read again.
+                let before = self.counts;
+                self.take(record).inspect_err(|_| self.counts = before)
+            };
+            let is_caught_up = match reader.poll(SLICE, &mut take)? {
                 Polled::Done => break,
                 Polled::Idle => true,
                 Polled::Records(count) => count < TURN,
