@@ -230,7 +230,8 @@ impl Place {
     /// Has what was written take its place, all of it.
     ///
     /// # Errors
-    /// If something else has been put here meanwhile, or the disk says no. Once the new state is on the disk, the next [`Place::open`] finishes.
+    /// If something else has been put here meanwhile, or the disk says no. Once the new state is
+    /// on the disk, the next [`Place::open`] finishes.
     pub fn commit(&mut self, manifest: &Manifest) -> Result<(), PlaceError> {
         let (partial, next) = (self.root.join(PARTIAL), self.root.join(NEXT));
         let path = partial.join(MANIFEST);

@@ -426,6 +426,7 @@ fn what_somebody_puts_there_meanwhile_is_not_replaced() {
     let committed = place.commit(&manifest(0, &["events/a"]));
     assert!(matches!(committed, Err(PlaceError::Occupied(_))), "{committed:?}");
     place.abandon().unwrap();
+    drop(place);
     assert_eq!(files(folder.path()), ["events/letter.txt"]);
 
     // Nor where a killed export is brought to its end: with no old one this is nobody's `events`.
