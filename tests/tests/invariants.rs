@@ -365,7 +365,8 @@ fn generated_logs_have_everything() {
     assert!(counts.repeats > 100 && counts.retracted > 100 && counts.late > 100, "{counts:?}");
     assert!(counts.received > 10 * counts.quarantined.values().sum::<u64>());
     let balances = oracle.balances(None, None);
-    for account in Account::ALL {
+    // Nothing of it is released from quarantine: the memos have a test of their own.
+    for account in Account::ALL.into_iter().filter(|account| account.memo_of().is_none()) {
         assert!(balances.keys().any(|(of, ..)| *of == account), "{account:?}");
     }
     assert_eq!(log.records, generate::seeded(7, 3, 200, 6_000).records);
