@@ -1,4 +1,4 @@
-//! What somebody decided about a record that could not be counted: see [`crate::quarantine`].
+//! What was decided about a record that could not be counted: see [`crate::quarantine`].
 
 use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::{Cursor, fault, symbol};
 use crate::id::{DecisionId, EventId};
 use crate::known::{QUARANTINE_DECISION, ReadError, SchemaBook, SchemaError};
+use crate::nik::masked;
 use crate::quarantine::Origin;
 use crate::raw::DecodeError;
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
+
+/// Schemas that decisions were written with before: without a registry a value names its own by
+/// its fingerprint alone.
+const EARLIER: [&str; 1] = [include_str!("../golden/v1/quarantine_decision.avsc")];
 
 /// The longest name of who decided, in characters.
 pub const MAX_DECIDED_BY: usize = 100;
@@ -24,13 +29,17 @@ symbols! {
         /// Not to be counted, by the rules that refuse it: should later rules count it where it
         /// stands, it has to be retracted.
         Discarded = "discarded",
+        /// A verdict, which a node writes and nobody else: the schema registry had no schema of its
+        /// id. The record is refused where it stands, by every node and for ever. Always in
+        /// single-object encoding, so that reading it asks nobody.
+        UnknownSchema = "unknown_schema",
         /// A decision of a later version.
         Unknown = "unknown",
     }
 }
 
-/// One decision about one quarantined record. Of several about one origin the first on the topic
-/// stands.
+/// One decision about one quarantined record. Of several by people about one origin the first on
+/// the topic stands; of several verdicts ([`Decision::UnknownSchema`]) the first as well, beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineDecision {
     /// A UUID of version 7.
@@ -47,12 +56,16 @@ pub struct QuarantineDecision {
     pub released_partition: Option<u32>,
     /// Its offset there.
     pub released_offset: Option<i64>,
-    /// Who decided: a person's name, 1 to [`MAX_DECIDED_BY`] characters.
+    /// Who decided: a person's name, or a node's of a verdict; 1 to [`MAX_DECIDED_BY`] characters.
     pub decided_by: String,
     /// Why: 1 to [`MAX_REASON`] characters.
     pub reason: String,
     /// When, by the clock of who decided.
     pub decided_at: TimestampMs,
+    /// The id of the events topic where the record stands, as Kafka's tools write it: a topic made
+    /// again has another one, and other records at its places. None of people's decisions, nor where
+    /// the brokers give topics no ids.
+    pub origin_topic_id: Option<String>,
 }
 
 /// A text of a decision, if it has the shape that the contract asks for: 1 to `most` characters,
@@ -81,6 +94,14 @@ impl QuarantineDecision {
         Origin { partition: self.origin_partition, offset: self.origin_offset }
     }
 
+    /// Whether it is about a record of the topic with this id. Where one of both has none, the
+    /// brokers gave none then, or do not now.
+    #[must_use]
+    pub fn is_of_topic(&self, id: Option<&str>) -> bool {
+        let named = self.origin_topic_id.as_deref();
+        named.is_none() || id.is_none() || named == id
+    }
+
     /// Where a released event stands anew, if it says so.
     #[must_use]
     pub fn released(&self) -> Option<Origin> {
@@ -105,6 +126,7 @@ impl QuarantineDecision {
             ("decided_by", Value::String(self.decided_by.clone())),
             ("reason", Value::String(self.reason.clone())),
             ("decided_at", Value::TimestampMillis(self.decided_at.0)),
+            ("origin_topic_id", option(self.origin_topic_id.clone().map(Value::String))),
         ];
         Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
     }
@@ -124,6 +146,7 @@ impl QuarantineDecision {
             decided_by: words(at, "decided_by", MAX_DECIDED_BY)?,
             reason: words(at, "reason", MAX_REASON)?,
             decided_at: TimestampMs(at.long("decided_at")?),
+            origin_topic_id: at.nullable("origin_topic_id", topic_id)?,
         };
         at.end()?;
         Ok(decision)
@@ -143,19 +166,31 @@ fn offset(at: &mut Cursor<'_>, field: &'static str) -> Result<i64, DecodeError> 
 fn words(at: &mut Cursor<'_>, field: &'static str, most: usize) -> Result<String, DecodeError> {
     let text = at.text(field)?;
     check_text(text, most).map_err(|why| fault(field, &why))?;
-    Ok(text.to_owned())
+    Ok(masked(text).into_owned())
+}
+
+/// A topic's id: 16 bytes in base64, as Kafka's tools write them.
+fn topic_id(at: &mut Cursor<'_>) -> Result<String, DecodeError> {
+    const FIELD: &str = "origin_topic_id";
+    let text = at.text(FIELD)?;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.len() == 22 && text.bytes().all(is_letter) {
+        Ok(text.to_owned())
+    } else {
+        Err(fault(FIELD, &"must have 22 letters, digits, - and _"))
+    }
 }
 
 /// Reads the values of the decisions topic, in either framing.
 pub struct DecisionReader(SchemaBook);
 
 impl DecisionReader {
-    /// A reader that knows this program's schema.
+    /// A reader that knows this program's schema and those of earlier versions.
     ///
     /// # Errors
-    /// Never with the schema that is part of the program.
+    /// Never with the schemas that are part of the program.
     pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&QUARANTINE_DECISION, &[]).map(Self)
+        SchemaBook::new(&QUARANTINE_DECISION, &EARLIER.map(str::to_owned)).map(Self)
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -191,6 +226,7 @@ mod tests {
             decided_by: "Sri Rahayu".to_owned(),
             reason: "partitioner mended".to_owned(),
             decided_at: TimestampMs(1_700_000_000_000),
+            origin_topic_id: None,
         }
     }
 
@@ -204,6 +240,8 @@ mod tests {
         assert_eq!(again(&decision()).unwrap(), decision());
         assert_eq!(decision().origin().to_string(), "3/41");
         assert_eq!(decision().released(), Some(Origin { partition: 1, offset: 99 }));
+        let of_topic =
+            |id: &str| QuarantineDecision { origin_topic_id: Some(id.to_owned()), ..decision() };
         let named = [
             ("origin_offset", QuarantineDecision { origin_offset: -1, ..decision() }),
             ("released_offset", QuarantineDecision { released_offset: Some(-1), ..decision() }),
@@ -212,6 +250,8 @@ mod tests {
             ("decided_by", QuarantineDecision { decided_by: "a\nb".to_owned(), ..decision() }),
             ("reason", QuarantineDecision { reason: " ".to_owned(), ..decision() }),
             ("reason", QuarantineDecision { reason: "é".repeat(501), ..decision() }),
+            ("origin_topic_id", of_topic("AQID")),
+            ("origin_topic_id", of_topic("AQIDBAUGBwj/_________w")),
         ];
         for (field, wrong) in named {
             let read = again(&wrong);
@@ -220,6 +260,16 @@ mod tests {
         // Characters are counted, and not bytes.
         let long = QuarantineDecision { reason: "é".repeat(500), ..decision() };
         assert_eq!(again(&long).unwrap(), long);
+        let named = of_topic("AQIDBAUGBwj-_________w");
+        assert_eq!(again(&named).unwrap(), named);
+    }
+
+    #[test]
+    fn a_decision_is_of_the_topic_that_it_names_and_of_any_where_one_has_no_id() {
+        let named = QuarantineDecision { origin_topic_id: Some("a".to_owned()), ..decision() };
+        assert!(named.is_of_topic(Some("a")) && named.is_of_topic(None));
+        assert!(!named.is_of_topic(Some("b")));
+        assert!(decision().is_of_topic(Some("a")) && decision().is_of_topic(None));
     }
 
     #[test]
@@ -230,7 +280,7 @@ mod tests {
         let fields = later["fields"].as_array_mut().unwrap();
         fields.push(ticket);
         fields[3]["type"]["symbols"] =
-            serde_json::json!(["postponed", "released", "discarded", "unknown"]);
+            serde_json::json!(["postponed", "released", "discarded", "unknown_schema", "unknown"]);
         // `released` is the first symbol of ours, `postponed` of theirs.
         let value = Encoder::decisions(Some(9)).quarantine_decision(&decision()).unwrap();
         let value = [&value[..], &[2, 2, b'x']].concat();

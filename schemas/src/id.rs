@@ -7,15 +7,20 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::nik::holds_nik;
+
 /// Why a text is not an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum IdError {
     /// Empty, or more than [`KioskId::MAX_BYTES`] bytes.
     #[error("must have 1 to 64 bytes, but has {0}")]
     Length(usize),
-    /// A control character.
-    #[error("must not contain control characters")]
-    Control,
+    /// A character that no id has.
+    #[error("must have letters a to z and A to Z, digits, '.', '_' and '-' only")]
+    Alphabet,
+    /// Digits that may be a citizen's number.
+    #[error("holds digits like a NIK's: a citizen's number must not leave the kiosk")]
+    Nik,
     /// Not a UUID.
     #[error("'{0}' is not a UUID")]
     NotAUuid(String),
@@ -95,6 +100,26 @@ sixteen_bytes! {
     DecisionId
 }
 
+/// How many digits an id may have before it is looked at whether they may be a NIK: it takes as
+/// many, and most ids have fewer.
+const FEW_DIGITS: u32 = 13;
+
+fn check_short(text: &str, most: usize) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > most {
+        return Err(IdError::Length(text.len()));
+    }
+    // Asked of all bytes at once: this is asked of every event.
+    let (plain, digits) = text.bytes().fold((true, 0_u32), |(plain, digits), byte| {
+        let is_plain = byte.is_ascii_alphanumeric() | matches!(byte, b'.' | b'_' | b'-');
+        let counts = byte.is_ascii_digit() | matches!(byte, b'O' | b'o' | b'I' | b'l');
+        (plain & is_plain, digits + u32::from(counts))
+    });
+    if !plain {
+        return Err(IdError::Alphabet);
+    }
+    if digits > FEW_DIGITS && holds_nik(text) { Err(IdError::Nik) } else { Ok(()) }
+}
+
 macro_rules! short_text {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
@@ -103,24 +128,16 @@ macro_rules! short_text {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The longest that is accepted, in bytes of UTF-8.
+            /// The longest that is accepted, in bytes.
             pub const MAX_BYTES: usize = 64;
 
-            /// Whether the text has the right shape: 1 to 64 bytes, no control characters.
+            /// Whether the text has the right shape: 1 to 64 ASCII letters, digits, `.`, `_` and
+            /// `-`, and nothing that may be a NIK ([`crate::nik`]).
             ///
             /// # Errors
-            /// Says which of the two is wrong.
+            /// Says which of it is wrong.
             pub fn check(text: &str) -> Result<(), IdError> {
-                if text.is_empty() || text.len() > Self::MAX_BYTES {
-                    return Err(IdError::Length(text.len()));
-                }
-                // Asked of all bytes at once: this is asked of every event.
-                let plain =
-                    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
-                if !plain && text.chars().any(char::is_control) {
-                    return Err(IdError::Control);
-                }
-                Ok(())
+                check_short(text, Self::MAX_BYTES)
             }
 
             /// The text itself.
@@ -153,7 +170,7 @@ macro_rules! short_text {
 }
 
 short_text! {
-    /// A kiosk: the device that emits events, 1 to 64 bytes without control characters.
+    /// A kiosk: the device that emits events, 1 to 64 ASCII letters, digits, `.`, `_` and `-`.
     KioskId
 }
 short_text! {
@@ -217,8 +234,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kiosk_id_has_1_to_64_bytes_and_no_control_characters() {
-        for right in ["a", "kiosk 1", &"k".repeat(64), &"é".repeat(32), "学校", "a/b:c.d"] {
+    fn an_id_has_1_to_64_letters_digits_dots_underscores_and_hyphens() {
+        for right in ["a", "kiosk-1", &"k".repeat(64), "A_b.c-9", "18.71-2026-05-03-0001", "-"] {
             let id: KioskId = right.parse().unwrap();
             assert_eq!((id.as_str(), id.to_string().as_str()), (right, right));
             let json = serde_json::to_string(&id).unwrap();
@@ -226,11 +243,17 @@ mod tests {
         }
         assert_eq!("".parse::<KioskId>(), Err(IdError::Length(0)));
         assert_eq!("k".repeat(65).parse::<KioskId>(), Err(IdError::Length(65)));
-        // Bytes are counted, not characters: 33 of two bytes.
-        assert_eq!("é".repeat(33).parse::<KioskId>(), Err(IdError::Length(66)));
-        for wrong in ["\n", "a\0b", "a\x7f", "a\u{85}é", "\t"] {
-            assert_eq!(wrong.parse::<KioskId>(), Err(IdError::Control), "{wrong:?}");
+        for wrong in
+            ["\n", "a\0b", "a\x7f", "é", "学校", "kiosk 1", "a/b", "a:b", "a\u{200b}b", "１"]
+        {
+            assert_eq!(wrong.parse::<KioskId>(), Err(IdError::Alphabet), "{wrong:?}");
             assert!(serde_json::from_value::<OutreachId>(wrong.into()).is_err());
+        }
+        for wrong in
+            ["1871010101900001", "1871010x101900001", "sd-1871.0101.0190.0001", "18710101019000"]
+        {
+            assert_eq!(wrong.parse::<OutreachId>(), Err(IdError::Nik), "{wrong:?}");
+            assert_eq!(wrong.parse::<KioskId>(), Err(IdError::Nik), "{wrong:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use apache_avro::rabin::Rabin;
 use thiserror::Error;
 
 use crate::explain::{Explanation, explain};
-use crate::framing::Framing;
+use crate::framing::{Framing, never_given};
 use crate::raw::{DecodeError, RawEvent};
 use crate::resolve::Resolver;
 
@@ -20,6 +20,8 @@ pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.a
 pub const QUOTED_FIGURE_AVSC: &str = include_str!("../avsc/quoted_figure.avsc");
 /// The kiosk status topic's schema.
 pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
+/// The kiosk status topic's schemas that agents have written with before, oldest first.
+pub const FORMER_KIOSK_STATUS_AVSCS: [&str; 1] = [include_str!("../golden/v1/kiosk_status.avsc")];
 /// The decisions topic's schema.
 pub const QUARANTINE_DECISION_AVSC: &str = include_str!("../avsc/quarantine_decision.avsc");
 
@@ -213,6 +215,12 @@ impl SchemaBook {
         self.by_id.insert(id, learnt);
     }
 
+    /// Whether a schema was learnt under an id, if only one that does not serve.
+    #[must_use]
+    pub fn has_learnt(&self, id: u32) -> bool {
+        matches!(self.by_id.get(&id), Some(Learnt::Schema(_) | Learnt::Unfit(_)))
+    }
+
     /// The Avro bytes of a value in this program's own schema: a part of the value, or put into
     /// `buffer` if it was written with another one.
     #[inline]
@@ -273,7 +281,10 @@ impl SchemaBook {
                 Some(Learnt::Nothing) => {
                     Err(ReadError::UnknownSchema(format!("no registry has a schema with id {id}")))
                 }
-                None => Err(ReadError::Unlearned(id)),
+                None => Err(match never_given(id) {
+                    Some(why) => ReadError::UnknownSchema(why),
+                    None => ReadError::Unlearned(id),
+                }),
             },
         }
     }

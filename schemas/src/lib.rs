@@ -11,9 +11,11 @@ mod decimal;
 pub mod decision;
 pub mod event;
 pub mod explain;
+pub mod former;
 pub mod framing;
 pub mod id;
 pub mod known;
+pub mod nik;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod partition;
@@ -22,6 +24,7 @@ pub mod quarantine;
 pub mod quoted;
 pub mod raw;
 pub mod reference;
+pub mod references;
 pub mod region;
 mod resolve;
 pub mod rules;
@@ -29,11 +32,13 @@ pub mod share;
 mod skip;
 pub mod status;
 mod symbols;
+pub mod text;
 pub mod time;
 pub mod topic;
 
 pub use decision::QuarantineDecision;
 pub use event::{ActivationEvent, Fact};
+pub use former::FormerCode;
 pub use id::{
     DecisionId, EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId,
 };

@@ -37,7 +37,8 @@ text_schema!(
     RegionCode,
     text(
         "A region's code of Kepmendagri 300.2.2-2138/2025: a regency or city (`18.71`), a province \
-         (`18`), or the nation (`ID`).",
+         (`18`), or the nation (`ID`). The 26 codes that regencies and cities of Papua had \
+         until 2022 are taken as their successors', and answers have today's.",
         "18.71"
     )
     .pattern(Some(r"^(ID|(0[1-9]|[1-9][0-9])(\.(0[1-9]|[1-9][0-9]))?)$"))

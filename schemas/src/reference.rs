@@ -13,9 +13,11 @@ use crate::cursor::{Cursor, fault, symbol};
 use crate::decimal::{decimal_bytes, decimal_of};
 use crate::id::ReferenceId;
 use crate::known::{REFERENCE_FIGURE, ReadError, SchemaBook, SchemaError};
+use crate::nik::masked;
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::symbols::symbols;
+use crate::text::{self, Lines, TextError};
 use crate::time::{date_from_days, days_of_date};
 
 symbols! {
@@ -110,6 +112,9 @@ impl<'de> Deserialize<'de> for Percent {
     }
 }
 
+/// The longest text of a figure, in characters.
+const MAX_TEXT: usize = 500;
+
 /// A dated denominator or target of a region, with its source. A later record with the same
 /// region, kind, basis and `valid_from` replaces the earlier; with neither value nor percent it
 /// withdraws it.
@@ -157,6 +162,9 @@ pub enum ReferenceError {
     /// An empty or an overlong text.
     #[error("{0} must have 1 to 500 characters")]
     Text(&'static str),
+    /// A text that is not to be published.
+    #[error("{0} {1}")]
+    Unfit(&'static str, TextError),
     /// More people than can be.
     #[error("value {0} is above 1000000000")]
     TooMany(u64),
@@ -190,9 +198,23 @@ impl ReferenceFigure {
             return Err(ReferenceError::TooMany(value));
         }
         for (name, text) in [("source", &self.source), ("issued_by", &self.issued_by)] {
-            if text.trim().is_empty() || text.chars().count() > 500 {
+            if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
                 return Err(ReferenceError::Text(name));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that the fields go together, and that the texts may be published: they are quoted
+    /// wherever a figure is shown, and stay on the topic for ever.
+    ///
+    /// # Errors
+    /// Names the rule that they break.
+    pub fn check_new(&self) -> Result<(), ReferenceError> {
+        self.check()?;
+        for (name, words) in [("source", &self.source), ("issued_by", &self.issued_by)] {
+            text::check(words, MAX_TEXT, Lines::One)
+                .map_err(|error| ReferenceError::Unfit(name, error))?;
         }
         Ok(())
     }
@@ -239,8 +261,8 @@ impl ReferenceFigure {
             percent: at.nullable("percent", |at| percent(at.bytes("percent")?))?,
             valid_from: date(&mut at, "valid_from")?,
             valid_to: at.nullable("valid_to", |at| date(at, "valid_to"))?,
-            source: at.text("source")?.to_owned(),
-            issued_by: at.text("issued_by")?.to_owned(),
+            source: masked(at.text("source")?).into_owned(),
+            issued_by: masked(at.text("issued_by")?).into_owned(),
         };
         at.end()?;
         Ok(figure)
@@ -295,6 +317,29 @@ impl ReferenceReader {
 mod tests {
     use super::*;
     use crate::cursor::put_long;
+
+    #[test]
+    fn no_nik_and_no_control_character_is_published() {
+        let right = figure(ReferenceKind::Denominator, Basis::WajibKtp);
+        let right = ReferenceFigure { value: Some(1), ..right };
+        assert_eq!(right.check_new(), Ok(()));
+        for (wrong, why) in [
+            ("letter of 1871010101900001", TextError::Nik),
+            ("a\u{1b}[2J", TextError::Control),
+            ("a\nb", TextError::Control),
+            ("a\u{202e}b", TextError::Control),
+        ] {
+            let source = ReferenceFigure { source: wrong.to_owned(), ..right.clone() };
+            assert_eq!(source.check_new(), Err(ReferenceError::Unfit("source", why)));
+            // What an older program published is read, without the NIK.
+            assert_eq!(source.check(), Ok(()));
+            let value = crate::codec::Encoder::reference(None).reference_figure(&source).unwrap();
+            let read = ReferenceReader::new().unwrap().read(&value).unwrap();
+            assert_eq!(read.source, wrong.replace("1871010101900001", "(16 digits)"));
+            let issued_by = ReferenceFigure { issued_by: wrong.to_owned(), ..right.clone() };
+            assert_eq!(issued_by.check_new(), Err(ReferenceError::Unfit("issued_by", why)));
+        }
+    }
 
     #[test]
     fn a_percentage_is_printed_as_it_was_written_without_idle_zeros() {

@@ -10,15 +10,40 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::former::FormerCode;
+
 /// A text that is not shaped like a region code.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "'{0}' is not a region code: a regency or city is written like 18.71, a province like 18, the nation ID"
+    "'{0}' is not a region code: a regency or city is written like 18.71, a province like 18, the nation ID{hint}",
+    hint = hint(.0)
 )]
 pub struct RegionCodeError(String);
 
+/// What a spreadsheet may have done to a code: as a number `11.10` is `11.1`, and where decimals
+/// have a comma `11,1`. It is asked for and never taken, for it may as well be a slip.
+fn hint(text: &str) -> String {
+    let dotted = text.replace(',', ".");
+    let exists =
+        |code: &str| RegionCode::parse(code).is_some_and(|code| RegionTable::get().has(code));
+    match *dotted.as_bytes() {
+        [a, b, b'.', c] if [a, b, c].iter().all(u8::is_ascii_digit) => {
+            let whole = format!("{dotted}0");
+            if exists(&whole) {
+                return format!("; did a spreadsheet drop a zero: {whole}? Codes are text");
+            }
+        }
+        _ if dotted != text && exists(&dotted) => {
+            return format!("; did a spreadsheet write {dotted} with a comma? Codes are text");
+        }
+        _ => {}
+    }
+    String::new()
+}
+
 /// A Kemendagri code: `18.71` (regency or city), `18` (province) or `ID` (the nation). Its shape
 /// is right; whether it exists is for [`RegionTable`] to say. Always text outside the program.
+/// Never one that a region had before (see [`FormerCode`]): that is read as today's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegionCode(u16);
 
@@ -26,20 +51,25 @@ impl RegionCode {
     /// The nation.
     pub const NATION: Self = Self(0);
 
-    /// Reads a code from text.
+    /// Reads a code from text; a former code as its successor's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::number_of(text).map(FormerCode::current).map(Self)
+    }
+
+    /// The number of a code in text, which may be a former one.
+    pub(crate) fn number_of(text: &str) -> Option<u16> {
         let digit = |b: u8| b.is_ascii_digit().then(|| u16::from(b - b'0'));
         match *text.as_bytes() {
-            [b'I', b'D'] => Some(Self::NATION),
+            [b'I', b'D'] => Some(Self::NATION.0),
             [a, b] => {
                 let province = digit(a)? * 10 + digit(b)?;
-                (province > 0).then_some(Self(province * 100))
+                (province > 0).then_some(province * 100)
             }
             [a, b, b'.', c, d] => {
                 let province = digit(a)? * 10 + digit(b)?;
                 let regency = digit(c)? * 10 + digit(d)?;
-                (province > 0 && regency > 0).then_some(Self(province * 100 + regency))
+                (province > 0 && regency > 0).then_some(province * 100 + regency)
             }
             _ => None,
         }
@@ -77,10 +107,16 @@ impl RegionCode {
         self.0
     }
 
-    /// The code of such a number.
+    /// The code of such a number; of a former code's its successor.
     #[must_use]
-    pub const fn from_number(number: u16) -> Option<Self> {
-        if number == 0 || (number >= 100 && number < 10_000) { Some(Self(number)) } else { None }
+    pub fn from_number(number: u16) -> Option<Self> {
+        let is_number = number == 0 || (100..10_000).contains(&number);
+        is_number.then(|| Self(FormerCode::current(number)))
+    }
+
+    /// For the table of former codes alone, which is not there yet while it is made.
+    pub(crate) const fn from_number_as_it_is(number: u16) -> Self {
+        Self(number)
     }
 }
 
@@ -260,9 +296,10 @@ impl RegionTable {
         for (index, region) in regions.iter().enumerate() {
             by_number[usize::from(region.code.to_number())] = u16::try_from(index).ok()?;
         }
-        let codes_and_zones: String =
-            regions.iter().map(|r| format!("{} {}\n", r.code, r.zone.hours())).collect();
-        let digest = Sha256::digest(codes_and_zones.as_bytes());
+        let now = regions.iter().map(|r| format!("{} {}\n", r.code, r.zone.hours()));
+        let former = FormerCode::all().iter().map(|f| format!("{} is {}\n", f.code, f.now));
+        let codes: String = now.chain(former).collect();
+        let digest = Sha256::digest(codes.as_bytes());
         let digest = u64::from_be_bytes(*digest.first_chunk()?);
         Some(Self { regions, by_number, digest })
     }
@@ -285,6 +322,12 @@ impl RegionTable {
     pub fn index_of(&self, code: RegionCode) -> Option<RegionIndex> {
         let index = self.by_number[usize::from(code.to_number())];
         (index != ABSENT).then_some(RegionIndex(index))
+    }
+
+    /// Whether a code's region exists; the nation does.
+    #[must_use]
+    pub fn has(&self, code: RegionCode) -> bool {
+        code == RegionCode::NATION || self.index_of(code).is_some()
     }
 
     /// The regency or city of a code in text, if it exists.
@@ -321,8 +364,8 @@ impl RegionTable {
             .map(|(index, region)| (RegionIndex(index as u16), region))
     }
 
-    /// A digest of every code and zone: two tables with the same one give the same days and
-    /// refuse the same regions.
+    /// A digest of every code, zone and former code: two tables with the same one give the same
+    /// days, count the same regions' events together and refuse the same regions.
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.digest
@@ -354,6 +397,18 @@ mod tests {
         for text in ["11.1", "1871", "", "18.711", "18,71", "id", "00", "00.01", "18.00", "१८.७१"]
         {
             assert!(RegionCode::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_a_spreadsheet_took_for_a_number_is_asked_for_and_never_guessed() {
+        let why = |text: &str| text.parse::<RegionCode>().unwrap_err().to_string();
+        assert!(why("11.1").contains("did a spreadsheet drop a zero: 11.10?"), "{}", why("11.1"));
+        assert!(why("11,1").contains("drop a zero: 11.10?"), "{}", why("11,1"));
+        assert!(why("18,71").contains("write 18.71 with a comma"), "{}", why("18,71"));
+        // 18.90 does not exist.
+        for text in ["18.9", "1871", "11.1a", "11.", "x"] {
+            assert!(!why(text).contains("spreadsheet"), "{}", why(text));
         }
     }
 

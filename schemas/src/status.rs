@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, fault};
 use crate::id::KioskId;
-use crate::known::{KIOSK_STATUS, ReadError, SchemaBook, SchemaError};
+use crate::known::{FORMER_KIOSK_STATUS_AVSCS, KIOSK_STATUS, ReadError, SchemaBook, SchemaError};
+use crate::pseudonym::KeyId;
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::time::TimestampMs;
@@ -31,6 +32,9 @@ pub struct KioskStatus {
     pub sent_at: TimestampMs,
     /// A lost or withdrawn kiosk: none of its events is awaited any more.
     pub retired: bool,
+    /// Which key its pseudonyms are made with; none of agents that do not say so.
+    #[serde(default)]
+    pub key_id: Option<KeyId>,
 }
 
 impl KioskStatus {
@@ -49,6 +53,7 @@ impl KioskStatus {
             ("agent_version", Value::String(self.agent_version.clone())),
             ("sent_at", Value::TimestampMillis(self.sent_at.0)),
             ("retired", Value::Boolean(self.retired)),
+            ("key_id", option(self.key_id.map(|id| Value::String(id.to_string())))),
         ];
         Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
     }
@@ -78,6 +83,10 @@ impl KioskStatus {
             agent_version: at.text("agent_version")?.to_owned(),
             sent_at: TimestampMs(at.long("sent_at")?),
             retired: at.boolean("retired")?,
+            key_id: match at.nullable("key_id", |at| at.text("key_id"))? {
+                Some(text) => Some(text.parse().map_err(|e| fault("key_id", &e))?),
+                None => None,
+            },
         };
         at.end()?;
         Ok(status)
@@ -88,12 +97,12 @@ impl KioskStatus {
 pub struct StatusReader(SchemaBook);
 
 impl StatusReader {
-    /// A reader that knows this program's schema.
+    /// A reader that knows this program's schema, and those that older agents write.
     ///
     /// # Errors
-    /// Never with the schema that is part of the program.
+    /// Never with the schemas that are part of the program.
     pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&KIOSK_STATUS, &[]).map(Self)
+        SchemaBook::new(&KIOSK_STATUS, &FORMER_KIOSK_STATUS_AVSCS.map(str::to_owned)).map(Self)
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -127,8 +136,8 @@ mod tests {
         }
         put_long(&mut out, highest);
         put_long(&mut out, unsent);
-        // Neither of the two nullable numbers, no version, sent in 1970, not retired.
-        out.extend_from_slice(&[0, 0, 0, 0, 0]);
+        // Neither of the two nullable numbers, no version, sent in 1970, not retired, no key.
+        out.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
         out
     }
 
@@ -145,7 +154,9 @@ mod tests {
             ("highest_sequence", read("k", "18.71", -1, 0)),
             ("unsent", read("k", "18.71", 0, -1)),
         ];
-        for (field, read) in named {
+        let odd_key = [&bytes("k", "18.71", 0, 0)[..15], &[2, 4, b'0', b'f']].concat();
+        let odd_key = KioskStatus::decode(&odd_key).map_err(|e| e.to_string());
+        for (field, read) in named.into_iter().chain([("key_id", odd_key)]) {
             assert!(read.as_ref().is_err_and(|why| why.starts_with(field)), "{field}: {read:?}");
         }
     }

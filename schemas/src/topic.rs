@@ -33,6 +33,9 @@ pub struct Topic {
     pub max_message_bytes: u32,
     /// Whether it has as many partitions as the events topic (otherwise one).
     pub partitioned: bool,
+    /// After how long a segment is closed at the latest, in milliseconds: only closed ones are
+    /// compacted. None: whatever the broker has.
+    pub segment_ms: Option<u32>,
 }
 
 /// Facts from kiosks: the source of truth.
@@ -42,6 +45,7 @@ pub const EVENTS: Topic = Topic {
     cleanup: Cleanup::KeepAll,
     max_message_bytes: 1 << 20,
     partitioned: true,
+    segment_ms: None,
 };
 
 /// Denominators and targets, dated and with their source.
@@ -51,6 +55,7 @@ pub const REFERENCE: Topic = Topic {
     cleanup: Cleanup::KeepAll,
     max_message_bytes: 1 << 20,
     partitioned: false,
+    segment_ms: None,
 };
 
 /// What each kiosk says of itself.
@@ -60,6 +65,7 @@ pub const KIOSK_STATUS: Topic = Topic {
     cleanup: Cleanup::Compact,
     max_message_bytes: 1 << 20,
     partitioned: false,
+    segment_ms: Some(60 * 60 * 1_000),
 };
 
 /// What could not be counted: original bytes, with reason and origin in headers
@@ -70,6 +76,7 @@ pub const QUARANTINE: Topic = Topic {
     cleanup: Cleanup::KeepAll,
     max_message_bytes: 4 << 20,
     partitioned: false,
+    segment_ms: None,
 };
 
 /// Figures once quoted.
@@ -79,6 +86,7 @@ pub const FIGURES: Topic = Topic {
     cleanup: Cleanup::KeepAll,
     max_message_bytes: 1 << 20,
     partitioned: false,
+    segment_ms: None,
 };
 
 /// What was decided about quarantined records (see [`crate::decision`]).
@@ -88,6 +96,7 @@ pub const DECISIONS: Topic = Topic {
     cleanup: Cleanup::KeepAll,
     max_message_bytes: 1 << 20,
     partitioned: false,
+    segment_ms: None,
 };
 
 /// Every topic that an installation needs.
@@ -96,15 +105,17 @@ pub const ALL: [Topic; 6] = [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE, FIGURE
 impl Topic {
     /// The topic's configuration: every property that matters and its value.
     #[must_use]
-    pub fn config(&self) -> [(&'static str, String); 5] {
-        [
+    pub fn config(&self) -> Vec<(&'static str, String)> {
+        let mut config = vec![
             ("cleanup.policy", self.cleanup.policy().to_owned()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
             // When something was recorded is the broker's word and not a kiosk's.
             ("message.timestamp.type", "LogAppendTime".to_owned()),
             ("max.message.bytes", self.max_message_bytes.to_string()),
-        ]
+        ];
+        config.extend(self.segment_ms.map(|ms| ("segment.ms", ms.to_string())));
+        config
     }
 
     /// The topic's full name under an installation's prefix (which may be empty).
