@@ -3,8 +3,13 @@
 //!
 //! It knows nothing of what is sent or read, and never prints or logs a password.
 
+pub mod ask;
 mod check;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // It stands between two functions of C.
+mod librdkafka;
 mod property;
+mod rights;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +22,12 @@ use rdkafka::error::KafkaError;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::http_client::{self, HttpError, Trust};
+use crate::registry::{CredentialsError, Registry, RegistryAccess, RegistryCredentials};
+
 pub use check::{BrokerEvents, ClusterInfo, TopicInfo};
 pub use property::{KafkaProperty, PropertyError};
+pub use rights::{MissingRights, Operation, Resource, Right};
 
 /// The options of every command that talks to Kafka.
 #[derive(Clone, Debug, Args)]
@@ -47,9 +56,18 @@ pub struct Connection {
     #[arg(long, env = "LAJU_KAFKA_PASSWORD_FILE", value_name = "FILE")]
     pub kafka_password_file: Option<PathBuf>,
 
-    /// A schema registry with Confluent's API. Without it values carry their schema's fingerprint.
-    #[arg(long, env = "LAJU_REGISTRY", value_name = "URL", value_parser = parse_registry)]
+    /// A schema registry with Confluent's API, by http or https. Without it values carry their
+    /// schema's fingerprint.
+    #[arg(long, env = "LAJU_REGISTRY", value_name = "URL", value_parser = http_client::address)]
     pub registry: Option<String>,
+
+    /// As whom the registry is asked.
+    #[command(flatten)]
+    pub registry_credentials: RegistryCredentials,
+
+    /// Whose certificates are trusted for https. Kafka's are named by `ssl.ca.location`.
+    #[command(flatten)]
+    pub trust: Trust,
 }
 
 fn parse_brokers(text: &str) -> Result<String, String> {
@@ -78,22 +96,6 @@ fn parse_prefix(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn parse_registry(text: &str) -> Result<String, String> {
-    let url = text.trim_end_matches('/');
-    if url.starts_with("https://") {
-        return Err("this program speaks plain http to a registry: put a proxy before one that \
-                    wants https"
-            .to_owned());
-    }
-    match url.strip_prefix("http://") {
-        Some(host) if host.contains('@') => {
-            Err("a registry's address must not hold a user or a password".to_owned())
-        }
-        Some(host) if !host.is_empty() => Ok(url.to_owned()),
-        _ => Err("a registry's address begins with http://".to_owned()),
-    }
-}
-
 /// Why Kafka cannot be reached, and what to do about it.
 #[derive(Debug, Error)]
 pub enum ConnectionError {
@@ -111,12 +113,21 @@ pub enum ConnectionError {
     /// The password file holds nothing.
     #[error("the password file {0} is empty")]
     PasswordEmpty(PathBuf),
+    /// Nobody can be named to the registry.
+    #[error(transparent)]
+    RegistryCredentials(#[from] CredentialsError),
+    /// The user lacks a right.
+    #[error(transparent)]
+    Rights(#[from] MissingRights),
+    /// The file of trusted certificates.
+    #[error(transparent)]
+    Trust(#[from] HttpError),
     /// librdkafka refuses the configuration.
-    #[error("librdkafka refuses the configuration: {0}")]
+    #[error("librdkafka refuses the configuration: {0} (properties are set by --kafka-property)")]
     Config(String),
     /// TLS or SCRAM is asked for, but this program was built without them.
     #[error(
-        "this program was built without the feature `tls`, which {0} needs: build it with `--features tls`"
+        "this program was built without TLS and SCRAM, which {0} needs: build it with the feature `tls`, as by default, or `tls-system` for the machine's OpenSSL"
     )]
     WithoutTls(String),
     /// No broker answers.
@@ -196,6 +207,8 @@ impl Connection {
             kafka_properties: Vec::new(),
             kafka_password_file: None,
             registry: None,
+            registry_credentials: RegistryCredentials::default(),
+            trust: Trust::default(),
         }
     }
 
@@ -218,16 +231,39 @@ impl Connection {
             // Middleboxes drop silent connections; a kiosk may be silent for hours.
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.max.ms", "2000")
+            // A batch that was damaged on a disk or on the way is never taken for records.
+            .set("check.crcs", "true")
             .set_log_level(RDKafkaLogLevel::Info);
         for property in &self.kafka_properties {
             property.check()?;
             config.set(property.key(), property.value());
         }
         self.require_tls_if_needed(&config)?;
+        let protocol = config.get("security.protocol").unwrap_or_default().to_ascii_lowercase();
+        if cfg!(feature = "tls")
+            && protocol.ends_with("ssl")
+            && config.get("ssl.ca.location").is_none()
+        {
+            // The OpenSSL that is built along does not know where this machine has its authorities.
+            config.set("ssl.ca.location", "probe");
+        }
         if let Some(password) = self.password()? {
             config.set("sasl.password", password.as_str());
         }
         Ok(config)
+    }
+
+    /// A client of the registry, if there is one.
+    ///
+    /// # Errors
+    /// If its password, its token or the trusted certificates cannot be read.
+    pub fn registry_client(&self) -> Result<Option<Registry>, ConnectionError> {
+        let Some(url) = &self.registry else { return Ok(None) };
+        let access = RegistryAccess {
+            authorities: self.trust.read()?,
+            authorization: self.registry_credentials.read()?,
+        };
+        Ok(Some(Registry::new(url, access)))
     }
 
     /// Connects and asks for the cluster's id and topics.
@@ -241,7 +277,7 @@ impl Connection {
 
     fn password(&self) -> Result<Option<Zeroizing<String>>, ConnectionError> {
         let Some(path) = &self.kafka_password_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path)
+        let text = crate::text::read(path)
             .map_err(|source| ConnectionError::PasswordFile { path: path.clone(), source })?;
         let text = Zeroizing::new(text);
         let password = text.trim();
@@ -252,7 +288,7 @@ impl Connection {
     }
 
     fn require_tls_if_needed(&self, config: &ClientConfig) -> Result<(), ConnectionError> {
-        if cfg!(feature = "tls") {
+        if cfg!(feature = "tls-system") {
             return Ok(());
         }
         let is = |key: &str, test: fn(&str) -> bool| {
@@ -311,26 +347,48 @@ mod tests {
     }
 
     #[test]
-    #[cfg(not(feature = "tls"))]
+    #[cfg(feature = "tls-system")]
+    fn kafkas_client_is_built_with_tls_scram_and_every_codec() {
+        let built = ClientConfig::new().create_native_config().unwrap();
+        let built = built.get("builtin.features").unwrap();
+        let built: Vec<&str> = built.split(',').collect();
+        for feature in ["ssl", "sasl_scram", "zstd", "gzip", "snappy", "lz4"] {
+            assert!(built.contains(&feature), "no {feature} in {built:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn the_machines_authorities_are_looked_for_unless_others_are_named() {
+        let location = |more: &[&str]| {
+            let mut connection = Connection::to("a:1");
+            connection.kafka_properties = more.iter().map(|text| text.parse().unwrap()).collect();
+            let config = connection.client_config().unwrap();
+            config.get("ssl.ca.location").map(str::to_owned)
+        };
+        assert_eq!(location(&[]), None);
+        assert_eq!(location(&["security.protocol=SASL_SSL"]).as_deref(), Some("probe"));
+        let own = ["security.protocol=ssl", "ssl.ca.location=/ca.pem"];
+        assert_eq!(location(&own).as_deref(), Some("/ca.pem"));
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls-system"))]
     fn tls_without_the_feature_is_said_before_anything_starts() {
         for text in ["security.protocol=SASL_SSL", "sasl.mechanism=SCRAM-SHA-256"] {
             let mut connection = Connection::to("a:1");
             connection.kafka_properties = vec![text.parse().unwrap()];
             let error = connection.client_config().unwrap_err();
-            assert!(error.to_string().contains("--features tls"), "{error}");
+            assert!(error.to_string().contains("feature `tls`"), "{error}");
         }
     }
 
     #[test]
-    fn addresses_prefixes_and_registries_have_a_shape() {
+    fn addresses_and_prefixes_have_a_shape() {
         assert_eq!(parse_brokers("a:1, [::1]:9092").unwrap(), "a:1,[::1]:9092");
         for wrong in ["", "kafka", "kafka:", ":9092", "kafka:http", "a:1,,b:2"] {
             assert!(parse_brokers(wrong).is_err(), "{wrong}");
         }
         assert!(parse_prefix("staging.").is_ok() && parse_prefix("a b").is_err());
-        assert_eq!(parse_registry("http://r:8081/").unwrap(), "http://r:8081");
-        assert!(parse_registry("http://user:secret@r:8081").is_err());
-        assert!(parse_registry("r:8081").is_err() && parse_registry("http://").is_err());
-        assert!(parse_registry("https://r").unwrap_err().contains("proxy"));
     }
 }

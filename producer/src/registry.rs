@@ -4,6 +4,9 @@
 //! An answer that is not clear is an outage: only the registry's own word that an id is unknown
 //! may make a reader give a value up.
 
+mod access;
+mod references;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +14,12 @@ use serde_json::json;
 use thiserror::Error;
 use ureq::Agent;
 use ureq::http::StatusCode;
+
+pub use access::{CredentialsError, RegistryAccess, RegistryCredentials};
+pub use references::{Found, Lacking};
+
+use crate::http_client::{self, HttpError, Times};
+use crate::secret::Authorization;
 
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 /// The longest that one question may take.
@@ -27,7 +36,7 @@ pub enum RegistryError {
         /// Its address.
         url: String,
         /// Why not.
-        source: Box<ureq::Error>,
+        source: HttpError,
     },
     /// The subject has a schema that this program's does not go with.
     #[error(
@@ -66,6 +75,7 @@ pub enum RegistryError {
 pub struct Registry {
     url: String,
     agent: Agent,
+    authorization: Option<Authorization>,
 }
 
 #[derive(Deserialize)]
@@ -79,43 +89,48 @@ struct Id {
     id: u32,
 }
 
-#[derive(Deserialize)]
-struct Schema {
-    schema: String,
-}
-
 struct Answer {
     url: String,
     status: StatusCode,
     body: String,
+    /// Where it points, if it is a redirect.
+    elsewhere: Option<String>,
 }
 
 impl Registry {
-    /// A client of the registry at `url`, which begins with `http://` and may have a path.
+    /// A client of the registry at `url`, an [`http_client::address`]. Programs have theirs from
+    /// [`Connection::registry_client`](crate::connection::Connection::registry_client).
     #[must_use]
-    pub fn new(url: &str) -> Self {
-        let config = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .user_agent(concat!("laju/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { url: url.trim_end_matches('/').to_owned(), agent: config.into() }
+    pub fn new(url: &str, access: RegistryAccess) -> Self {
+        let times = Times { whole: Some(TIMEOUT), ..Times::default() };
+        let agent = http_client::client(&access.authorities, times);
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, agent, authorization: access.authorization }
     }
 
-    /// The text of the schema with this id; `None` if the registry says that it has none.
+    /// The text of the schema with this id, with the types in it that other schemas have; `None` if
+    /// the registry says that it has none, or not one of those.
     ///
     /// # Errors
     /// If it cannot be reached, refuses, or is no registry: an outage, to be waited out.
     pub fn schema(&self, id: u32) -> Result<Option<String>, RegistryError> {
+        Ok(self.find(id)?.schema())
+    }
+
+    /// As [`Registry::schema`], with what exactly the registry says that it does not have.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find(&self, id: u32) -> Result<Found, RegistryError> {
         // Ids are Java's ints: of others a registry does not say that it has none, but that it
         // does not understand, which would be waited out for ever.
         if i32::try_from(id).is_err() {
-            return Ok(None);
+            return Ok(Found::Missing(Lacking::of(id)));
         }
         let answer = self.get(&format!("/schemas/ids/{id}"))?;
         match answer.status {
-            StatusCode::OK => Ok(Some(answer.read::<Schema>()?.schema)),
-            StatusCode::NOT_FOUND if answer.says_unknown() => Ok(None),
+            StatusCode::OK => self.whole(id, answer.read()?),
+            StatusCode::NOT_FOUND if answer.says_unknown() => Ok(Found::Missing(Lacking::of(id))),
             _ => Err(answer.refusal()),
         }
     }
@@ -145,7 +160,8 @@ impl Registry {
 
     fn get(&self, path: &str) -> Result<Answer, RegistryError> {
         let url = format!("{}{path}", self.url);
-        let response = self.agent.get(&url).header("accept", CONTENT_TYPE).call();
+        let request = self.agent.get(&url).header("accept", CONTENT_TYPE);
+        let response = self.authorized(request).call();
         self.answer(url, response)
     }
 
@@ -153,7 +169,15 @@ impl Registry {
         let url = format!("{}{path}", self.url);
         let body = json!({ "schema": avsc }).to_string();
         let request = self.agent.post(&url).header("accept", CONTENT_TYPE);
+        let request = self.authorized(request);
         self.answer(url, request.content_type(CONTENT_TYPE).send(&body))
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization.header()),
+            None => request,
+        }
     }
 
     fn answer(
@@ -161,11 +185,14 @@ impl Registry {
         url: String,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer, RegistryError> {
-        let unreachable =
-            |error| RegistryError::Unreachable { url: self.url.clone(), source: Box::new(error) };
+        let unreachable = |error: ureq::Error| RegistryError::Unreachable {
+            url: self.url.clone(),
+            source: error.into(),
+        };
         let mut response = response.map_err(unreachable)?;
         let body = response.body_mut().read_to_string().map_err(unreachable)?;
-        Ok(Answer { url, status: response.status(), body })
+        let elsewhere = http_client::elsewhere(&response);
+        Ok(Answer { url, status: response.status(), body, elsewhere })
     }
 }
 
@@ -192,16 +219,22 @@ impl Answer {
         if self.status == StatusCode::NOT_FOUND || self.status.is_redirection() {
             return self.not_a_registry();
         }
-        RegistryError::Refused {
-            status: self.status.as_u16(),
-            question: self.url.clone(),
-            message: self.message(),
+        let mut message = self.message();
+        if matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            message.push_str(
+                "; give --registry-user with --registry-password-file, or --registry-token-file, of \
+                 somebody whom the registry lets do this",
+            );
         }
+        RegistryError::Refused { status: self.status.as_u16(), question: self.url.clone(), message }
     }
 
     fn not_a_registry(&self) -> RegistryError {
         let start: String = self.body.trim().chars().take(80).collect();
-        let message = format!("{}: {start}", self.status);
+        let message = match &self.elsewhere {
+            Some(elsewhere) => elsewhere.clone(),
+            None => format!("{}: {start}", self.status),
+        };
         RegistryError::NotARegistry { url: self.url.clone(), message }
     }
 }

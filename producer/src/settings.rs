@@ -10,12 +10,14 @@
 
 mod file;
 mod layer;
+mod misplaced;
 mod report;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, Parser, ValueHint};
+use laju_schemas::{FormerCode, RegionCode};
 use thiserror::Error;
 
 pub use report::{LogFormat, Logging, colour_on_stderr, exit_code, init_tracing};
@@ -41,12 +43,14 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("the settings in {path} are not TOML")]
+    #[error(
+        "{path}, line {line}: this is not TOML: a setting is written name = \"text\", name = 7 or name = true, a table [name]; each name once"
+    )]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// The line, from 1.
+        line: usize,
     },
     /// A key that is no option.
     #[error("{path}: there is no setting '{key}'; {allowed}")]
@@ -119,8 +123,30 @@ pub fn parse<T: Parser>(
         None => file::Values::new(),
     };
     let mut command = layer::apply(command, Some(&path), &from_file, env)?;
-    let matches = command.try_get_matches_from_mut(&args)?;
+    let matches = match command.try_get_matches_from_mut(&args) {
+        Ok(matches) => matches,
+        Err(error) => return Err(misplaced::explain(error, &command, &args).into()),
+    };
+    for former in former_codes(&matches) {
+        eprintln!("note: {former}");
+    }
     T::from_arg_matches(&matches).map_err(|error| error.format(&mut command).into())
+}
+
+/// The region codes among the values, wherever they come from, that a region had before: they are
+/// taken as their successors', and who wrote them is to know.
+fn former_codes(matches: &ArgMatches) -> Vec<&'static FormerCode> {
+    let codes = matches.ids().filter(|id| {
+        // Whatever parser an option has, a region comes out as this type.
+        matches!(matches.try_get_many::<RegionCode>(id.as_str()), Ok(Some(_)))
+    });
+    let texts = codes.filter_map(|id| matches.get_raw(id.as_str())).flatten();
+    let mut found: Vec<_> =
+        texts.filter_map(|text| text.to_str()).filter_map(FormerCode::find).collect();
+    if let Some((_, inner)) = matches.subcommand() {
+        found.extend(former_codes(inner));
+    }
+    found
 }
 
 /// The subcommands that were called, outermost first.

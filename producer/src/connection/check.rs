@@ -15,9 +15,13 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::ConnectionError;
+use super::ask::is_passing;
 
 /// One question to the cluster; between two of them the remembered error is looked at.
 const SLICE: Duration = Duration::from_millis(250);
+
+/// How long is waited before a question is asked again that had half an answer.
+const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 struct Reported {
@@ -64,8 +68,9 @@ pub struct BrokerEvents {
 }
 
 impl BrokerEvents {
-    /// One that remembers and logs at `debug` only, for a check that reports by itself.
-    fn quiet() -> Self {
+    /// One that remembers and logs at `debug` only, for a client whose user reports by itself.
+    #[must_use]
+    pub fn quiet() -> Self {
         Self { quiet: true, ..Self::default() }
     }
 
@@ -238,6 +243,10 @@ pub(super) fn check(
     let deadline = Instant::now() + timeout;
     let metadata = loop {
         match ask(probe.client(), deadline) {
+            // A topic without a leader is one that is there.
+            Ok(metadata) if is_passing_of_any(&metadata) && Instant::now() < deadline => {
+                std::thread::sleep(AGAIN);
+            }
             Ok(metadata) => break metadata,
             Err(_) if events.is_settled() || Instant::now() >= deadline => {
                 return Err(events.diagnose(brokers));
@@ -261,6 +270,12 @@ pub(super) fn check(
     topics.sort_by(|a, b| a.name.cmp(&b.name));
     let brokers = metadata.brokers().iter().map(|b| format!("{}:{}", b.host(), b.port())).collect();
     Ok(ClusterInfo { cluster_id, brokers, topics })
+}
+
+/// Whether a topic is in a state that time mends, and may look as if it were not there.
+fn is_passing_of_any(metadata: &Metadata) -> bool {
+    let errors = metadata.topics().iter().filter_map(|topic| topic.error());
+    errors.map(RDKafkaErrorCode::from).any(is_passing)
 }
 
 fn ask<C: ClientContext>(client: &Client<C>, deadline: Instant) -> KafkaResult<Metadata> {

@@ -19,11 +19,13 @@ pub(super) fn read(
     command: &Command,
     path: &[String],
 ) -> Result<Values, SettingsError> {
-    let text = std::fs::read_to_string(file)
+    let text = crate::text::read(file)
         .map_err(|source| SettingsError::Read { path: file.to_owned(), source })?;
-    let table: Table = text.parse().map_err(|source| SettingsError::Syntax {
-        path: file.to_owned(),
-        source: Box::new(source),
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        // Not the parser's words, and no line of the file: it may hold what should not be shown.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        SettingsError::Syntax { path: file.to_owned(), line }
     })?;
     let mut values = Values::new();
     let globals = BTreeMap::new();

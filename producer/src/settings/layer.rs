@@ -178,6 +178,9 @@ fn why(error: &clap::Error) -> String {
         return format!("it takes {}", possible.join(", "));
     }
     match std::error::Error::source(error) {
+        Some(source) if source.is::<std::num::ParseIntError>() => {
+            "it takes a whole number within bounds".to_owned()
+        }
         Some(source) => source.to_string(),
         None => "it is empty".to_owned(),
     }

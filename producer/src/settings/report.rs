@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use super::{Environment, SettingsError};
+use crate::terminal::{LogLines, shown};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -52,11 +53,19 @@ pub fn init_tracing(logging: &Logging, env: Environment<'_>) {
     let filter = logging.log.clone().or_else(from_env).unwrap_or_else(|| "info".to_owned());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr);
+        // Where the terminal is gone there is nobody to tell, and saying so there would panic.
+        .log_internal_errors(false);
     // It fails where a log is running already, and that one is kept.
     let _ = match logging.log_format {
-        LogFormat::Human => builder.with_ansi(colour_on_stderr(env)).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Human => {
+            let colour = colour_on_stderr(env);
+            let lines = move || LogLines::of_text(std::io::stderr(), colour);
+            builder.with_ansi(colour).with_writer(lines).try_init()
+        }
+        LogFormat::Json => {
+            let lines = || LogLines::of_json(std::io::stderr());
+            builder.json().flatten_event(true).with_writer(lines).try_init()
+        }
     };
 }
 
@@ -69,7 +78,9 @@ pub fn exit_code(outcome: anyhow::Result<ExitCode>, env: Environment<'_>) -> Exi
     };
     if let Some(SettingsError::Usage(usage)) = error.downcast_ref() {
         // Nobody is left to tell where stdout or stderr is closed.
-        let _ = usage.print();
+        let plain = usage.to_string();
+        let lines = plain.split('\n').map(shown).collect::<Vec<_>>().join("\n");
+        let _ = if plain == lines { usage.print() } else { write!(std::io::stderr(), "{lines}") };
         return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
     }
     let text = described(&error, colour_on_stderr(env));
@@ -82,13 +93,15 @@ fn described(error: &anyhow::Error, colour: bool) -> String {
     let style = |style: Style| if colour { style } else { Style::new() };
     let red = style(AnsiColor::Red.on_default().bold());
     let dim = style(Style::new().dimmed());
-    let mut text = format!("{red}error:{red:#} {error}\n");
+    // What an error quotes may be anything.
+    let lines = |text: &str| text.split('\n').map(shown).collect::<Vec<_>>().join("\n");
+    let mut text = format!("{red}error:{red:#} {}\n", lines(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // Some errors repeat their source in their own words.
         if !said.contains(&cause) {
-            let _ = writeln!(text, "{dim}  because:{dim:#} {cause}");
+            let _ = writeln!(text, "{dim}  because:{dim:#} {}", lines(&cause));
         }
         said = cause;
     }
@@ -110,6 +123,15 @@ mod tests {
         let expected = "error: cannot start\n  because: cannot open the store: disk on fire\n";
         assert_eq!(described(&error, false), expected);
         assert!(described(&error, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_an_error_quotes_steers_no_terminal_and_is_no_nik() {
+        let cause = std::io::Error::other("'\u{1b}[2J 1871010101900001'\nsecond line");
+        let error = anyhow::Error::from(cause).context("cannot read '\u{202e}x'");
+        let expected = "error: cannot read '\u{fffd}x'\n  because: '\u{fffd}[2J (16 digits)'\n\
+                        second line\n";
+        assert_eq!(described(&error, false), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
-use clap::{Args, Subcommand};
+use clap::{Args, CommandFactory as _, Subcommand};
 
 use super::*;
 use crate::connection::Connection;
@@ -19,10 +19,27 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    Worker(Worker),
+    Worker(Box<Worker>),
     Query(Query),
     #[command(subcommand)]
     Reference(Reference),
+    Emit(Emit),
+}
+
+#[derive(Debug, Args)]
+struct Emit {
+    #[arg(long)]
+    home_region: Option<String>,
+    #[command(subcommand)]
+    fact: Option<EmittedFact>,
+}
+
+#[derive(Debug, Subcommand)]
+enum EmittedFact {
+    Activated {
+        #[arg(long)]
+        channel: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -72,7 +89,7 @@ fn run(line: &str, env: &[(&str, &str)], toml: Option<&str>) -> Result<Cli, Sett
 
 fn worker(line: &str, env: &[(&str, &str)], toml: Option<&str>) -> Worker {
     match run(line, env, toml).unwrap().command {
-        Task::Worker(worker) => worker,
+        Task::Worker(worker) => *worker,
         other => panic!("{other:?}"),
     }
 }
@@ -156,7 +173,7 @@ fn an_unknown_key_is_refused_with_those_there_are() {
 #[test]
 fn a_wrong_value_is_refused_with_file_key_and_what_is_allowed() {
     for (toml, key, says) in [
-        ("threads = 'many'", "'threads'", "invalid digit"),
+        ("threads = 'many'", "'threads'", "a whole number"),
         ("threads = 65", "'threads'", "1..=64"),
         ("json = 'yes'", "'json'", "true or false"),
         ("store = ['a', 'b']", "'store'", "a single value"),
@@ -171,7 +188,7 @@ fn a_wrong_value_is_refused_with_file_key_and_what_is_allowed() {
         assert!(message.contains("/"), "names the file: {message}");
     }
     let syntax = run("laju query --region 18.71", &[], Some("= 1")).unwrap_err();
-    assert!(matches!(syntax, SettingsError::Syntax { .. }));
+    assert!(matches!(syntax, SettingsError::Syntax { line: 1, .. }), "{syntax}");
     let missing = error("laju query --region 18.71 --config /no/such/file", &[], None);
     assert!(missing.contains("/no/such/file"), "{missing}");
 }
@@ -199,4 +216,46 @@ fn the_file_may_be_named_by_the_environment_and_help_needs_none() {
     };
     assert!(help.contains("[env: LAJU_STORE]") && help.contains("--config"), "{help}");
     assert!(!help.contains("/secret/place"), "{help}");
+}
+
+#[derive(Debug, Parser)]
+struct Regions {
+    #[arg(long, value_parser = |text: &str| text.parse::<RegionCode>().map_err(|e| e.to_string()))]
+    region: RegionCode,
+    #[arg(long, value_delimiter = ',')]
+    homes: Vec<RegionCode>,
+    #[arg(long)]
+    percent: Option<String>,
+}
+
+#[test]
+fn former_region_codes_are_named_whatever_parses_them_and_nothing_else_is() {
+    let given = ["laju", "--region", "91.01", "--homes", "18.71,92.71", "--percent", "91.02"];
+    let matches = Regions::command().try_get_matches_from(given).unwrap();
+    let named: Vec<_> = former_codes(&matches).iter().map(|former| former.code).collect();
+    assert_eq!(named, ["91.01", "92.71"]);
+    let regions = Regions::try_parse_from(given).unwrap();
+    assert_eq!(regions.region.to_string(), "93.01");
+    assert_eq!(regions.homes[1].to_string(), "96.71");
+    assert_eq!(regions.percent.as_deref(), Some("91.02"));
+}
+
+#[test]
+fn an_option_on_the_wrong_side_of_a_subcommand_is_told_where_it_belongs() {
+    for line in [
+        "laju emit activated --channel office --home-region 18.71",
+        "laju emit activated --home-region=18.71 --channel office",
+    ] {
+        let message = error(line, &[], None);
+        let tip = "'--home-region' belongs before the word 'activated': \
+                   laju emit --home-region … activated";
+        assert!(message.contains(tip), "{message}");
+    }
+    let message = error("laju emit --channel office activated", &[], None);
+    let tip = "'--channel' belongs behind the word 'activated': laju emit activated --channel …";
+    assert!(message.contains(tip), "{message}");
+    let message = error("laju --value 5 reference add", &[], None);
+    assert!(message.contains("'--value' belongs behind the word 'add'"), "{message}");
+    let message = error("laju emit activated --channel office --homeregion 1", &[], None);
+    assert!(!message.contains("belongs"), "{message}");
 }
