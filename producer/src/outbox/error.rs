@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use laju_schemas::pseudonym::KeyId;
 use thiserror::Error;
 
 /// What to do with an outbox that cannot be trusted: nothing in it is ever deleted or replaced.
@@ -68,6 +69,16 @@ pub enum OutboxError {
         /// Who opens it.
         expected: String,
     },
+    /// Its pseudonyms are made with another key.
+    #[error("the outbox {path} belongs to the key {found}, and this key is {expected}: under another key everybody is somebody else, and who was counted before would be counted again; start with the programme's key, or, if the programme did change it, start with another kiosk id and a new outbox", path = path.display())]
+    OtherKey {
+        /// The outbox's directory.
+        path: PathBuf,
+        /// The id of the key that it belongs to.
+        found: KeyId,
+        /// That of the key given.
+        expected: KeyId,
+    },
     /// A file is missing, damaged, or older than it must be.
     #[error("the outbox {path} is damaged: {what}; {TAKE_OUT}", path = path.display())]
     Damaged {
@@ -126,7 +137,7 @@ impl OutboxError {
 }
 
 /// Whether a failure means that there is no room: a full disk, a quota, a limit on the file.
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge

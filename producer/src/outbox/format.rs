@@ -1,5 +1,6 @@
 //! The rows of the outbox, as bytes. The layout is documented in [`super`].
 
+use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{EventId, RegionCode, SubjectId, TimestampMs};
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{IdempotencyKey, Obstacle};
 use crate::publish::Receipt;
 
-/// The version of this format. Another one is refused.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of this format. A later one is refused, an earlier one is brought up to it.
+pub const FORMAT_VERSION: u32 = 2;
 
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 pub(super) const UNSENT: TableDefinition<u32, &[u8]> = TableDefinition::new("unsent");
@@ -57,6 +58,15 @@ fn checksum(sequence: u32, payload: &[u8]) -> u32 {
 pub(super) struct Identity {
     pub(super) format_version: u32,
     pub(super) kiosk_id: String,
+    /// Which key its pseudonyms are made with; none before anybody has said so.
+    #[serde(default)]
+    pub(super) key_id: Option<KeyId>,
+}
+
+impl Identity {
+    pub(super) fn to_row(&self) -> Vec<u8> {
+        seal(0, &serde_json::to_vec(self).expect("a number and texts are JSON"))
+    }
 }
 
 /// What every row says of its event.
@@ -217,13 +227,20 @@ pub(super) struct State {
     pub(super) newest_receipt: Option<TimestampMs>,
     /// Of the highest sequence number.
     pub(super) latest_accepted_at: Option<TimestampMs>,
+    /// How many numbers were passed over, since they had been given before this outbox was rolled
+    /// back, or elsewhere.
+    pub(super) passed_over: u64,
 }
 
 impl State {
     /// About how many bytes of the database are in use.
     pub(super) fn occupied(&self) -> u64 {
-        let remembered = (self.acknowledged - self.forgotten) * REMEMBERED_BYTES;
-        self.unsent_bytes + self.set_aside_bytes + remembered
+        self.unsent_bytes + self.set_aside_bytes + self.forgettable()
+    }
+
+    /// About how many of them are of acknowledged events.
+    pub(super) fn forgettable(&self) -> u64 {
+        (self.acknowledged - self.forgotten) * REMEMBERED_BYTES
     }
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
@@ -243,6 +260,7 @@ impl State {
         }
         write_option(self.newest_receipt, &mut out);
         write_option(self.latest_accepted_at, &mut out);
+        out.extend_from_slice(&self.passed_over.to_le_bytes());
         seal(0, &out)
     }
 
@@ -260,6 +278,8 @@ impl State {
             keys: at.u64()?,
             newest_receipt: at.option()?,
             latest_accepted_at: at.option()?,
+            // Format 1 knew nothing of it.
+            passed_over: if at.0.is_empty() { 0 } else { at.u64()? },
         };
         at.0.is_empty().then_some(state)
     }

@@ -3,25 +3,28 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use laju_schemas::KioskId;
+use laju_schemas::pseudonym::KeyId;
 use redb::{
     Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
     ReadableTableMetadata,
 };
 
-use super::OutboxError;
 use super::format::{
     ACKNOWLEDGED, EVENTS, Entry, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE,
-    STATE, State, UNSENT, UnsentRow, seal, unseal,
+    STATE, State, UNSENT, UnsentRow, unseal,
 };
-use super::reserve::Reserve;
+use super::room::{Backend, Room};
 use super::witness::{self, Found, Testimony, Witness};
+use super::{OutboxError, OutboxSettings};
 
 const LOCK: &str = "outbox.lock";
 const DATABASE: &str = "outbox.redb";
 const WITNESS: &str = "outbox.witness";
-const RESERVE: &str = "outbox.reserve";
+/// Where the reserve was before it lay behind the database's end.
+const FORMER_RESERVE: &str = "outbox.reserve";
 
 /// What the database may hold in memory: kiosks are small machines.
 const CACHE_BYTES: usize = 16 << 20;
@@ -37,7 +40,56 @@ pub(super) struct Opened {
     pub(super) state: State,
     pub(super) oldest_unsent: Option<Entry>,
     pub(super) witness: Witness,
-    pub(super) reserve: Reserve,
+    pub(super) abroad: Option<Abroad>,
+    pub(super) room: Arc<Room>,
+}
+
+/// What a database's file is lengthened by before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lengthen {
+    /// It stays as it is.
+    Not,
+    /// By what the disk has left, or else by a step of the reserve: for settling only.
+    FromReserve,
+    /// By what the disk has left.
+    FromDisk,
+}
+
+/// The witness on another volume.
+#[derive(Debug)]
+pub(super) struct Abroad {
+    pub(super) witness: Witness,
+    /// What it says, where it can be read.
+    pub(super) said: Option<Testimony>,
+}
+
+impl Abroad {
+    /// Opens it, or makes it where there is none.
+    fn open(path: &Path, files: &Files, state: &State) -> Result<Self, OutboxError> {
+        let io = |error| OutboxError::io(path, error);
+        let now = Testimony::new(&files.kiosk_id, state);
+        match witness::read(path).map_err(io)? {
+            Found::Testimony(said) if said.kiosk_id != files.kiosk_id => {
+                Err(files.other_kiosk(&said.kiosk_id))
+            }
+            Found::Testimony(said) => {
+                let witness = Witness::open(path).map_err(io)?;
+                // What it alone knows stays until numbers go on above that.
+                if said.highest_sequence <= state.highest_sequence {
+                    witness.write(&now).map_err(io)?;
+                }
+                Ok(Self { witness, said: Some(said) })
+            }
+            Found::Nothing | Found::Damaged => {
+                tracing::warn!(
+                    path = %path.display(),
+                    "there is no witness that can be read: one is made, which notices what comes \
+                     after"
+                );
+                Ok(Self { witness: Witness::create(path, &now).map_err(io)?, said: None })
+            }
+        }
+    }
 }
 
 /// Where an outbox lies and whose it is. Holds the lock.
@@ -45,15 +97,21 @@ pub(super) struct Opened {
 pub(super) struct Files {
     pub(super) directory: PathBuf,
     pub(super) kiosk_id: String,
+    pub(super) key_id: Option<KeyId>,
     _lock: File,
 }
 
 /// Opens an outbox, or makes it where there is none.
-pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxError> {
+pub(super) fn open(
+    directory: &Path,
+    kiosk: &KioskId,
+    settings: &OutboxSettings,
+) -> Result<Opened, OutboxError> {
     make_directory(directory)?;
     let files = Files {
         directory: directory.to_owned(),
         kiosk_id: kiosk.as_str().to_owned(),
+        key_id: settings.key_id,
         _lock: lock(directory)?,
     };
     let witness_path = directory.join(WITNESS);
@@ -75,15 +133,12 @@ pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxEr
         }
         files.create_database()?;
     }
-    let mut reserve = Reserve::new(&directory.join(RESERVE));
-    let checked = match files.open_database() {
-        Err(OutboxError::DiskFull { .. }) => {
-            reserve.give_up();
-            files.open_database()
-        }
+    files.remove_former_reserve()?;
+    let checked = match files.open_database(Lengthen::Not) {
+        Err(OutboxError::DiskFull { .. }) => files.open_database(Lengthen::FromReserve),
         checked => checked,
     };
-    let Checked { database, state, oldest_unsent } = checked.map_err(|error| {
+    let Checked { database, state, oldest_unsent, room, .. } = checked.map_err(|error| {
         if found == Found::Nothing { foreign(&database_path, error) } else { error }
     })?;
     let witness = match found {
@@ -112,8 +167,9 @@ pub(super) fn open(directory: &Path, kiosk: &KioskId) -> Result<Opened, OutboxEr
         Ok(witness)
     })
     .map_err(|error| OutboxError::io(&witness_path, error))?;
-    reserve.keep();
-    Ok(Opened { files, database, state, oldest_unsent, witness, reserve })
+    let abroad =
+        settings.witness.as_deref().map(|path| Abroad::open(path, &files, &state)).transpose()?;
+    Ok(Opened { files, database, state, oldest_unsent, witness, abroad, room })
 }
 
 /// A database that was opened and adds up.
@@ -121,6 +177,9 @@ pub(super) struct Checked {
     pub(super) database: Database,
     pub(super) state: State,
     pub(super) oldest_unsent: Option<Entry>,
+    pub(super) room: Arc<Room>,
+    /// By how many bytes its file was lengthened.
+    pub(super) lengthened: u64,
 }
 
 impl Files {
@@ -138,6 +197,16 @@ impl Files {
 
     fn failed(&self, error: impl Into<redb::Error>) -> OutboxError {
         OutboxError::database(&self.directory, error)
+    }
+
+    fn remove_former_reserve(&self) -> Result<(), OutboxError> {
+        let path = self.directory.join(FORMER_RESERVE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(OutboxError::io(&path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes an empty database in one step: under another name first, so that a kill never leaves
@@ -160,14 +229,13 @@ impl Files {
 
     /// Writes what an empty outbox holds.
     fn found(&self, database: &Database) -> Result<(), Box<redb::Error>> {
-        let identity = Identity { format_version: FORMAT_VERSION, kiosk_id: self.kiosk_id.clone() };
-        let identity = serde_json::to_vec(&identity).expect("a number and a text are JSON");
+        let identity = self.identity().to_row();
         let failed = |error: redb::Error| Box::new(error);
         let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
         transaction.set_durability(Durability::Immediate).map_err(|error| failed(error.into()))?;
         let made = || -> Result<(), redb::Error> {
             let mut meta = transaction.open_table(META)?;
-            meta.insert(IDENTITY, seal(0, &identity).as_slice())?;
+            meta.insert(IDENTITY, identity.as_slice())?;
             meta.insert(STATE, State { generation: 1, ..State::default() }.to_bytes().as_slice())?;
             transaction.open_table(UNSENT)?;
             transaction.open_table(SET_ASIDE)?;
@@ -181,6 +249,42 @@ impl Files {
         transaction.commit().map_err(|error| failed(error.into()))
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            format_version: FORMAT_VERSION,
+            kiosk_id: self.kiosk_id.clone(),
+            key_id: self.key_id,
+        }
+    }
+
+    /// Brings an outbox of an earlier format up to this one, and has one that knows no key belong
+    /// to the one given.
+    fn bring_up(&self, database: &Database) -> Result<(), OutboxError> {
+        let transaction = database.begin_read().map_err(|error| self.failed(error))?;
+        let meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
+        let found = self.check_identity(&meta)?;
+        drop((meta, transaction));
+        let wanted = Identity { key_id: found.key_id.or(self.key_id), ..self.identity() };
+        if found == wanted {
+            return Ok(());
+        }
+        let mut transaction = database.begin_write().map_err(|error| self.failed(error))?;
+        transaction.set_durability(Durability::Immediate).map_err(|error| self.failed(error))?;
+        let mut meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
+        meta.insert(IDENTITY, wanted.to_row().as_slice()).map_err(|error| self.failed(error))?;
+        drop(meta);
+        transaction.commit().map_err(|error| self.failed(error))?;
+        if let (None, Some(key_id)) = (found.key_id, wanted.key_id) {
+            tracing::warn!(
+                path = %self.directory.display(),
+                %key_id,
+                "the outbox did not say which key its pseudonyms are made with: from now on it \
+                 belongs to this one"
+            );
+        }
+        Ok(())
+    }
+
     fn create_witness(&self, state: &State) -> std::io::Result<Witness> {
         let testimony = Testimony::new(&self.kiosk_id, state);
         let witness = Witness::create(&self.directory.join(WITNESS), &testimony)?;
@@ -189,9 +293,26 @@ impl Files {
     }
 
     /// Opens the database, verifies every page of it, and sees whether its rows add up.
-    pub(super) fn open_database(&self) -> Result<Checked, OutboxError> {
+    pub(super) fn open_database(&self, lengthen: Lengthen) -> Result<Checked, OutboxError> {
         let path = self.directory.join(DATABASE);
-        let bytes = fs::metadata(&path).map_err(|error| OutboxError::io(&path, error))?.len();
+        let io = |error| OutboxError::io(&path, error);
+        let file = File::options().read(true).write(true).open(&path).map_err(io)?;
+        let bytes = file.metadata().map_err(io)?.len();
+        // redb would make a new database of it.
+        if bytes == 0 {
+            return Err(self.damaged(format!("its database {DATABASE} is empty")));
+        }
+        let room = Arc::new(Room::new(file));
+        // redb takes up what was added behind its last page.
+        let lengthened = match lengthen {
+            Lengthen::Not => Ok(0),
+            Lengthen::FromReserve => room.stretch().and_then(|more| match more {
+                0 => room.give(),
+                more => Ok(more),
+            }),
+            Lengthen::FromDisk => room.stretch(),
+        }
+        .map_err(io)?;
         let shown = path.clone();
         let open = || {
             if bytes >= LONG_CHECK_BYTES {
@@ -206,12 +327,14 @@ impl Files {
                         tracing::info!(path = %shown.display(), percent, "checking the outbox");
                     }
                 })
-                .open(&path)
+                .create_with_backend(Backend::new(&room).map_err(|error| self.failed(error))?)
                 .map_err(|error| self.failed(error))?;
             let transaction = database.begin_read().map_err(|error| self.failed(error))?;
             let (state, oldest_unsent) = self.check(&transaction)?;
             drop(transaction);
-            Ok(Checked { database, state, oldest_unsent })
+            self.bring_up(&database)?;
+            room.keep();
+            Ok(Checked { database, state, oldest_unsent, room: Arc::clone(&room), lengthened })
         };
         // redb 4 panics on some damage instead of returning an error.
         catch_unwind(AssertUnwindSafe(open))
@@ -243,20 +366,26 @@ impl Files {
     fn check_identity(
         &self,
         meta: &redb::ReadOnlyTable<&'static str, &'static [u8]>,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<Identity, OutboxError> {
         let identity: Identity = meta
             .get(IDENTITY)
             .map_err(|error| self.failed(error))?
             .and_then(|row| serde_json::from_slice(unseal(0, row.value())?).ok())
             .ok_or_else(|| self.damaged("it does not say whose it is"))?;
-        if identity.format_version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&identity.format_version) {
             let found = identity.format_version;
             return Err(OutboxError::Format { path: self.directory.clone(), found });
         }
         if identity.kiosk_id != self.kiosk_id {
             return Err(self.other_kiosk(&identity.kiosk_id));
         }
-        Ok(())
+        if let (Some(found), Some(expected)) = (identity.key_id, self.key_id)
+            && found != expected
+        {
+            let path = self.directory.clone();
+            return Err(OutboxError::OtherKey { path, found, expected });
+        }
+        Ok(identity)
     }
 
     /// Whether the database has everything that the witness has seen.
@@ -321,7 +450,7 @@ impl Sums {
         let pairs = [
             (
                 "numbers given",
-                self.unsent + self.set_aside + state.acknowledged,
+                self.unsent + self.set_aside + state.acknowledged + state.passed_over,
                 state.highest_sequence.into(),
             ),
             ("unsent events", self.unsent, state.unsent),

@@ -4,14 +4,17 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
-use laju_schemas::EventId;
+use laju_schemas::{EventId, Sequence};
 use redb::{ReadTransaction, ReadableDatabase};
 
 use super::format::{
-    ACKNOWLEDGED, AcknowledgedRow, EVENTS, Entry, SET_ASIDE, SetAsideRow, UNSENT, UnsentRow,
+    ACKNOWLEDGED, AcknowledgedRow, EVENTS, Entry, KEYS, SET_ASIDE, SetAsideRow, UNSENT, UnsentRow,
 };
 use super::writer::{Job, Shared};
-use super::{Known, Obstacle, Outbox, OutboxError, SetAside, State, Unsent};
+use super::{
+    Accepted, Dated, IdempotencyKey, Known, Obstacle, Outbox, OutboxError, Refusal, SetAside,
+    State, Unsent,
+};
 
 impl Outbox {
     /// Unsent events, those set aside not among them, with a sequence number above `after`: in
@@ -121,6 +124,85 @@ impl Outbox {
         })
     }
 
+    /// The answer to an event that was accepted before under its idempotency key; none if none
+    /// was. It reads the disk: not for async threads.
+    ///
+    /// # Errors
+    /// As for [`Outbox::unsent_after`].
+    pub fn accepted_before(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Result<Accepted, Refusal>>, OutboxError> {
+        self.read(|shared, transaction| {
+            let number = || -> Result<_, redb::Error> {
+                let keys = transaction.open_table(KEYS)?;
+                Ok(keys.get(&key.key)?.map(|number| number.value()))
+            };
+            let failed = |error: redb::Error| OutboxError::database(&shared.directory, error);
+            let Some(number) = number().map_err(failed)? else { return Ok(None) };
+            let (entry, _) = find_row(transaction, number)
+                .map_err(|error| failed(*error))?
+                .ok_or_else(|| damaged(shared, number))?;
+            let event_id = entry.event_id;
+            if entry.key.is_none_or(|known| known.content != key.content) {
+                return Ok(Some(Err(Refusal::KeyReused { event_id })));
+            }
+            let sequence =
+                Sequence::try_from(i64::from(number)).map_err(|_| damaged(shared, number))?;
+            Ok(Some(Ok(Accepted { event_id, sequence, repeated: true })))
+        })
+    }
+
+    /// Shows the dates of every unsent event, in order. It reads the disk: not for async threads.
+    ///
+    /// # Errors
+    /// As for [`Outbox::unsent_after`].
+    pub fn unsent_dates(&self, mut visit: impl FnMut(Dated)) -> Result<(), OutboxError> {
+        self.read(|shared, transaction| {
+            let failed = |error| OutboxError::database(&shared.directory, error);
+            let table = transaction
+                .open_table(UNSENT)
+                .map_err(|error| OutboxError::database(&shared.directory, error))?;
+            for row in table.range::<u32>(..).map_err(failed)? {
+                let (sequence, row) = row.map_err(failed)?;
+                let sequence = sequence.value();
+                let row = UnsentRow::from_bytes(sequence, row.value())
+                    .ok_or_else(|| damaged(shared, sequence))?;
+                visit(dated(sequence, &row.entry));
+            }
+            Ok(())
+        })
+    }
+
+    /// The dates of events that are still remembered, of these numbers, in order, as far as they
+    /// are wanted; at most `limit`, of 10,000 numbers at most. It reads the disk: not for async
+    /// threads.
+    ///
+    /// # Errors
+    /// As for [`Outbox::unsent_after`].
+    pub fn dates(
+        &self,
+        first: u32,
+        last: u32,
+        limit: usize,
+        wanted: impl Fn(&Dated) -> bool,
+    ) -> Result<Vec<Dated>, OutboxError> {
+        const LOOKED_AT: u32 = 10_000;
+        self.read(|shared, transaction| {
+            let mut found = Vec::new();
+            for sequence in first..=last.min(first.saturating_add(LOOKED_AT)) {
+                if found.len() >= limit {
+                    break;
+                }
+                let row = find_row(transaction, sequence)
+                    .map_err(|error| OutboxError::database(&shared.directory, *error))?;
+                let date = row.map(|(entry, _)| dated(sequence, &entry));
+                found.extend(date.filter(&wanted));
+            }
+            Ok(found)
+        })
+    }
+
     fn read<T>(
         &self,
         reading: impl FnOnce(&Shared, &ReadTransaction) -> Result<T, OutboxError>,
@@ -150,6 +232,11 @@ impl Outbox {
         }
         read
     }
+}
+
+fn dated(sequence: u32, entry: &Entry) -> Dated {
+    let Entry { event_id, occurred_at, accepted_at, .. } = *entry;
+    Dated { sequence, event_id, occurred_at, accepted_at }
 }
 
 fn damaged(shared: &Shared, sequence: u32) -> OutboxError {

@@ -14,9 +14,6 @@ use super::format::{
 use super::{Accepted, Draft, OutboxError, OutboxSettings, Outcome, Refusal, Retry};
 use crate::publish::Receipt;
 
-/// At most this many events are forgotten in one transaction.
-const FORGET_AT_ONCE: usize = 1_000;
-
 /// What a message has besides its value: the key, headers of the shipper's, Kafka's framing.
 const MESSAGE_OVERHEAD: usize = 1 << 10;
 
@@ -309,14 +306,31 @@ impl<'a> Stage<'a> {
         Ok(numbers.first().map(|&lowest| (lowest, numbers.len() as u64)))
     }
 
+    /// Goes on numbering above a number that was given before.
+    pub(super) fn raise(&mut self, to: u32) {
+        if let Some(more @ 1..) = to.checked_sub(self.state.highest_sequence) {
+            self.state.highest_sequence = to;
+            self.state.passed_over += u64::from(more);
+            self.changed = true;
+        }
+    }
+
     /// Forgets acknowledged events whose time is over, by the broker's clock; not all at once.
-    pub(super) fn forget(&mut self) -> Result<(), OutboxError> {
+    pub(super) fn forget(&mut self, at_most: usize) -> Result<(), OutboxError> {
         let Some(newest) = self.state.newest_receipt else { return Ok(()) };
-        let failed = self.failed();
         let remember = i64::try_from(self.rules.settings.remember.as_millis()).unwrap_or(i64::MAX);
-        let before = (newest.0.saturating_sub(remember), 0);
+        self.forget_before((newest.0.saturating_sub(remember), 0), at_most)
+    }
+
+    /// Forgets the oldest acknowledged events before their time.
+    pub(super) fn forget_oldest(&mut self, at_most: usize) -> Result<(), OutboxError> {
+        self.forget_before((i64::MAX, u32::MAX), at_most)
+    }
+
+    fn forget_before(&mut self, before: (i64, u32), at_most: usize) -> Result<(), OutboxError> {
+        let failed = self.failed();
         let mut over = Vec::new();
-        for row in self.forget.range(..before).map_err(&failed)?.take(FORGET_AT_ONCE) {
+        for row in self.forget.range(..before).map_err(&failed)?.take(at_most) {
             over.push(row.map_err(&failed)?.0.value());
         }
         for (recorded, number) in over {

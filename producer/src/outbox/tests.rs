@@ -1,7 +1,10 @@
 //! What an outbox promises, tried on real files. Kills and full disks are in `tests/outbox.rs`.
 
 mod damage;
+#[cfg(target_os = "linux")]
+pub(super) mod disk;
 mod model;
+mod rolled_back;
 
 use std::fs;
 use std::path::Path;
@@ -93,6 +96,21 @@ fn value(draft: &Draft, sequence: u32) -> Vec<u8> {
     value
 }
 
+#[test]
+fn an_outbox_may_lie_beside_what_systems_leave_in_every_folder() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["lost+found", "@eaDir"] {
+        fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    for name in [".DS_Store", "desktop.ini"] {
+        fs::write(directory.path().join(name), "theirs").unwrap();
+    }
+    for _ in 0..2 {
+        drop(open(directory.path()).unwrap());
+    }
+    assert_eq!(fs::read(directory.path().join(".DS_Store")).unwrap(), b"theirs");
+}
+
 fn accept(outbox: &Outbox, draft: Draft) -> Result<Accepted, Refusal> {
     outbox.accept(vec![draft]).wait().unwrap().remove(0)
 }
@@ -101,18 +119,13 @@ fn sequences(outbox: &Outbox) -> Vec<u32> {
     outbox.unsent_after(0, usize::MAX).unwrap().iter().map(|event| event.sequence).collect()
 }
 
-/// What a kill would leave: the files as the system has them now. The reserve is shared: nothing
-/// is ever written over it.
+/// What a kill would leave: the files as the system has them now.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
         let (from, to) = (file.path(), to.join(file.file_name()));
-        if file.file_name() != "outbox.reserve" {
-            fs::copy(from, to).unwrap();
-        } else if !to.exists() {
-            fs::hard_link(from, to).unwrap();
-        }
+        fs::copy(from, to).unwrap();
     }
 }
 
@@ -231,7 +244,7 @@ fn a_repetition_gets_the_first_answer() {
 fn only_the_brokers_clock_makes_it_forget() {
     let directory = tempfile::tempdir().unwrap();
     let settings = OutboxSettings { remember: Duration::from_millis(1_000), ..settings() };
-    let outbox = Outbox::open(directory.path(), &kiosk(), settings).unwrap();
+    let outbox = Outbox::open(directory.path(), &kiosk(), settings.clone()).unwrap();
     outbox.accept((1..=3).map(|n| keyed(n, n as u8, 0)).collect()).wait().unwrap().len();
     outbox.settle(vec![(1, acknowledged(1, 5_000))]).wait().unwrap();
     // A kiosk's clock far ahead forgets nothing.
@@ -383,10 +396,10 @@ fn another_format_is_refused() {
     open(directory.path()).unwrap().close().unwrap();
     tamper(directory.path(), |transaction| {
         let mut meta = transaction.open_table(META).unwrap();
-        let identity = br#"{"format_version":2,"kiosk_id":"kiosk-7"}"#;
+        let identity = br#"{"format_version":3,"kiosk_id":"kiosk-7"}"#;
         meta.insert("identity", format::seal(0, identity).as_slice()).unwrap();
     });
-    assert!(matches!(open(directory.path()), Err(OutboxError::Format { found: 2, .. })));
+    assert!(matches!(open(directory.path()), Err(OutboxError::Format { found: 3, .. })));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What goes into the outbox and what comes out of it, in plain types.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{EventId, Fact, OutreachId, RegionCode, Sequence, SubjectId, TimestampMs};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,7 +11,7 @@ use thiserror::Error;
 use crate::publish::Receipt;
 
 /// How much an outbox holds and remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxSettings {
     /// How many bytes of events may wait, those set aside included: each with its row and
     /// [`ROW_OVERHEAD`](super::ROW_OVERHEAD). A million
@@ -17,11 +19,22 @@ pub struct OutboxSettings {
     pub limit_bytes: u64,
     /// How long an event is remembered after Kafka acknowledged it, by the broker's clock.
     pub remember: Duration,
+    /// Which key the pseudonyms of its events are made with: an outbox belongs to it for ever. Not
+    /// checked where none is given.
+    pub key_id: Option<KeyId>,
+    /// A file on another volume that is to remember how far the outbox had come: it notices one
+    /// that was rolled back as a whole, without a connection.
+    pub witness: Option<PathBuf>,
 }
 
 impl Default for OutboxSettings {
     fn default() -> Self {
-        Self { limit_bytes: 1 << 30, remember: Duration::from_secs(30 * 24 * 60 * 60) }
+        Self {
+            limit_bytes: 1 << 30,
+            remember: Duration::from_secs(30 * 24 * 60 * 60),
+            key_id: None,
+            witness: None,
+        }
     }
 }
 
@@ -109,6 +122,27 @@ pub struct Unsent {
     pub occurred_at: TimestampMs,
     /// The [`ActivationEvent`](laju_schemas::ActivationEvent), in single-object encoding.
     pub value: Vec<u8>,
+}
+
+/// When an event happened and was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dated {
+    /// Its number.
+    pub sequence: u32,
+    /// Its id.
+    pub event_id: EventId,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// When it was accepted, by the kiosk's clock.
+    pub accepted_at: TimestampMs,
+}
+
+impl Dated {
+    /// Whether it has the kiosk's clock for its time.
+    #[must_use]
+    pub fn is_by_kiosk_clock(&self) -> bool {
+        self.occurred_at == self.accepted_at
+    }
 }
 
 /// What became of an event that was sent.
@@ -226,6 +260,15 @@ pub enum State {
     Acknowledged(Receipt),
 }
 
+/// An outbox that has fallen back as a whole: a disk image, a snapshot, a restored backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The highest number that it knew of.
+    pub had_given: u32,
+    /// The highest that had been given.
+    pub were_given: u32,
+}
+
 /// What the outbox holds, as of its last transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -243,10 +286,18 @@ pub struct Counts {
     pub set_aside_bytes: u64,
     /// How many events were ever acknowledged.
     pub acknowledged: u64,
+    /// How many numbers were passed over, since they had been given before the outbox was rolled
+    /// back, or by another device. They count as missing unless their events are in Kafka.
+    pub passed_over: u64,
+    /// Whether no event is taken at present, for want of room on the disk. What is there is still
+    /// sent and settled; it ends by itself once there is room.
+    pub disk_full: bool,
     /// When the unsent event with the lowest number happened.
     pub oldest_unsent: Option<TimestampMs>,
     /// When it was accepted, by the kiosk's clock.
     pub waiting_since: Option<TimestampMs>,
     /// When the event with the highest number was accepted.
     pub latest_accepted_at: Option<TimestampMs>,
+    /// The newest time of any receipt, by the broker's clock.
+    pub newest_receipt: Option<TimestampMs>,
 }

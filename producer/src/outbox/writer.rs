@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use redb::{Database, Durability};
 use tokio::sync::{oneshot, watch};
 
 use super::format::{Entry, State};
-use super::open::{Checked, Files, Opened};
-use super::reserve::{RESERVE_BYTES, Reserve};
+use super::open::{Checked, Files, Lengthen, Opened};
+use super::room::{LEAST_STEP_BYTES, RESERVE_BYTES, Room, STEP_BYTES};
 use super::stage::{Rules, Stage};
 use super::witness::{Testimony, Witness};
 use super::{Accepted, Counts, Draft, OutboxError, Outcome, Refusal, Retry};
@@ -22,10 +22,27 @@ use super::{Accepted, Counts, Draft, OutboxError, Outcome, Refusal, Retry};
 /// A transaction takes no further job once it has this many events. A job is never divided.
 const EVENTS_AT_ONCE: usize = 5_000;
 
-/// After the disk was full, accepting is not tried again for so long, and this many times as long
-/// as opening the database anew took: reading and settling go on meanwhile.
+/// At most this many events are forgotten in one transaction.
+const FORGET_AT_ONCE: usize = 1_000;
+
+/// The same for settling and forgetting on a full disk: what such a transaction writes before it
+/// frees anything has to fit into a part of the reserve.
+const FEW_EVENTS: usize = 500;
+const FORGET_FEW: usize = 100;
+
+/// While the disk is full, it is looked for room after so long, and this many times as long as
+/// looking took: reading and settling go on meanwhile.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_TIMES: u32 = 10;
+/// And this often where nobody asks for anything.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// For so long nothing must have been settled before acknowledged events are forgotten before their
+/// time: shipping makes room, too, and what it needs may be somebody else's to make.
+pub(super) const QUIET: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 5 * 60 });
+
+/// A batch is tried so often while its database can be lengthened for it.
+const ATTEMPTS: usize = 16;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
 
@@ -34,17 +51,44 @@ pub(super) enum Job {
     Accept(Vec<Draft>, Reply<Vec<Result<Accepted, Refusal>>>),
     Settle(Vec<(u32, Outcome)>, Reply<()>),
     Retry(Retry, Reply<Option<(u32, u64)>>),
+    /// Numbers go on above this one. The answer is the highest given before.
+    Raise(u32, Reply<u32>),
     /// Somebody found the database shut: open it again if that is possible by now.
     Reopen,
     Close(Reply<()>),
 }
 
+/// What a transaction does for a job, or for a part of one.
+enum Work<'a> {
+    Accept(&'a [Draft]),
+    Settle(&'a [(u32, Outcome)]),
+    Retry(&'a Retry),
+    Raise(u32),
+    /// So many of the oldest acknowledged, before their time.
+    Forget(usize),
+    Nothing,
+}
+
 impl Job {
+    fn accepts(&self) -> bool {
+        matches!(self, Self::Accept(..))
+    }
+
+    fn work(&self) -> Work<'_> {
+        match self {
+            Self::Accept(drafts, _) => Work::Accept(drafts),
+            Self::Settle(outcomes, _) => Work::Settle(outcomes),
+            Self::Retry(which, _) => Work::Retry(which),
+            Self::Raise(to, _) => Work::Raise(*to),
+            Self::Reopen | Self::Close(_) => Work::Nothing,
+        }
+    }
+
     fn events(&self) -> usize {
         match self {
             Self::Accept(drafts, _) => drafts.len(),
             Self::Settle(outcomes, _) => outcomes.len(),
-            Self::Retry(..) | Self::Reopen | Self::Close(_) => 1,
+            Self::Retry(..) | Self::Raise(..) | Self::Reopen | Self::Close(_) => 1,
         }
     }
 
@@ -54,6 +98,7 @@ impl Job {
             Self::Accept(_, reply) => drop(reply.send(Err(error))),
             Self::Settle(_, reply) | Self::Close(reply) => drop(reply.send(Err(error))),
             Self::Retry(_, reply) => drop(reply.send(Err(error))),
+            Self::Raise(_, reply) => drop(reply.send(Err(error))),
             Self::Reopen => {}
         }
     }
@@ -63,6 +108,7 @@ impl Job {
             (Self::Accept(_, reply), Done::Accepted(answers)) => drop(reply.send(Ok(answers))),
             (Self::Settle(_, reply), Done::Nothing) => drop(reply.send(Ok(()))),
             (Self::Retry(_, reply), Done::Retried(lowest)) => drop(reply.send(Ok(lowest))),
+            (Self::Raise(_, reply), Done::Raised(before)) => drop(reply.send(Ok(before))),
             _ => {}
         }
     }
@@ -72,6 +118,7 @@ impl Job {
 enum Done {
     Accepted(Vec<Result<Accepted, Refusal>>),
     Retried(Option<(u32, u64)>),
+    Raised(u32),
     Nothing,
 }
 
@@ -114,16 +161,46 @@ pub(super) struct Writer {
     state: State,
     oldest_unsent: Option<Entry>,
     witness: Witness,
-    reserve: Reserve,
-    /// Until when accepting is not tried: the disk was full.
+    /// The one on another volume.
+    abroad: Option<Witness>,
+    room: Arc<Room>,
+    /// Until when it is not looked for room again: the disk was full.
     paused_until: Option<Instant>,
-    /// How much there was in the database when the disk was full.
-    full_at: Option<u64>,
+    /// Nothing is accepted: the disk is full.
+    pressure: Option<Pressure>,
+    /// Whether the database was lengthened when it was last opened.
+    lengthened: bool,
+}
+
+/// What there was in the database while the disk is full.
+#[derive(Clone, Copy, Debug)]
+struct Pressure {
+    /// How many bytes, about, when its pages were last moved together, or the disk became full.
+    packed_at: u64,
+    /// How many events had been acknowledged at the last look, and since when.
+    acknowledged: u64,
+    quiet_since: Instant,
+}
+
+impl Pressure {
+    fn of(state: &State) -> Self {
+        Self {
+            packed_at: state.occupied(),
+            acknowledged: state.acknowledged,
+            quiet_since: Instant::now(),
+        }
+    }
+
+    /// Whether there is so much less in the database now that it is worth something: a step, or an
+    /// eighth of a small one.
+    fn has_eased(&self, state: &State) -> bool {
+        state.occupied() + STEP_BYTES.min(self.packed_at / 8).max(1) <= self.packed_at
+    }
 }
 
 impl Writer {
     pub(super) fn new(opened: Opened, rules: Rules, jobs: Receiver<Job>) -> (Self, Arc<Shared>) {
-        let Opened { files, database, state, oldest_unsent, witness, reserve } = opened;
+        let Opened { files, database, state, oldest_unsent, witness, abroad, room } = opened;
         let (counts, _) = watch::channel(Counts::default());
         let shared = Arc::new(Shared {
             directory: files.directory.clone(),
@@ -131,7 +208,7 @@ impl Writer {
             ended: Mutex::new(None),
             counts,
         });
-        let writer = Self {
+        let mut writer = Self {
             files,
             shared: Arc::clone(&shared),
             rules,
@@ -139,12 +216,29 @@ impl Writer {
             state,
             oldest_unsent,
             witness,
-            reserve,
+            abroad: abroad.map(|abroad| abroad.witness),
+            room,
             paused_until: None,
-            full_at: None,
+            pressure: None,
+            lengthened: false,
         };
+        if !writer.room.keep() {
+            writer.press();
+        }
         writer.publish();
         (writer, shared)
+    }
+
+    /// Goes on numbering above a number that was given before, on this thread.
+    pub(super) fn raise(&mut self, to: u32) -> Result<(), OutboxError> {
+        let mut tried = self.attempt(&[Work::Raise(to)], &mut Vec::new());
+        for _ in 1..ATTEMPTS {
+            if tried.is_ok() || !self.lengthened {
+                break;
+            }
+            tried = self.attempt(&[Work::Raise(to)], &mut Vec::new());
+        }
+        tried
     }
 
     /// Works until the outbox is closed or given up, or something fails for good.
@@ -158,7 +252,20 @@ impl Writer {
     }
 
     fn work(mut self) {
-        while let Ok(first) = self.jobs.recv() {
+        loop {
+            let first = if self.pressure.is_some() {
+                match self.jobs.recv_timeout(LOOK_EVERY) {
+                    Ok(first) => first,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.relieve();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                let Ok(first) = self.jobs.recv() else { break };
+                first
+            };
             let mut events = first.events();
             let mut batch = vec![first];
             while events < EVENTS_AT_ONCE
@@ -195,15 +302,24 @@ impl Writer {
 
     /// Does a batch of jobs and answers them.
     fn turn(&mut self, mut batch: Vec<Job>) {
-        if batch.iter().any(|job| matches!(job, Job::Accept(..))) && !self.may_accept() {
+        if self.pressure.is_some() {
+            self.relieve();
+        }
+        if self.pressure.is_some() {
             self.refuse_accepting(&mut batch);
         }
-        let Err(error) = self.try_turn(&mut batch) else { return };
-        if matches!(error, OutboxError::DiskFull { .. }) {
-            // The reserve is given up: what makes room may succeed now.
-            self.refuse_accepting(&mut batch);
-            if self.try_turn(&mut batch).is_ok() {
-                return;
+        let mut error = OutboxError::DiskFull { path: self.files.directory.clone() };
+        for _ in 0..ATTEMPTS {
+            match self.try_turn(&mut batch) {
+                Ok(()) => return,
+                Err(failed) => error = failed,
+            }
+            match self.lengthened {
+                _ if !matches!(error, OutboxError::DiskFull { .. }) => break,
+                true => {}
+                // What makes room may succeed without the rest.
+                false if batch.iter().any(Job::accepts) => self.refuse_accepting(&mut batch),
+                false => break,
             }
         }
         if !error.passes() {
@@ -213,40 +329,146 @@ impl Writer {
         batch.into_iter().for_each(|job| job.refuse(error.clone()));
     }
 
-    /// Does a batch of jobs and answers them, unless it fails.
+    /// Does a batch of jobs and answers them, unless it fails. On a full disk job by job and in
+    /// small steps, each of which makes room for the next: what was done before a failure is done
+    /// once more to no effect.
     fn try_turn(&mut self, batch: &mut Vec<Job>) -> Result<(), OutboxError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut done = Vec::with_capacity(batch.len());
-        self.attempt(batch, &mut done)?;
-        batch.drain(..).zip(done).for_each(|(job, done)| job.answer(done));
+        if self.pressure.is_none() {
+            let work: Vec<_> = batch.iter().map(Job::work).collect();
+            let mut done = Vec::with_capacity(batch.len());
+            self.attempt(&work, &mut done)?;
+            batch.drain(..).zip(done).for_each(|(job, done)| job.answer(done));
+            return Ok(());
+        }
+        while let Some(job) = batch.first() {
+            let mut done = Vec::new();
+            match job.work() {
+                Work::Settle(outcomes) => {
+                    for some in outcomes.chunks(FEW_EVENTS) {
+                        done.clear();
+                        self.attempt(&[Work::Settle(some)], &mut done)?;
+                    }
+                }
+                work => self.attempt(&[work], &mut done)?,
+            }
+            batch.remove(0).answer(done.pop().unwrap_or(Done::Nothing));
+        }
         Ok(())
     }
 
-    /// Whether there is room, as far as can be told without trying.
-    fn may_accept(&mut self) -> bool {
+    /// On a full disk: sees whether there is room by now, or makes some.
+    fn relieve(&mut self) {
+        let Some(pressure) = self.pressure else { return };
         if self.paused_until.is_some_and(|until| Instant::now() < until) {
-            return false;
+            return;
         }
-        self.paused_until = None;
-        if self.reserve.keep() {
-            self.full_at = None;
-            return true;
+        let began = Instant::now();
+        if let Err(error) = self.try_to_relieve(pressure) {
+            tracing::debug!(%error, "no room yet");
         }
-        // The disk is as full as it was, but the database may have room inside by now.
-        let occupied = self.state.occupied();
-        let full_at = *self.full_at.get_or_insert(occupied);
-        occupied.saturating_add(2 * RESERVE_BYTES).min(occupied.saturating_mul(2)) <= full_at
-            && full_at > 0
+        self.pause(began.elapsed());
     }
 
-    fn pause(&mut self, reopening: Duration) {
-        self.paused_until = Instant::now().checked_add(PAUSE + reopening * PAUSE_TIMES);
+    fn try_to_relieve(&mut self, mut pressure: Pressure) -> Result<(), OutboxError> {
+        if !self.is_open() {
+            self.reopen(Lengthen::FromReserve)?;
+        }
+        let is_done = |writer: &Self, pressure: &Pressure| {
+            if writer.room.keep() {
+                writer.room.can_grow() || pressure.has_eased(&writer.state)
+            } else {
+                writer.has_room_within()
+            }
+        };
+        if pressure.acknowledged != self.state.acknowledged {
+            pressure.acknowledged = self.state.acknowledged;
+            pressure.quiet_since = Instant::now();
+        }
+        if !is_done(self, &pressure) {
+            if pressure.has_eased(&self.state) {
+                self.compact()?;
+                pressure.packed_at = self.state.occupied();
+            } else if pressure.quiet_since.elapsed() >= QUIET
+                && self.state.forgettable() >= self.room.missing()
+            {
+                // To take events is worth more than to remember what became of the oldest.
+                self.forget_some()?;
+                pressure.quiet_since = Instant::now();
+            }
+        }
+        self.pressure = Some(pressure);
+        if is_done(self, &pressure) {
+            tracing::info!("there is room on the disk: events are taken again");
+            self.pressure = None;
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// Whether the database has so many free pages that a whole reserve would be there with them,
+    /// though a part of it became theirs and the disk has nothing to make it whole again.
+    fn has_room_within(&self) -> bool {
+        let held = self.room.held();
+        held >= RESERVE_BYTES / 2
+            && held + self.free_bytes().unwrap_or(0) >= RESERVE_BYTES + LEAST_STEP_BYTES
+    }
+
+    /// The free pages of the database, in bytes.
+    fn free_bytes(&self) -> Option<u64> {
+        let place = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
+        let transaction = place.as_ref()?.begin_write().ok()?;
+        let stats = transaction.stats().ok()?;
+        let used = stats.allocated_pages() * stats.page_size() as u64;
+        drop(transaction);
+        Some(self.room.length().ok()?.saturating_sub(used))
+    }
+
+    /// Moves the database's pages together and gives what is left behind them back.
+    fn compact(&mut self) -> Result<(), OutboxError> {
+        let result = {
+            let mut place = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
+            // Nobody reads meanwhile.
+            place.as_mut().map_or(Ok(true), Database::compact)
+        };
+        let Err(error) = result else { return Ok(()) };
+        let error = OutboxError::database(&self.files.directory, error);
+        if error.passes() {
+            self.reopen(Lengthen::FromReserve)?;
+        }
+        Err(error)
+    }
+
+    /// Forgets the oldest quarter of what was acknowledged.
+    fn forget_some(&mut self) -> Result<(), OutboxError> {
+        let remembered = self.state.acknowledged - self.state.forgotten;
+        if remembered == 0 {
+            return Ok(());
+        }
+        let goal = self.state.forgotten + remembered.div_ceil(4);
+        tracing::warn!(
+            events = remembered.div_ceil(4),
+            "the disk is full: the oldest acknowledged events are forgotten before their time"
+        );
+        while self.state.forgotten < goal {
+            let left = usize::try_from(goal - self.state.forgotten).unwrap_or(FORGET_FEW);
+            let before = self.state.forgotten;
+            self.attempt(&[Work::Forget(left.min(FORGET_FEW))], &mut Vec::new())?;
+            if self.state.forgotten == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, effort: Duration) {
+        self.paused_until = Instant::now().checked_add(PAUSE + effort * PAUSE_TIMES);
     }
 
     fn refuse_accepting(&self, batch: &mut Vec<Job>) {
-        for job in batch.extract_if(.., |job| matches!(job, Job::Accept(..))) {
+        for job in batch.extract_if(.., |job| job.accepts()) {
             job.refuse(OutboxError::DiskFull { path: self.files.directory.clone() });
         }
     }
@@ -255,10 +477,10 @@ impl Writer {
         self.shared.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    fn attempt(&mut self, batch: &[Job], done: &mut Vec<Done>) -> Result<(), OutboxError> {
+    fn attempt(&mut self, batch: &[Work<'_>], done: &mut Vec<Done>) -> Result<(), OutboxError> {
+        self.lengthened = false;
         if !self.is_open() {
-            self.reserve.give_up();
-            self.reopen()?;
+            self.reopen(Lengthen::FromReserve)?;
         }
         let mut next = None;
         let result = self.transact(batch, done, &mut next);
@@ -268,12 +490,17 @@ impl Writer {
         if !error.passes() {
             return Err(error);
         }
-        tracing::warn!(%error, "the outbox could not be written");
+        let mut lengthen = Lengthen::Not;
         if matches!(error, OutboxError::DiskFull { .. }) {
-            self.reserve.give_up();
-            self.full_at = Some(self.state.occupied());
+            let accepts = batch.iter().any(|work| matches!(work, Work::Accept(_)));
+            lengthen = if accepts { Lengthen::FromDisk } else { Lengthen::FromReserve };
+        } else {
+            tracing::warn!(%error, "the outbox could not be written");
         }
-        self.reopen()?;
+        self.reopen(lengthen)?;
+        if lengthen == Lengthen::FromDisk && !self.lengthened {
+            self.press();
+        }
         // A commit that failed may be there all the same: the database, opened anew and flushed,
         // is what tells.
         if next.is_some_and(|(state, _)| state == self.state) {
@@ -282,10 +509,19 @@ impl Writer {
         Err(error)
     }
 
+    /// The disk is full: nothing is accepted from now on.
+    fn press(&mut self) {
+        if self.pressure.is_none() {
+            tracing::warn!("the disk is full: no events are taken until there is room");
+            self.pressure = Some(Pressure::of(&self.state));
+            self.publish();
+        }
+    }
+
     /// Does a batch in one transaction. `next` is set once a commit is tried.
     fn transact(
         &self,
-        batch: &[Job],
+        batch: &[Work<'_>],
         done: &mut Vec<Done>,
         next: &mut Option<(State, Option<Entry>)>,
     ) -> Result<(), OutboxError> {
@@ -299,24 +535,33 @@ impl Writer {
             .set_durability(Durability::Immediate)
             .map_err(|error| OutboxError::database(path, error))?;
         let mut stage = Stage::open(&transaction, path, &self.rules, self.state)?;
-        for job in batch {
-            done.push(match job {
-                Job::Accept(drafts, _) => {
+        for work in batch {
+            done.push(match work {
+                Work::Accept(drafts) => {
                     let answers: Result<_, _> =
                         drafts.iter().map(|draft| stage.accept(draft)).collect();
                     Done::Accepted(answers?)
                 }
-                Job::Settle(outcomes, _) => {
-                    for (sequence, outcome) in outcomes {
+                Work::Settle(outcomes) => {
+                    for (sequence, outcome) in *outcomes {
                         stage.settle(*sequence, outcome)?;
                     }
                     Done::Nothing
                 }
-                Job::Retry(which, _) => Done::Retried(stage.retry(which)?),
-                Job::Reopen | Job::Close(_) => Done::Nothing,
+                Work::Retry(which) => Done::Retried(stage.retry(which)?),
+                Work::Raise(to) => {
+                    let before = stage.state.highest_sequence;
+                    stage.raise(*to);
+                    Done::Raised(before)
+                }
+                Work::Forget(count) => {
+                    stage.forget_oldest(*count)?;
+                    Done::Nothing
+                }
+                Work::Nothing => Done::Nothing,
             });
         }
-        stage.forget()?;
+        stage.forget(if self.pressure.is_some() { FORGET_FEW } else { FORGET_AT_ONCE })?;
         if !stage.changed {
             drop(stage);
             return transaction.abort().map_err(|error| OutboxError::database(path, error));
@@ -331,6 +576,13 @@ impl Writer {
         self.oldest_unsent = oldest_unsent;
         self.publish();
         let testimony = Testimony::new(&self.files.kiosk_id, &self.state);
+        if let Some(abroad) = &self.abroad
+            && let Err(error) = abroad.write(&testimony)
+        {
+            // Its volume may be away; the outbox is not.
+            let path = abroad.path.display();
+            tracing::warn!(%path, %error, "the witness on another volume could not be written");
+        }
         match self.witness.write(&testimony) {
             Ok(()) => Ok(()),
             Err(error) => match OutboxError::io(&self.witness.path, error) {
@@ -346,12 +598,14 @@ impl Writer {
 
     /// Opens the database anew after a failure: redb refuses everything until then. The lock is
     /// held throughout.
-    fn reopen(&mut self) -> Result<(), OutboxError> {
+    fn reopen(&mut self, lengthen: Lengthen) -> Result<(), OutboxError> {
         drop(self.shared.put(None));
         let began = Instant::now();
-        let opened = self.files.open_database();
+        let opened = self.files.open_database(lengthen);
         self.pause(began.elapsed());
-        let Checked { database, state, oldest_unsent } = opened?;
+        let Checked { database, state, oldest_unsent, room, lengthened } = opened?;
+        self.room = room;
+        self.lengthened = lengthened > 0;
         // What failed may have been the commit, or its confirmation.
         if state.generation != self.state.generation
             && state.generation != self.state.generation + 1
@@ -363,6 +617,9 @@ impl Writer {
         }
         self.committed(state, oldest_unsent)?;
         drop(self.shared.put(Some(database)));
+        if !self.room.keep() {
+            self.press();
+        }
         Ok(())
     }
 
@@ -377,9 +634,12 @@ impl Writer {
             set_aside,
             set_aside_bytes: self.state.set_aside_bytes,
             acknowledged,
+            passed_over: self.state.passed_over,
+            disk_full: self.pressure.is_some(),
             oldest_unsent: self.oldest_unsent.map(|entry| entry.occurred_at),
             waiting_since: self.oldest_unsent.map(|entry| entry.accepted_at),
             latest_accepted_at: self.state.latest_accepted_at,
+            newest_receipt: self.state.newest_receipt,
         });
     }
 }

@@ -204,6 +204,8 @@ impl Model {
             self.events.iter().filter(|event| wanted(&event.state)).map(Event::bytes).sum()
         };
         let counts = Counts {
+            disk_full: false,
+            passed_over: 0,
             highest_sequence: self.events.len() as u32,
             unsent: unsent.len() as u64,
             unsent_bytes: bytes(|state| *state == State::Unsent),
@@ -214,6 +216,7 @@ impl Model {
             oldest_unsent: unsent.first().map(|event| event.draft.occurred_at),
             waiting_since: unsent.first().map(|event| event.draft.accepted_at),
             latest_accepted_at: self.events.last().map(|event| event.draft.accepted_at),
+            newest_receipt: self.newest.map(TimestampMs),
         };
         assert_eq!(outbox.counts(), counts);
     }
@@ -223,9 +226,10 @@ fn run(operations: Vec<Operation>) {
     let settings = OutboxSettings {
         limit_bytes: LIMIT_BYTES,
         remember: Duration::from_millis(REMEMBER_MS as u64),
+        ..OutboxSettings::default()
     };
     let mut directory = tempfile::tempdir().unwrap();
-    let mut outbox = Outbox::open(directory.path(), &kiosk(), settings).unwrap();
+    let mut outbox = Outbox::open(directory.path(), &kiosk(), settings.clone()).unwrap();
     let mut model = Model::default();
     for operation in operations {
         match operation {
@@ -273,14 +277,14 @@ fn run(operations: Vec<Operation>) {
             }
             Operation::Reopen { closed: true } => {
                 outbox.close().unwrap();
-                outbox = Outbox::open(directory.path(), &kiosk(), settings).unwrap();
+                outbox = Outbox::open(directory.path(), &kiosk(), settings.clone()).unwrap();
             }
             Operation::Reopen { closed: false } => {
                 let killed = tempfile::tempdir().unwrap();
                 copy(directory.path(), killed.path());
                 outbox.close().unwrap();
                 directory = killed;
-                outbox = Outbox::open(directory.path(), &kiosk(), settings).unwrap();
+                outbox = Outbox::open(directory.path(), &kiosk(), settings.clone()).unwrap();
             }
         }
         model.forget();
