@@ -7,16 +7,20 @@
 //! The NIK and the programme's key are in this process's memory and nowhere else.
 
 mod backoff;
+pub mod best_clock;
+mod doubt;
 mod fate;
 mod hands;
 pub mod http;
 mod metrics;
 mod progress;
-pub mod redact;
 mod report;
+mod setback;
 mod ship;
 mod status;
 pub mod submission;
+mod timekeeper;
+mod verdicts;
 mod window;
 
 use std::panic::AssertUnwindSafe;
@@ -30,7 +34,7 @@ use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, Fact, TimestampMs};
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::clock;
 use crate::connection::Connection;
@@ -38,15 +42,25 @@ use crate::outbox::{
     Accepted, Draft, IdempotencyKey, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry,
 };
 use crate::publish::PublishError;
+use best_clock::{Moment, TimeSource, Untimely};
 use progress::Shipping;
 use report::Reporter;
+use setback::Setbacks;
 use ship::{Command, Equipment, Shipper};
-use submission::{Fault, Kiosk, Submission};
+use submission::{Drafted, Fault, Kiosk, Submission};
+use timekeeper::Timekeeper;
+use verdicts::Heard;
+
+use crate::problem::Words;
+pub use doubt::{Doubtful, DoubtfulTimes};
 
 pub use fate::{Fate, Whereabouts, WorkerAddress};
 pub use hands::ShipError;
 pub use progress::ShippingState;
-pub use status::{Advice, SetAsideEvent, Status};
+pub use setback::Setback;
+pub use verdicts::{QuarantinedEvent, Verdicts};
+
+pub use status::{Advice, ClockState, DoubtfulEvents, SetAsideEvent, Status};
 
 /// What tells the time.
 pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
@@ -77,14 +91,11 @@ impl AgentSettings {
     /// opening anything.
     ///
     /// # Errors
-    /// If there is no such region, the kiosk's id may be a citizen's number, or the connection's
-    /// options are wrong.
+    /// If there is no such region, or the connection's options are wrong.
     pub fn check(&self) -> Result<(), AgentError> {
-        if redact::holds_nik(self.kiosk.id.as_str()) {
-            return Err(AgentError::KioskId);
-        }
         crate::intake::region("service_region", self.kiosk.service_region)?;
         self.connection.client_config().map_err(PublishError::from)?;
+        self.connection.registry_client().map_err(PublishError::from)?;
         Ok(())
     }
 }
@@ -101,9 +112,6 @@ pub enum AgentError {
     /// The kiosk's own region.
     #[error(transparent)]
     Region(#[from] crate::intake::IntakeError),
-    /// The kiosk's id holds what may be a citizen's number, and would be in every event.
-    #[error("the kiosk id holds digits like a NIK's: give the kiosk another name")]
-    KioskId,
     /// Metrics.
     #[error("metrics cannot be collected: {0}")]
     Metrics(String),
@@ -115,6 +123,10 @@ pub enum Refused {
     /// A field is wrong.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Nobody can tell whether its time is right: the kiosk's clock is wrong, or may be. The same
+    /// event may be sent again.
+    #[error("{0}")]
+    Clock(Untimely),
     /// The outbox has no room.
     #[error(
         "the outbox is full ({limit_bytes} bytes): events leave it when Kafka can be reached; see `laju-kiosk status`"
@@ -146,6 +158,59 @@ pub enum Refused {
     NotStored(String),
 }
 
+impl Refused {
+    /// Why, in both languages.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let indonesian = match self {
+            Self::Fault(fault) => return fault.detail.clone(),
+            Self::Full { limit_bytes } => format!(
+                "kotak keluar penuh ({limit_bytes} bita): peristiwa keluar dari sana begitu Kafka terjangkau; lihat `laju-kiosk status`"
+            ),
+            Self::KeyReused { event_id } => format!(
+                "kunci ini sudah dipakai peristiwa lain ({event_id}) dengan isi lain: setiap peristiwa perlu kuncinya sendiri"
+            ),
+            Self::Numbers => {
+                "kios ini sudah memakai semua 4294967295 nomor urutnya: beri kios id lain"
+                    .to_owned()
+            }
+            Self::TooLarge { bytes } => format!("peristiwa terlalu besar: {bytes} bita"),
+            Self::Clock(Untimely::Unconfirmed { at, clock }) => format!(
+                "occurred_at: {at} lebih dari 24 jam setelah jam kios ini, {clock}, yang belum dipastikan broker mana pun: salah satunya keliru; setel jamnya (NTP) atau sambungkan kios, lalu kirim peristiwa ini lagi"
+            ),
+            Self::Clock(Untimely::Disputed { at, broker, clock }) => format!(
+                "occurred_at: {at} lebih dari 24 jam setelah jam broker, {broker}, sedangkan jam kios ini {clock}: salah satunya keliru; setel keduanya (NTP), lalu kirim peristiwa ini lagi"
+            ),
+            Self::Clock(_) => {
+                "jam kios ini tidak mungkin benar: setel jamnya (NTP) atau sambungkan kios, lalu kirim peristiwa ini lagi, atau kirim sekarang dengan occurred_at"
+                    .to_owned()
+            }
+            Self::NotStored(_) => {
+                "kotak keluar gagal menyimpan; kirim lagi, dengan idempotency_key yang sama"
+                    .to_owned()
+            }
+        };
+        Words::new(self.to_string(), indonesian)
+    }
+}
+
+impl RetractError {
+    /// Why, in both languages.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        match self {
+            Self::Unknown(id) => {
+                let indonesian = format!(
+                    "kios ini tidak punya peristiwa {id}, atau sudah terlalu lama dikirim: untuk menariknya, kirim fakta Retracted dengan NIK penduduk"
+                );
+                Words::new(self.to_string(), indonesian)
+            }
+            Self::Refused(refused) => refused.words(),
+            Self::Outbox(error) => error.to_string().into(),
+        }
+    }
+}
+
 /// Why an event cannot be retracted.
 #[derive(Debug, Error)]
 pub enum RetractError {
@@ -166,16 +231,38 @@ struct Inner {
     kiosk: Kiosk,
     key: ProgrammeKey,
     outbox: Outbox,
-    clock: Clock,
+    time: Arc<Timekeeper>,
     shipping: Arc<Shipping>,
     metrics: metrics::Metrics,
     worker: Option<WorkerAddress>,
+    heard: Arc<Heard>,
+    listening: Option<AbortHandle>,
     started_at: TimestampMs,
     shipper: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl Inner {
+    fn stop_listening(&self) {
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
+    }
+
+    /// The answer to an event that has no time now: a repetition needs none.
+    fn accepted_before(
+        &self,
+        draft: &Draft,
+        untimely: Untimely,
+    ) -> Result<Result<Accepted, Refused>, OutboxError> {
+        let Some(key) = &draft.key else { return Ok(Err(Refused::Clock(untimely))) };
+        let before = self.outbox.accepted_before(key)?;
+        Ok(before.map_or(Err(Refused::Clock(untimely)), |answer| answer.map_err(Refused::from)))
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.stop_listening();
         // Whoever forgets to shut an agent down gets its outbox back all the same.
         self.shipping.tell(Command::Stop(tokio::time::Instant::now()));
     }
@@ -199,19 +286,31 @@ impl Agent {
         // Before an outbox is made that belongs to a kiosk for ever.
         settings.check()?;
         let kiosk = settings.kiosk;
-        let outbox = Outbox::open(&settings.outbox, &kiosk.id, settings.outbox_settings)?;
+        let outbox_settings = OutboxSettings { key_id: Some(key.id()), ..settings.outbox_settings };
+        let outbox = Outbox::open(&settings.outbox, &kiosk.id, outbox_settings)?;
+        let mut unconfirmed = Vec::new();
+        outbox.unsent_dates(|event| timekeeper::add_unconfirmed(&mut unconfirmed, &event))?;
+        let latest = outbox.counts().newest_receipt;
+        let time = Arc::new(Timekeeper::new(clock, &settings.outbox, latest, unconfirmed));
         let (sender, commands) = mpsc::unbounded_channel();
         let shipping = Arc::new(Shipping::new(sender));
         let shipper = Shipper::new(Equipment {
             outbox: outbox.clone(),
             connection: settings.connection,
-            reporter: Reporter::new(kiosk.clone(), settings.report_every),
+            reporter: Reporter::new(kiosk.clone(), key.id(), settings.report_every),
             shipping: Arc::clone(&shipping),
-            clock: Arc::clone(&clock),
+            time: Arc::clone(&time),
             commands,
+            setbacks: Setbacks::of(&settings.outbox),
         })?;
         let metrics = metrics::Metrics::new().map_err(AgentError::Metrics)?;
-        let started_at = clock();
+        let started_at = time.kiosk_clock();
+        let heard = Arc::new(Heard::of(&settings.outbox));
+        let listening = settings.worker.clone().map(|worker| {
+            let (heard, time) = (Arc::clone(&heard), Arc::clone(&time));
+            let listening = heard.listen(worker, kiosk.id.clone(), time, settings.report_every);
+            tokio::spawn(listening).abort_handle()
+        });
         let watched = Arc::clone(&shipping);
         let shipper = tokio::spawn(async move {
             // Without a shipper the outbox would fill up, and nobody would know why.
@@ -224,10 +323,12 @@ impl Agent {
             kiosk,
             key,
             outbox,
-            clock,
+            time,
             shipping,
             metrics,
             worker: settings.worker,
+            heard,
+            listening,
             started_at,
             shipper: Mutex::new(Some(shipper)),
         })))
@@ -249,29 +350,38 @@ impl Agent {
         &self,
         submissions: Vec<Result<Submission, Fault>>,
     ) -> Result<Vec<Result<Accepted, Refused>>, OutboxError> {
+        self.0.shipping.comparison().await;
         let inner = Arc::clone(&self.0);
         let work = move || {
-            let now = (inner.clock)();
-            let mut answers: Vec<Option<Refused>> = Vec::with_capacity(submissions.len());
+            let moment = inner.time.moment();
+            let mut answers: Vec<Option<Result<Accepted, Refused>>> =
+                Vec::with_capacity(submissions.len());
             let mut drafts = Vec::with_capacity(submissions.len());
+            let mut sources = Vec::with_capacity(submissions.len());
             for submission in submissions {
-                let draft = submission.and_then(|submission| {
-                    submission.draft(&inner.kiosk, &inner.key, clock::new_event_id(), now)
+                let drafted = submission.and_then(|submission| {
+                    submission.draft(&inner.kiosk, &inner.key, clock::new_event_id(), &moment)
                 });
-                match draft {
-                    Ok(draft) => {
+                answers.push(match drafted {
+                    Ok(Drafted { draft, time: Ok(source) }) => {
                         drafts.push(draft);
-                        answers.push(None);
+                        sources.push(source);
+                        None
                     }
-                    Err(fault) => answers.push(Some(fault.into())),
-                }
+                    Ok(Drafted { draft, time: Err(untimely) }) => {
+                        Some(inner.accepted_before(&draft, untimely)?)
+                    }
+                    Err(fault) => Some(Err(fault.into())),
+                });
             }
-            (answers, drafts)
+            Ok::<_, OutboxError>((answers, drafts, (moment, sources)))
         };
-        let (answers, drafts) = hands::blocking(work).await;
-        let mut stored = self.store(drafts).await?.into_iter();
-        let answers = answers.into_iter().map(|refused| match refused {
-            Some(refused) => Err(refused),
+        let (answers, drafts, times) = hands::blocking(work).await?;
+        let stored = self.store(drafts).await?;
+        self.took(&stored, times).await;
+        let mut stored = stored.into_iter();
+        let answers = answers.into_iter().map(|answer| match answer {
+            Some(answer) => answer,
             // The outbox answers every draft.
             None => stored.next().unwrap_or(Err(Refused::Numbers)),
         });
@@ -291,26 +401,40 @@ impl Agent {
         reason: RetractionReason,
         idempotency_key: Option<&str>,
     ) -> Result<Accepted, RetractError> {
+        self.0.shipping.comparison().await;
         let known = self.find(event_id).await?.ok_or(RetractError::Unknown(event_id))?;
-        let now = (self.0.clock)();
+        let moment = self.0.time.moment();
         let key = |purpose, text: &str| self.0.key.digest(purpose, text.as_bytes());
         // Without a key of the client's the event itself is one: taking it back twice is the same.
         let own = format!("retraction of {event_id}");
+        let (occurred_at, time) = match moment.time(None) {
+            Ok(timed) => (timed.occurred_at, Ok(timed.source)),
+            Err(untimely) => (moment.reading.clock, Err(untimely)),
+        };
         let draft = Draft {
             event_id: clock::new_event_id(),
-            occurred_at: now,
+            occurred_at,
             subject: known.subject,
             home_region: known.home_region,
             service_region: known.service_region,
             outreach_id: None,
             fact: Fact::Retracted { event_id, reason },
-            accepted_at: now,
+            accepted_at: moment.reading.clock,
             key: Some(IdempotencyKey {
                 key: key("retraction key", idempotency_key.unwrap_or(&own)),
                 content: key("idempotency content", &own),
             }),
         };
+        let source = match time {
+            Ok(source) => source,
+            Err(untimely) => {
+                let inner = Arc::clone(&self.0);
+                let before = hands::blocking(move || inner.accepted_before(&draft, untimely));
+                return Ok(before.await??);
+            }
+        };
         let mut stored = self.store(vec![draft]).await?;
+        self.took(&stored, (moment, vec![source])).await;
         Ok(stored.pop().unwrap_or(Err(Refused::Numbers))?)
     }
 
@@ -338,6 +462,39 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// Remembers which of the events that are stored now have doubtful times.
+    async fn took(
+        &self,
+        stored: &[Result<Accepted, Refused>],
+        (moment, sources): (Moment, Vec<TimeSource>),
+    ) {
+        for (answer, source) in stored.iter().zip(sources) {
+            if let Ok(Accepted { sequence, repeated: false, .. }) = answer {
+                self.0.time.took(sequence.get(), source, &moment);
+            }
+        }
+        if self.0.time.is_unsaved() {
+            let time = Arc::clone(&self.0.time);
+            hands::blocking(move || time.save()).await;
+        }
+    }
+
+    /// What the worker said of this kiosk when it last answered; nothing without one.
+    #[must_use]
+    pub fn verdicts(&self) -> Option<Verdicts> {
+        self.0.worker.as_ref().map(|_| self.0.heard.verdicts())
+    }
+
+    /// What whoever sends an event once more is told besides: whether it, or others of this kiosk,
+    /// could not be counted.
+    #[must_use]
+    pub fn warning(&self, accepted: &Accepted) -> Option<String> {
+        if !accepted.repeated {
+            return None;
+        }
+        self.verdicts()?.warning(accepted.event_id, self.0.time.kiosk_clock())
     }
 
     /// Waits until the agent cannot go on, and tells why: its outbox has failed for good or its
@@ -371,6 +528,7 @@ impl Agent {
     /// # Errors
     /// If the outbox cannot be closed in order.
     pub async fn shutdown(&self, grace: Duration) -> Result<u64, OutboxError> {
+        self.0.stop_listening();
         self.0.shipping.tell(Command::Stop(tokio::time::Instant::now() + grace));
         let shipper = self.0.shipper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(shipper) = shipper

@@ -21,7 +21,7 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 use laju_schemas::topic::Topic;
 
-use crate::connection::{ClusterInfo, Connection};
+use crate::connection::{ClusterInfo, Connection, Operation};
 use crate::settings::{self, Environment, Logging};
 
 /// How long a command that sends something waits for a broker to answer at all.
@@ -87,9 +87,15 @@ fn execute(
     }
 }
 
-/// Connects, and makes sure that a topic is there; answers how many partitions it has.
-fn require_topic(connection: &Connection, topic: &Topic) -> anyhow::Result<(ClusterInfo, u32)> {
+/// Connects, and makes sure that a topic is there and that this may be done with it; answers how many partitions it has.
+fn require_topic(
+    connection: &Connection,
+    topic: &Topic,
+    operations: &[Operation],
+) -> anyhow::Result<(ClusterInfo, u32)> {
     let cluster = connection.check(CONNECT_TIMEOUT)?;
+    let needs: Vec<_> = operations.iter().map(|operation| (*operation, topic)).collect();
+    connection.require_on(&needs, CONNECT_TIMEOUT)?;
     let name = connection.topic(topic);
     match cluster.partitions(&name) {
         Some(partitions) if partitions > 0 => Ok((cluster, partitions)),

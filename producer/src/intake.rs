@@ -5,6 +5,8 @@ use laju_schemas::rules::{MAX_AHEAD_MS, PROGRAMME_BEGAN};
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 use thiserror::Error;
 
+use crate::problem::Words;
+
 /// Why an event cannot be accepted: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum IntakeError {
@@ -29,6 +31,49 @@ pub enum IntakeError {
         /// The present.
         now: TimestampMs,
     },
+}
+
+impl IntakeError {
+    /// The field that is wrong.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Region { field, .. } => field,
+            Self::BeforeProgramme(_) | Self::InFuture { .. } => "occurred_at",
+        }
+    }
+
+    /// What is wrong with it, in both languages.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let text = self.to_string();
+        let english = text.split_once(": ").map_or(text.as_str(), |(_, detail)| detail);
+        let indonesian = match self {
+            Self::Region { code, .. } => match RegionCode::parse(code) {
+                Some(code) => of_region(code),
+                None => format!("tidak ada kabupaten atau kota {code}"),
+            },
+            Self::BeforeProgramme(at) => {
+                format!("{at} sebelum program dimulai, yaitu 2022-01-01 (WIB)")
+            }
+            Self::InFuture { at, now } => {
+                format!("{at} lebih dari 24 jam setelah saat ini, {now}; periksa jam perangkat")
+            }
+        };
+        Words::new(english.to_owned(), indonesian)
+    }
+}
+
+fn of_region(code: RegionCode) -> String {
+    let table = RegionTable::get();
+    let within = table.regencies().filter(|(_, region)| region.code.is_within(code.province()));
+    let near: Vec<_> = within.map(|(_, region)| region.code.to_string()).collect();
+    match (table.name_of(code.province()), near.first(), near.last()) {
+        (Some(name), Some(first), Some(last)) if code != RegionCode::NATION => {
+            format!("tidak ada kabupaten atau kota {code}; di {name} kodenya {first} sampai {last}")
+        }
+        _ => format!("tidak ada kabupaten atau kota {code}"),
+    }
 }
 
 /// A field's code as the regency or city that it must be.

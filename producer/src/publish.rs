@@ -15,6 +15,7 @@ use laju_schemas::codec::{EncodeError, Encoder};
 use laju_schemas::known::{
     ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC,
 };
+use laju_schemas::reference::ReferenceError;
 use laju_schemas::topic::{EVENTS, FIGURES, KIOSK_STATUS, REFERENCE, Topic};
 use laju_schemas::{
     ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, TimestampMs,
@@ -121,6 +122,9 @@ pub enum PublishError {
     /// The schema could not be registered or looked up.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A reference figure whose fields do not go together, or whose texts are not to be published.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// The value does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -240,10 +244,10 @@ fn schema_id(
 ///
 /// # Errors
 /// If the schema cannot be registered or looked up.
-pub fn events_encoder(connection: &Connection) -> Result<Encoder, RegistryError> {
-    let registry = connection.registry.as_deref().map(Registry::new);
+pub fn events_encoder(connection: &Connection) -> Result<Encoder, PublishError> {
+    let registry = connection.registry_client()?;
     let topic = connection.topic(&EVENTS);
-    schema_id(registry.as_ref(), &topic, ACTIVATION_EVENT_AVSC).map(Encoder::events)
+    Ok(Encoder::events(schema_id(registry.as_ref(), &topic, ACTIVATION_EVENT_AVSC)?))
 }
 
 /// Publishes to the topics of the contract and confirms each delivery. Share it by reference; it
@@ -271,7 +275,7 @@ impl Publisher {
             .map_err(|error| ConnectionError::refused(&error))?;
         Ok(Self {
             producer,
-            registry: connection.registry.as_deref().map(Registry::new),
+            registry: connection.registry_client()?,
             max_message_bytes: settings.max_message_bytes,
             events: Writer::new(connection, &EVENTS, ACTIVATION_EVENT_AVSC, Encoder::events),
             reference: Writer::new(
@@ -310,6 +314,7 @@ impl Publisher {
     /// As for [`Publisher::publish`].
     pub fn publish_reference(&self, figure: &ReferenceFigure) -> Result<Delivery, PublishError> {
         let encoder = self.reference.encoder(self.registry.as_ref())?;
+        figure.check_new()?;
         let value = encoder.reference_figure(figure)?;
         let key = figure.region.to_string();
         let record = Record {

@@ -8,11 +8,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use laju_schemas::pseudonym::{KeyError, Nik, ProgrammeKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::nik::{self, NikProblem};
+use crate::text;
 
 /// A key has 64 digits and a NIK 16: more than this is some other file.
 const LONGEST: u64 = 4096;
@@ -46,9 +49,12 @@ pub enum SecretError {
     TooLong(PathBuf),
     /// Not a token.
     #[error(
-        "{0} holds no token: one line of letters, digits and signs, as `laju token new` prints it"
+        "{0} holds no token: one line of letters, digits and signs, as `laju token new` prints it for a worker"
     )]
     NoToken(PathBuf),
+    /// Not a password.
+    #[error("{0} holds no password: one line of text")]
+    NoPassword(PathBuf),
     /// Not a key.
     #[error("{from}: {source}")]
     Key {
@@ -68,15 +74,16 @@ pub enum SecretError {
 }
 
 fn read(mut from: impl Read, path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    let failed = |source| SecretError::Read { path: path.to_owned(), source };
     // Large enough from the start, so that no copy is left behind by growing.
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize + 1));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
     let limit = LONGEST + 1;
-    let length = from
-        .by_ref()
-        .take(limit)
-        .read_to_string(&mut text)
-        .map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
-    if length as u64 == limit { Err(SecretError::TooLong(path.to_owned())) } else { Ok(text) }
+    let length = from.by_ref().take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    if length as u64 == limit {
+        return Err(SecretError::TooLong(path.to_owned()));
+    }
+    let text = text::decode(&bytes).map_err(|error| failed(text::invalid(error)))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn open(path: &Path) -> Result<File, SecretError> {
@@ -127,7 +134,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Reads a worker's token from a file; surrounding white space is ignored.
+/// Reads a token from a file; surrounding white space is ignored.
 ///
 /// # Errors
 /// If the file cannot be read, or holds something else.
@@ -138,6 +145,51 @@ pub fn token(path: &Path) -> Result<Token, SecretError> {
         return Err(SecretError::NoToken(path.to_owned()));
     }
     Ok(Token(Zeroizing::new(token.to_owned())))
+}
+
+/// Reads a password from a file that holds nothing else; surrounding white space is ignored.
+///
+/// # Errors
+/// If the file cannot be read, or holds something else.
+pub fn password(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    let text = read(open(path)?, path)?;
+    let password = text.trim();
+    if password.is_empty() || password.contains(char::is_control) {
+        return Err(SecretError::NoPassword(path.to_owned()));
+    }
+    Ok(Zeroizing::new(password.to_owned()))
+}
+
+/// The value of a header `Authorization`. It is shown by nothing but [`Authorization::header`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorization(Zeroizing<String>);
+
+impl Authorization {
+    /// A user and a password (RFC 7617). The user holds no `:`.
+    #[must_use]
+    pub fn basic(user: &str, password: &str) -> Self {
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        Self(Zeroizing::new(format!("Basic {}", *encoded)))
+    }
+
+    /// The header's value.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Token> for Authorization {
+    fn from(token: Token) -> Self {
+        Self(token.authorization())
+    }
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authorization(…)")
+    }
 }
 
 #[cfg(unix)]
@@ -202,6 +254,7 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1";
     const NIK: &str = "1871010101900001";
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -214,7 +267,7 @@ mod tests {
     #[cfg(unix)]
     fn a_key_file_that_others_may_read_is_refused() {
         use std::os::unix::fs::PermissionsExt;
-        let file = file(&format!("{}\n", "0f".repeat(32)));
+        let file = file(&format!("{KEY}\n"));
         for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
             std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
             let read = key(Some(file.path()), None);
@@ -223,6 +276,30 @@ mod tests {
                 assert!(error.to_string().contains("chmod 600"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret_and_utf_16_is_named() {
+        let marked = |text: &str| file(&format!("\u{feff}{text}\r\n"));
+        let nik_file = marked(NIK);
+        assert_eq!(*nik_text(Some(nik_file.path()), None).unwrap(), NIK);
+        let read = token(marked("laju_0f0f").path()).unwrap();
+        assert_eq!(*read.authorization(), "Bearer laju_0f0f");
+        let key_file = marked(KEY);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(key_file.path(), mode).unwrap();
+        }
+        assert!(key(Some(key_file.path()), None).is_ok());
+
+        let mut wide = tempfile::NamedTempFile::new().unwrap();
+        let units = NIK.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        wide.write_all(&units).unwrap();
+        let error = anyhow::Error::from(nik(Some(wide.path()), None).unwrap_err());
+        assert!(format!("{error:#}").contains("UTF-16"), "{error:#}");
+        assert!(!format!("{error:?}").contains("1871"), "{error:?}");
     }
 
     #[test]
@@ -246,7 +323,7 @@ mod tests {
         assert!(matches!(nik(None, None), Err(SecretError::Missing(_))));
         assert!(matches!(nik(None, Some("".into())), Err(SecretError::Missing(_))));
         assert!(matches!(key(None, None), Err(SecretError::Missing(_))));
-        assert!(key(None, Some("0f".repeat(32).into())).is_ok());
+        assert!(key(None, Some(KEY.into())).is_ok());
     }
 
     #[test]

@@ -59,6 +59,16 @@ impl Backoff {
         self.holds
     }
 
+    /// How long the next pause is at most.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// When the present pause ends, whether or not it has begun to be waited for.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
     /// When to look again, if it was to be waited at the last look.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.holds.then_some(self.until)

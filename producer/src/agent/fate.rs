@@ -7,6 +7,7 @@ use laju_schemas::{EventId, TimestampMs};
 use serde::Serialize;
 
 use super::{Agent, hands};
+use crate::http_client::{self, AddressError, Authorities, HttpError, Times};
 use crate::outbox::{Obstacle, OutboxError, State};
 use crate::secret::Token;
 
@@ -14,22 +15,19 @@ use crate::secret::Token;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a worker is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct WorkerAddress {
     url: String,
     token: Option<Token>,
+    client: ureq::Agent,
 }
 
 impl FromStr for WorkerAddress {
-    type Err = String;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) {
-            Some(host) if !host.is_empty() && !host.contains(['@', '/', '?', ' ']) => {
-                Ok(Self { url: format!("http://{host}"), token: None })
-            }
-            _ => Err("a worker's address is like http://laju.example:8080".to_owned()),
-        }
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let url = http_client::address(text)?;
+        Ok(Self { url, token: None, client: client(&Authorities::default()) })
     }
 }
 
@@ -39,6 +37,29 @@ impl WorkerAddress {
     pub fn with_token(self, token: Token) -> Self {
         Self { token: Some(token), ..self }
     }
+
+    /// The same, whose certificate one of these authorities must have signed, for https.
+    #[must_use]
+    pub fn trusting(self, authorities: &Authorities) -> Self {
+        Self { client: client(authorities), ..self }
+    }
+
+    /// Its answer in JSON to a path.
+    pub(super) fn get(&self, path: &str) -> Result<serde_json::Value, HttpError> {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.authorization().as_str());
+        }
+        let mut answer = request.call()?;
+        if let Some(elsewhere) = http_client::elsewhere(&answer) {
+            return Err(HttpError::Answer(elsewhere));
+        }
+        Ok(answer.body_mut().read_json()?)
+    }
+}
+
+fn client(authorities: &Authorities) -> ureq::Agent {
+    http_client::client(authorities, Times { whole: Some(PATIENCE), ..Times::default() })
 }
 
 impl std::fmt::Display for WorkerAddress {
@@ -92,6 +113,14 @@ pub struct Fate {
     pub worker: Option<serde_json::Value>,
 }
 
+impl Fate {
+    /// Whether it is not on its way to be counted: set aside, or in quarantine.
+    #[must_use]
+    pub fn is_stuck(fate: &serde_json::Value) -> bool {
+        fate["state"] == "set_aside" || fate["worker"]["fate"] == "quarantined"
+    }
+}
+
 impl From<State> for Whereabouts {
     fn from(state: State) -> Self {
         match state {
@@ -132,20 +161,7 @@ impl Agent {
 }
 
 fn ask(address: &WorkerAddress, event_id: EventId) -> serde_json::Value {
-    let client = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
-        // Whatever HTTP_PROXY says: a token goes to the worker and to nobody on the way.
-        .proxy(None)
-        .build()
-        .new_agent();
-    let url = format!("{address}/v1/events/{event_id}");
-    let mut request = client.get(&url);
-    if let Some(token) = &address.token {
-        request = request.header("authorization", token.authorization().as_str());
-    }
-    let answer = request.call().and_then(|mut answer| answer.body_mut().read_json());
-    answer.unwrap_or_else(
+    address.get(&format!("/v1/events/{event_id}")).unwrap_or_else(
         |error| serde_json::json!({ "error": format!("{address} does not answer: {error}") }),
     )
 }

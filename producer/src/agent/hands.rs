@@ -72,7 +72,7 @@ impl Hands {
         let event = read.check().map_err(|error| refused(error.to_string()))?;
         self.publisher.publish(&event).map_err(|error| match error {
             PublishError::TooLarge { .. } => Unsendable::For(Obstacle::TooLarge, error.to_string()),
-            PublishError::Encode(_) => refused(error.to_string()),
+            PublishError::Encode(_) | PublishError::Reference(_) => refused(error.to_string()),
             PublishError::Connection(_)
             | PublishError::Registry(_)
             | PublishError::Queue { .. } => Unsendable::Now(error.to_string()),

@@ -9,7 +9,6 @@ mod answer;
 mod guard;
 mod problem;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::StreamExt as _;
@@ -30,9 +29,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::Agent;
-use super::redact::redact;
-use super::submission::{self, Body, Format};
+use super::submission::{self, Body, BodyError, Format, Submission};
 use crate::outbox::Retry;
+use crate::problem::Told as _;
+use crate::problem::{Kind, Language, Mistake, Words, of_json};
+use crate::serve::{self, Limits, Manners};
+use crate::text;
+use crate::words;
+use laju_schemas::text::shown;
 use problem::Problem;
 
 pub use answer::{BatchAnswer, ItemAnswer, OneAnswer};
@@ -66,32 +70,49 @@ pub fn router(agent: Agent, origins: &[Origin]) -> Router {
         .route("/v1/set-aside/retry", post(retry))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
+        .route("/problems/{kind}", get(problem::explain))
+        .fallback(|| async { problem::not_found() })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
+            let detail =
+                words!("this path takes another method", "alamat ini menerima metode lain");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(guard::cors(origins))
         .layer(from_fn_with_state(Arc::<[Origin]>::from(origins), guard::check))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the agent failed; see its log")
-                .into_response()
+            let detail =
+                words!("the agent failed; see its log", "agen gagal; lihat catatannya (log)");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
         }))
+        .layer(from_fn(problem::speak_to))
         .with_state(shared)
 }
 
-/// Serves on a listener until `stop` completes; requests under way are answered.
+/// Serves on a listener until `stop` completes; requests under way are answered, but waited for no
+/// longer than `grace`. As many connections are taken as the system's limit of open files allows.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    let limits = Limits::default();
+    let limits = Limits { connections: serve::connections_within(limits.connections), ..limits };
+    let manners = Manners { busy: crowded(), ending: || (), grace };
+    serve::run(limits, listener, router, manners, stop).await
+}
+
+/// What is said where all connections are taken.
+fn crowded() -> String {
+    // Nobody has asked in a language yet.
+    let detail = "too many connections; ask again later";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    String::from_utf8(problem.json(Language::English)).unwrap_or_default()
 }
 
 /// `POST /v1/events`: 202 once durable, 422 naming the field.
@@ -108,20 +129,32 @@ async fn take_events(
     }
     let (body, _room) = receive(body, &shared.bodies).await?;
     let read = super::hands::blocking(move || submission::read(format, &body)).await;
-    match read.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))? {
+    let bad = |error: BodyError| {
+        Problem::new(StatusCode::BAD_REQUEST, error.words()).of_kind(Kind::BadBody)
+    };
+    let language = Language::of(&headers);
+    let note_of = |submission: &Result<Submission, _>| -> Option<Words> {
+        submission.as_ref().ok().and_then(|submission: &Submission| submission.note.clone())
+    };
+    match read.map_err(bad)? {
         Body::One(submission) => {
+            let note = note_of(&submission).map(|note| note.to(language).to_owned());
             let mut answers = shared.agent.submit(vec![submission]).await?;
             match answers.pop() {
                 Some(Ok(accepted)) => {
-                    Ok(answer::json(StatusCode::ACCEPTED, &OneAnswer::from(accepted)))
+                    let warning = shared.agent.warning(&accepted);
+                    let answer = OneAnswer::new(accepted, warning, note);
+                    Ok(answer::json(StatusCode::ACCEPTED, &answer))
                 }
                 Some(Err(refused)) => Err(refused.into()),
                 None => Err(closing()),
             }
         }
         Body::Batch(submissions) => {
+            let notes = submissions.iter().map(note_of).collect();
             let answers = shared.agent.submit(submissions).await?;
-            let (status, answer) = BatchAnswer::new(answers);
+            let warning = |accepted: &_| shared.agent.warning(accepted);
+            let (status, answer) = BatchAnswer::new(answers, notes, language, warning);
             Ok(answer::json(status, &answer))
         }
     }
@@ -137,12 +170,16 @@ async fn receive(
     loop {
         let part = match tokio::time::timeout(STALLED, parts.next()).await {
             Err(_) => {
-                let detail = "the rest of the request did not come: send it again";
+                let detail = words!(
+                    "the rest of the request did not come: send it again",
+                    "sisa permintaan tidak datang: kirim sekali lagi"
+                );
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
             }
             Ok(None) => return Ok((received, held)),
             Ok(Some(Err(_))) => {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "the request broke off"));
+                let detail = words!("the request broke off", "permintaan terputus");
+                return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
             }
             Ok(Some(Ok(part))) => part,
         };
@@ -165,7 +202,10 @@ async fn receive(
 }
 
 fn busy() -> Problem {
-    let detail = "other large requests are being read: send this one again";
+    let detail = words!(
+        "other large requests are being read: send this one again",
+        "permintaan besar lain sedang dibaca: kirim yang ini sekali lagi"
+    );
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
@@ -177,21 +217,27 @@ fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
         "application/x-ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type: application/json for an event or an array of events, \
-             application/x-ndjson for an event a line",
+            words!(
+                "Content-Type: application/json for an event or an array of events, \
+                 application/x-ndjson for an event a line",
+                "Content-Type: application/json untuk satu peristiwa atau larik peristiwa, \
+                 application/x-ndjson untuk satu peristiwa per baris"
+            ),
         )),
     }
 }
 
 fn too_large() -> Problem {
-    let detail = format!(
-        "a request has at most {MAX_BODY_BYTES} bytes: send the events in several requests"
+    let detail = words!(
+        "a request has at most {MAX_BODY_BYTES} bytes: send the events in several requests",
+        "satu permintaan paling banyak {MAX_BODY_BYTES} bita: kirim peristiwa dalam beberapa permintaan"
     );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 fn closing() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping")
+    let detail = words!("the agent is stopping", "agen sedang berhenti");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 /// A part of the path, if it is text at all.
@@ -200,8 +246,12 @@ type PathText = Result<Path<String>, PathRejection>;
 fn event_id(text: PathText) -> Result<EventId, Problem> {
     let id = text.ok().and_then(|Path(text)| text.parse().ok());
     id.ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "the path names no event id: it is a UUID")
-            .in_field("event_id")
+        let detail = words!(
+            "the path names no event id: it is a UUID",
+            "alamat ini tidak menyebut id peristiwa: bentuknya UUID"
+        );
+        let problem = Problem::new(StatusCode::BAD_REQUEST, detail);
+        problem.of_kind(Kind::BadParameter).in_field("event_id")
     })
 }
 
@@ -212,8 +262,12 @@ async fn fate(State(shared): State<Shared>, id: PathText) -> Result<Response, Pr
         Some(fate) => Ok(answer::json(StatusCode::OK, &fate)),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
-            format!("this kiosk has no event {id}, or shipped it too long ago to remember"),
-        )),
+            words!(
+                "this kiosk has no event {id}, or shipped it too long ago to remember",
+                "kios ini tidak punya peristiwa {id}, atau sudah terlalu lama dikirim untuk diingat"
+            ),
+        )
+        .of_kind(Kind::UnknownEvent)),
     }
 }
 
@@ -236,7 +290,8 @@ async fn retract(
     let retraction: Retraction = read_small(&body)?;
     let key = retraction.idempotency_key.as_deref();
     let accepted = shared.agent.retract(id, retraction.reason, key).await?;
-    Ok(answer::json(StatusCode::ACCEPTED, &OneAnswer::from(accepted)))
+    let warning = shared.agent.warning(&accepted);
+    Ok(answer::json(StatusCode::ACCEPTED, &OneAnswer::new(accepted, warning, None)))
 }
 
 /// `GET /v1/status`.
@@ -254,8 +309,11 @@ struct Which {
 
 /// `POST /v1/set-aside/retry`: all of them, or one.
 async fn retry(State(shared): State<Shared>, body: Bytes) -> Result<Response, Problem> {
-    let which: Which =
-        if body.trim_ascii().is_empty() { Which::default() } else { read_small(&body)? };
+    let which: Which = if text::begin(&body).is_ok_and(|body| body.trim_ascii().is_empty()) {
+        Which::default()
+    } else {
+        read_small(&body)?
+    };
     let which = which.event_id.map_or(Retry::All, Retry::Event);
     let retried = shared.agent.retry(which).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "retried": retried })))
@@ -263,7 +321,17 @@ async fn retry(State(shared): State<Shared>, body: Bytes) -> Result<Response, Pr
 
 /// `GET /healthz`: whether events can be taken in; being offline is no illness.
 async fn healthz(State(shared): State<Shared>) -> Result<&'static str, Problem> {
-    shared.agent.status().await?;
+    if shared.agent.status().await?.disk_full {
+        return Err(Problem::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            words!(
+                "the disk is full: no events are taken until there is room; what is in the outbox \
+                 is still sent",
+                "disk penuh: peristiwa baru tidak diterima sampai ada ruang; yang sudah ada di \
+                 kotak keluar tetap dikirim"
+            ),
+        ));
+    }
     Ok("ok\n")
 }
 
@@ -276,10 +344,12 @@ async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
 
 /// Reads a small body that is a JSON object.
 fn read_small<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
+    let body =
+        text::begin(body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.words()))?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let detail = redact(&error.inner().to_string());
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).in_field(&redact(&path))
+        let Mistake { field, what } = of_json(&error, submission::expected, submission::own_words);
+        let what = what.map(shown);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what).of_kind(Kind::BadBody).in_field(&field)
     })
 }

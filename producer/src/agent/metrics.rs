@@ -37,7 +37,14 @@ impl Metrics {
             ("laju_kiosk_outbox_limit_bytes", "Bytes of events that the outbox takes."),
             ("laju_kiosk_acknowledged_events", "Events that Kafka has acknowledged, ever."),
             ("laju_kiosk_in_flight_events", "Events on their way."),
+            (
+                "laju_kiosk_disk_full",
+                "1 while no event is taken for want of room on the disk, else 0.",
+            ),
             ("laju_kiosk_clock_offset_seconds", "The kiosk's clock minus the broker's."),
+            ("laju_kiosk_clock_wrong", "1 if the kiosk's clock cannot be right, else 0."),
+            ("laju_kiosk_quarantined_events", "Events in quarantine, as the worker last said."),
+            ("laju_kiosk_doubtful_events", "Events taken with times that nobody could check."),
             (
                 "laju_kiosk_oldest_unsent_seconds",
                 "How long the oldest unsent event has waited, by the kiosk's clock; 0 if there is none.",
@@ -60,6 +67,7 @@ impl Metrics {
                 Err(refused) => {
                     let reason = match refused {
                         Refused::Fault(_) | Refused::TooLarge { .. } => "invalid",
+                        Refused::Clock(_) => "clock",
                         Refused::Full { .. } => "full",
                         Refused::KeyReused { .. } => "key_reused",
                         Refused::Numbers => "numbers",
@@ -84,9 +92,16 @@ impl Metrics {
         gauge("laju_kiosk_outbox_bytes").set(status.outbox_bytes as f64);
         gauge("laju_kiosk_outbox_limit_bytes").set(status.outbox_limit_bytes as f64);
         gauge("laju_kiosk_acknowledged_events").set(status.acknowledged as f64);
+        gauge("laju_kiosk_disk_full").set(f64::from(u8::from(status.disk_full)));
         gauge("laju_kiosk_in_flight_events").set(status.in_flight as f64);
         let age = status.waiting_since.map_or(0, |since| status.now.0 - since.0);
         gauge("laju_kiosk_oldest_unsent_seconds").set(age.max(0) as f64 / 1e3);
+        gauge("laju_kiosk_clock_wrong").set(f64::from(u8::from(status.clock.is_wrong())));
+        let doubtful: u64 = status.doubtful.iter().map(|found| found.found.events).sum();
+        gauge("laju_kiosk_doubtful_events").set(doubtful as f64);
+        if let Some(worker) = &status.worker {
+            gauge("laju_kiosk_quarantined_events").set(worker.quarantined as f64);
+        }
         if let Some(offset) = status.clock_offset_ms {
             gauge("laju_kiosk_clock_offset_seconds").set(offset as f64 / 1e3);
         }

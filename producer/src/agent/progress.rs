@@ -1,13 +1,20 @@
 //! How shipping goes, for whoever asks: written by the shipper, read by status and metrics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use laju_schemas::TimestampMs;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::setback::Setback;
 use super::ship::Command;
 use crate::connection::BrokerEvents;
+
+/// How long after the start nothing is numbered before the outbox has been compared with what the
+/// kiosk last said in Kafka.
+const COMPARED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is known of shipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +27,10 @@ pub struct ShippingState {
     pub last_reported_at: Option<TimestampMs>,
     /// What was last in the way; none once something has been acknowledged after it.
     pub obstacle: Option<String>,
-    /// The kiosk's clock minus the broker's, in milliseconds, once measured.
-    pub clock_offset_ms: Option<i64>,
+    /// What shows that the outbox has fallen back, or that another device has this kiosk's id.
+    pub set_back: Option<Setback>,
+    /// Why it is not known whether the outbox has fallen back, and what to do about that.
+    pub not_compared: Option<(String, &'static str)>,
     /// Whether the outbox could not be written when last tried.
     pub outbox_failed: bool,
 }
@@ -33,6 +42,8 @@ pub(super) struct Shipping {
     brokers: Mutex<BrokerEvents>,
     /// Why the agent cannot go on, once it cannot.
     failure: watch::Sender<Option<String>>,
+    compared: watch::Sender<bool>,
+    began: Instant,
     commands: UnboundedSender<Command>,
 }
 
@@ -42,6 +53,8 @@ impl Shipping {
             state: Mutex::default(),
             brokers: Mutex::default(),
             failure: watch::Sender::default(),
+            compared: watch::Sender::default(),
+            began: Instant::now(),
             commands,
         }
     }
@@ -103,12 +116,26 @@ impl Shipping {
         self.lock().obstacle = Some(why);
     }
 
-    pub(super) fn clock_offset_ms(&self) -> Option<i64> {
-        self.lock().clock_offset_ms
+    pub(super) fn set_back(&self, setback: Setback) {
+        self.lock().set_back = Some(setback);
     }
 
-    pub(super) fn set_clock_offset_ms(&self, offset: i64) {
-        self.lock().clock_offset_ms = Some(offset);
+    pub(super) fn not_compared(&self, why: String, advice: &'static str) {
+        self.lock().not_compared = Some((why, advice));
+    }
+
+    /// The outbox has been compared with the kiosk's last word, or cannot be.
+    pub(super) fn compared(&self) {
+        self.compared.send_replace(true);
+    }
+
+    /// Waits until it has been compared, so that no number is given once more; but a kiosk without
+    /// a connection goes on after a short while.
+    pub(super) async fn comparison(&self) {
+        let mut compared = self.compared.subscribe();
+        let done = compared.wait_for(|compared| *compared);
+        // The sender is part of this very state.
+        let _ = tokio::time::timeout_at(self.began + COMPARED_WITHIN, done).await;
     }
 
     pub(super) fn outbox_failed(&self) -> bool {

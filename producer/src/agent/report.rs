@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use laju_schemas::{KioskStatus, TimestampMs};
+use laju_schemas::pseudonym::KeyId;
+use laju_schemas::{KioskId, KioskStatus, TimestampMs};
 use tokio::time::Instant;
 
 use super::submission::Kiosk;
@@ -12,6 +13,7 @@ use crate::outbox::Counts;
 /// after it: after days without a connection it says too little, and the next follows at once.
 pub(super) struct Reporter {
     kiosk: Kiosk,
+    key_id: KeyId,
     every: Duration,
     due: Instant,
     under_way: u32,
@@ -19,8 +21,13 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// The first status is due at once.
-    pub(super) fn new(kiosk: Kiosk, every: Duration) -> Self {
-        Self { kiosk, every, due: Instant::now(), under_way: 0 }
+    pub(super) fn new(kiosk: Kiosk, key_id: KeyId, every: Duration) -> Self {
+        Self { kiosk, key_id, every, due: Instant::now(), under_way: 0 }
+    }
+
+    /// Whose word it is.
+    pub(super) fn kiosk_id(&self) -> &KioskId {
+        &self.kiosk.id
     }
 
     /// When the next one is due.
@@ -74,6 +81,7 @@ impl Reporter {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             sent_at: now,
             retired: false,
+            key_id: Some(self.key_id),
         }
     }
 }
@@ -86,7 +94,8 @@ mod tests {
     fn the_last_words_are_waited_for_also_behind_others() {
         let kiosk =
             Kiosk { id: "kbl-01".parse().unwrap(), service_region: "18.71".parse().unwrap() };
-        let mut reporter = Reporter::new(kiosk, Duration::from_secs(60));
+        let mut reporter =
+            Reporter::new(kiosk, "07c598c15884ead6".parse().unwrap(), Duration::from_secs(60));
         assert!(reporter.begin(false), "the first is due at once");
         assert!(!reporter.begin(false), "one at a time");
         assert!(reporter.begin(true), "the last words");

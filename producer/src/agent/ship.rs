@@ -19,14 +19,17 @@ use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::Clock;
 use super::backoff::Backoff;
 use super::hands::{Hands, ShipError, Unsendable, blocking, probe_authorisation, try_again};
 use super::progress::Shipping;
 use super::report::Reporter;
+use super::setback::{Setback, Setbacks};
+use super::timekeeper::Timekeeper;
 use super::window::{Failure, Next, Window};
 use crate::connection::Connection;
-use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, Unsent};
+use crate::connection::ask::ASK_PATIENCE;
+use crate::last_word::{LastWord, LastWordError, Patience, Search};
+use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
 use crate::publish::{DeliveryError, PublishSettings, Receipt};
 
 /// Events on their way at the same time.
@@ -37,6 +40,24 @@ const PAGE: usize = 1_000;
 const SETTLED: usize = 5_000;
 /// A round trip longer than this says nothing of the clock.
 const PROMPT: Duration = Duration::from_secs(2);
+
+/// How long one look for the kiosk's last word may take.
+const LOOK: Patience = Patience {
+    silence: Duration::from_secs(10),
+    whole: Duration::from_secs(30),
+    schema: Duration::from_secs(5),
+};
+/// How long it is looked for while the brokers answer: to send is worth more than to know.
+const LOOKED_FOR: Duration = Duration::from_secs(5 * 60);
+/// No outbox falls back by more numbers than this: who may write to the status topic must not be
+/// able to use up another kiosk's numbers.
+const FARTHEST: u32 = 100_000_000;
+
+/// How long the end waits for the kiosk's last status.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often it is seen whether the producer can go on while something is under way: one that cannot
+/// does not always give back what it has.
+const GLANCE: Duration = Duration::from_secs(5);
 
 /// What the shipper is told.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +95,10 @@ pub(super) struct Shipper {
     unauthorised: bool,
     reporter: Reporter,
     shipping: Arc<Shipping>,
-    clock: Clock,
+    time: Arc<Timekeeper>,
     commands: mpsc::UnboundedReceiver<Command>,
     stop_at: Option<Instant>,
+    setbacks: Setbacks,
 }
 
 /// What the shipper needs to begin.
@@ -85,13 +107,15 @@ pub(super) struct Equipment {
     pub(super) connection: Connection,
     pub(super) reporter: Reporter,
     pub(super) shipping: Arc<Shipping>,
-    pub(super) clock: Clock,
+    pub(super) time: Arc<Timekeeper>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) setbacks: Setbacks,
 }
 
 impl Shipper {
     pub(super) fn new(equipment: Equipment) -> Result<Self, ShipError> {
-        let Equipment { outbox, connection, reporter, shipping, clock, commands } = equipment;
+        let Equipment { outbox, connection, reporter, shipping, time, commands, setbacks } =
+            equipment;
         let settings = PublishSettings {
             // For ever: a kiosk may be offline for days.
             delivery_timeout: Duration::ZERO,
@@ -115,19 +139,25 @@ impl Shipper {
             unauthorised,
             reporter,
             shipping,
-            clock,
+            time,
             commands,
             stop_at: None,
+            setbacks,
         })
     }
 
     pub(super) async fn run(mut self) {
+        if !self.compare().await {
+            return;
+        }
+        self.shipping.compared();
         let mut changed = self.outbox.changed();
         loop {
             if let Err(why) = self.send().await {
                 self.hold_off(&why);
             }
             self.report_if_due(false).await;
+            self.note_doubts().await;
             self.settle();
             if self.is_over() {
                 break;
@@ -135,6 +165,161 @@ impl Shipper {
             self.wait(&mut changed).await;
         }
         self.end().await;
+    }
+
+    /// Compares the outbox with this kiosk's last word in Kafka, before anything is sent: what is
+    /// said afterwards stands in its place. Says whether anything may be sent; if not, it was told
+    /// to stop meanwhile.
+    async fn compare(&mut self) -> bool {
+        self.remember_setbacks().await;
+        let kiosk = self.reporter.kiosk_id().clone();
+        let mut search = Search::new(self.connection.clone(), kiosk.clone());
+        let mut answered = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            let look = tokio::task::spawn_blocking(move || {
+                let looked = search.look(LOOK);
+                (search, looked)
+            });
+            let looked = tokio::select! {
+                looked = look => looked,
+                () = Self::told_to_stop(&self.outbox, &mut self.commands, &mut self.stop_at) => return false,
+            };
+            let why = match looked {
+                Ok((_, Ok(None))) => return true,
+                Ok((gone_on, Ok(Some(word)))) => {
+                    search = gone_on;
+                    match self.number_above(&word).await {
+                        Ok(()) => return true,
+                        Err(error) => self.outbox_failed("written", &error),
+                    }
+                }
+                Ok((gone_on, Err(error))) => {
+                    search = gone_on;
+                    let why = error.to_string();
+                    if given_up(&error, answered + began.elapsed()) {
+                        tracing::warn!(
+                            why,
+                            "it is not known whether this outbox has been set back"
+                        );
+                        self.shipping.not_compared(why, advice(&error));
+                        return true;
+                    }
+                    if error.is_answer() {
+                        answered += began.elapsed().max(self.backoff.pause());
+                    }
+                    why
+                }
+                Err(error) => {
+                    search = Search::new(self.connection.clone(), kiosk.clone());
+                    error.to_string()
+                }
+            };
+            self.hold_off(&why);
+            let again = self.backoff.until();
+            tokio::select! {
+                () = tokio::time::sleep_until(again) => {}
+                () = Self::told_to_stop(&self.outbox, &mut self.commands, &mut self.stop_at) => return false,
+            }
+        }
+    }
+
+    /// Waits until it has been told to stop and the time for that is over.
+    async fn told_to_stop(
+        outbox: &Outbox,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        stop_at: &mut Option<Instant>,
+    ) {
+        loop {
+            let over = async {
+                match *stop_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => return,
+                command = commands.recv() => match command {
+                    // Everything is offered from the beginning.
+                    Some(Command::Rewind(_)) => {}
+                    Some(Command::Stop(at)) => {
+                        let nothing_left = outbox.counts().unsent == 0;
+                        let soon = Instant::now() + LAST_WORDS;
+                        *stop_at = Some(if nothing_left { at.min(soon) } else { at });
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Numbers go on above those of the kiosk's last word.
+    async fn number_above(&mut self, word: &LastWord) -> Result<(), OutboxError> {
+        let announced = word.status.highest_sequence;
+        let counts = self.outbox.counts();
+        let given = counts.highest_sequence;
+        let at = word.recorded_at.unwrap_or(word.status.sent_at);
+        if announced > given && announced - given > FARTHEST {
+            let why = format!(
+                "this kiosk's last word in Kafka, of {at}, speaks of {announced} numbers where \
+                 this outbox has given {given}, which is not believed"
+            );
+            tracing::error!(why, "numbers are not changed");
+            self.shipping.not_compared(why, OTHERS_WORD);
+            return Ok(());
+        }
+        if announced > given {
+            let before = self.outbox.raise(announced).await?;
+            let whose = format!("as this kiosk's last word in Kafka says, of {at}");
+            self.fell_back(passed_over(before, announced, &whose)).await;
+            return Ok(());
+        }
+        // Every number that was given is unsent, set aside, acknowledged or passed over, and the
+        // last two never become fewer.
+        let (was_settled, is_settled) = (
+            u64::from(announced).saturating_sub(word.status.unsent),
+            counts.acknowledged + counts.passed_over,
+        );
+        if was_settled > is_settled {
+            self.fell_back(format!(
+                "this outbox knows of {is_settled} numbers that were sent or passed over, but \
+                 there were {was_settled}, as this kiosk's last word in Kafka says, of {at}; \
+                 meanwhile it has given {given} numbers, of which some had been given before: the \
+                 worker names those as conflicts"
+            ))
+            .await;
+        }
+        Ok(())
+    }
+
+    /// Says what is remembered of setbacks, and what the witness on another volume noticed.
+    async fn remember_setbacks(&mut self) {
+        let counts = self.outbox.counts();
+        if let Some(RolledBack { had_given, were_given }) = self.outbox.rolled_back() {
+            let whose = "as the witness on another volume has seen";
+            self.fell_back(passed_over(had_given, were_given, whose)).await;
+        } else if let Some(setback) = self.setbacks.unsaid(&counts, &self.time.moment()) {
+            self.note_setback(setback).await;
+        } else if let Some(setback) = self.setbacks.known() {
+            self.shipping.set_back(setback.clone());
+        }
+    }
+
+    async fn fell_back(&mut self, what: String) {
+        tracing::error!(what, "the outbox has been set back, or another device has this kiosk id");
+        let passed_over = self.outbox.counts().passed_over;
+        let setback = Setback::new(what, passed_over, &self.time.moment());
+        self.note_setback(setback).await;
+    }
+
+    async fn note_setback(&mut self, setback: Setback) {
+        self.shipping.set_back(setback.clone());
+        let mut setbacks = std::mem::take(&mut self.setbacks);
+        self.setbacks = blocking(move || {
+            setbacks.note(setback);
+            setbacks
+        })
+        .await;
     }
 
     /// Waits until something has happened that there may be more to do for.
@@ -169,6 +354,9 @@ impl Shipper {
         let mut wake = self.reporter.due();
         if let Some(again) = self.backoff.wake_at() {
             wake = wake.min(again);
+        }
+        if self.window.in_flight() > 0 {
+            wake = wake.min(Instant::now() + GLANCE);
         }
         self.stop_at.map_or(wake, |stop| wake.min(stop))
     }
@@ -270,9 +458,10 @@ impl Shipper {
             Landed::Event { generation, .. } if generation != self.generation => {}
             Landed::Event { sequence, began, result: Ok(receipt), .. } => {
                 self.window.landed(sequence);
-                self.outcomes.push((sequence, Outcome::Acknowledged(receipt)));
+                let believed = self.time.believed(receipt);
+                self.outcomes.push((sequence, Outcome::Acknowledged(believed)));
                 self.measure_clock(began, &receipt);
-                self.shipping.acknowledged((self.clock)());
+                self.shipping.acknowledged(self.time.kiosk_clock());
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
                     let which = Retry::Because(Obstacle::NotAuthorised);
@@ -303,7 +492,7 @@ impl Shipper {
                 }
                 self.reporter.landed(result.is_ok(), began);
                 if result.is_ok() {
-                    self.shipping.reported((self.clock)());
+                    self.shipping.reported(self.time.kiosk_clock());
                 }
             }
         }
@@ -313,7 +502,7 @@ impl Shipper {
     fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
         tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
         self.window.landed(sequence);
-        let at = (self.clock)();
+        let at = self.time.kiosk_clock();
         self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
     }
 
@@ -370,8 +559,8 @@ impl Shipper {
             return self.reporter.landed(false, Instant::now());
         };
         let counts = self.outbox.counts();
-        let offset = self.shipping.clock_offset_ms();
-        let status = self.reporter.status(&counts, offset, (self.clock)());
+        let moment = self.time.moment();
+        let status = self.reporter.status(&counts, moment.offset_ms(), moment.reading.clock);
         let began = Instant::now();
         let (hands, sent) = blocking(move || {
             let sent = hands.publisher.publish_status(&status);
@@ -426,17 +615,25 @@ impl Shipper {
         let round_trip = began.elapsed();
         let Some(broker) = receipt.timestamp.filter(|_| receipt.by_broker) else { return };
         if round_trip <= PROMPT {
-            let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(0);
-            self.shipping.set_clock_offset_ms((self.clock)().0 - half - broker.0);
+            self.time.measured(broker, round_trip / 2);
+        }
+    }
+
+    /// Writes down which events have doubtful times, before the outbox is told that they are sent:
+    /// those that are not are looked at once more after a crash.
+    async fn note_doubts(&mut self) {
+        if self.time.is_unsaved() {
+            let time = Arc::clone(&self.time);
+            blocking(move || time.save()).await;
         }
     }
 
     /// The last things: what came back is stored, and the kiosk says where it stands.
     async fn end(mut self) {
-        const LAST_WORDS: Duration = Duration::from_secs(2);
         let until = Instant::now() + LAST_WORDS;
         // There is no later attempt to wait for.
         self.backoff.release();
+        self.note_doubts().await;
         while self.settling.is_some() || !self.outcomes.is_empty() {
             self.settle();
             if let Some((_, pending)) = &mut self.settling {
@@ -455,6 +652,7 @@ impl Shipper {
                 Ok(None) | Err(_) => break,
             }
         }
+        self.note_doubts().await;
         // What was acknowledged together with the last words.
         if !self.outcomes.is_empty() {
             let outcomes = std::mem::take(&mut self.outcomes);
@@ -467,4 +665,50 @@ impl Shipper {
 
 fn is_unauthorised(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
+}
+
+/// Whether a comparison that has failed so far is given up: for good, or after the time that the
+/// brokers have had for it.
+fn given_up(error: &LastWordError, answered: Duration) -> bool {
+    let most = match error {
+        error if !error.passes() => return true,
+        error if !error.is_answer() => return false,
+        LastWordError::NoTopic(_) => ASK_PATIENCE,
+        _ => LOOKED_FOR,
+    };
+    answered >= most
+}
+
+fn passed_over(had_given: u32, were_given: u32, whose: &str) -> String {
+    format!(
+        "this outbox has given the numbers up to {had_given}, but {were_given} were given, \
+         {whose}; numbers go on above {were_given}, and those in between count as missing unless \
+         their events are in Kafka"
+    )
+}
+
+const OTHERS_WORD: &str = "look for who writes to ikd.kiosk-status.v1 under this kiosk's id, or give \
+    this kiosk another id and a new outbox";
+
+/// What to do where it is not known what the kiosk last said.
+fn advice(error: &LastWordError) -> &'static str {
+    match error {
+        LastWordError::NotAllowed { .. } => {
+            "let the kiosk's user read ikd.kiosk-status.v1, or give --witness FILE on another volume"
+        }
+        LastWordError::NoTopic(_) => {
+            "make the topic with `laju topics create`, then start the agent again"
+        }
+        LastWordError::Unfinished { .. } | LastWordError::Away { .. } => {
+            "have ikd.kiosk-status.v1 compacted (`laju topics check` names the settings), then \
+             start the agent again, or give --witness FILE on another volume"
+        }
+        LastWordError::Connection(_)
+        | LastWordError::Registry(_)
+        | LastWordError::Schema(_)
+        | LastWordError::Kafka { .. } => {
+            "mend what it says, then start the agent again; until then look for who writes under \
+             this kiosk's id, or give --witness FILE on another volume"
+        }
+    }
 }

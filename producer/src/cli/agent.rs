@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::agent::http::is_this_machine;
+use crate::http_client::{self, Authorities, HttpError, Times};
 
 /// The largest answer: a batch of the largest size, each item refused at length.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -71,15 +72,10 @@ pub(super) struct AgentClient {
 
 impl AgentAddress {
     pub(super) fn client(&self) -> AgentClient {
-        let client = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(150)))
-            // Whatever HTTP_PROXY says, and wherever another program on the agent's port may
-            // point: the NIK goes to the loopback and no further.
-            .proxy(None)
-            .max_redirects(0)
-            .build()
-            .new_agent();
+        // Whatever HTTP_PROXY says, and wherever another program on the agent's port may point:
+        // the NIK goes to the loopback and no further.
+        let times = Times { whole: Some(Duration::from_secs(150)), ..Times::default() };
+        let client = http_client::client(&Authorities::default(), times);
         AgentClient { address: self.agent.clone(), client }
     }
 }
@@ -104,7 +100,7 @@ impl AgentClient {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<Answer> {
         let address = &self.address;
-        let mut answer = answer.with_context(|| {
+        let mut answer = answer.map_err(HttpError::from).with_context(|| {
             format!("no agent answers at {address}: start one with `laju-kiosk run`, or say where it is with --agent")
         })?;
         let status = answer.status().as_u16();

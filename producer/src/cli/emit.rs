@@ -1,7 +1,8 @@
 //! `laju-kiosk emit`: events through the agent on this machine; one, or an office's whole list.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _};
+use std::io::{BufRead, BufReader, IsTerminal as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,11 +19,14 @@ use zeroize::Zeroizing;
 
 use super::agent::{AgentAddress, AgentClient};
 use super::fact::FactCommand;
+use super::status::ATTENTION;
 use super::stop::Stop;
 use crate::agent::http::{BatchAnswer, OneAnswer};
 use crate::agent::submission::MAX_EVENT_BYTES;
 use crate::secret;
 use crate::settings::Environment;
+use crate::terminal::{self, shown};
+use crate::text;
 
 /// Lines sent in one request.
 const BATCH: usize = 2_000;
@@ -36,7 +40,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[command(
     after_help = "Examples:\n  \
     printf 1871010101900001 | laju-kiosk emit --nik-file - --home-region 18.71 activated --channel office\n  \
-    laju-kiosk emit --file list.ndjson",
+    laju-kiosk emit --file list.ndjson\n\n\
+    Ends with 1 if anything was refused, and with 3 if a repeated event, or others of this kiosk, \
+    could not be counted.",
     subcommand_value_name = "FACT",
     subcommand_help_heading = "Facts"
 )]
@@ -85,6 +91,12 @@ struct Report {
     accepted: u64,
     repeated: u64,
     refused: Vec<RefusedLine>,
+    /// What the agent said besides: events of this kiosk could not be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+    /// And what is good to know: former codes that were taken as today's.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    notes: BTreeSet<String>,
 }
 
 /// A line that was refused.
@@ -119,7 +131,7 @@ impl Emit {
         set("idempotency_key", self.idempotency_key.as_ref().map(|key| json!(key)));
         let accepted: OneAnswer = self.agent.client().post_json("/v1/events", &event)?.read()?;
         if self.json {
-            println!("{}", serde_json::to_string(&accepted)?);
+            writeln!(terminal::stdout(), "{}", serde_json::to_string(&accepted)?)?;
         } else {
             println!("event     {}", accepted.event_id);
             println!("sequence  {}", accepted.sequence);
@@ -127,7 +139,8 @@ impl Emit {
                 println!("accepted before, under the same idempotency key");
             }
         }
-        Ok(ExitCode::SUCCESS)
+        noted(&accepted.note);
+        Ok(warned(accepted.warning.as_deref()))
     }
 
     fn send_file(&self, path: &Path) -> anyhow::Result<ExitCode> {
@@ -138,12 +151,32 @@ impl Emit {
         let sent = send_lines(&mut Lines(input), &client, &stop, &bar, &mut report);
         bar.finish_and_clear();
         if self.json {
-            println!("{}", serde_json::to_string(&report)?);
+            writeln!(terminal::stdout(), "{}", serde_json::to_string(&report)?)?;
         } else {
             report.print();
         }
+        noted(&report.notes);
         sent?;
-        Ok(if report.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let code = warned(report.warning.as_deref());
+        Ok(if report.refused.is_empty() { code } else { ExitCode::FAILURE })
+    }
+}
+
+/// Says what is good to know.
+pub(super) fn noted<'a>(notes: impl IntoIterator<Item = &'a String>) {
+    for note in notes {
+        eprintln!("note: {}", shown(note));
+    }
+}
+
+/// How the program ends, where the agent said something besides.
+pub(super) fn warned(warning: Option<&str>) -> ExitCode {
+    match warning {
+        Some(warning) => {
+            eprintln!("warning: {}", shown(warning));
+            ExitCode::from(ATTENTION)
+        }
+        None => ExitCode::SUCCESS,
     }
 }
 
@@ -160,7 +193,9 @@ fn send_lines(
     while let Some(line) = lines.next()? {
         number += 1;
         bar.inc(line.len() as u64);
-        batch.add(number, &line, report);
+        // What stands at the beginning of a file says what the whole of it is.
+        let text = if number == 1 { text::begin(&line)? } else { line.as_slice() };
+        batch.add(number, text, report);
         if batch.lines.len() == BATCH {
             batch.send(client, stop, report)?;
         }
@@ -178,8 +213,11 @@ impl Report {
     fn print(&self) {
         for refused in &self.refused {
             match refused.field.as_str() {
-                "" => println!("line {}: {}", refused.line, refused.detail),
-                field => println!("line {}: {field}: {}", refused.line, refused.detail),
+                "" => println!("line {}: {}", refused.line, shown(&refused.detail)),
+                field => {
+                    let (field, detail) = (shown(field), shown(&refused.detail));
+                    println!("line {}: {field}: {detail}", refused.line);
+                }
             }
         }
         println!("accepted  {:>9}", self.accepted);
@@ -263,6 +301,7 @@ impl Batch {
     /// Reports the lines that are answered for good, and keeps the others: why the first of them
     /// is not accepted, if there is any.
     fn take(&mut self, answer: BatchAnswer, report: &mut Report) -> Option<String> {
+        report.warning = answer.warning.or(report.warning.take());
         let mut rest = Self::default();
         let mut why = None;
         for (line, item) in self.lines.drain(..).zip(answer.items) {
@@ -274,10 +313,12 @@ impl Batch {
                 rest.lines.push(Line { number: line.number, place: start..rest.body.len() });
             } else if let Some(detail) = detail {
                 report.refused.push(RefusedLine { line: line.number, field, detail });
-            } else if item.repeated == Some(true) {
-                report.repeated += 1;
             } else {
-                report.accepted += 1;
+                report.notes.extend(item.note);
+                match item.repeated {
+                    Some(true) => report.repeated += 1,
+                    _ => report.accepted += 1,
+                }
             }
         }
         *self = rest;
@@ -356,6 +397,18 @@ mod tests {
         let own = named(br#"{"idempotency_key": "mine"}"#).unwrap();
         assert_eq!(*own, r#"{"idempotency_key":"mine"}"#);
         assert!(named(b"[1]").is_none() && named(b"{").is_none());
+    }
+
+    #[test]
+    fn a_list_may_begin_with_a_byte_order_mark_and_utf_16_is_named() {
+        let first = |file: &[u8]| {
+            let mut lines = Lines(Box::new(std::io::Cursor::new(file.to_vec())));
+            let line = lines.next().unwrap().unwrap();
+            text::begin(&line).map(<[u8]>::to_vec)
+        };
+        assert_eq!(first(b"\xEF\xBB\xBF{}\r\n{}\r\n").unwrap(), b"{}\r\n");
+        let wide: Vec<u8> = "{\"nik\"}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(first(&wide), Err(text::TextError::Utf16));
     }
 
     #[test]

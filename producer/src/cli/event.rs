@@ -1,5 +1,6 @@
 //! `laju-kiosk event`: how far an event has come.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -7,9 +8,16 @@ use laju_schemas::EventId;
 use serde_json::Value;
 
 use super::agent::AgentAddress;
+use super::status::ATTENTION;
+use crate::agent::Fate;
+use crate::terminal::{self, shown};
 
 /// The options of `event`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 3 if the event is set aside or in quarantine, and with 1 if no agent \
+                  answers or knows it."
+)]
 pub(super) struct Event {
     /// The event, as the agent named it when it accepted it.
     event_id: EventId,
@@ -26,14 +34,16 @@ impl Event {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let fate: Value =
             self.agent.client().get(&format!("/v1/events/{}", self.event_id))?.read()?;
+        let code =
+            if Fate::is_stuck(&fate) { ExitCode::from(ATTENTION) } else { ExitCode::SUCCESS };
         if self.json {
-            println!("{fate}");
-            return Ok(ExitCode::SUCCESS);
+            writeln!(terminal::stdout(), "{fate}")?;
+            return Ok(code);
         }
         let row = |name: &str, value: &Value| match value {
             Value::Null => {}
-            Value::String(text) => println!("{name:<12} {text}"),
-            other => println!("{name:<12} {other}"),
+            Value::String(text) => println!("{name:<12} {}", shown(text)),
+            other => println!("{name:<12} {}", shown(&other.to_string())),
         };
         for name in ["event_id", "sequence", "occurred_at", "accepted_at", "state"] {
             row(name, &fate[name]);
@@ -49,6 +59,6 @@ impl Event {
                 }
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 }

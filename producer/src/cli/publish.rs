@@ -1,6 +1,7 @@
 //! `laju-kiosk publish`: one event straight to Kafka, past any agent, for those who number their
 //! events themselves.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use serde_json::json;
 
 use super::fact::FactCommand;
 use super::require_topic;
-use crate::connection::Connection;
+use crate::connection::{Connection, Operation};
 use crate::publish::{PublishSettings, Publisher};
 use crate::settings::Environment;
+use crate::terminal;
 use crate::{clock, intake, secret};
 
 /// The options of `publish`, which stand before the fact.
@@ -84,7 +86,7 @@ pub(super) struct Publish {
 impl Publish {
     pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let event = self.event(clock::now(), env)?;
-        require_topic(&self.connection, &EVENTS)?;
+        require_topic(&self.connection, &EVENTS, &[Operation::Write])?;
         let settings = PublishSettings {
             delivery_timeout: Duration::from_secs(self.delivery_timeout),
             linger: Duration::ZERO,
@@ -107,7 +109,7 @@ impl Publish {
                 "offset": receipt.offset,
                 "recorded_at": receipt.timestamp,
             });
-            println!("{answer}");
+            writeln!(terminal::stdout(), "{answer}")?;
         } else {
             println!("event      {}", event.event_id);
             println!("subject    {}", event.subject);

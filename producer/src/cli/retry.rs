@@ -1,5 +1,6 @@
 //! `laju-kiosk retry`: sends again what Kafka refused.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use laju_schemas::EventId;
 use serde_json::{Value, json};
 
 use super::agent::AgentAddress;
+use crate::terminal;
 
 /// The options of `retry`.
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ impl RetryArgs {
             bail!("no event {event_id} is set aside; see `laju-kiosk event {event_id}`");
         }
         if self.json {
-            println!("{answer}");
+            writeln!(terminal::stdout(), "{answer}")?;
         } else {
             let events = if retried == 1 { "event is" } else { "events are" };
             println!("{retried} {events} sent again; see `laju-kiosk status`");

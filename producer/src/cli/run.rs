@@ -1,4 +1,4 @@
-//! `laju-kiosk run`: the agent, until Ctrl-C or SIGTERM.
+//! `laju-kiosk run`: the agent, until Ctrl-C, SIGTERM or SIGHUP.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -10,14 +10,18 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use laju_schemas::{KioskId, RegionCode};
 
-use super::stop;
 use crate::agent::http::{self, Origin};
 use crate::agent::submission::Kiosk;
 use crate::agent::{Agent, AgentSettings, WorkerAddress};
 use crate::connection::Connection;
 use crate::outbox::OutboxSettings;
+use crate::serve;
 use crate::settings::Environment;
+use crate::signal::{self, Signals};
 use crate::{clock, secret};
+
+/// Descriptors for all connections, brokers and files.
+const DESCRIPTORS: u64 = 2_048;
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -33,6 +37,11 @@ pub(super) struct Run {
     /// The directory of the outbox; made if it is not there. It belongs to this kiosk id for ever.
     #[arg(long, env = "LAJU_OUTBOX", value_name = "DIR")]
     outbox: PathBuf,
+
+    /// A file on another volume that remembers how far the outbox had come: it notices without a
+    /// connection where the outbox's disk has been set back. Made if it is not there.
+    #[arg(long, env = "LAJU_WITNESS", value_name = "FILE")]
+    witness: Option<PathBuf>,
 
     /// How many MiB of unsent events the outbox takes before it refuses more.
     #[arg(long, env = "LAJU_OUTBOX_LIMIT", value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
@@ -57,7 +66,7 @@ pub(super) struct Run {
     )]
     allow_origin: Vec<Origin>,
 
-    /// A worker that is asked what became of an event, e.g. http://laju.example:8080.
+    /// A worker that is asked what became of an event, e.g. https://laju.example.
     #[arg(long, env = "LAJU_URL", value_name = "URL")]
     laju: Option<WorkerAddress>,
 
@@ -81,7 +90,9 @@ impl Run {
     pub(super) fn run(self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let key = secret::key(self.key_file.as_deref(), env("LAJU_KEY"))?;
         let token = self.token_file.as_deref().map(secret::token).transpose()?;
-        let worker = match (self.laju, token) {
+        let authorities = self.connection.trust.read()?;
+        let worker = self.laju.map(|worker| worker.trusting(&authorities));
+        let worker = match (worker, token) {
             (Some(worker), Some(token)) => Some(worker.with_token(token)),
             (worker, _) => worker,
         };
@@ -95,6 +106,7 @@ impl Run {
             outbox: self.outbox,
             outbox_settings: OutboxSettings {
                 limit_bytes: self.outbox_limit << 20,
+                witness: self.witness,
                 ..OutboxSettings::default()
             },
             connection: self.connection,
@@ -102,9 +114,11 @@ impl Run {
             report_every: Duration::from_secs(self.report_every),
         };
         settings.check()?;
+        serve::make_room(DESCRIPTORS);
         let (listen, drain) = (self.listen, Duration::from_secs(self.drain));
         let origins = self.allow_origin;
         let left = runtime.block_on(async move {
+            let mut signals = Signals::listen().context("cannot listen for signals")?;
             // Before an outbox is made that belongs to a kiosk for ever.
             let listener = TcpListener::bind(listen)
                 .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -118,27 +132,23 @@ impl Run {
             tracing::info!(%address, kiosk = %kiosk.id, region = %kiosk.service_region, "listening");
             let router = http::router(agent.clone(), &origins);
             let (stopping, stopped) = tokio::sync::oneshot::channel();
-            let server = tokio::spawn(http::serve(listener, router, async move {
+            // Requests under way may take as long as the last events; idle connections nothing.
+            let grace = drain.max(Duration::from_secs(1));
+            let server = tokio::spawn(http::serve(listener, router, grace, async move {
                 // The other side is dropped only after it has spoken.
                 let _ = stopped.await;
             }));
             tokio::select! {
-                asked = stop::asked() => asked.context("cannot listen for signals")?,
+                () = signals.end() => {}
                 why = agent.failed() => bail!("{why}"),
             }
-            tracing::info!("stopping: sending what is left; a second signal ends at once");
-            tokio::spawn(async {
-                if stop::asked().await.is_ok() {
-                    std::process::exit(stop::INTERRUPTED);
-                }
+            tracing::info!("stopping: sending what is left; Ctrl-C or SIGTERM ends at once");
+            tokio::spawn(async move {
+                signals.end_at_once().await;
+                std::process::exit(signal::INTERRUPTED);
             });
             let _ = stopping.send(());
-            // Requests under way may take as long as the last events; idle connections nothing.
-            match tokio::time::timeout(drain.max(Duration::from_secs(1)), server).await {
-                Ok(Ok(served)) => served.context("the HTTP interface failed")?,
-                Ok(Err(panic)) => return Err(panic).context("the HTTP interface failed"),
-                Err(_) => tracing::warn!("requests that were still under way were cut off"),
-            }
+            server.await?.context("the HTTP interface failed")?;
             Ok::<_, anyhow::Error>(agent.shutdown(drain).await?)
         });
         runtime.shutdown_timeout(Duration::from_secs(1));

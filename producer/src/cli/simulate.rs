@@ -3,6 +3,7 @@
 mod agents;
 
 use std::io::IsTerminal;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -18,10 +19,11 @@ use serde::Serialize;
 
 use super::require_topic;
 use super::stop::Stop;
-use crate::connection::Connection;
+use crate::connection::{Connection, Operation};
 use crate::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
 use crate::settings::Environment;
 use crate::simulate::{Generator, Scenario, Shares, Trouble};
+use crate::terminal;
 use crate::{clock, secret};
 use agents::Agents;
 
@@ -168,7 +170,7 @@ impl Simulate {
                 bail!("with --outboxes there are at most {} kiosks: say --kiosks 10", agents::MOST);
             }
         }
-        let (cluster, partitions) = require_topic(&self.connection, &EVENTS)?;
+        let (cluster, partitions) = require_topic(&self.connection, &EVENTS, &[Operation::Write])?;
         let stop = Stop::listen().context("cannot listen for signals")?;
         let mut summary;
         if let Some(outboxes) = &self.outboxes {
@@ -182,7 +184,7 @@ impl Simulate {
             }
         }
         if self.json {
-            println!("{}", serde_json::to_string(&summary)?);
+            writeln!(terminal::stdout(), "{}", serde_json::to_string(&summary)?)?;
         } else {
             summary.print();
         }

@@ -1,6 +1,6 @@
 //! `laju-kiosk status`: where the kiosk stands, for people.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -10,16 +10,18 @@ use comfy_table::{CellAlignment, Table};
 use laju_schemas::TimestampMs;
 
 use super::agent::AgentAddress;
-use crate::agent::Status;
+use crate::agent::{ClockState, DoubtfulEvents, Status};
 use crate::settings::Environment;
+use crate::terminal::{self, shown};
 
 /// How the program ends if something deserves attention.
-const ATTENTION: u8 = 3;
+pub(super) const ATTENTION: u8 = 3;
 
 /// The options of `status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 3 if something deserves attention, and with 1 if no agent answers."
+    after_help = "Ends with 3 if something deserves attention (also events in quarantine, and a \
+                  wrong clock), and with 1 if no agent answers."
 )]
 pub(super) struct StatusArgs {
     /// Answer in JSON.
@@ -34,7 +36,7 @@ impl StatusArgs {
     pub(super) fn run(&self, env: Environment<'_>) -> anyhow::Result<ExitCode> {
         let status: Status = self.agent.client().get("/v1/status")?.read()?;
         if self.json {
-            println!("{}", serde_json::to_string(&status)?);
+            writeln!(terminal::stdout(), "{}", serde_json::to_string(&status)?)?;
         } else {
             let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());
             print!("{}", text(&status, !plain && std::io::stdout().is_terminal()));
@@ -49,7 +51,11 @@ fn text(status: &Status, colour: bool) -> String {
     let yellow = style(AnsiColor::Yellow.on_default().bold());
     let green = style(AnsiColor::Green.on_default());
     let ago = |at: Option<TimestampMs>| at.map_or("never".to_owned(), |at| since(at, status.now));
-    let offset = status.clock_offset_ms.map_or("not measured".to_owned(), |ms| format!("{ms} ms"));
+    let clock = match (&status.clock, status.clock_offset_ms) {
+        (ClockState::Wrong { detail }, _) => format!("wrong: {detail}"),
+        (_, Some(offset)) => format!("{offset} ms from the broker's"),
+        (_, None) => "not confirmed by a broker".to_owned(),
+    };
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let rows = [
         ("kiosk", format!("{} of {}", status.kiosk_id, status.service_region)),
@@ -61,11 +67,13 @@ fn text(status: &Status, colour: bool) -> String {
             "waiting since",
             status.waiting_since.map_or("none".to_owned(), |at| since(at, status.now)),
         ),
+        ("passed over", format!("{} numbers", status.passed_over)),
         ("set aside", format!("{} events", status.set_aside)),
         ("outbox", format!("{} of {}", mib(status.outbox_bytes), mib(status.outbox_limit_bytes))),
+        ("key", status.key_id.map_or("not said".to_owned(), |id| id.to_string())),
         ("last acknowledged", ago(status.last_acknowledged_at)),
         ("last reported", ago(status.last_reported_at)),
-        ("clock", format!("{offset} from the broker's")),
+        ("clock", clock),
     ];
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -84,18 +92,57 @@ fn text(status: &Status, colour: bool) -> String {
                 event.sequence.to_string(),
                 event.event_id.to_string(),
                 since(event.at, status.now),
-                format!("{}: {}", event.obstacle.as_str(), event.detail),
+                format!("{}: {}", event.obstacle.as_str(), shown(&event.detail)),
             ]);
         }
         out.push_str(&format!("\nset aside\n{table}\n"));
     }
+    out.push_str(&doubtful(&status.doubtful));
+    out.push_str(&quarantined(status));
     if status.attention.is_empty() {
         out.push_str(&format!("\n{green}All is well.{green:#}\n"));
     }
     for advice in &status.attention {
-        out.push_str(&format!("\n{yellow}{}{yellow:#}\n  {}\n", advice.what, advice.advice));
+        let (what, advice) = (shown(&advice.what), shown(&advice.advice));
+        out.push_str(&format!("\n{yellow}{what}{yellow:#}\n  {advice}\n"));
     }
     out
+}
+
+/// The events with doubtful times that are shown, if there are any.
+fn doubtful(found: &[DoubtfulEvents]) -> String {
+    let shown: Vec<_> = found.iter().flat_map(|found| &found.shown).collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["sequence", "event", "time given"]);
+    for event in shown {
+        table.add_row([
+            event.sequence.to_string(),
+            event.event_id.to_string(),
+            event.occurred_at.to_string(),
+        ]);
+    }
+    format!("\ndoubtful times\n{table}\n")
+}
+
+/// The events in quarantine that are shown, if there are any.
+fn quarantined(status: &Status) -> String {
+    let Some(worker) = status.worker.as_ref().filter(|worker| !worker.latest.is_empty()) else {
+        return String::new();
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["sequence", "event", "why"]);
+    for event in &worker.latest {
+        table.add_row([
+            event.sequence.map_or("?".to_owned(), |sequence| sequence.to_string()),
+            event.event_id.map_or("?".to_owned(), |id| id.to_string()),
+            format!("{}: {}", shown(&event.reason), shown(&event.detail)),
+        ]);
+    }
+    let heard = worker.heard_at.map_or("never".to_owned(), |at| since(at, status.now));
+    format!("\nin quarantine, as the worker said {heard}\n{table}\n")
 }
 
 /// How long ago something was, as people say it.
@@ -132,11 +179,17 @@ mod tests {
             in_flight: 1,
             set_aside: 1,
             acknowledged: 9,
+            disk_full: false,
+            passed_over: 20,
+            key_id: Some("07c598c15884ead6".parse().unwrap()),
             outbox_bytes: 1 << 20,
             outbox_limit_bytes: 1 << 30,
             last_acknowledged_at: None,
             last_reported_at: Some(TimestampMs(now.0 - 5_000)),
             clock_offset_ms: Some(-3),
+            clock: ClockState::Measured { now },
+            doubtful: Vec::new(),
+            worker: None,
             obstacle: None,
             set_aside_events: vec![SetAsideEvent {
                 event_id: laju_schemas::EventId([1; 16]),
@@ -155,6 +208,8 @@ mod tests {
             "too_large: the topic takes less",
             "One is stuck\n  Look.",
             "-3 ms from",
+            "20 numbers",
+            "07c598c15884ead6",
             "never",
         ] {
             assert!(said.contains(words), "no '{words}' in {said}");

@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use super::confirm::Confirmations;
 use super::{DeliveryError, PublishError, PublishSettings, Record, enqueue, enqueue_unless, flush};
+use crate::connection::ask::patiently;
 use crate::connection::{BrokerEvents, Connection, ConnectionError};
 
 #[derive(Default)]
@@ -156,15 +157,17 @@ impl BulkPublisher {
     /// The first offset of a partition, and the one behind its last record.
     ///
     /// # Errors
-    /// If the brokers do not say so within `timeout`.
+    /// If the brokers do not say so within `patience`: they are asked again meanwhile.
     pub fn watermarks(
         &self,
         topic: &str,
         partition: u32,
-        timeout: Duration,
+        patience: Duration,
     ) -> Result<(i64, i64), KafkaError> {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        self.producer.client().fetch_watermarks(topic, partition, timeout)
+        patiently(patience, |timeout| {
+            self.producer.client().fetch_watermarks(topic, partition, timeout)
+        })
     }
 
     /// What the brokers last said is wrong.

@@ -53,7 +53,9 @@ pub enum DeliveryError {
     #[error("no broker confirmed it in time{}", because(.0.as_deref()))]
     TimedOut(Option<String>),
     /// This user may not write to the topic.
-    #[error("this user may not write to {0}: give it the right to Write on the topic")]
+    #[error(
+        "the Kafka user lacks the right to Write on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Write --topic {0}` (consumer/docs/rights.md lists what each program needs)"
+    )]
     NotAllowed(String),
     /// The topic does not exist.
     #[error("there is no topic {0}: make it with `laju topics create`")]

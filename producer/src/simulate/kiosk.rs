@@ -143,6 +143,7 @@ impl Kiosk {
             agent_version: concat!("simulated ", env!("CARGO_PKG_VERSION")).to_owned(),
             sent_at: now,
             retired: false,
+            key_id: None,
         }
     }
 }

@@ -17,9 +17,10 @@ use serde_json::Value;
 use crate::support::{Broker, CannedRegistry, PARTITIONS, nobody};
 
 const EVENTS: &str = "ikd.events.v1";
-/// The golden pseudonym of `laju_schemas::pseudonym`.
+/// The pseudonym of this NIK under this key, by another HMAC-SHA-256.
 const NIK: &str = "1871010101900001";
-const SUBJECT: &str = "2f528ebf-f2bc-040f-1221-5c537c223bf4";
+const KEY: &str = "6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1";
+const SUBJECT: &str = "4759249d-8750-2180-54ea-4a3f82aeda52";
 
 fn program(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laju-kiosk"));
@@ -29,8 +30,7 @@ fn program(line: &str) -> Command {
 
 fn key_file(directory: &tempfile::TempDir, mode: u32) -> PathBuf {
     let path = directory.path().join(format!("key-{mode:o}"));
-    let key: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
-    std::fs::write(&path, key).unwrap();
+    std::fs::write(&path, KEY).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     path
 }
@@ -39,8 +39,7 @@ fn publish(brokers: &str, options: &str, fact: &str) -> Command {
     let mut command = program(&format!(
         "publish --brokers {brokers} --kiosk-id k1 --sequence 5 --home-region 18.71 {options} {fact}"
     ));
-    let key: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
-    command.env("LAJU_KEY", key).env("LAJU_NIK", NIK);
+    command.env("LAJU_KEY", KEY).env("LAJU_NIK", NIK);
     command
 }
 

@@ -87,6 +87,7 @@ fn figures_statuses_and_raw_records_reach_their_topics() {
         agent_version: "0.1.0".to_owned(),
         sent_at: TimestampMs(1_700_000_000_000),
         retired: false,
+        key_id: None,
     };
     publisher.publish_status(&status).unwrap().wait().unwrap();
     let records = broker.read_all("ikd.kiosk-status.v1");

@@ -1,9 +1,13 @@
 //! The registry client against canned answers.
 
 use crate::support::CannedRegistry;
-use laju_producer::registry::{Registry, RegistryError};
+use laju_producer::registry::{Registry, RegistryAccess, RegistryError};
 
 const AVSC: &str = r#"{"type":"fixed","name":"A","size":1}"#;
+
+fn client(url: &str) -> Registry {
+    Registry::new(url, RegistryAccess::default())
+}
 
 #[test]
 fn a_schema_that_is_there_is_not_registered_again() {
@@ -11,7 +15,7 @@ fn a_schema_that_is_there_is_not_registered_again() {
         assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["schema"] == AVSC);
         (200, r#"{"id":7,"version":1}"#)
     });
-    assert_eq!(Registry::new(&registry.url).register("t-value", AVSC).unwrap(), 7);
+    assert_eq!(client(&registry.url).register("t-value", AVSC).unwrap(), 7);
     assert_eq!(*registry.asked.lock().unwrap(), ["POST /subjects/t-value"]);
 }
 
@@ -24,7 +28,7 @@ fn a_new_schema_is_registered() {
             (404, r#"{"error_code":40401,"message":"Subject not found."}"#)
         }
     });
-    assert_eq!(Registry::new(&registry.url).register("t-value", AVSC).unwrap(), 8);
+    assert_eq!(client(&registry.url).register("t-value", AVSC).unwrap(), 8);
     let asked = registry.asked.lock().unwrap();
     assert_eq!(*asked, ["POST /subjects/t-value", "POST /subjects/t-value/versions"]);
 }
@@ -38,7 +42,7 @@ fn an_incompatible_schema_is_said_to_be_so() {
             (404, r#"{"error_code":40403,"message":"Schema not found"}"#)
         }
     });
-    let error = Registry::new(&registry.url).register("t-value", AVSC).unwrap_err();
+    let error = client(&registry.url).register("t-value", AVSC).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, RegistryError::Incompatible { .. }), "{text}");
     assert!(text.contains("t-value") && text.contains("reader field missing"), "{text}");
@@ -56,7 +60,7 @@ fn only_the_registrys_own_word_makes_an_id_unknown() {
         "7" => (404, r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#),
         _ => (200, "hello"),
     });
-    let client = Registry::new(&format!("{}/", registry.url));
+    let client = client(&format!("{}/", registry.url));
     assert_eq!(client.schema(1).unwrap().as_deref(), Some("\"long\""));
     assert_eq!(client.schema(2).unwrap(), None);
     assert!(matches!(client.schema(3), Err(RegistryError::NotARegistry { .. })));
@@ -69,7 +73,7 @@ fn only_the_registrys_own_word_makes_an_id_unknown() {
 
 #[test]
 fn a_registry_that_is_not_there_is_an_outage() {
-    let client = Registry::new(&format!("http://{}", crate::support::nobody()));
+    let client = client(&format!("http://{}", crate::support::nobody()));
     assert!(matches!(client.schema(1), Err(RegistryError::Unreachable { .. })));
     assert!(matches!(client.register("s", AVSC), Err(RegistryError::Unreachable { .. })));
 }

@@ -1,5 +1,7 @@
 //! The answers' shapes, for the interface and for clients in Rust.
 
+use std::collections::BTreeSet;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::{EventId, Sequence};
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::status_of;
 use crate::agent::Refused;
 use crate::outbox::Accepted;
+use crate::problem::{Language, Words};
 
 /// One event was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +21,21 @@ pub struct OneAnswer {
     pub sequence: Sequence,
     /// Whether the same request had been accepted before.
     pub repeated: bool,
+    /// Of a repeated request: that this event, or others of this kiosk, could not be counted, and
+    /// what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warning: Option<String>,
+    /// What is good to know, though nothing is wrong: that a region's former code was taken as
+    /// today's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }
 
-impl From<Accepted> for OneAnswer {
-    fn from(accepted: Accepted) -> Self {
+impl OneAnswer {
+    /// With what is to be said besides.
+    pub(super) fn new(accepted: Accepted, warning: Option<String>, note: Option<String>) -> Self {
         let Accepted { event_id, sequence, repeated } = accepted;
-        Self { event_id, sequence, repeated }
+        Self { event_id, sequence, repeated, warning, note }
     }
 }
 
@@ -36,6 +48,13 @@ pub struct BatchAnswer {
     pub repeated: u64,
     /// Events refused.
     pub refused: u64,
+    /// If requests were repeated: that events of this kiosk could not be counted, and what to do
+    /// about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warning: Option<String>,
+    /// What the accepted items' notes say, each once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
     /// Each item's answer, in order.
     pub items: Vec<ItemAnswer>,
 }
@@ -45,7 +64,7 @@ pub struct BatchAnswer {
 pub struct ItemAnswer {
     /// Its place in the batch, from 1; empty lines of NDJSON are not counted.
     pub item: u64,
-    /// As for a single event: 202, 409, 422 or 507.
+    /// As for a single event: 202, 409, 422, 503 or 507.
     pub status: u16,
     /// Its id, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -62,19 +81,38 @@ pub struct ItemAnswer {
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
+    /// As for a single event, if it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }
 
 impl BatchAnswer {
     /// From each item's fate. The status is 202 if any was accepted, else the first item's.
-    pub(super) fn new(answers: Vec<Result<Accepted, Refused>>) -> (StatusCode, Self) {
-        let mut batch =
-            Self { accepted: 0, repeated: 0, refused: 0, items: Vec::with_capacity(answers.len()) };
-        for (item, answer) in (1..).zip(answers) {
+    pub(super) fn new(
+        answers: Vec<Result<Accepted, Refused>>,
+        notes: Vec<Option<Words>>,
+        language: Language,
+        warning: impl Fn(&Accepted) -> Option<String>,
+    ) -> (StatusCode, Self) {
+        let first = answers.iter().flatten().find(|accepted| accepted.repeated);
+        let mut batch = Self {
+            accepted: 0,
+            repeated: 0,
+            refused: 0,
+            warning: first.and_then(warning),
+            note: None,
+            items: Vec::with_capacity(answers.len()),
+        };
+        let mut said = BTreeSet::new();
+        let notes = notes.into_iter().chain(std::iter::repeat(None));
+        for ((item, answer), note) in (1..).zip(answers).zip(notes) {
+            let note = note.map(|note| note.to(language).to_owned());
             batch.items.push(match answer {
                 Ok(accepted) => {
                     let count =
                         if accepted.repeated { &mut batch.repeated } else { &mut batch.accepted };
                     *count += 1;
+                    said.extend(note.clone());
                     ItemAnswer {
                         item,
                         status: StatusCode::ACCEPTED.as_u16(),
@@ -83,17 +121,17 @@ impl BatchAnswer {
                         repeated: Some(accepted.repeated),
                         field: None,
                         detail: None,
+                        note,
                     }
                 }
                 Err(refused) => {
                     batch.refused += 1;
                     let status = status_of(&refused).as_u16();
-                    let (field, detail) = match refused {
-                        Refused::Fault(fault) => (Some(fault.field), fault.detail),
-                        Refused::KeyReused { .. } => {
-                            (Some("idempotency_key".to_owned()), refused.to_string())
-                        }
-                        other => (None, other.to_string()),
+                    let detail = refused.words().to(language).to_owned();
+                    let field = match refused {
+                        Refused::Fault(fault) => Some(fault.field),
+                        Refused::KeyReused { .. } => Some("idempotency_key".to_owned()),
+                        _ => None,
                     };
                     ItemAnswer {
                         item,
@@ -103,10 +141,13 @@ impl BatchAnswer {
                         repeated: None,
                         field,
                         detail: Some(detail),
+                        note: None,
                     }
                 }
             });
         }
+        let said = Vec::from_iter(said).join("; ");
+        batch.note = (!said.is_empty()).then_some(said);
         let first = batch.items.first().map(|item| item.status);
         let status = match first {
             Some(first) if batch.accepted + batch.repeated == 0 => {
@@ -139,7 +180,8 @@ mod tests {
     #[test]
     fn a_used_key_is_told_with_its_field() {
         let refused = Refused::KeyReused { event_id: EventId([1; 16]) };
-        let (status, batch) = BatchAnswer::new(vec![Err(refused)]);
+        let (status, batch) =
+            BatchAnswer::new(vec![Err(refused)], vec![], Language::English, |_| None);
         assert_eq!(status, StatusCode::CONFLICT);
         let item = &batch.items[0];
         assert_eq!(item.field.as_deref(), Some("idempotency_key"));

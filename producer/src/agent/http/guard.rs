@@ -11,6 +11,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
+use crate::problem::Kind;
+use crate::words;
 
 /// A web page's origin, e.g. `http://localhost:3000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,13 +68,21 @@ pub(super) async fn check(
     if let Some(origin) = headers.get(header::ORIGIN)
         && !origins.iter().any(|allowed| allowed.0 == *origin)
     {
-        let detail = "web pages of this origin may not use the agent: see --allow-origin";
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        let detail = words!(
+            "web pages of this origin may not use the agent: see --allow-origin",
+            "halaman web dari asal ini tidak boleh memakai agen: lihat --allow-origin"
+        );
+        let problem = Problem::new(StatusCode::FORBIDDEN, detail);
+        return problem.of_kind(Kind::CrossSite).into_response();
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if host.is_some_and(|host| !is_this_machine(host)) {
-        let detail = "the agent answers to 127.0.0.1, [::1] and localhost only";
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        let detail = words!(
+            "the agent answers to 127.0.0.1, [::1] and localhost only",
+            "agen hanya menjawab 127.0.0.1, [::1] dan localhost"
+        );
+        let problem = Problem::new(StatusCode::FORBIDDEN, detail);
+        return problem.of_kind(Kind::ForeignHost).into_response();
     }
     next.run(request).await
 }

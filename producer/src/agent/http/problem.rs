@@ -1,36 +1,55 @@
-//! Errors as RFC 9457 problems. A detail never holds a citizen's number: what clients sent is
-//! repeated only where long numbers have been blanked.
+//! Errors as RFC 9457 problems, of the kinds that both programs have ([`crate::problem`]). A detail
+//! never holds a citizen's number: what clients sent is repeated only where it may be.
 
+use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::agent::{Refused, RetractError};
 use crate::outbox::OutboxError;
+use crate::problem::{Kind, Language, PROBLEM_JSON, Told, Words, speak};
+use crate::words;
+
+/// An error on its way to a client.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    kind: Kind,
+    status: StatusCode,
+    detail: Words,
+    field: Option<String>,
+    event_id: Option<String>,
+    /// After how many seconds the same request may be sent again.
+    retry_after: Option<u16>,
+}
+
+/// How long a clock may take to be set or confirmed, in seconds.
+const CLOCK_PAUSE: u16 = 30;
 
 /// An error as a client sees it.
-#[derive(Debug, Serialize)]
-pub(super) struct Problem {
+#[derive(Serialize)]
+struct Body<'a> {
     r#type: &'static str,
-    title: &'static str,
+    title: &'a str,
     status: u16,
-    detail: String,
+    detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
+    field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
+    event_id: Option<&'a str>,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: detail.into(),
-            field: None,
-            event_id: None,
-        }
+    /// Of the kind that the status stands for.
+    pub(super) fn new(status: StatusCode, detail: impl Into<Words>) -> Self {
+        let kind = Kind::of_status(status.as_u16());
+        Self { kind, status, detail: detail.into(), field: None, event_id: None, retry_after: None }
+    }
+
+    /// Of another kind.
+    pub(super) fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
     /// The field that it is about.
@@ -40,14 +59,83 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+impl Told for Problem {
+    fn json(&self, language: Language) -> Vec<u8> {
+        let title = self.kind.title();
+        let body = Body {
+            r#type: self.kind.path(),
+            title: title.to(language),
+            status: self.status.as_u16(),
+            detail: self.detail.to(language),
+            field: self.field.as_deref(),
+            event_id: self.event_id.as_deref(),
+        };
         // Texts and numbers are JSON.
-        let json = serde_json::to_vec(&self).unwrap_or_default();
-        let kind = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, kind)], json).into_response()
+        serde_json::to_vec(&body).unwrap_or_default()
     }
+}
+
+impl IntoResponse for Problem {
+    /// In English; [`speak_to`] tells it in the reader's language.
+    fn into_response(self) -> Response {
+        let json = self.json(Language::English);
+        let kind = HeaderValue::from_static(PROBLEM_JSON);
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], json).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Tells every problem in the language of who asked, also those that layers make without a body.
+pub(super) async fn speak_to(request: Request, next: Next) -> Response {
+    let language = Language::of(request.headers());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error())
+        && response.extensions().get::<Problem>().is_none()
+        && response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_none_or(|kind| kind != "application/json")
+    {
+        let allow = response.headers().get(header::ALLOW).cloned();
+        response = Problem::new(status, Kind::of_status(status.as_u16()).title()).into_response();
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    speak::<Problem>(language, &mut response);
+    response
+}
+
+/// `GET /problems/{kind}`: what a kind of problem is, in the language of who asks.
+pub(super) async fn explain(
+    headers: header::HeaderMap,
+    kind: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Response {
+    let language = Language::of(&headers);
+    let Some(kind) = kind.ok().and_then(|Path(name)| Kind::of_name(&name)) else {
+        return not_found().into_response();
+    };
+    let (path, title, explanation) = kind.told(language);
+    let json = serde_json::json!({"type": path, "title": title, "explanation": explanation});
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_LANGUAGE, language.tag()),
+        (header::VARY, "accept-language"),
+    ];
+    (headers, json.to_string()).into_response()
+}
+
+/// What a path answers that nothing is at.
+pub(super) fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        words!("there is nothing here", "tidak ada apa-apa di sini"),
+    )
 }
 
 /// The status that a refused event is answered with.
@@ -56,20 +144,23 @@ pub(super) fn status_of(refused: &Refused) -> StatusCode {
         Refused::Fault(_) | Refused::TooLarge { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refused::Full { .. } | Refused::Numbers => StatusCode::INSUFFICIENT_STORAGE,
         Refused::KeyReused { .. } => StatusCode::CONFLICT,
-        Refused::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::NotStored(_) | Refused::Clock(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        let status = status_of(&refused);
+        let problem = Self::new(status_of(&refused), refused.words());
         match refused {
-            Refused::Fault(fault) => Self::new(status, fault.detail).in_field(&fault.field),
-            Refused::KeyReused { event_id } => Self {
-                event_id: Some(event_id.to_string()),
-                ..Self::new(status, refused.to_string()).in_field("idempotency_key")
-            },
-            other => Self::new(status, other.to_string()),
+            Refused::Fault(fault) => problem.in_field(&fault.field),
+            Refused::KeyReused { event_id } => {
+                let event_id = Some(event_id.to_string());
+                Self { event_id, ..problem }.in_field("idempotency_key")
+            }
+            Refused::Clock(_) => {
+                Self { retry_after: Some(CLOCK_PAUSE), ..problem }.of_kind(Kind::WrongClock)
+            }
+            _ => problem,
         }
     }
 }
@@ -81,14 +172,22 @@ impl From<OutboxError> for Problem {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         tracing::error!(%error, "the outbox failed");
-        Self::new(status, error.to_string())
+        let indonesian = match error {
+            OutboxError::DiskFull { .. } => {
+                "disk kotak keluar penuh: peristiwa ini tidak diterima; yang sudah diterima tetap aman"
+            }
+            _ => "kotak keluar gagal; lihat catatan (log) agen, lalu kirim lagi",
+        };
+        Self::new(status, Words::new(error.to_string(), indonesian))
     }
 }
 
 impl From<RetractError> for Problem {
     fn from(error: RetractError) -> Self {
         match error {
-            RetractError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            RetractError::Unknown(_) => {
+                Self::new(StatusCode::NOT_FOUND, error.words()).of_kind(Kind::UnknownEvent)
+            }
             RetractError::Refused(refused) => refused.into(),
             RetractError::Outbox(error) => error.into(),
         }

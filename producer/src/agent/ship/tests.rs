@@ -30,10 +30,15 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
     Shipper::new(Equipment {
         outbox,
         connection: Connection::to("127.0.0.1:9".to_owned()),
-        reporter: Reporter::new(kiosk, Duration::from_secs(60)),
+        reporter: Reporter::new(
+            kiosk,
+            "07c598c15884ead6".parse().unwrap(),
+            Duration::from_secs(60),
+        ),
         shipping: Arc::new(Shipping::new(sender)),
-        clock: Arc::new(|| NOW),
+        time: Arc::new(Timekeeper::new(Arc::new(|| NOW), folder, None, Vec::new())),
         commands,
+        setbacks: Setbacks::of(folder),
     })
     .unwrap()
 }

@@ -113,6 +113,7 @@ impl Agents {
             fact,
             // A duplicate is a request repeated.
             idempotency_key: Some(event.event_id.to_string()),
+            note: None,
         }))
     }
 

@@ -1,0 +1,489 @@
+//! What time it is, by the best that is known: a kiosk's own clock may start in 1970 or 2099. The
+//! broker's is better, also some while ago, as long as the machine has been running since; and
+//! never is it earlier than what a broker has told before, or than this program.
+//!
+//! Pure: the clock and how long the machine has been running are arguments.
+
+use std::time::Duration;
+
+use laju_schemas::TimestampMs;
+use laju_schemas::rules::{MAX_AHEAD_MS, PROGRAMME_BEGAN};
+use thiserror::Error;
+
+use crate::intake::{self, IntakeError};
+
+/// When this version was begun: no clock that shows less is right. A constant and not the time of
+/// the build, so that the same source gives the same program.
+pub const VERSION_BEGAN: TimestampMs = TimestampMs(1_793_491_200_000);
+/// How far behind a right clock may be of what is known, in milliseconds.
+const SLACK_MS: i64 = 10 * 60 * 1_000;
+/// How far a right clock may be ahead of the last time that a broker told, in milliseconds.
+const LONGEST_OFFLINE_MS: i64 = 400 * DAY_MS;
+/// How far a right clock may be ahead of this version where no broker ever told the time.
+const LONGEST_IN_USE_MS: i64 = 10 * 365 * DAY_MS;
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// A kiosk's clock that went forward by more than this since the broker's was measured, in
+/// milliseconds: it was set, or the machine stood still and counted nothing.
+const WENT_FORWARD_MS: i64 = 5 * 60 * 1_000;
+
+/// What the machine shows at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The kiosk's clock.
+    pub clock: TimestampMs,
+    /// How long the machine has been running: nobody sets that.
+    pub uptime: Duration,
+}
+
+impl Reading {
+    /// When the machine was started, if its clock is right: what moves when the clock is set.
+    #[must_use]
+    pub fn base_ms(self) -> i64 {
+        self.clock.0.saturating_sub(millis(self.uptime))
+    }
+}
+
+/// What is known of the time besides the kiosk's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BestClock {
+    began: TimestampMs,
+    /// The latest that brokers have told.
+    latest: Option<TimestampMs>,
+    /// The same before this start.
+    latest_before: Option<TimestampMs>,
+    measured: Option<Measured>,
+}
+
+/// When the machine was started, as it was when a broker's clock was last measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Measured {
+    /// By the broker's clock.
+    broker_base_ms: i64,
+    /// By the kiosk's.
+    kiosk_base_ms: i64,
+}
+
+/// What time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// By the broker's clock.
+    Measured(TimestampMs),
+    /// By the kiosk's own, which nobody has confirmed, and which may be right.
+    Unconfirmed(TimestampMs),
+    /// Nobody knows: the kiosk's clock cannot be right.
+    Unknown(WrongClock),
+}
+
+/// An instant: what the machine shows, and what is known besides.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// What the machine shows.
+    pub reading: Reading,
+    /// What is known besides.
+    pub best: BestClock,
+}
+
+impl Moment {
+    /// The time of an event that happened at `given`, or just now.
+    ///
+    /// # Errors
+    /// As [`BestClock::time`].
+    pub fn time(&self, given: Option<TimestampMs>) -> Result<Timed, Untimely> {
+        self.best.time(self.reading, given)
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.best.now(self.reading)
+    }
+
+    /// The kiosk's clock minus the broker's, in milliseconds, once measured.
+    #[must_use]
+    pub fn offset_ms(&self) -> Option<i64> {
+        self.best.offset_ms(self.reading)
+    }
+}
+
+/// Why a clock cannot be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WrongClock {
+    /// It shows less than what a broker has told.
+    #[error("{clock} is before {told}, which a broker has told")]
+    BeforeBroker {
+        /// What it shows.
+        clock: TimestampMs,
+        /// What was told.
+        told: TimestampMs,
+    },
+    /// It shows less than the beginning of this version.
+    #[error("{clock} is before {began}, when this version of the agent was begun")]
+    BeforeVersion {
+        /// What it shows.
+        clock: TimestampMs,
+        /// The version's beginning.
+        began: TimestampMs,
+    },
+    /// It shows much more than what is known.
+    #[error("{clock} is too long after {known}, the latest time known")]
+    FarAhead {
+        /// What it shows.
+        clock: TimestampMs,
+        /// What is known.
+        known: TimestampMs,
+    },
+}
+
+/// Why an event is not taken for its time's sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Untimely {
+    /// For good: by the best clock it cannot have happened then.
+    #[error("{}", .0.fault())]
+    Never(At),
+    /// As long as the clock is wrong.
+    #[error(
+        "this kiosk's clock cannot be right: {0}; set it (NTP) or connect the kiosk, then send the \
+         event again as it is, or send it now with its occurred_at"
+    )]
+    WrongClock(WrongClock),
+    /// The time given is ahead of a clock that nobody has confirmed: one of them is wrong.
+    #[error(
+        "occurred_at: {at} is more than 24 hours ahead of this kiosk's clock, {clock}, which no \
+         broker has confirmed: one of them is wrong; set the clock (NTP) or connect the kiosk, \
+         then send the event again"
+    )]
+    Unconfirmed {
+        /// The time given.
+        at: TimestampMs,
+        /// The kiosk's clock.
+        clock: TimestampMs,
+    },
+    /// The time given is right by the kiosk's clock and more than a day ahead of the broker's, and
+    /// both may be right.
+    #[error(
+        "occurred_at: {at} is more than 24 hours ahead of the broker's clock, {broker}, while this \
+         kiosk's shows {clock}: one of the two is wrong; have both set (NTP), then send the event \
+         again"
+    )]
+    Disputed {
+        /// The time given.
+        at: TimestampMs,
+        /// The broker's clock.
+        broker: TimestampMs,
+        /// The kiosk's.
+        clock: TimestampMs,
+    },
+}
+
+/// A time that is wrong, and the present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The time given.
+    pub at: TimestampMs,
+    /// The present.
+    pub now: TimestampMs,
+}
+
+/// An event's time, and how much it is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// Where the time came from.
+    pub source: TimeSource,
+}
+
+/// Where an event's time came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeSource {
+    /// The broker's clock, or the client with the broker's clock to check it by.
+    Checked,
+    /// The kiosk's clock, while nobody had confirmed it.
+    Kiosk,
+    /// The client, while the kiosk's clock could not be right.
+    ClientAlone,
+    /// The broker's clock, or the client by it, while the kiosk's showed another day and might as
+    /// well be right.
+    Disputed,
+}
+
+impl BestClock {
+    /// What a version begun then knows of an outbox in which a broker's latest word is `latest`.
+    #[must_use]
+    pub fn new(began: TimestampMs, latest: Option<TimestampMs>) -> Self {
+        let mut best = Self { began, latest: None, latest_before: None, measured: None };
+        best.heard(latest);
+        best.latest_before = best.latest;
+        best
+    }
+
+    /// A broker has told the time, some while ago. What cannot be true is not believed.
+    fn heard(&mut self, latest: Option<TimestampMs>) {
+        let credible = |told: &TimestampMs| told.0 <= self.began.0 + LONGEST_IN_USE_MS;
+        self.latest = self.latest.max(latest.filter(credible));
+    }
+
+    /// Whether a broker's clock may show this: not less than this version's beginning, and not
+    /// much more than what is known, unless the kiosk's own clock says so as well.
+    #[must_use]
+    pub fn believes(&self, broker: TimestampMs, clock: TimestampMs) -> bool {
+        let agreed = (clock.0.saturating_sub(broker.0)).abs() <= DAY_MS
+            && broker.0 <= self.began.0 + LONGEST_IN_USE_MS;
+        broker.0 >= self.began.0 - SLACK_MS && (broker <= self.last_credible() || agreed)
+    }
+
+    /// The broker's clock showed `broker` at this reading. What is measured goes before whatever
+    /// was heard: a broker's clock may have been mended. Says whether it is believed; if not,
+    /// nothing has changed.
+    pub fn measured(&mut self, broker: TimestampMs, reading: Reading) -> bool {
+        if !self.believes(broker, reading.clock) {
+            return false;
+        }
+        self.measured = Some(Measured {
+            broker_base_ms: broker.0.saturating_sub(millis(reading.uptime)),
+            kiosk_base_ms: reading.base_ms(),
+        });
+        self.heard(Some(broker));
+        true
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self, reading: Reading) -> Now {
+        let own = self.own(reading.clock, self.latest);
+        let Some(Measured { broker_base_ms, kiosk_base_ms }) = self.measured else { return own };
+        let went_forward = reading.base_ms().saturating_sub(kiosk_base_ms) > WENT_FORWARD_MS;
+        if went_forward && matches!(own, Now::Unconfirmed(_)) {
+            return own;
+        }
+        Now::Measured(TimestampMs(broker_base_ms.saturating_add(millis(reading.uptime))))
+    }
+
+    /// What time it is by the kiosk's own clock, where brokers have told this.
+    fn own(&self, clock: TimestampMs, told: Option<TimestampMs>) -> Now {
+        if let Some(told) = told
+            && clock.0 < told.0 - SLACK_MS
+        {
+            return Now::Unknown(WrongClock::BeforeBroker { clock, told });
+        }
+        if clock.0 < self.began.0 - SLACK_MS {
+            return Now::Unknown(WrongClock::BeforeVersion { clock, began: self.began });
+        }
+        if clock > self.last_credible() {
+            let known = self.latest.map_or(self.began, |told| told.max(self.began));
+            return Now::Unknown(WrongClock::FarAhead { clock, known });
+        }
+        Now::Unconfirmed(clock)
+    }
+
+    /// The kiosk's clock, where it may be right and shows another day than the broker's, `now`.
+    fn dispute(&self, now: Now, clock: TimestampMs) -> Option<TimestampMs> {
+        let Now::Measured(broker) = now else { return None };
+        let differs = clock.0.saturating_sub(broker.0).abs() > DAY_MS;
+        let credible = matches!(self.own(clock, self.latest_before), Now::Unconfirmed(_));
+        (differs && credible).then_some(clock)
+    }
+
+    /// The kiosk's clock minus the broker's, in milliseconds, once that is known.
+    #[must_use]
+    pub fn offset_ms(&self, reading: Reading) -> Option<i64> {
+        self.measured.map(|at| reading.base_ms().saturating_sub(at.broker_base_ms))
+    }
+
+    /// The time of an event that happened at `given`, or just now. See [`Untimely`] for what is
+    /// refused, and for how long.
+    ///
+    /// # Errors
+    /// If it cannot have happened then, or nobody can tell when now is.
+    pub fn time(&self, reading: Reading, given: Option<TimestampMs>) -> Result<Timed, Untimely> {
+        let now = self.now(reading);
+        let timed = |occurred_at, source| Ok(Timed { occurred_at, source });
+        let disputed = self.dispute(now, reading.clock);
+        let Some(at) = given else {
+            return match now {
+                Now::Measured(now) if disputed.is_some() => timed(now, TimeSource::Disputed),
+                Now::Measured(now) => timed(now, TimeSource::Checked),
+                Now::Unconfirmed(clock) => timed(clock, TimeSource::Kiosk),
+                Now::Unknown(wrong) => Err(Untimely::WrongClock(wrong)),
+            };
+        };
+        let ahead = |now: TimestampMs| at.0 > now.0.saturating_add(MAX_AHEAD_MS);
+        let never = |now| Err(Untimely::Never(At { at, now }));
+        match now {
+            Now::Measured(now) | Now::Unconfirmed(now) if at < PROGRAMME_BEGAN => never(now),
+            Now::Unknown(_) if at < PROGRAMME_BEGAN => never(self.began),
+            Now::Measured(broker) if ahead(broker) => match disputed {
+                Some(clock) if !ahead(clock) => Err(Untimely::Disputed { at, broker, clock }),
+                _ => never(broker),
+            },
+            Now::Unconfirmed(now) if ahead(now) && at > self.last_credible() => never(now),
+            Now::Unconfirmed(clock) if ahead(clock) => Err(Untimely::Unconfirmed { at, clock }),
+            Now::Unknown(wrong) if at > self.last_credible() => Err(Untimely::WrongClock(wrong)),
+            Now::Measured(_) if disputed.is_some_and(ahead) => timed(at, TimeSource::Disputed),
+            Now::Measured(_) | Now::Unconfirmed(_) => timed(at, TimeSource::Checked),
+            Now::Unknown(_) => timed(at, TimeSource::ClientAlone),
+        }
+    }
+
+    /// The latest time that a right clock may show.
+    fn last_credible(&self) -> TimestampMs {
+        TimestampMs(match self.latest {
+            Some(told) => told.max(self.began).0 + LONGEST_OFFLINE_MS,
+            None => self.began.0 + LONGEST_IN_USE_MS,
+        })
+    }
+}
+
+impl At {
+    /// In the words of every other event that is refused for its time.
+    #[must_use]
+    pub fn fault(self) -> IntakeError {
+        intake::occurred_at(self.at, self.now)
+            .err()
+            .unwrap_or(IntakeError::InFuture { at: self.at, now: self.now })
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGAN: TimestampMs = VERSION_BEGAN;
+    const TODAY: TimestampMs = TimestampMs(BEGAN.0 + 30 * DAY_MS);
+
+    fn reading(clock: TimestampMs, minutes: u64) -> Reading {
+        Reading { clock, uptime: Duration::from_secs(60 * minutes) }
+    }
+
+    fn at(text: &str) -> TimestampMs {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_right_tells_no_time_but_lets_a_plausible_one_in() {
+        let told = BestClock::new(BEGAN, Some(TODAY));
+        let fresh = BestClock::new(BEGAN, None);
+        for (best, clock) in [
+            (told, "1970-01-01T00:01:00Z"),
+            (told, "2023-06-01T00:00:00Z"),
+            (told, "2099-01-01T00:00:00Z"),
+            (fresh, "1970-01-01T00:01:00Z"),
+            (fresh, "2023-06-01T00:00:00Z"),
+            (fresh, "2099-01-01T00:00:00Z"),
+        ] {
+            let now = reading(at(clock), 1);
+            let refused = best.time(now, None).unwrap_err();
+            assert!(matches!(refused, Untimely::WrongClock(_)), "{clock}: {refused:?}");
+            for given in [TODAY, at("2024-05-03T02:30:00Z")] {
+                let timed = best.time(now, Some(given)).unwrap();
+                assert_eq!(timed, Timed { occurred_at: given, source: TimeSource::ClientAlone });
+            }
+            // Only what is wrong whatever the time is refused for good.
+            let early = best.time(now, Some(at("2021-12-31T00:00:00Z"))).unwrap_err();
+            assert!(matches!(early, Untimely::Never(_)), "{early:?}");
+            let late = best.time(now, Some(at("2098-01-01T00:00:00Z"))).unwrap_err();
+            assert!(matches!(late, Untimely::WrongClock(_)), "{late:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_broker_says_goes_before_the_clock_also_when_the_clock_jumps() {
+        let mut best = BestClock::new(BEGAN, Some(TODAY));
+        assert!(best.measured(TODAY, reading(TODAY, 10)));
+        for clock in ["1970-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "2026-12-01T00:00:00Z"] {
+            let later = reading(at(clock), 30);
+            let now = TimestampMs(TODAY.0 + 20 * 60_000);
+            assert_eq!(best.now(later), Now::Measured(now));
+            assert_eq!(best.time(later, None).unwrap().occurred_at, now);
+            assert_eq!(best.offset_ms(later), Some(at(clock).0 - now.0));
+            let tomorrow = TimestampMs(now.0 + MAX_AHEAD_MS);
+            assert!(best.time(later, Some(tomorrow)).is_ok());
+            let ahead = best.time(later, Some(TimestampMs(tomorrow.0 + 1))).unwrap_err();
+            assert!(matches!(ahead, Untimely::Never(_)), "{ahead:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_may_be_right_is_believed_but_refuses_nothing_for_good() {
+        let best = BestClock::new(BEGAN, Some(TODAY));
+        assert_eq!(best.offset_ms(reading(TODAY, 1)), None);
+        for ahead in [-SLACK_MS, 0, LONGEST_OFFLINE_MS] {
+            let clock = TimestampMs(TODAY.0 + ahead);
+            assert_eq!(best.now(reading(clock, 1)), Now::Unconfirmed(clock));
+        }
+        let ahead = TimestampMs(TODAY.0 + 3 * DAY_MS);
+        let refused = best.time(reading(TODAY, 1), Some(ahead)).unwrap_err();
+        assert_eq!(refused, Untimely::Unconfirmed { at: ahead, clock: TODAY });
+        let micros = TimestampMs(TODAY.0 * 1_000);
+        let refused = best.time(reading(TODAY, 1), Some(micros)).unwrap_err();
+        assert!(matches!(refused, Untimely::Never(_)), "{refused:?}");
+    }
+
+    #[test]
+    fn a_broker_whose_clock_is_absurd_is_not_believed() {
+        let mut best = BestClock::new(BEGAN, None);
+        best.heard(Some(at("2099-01-01T00:00:00Z")));
+        assert_eq!(best.now(reading(TODAY, 1)), Now::Unconfirmed(TODAY));
+        for told in [None, Some(TODAY)] {
+            let mut best = BestClock::new(BEGAN, told);
+            for absurd in ["1970-01-01T00:00:00Z", "2023-06-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+                assert!(!best.measured(at(absurd), reading(TODAY, 1)), "{absurd}");
+                assert_eq!(best.now(reading(TODAY, 1)), Now::Unconfirmed(TODAY));
+                // Nor if the kiosk's clock is as wrong.
+                assert!(!best.measured(at(absurd), reading(at(absurd), 1)), "{absurd}");
+            }
+            assert_eq!(best.time(reading(TODAY, 1), None).unwrap().occurred_at, TODAY);
+        }
+        // After years without a connection two clocks that agree are believed, and one is not.
+        let late = TimestampMs(TODAY.0 + LONGEST_OFFLINE_MS + DAY_MS);
+        let mut best = BestClock::new(BEGAN, Some(TODAY));
+        assert!(!best.measured(late, reading(TODAY, 1)));
+        assert!(best.measured(late, reading(late, 1)));
+        assert_eq!(best.now(reading(late, 2)), Now::Measured(TimestampMs(late.0 + 60_000)));
+    }
+
+    #[test]
+    fn where_two_clocks_may_be_right_nothing_is_refused_for_good() {
+        let days = |days: i64| TimestampMs(TODAY.0 + days * DAY_MS);
+        // The broker is three days behind, and the kiosk is right.
+        let mut best = BestClock::new(BEGAN, Some(days(-5)));
+        assert!(best.measured(days(-3), reading(TODAY, 1)));
+        let now = reading(TODAY, 1);
+        let given = Untimely::Disputed { at: TODAY, broker: days(-3), clock: TODAY };
+        assert_eq!(best.time(now, Some(TODAY)), Err(given));
+        let timed = best.time(now, None).unwrap();
+        assert_eq!((timed.occurred_at, timed.source), (days(-3), TimeSource::Disputed));
+        assert_eq!(best.time(now, Some(days(-4))).unwrap().source, TimeSource::Checked);
+        // What is of the future by both is wrong whichever is right.
+        let future = best.time(now, Some(days(2))).unwrap_err();
+        assert!(matches!(future, Untimely::Never(_)), "{future:?}");
+        // The kiosk is behind what a broker had told before this start: it is the one.
+        let mut best = BestClock::new(BEGAN, Some(days(-1)));
+        assert!(best.measured(TODAY, reading(days(-3), 1)));
+        assert_eq!(best.time(reading(days(-3), 1), None).unwrap().source, TimeSource::Checked);
+        // The broker is ahead of a kiosk that may be right.
+        let mut best = BestClock::new(BEGAN, Some(days(-5)));
+        assert!(best.measured(days(3), now));
+        assert_eq!(best.time(now, None).unwrap().source, TimeSource::Disputed);
+        assert_eq!(best.time(now, Some(days(2))).unwrap().source, TimeSource::Disputed);
+        assert_eq!(best.time(now, Some(TODAY)).unwrap().source, TimeSource::Checked);
+    }
+
+    #[test]
+    fn a_clock_that_went_forward_since_the_broker_was_measured_may_be_right() {
+        let mut best = BestClock::new(BEGAN, Some(TODAY));
+        assert!(best.measured(TODAY, reading(TODAY, 10)));
+        // The machine stood still for three hours, and counted nothing.
+        let woken = TimestampMs(TODAY.0 + 3 * 60 * 60_000);
+        assert_eq!(best.now(reading(woken, 11)), Now::Unconfirmed(woken));
+        assert_eq!(best.time(reading(woken, 11), None).unwrap().source, TimeSource::Kiosk);
+        let close = TimestampMs(TODAY.0 + 5 * 60_000);
+        assert!(matches!(best.now(reading(close, 11)), Now::Measured(_)));
+        assert!(best.measured(woken, reading(woken, 12)));
+        assert_eq!(best.now(reading(woken, 12)), Now::Measured(woken));
+    }
+}
