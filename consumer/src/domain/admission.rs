@@ -1,16 +1,17 @@
 //! Which records can be counted: a pure function of the record and the rules (see
 //! [`laju_schemas::quarantine`]). The constants here are part of the fold's version.
 
+use laju_schemas::framing::{Framing, SchemaHeader};
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::rules::MAX_AHEAD_MS;
 use laju_schemas::{
-    EventId, Fact, KioskId, OutreachId, RawEvent, RegionCode, RegionIndex, RegionTable, Sequence,
-    SubjectId, partition,
+    EventId, Fact, KioskId, OutreachId, QuarantineDecision, RawEvent, RegionCode, RegionIndex,
+    RegionTable, Sequence, SubjectId, partition,
 };
 
 use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
-use super::masked::masked;
+use laju_schemas::text::shown;
 
 /// The largest value that is counted: the contract's limit for the events topic.
 pub const MAX_VALUE_BYTES: usize = laju_schemas::topic::EVENTS.max_message_bytes as usize;
@@ -57,10 +58,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason, with what exactly is wrong; digits that may be a NIK are left out.
+    /// A refusal for a reason, with what exactly is wrong; digits that may be a NIK are left
+    /// out, and control characters: it goes into a header, to screens and to terminals.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let mut detail = masked(&detail.into()).into_owned();
+        let mut detail = shown(&detail.into());
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
         Self { reason, detail }
     }
@@ -71,6 +73,39 @@ impl Refusal {
 #[inline]
 pub fn clamp_timestamp(ms: i64) -> i64 {
     ms.clamp(PROGRAMME_START_MS, LAST_RECORD_MS)
+}
+
+/// What beside its key, its value and its place says how a record is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Whose header names its schema, if one does.
+    pub header: Option<SchemaHeader>,
+    /// The verdict about it, if there is one: that no registry has its schema.
+    pub verdict: Option<&'a QuarantineDecision>,
+}
+
+/// Whether what is beside a value can change how it is judged: not where it names its schema by a
+/// fingerprint. Asked of every record before its headers are looked at.
+#[must_use]
+#[inline]
+pub fn is_framed_by_fingerprint(value: Option<&[u8]>) -> bool {
+    matches!(value, Some([0xC3, 0x01, ..]))
+}
+
+/// Why a record is refused whatever schemas are known, if it is: its schema is named where this
+/// program does not look for it, or a verdict says that no registry has it. A record that is not
+/// refused so is for [`judge`].
+#[must_use]
+pub fn refused_unread(value: Option<&[u8]>, beside: &Beside<'_>) -> Option<Refusal> {
+    let value = value.filter(|value| !value.is_empty() && value.len() <= MAX_VALUE_BYTES)?;
+    let framing = Framing::split(value).map(|(framing, _)| framing);
+    let why = match (framing, beside) {
+        (Some(Framing::SingleObject(_)), _) => return None,
+        (_, Beside { header: Some(header), .. }) => header.advice(),
+        (Some(Framing::Confluent(_)), Beside { verdict: Some(verdict), .. }) => &verdict.reason,
+        _ => return None,
+    };
+    Some(Refusal::new(Reason::UnknownSchema, why))
 }
 
 /// What becomes of a record.
@@ -204,4 +239,48 @@ pub fn admit<'a>(
 fn shorten(text: &str) -> String {
     let start: String = text.chars().take(6).collect();
     if start.len() < text.len() { format!("{start}…") } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use laju_schemas::decision::Decision;
+
+    use super::*;
+    use crate::domain::decisions::tests::decided;
+
+    fn refused(value: &[u8], header: Option<SchemaHeader>, is_decided: bool) -> Option<String> {
+        let verdict = decided((0, 1), Decision::UnknownSchema, None);
+        let beside = Beside { header, verdict: is_decided.then_some(&verdict) };
+        let refusal = refused_unread(Some(value), &beside)?;
+        assert_eq!(refusal.reason, Reason::UnknownSchema);
+        Some(refusal.detail)
+    }
+
+    #[test]
+    fn a_verdict_refuses_a_record_whose_schema_only_a_registry_has_and_no_other() {
+        let by_id = [0, 0, 0, 0, 7, 1, 2, 3];
+        let by_fingerprint = [0xC3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        assert_eq!(refused(&by_id, None, true).unwrap(), "made by hand", "as it was written down");
+        assert_eq!(refused(&by_id, None, false), None);
+        assert_eq!(refused(&by_fingerprint, None, true), None, "it says itself what it is");
+        for other in [&b""[..], b"{}", &[0, 0, 0]] {
+            assert_eq!(refused(other, None, true), None, "{other:?}");
+        }
+        // The rule about size goes first.
+        let huge = vec![0; MAX_VALUE_BYTES + 1];
+        assert_eq!(refused(&huge, None, true), None);
+        assert_eq!(refused_unread(None, &Beside::default()), None);
+    }
+
+    #[test]
+    fn a_record_whose_schema_a_header_names_is_refused_with_the_setting_to_change() {
+        let header = Some(SchemaHeader::Confluent);
+        // A bare value begins with its event's id, which may look like the framing with an id.
+        for value in [&[1, 0x90, 3, 4][..], &[0, 0, 0, 0, 7, 1, 2, 3]] {
+            let detail = refused(value, header, false).unwrap();
+            assert!(detail.contains("value.schema.id.serializer"), "{detail}");
+        }
+        let by_fingerprint = [0xC3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        assert_eq!(refused(&by_fingerprint, header, false), None, "it says itself what it is");
+    }
 }

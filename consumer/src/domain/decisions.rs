@@ -1,9 +1,12 @@
 //! What was decided about quarantined records: which decision stands of those about one record. It
 //! does not know where decisions come from, nor what is done with them.
 //!
-//! The first decision about an origin, in the order of the topic, stands for ever.
+//! The first decision of people about an origin, in the order of the topic, stands for ever. So does
+//! the first *verdict*, beside it: that a registry has no schema of the record's id, which a node
+//! writes down before any node acts on it, and which the fold follows.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use laju_schemas::QuarantineDecision;
@@ -13,29 +16,54 @@ use laju_schemas::quarantine::Origin;
 /// What became of a decision that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It is the first about its origin, and stands.
+    /// It is the first of its kind about its origin, and stands.
     Kept,
-    /// Another one stands, or it is of a later version and not known here: its record is open.
+    /// Another one stands, it is about a record of another topic, or it is of a later version and
+    /// not known here: its record is open.
     Ignored,
 }
 
 /// Every decision that stands.
 #[derive(Clone, Debug, Default)]
 pub struct DecisionBook {
-    /// In the order in which they were made.
+    /// People's, in the order in which they were made.
     kept: Vec<Arc<QuarantineDecision>>,
     places: HashMap<Origin, usize>,
+    /// In the order in which they were written.
+    verdicts: Vec<Arc<QuarantineDecision>>,
+    verdict_places: HashMap<Origin, usize>,
+    /// The id of the events topic that the places are of, if it has one.
+    topic_id: Option<String>,
     /// Behind the last record.
     next_offset: i64,
 }
 
 impl DecisionBook {
+    /// An empty one, about records of the events topic with this id: what names another is about a
+    /// topic that had its name before.
+    #[must_use]
+    pub fn of_topic(id: Option<&str>) -> Self {
+        Self { topic_id: id.map(str::to_owned), ..Self::default() }
+    }
+
     /// Adds the record at an offset of the decisions topic. Records come in the order of their
     /// offsets; one that is given again changes nothing.
     pub fn add(&mut self, offset: i64, decision: QuarantineDecision) -> Taken {
         self.pass(offset);
-        if decision.decision == Decision::Unknown {
+        if !decision.is_of_topic(self.topic_id.as_deref()) {
             return Taken::Ignored;
+        }
+        match decision.decision {
+            Decision::Released | Decision::Discarded => {}
+            Decision::UnknownSchema => {
+                let Entry::Vacant(place) = self.verdict_places.entry(decision.origin()) else {
+                    return Taken::Ignored;
+                };
+                place.insert(self.verdicts.len());
+                self.verdicts.push(Arc::new(decision));
+                return Taken::Kept;
+            }
+            Decision::Unknown => return Taken::Ignored,
         }
         let next = self.kept.len();
         let place = *self.places.entry(decision.origin()).or_insert(next);
@@ -51,13 +79,30 @@ impl DecisionBook {
         self.next_offset = self.next_offset.max(offset.saturating_add(1));
     }
 
-    /// What was decided about the record at an origin.
+    /// What people decided about the record at an origin.
     #[must_use]
     pub fn get(&self, origin: Origin) -> Option<&Arc<QuarantineDecision>> {
         self.places.get(&origin).map(|place| &self.kept[*place])
     }
 
-    /// The decisions that stand, in the order in which they were made. A book to which more is
+    /// The verdict about the record at an origin: that no registry has its schema. It stands
+    /// whatever people decide: a record that is released counts at its new place.
+    #[must_use]
+    pub fn verdict(&self, origin: Origin) -> Option<&Arc<QuarantineDecision>> {
+        // Asked for each record of a log, and mostly there are none.
+        if self.verdicts.is_empty() {
+            return None;
+        }
+        self.verdict_places.get(&origin).map(|place| &self.verdicts[*place])
+    }
+
+    /// The verdicts that stand, in the order in which they were written.
+    #[must_use]
+    pub fn verdicts(&self) -> &[Arc<QuarantineDecision>] {
+        &self.verdicts
+    }
+
+    /// People's decisions that stand, in the order in which they were made. A book to which more is
     /// added keeps those it has where they are.
     #[must_use]
     pub fn all(&self) -> &[Arc<QuarantineDecision>] {
@@ -97,6 +142,7 @@ pub(crate) mod tests {
             decided_by: "Sri Rahayu".to_owned(),
             reason: "made by hand".to_owned(),
             decided_at: TimestampMs(1_720_000_000_000),
+            origin_topic_id: None,
         }
     }
 
@@ -146,6 +192,40 @@ pub(crate) mod tests {
         assert_eq!((book.next_offset(), book.get(origin)), (1, None));
         assert_eq!(book.add(1, decided((0, 7), Decision::Discarded, None)), Taken::Kept);
         assert_eq!(book.all().len(), 1);
+    }
+
+    #[test]
+    fn a_verdict_takes_no_persons_place_and_none_of_theirs_takes_its_place() {
+        let mut book = DecisionBook::default();
+        let origin = Origin { partition: 0, offset: 7 };
+        let verdict = decided((0, 7), Decision::UnknownSchema, None);
+        let by_another =
+            QuarantineDecision { decided_by: "another node".to_owned(), ..verdict.clone() };
+        assert_eq!(book.add(0, verdict.clone()), Taken::Kept);
+        assert_eq!(book.get(origin), None, "it is open");
+        assert_eq!(book.add(1, by_another), Taken::Ignored);
+        assert_eq!(book.add(2, decided((0, 7), Decision::Released, Some((1, 9)))), Taken::Kept);
+        assert_eq!(book.add(3, verdict.clone()), Taken::Ignored);
+        assert_eq!(book.get(origin).unwrap().decision, Decision::Released);
+        assert_eq!(**book.verdict(origin).unwrap(), verdict);
+        assert_eq!((book.all().len(), book.verdicts().len(), book.next_offset()), (1, 1, 4));
+        assert_eq!(book.verdict(Origin { partition: 1, offset: 9 }), None, "not where it counts");
+    }
+
+    #[test]
+    fn a_verdict_about_a_topic_that_had_the_name_before_is_about_no_record_of_this_one() {
+        let verdict = |offset, id: Option<&str>| QuarantineDecision {
+            origin_topic_id: id.map(str::to_owned),
+            ..decided((0, offset), Decision::UnknownSchema, None)
+        };
+        let mut book = DecisionBook::of_topic(Some("now"));
+        assert_eq!(book.add(0, verdict(7, Some("before"))), Taken::Ignored);
+        assert_eq!(book.verdict(Origin { partition: 0, offset: 7 }), None);
+        assert_eq!(book.add(1, verdict(7, Some("now"))), Taken::Kept);
+        assert_eq!(book.add(2, verdict(8, None)), Taken::Kept);
+        assert_eq!((book.verdicts().len(), book.next_offset()), (2, 3));
+        let mut without = DecisionBook::of_topic(None);
+        assert_eq!(without.add(0, verdict(7, Some("before"))), Taken::Kept);
     }
 
     #[test]

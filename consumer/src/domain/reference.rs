@@ -169,6 +169,13 @@ impl ReferenceBook {
         }
     }
 
+    /// The day on which the last record was recorded, as it counts; the programme's first before
+    /// there is one.
+    #[must_use]
+    pub const fn recorded(&self) -> Day {
+        self.recorded
+    }
+
     /// The offset after the last record added or skipped.
     #[must_use]
     pub const fn next_offset(&self) -> i64 {

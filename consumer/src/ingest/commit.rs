@@ -15,6 +15,7 @@ use super::context::Committed;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::stop::Stop;
+use super::watch::LogWatch;
 use super::worker::WorkerError;
 use crate::projection::desk::Letter;
 use crate::projection::partition::{PartitionCommit, PartitionState};
@@ -122,6 +123,8 @@ pub struct Committer {
     pub busy: Arc<AtomicBool>,
     /// The quarantine topic's producer.
     pub quarantine: Quarantine,
+    /// Says whether the log is still the one that the store was made of.
+    pub watch: Arc<LogWatch>,
     /// What readers see.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Where each partition stands.
@@ -165,6 +168,15 @@ impl Committer {
 
     fn commit(&mut self, commit: Commit) -> Result<bool, WorkerError> {
         let Commit { mut commits, refused, ends, records } = commit;
+        // Asked for after the last of these records was polled: nothing of another log goes to the
+        // store, to quarantine or to readers.
+        if !(commits.is_empty() && refused.is_empty()) {
+            let begun = Instant::now();
+            if !self.watch.confirm(&self.progress, &self.stop)? {
+                return Ok(false);
+            }
+            metrics::histogram!("laju_confirm_seconds").record(begun.elapsed().as_secs_f64());
+        }
         if !refused.is_empty() && !self.quarantine.publish(&refused)? {
             return Ok(false);
         }

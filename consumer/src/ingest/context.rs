@@ -14,7 +14,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::progress::Progress;
+use super::progress::{Progress, now_ms};
 use super::stop::Stop;
 use super::worker::WorkerError;
 use crate::projection::partition::{Position, RecordMark};
@@ -99,6 +99,14 @@ impl IngestContext {
         std::mem::take(&mut *self.assigned.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Where an assignment of this partition begins.
+    #[must_use]
+    pub fn begins_at(&self, partition: u32) -> i64 {
+        let position = self.committed.get(partition);
+        // The last record folded is read again: it has to be the same.
+        position.last.map_or(position.next_offset, |last| last.offset)
+    }
+
     /// Whether any partition's first record is still to be checked: asked for each record, where
     /// the lock would cost as much as decoding.
     #[must_use]
@@ -130,6 +138,14 @@ impl IngestContext {
         changed
     }
 
+    /// The first offset that a partition is to have still: that of the last record folded, which
+    /// is read again.
+    #[must_use]
+    pub fn wanted(&self, partition: u32) -> i64 {
+        let position = self.committed.get(partition);
+        position.last.map_or(position.next_offset, |last| last.offset)
+    }
+
     /// What the client last said of the brokers.
     #[must_use]
     pub fn events(&self) -> &BrokerEvents {
@@ -141,21 +157,19 @@ impl IngestContext {
         for element in partitions.elements() {
             let partition = element.partition() as u32;
             let position = self.committed.get(partition);
-            let offset = match position.last {
-                // The last record folded is read again: it has to be the same.
-                Some(last) => {
-                    self.change_expected(|expected| expected.insert(partition, last));
-                    last.offset
-                }
-                None => position.next_offset,
-            };
+            let offset = self.begins_at(partition);
+            if let Some(last) = position.last {
+                self.change_expected(|expected| expected.insert(partition, last));
+            }
             let Some(progress) = self.progress.partitions.get(partition as usize) else {
                 let partitions = self.progress.partitions.len() as u32;
-                let topic = self.topic.clone();
-                self.stop.fail(WorkerError::MorePartitions { topic, partitions });
+                let (topic, now) = (self.topic.clone(), partition + 1);
+                self.stop.fail(WorkerError::MorePartitions { topic, partitions, now });
                 continue;
             };
             progress.assigned();
+            // Whatever it had: if it still has it, that will show.
+            self.progress.troubles.forget(&self.topic, partition);
             self.assigned.lock().unwrap_or_else(PoisonError::into_inner).push(partition);
             self.has_assigned.store(true, Ordering::Release);
             tracing::info!(partition, offset, "partition assigned");
@@ -202,6 +216,18 @@ impl ClientContext for IngestContext {
                 usize::try_from(*number).ok().and_then(|n| self.progress.partitions.get(n));
             if let Some(progress) = progress {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
+                if let Some(begin) = progress.saw_begin(partition.lo_offset, now_ms()) {
+                    tracing::warn!(
+                        topic = self.topic,
+                        partition = number,
+                        offset = begin,
+                        "the log's beginning is being deleted: the first offset still there is \
+                         this one. The store has what was before, but cannot be made anew from \
+                         this log any more: set retention.ms and retention.bytes to -1 (see \
+                         `laju topics check`)"
+                    );
+                }
+                progress.saw_stable_end(partition.ls_offset);
             }
         }
     }

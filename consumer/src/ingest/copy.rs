@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use laju_producer::connection::ask::ASK_PATIENCE;
 use laju_producer::connection::{Connection, ConnectionError};
 use laju_producer::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
 use laju_schemas::topic::{ALL, EVENTS};
@@ -258,7 +259,7 @@ impl TopicCopy {
     /// # Errors
     /// If there is, or the brokers do not say so.
     pub fn require_empty(&self) -> Result<(), CopyError> {
-        let ends = self.watermarks(TIMEOUT)?;
+        let ends = self.watermarks(ASK_PATIENCE)?;
         match ends.values().any(|(low, end)| low < end) {
             true => Err(CopyError::NotEmpty(self.topic.clone())),
             false => Ok(()),
@@ -270,7 +271,7 @@ impl TopicCopy {
     /// # Errors
     /// If it does not, or the brokers do not say so.
     pub fn require_reaches(&self, noted: &BTreeMap<u32, i64>) -> Result<(), CopyError> {
-        let ends = self.watermarks(TIMEOUT)?;
+        let ends = self.watermarks(ASK_PATIENCE)?;
         for (&partition, &noted) in noted {
             let end = ends.get(&partition).map_or(0, |(_, end)| *end);
             if end < noted {
@@ -290,9 +291,9 @@ impl TopicCopy {
         Ok(marks.into_iter().map(|(partition, (_, end))| (partition, end)).collect())
     }
 
-    fn watermarks(&self, timeout: Duration) -> Result<BTreeMap<u32, (i64, i64)>, CopyError> {
+    fn watermarks(&self, patience: Duration) -> Result<BTreeMap<u32, (i64, i64)>, CopyError> {
         let marks = (0..self.partitions).map(|partition| {
-            let marks = self.publisher.watermarks(&self.topic, partition, timeout);
+            let marks = self.publisher.watermarks(&self.topic, partition, patience);
             Ok((partition, marks.map_err(|error| self.no_ends(&error.to_string()))?))
         });
         marks.collect()
@@ -373,11 +374,12 @@ fn describe(target: &Target, original: &Original) -> Result<Option<Found>, CopyE
             return Err(CopyError::Missing(topic.clone()));
         }
         let largest = largest(original).await;
-        let config = EVENTS.config().map(|(key, value)| match (key, &largest) {
+        let config = EVENTS.config().into_iter().map(|(key, value)| match (key, &largest) {
             (TIMESTAMP_TYPE, _) => (key, BY_PRODUCER.to_owned()),
             (LARGEST, Some(bytes)) => (key, bytes.clone()),
             _ => (key, value),
         });
+        let config: Vec<_> = config.collect();
         let made = admin.create_one(topic, original.partitions, &config).await?;
         if let Made::Refused(reason) = made {
             return Err(CopyError::Refused { topic: topic.clone(), reason });

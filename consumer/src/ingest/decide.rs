@@ -15,8 +15,10 @@ mod judge;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
-use laju_producer::registry::Registry;
+use laju_producer::connection::ask::ASK_PATIENCE;
+use laju_producer::connection::{
+    BrokerEvents, Connection, ConnectionError, Operation, Resource, Right,
+};
 use laju_schemas::codec::Encoder;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::QUARANTINE_DECISION_AVSC;
@@ -34,6 +36,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 use super::decisions::{DecisionFeed, NoDecision};
 use super::quarantined::Headers;
 use super::tail::Tail;
+use super::topic_id::topic_id;
 use crate::domain::decisions::DecisionBook;
 
 pub use error::DecideError;
@@ -121,6 +124,12 @@ pub struct Decider {
 /// # Errors
 /// If one is missing, or the decisions have several partitions.
 pub fn check_topics(connection: &Connection) -> Result<u32, DecideError> {
+    let needs = [
+        (Operation::Read, &QUARANTINE),
+        (Operation::Read, &DECISIONS),
+        (Operation::Describe, &EVENTS),
+    ];
+    connection.require_on(&needs, TIMEOUT)?;
     let cluster = connection.check(TIMEOUT)?;
     let partitions = |topic| {
         let name = connection.topic(topic);
@@ -136,6 +145,20 @@ pub fn check_topics(connection: &Connection) -> Result<u32, DecideError> {
     }
 }
 
+/// That this connection's user may write what a release writes.
+///
+/// # Errors
+/// If the user may not.
+pub fn require_rights(connection: &Connection) -> Result<(), DecideError> {
+    let needs = [(Operation::Write, &EVENTS), (Operation::Write, &DECISIONS)];
+    Ok(connection.require_on(&needs, TIMEOUT)?)
+}
+
+/// The name under which only one at a time decides.
+fn transactional_id(connection: &Connection) -> String {
+    format!("{}laju-quarantine", connection.topic_prefix)
+}
+
 /// What was decided up to now: the whole of the decisions topic. What is no decision at all is passed
 /// over; one that is and cannot be read is not, as its record would be taken for undecided.
 ///
@@ -143,9 +166,11 @@ pub fn check_topics(connection: &Connection) -> Result<u32, DecideError> {
 /// If the topic cannot be read to its end, or a decision on it cannot be read.
 pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideError> {
     let topic = connection.topic(&DECISIONS);
-    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
-    let mut feed = DecisionFeed::new(connection.registry.as_deref())?;
-    let (mut book, mut outage) = (DecisionBook::default(), None);
+    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
+    let mut feed = DecisionFeed::once(connection.registry_client()?)?;
+    // What a verdict says of a topic that had the name before is about other records.
+    let id = topic_id(connection, &connection.topic(&EVENTS), ASK_PATIENCE)?;
+    let (mut book, mut outage) = (DecisionBook::of_topic(id.as_deref()), None);
     tail.read_to_end(PATIENCE, |record| {
         if outage.is_some() {
             return;
@@ -172,20 +197,23 @@ impl Decider {
     /// # Errors
     /// If a topic is missing, the user may not, or the brokers do not answer.
     pub fn open(connection: &Connection) -> Result<Self, DecideError> {
+        require_rights(connection)?;
         let partitions = check_topics(connection)?;
         let (events, decisions) = (connection.topic(&EVENTS), connection.topic(&DECISIONS));
-        let registry = connection.registry.as_deref().map(Registry::new);
+        let registry = connection.registry_client()?;
         let subject = format!("{decisions}-value");
         let id = registry.map(|r| r.register(&subject, QUARANTINE_DECISION_AVSC)).transpose()?;
         let mut config = connection.client_config()?;
+        if config.get("compression.type").is_none() {
+            config.set("compression.type", "lz4");
+        }
         config
-            .set("transactional.id", format!("{}laju-quarantine", connection.topic_prefix))
+            .set("transactional.id", transactional_id(connection))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
             .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", "5")
-            .set("compression.type", "lz4")
             .set("message.max.bytes", EVENTS.max_message_bytes.to_string());
         let (sender, delivered) = channel();
         let context = Deliveries { events: BrokerEvents::default(), delivered: sender };
@@ -393,7 +421,9 @@ impl Decider {
                 DecideError::Fenced
             }
             Some(Code::TransactionalIdAuthorizationFailed) => {
-                DecideError::Forbidden("use the transactional id that releases have")
+                let resource = Resource::TransactionalId(transactional_id(&self.connection));
+                let right = Right { operation: Operation::Write, resource };
+                ConnectionError::from(self.connection.lacks(vec![right])).into()
             }
             Some(Code::TopicAuthorizationFailed) => {
                 DecideError::Forbidden("write to the events topic and to the decisions topic")

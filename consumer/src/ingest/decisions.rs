@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
-use laju_producer::registry::{Registry, RegistryError};
+use laju_producer::registry::Registry;
 use laju_schemas::QuarantineDecision;
 use laju_schemas::decision::DecisionReader;
 use laju_schemas::framing::Framing;
@@ -13,8 +13,10 @@ use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::topic::DECISIONS;
 
 use super::follow::follow;
+use super::patient::{NotKnown, PatientRegistry, note_wait};
 use super::stop::Stop;
 use super::tail::TailRecord;
+use super::troubles::Troubles;
 use super::worker::WorkerError;
 use crate::domain::decisions::DecisionBook;
 
@@ -41,28 +43,39 @@ pub struct NoDecision {
 /// Reads the records of the decisions topic.
 pub struct DecisionFeed {
     reader: DecisionReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
 }
 
 impl DecisionFeed {
-    /// A feed that asks the registry at this address, if there is one, for schemas it does not
-    /// know.
+    /// A feed that asks the registry, if there is one, for schemas it does not
+    /// know, and believes that it has none after so long.
     ///
     /// # Errors
     /// Never with the schema that is part of the program.
-    pub fn new(registry: Option<&str>) -> Result<Self, SchemaError> {
-        Ok(Self { reader: DecisionReader::new()?, registry: registry.map(Registry::new) })
+    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::new(registry, patience);
+        Ok(Self { reader: DecisionReader::new()?, registry })
+    }
+
+    /// A feed for a command that reads the topic once: it asks the registry for a schema for some
+    /// seconds, and then gives an error, as nothing is to be left out in silence.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::insisting(registry);
+        Ok(Self { reader: DecisionReader::new()?, registry })
     }
 
     /// Adds a record to a book; tells of one that is no decision.
     ///
     /// # Errors
-    /// If the registry gives no answer: an outage. The same record may be given again.
+    /// If it is not known yet which schema the record has. It may be given again.
     pub fn add(
         &mut self,
         record: &TailRecord<'_>,
         book: &mut DecisionBook,
-    ) -> Result<Option<NoDecision>, RegistryError> {
+    ) -> Result<Option<NoDecision>, NotKnown> {
         self.add_value(record.offset(), record.value(), book)
     }
 
@@ -71,7 +84,7 @@ impl DecisionFeed {
         offset: i64,
         value: Option<&[u8]>,
         book: &mut DecisionBook,
-    ) -> Result<Option<NoDecision>, RegistryError> {
+    ) -> Result<Option<NoDecision>, NotKnown> {
         Ok(match self.read(value.unwrap_or_default())? {
             Ok(decision) => {
                 book.add(offset, decision);
@@ -85,17 +98,13 @@ impl DecisionFeed {
         })
     }
 
-    fn read(
-        &mut self,
-        value: &[u8],
-    ) -> Result<Result<QuarantineDecision, ReadError>, RegistryError> {
+    fn read(&mut self, value: &[u8]) -> Result<Result<QuarantineDecision, ReadError>, NotKnown> {
         let first = self.reader.read(value);
         let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let avsc = match &self.registry {
-            Some(registry) => registry.schema(id)?,
-            None => None,
+        let Some(avsc) = self.registry.schema(id)? else {
+            return Ok(Err(self.registry.unknown(id)));
         };
-        self.reader.learn(id, avsc.as_deref());
+        self.reader.learn(id, Some(&avsc));
         Ok(self.reader.read(value))
     }
 }
@@ -104,30 +113,47 @@ impl DecisionFeed {
 /// moment on when the end seen at the start has been reached.
 ///
 /// Without the topic (on a cluster whose topics were made before there were decisions) nothing is
-/// decided: that is published and warned of once, and the topic is looked for again. While it
-/// cannot be read otherwise, it is tried again from its first record.
+/// decided: that is published and warned of once, unless something was read of it before, and the
+/// topic is looked for again. `topic_id` is the events topic's own id. While it
+/// cannot be read otherwise, it is tried again from its first record. A registry's word that it has
+/// no such schema is believed after `patience`.
 pub fn follow_decisions(
-    connection: &Connection,
+    (connection, topic_id): (&Connection, Option<&str>),
+    patience: Duration,
+    troubles: &Troubles,
     stop: &Stop,
     mut publish: impl FnMut(&DecisionBook),
 ) {
     let mut last_trouble = String::new();
-    let mut is_without = false;
+    let (mut is_read, mut is_without, mut looks) = (false, false, 0);
+    // Where a fold follows verdicts, a broker that has just come back and does not know the topic yet
+    // must not let it begin.
+    let looks_enough = if connection.registry.is_some() { 2 } else { 1 };
     while !stop.is_stopped() {
         let trouble = match usable(connection) {
             Ok(None) => {
-                is_without = false;
-                match follow_once(connection, stop, &mut publish) {
+                (is_without, looks) = (false, 0);
+                let mut publish = |book: &DecisionBook| {
+                    is_read = true;
+                    publish(book);
+                };
+                let book = DecisionBook::of_topic(topic_id);
+                match follow_once(connection, patience, troubles, stop, book, &mut publish) {
                     Ok(()) => return,
                     Err(error) => error.to_string(),
                 }
             }
             Ok(Some(why)) => {
-                if !is_without {
+                looks += 1;
+                if !is_without && !is_read && looks >= looks_enough {
                     is_without = true;
                     publish(&DecisionBook::default());
                 }
-                format!("{why}: quarantined records count as undecided")
+                match is_read {
+                    // What was decided before stands.
+                    true => format!("{why}: what is decided from now on is not known here"),
+                    false => format!("{why}: quarantined records count as undecided"),
+                }
             }
             Err(error) => error.to_string(),
         };
@@ -155,14 +181,19 @@ fn usable(connection: &Connection) -> Result<Option<String>, WorkerError> {
 
 fn follow_once(
     connection: &Connection,
+    patience: Duration,
+    troubles: &Troubles,
     stop: &Stop,
+    mut book: DecisionBook,
     publish: &mut impl FnMut(&DecisionBook),
 ) -> Result<(), WorkerError> {
-    let mut feed = DecisionFeed::new(connection.registry.as_deref())?;
+    let mut feed = DecisionFeed::new(connection.registry_client()?, patience)?;
     let topic = connection.topic(&DECISIONS);
     let each = |book: &mut DecisionBook, record: &TailRecord<'_>| {
         while !stop.is_stopped() {
-            match feed.add(record, book) {
+            let added = feed.add(record, book);
+            note_wait(troubles, &topic, record, added.as_ref().err());
+            match added {
                 Ok(None) => return,
                 Ok(Some(NoDecision { offset, why, .. })) => {
                     tracing::warn!(offset, why, "a record that is no decision is passed over");
@@ -175,7 +206,7 @@ fn follow_once(
             }
         }
     };
-    follow(connection, &topic, stop, &mut DecisionBook::default(), each, publish)
+    follow(connection, &topic, troubles, stop, &mut book, each, publish)
 }
 
 fn wait(stop: &Stop, time: Duration) {
@@ -195,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_is_no_decision_is_told_and_passed_over() {
-        let mut feed = DecisionFeed::new(None).unwrap();
+        let mut feed = DecisionFeed::new(None, Duration::ZERO).unwrap();
         let mut book = DecisionBook::default();
         let discarded = decided((0, 4), Decision::Discarded, None);
         let value = Encoder::decisions(None).quarantine_decision(&discarded).unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_producer::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
-use laju_producer::registry::{Registry, RegistryError};
+use laju_producer::registry::Registry;
 use laju_schemas::QuotedFigure;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::quoted::FigureReader;
@@ -15,8 +15,10 @@ use laju_schemas::topic::FIGURES;
 use thiserror::Error;
 
 use super::follow::follow;
+use super::patient::{NotKnown, PatientRegistry, note_wait};
 use super::stop::Stop;
 use super::tail::TailRecord;
+use super::troubles::Troubles;
 use super::worker::WorkerError;
 use crate::domain::figures::FigureRecord;
 
@@ -32,24 +34,35 @@ const SLICE: Duration = Duration::from_millis(100);
 /// Reads the records of the figures topic.
 pub struct FigureFeed {
     reader: FigureReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
 }
 
 impl FigureFeed {
-    /// A feed that asks the registry at this address, if there is one, for schemas it does not
-    /// know.
+    /// A feed that asks the registry, if there is one, for schemas it does not
+    /// know, and believes that it has none after so long.
     ///
     /// # Errors
     /// Never with the schema that is part of the program.
-    pub fn new(registry: Option<&str>) -> Result<Self, SchemaError> {
-        Ok(Self { reader: FigureReader::new()?, registry: registry.map(Registry::new) })
+    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::new(registry, patience);
+        Ok(Self { reader: FigureReader::new()?, registry })
+    }
+
+    /// A feed for a command that reads the topic once: it asks the registry for a schema for some
+    /// seconds, and then gives an error, as nothing is to be left out in silence.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::insisting(registry);
+        Ok(Self { reader: FigureReader::new()?, registry })
     }
 
     /// A record as it was read, or with what is wrong with it.
     ///
     /// # Errors
-    /// If the registry gives no answer: an outage. The same record may be given again.
-    pub fn read(&mut self, record: &TailRecord<'_>) -> Result<FigureRecord, RegistryError> {
+    /// If it is not known yet which schema the record has. It may be given again.
+    pub fn read(&mut self, record: &TailRecord<'_>) -> Result<FigureRecord, NotKnown> {
         let figure = self.value(record.value().unwrap_or_default())?;
         Ok(FigureRecord {
             offset: record.offset(),
@@ -58,14 +71,13 @@ impl FigureFeed {
         })
     }
 
-    fn value(&mut self, value: &[u8]) -> Result<Result<QuotedFigure, ReadError>, RegistryError> {
+    fn value(&mut self, value: &[u8]) -> Result<Result<QuotedFigure, ReadError>, NotKnown> {
         let first = self.reader.read(value);
         let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let avsc = match &self.registry {
-            Some(registry) => registry.schema(id)?,
-            None => None,
+        let Some(avsc) = self.registry.schema(id)? else {
+            return Ok(Err(self.registry.unknown(id)));
         };
-        self.reader.learn(id, avsc.as_deref());
+        self.reader.learn(id, Some(&avsc));
         Ok(self.reader.read(value))
     }
 }
@@ -82,11 +94,19 @@ pub enum Told {
 }
 
 /// Follows the figures topic until asked to stop. While it cannot be read it is tried again, from
-/// its first record.
-pub fn follow_figures(connection: &Connection, stop: &Stop, mut tell: impl FnMut(Told)) {
+/// its first record. A registry's word that it has no such schema is believed after `patience`.
+pub fn follow_figures(
+    connection: &Connection,
+    patience: Duration,
+    troubles: &Troubles,
+    stop: &Stop,
+    mut tell: impl FnMut(Told),
+) {
     let mut last_trouble = String::new();
     while !stop.is_stopped() {
-        let Err(error) = follow_once(connection, stop, &mut tell) else { return };
+        let Err(error) = follow_once(connection, patience, troubles, stop, &mut tell) else {
+            return;
+        };
         let trouble = error.to_string();
         if trouble != last_trouble {
             // A cluster whose topics were made before there were figures has this for ever.
@@ -100,14 +120,19 @@ pub fn follow_figures(connection: &Connection, stop: &Stop, mut tell: impl FnMut
 
 fn follow_once(
     connection: &Connection,
+    patience: Duration,
+    troubles: &Troubles,
     stop: &Stop,
     tell: &mut impl FnMut(Told),
 ) -> Result<(), WorkerError> {
-    let mut feed = FigureFeed::new(connection.registry.as_deref())?;
+    let mut feed = FigureFeed::new(connection.registry_client()?, patience)?;
+    let topic = connection.topic(&FIGURES);
     let tell = std::cell::RefCell::new(tell);
     let each = |(): &mut (), record: &TailRecord<'_>| {
         while !stop.is_stopped() {
-            match feed.read(record) {
+            let read = feed.read(record);
+            note_wait(troubles, &topic, record, read.as_ref().err());
+            match read {
                 Ok(record) => return tell.borrow_mut()(Told::Record(Box::new(record))),
                 Err(error) => {
                     tracing::warn!(%error, "figures: waiting for the schema registry");
@@ -116,9 +141,8 @@ fn follow_once(
             }
         }
     };
-    let topic = connection.topic(&FIGURES);
     let caught_up = |(): &()| tell.borrow_mut()(Told::CaughtUp);
-    follow(connection, &topic, stop, &mut (), each, caught_up)
+    follow(connection, &topic, troubles, stop, &mut (), each, caught_up)
 }
 
 fn wait(stop: &Stop, time: Duration) {

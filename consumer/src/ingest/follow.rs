@@ -1,19 +1,25 @@
 //! Follows the topics that every node reads for itself: reference figures and kiosks' statuses.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
+use laju_producer::connection::ask::ASK_PATIENCE;
 use laju_producer::registry::Registry;
 use laju_schemas::TimestampMs;
 use laju_schemas::known::ReadError;
+use laju_schemas::pseudonym::KeyId;
 use laju_schemas::status::StatusReader;
 use laju_schemas::topic::{KIOSK_STATUS, REFERENCE};
 
+use super::patient::note_wait;
 use super::reference::ReferenceFeed;
 use super::stop::Stop;
-use super::tail::{Tail, TailRecord, Tailed};
+use super::tail::{Tail, TailError, TailRecord, Tailed};
+use super::troubles::Troubles;
 use super::worker::WorkerError;
 use crate::domain::reference::ReferenceBook;
+use crate::projection::kiosk_keys::{usual_key, with_another_key};
 use crate::projection::snapshot::{RecordedStatus, Statuses};
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,28 +36,38 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
 /// Follows a topic until asked to stop: gives each record to `each`, and calls `publish` once the
 /// end seen at the start has been reached and then after news, but not for every record of many.
-/// Brokers that are away are waited for.
+/// Brokers that are away are waited for; a partition that stands still is among the `troubles`.
 pub(super) fn follow<S>(
     connection: &Connection,
     topic: &str,
+    troubles: &Troubles,
     stop: &Stop,
     state: &mut S,
     mut each: impl FnMut(&mut S, &TailRecord<'_>),
     mut publish: impl FnMut(&S),
 ) -> Result<(), WorkerError> {
-    let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
+    let failed = |error: TailError| {
+        if let TailError::Trouble(troubled) = &error {
+            troubles.begin(topic, troubled.partition, troubled.trouble.clone());
+        }
+        WorkerError::Tail(error.to_string())
+    };
     let config = connection.client_config()?;
     let mut tail = Tail::open(&config, topic, OPEN_TIMEOUT).map_err(failed)?;
+    let partitions = tail.next_offsets().count() as u32;
     let (mut caught_up, mut changed) = (false, false);
     let mut published = Instant::now();
     while !stop.is_stopped() {
         let wait = if changed { PUBLISH_WAIT } else { SLICE };
         let news = tail.poll(wait, |tailed| match tailed {
             Tailed::Record(record) => {
+                let next_offset = record.offset() + 1;
+                troubles.passed(topic, record.partition() as u32, next_offset);
                 each(state, &record);
                 changed = true;
             }
             Tailed::CaughtUp => {
+                (0..partitions).for_each(|partition| troubles.forget(topic, partition));
                 caught_up = true;
                 changed = true;
             }
@@ -67,21 +83,26 @@ pub(super) fn follow<S>(
 }
 
 /// Follows the reference topic; `publish` is given the figures from the moment on when the end
-/// seen at the start has been reached.
+/// seen at the start has been reached. A registry's word that it has no schema of a record is
+/// believed after `patience`.
 ///
 /// # Errors
 /// If the topic cannot be read.
 pub fn reference(
     connection: &Connection,
+    patience: Duration,
+    troubles: &Troubles,
     stop: &Stop,
     publish: impl FnMut(&ReferenceBook),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&REFERENCE);
-    let mut feed = ReferenceFeed::new(connection.registry.as_deref())?;
+    let mut feed = ReferenceFeed::new(connection.registry_client()?, patience)?;
     let mut book = ReferenceBook::default();
     let each = |book: &mut ReferenceBook, record: &TailRecord<'_>| {
         while !stop.is_stopped() {
-            match feed.add(record, book) {
+            let added = feed.add(record, book);
+            note_wait(troubles, &topic, record, added.as_ref().err());
+            match added {
                 Ok(None) => return,
                 Ok(Some(unreadable)) => {
                     tracing::warn!(
@@ -99,7 +120,7 @@ pub fn reference(
             }
         }
     };
-    follow(connection, &topic, stop, &mut book, each, publish)
+    follow(connection, &topic, troubles, stop, &mut book, each, publish)
 }
 
 /// Follows the kiosk status topic, likewise.
@@ -108,16 +129,40 @@ pub fn reference(
 /// If the topic cannot be read.
 pub fn statuses(
     connection: &Connection,
+    troubles: &Troubles,
     stop: &Stop,
-    publish: impl FnMut(&Statuses),
+    mut publish: impl FnMut(&Statuses),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&KIOSK_STATUS);
-    let registry = connection.registry.as_deref().map(Registry::new);
+    let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
     let each = |statuses: &mut Statuses, record: &TailRecord<'_>| {
         take_status(record, &mut reader, registry.as_ref(), stop, statuses);
     };
-    follow(connection, &topic, stop, &mut Statuses::new(), each, publish)
+    let mut named = BTreeMap::new();
+    let publish = move |statuses: &Statuses| {
+        name_other_keys(statuses, &mut named);
+        publish(statuses);
+    };
+    follow(connection, &topic, troubles, stop, &mut Statuses::new(), each, publish)
+}
+
+/// Names kiosks that make their pseudonyms with another key than the others, each once.
+fn name_other_keys(statuses: &Statuses, named: &mut BTreeMap<String, KeyId>) {
+    let others = with_another_key(statuses);
+    metrics::gauge!("laju_kiosks_with_another_key").set(others.len() as f64);
+    for (kiosk, key) in &others {
+        if named.get(*kiosk) != Some(key) {
+            tracing::warn!(
+                kiosk,
+                %key,
+                usual = usual_key(statuses).map(|key| key.to_string()),
+                "a kiosk makes its pseudonyms with another key than the others: everybody it \
+                 serves is somebody else, and counted again; give it the programme's key"
+            );
+        }
+    }
+    *named = others.into_iter().map(|(kiosk, key)| (kiosk.to_owned(), key)).collect();
 }
 
 /// What kiosks say of themselves now, and up to which offset of the topic that was read. The topic
@@ -129,8 +174,8 @@ pub fn statuses_now(connection: &Connection, stop: &Stop) -> Result<(Statuses, i
     let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
     let config = connection.client_config()?;
     let mut tail =
-        Tail::open(&config, &connection.topic(&KIOSK_STATUS), OPEN_TIMEOUT).map_err(failed)?;
-    let registry = connection.registry.as_deref().map(Registry::new);
+        Tail::open(&config, &connection.topic(&KIOSK_STATUS), ASK_PATIENCE).map_err(failed)?;
+    let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
     let mut statuses = Statuses::new();
     tail.read_to_end(PATIENCE, |record| {
@@ -159,10 +204,34 @@ fn take_status(
             Ok(status) => {
                 let kiosk = status.kiosk_id.to_string();
                 let recorded_at = TimestampMs(record.timestamp_ms());
-                statuses.insert(kiosk, RecordedStatus { status, recorded_at });
+                let word = match statuses.get(&kiosk) {
+                    Some(before) => before.next(status, recorded_at),
+                    None => RecordedStatus::new(status, recorded_at),
+                };
+                if let Some(fall) = word.fall.filter(|fall| fall.recorded_at == recorded_at) {
+                    tracing::warn!(
+                        kiosk,
+                        from = fall.from,
+                        to = fall.to,
+                        offset = record.offset(),
+                        "a kiosk announces a lower sequence than before: its outbox was set back, \
+                         or another device has its id"
+                    );
+                }
+                statuses.insert(kiosk, word);
                 return;
             }
             Err(ReadError::Unlearned(id)) => match registry.map(|r| r.schema(id)).transpose() {
+                // Its word that it has none holds for this record alone: some registries say so for
+                // seconds after a schema was registered, and the kiosk's next status comes soon.
+                Ok(Some(None)) => {
+                    tracing::warn!(
+                        offset = record.offset(),
+                        id,
+                        "a kiosk's status is passed over: the registry has no schema with its id"
+                    );
+                    return;
+                }
                 Ok(avsc) => reader.learn(id, avsc.flatten().as_deref()),
                 Err(error) => {
                     tracing::warn!(%error, "waiting for the schema registry");

@@ -2,14 +2,54 @@
 //! any producer can send, and which must not stop a partition.
 
 use std::ffi::CStr;
+use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 
+use laju_schemas::framing::SchemaHeader;
 #[cfg(doc)]
 use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka_sys as sys;
 use rdkafka_sys::types::RDKafkaRespErr;
+
+/// What a record's headers say to who judges it, wherever they are.
+pub trait RecordHeaders {
+    /// See [`owned`].
+    fn owned(&self) -> Vec<(String, Option<Vec<u8>>)>;
+
+    /// See [`is_released`].
+    fn is_released(&self) -> bool;
+
+    /// Whose header names the value's schema, if one does.
+    fn schema_header(&self) -> Option<SchemaHeader>;
+}
+
+impl RecordHeaders for BorrowedMessage<'_> {
+    fn owned(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        owned(self)
+    }
+
+    #[inline]
+    fn is_released(&self) -> bool {
+        is_released(self)
+    }
+
+    #[inline]
+    fn schema_header(&self) -> Option<SchemaHeader> {
+        let names = SCHEMA_HEADERS.iter().zip(SchemaHeader::NAMES);
+        let headers = headers_of(self)?;
+        names.into_iter().find(|(name, _)| has(headers, name)).map(|(_, (_, whose))| whose)
+    }
+}
+
+/// The names of [`SchemaHeader::NAMES`] as librdkafka wants them.
+const SCHEMA_HEADERS: [&CStr; SchemaHeader::NAMES.len()] = [
+    c"__value_schema_id",
+    c"apicurio.value.contentId",
+    c"apicurio.value.globalId",
+    c"apicurio.value.contentHash",
+];
 
 /// A record's headers, in order. What is not UTF-8 in a name is replaced by U+FFFD; values are as
 /// they were.
@@ -74,25 +114,48 @@ const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
 /// headers costs a call.
 #[must_use]
 #[inline]
-#[allow(unsafe_code, reason = "the safe interface copies every name")]
 pub fn is_released(message: &BorrowedMessage<'_>) -> bool {
+    headers_of(message).is_some_and(|headers| has(headers, RELEASED_ORIGIN))
+}
+
+/// A message's headers, borrowed from it.
+#[derive(Clone, Copy)]
+struct HeadersOf<'m>(*mut sys::rd_kafka_headers_t, PhantomData<&'m ()>);
+
+/// A message's headers, if it has any that can be read.
+#[inline]
+#[allow(unsafe_code, reason = "the safe interface copies every name")]
+fn headers_of<'m>(message: &'m BorrowedMessage<'_>) -> Option<HeadersOf<'m>> {
     const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
     let mut headers = null_mut();
     // SAFETY: the message lives during the call, and keeps its headers while it lives.
-    if unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } != FINE {
-        return false;
-    }
+    let error = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) };
+    (error == FINE).then_some(HeadersOf(headers, PhantomData))
+}
+
+/// Whether there is one of this name.
+#[inline]
+#[allow(unsafe_code, reason = "the safe interface copies every name")]
+fn has(headers: HeadersOf<'_>, name: &CStr) -> bool {
+    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
     let (mut value, mut size) = (null(), 0);
-    let name = RELEASED_ORIGIN.as_ptr();
-    // SAFETY: the headers are the message's, as above, and the name is a C string.
-    let error =
-        unsafe { sys::rd_kafka_header_get_last(headers, name, &raw mut value, &raw mut size) };
+    let HeadersOf(headers, _) = headers;
+    // SAFETY: the headers are those of a message that lives, and the name is a C string.
+    let error = unsafe {
+        sys::rd_kafka_header_get_last(headers, name.as_ptr(), &raw mut value, &raw mut size)
+    };
     error == FINE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_contract() {
+        let names = SCHEMA_HEADERS.map(|name| name.to_str().unwrap());
+        assert_eq!(names, SchemaHeader::NAMES.map(|(name, _)| name));
+    }
 
     #[test]
     fn no_headers_are_no_fault_and_those_that_cannot_be_read_are() {

@@ -7,17 +7,20 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use laju_producer::connection::Connection;
-use laju_producer::registry::{Registry, RegistryError};
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::quarantine::Origin;
 use laju_schemas::topic::EVENTS;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
-use super::headers;
+use super::headers::RecordHeaders as _;
+use super::patient::{NotKnown, PatientRegistry};
 use super::range::{Order, Polled, Range, RangeError, RangeReader};
+use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
 use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
 use crate::domain::day::Day;
+use crate::domain::decisions::DecisionBook;
 use crate::projection::partition::{Position, RecordMark};
 
 /// How long a call of the reader may wait for records.
@@ -34,7 +37,13 @@ pub enum JudgedError {
     Schema(#[from] SchemaError),
     /// A schema is asked for, and the registry does not answer.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    NotKnown(#[from] NotKnown),
+    /// The verdicts that the fold follows.
+    #[error(transparent)]
+    Verdicts(#[from] VerdictsError),
+    /// The registry does not have a record's schema, and nothing is written down about that.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
     /// A record that was read before is not there, or is another one.
     #[error(
         "partition {partition} of {topic} is another log: the record at offset {offset} is not the one that was read before. Was the topic made anew?"
@@ -84,7 +93,8 @@ pub struct JudgedLog {
 struct Judge {
     topic: String,
     reader: EventReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
+    verdicts: DecisionBook,
     /// How many the topic has, which says where a key belongs.
     partitions: u32,
     /// Where each partition stands: what is before has been handed over.
@@ -121,7 +131,10 @@ impl JudgedLog {
         let judge = Judge {
             topic,
             reader: EventReader::new(schemas)?,
-            registry: connection.registry.as_deref().map(Registry::new),
+            registry: PatientRegistry::insisting(
+                connection.registry_client().map_err(RangeError::from)?,
+            ),
+            verdicts: verdicts_now(connection)?,
             partitions: u32::try_from(to.len()).unwrap_or(u32::MAX),
             positions,
             known,
@@ -193,12 +206,8 @@ impl Judge {
             return Ok(());
         }
         let timestamp = clamp_timestamp(mark.timestamp);
-        let until = position.recorded_until.map_or(timestamp, |until| until.max(timestamp));
-        *position = Position {
-            next_offset: mark.offset + 1,
-            last: Some(mark),
-            recorded_until: Some(until),
-        };
+        *position = position.after(mark);
+        let until = position.recorded_until.unwrap_or(timestamp);
         let mut hand_over = |judgement: Judgement<'_>| {
             each(JudgedRecord {
                 partition,
@@ -209,20 +218,27 @@ impl Judge {
                 judgement,
             })
         };
+        let origin = Origin { partition, offset: mark.offset };
+        if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, message) {
+            return hand_over(Judgement::Refused(&refusal, None));
+        }
         loop {
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
                 Verdict::Counted(mut event) => {
-                    event.is_released = headers::is_released(message);
+                    event.is_released = message.is_released();
                     return hand_over(Judgement::Counted(&event));
                 }
                 Verdict::Refused(refusal, raw) => {
                     return hand_over(Judgement::Refused(&refusal, raw.as_ref()));
                 }
                 Verdict::NeedsSchema(id) => {
-                    let avsc = match &self.registry {
-                        Some(registry) => registry.schema(id).map_err(JudgedError::from)?,
-                        None => None,
+                    let avsc = match self.registry.schema(id) {
+                        Err(NotKnown::Lacking { lacking, .. }) => {
+                            return Err(JudgedError::from(Undecided { origin, lacking }).into());
+                        }
+                        known => known.map_err(JudgedError::from)?,
                     };
+                    // Without a registry an id is nobody's, whatever the world says.
                     self.reader.book.learn(id, avsc.as_deref());
                 }
             }

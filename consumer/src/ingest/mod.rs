@@ -2,24 +2,38 @@
 //! committing each have a thread of their own, with bounded channels between them; what every
 //! node reads for itself is followed beside them.
 
+mod ask;
 pub mod batch;
 pub mod commit;
 pub mod context;
 pub mod copy;
 pub mod decide;
 pub mod decisions;
+pub mod fetch_error;
 pub mod figures;
 pub mod follow;
 pub mod headers;
 pub mod judged;
+mod lookups;
+pub mod patient;
+pub mod probe;
 pub mod progress;
 pub mod quarantine;
 pub mod quarantined;
 pub mod range;
 pub mod recompute;
 pub mod reference;
+mod registrar;
 pub mod source;
+#[cfg(test)]
+mod source_tests;
+pub mod standing;
 pub mod stop;
 pub mod tail;
+pub mod topic_id;
 pub mod topics;
+pub mod troubles;
+pub mod verdicts;
+mod waiting;
+pub mod watch;
 pub mod worker;

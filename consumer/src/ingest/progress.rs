@@ -4,6 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::troubles::Troubles;
+use crate::domain::trouble::{Trouble, TroubleKind};
+
 /// What is not known.
 const UNKNOWN: i64 = -1;
 
@@ -14,12 +17,19 @@ pub struct PartitionProgress {
     caught_up: AtomicBool,
     next_offset: AtomicI64,
     end_offset: AtomicI64,
+    stable_end: AtomicI64,
     /// The end when it was asked for after an assignment.
     first_end: AtomicI64,
     /// Counts assignments and revocations: an end seen before one says nothing after it.
     epoch: AtomicU64,
     recorded_until: AtomicI64,
+    begin_offset: AtomicI64,
+    /// When it was last said that the beginning is being deleted, in milliseconds since 1970.
+    begin_said_ms: AtomicI64,
 }
+
+/// How often it is said that a partition's beginning is being deleted, while it goes on.
+const SAY_EVERY_MS: i64 = 60_000;
 
 impl PartitionProgress {
     fn new() -> Self {
@@ -28,9 +38,12 @@ impl PartitionProgress {
             caught_up: AtomicBool::new(false),
             next_offset: AtomicI64::new(0),
             end_offset: AtomicI64::new(UNKNOWN),
+            stable_end: AtomicI64::new(UNKNOWN),
             first_end: AtomicI64::new(UNKNOWN),
             epoch: AtomicU64::new(0),
             recorded_until: AtomicI64::new(UNKNOWN),
+            begin_offset: AtomicI64::new(UNKNOWN),
+            begin_said_ms: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -59,6 +72,13 @@ impl PartitionProgress {
         Some(self.end_offset.load(Ordering::Acquire)).filter(|end| *end >= 0)
     }
 
+    /// The partition's end without what belongs to transactions that are still open, as the client
+    /// last saw it.
+    #[must_use]
+    pub fn stable_end(&self) -> Option<i64> {
+        Some(self.stable_end.load(Ordering::Acquire)).filter(|end| *end >= 0)
+    }
+
     /// Events not folded yet, as far as the end is known.
     #[must_use]
     pub fn lag(&self) -> u64 {
@@ -77,6 +97,26 @@ impl PartitionProgress {
     #[must_use]
     pub fn first_end(&self) -> Option<i64> {
         Some(self.first_end.load(Ordering::Acquire)).filter(|end| *end >= 0)
+    }
+
+    /// The first offset that the partition still has, once known: 0 unless its beginning was
+    /// deleted.
+    #[must_use]
+    pub fn begin_offset(&self) -> Option<i64> {
+        Some(self.begin_offset.load(Ordering::Acquire)).filter(|begin| *begin >= 0)
+    }
+
+    /// Where the partition begins. Gives that back if it is to be said that its beginning is being
+    /// deleted: when it was first seen, and then once a minute while it goes on.
+    pub(super) fn saw_begin(&self, begin: i64, now_ms: i64) -> Option<i64> {
+        let before = self.begin_offset.fetch_max(begin, Ordering::AcqRel);
+        let said = self.begin_said_ms.load(Ordering::Acquire);
+        let is_due = now_ms.saturating_sub(said) >= SAY_EVERY_MS;
+        let is_said = begin > 0 && begin > before && (before <= 0 || is_due);
+        if is_said {
+            self.begin_said_ms.store(now_ms, Ordering::Release);
+        }
+        is_said.then_some(begin)
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -121,6 +161,10 @@ impl PartitionProgress {
         self.first_end.store(end, Ordering::Release);
     }
 
+    pub(super) fn saw_stable_end(&self, end: i64) {
+        self.stable_end.store(end, Ordering::Release);
+    }
+
     pub(super) fn saw_end(&self, end: i64) {
         if end >= 0 {
             self.end_offset.store(end, Ordering::Release);
@@ -133,6 +177,10 @@ impl PartitionProgress {
 pub struct Progress {
     /// By partition number.
     pub partitions: Vec<PartitionProgress>,
+    /// The troubles of the partitions, and of those of the other topics that a node reads and
+    /// answers figures with.
+    pub troubles: Troubles,
+    topic: String,
     loaded: AtomicBool,
     chunks: AtomicU64,
     chunks_loaded: AtomicU64,
@@ -141,11 +189,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a worker of a topic with so many partitions.
+    /// Of a worker of a topic (by its full name) with so many partitions.
     #[must_use]
-    pub fn new(partitions: u32) -> Self {
+    pub fn new(topic: &str, partitions: u32) -> Self {
         Self {
             partitions: (0..partitions).map(|_| PartitionProgress::new()).collect(),
+            troubles: Troubles::default(),
+            topic: topic.to_owned(),
             loaded: AtomicBool::new(false),
             chunks: AtomicU64::new(0),
             chunks_loaded: AtomicU64::new(0),
@@ -190,6 +240,24 @@ impl Progress {
         self.partitions.iter().filter(|p| p.held()).map(PartitionProgress::lag).sum()
     }
 
+    /// A partition of the events topic stands still: see [`Troubles::begin`].
+    pub fn begin_trouble(&self, partition: u32, trouble: Trouble) {
+        self.troubles.begin(&self.topic, partition, trouble);
+    }
+
+    /// A partition of the events topic no longer has a trouble of this kind, if it had.
+    pub fn end_trouble(&self, partition: u32, kind: TroubleKind) {
+        self.troubles.end(&self.topic, partition, kind);
+    }
+
+    /// The polling thread has had the records of a partition before this offset.
+    #[inline]
+    pub(super) fn passed(&self, partition: u32, next_offset: i64) {
+        if self.troubles.any() {
+            self.troubles.passed(&self.topic, partition, next_offset);
+        }
+    }
+
     pub(super) fn set_chunks(&self, chunks: u64) {
         self.chunks.store(chunks, Ordering::Relaxed);
     }
@@ -221,6 +289,18 @@ pub fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_a_beginning_is_being_deleted_is_said_at_first_and_then_once_a_minute() {
+        let partition = PartitionProgress::new();
+        assert_eq!(partition.saw_begin(-1001, 0), None);
+        assert_eq!((partition.saw_begin(0, 0), partition.begin_offset()), (None, Some(0)));
+        assert_eq!(partition.saw_begin(7, 1_000), Some(7));
+        assert_eq!(partition.saw_begin(7, 90_000), None, "nothing more was deleted");
+        assert_eq!(partition.saw_begin(9, 2_000), None);
+        assert_eq!(partition.saw_begin(12, 61_000), Some(12));
+        assert_eq!(partition.begin_offset(), Some(12));
+    }
 
     #[test]
     fn a_partition_that_has_caught_up_once_stays_so() {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use laju_producer::connection::ask::ASK_PATIENCE;
 use laju_producer::connection::{Connection, ConnectionError};
 use laju_schemas::TimestampMs;
 use laju_schemas::quarantine::{
@@ -18,8 +19,6 @@ use thiserror::Error;
 
 use super::tail::{Tail, TailError, TailRecord};
 
-/// How long the cluster may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long nothing may come although there is more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -143,7 +142,7 @@ fn read(
     mut each: impl FnMut(&TailRecord<'_>, u64),
 ) -> Result<(), ReadQuarantineError> {
     let topic = connection.topic(&QUARANTINE);
-    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
+    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
     let first: i64 = tail.next_offsets().sum();
     let end: i64 = tail.end_offsets().sum();
     let total = u64::try_from(end - first).unwrap_or(0);

@@ -12,12 +12,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
+
+use super::ask::is_there;
+use super::fetch_error;
+use super::probe::{PATIENCE_ASIDE, probe};
+use super::topic_id::{Lookout, TopicChange};
+use super::worker::reading;
+use crate::domain::trouble::TroubledPartition;
 
 pub use places::{ends, offsets_at};
 
@@ -92,7 +100,9 @@ pub enum RangeError {
         partitions: u32,
     },
     /// The user may not read it.
-    #[error("this user may not read the topic {0}: give them the right to read and describe it")]
+    #[error(
+        "the Kafka user lacks the right to Read on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Read --topic {0}` (consumer/docs/rights.md lists what each program needs)"
+    )]
     Forbidden(String),
     /// The beginning of the range is gone.
     #[error(
@@ -142,6 +152,14 @@ pub enum RangeError {
         /// The last error of the client.
         reason: String,
     },
+    /// It is not the topic any more that was being read.
+    #[error("{topic}: {change}; begin again with the one that is there now")]
+    Changed {
+        /// The topic.
+        topic: String,
+        /// What became of it.
+        change: TopicChange,
+    },
     /// Nothing came for a while although there is more.
     #[error(
         "nothing came of {topic} for {seconds} s, although there is more: partition {partition} was read up to offset {next} and is asked for up to {to} ({reason})"
@@ -160,6 +178,9 @@ pub enum RangeError {
         /// What the client last said of the brokers.
         reason: String,
     },
+    /// A partition stands still, and time alone does not mend it.
+    #[error("{0}")]
+    Trouble(Box<TroubledPartition>),
     /// librdkafka says no.
     #[error("reading {topic}: {source}")]
     Kafka {
@@ -184,6 +205,9 @@ struct Part {
 /// Ranges of a topic's partitions being read, by one thread.
 pub struct RangeReader {
     consumer: Arc<BaseConsumer<BrokerEvents>>,
+    lookout: Lookout<BrokerEvents>,
+    /// How a client that reads is configured: for finding out which partition an error is of.
+    config: ClientConfig,
     /// Where partitions are read one by one: what each has brought, by their numbers.
     queues: Vec<Option<PartitionQueue<BrokerEvents>>>,
     /// The first partition that is not done.
@@ -240,8 +264,11 @@ impl RangeReader {
         let topic = topic.to_owned();
         let (patience, waited, complaint) = (PATIENCE, Duration::ZERO, None);
         let (consumer, queues, current) = (Arc::new(consumer), Vec::new(), 0);
+        let lookout = Lookout::new(&consumer, &topic, partitions);
         let mut reader = Self {
             consumer,
+            lookout,
+            config: reading(connection)?,
             queues,
             current,
             topic,
@@ -275,6 +302,7 @@ impl RangeReader {
         wait: Duration,
         mut each: impl FnMut(&BorrowedMessage<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<Polled, E> {
+        self.check_topic()?;
         let begun = Instant::now();
         let (deadline, open) = (begun + wait, self.open);
         let mut records = 0;
@@ -438,8 +466,7 @@ impl RangeReader {
         if part.to == Range::ENDLESS {
             return Ok(());
         }
-        let end = places::watermarks(&self.consumer, &self.topic, number as u32);
-        let is_whole = end.is_ok_and(|(_, end)| end >= part.to);
+        let is_whole = places::goes_to(&self.consumer, &self.topic, number, part.to);
         if is_whole && part.asked_again_at == Some(at) {
             // Said twice from here, by a leader that knows the whole: what was here is gone, as
             // compaction leaves it.
@@ -461,6 +488,17 @@ impl RangeReader {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         }
+    }
+
+    /// Whether it is still the topic that is being read. Partitions that were added are of no
+    /// interest to who reads up to where the others ended.
+    fn check_topic(&mut self) -> Result<(), RangeError> {
+        let Some(change) = self.lookout.look() else { return Ok(()) };
+        let follows = self.each_part().any(|(_, part)| part.to == Range::ENDLESS);
+        if matches!(change, TopicChange::MorePartitions { .. }) && !follows {
+            return Ok(());
+        }
+        Err(RangeError::Changed { topic: self.topic.clone(), change })
     }
 
     /// Beside the partitions' own queues stands what concerns the whole client.
@@ -504,9 +542,20 @@ impl RangeReader {
         match error {
             KafkaError::MessageConsumption(code) => match code {
                 Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                    Err(RangeError::Missing(topic))
+                    self.complaint = Some(code);
+                    match is_there(&self.consumer, &topic) {
+                        true => Ok(()),
+                        false => Err(RangeError::Missing(topic)),
+                    }
                 }
                 Code::TopicAuthorizationFailed => Err(RangeError::Forbidden(topic)),
+                code if fetch_error::is_of_records(code) => self.examine(code),
+                // Behind a damaged batch the client loses its way: see `examine`.
+                Code::AutoOffsetReset | Code::OffsetOutOfRange
+                    if self.complaint.is_some_and(fetch_error::is_of_records) =>
+                {
+                    self.assign()
+                }
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     Err(RangeError::Gone { topic, reason: code.to_string() })
                 }
@@ -518,6 +567,25 @@ impl RangeReader {
             },
             source => Err(RangeError::Kafka { topic, source }),
         }
+    }
+
+    /// An error came that may be one of records: tells of a partition that has it. If none has it
+    /// any more, all are read again from where we stand, because the client may have gone on behind
+    /// what it could not read.
+    fn examine(&mut self, code: RDKafkaErrorCode) -> Result<(), RangeError> {
+        self.complaint = Some(code);
+        let is_open = |(_, part): &(u32, &Part)| !part.done;
+        let at = self.each_part().filter(is_open).map(|(number, part)| (number, part.next));
+        let at = at.collect();
+        let mut probed = probe(&self.config, &self.topic, &at, PATIENCE_ASIDE)
+            .map_err(|error| self.kafka(error))?;
+        probed.blame_the_open(&at);
+        if let Some((partition, trouble)) = probed.troubled.into_iter().next() {
+            let topic = self.topic.as_str().into();
+            let troubled = TroubledPartition { topic, partition, trouble };
+            return Err(RangeError::Trouble(Box::new(troubled)));
+        }
+        self.assign()
     }
 
     fn kafka(&self, source: KafkaError) -> RangeError {

@@ -8,24 +8,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use laju_producer::connection::ask::ASK_PATIENCE;
 use laju_producer::connection::{Connection, ConnectionError};
-use laju_producer::registry::{Registry, RegistryError};
 use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::quarantine::Origin;
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
-use super::headers;
+use super::headers::RecordHeaders as _;
+use super::patient::{NotKnown, PatientRegistry};
 use super::range::{Order, PATIENCE, Polled, Range, RangeError, RangeReader};
 use super::reference::ReferenceFeed;
 use super::tail::{Tail, TailError};
+use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
 use crate::domain::admission::{Verdict, clamp_timestamp, judge};
+use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::partition::{Claims, PartitionCommit, PartitionState, RecordMark};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
-/// How long a question to the brokers may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a call of the reader may wait for records.
 const SLICE: Duration = Duration::from_millis(100);
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.
@@ -46,9 +48,15 @@ pub enum RecomputeError {
     /// A topic that every node reads.
     #[error(transparent)]
     Tail(#[from] TailError),
-    /// A schema is asked for, and the registry does not answer.
+    /// A schema is asked for, and the registry does not answer, or does not have it.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    NotKnown(#[from] NotKnown),
+    /// The verdicts that the fold follows.
+    #[error(transparent)]
+    Verdicts(#[from] VerdictsError),
+    /// The registry does not have a record's schema, and nothing is written down about that.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
     /// Whoever asked does not want it any more.
     #[error("interrupted")]
     Interrupted,
@@ -146,7 +154,8 @@ pub fn commits_of(
     };
     let mut fold = Fold {
         reader: EventReader::new(schemas)?,
-        registry: connection.registry.as_deref().map(Registry::new),
+        registry: PatientRegistry::insisting(connection.registry_client()?),
+        verdicts: verdicts_now(connection)?,
         partitions: log.partitions,
         parts: log.ranges.keys().map(begin).collect(),
         every,
@@ -176,7 +185,8 @@ pub fn commits_of(
 
 struct Fold {
     reader: EventReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
+    verdicts: DecisionBook,
     /// How many the topic has, which says where a key belongs.
     partitions: u32,
     parts: BTreeMap<u32, Part>,
@@ -199,20 +209,28 @@ impl Fold {
         };
         let timestamp = clamp_timestamp(mark.timestamp);
         let Some(part) = self.parts.get_mut(&partition) else { return Ok(()) };
+        let origin = Origin { partition, offset: mark.offset };
         loop {
+            if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, message) {
+                part.state.refused(mark, &refusal, None);
+                break;
+            }
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
                 Verdict::Counted(mut event) => {
-                    event.is_released = headers::is_released(message);
+                    event.is_released = message.is_released();
                     part.state.counted(mark, &event);
                 }
                 Verdict::Refused(refusal, raw) => {
                     part.state.refused(mark, &refusal, raw.as_ref().map(Claims::from).as_ref());
                 }
                 Verdict::NeedsSchema(id) => {
-                    let avsc = match &self.registry {
-                        Some(registry) => registry.schema(id)?,
-                        None => None,
+                    let avsc = match self.registry.schema(id) {
+                        Err(NotKnown::Lacking { lacking, .. }) => {
+                            return Err(Undecided { origin, lacking }.into());
+                        }
+                        known => known?,
                     };
+                    // Without a registry an id is nobody's, whatever the world says.
                     self.reader.book.learn(id, avsc.as_deref());
                     continue;
                 }
@@ -241,7 +259,7 @@ pub fn reference_until(
     if next_offset <= 0 {
         return Ok(book);
     }
-    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
+    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
     let (low, end) =
         (tail.next_offsets().max().unwrap_or(0), tail.end_offsets().max().unwrap_or(0));
     if low > 0 {
@@ -250,7 +268,7 @@ pub fn reference_until(
     if end < next_offset {
         return Err(RangeError::Short { topic, partition: 0, end, wanted: next_offset }.into());
     }
-    let mut feed = ReferenceFeed::new(connection.registry.as_deref())?;
+    let mut feed = ReferenceFeed::once(connection.registry_client()?)?;
     let mut outage = None;
     tail.read_to_end(PATIENCE, |record| {
         if record.offset() < next_offset && outage.is_none() {

@@ -2,10 +2,13 @@
 //!
 //! It keeps nothing: which figures apply is for [`crate::domain::reference`] to say.
 
-use laju_producer::registry::{Registry, RegistryError};
+use std::time::Duration;
+
+use laju_producer::registry::Registry;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::reference::ReferenceReader;
 
+use super::patient::{NotKnown, PatientRegistry};
 use super::tail::TailRecord;
 use crate::domain::day::{Day, LAST_RECORD_MS};
 use crate::domain::reference::{RecordedFigure, ReferenceBook};
@@ -22,29 +25,40 @@ pub struct Unreadable {
 /// Reads the records of the reference topic.
 pub struct ReferenceFeed {
     reader: ReferenceReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
 }
 
 impl ReferenceFeed {
-    /// A feed that asks the registry at this address, if there is one, for schemas it does not
-    /// know.
+    /// A feed that asks the registry, if there is one, for schemas it does not
+    /// know, and believes that it has none after so long.
     ///
     /// # Errors
     /// Never with the schema that is part of the program.
-    pub fn new(registry: Option<&str>) -> Result<Self, SchemaError> {
-        Ok(Self { reader: ReferenceReader::new()?, registry: registry.map(Registry::new) })
+    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::new(registry, patience);
+        Ok(Self { reader: ReferenceReader::new()?, registry })
+    }
+
+    /// A feed for a command that reads the topic once: it asks the registry for a schema for some
+    /// seconds, and then gives an error, as nothing is to be left out in silence.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::insisting(registry);
+        Ok(Self { reader: ReferenceReader::new()?, registry })
     }
 
     /// Adds a record to the book; answers what is wrong with it if it is no figure.
     ///
     /// # Errors
-    /// If the registry gives no answer: an outage. The book is as it was, so the same record may
-    /// be given again.
+    /// If it is not known yet which schema the record has. The book is as it was, so the same record
+    /// may be given again.
     pub fn add(
         &mut self,
         record: &TailRecord<'_>,
         book: &mut ReferenceBook,
-    ) -> Result<Option<Unreadable>, RegistryError> {
+    ) -> Result<Option<Unreadable>, NotKnown> {
         let (offset, timestamp_ms) = (record.offset(), record.timestamp_ms());
         self.add_value(offset, timestamp_ms, record.value(), book)
     }
@@ -55,7 +69,7 @@ impl ReferenceFeed {
         timestamp_ms: i64,
         value: Option<&[u8]>,
         book: &mut ReferenceBook,
-    ) -> Result<Option<Unreadable>, RegistryError> {
+    ) -> Result<Option<Unreadable>, NotKnown> {
         let recorded = Day::recorded(timestamp_ms.min(LAST_RECORD_MS));
         let reason = match self.read(value.unwrap_or_default())? {
             Ok(figure) => {
@@ -71,14 +85,13 @@ impl ReferenceFeed {
     fn read(
         &mut self,
         value: &[u8],
-    ) -> Result<Result<laju_schemas::ReferenceFigure, ReadError>, RegistryError> {
+    ) -> Result<Result<laju_schemas::ReferenceFigure, ReadError>, NotKnown> {
         let first = self.reader.read(value);
         let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let avsc = match &self.registry {
-            Some(registry) => registry.schema(id)?,
-            None => None,
+        let Some(avsc) = self.registry.schema(id)? else {
+            return Ok(Err(self.registry.unknown(id)));
         };
-        self.reader.learn(id, avsc.as_deref());
+        self.reader.learn(id, Some(&avsc));
         Ok(self.reader.read(value))
     }
 }
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_no_figure_is_told_and_keeps_its_place_and_day() {
-        let mut feed = ReferenceFeed::new(None).unwrap();
+        let mut feed = ReferenceFeed::new(None, Duration::ZERO).unwrap();
         let mut book = ReferenceBook::default();
         let values = [None, Some(&b"junk"[..]), Some(&[0, 0, 0, 0, 7, 1][..])];
         for (offset, value) in (0..).zip(values) {

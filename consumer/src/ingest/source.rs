@@ -1,24 +1,36 @@
 //! The polling thread: takes records from Kafka, checks that the log is still the one that the
 //! store was made of, judges each record, and hands them on in batches.
 
+mod schemas;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
-use laju_producer::registry::Registry;
 use laju_schemas::known::EventReader;
+use laju_schemas::quarantine::Origin;
+use laju_schemas::topic::EVENTS;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
 
-use super::batch::{Batch, End, RefusedRecord};
+use super::ask::is_there;
+use super::batch::{Batch, End};
 use super::context::IngestContext;
-use super::headers;
+use super::fetch_error;
+use super::standing::Standing;
 use super::stop::Stop;
+use super::verdicts::{Followed, say_late};
+use super::waiting::Waiting;
+use super::watch::LogWatch;
 use super::worker::WorkerError;
-use crate::domain::admission::{Verdict, clamp_timestamp, judge};
-use crate::projection::partition::{Claims, RecordMark};
+use crate::projection::partition::RecordMark;
+use crate::projection::snapshot::Snapshot;
+
+pub use schemas::Learning;
+use schemas::Seen;
 
 /// Records in a batch.
 const BATCH_RECORDS: usize = 4_096;
@@ -28,18 +40,20 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_WAIT: Duration = Duration::from_millis(5);
 /// While records keep coming, the clock is looked at once in so many of them.
 const CLOCK_STRIDE: usize = 64;
+/// How often records that wait are looked at: up to a thousand of each partition.
+const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How long a call of librdkafka may keep us from looking at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
 /// How long a partition's end is asked for.
 const ASK_WAIT: Duration = Duration::from_secs(2);
 /// How often a partition that seems too short is asked again before it is taken for another log.
 const LEADER_TRIES: usize = 3;
-/// How long a registry that does not answer is left alone.
-const REGISTRY_WAIT: Duration = Duration::from_secs(1);
+/// How long a partition that seems too short is left alone.
+const LEADER_WAIT: Duration = Duration::from_secs(1);
 
 /// The polling thread's state.
 pub struct Source {
-    /// The consumer, subscribed.
+    /// The consumer.
     pub consumer: Arc<BaseConsumer<IngestContext>>,
     /// The events topic's full name.
     pub topic: String,
@@ -47,12 +61,24 @@ pub struct Source {
     pub partitions: u32,
     /// Knows the schemas.
     pub reader: EventReader,
-    /// Asked for schema ids, if there is one.
-    pub registry: Option<Registry>,
+    /// Asks the registry for schema ids, if there is one.
+    pub learning: Option<Learning>,
+    /// Records whose schemas are asked for.
+    pub(super) waiting: Waiting,
+    /// What was decided: the verdicts among it say what has to be refused.
+    pub(super) decided: Followed,
+    /// What is stored: a verdict that came while nobody was here to follow it shows there.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// When the records that wait were last looked at.
+    pub served: Instant,
     /// Where batches go.
     pub batches: Sender<Batch>,
     /// Batches that have been folded, empty again.
     pub spare: Receiver<Batch>,
+    /// Says whether the log is still the one that the store was made of.
+    pub watch: Arc<LogWatch>,
+    /// Where it stands, and which partitions stand still.
+    pub standing: Standing,
     /// Whether to stop.
     pub stop: Stop,
 }
@@ -70,18 +96,30 @@ impl Source {
         let mut batch = Batch::default();
         let mut since = Instant::now();
         let mut warned = false;
+        // What is folded follows the verdicts there are. Who does not know them yet is no member of
+        // the group, so that nobody waits for them.
+        while !self.decided.is_read() && !self.stop.is_stopped() {
+            std::thread::sleep(SLICE / 10);
+        }
+        // Whatever they say of what is stored is looked at as partitions are assigned.
+        let _ = self.decided.refresh();
+        consumer.subscribe(&[&self.topic])?;
         while !self.stop.is_stopped() {
             // What is there already is taken without asking the clock how long to wait for it.
             let ready = consumer.poll(Duration::ZERO);
             let idle = ready.is_none();
             let next = ready.or_else(|| {
-                let wait = if batch.is_empty() {
+                let wait = if batch.is_empty() && !self.waiting.is_empty() {
+                    BATCH_WAIT
+                } else if batch.is_empty() {
                     SLICE
                 } else {
                     BATCH_WAIT.saturating_sub(since.elapsed())
                 };
                 consumer.poll(wait)
             });
+            // Whatever came may be of partitions that came with it: where those begin is known first.
+            self.ask_ends();
             match next {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
@@ -100,19 +138,45 @@ impl Source {
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     let partition = partition as u32;
-                    if consumer.context().expected(partition).is_some() {
+                    if self.standing.stands_still(partition) {
+                        // What came before this end was dropped: it is none of what was taken.
+                    } else if consumer.context().expected(partition).is_some() {
                         self.wait_for_the_last_one(partition)?;
                     } else if let Some(offset) = self.position(partition) {
+                        self.standing.passed(partition, offset);
                         let epoch =
                             consumer.context().progress().partitions[partition as usize].epoch();
-                        batch.end(End { partition, offset, epoch });
+                        let end = End { partition, offset, epoch };
+                        match self.waiting.line(partition) {
+                            // Not all that was read of it is judged yet.
+                            Some(line) => line.end = Some(end),
+                            None => {
+                                consumer.context().progress().passed(partition, offset);
+                                batch.end(end);
+                            }
+                        }
                     }
                 }
-                Some(Err(error)) => self.judge_error(error)?,
+                Some(Err(error)) => {
+                    if !batch.is_empty() {
+                        self.hand_over(&mut batch);
+                    }
+                    self.judge_error(error)?;
+                }
                 None => {}
             }
-            self.ask_ends();
             let look = idle || batch.len().is_multiple_of(CLOCK_STRIDE);
+            if look {
+                self.follow_verdicts();
+                if self.served.elapsed() >= SERVE_EVERY {
+                    self.serve_waiting(&mut batch);
+                    self.served = Instant::now();
+                }
+                if self.standing.look(&consumer, consumer.context().progress())? {
+                    let unasked = std::mem::take(&mut self.standing.unasked);
+                    unasked.into_iter().for_each(|partition| self.ask_end(partition));
+                }
+            }
             if batch.len() >= BATCH_RECORDS
                 || batch.bytes() >= BATCH_BYTES
                 || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
@@ -159,42 +223,28 @@ impl Source {
             timestamp,
             digest: RecordMark::digest(message.key(), message.payload()),
         };
+        if self.standing.stands_still(partition) {
+            return Ok(());
+        }
         if self.is_the_last_one_again(partition, mark)? {
             return Ok(());
         }
-        let timestamp = clamp_timestamp(mark.timestamp);
-        loop {
-            let (key, value) = (message.key(), message.payload());
-            match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(mut event) => {
-                    event.is_released = headers::is_released(message);
-                    batch.counted(partition, mark, &event);
-                    return Ok(());
-                }
-                Verdict::Refused(refusal, raw) => {
-                    batch.refused(RefusedRecord {
-                        partition,
-                        mark,
-                        key: key.map(<[u8]>::to_vec),
-                        value: value.map(<[u8]>::to_vec),
-                        headers: headers::owned(message),
-                        refusal,
-                        claims: raw.as_ref().map(Claims::from),
-                    });
-                    return Ok(());
-                }
-                Verdict::NeedsSchema(id) => {
-                    if self.registry.is_some() {
-                        // What is in the batch must not wait for a registry's outage.
-                        self.hand_over(batch);
-                    }
-                    self.learn(id);
-                    if self.stop.is_stopped() {
-                        return Ok(());
-                    }
-                }
-            }
+        self.standing.passed(partition, mark.offset + 1);
+        if self.waits(partition) || self.awaits_verdict(partition, mark.offset) {
+            self.hold(message, mark);
+            return Ok(());
         }
+        self.consumer.context().progress().passed(partition, mark.offset + 1);
+        let (seen, decided) = (Seen::of(message, mark), &*self.decided.book);
+        while let Some(id) = seen.judge_into(&mut self.reader, self.partitions, decided, batch) {
+            if self.learning.is_some() {
+                self.hold(message, mark);
+                break;
+            }
+            // Without a registry an id is nobody's, whatever the world says.
+            self.reader.book.learn(id, None);
+        }
+        Ok(())
     }
 
     /// Whether a record is the last one folded, which an assignment begins with.
@@ -208,6 +258,8 @@ impl Source {
         if expected == mark {
             return Ok(true);
         }
+        // Where the topic's id is another, that says more.
+        self.watch.look()?;
         let what = if expected.offset == mark.offset {
             format!("the record at offset {} is another one", mark.offset)
         } else {
@@ -216,42 +268,59 @@ impl Source {
         Err(WorkerError::AnotherLog { topic: self.topic.clone(), partition, what })
     }
 
-    /// Asks the registry for a schema until it answers: only its own word that it has none makes
-    /// the schema unknown. Nothing is polled meanwhile; the group bears it for an hour.
-    fn learn(&mut self, id: u32) {
-        let Some(registry) = &self.registry else { return self.reader.book.learn(id, None) };
-        while !self.stop.is_stopped() {
-            match registry.schema(id) {
-                Ok(avsc) => return self.reader.book.learn(id, avsc.as_deref()),
-                Err(error) => {
-                    tracing::warn!(
-                        %error,
-                        id,
-                        "waiting for the schema registry: partitions stand still until it answers"
-                    );
-                    let until = Instant::now() + REGISTRY_WAIT;
-                    while Instant::now() < until && !self.stop.is_stopped() {
-                        std::thread::sleep(SLICE);
-                    }
-                }
-            }
-        }
-    }
-
     /// Asks where partitions just assigned end: once folded up to there they have caught up, even
-    /// if new records never stop coming. One that cannot be told now tells its end when reached.
-    fn ask_ends(&self) {
-        let context = self.consumer.context();
+    /// if new records never stop coming. One that cannot be told now is asked again a little later,
+    /// and tells its end when reached.
+    fn ask_ends(&mut self) {
+        let consumer = Arc::clone(&self.consumer);
+        let context = consumer.context();
         if !context.has_assigned() {
             return;
         }
         for partition in context.take_assigned() {
-            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
-            if let (Ok((_, end)), Some(progress)) =
-                (marks, context.progress().partitions.get(partition as usize))
-            {
-                progress.asked_end(end);
+            // It may have been given up while it waited.
+            self.resume(partition);
+            self.standing.assigned(&consumer, partition, context.begins_at(partition));
+            self.ask_end(partition);
+            // What came while this node was away, or another one had the partition.
+            if let Some(view) = self.snapshot.load().partitions.get(&partition) {
+                say_late(&self.decided.not_followed_by(view));
             }
+        }
+    }
+
+    /// Takes over verdicts that came meanwhile, and says so if one is about a record that was judged
+    /// without it.
+    fn follow_verdicts(&mut self) {
+        let Some(mut new) = self.decided.refresh() else { return };
+        if let Some(learning) = &mut self.learning {
+            learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
+        }
+        new.retain(|verdict| self.has_judged(verdict.origin()));
+        say_late(&new);
+    }
+
+    /// Whether the record at an origin, in a partition that this node has, was judged already.
+    fn has_judged(&self, Origin { partition, offset }: Origin) -> bool {
+        let progress = self.consumer.context().progress();
+        let Some(at) = progress.partitions.get(partition as usize).filter(|at| at.held()) else {
+            return false;
+        };
+        let line = self.waiting.0.get(&partition).filter(|line| line.epoch == at.epoch());
+        let first_held = line.and_then(|line| line.held.front()).map(|held| held.mark.offset);
+        let judged = first_held.unwrap_or_else(|| self.standing.next(partition));
+        offset < judged.max(at.next_offset())
+    }
+
+    fn ask_end(&mut self, partition: u32) {
+        let Some(progress) = self.consumer.context().progress().partitions.get(partition as usize)
+        else {
+            return;
+        };
+        match self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT) {
+            Ok((_, end)) => progress.asked_end(end),
+            Err(_) if progress.held() => drop(self.standing.unasked.insert(partition)),
+            Err(_) => {}
         }
     }
 
@@ -261,7 +330,7 @@ impl Source {
         for _ in 0..LEADER_TRIES {
             let Some(another) = self.too_short() else { return Ok(()) };
             tracing::warn!(partition, "the partition seems to end before what was folded of it");
-            std::thread::sleep(REGISTRY_WAIT);
+            std::thread::sleep(LEADER_WAIT);
             if self.stop.is_stopped() {
                 return Ok(());
             }
@@ -289,28 +358,70 @@ impl Source {
         })
     }
 
+    /// A partition that begins behind what is to be read next has lost its beginning.
+    fn cut(&self) -> Option<WorkerError> {
+        (0..self.partitions).find_map(|partition| {
+            let read = self.position(partition).unwrap_or(0);
+            let wanted = self.consumer.context().wanted(partition).max(read);
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
+            let (low, _) = marks.ok()?;
+            let topic = self.topic.clone();
+            (low > wanted).then_some(WorkerError::LogCut { topic, partition, low, wanted })
+        })
+    }
+
+    /// Whether all that comes next is there, although the client says that it is not: see
+    /// [`Standing::is_there`].
+    fn is_there_after_all(&mut self) -> bool {
+        let consumer = Arc::clone(&self.consumer);
+        self.standing.is_there(&consumer, consumer.context().progress())
+    }
+
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    fn judge_error(&self, error: KafkaError) -> Result<(), WorkerError> {
+    fn judge_error(&mut self, error: KafkaError) -> Result<(), WorkerError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
             KafkaError::MessageConsumption(code) => match code {
-                Code::AutoOffsetReset | Code::OffsetOutOfRange => match self.too_short() {
-                    Some(another) => Err(another),
-                    None => Err(WorkerError::LogCut { topic, reason: code.to_string() }),
-                },
-                Code::UnknownTopic | Code::UnknownTopicOrPartition => {
-                    Err(WorkerError::MissingTopic(topic))
+                Code::AutoOffsetReset | Code::OffsetOutOfRange => {
+                    self.watch.look()?;
+                    if self.is_there_after_all() {
+                        return Ok(());
+                    }
+                    Err(self.too_short().or_else(|| self.cut()).unwrap_or_else(|| {
+                        WorkerError::LogGone { topic, reason: code.to_string() }
+                    }))
                 }
-                Code::TopicAuthorizationFailed => Err(WorkerError::Forbidden(format!(
-                    "read the topic {topic}: give them the right to read and describe it"
-                ))),
-                Code::GroupAuthorizationFailed => Err(WorkerError::Forbidden(
-                    "join the worker's group: give them the right to read groups that begin \
-                     with laju-"
-                        .to_owned(),
-                )),
+                Code::UnknownTopic | Code::UnknownTopicOrPartition => {
+                    self.watch.look()?;
+                    match is_there(&self.consumer, &topic) {
+                        true => Ok(()),
+                        false => Err(WorkerError::MissingTopic(topic)),
+                    }
+                }
+                Code::TopicAuthorizationFailed if !self.standing.has_read() => {
+                    Err(WorkerError::Forbidden(format!(
+                        "read the topic {topic}: give them the right to read and describe it"
+                    )))
+                }
+                Code::GroupAuthorizationFailed => {
+                    let prefix = self.topic.strip_suffix(EVENTS.name).unwrap_or_default();
+                    Err(WorkerError::Forbidden(format!(
+                        "be in the worker's group: who administers the cluster gives the right to \
+                         Read on it with `kafka-acls --bootstrap-server … --add --allow-principal \
+                         User:NAME --operation Read --group {prefix}laju- --resource-pattern-type \
+                         prefixed` (consumer/docs/rights.md lists what each program needs)"
+                    )))
+                }
                 Code::FencedInstanceId => Err(WorkerError::Fenced),
+                code if !self.standing.has_read() && refusal(code).is_some() => {
+                    Err(WorkerError::Refused(refusal(code).unwrap_or_default()))
+                }
+                code if fetch_error::is_of_records(code) => {
+                    let consumer = Arc::clone(&self.consumer);
+                    let progress = consumer.context().progress();
+                    Ok(self.standing.examine(code, &consumer, progress)?)
+                }
                 _ => {
                     tracing::debug!(%code, "reading goes on after an error");
                     Ok(())
@@ -326,4 +437,38 @@ impl Source {
             error => Err(error.into()),
         }
     }
+}
+
+/// What brokers say to a member of a group that they will say again however often it asks, with the
+/// option to change.
+const fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::InvalidSessionTimeout => {
+            "its session timeout is outside of what they allow: set --kafka-property \
+             session.timeout.ms=… between their group.min.session.timeout.ms and \
+             group.max.session.timeout.ms (by default 6000 and 1800000)"
+        }
+        Code::InconsistentGroupProtocol | Code::UnsupportedAssignor => {
+            "other members of its group share the partitions by another strategy: stop whatever \
+             else reads under a group that begins with laju-, or give this installation another \
+             --topic-prefix, which is part of the group's name"
+        }
+        Code::InvalidGroupId => {
+            "they do not take the name of its group, which begins with --topic-prefix: give it \
+             another one"
+        }
+        Code::GroupMaxSizeReached => {
+            "its group has as many members as they allow (group.max.size): stop some, or raise it"
+        }
+        Code::UnsupportedVersion | Code::UnsupportedFeature => {
+            "they do not speak a version of the protocol that it needs: this program is tried on \
+             Apache Kafka 4.3; if they are older, look at --kafka-property \
+             broker.version.fallback and api.version.request"
+        }
+        Code::ClusterAuthorizationFailed => {
+            "this user may not use the cluster: give them the rights that the README lists"
+        }
+        _ => return None,
+    })
 }

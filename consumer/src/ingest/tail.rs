@@ -4,10 +4,12 @@
 //! It joins no group and commits nothing. It does not know what the records say.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::BrokerEvents;
+use laju_producer::connection::ask::{patiently, whole};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -15,7 +17,12 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
+use super::ask::is_there;
+use super::fetch_error;
 use super::headers;
+use super::probe::{PATIENCE_ASIDE, probe};
+use super::topic_id::{Lookout, TopicChange};
+use crate::domain::trouble::{Trouble, TroubledPartition};
 
 /// How long a call of librdkafka may keep us from looking at `stop`.
 const SLICE: Duration = Duration::from_millis(100);
@@ -32,7 +39,9 @@ pub enum TailError {
     )]
     Missing(String),
     /// The user may not read it.
-    #[error("this user may not read the topic {0}: give them the right to read and describe it")]
+    #[error(
+        "the Kafka user lacks the right to Read on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Read --topic {0}` (consumer/docs/rights.md lists what each program needs)"
+    )]
     Forbidden(String),
     /// The topic changed under us: what was to be read next is gone.
     #[error(
@@ -43,6 +52,14 @@ pub enum TailError {
         topic: String,
         /// What librdkafka says.
         reason: String,
+    },
+    /// It is not the topic any more that was being read.
+    #[error("{topic}: {change}; it has to be read again from its beginning")]
+    Changed {
+        /// The topic.
+        topic: String,
+        /// What became of it.
+        change: TopicChange,
     },
     /// Nothing more came although there is more.
     #[error(
@@ -70,6 +87,9 @@ pub enum TailError {
         /// The last error of the client.
         reason: String,
     },
+    /// A partition stands still, and time alone does not mend it.
+    #[error("{0}")]
+    Trouble(Box<TroubledPartition>),
     /// Not one that time mends.
     #[error("reading {topic}: {source}")]
     Kafka {
@@ -138,11 +158,16 @@ struct Partition {
     end: i64,
     /// Whether everything before `end` has been handed over.
     reached: bool,
+    /// Whether a record or the end of it came.
+    read: bool,
 }
 
 /// A topic being read from its beginning, by one thread.
 pub struct Tail {
-    consumer: BaseConsumer<BrokerEvents>,
+    consumer: Arc<BaseConsumer<BrokerEvents>>,
+    lookout: Lookout<BrokerEvents>,
+    /// How a client that reads is configured: for finding out which partition an error is of.
+    config: ClientConfig,
     topic: String,
     partitions: Vec<Partition>,
     told: bool,
@@ -154,7 +179,8 @@ impl Tail {
     /// `config` is what the connection gives every client.
     ///
     /// # Errors
-    /// If there is no such topic, or no answer within `timeout`.
+    /// If there is no such topic, or no answer within `timeout`: the brokers are asked again
+    /// meanwhile.
     pub fn open(config: &ClientConfig, topic: &str, timeout: Duration) -> Result<Self, TailError> {
         let kafka = |source| TailError::Kafka { topic: topic.to_owned(), source };
         let mut config = config.clone();
@@ -176,25 +202,35 @@ impl Tail {
             reason: events.last_error().unwrap_or_else(|| error.to_string()),
         };
 
-        // Asked for by name, some brokers would make it.
-        let metadata = consumer.fetch_metadata(None, timeout).map_err(no_answer)?;
-        let known = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
-        let count = known.map_or(0, |t| t.partitions().len());
+        let count = patiently(timeout, |timeout| {
+            // Asked for by name, some brokers would make it.
+            let metadata = consumer.fetch_metadata(None, timeout)?;
+            let known = metadata.topics().iter().find(|known| known.name() == topic);
+            let error = known.and_then(|known| known.error()).map(RDKafkaErrorCode::from);
+            let error = error.map(|code| Err(KafkaError::MetadataFetch(code)));
+            whole(known.map_or(0, |topic| topic.partitions().len()), error.into_iter())
+        });
+        let count = count.map_err(no_answer)?;
         if count == 0 {
             return Err(TailError::Missing(topic.to_owned()));
         }
 
+        let consumer = Arc::new(consumer);
+        // Before the first record: whatever is read is of this one, or the next look says so.
+        let lookout = Lookout::new(&consumer, topic, u32::try_from(count).unwrap_or(u32::MAX));
         let mut partitions = Vec::with_capacity(count);
         let mut assignment = TopicPartitionList::with_capacity(count);
         for number in 0..i32::try_from(count).unwrap_or(i32::MAX) {
             // Before the assignment: what is fetched afterwards goes at least as far.
             let (low, end) =
-                consumer.fetch_watermarks(topic, number, timeout).map_err(no_answer)?;
-            partitions.push(Partition { next: low, end, reached: low >= end });
+                patiently(timeout, |timeout| consumer.fetch_watermarks(topic, number, timeout))
+                    .map_err(no_answer)?;
+            partitions.push(Partition { next: low, end, reached: low >= end, read: false });
             assignment.add_partition_offset(topic, number, Offset::Beginning).map_err(kafka)?;
         }
         consumer.assign(&assignment).map_err(kafka)?;
-        Ok(Self { consumer, topic: topic.to_owned(), partitions, told: false })
+        let topic = topic.to_owned();
+        Ok(Self { consumer, lookout, config, topic, partitions, told: false })
     }
 
     /// The topic's full name.
@@ -229,6 +265,9 @@ impl Tail {
         wait: Duration,
         each: impl FnOnce(Tailed<'_>),
     ) -> Result<bool, TailError> {
+        if let Some(change) = self.lookout.look() {
+            return Err(TailError::Changed { topic: self.topic.clone(), change });
+        }
         if !self.told && self.has_caught_up() {
             self.told = true;
             each(Tailed::CaughtUp);
@@ -241,6 +280,7 @@ impl Tail {
                 let (partition, next) = (message.partition(), message.offset() + 1);
                 if let Some(partition) = at(&mut self.partitions, partition) {
                     partition.next = next;
+                    partition.read = true;
                     partition.reached |= next >= partition.end;
                 }
                 Ok(true)
@@ -248,6 +288,7 @@ impl Tail {
             Some(Err(KafkaError::PartitionEOF(number))) => {
                 if let Some(partition) = at(&mut self.partitions, number) {
                     partition.reached = true;
+                    partition.read = true;
                 }
                 Ok(false)
             }
@@ -307,9 +348,19 @@ impl Tail {
         match error {
             KafkaError::MessageConsumption(code) => match code {
                 Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                    Err(TailError::Missing(topic))
+                    match is_there(&self.consumer, &topic) {
+                        true => Ok(()),
+                        false => Err(TailError::Missing(topic)),
+                    }
                 }
-                Code::TopicAuthorizationFailed => Err(TailError::Forbidden(topic)),
+                Code::TopicAuthorizationFailed if !self.has_read() => {
+                    Err(TailError::Forbidden(topic))
+                }
+                Code::TopicAuthorizationFailed => {
+                    let next = self.partitions.first().map_or(0, |partition| partition.next);
+                    Err(self.troubled(0, fetch_error::unauthorized(next)))
+                }
+                code if fetch_error::is_of_records(code) => self.examine(),
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     Err(TailError::Gone { topic, reason: code.to_string() })
                 }
@@ -322,6 +373,35 @@ impl Tail {
             },
             source => Err(TailError::Kafka { topic, source }),
         }
+    }
+
+    /// Whether anything was handed over, or an end was seen.
+    fn has_read(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.read)
+    }
+
+    /// An error came that may be one of records: tells of a partition that has it. If none has it
+    /// any more, all are read again from where we stand, because the client may have gone on behind
+    /// what it could not read.
+    fn examine(&self) -> Result<(), TailError> {
+        let kafka = |source| TailError::Kafka { topic: self.topic.clone(), source };
+        let at = (0..).zip(&self.partitions).map(|(number, part)| (number, part.next)).collect();
+        let mut probed = probe(&self.config, &self.topic, &at, PATIENCE_ASIDE).map_err(kafka)?;
+        probed.blame_the_open(&at);
+        if let Some((partition, trouble)) = probed.troubled.into_iter().next() {
+            return Err(self.troubled(partition, trouble));
+        }
+        let mut assignment = TopicPartitionList::new();
+        for (number, part) in (0..).zip(&self.partitions) {
+            let next = Offset::Offset(part.next);
+            assignment.add_partition_offset(&self.topic, number, next).map_err(kafka)?;
+        }
+        self.consumer.assign(&assignment).map_err(kafka)
+    }
+
+    fn troubled(&self, partition: u32, trouble: Trouble) -> TailError {
+        let topic = self.topic.as_str().into();
+        TailError::Trouble(Box::new(TroubledPartition { topic, partition, trouble }))
     }
 
     fn stalled(&self, patience: Duration) -> TailError {

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use laju_producer::connection::{Connection, ConnectionError};
+use laju_producer::connection::ask::{ASK_PATIENCE, patiently};
+use laju_producer::connection::{Connection, ConnectionError, Operation};
 use laju_schemas::topic::{ALL, Topic};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
@@ -21,7 +22,7 @@ use thiserror::Error;
 mod deviation;
 mod single;
 
-pub use deviation::{Deviation, Wanted, deviations};
+pub use deviation::{Deviation, Wanted, deviations, stamped_ahead};
 
 /// How many partitions the events topic has unless told otherwise.
 pub const DEFAULT_PARTITIONS: u32 = 12;
@@ -44,11 +45,13 @@ pub enum TopicsError {
     },
     /// The user may not do it.
     #[error(
-        "this user may not {what}: give them the rights (topics: Create, Describe, DescribeConfigs; or Create on the cluster)"
+        "the Kafka user lacks a right to {what}: who administers the cluster gives it with {command} (consumer/docs/rights.md lists what each program needs)"
     )]
     Forbidden {
         /// What was asked.
         what: &'static str,
+        /// The commands that give it.
+        command: String,
     },
     /// Anything else that the cluster or librdkafka says.
     #[error("cannot {what}: {reason}")]
@@ -132,10 +135,10 @@ impl<'a> TopicAdmin<'a> {
     }
 
     fn metadata(&self, what: &'static str) -> Result<Metadata, TopicsError> {
-        self.client
-            .inner()
-            .fetch_metadata(None, self.timeout)
-            .map_err(|error| self.refused(what, &error))
+        let asked = patiently(self.timeout.max(ASK_PATIENCE), |timeout| {
+            self.client.inner().fetch_metadata(None, timeout)
+        });
+        asked.map_err(|error| self.refused(what, &error))
     }
 
     /// Makes every topic of the contract that is not there yet; those that are stay as they are.
@@ -151,8 +154,10 @@ impl<'a> TopicAdmin<'a> {
         replication: Option<u16>,
     ) -> Result<Vec<(String, Made)>, TopicsError> {
         const WHAT: &str = "make topics";
-        let named: Vec<_> =
-            ALL.iter().map(|t| (self.connection.topic(t), t.config(), t.partitioned)).collect();
+        let named: Vec<_> = ALL
+            .iter()
+            .map(|topic| (self.connection.topic(topic), topic.config(), topic.partitioned))
+            .collect();
         let new: Vec<_> = named
             .iter()
             .map(|(name, config, partitioned)| {
@@ -186,6 +191,10 @@ impl<'a> TopicAdmin<'a> {
     /// If the cluster does not answer, or does not let us see.
     pub async fn describe(&self) -> Result<Description, TopicsError> {
         const WHAT: &str = "describe topics";
+        let needs = ALL
+            .iter()
+            .flat_map(|topic| [(Operation::Describe, topic), (Operation::DescribeConfigs, topic)]);
+        self.connection.require_on(&needs.collect::<Vec<_>>(), self.timeout)?;
         let metadata = self.metadata(WHAT)?;
         let mut found = BTreeMap::new();
         for topic in metadata.topics().iter().filter(|t| t.error().is_none()) {
@@ -258,7 +267,15 @@ impl<'a> TopicAdmin<'a> {
                 TopicsError::NoAdminApi { brokers: self.connection.brokers.clone(), what }
             }
             RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed => TopicsError::Forbidden { what },
+            | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                let prefix = &self.connection.topic_prefix;
+                let command = format!(
+                    "`kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation \
+                     Create --operation Describe --operation DescribeConfigs --topic {prefix}ikd. \
+                     --resource-pattern-type prefixed`"
+                );
+                TopicsError::Forbidden { what, command }
+            }
             code => TopicsError::Kafka { what, reason: code.to_string() },
         }
     }

@@ -10,10 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_producer::connection::{ClusterInfo, Connection, ConnectionError};
-use laju_producer::registry::Registry;
+use laju_producer::connection::{ClusterInfo, Connection, ConnectionError, Operation, Right};
 use laju_schemas::known::EventReader;
-use laju_schemas::topic::{EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
+use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -23,8 +22,14 @@ use super::commit::{Committer, Folder};
 use super::context::{Committed, IngestContext};
 use super::progress::Progress;
 use super::quarantine::Quarantine;
-use super::source::Source;
+use super::range::PATIENCE;
+use super::source::{Learning, Source};
+use super::standing::Standing;
 use super::stop::Stop;
+use super::topic_id::topic_id;
+use super::verdicts::{Decided, Followed, Follower};
+use super::waiting::Waiting;
+use super::watch::LogWatch;
 use crate::domain::version::fold_version;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::{PartitionView, Snapshot};
@@ -51,7 +56,13 @@ pub struct WorkerConfig {
     pub rebuild: bool,
     /// Texts of further versions of the events topic's schema.
     pub schemas: Vec<String>,
+    /// How long a registry's word that it has no such schema is not believed.
+    pub registry_patience: Duration,
 }
+
+/// How long a registry's word that it has no such schema is not believed, unless somebody says
+/// otherwise.
+pub const REGISTRY_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A worker that has opened its store, and is about to load it.
 pub struct Opened {
@@ -60,6 +71,7 @@ pub struct Opened {
     reader: EventReader,
     store: Store,
     log: Log,
+    watch: LogWatch,
 }
 
 /// A worker at work.
@@ -87,6 +99,17 @@ pub fn open(
     let reader = EventReader::new(&config.schemas)?;
     let connection = &config.connection;
     let cluster = connection.check(CONNECT_TIMEOUT)?;
+    let fold_version = fold_version(&reader.book.fingerprints(), connection.registry.is_some());
+    let mut rights = Vec::new();
+    for topic in [EVENTS, REFERENCE, KIOSK_STATUS, FIGURES, DECISIONS] {
+        rights.push(Right::on_topic(Operation::Read, connection.topic(&topic)));
+    }
+    rights.push(Right::on_topic(Operation::Write, connection.topic(&QUARANTINE)));
+    if connection.registry.is_some() {
+        // Where a registry lacks a schema, that is written down.
+        rights.push(Right::on_topic(Operation::Write, connection.topic(&DECISIONS)));
+    }
+    connection.require(&rights, CONNECT_TIMEOUT)?;
     for topic in [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE] {
         let name = connection.topic(&topic);
         if cluster.partitions(&name).is_none() {
@@ -100,13 +123,19 @@ pub fn open(
     let topic = connection.topic(&EVENTS);
     let log = Log {
         cluster_id: cluster.cluster_id.clone(),
+        topic_id: topic_id(connection, &topic, PATIENCE)?,
         partitions: cluster.partitions(&topic).unwrap_or_default(),
-        fold_version: fold_version(&reader.book.fingerprints(), connection.registry.is_some()),
+        fold_version,
         topic,
     };
+    let watch = LogWatch::open(connection, log.clone())?;
+    if config.rebuild || !Store::is_there(&config.store) {
+        // Before anything is deleted: from a log without its beginning there is no making anew.
+        watch.require_whole(PATIENCE)?;
+    }
     tracing::info!(path = %config.store.display(), "opening the store");
     let store = Store::open(&config.store, &log, config.rebuild, new_instance_id)?;
-    Ok(Opened { config, cluster, reader, store, log })
+    Ok(Opened { config, cluster, reader, store, log, watch })
 }
 
 impl Opened {
@@ -125,11 +154,12 @@ impl Opened {
     /// Progress of this worker, for [`Opened::run`].
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
-        Arc::new(Progress::new(self.log.partitions))
+        Arc::new(Progress::new(&self.log.topic, self.log.partitions))
     }
 
     /// Loads the store, joins the group and starts the threads. What readers see goes to
-    /// `published`.
+    /// `published`; what was decided about quarantined records, which the fold follows, to
+    /// `decided`.
     ///
     /// # Errors
     /// If the store does not add up, or the client cannot be made.
@@ -137,9 +167,11 @@ impl Opened {
         self,
         progress: Arc<Progress>,
         published: Arc<ArcSwap<Snapshot>>,
+        decided: Decided,
         stop: Stop,
     ) -> Result<Running, WorkerError> {
-        let Self { config, reader, mut store, log, .. } = self;
+        let Self { config, reader, mut store, log, watch, .. } = self;
+        let watch = Arc::new(watch);
         progress.set_chunks(store.chunks());
         let begun = Instant::now();
         let stored = store.load(&|chunks| progress.chunk_loaded(chunks))?;
@@ -166,24 +198,41 @@ impl Opened {
         let client = client_config(&config.connection, &log, &store)?;
         let context =
             IngestContext::new(&log.topic, committed.clone(), Arc::clone(&progress), stop.clone());
-        let consumer = Arc::new(BaseConsumer::from_config_and_context(&client, context)?);
+        let consumer = BaseConsumer::from_config_and_context(&client, context)
+            .map_err(|error| ConnectionError::refused(&error))?;
+        let consumer = Arc::new(consumer);
         let quarantine =
             Quarantine::new(&config.connection, &log.topic, &log.fold_version, stop.clone())?;
-        consumer.subscribe(&[&log.topic])?;
 
         let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
         let (spare_sender, spare) = crossbeam_channel::bounded(BATCHES);
         let (commit_sender, commits) = crossbeam_channel::bounded(1);
         let (desk, letters) = Desk::open();
         let busy = Arc::new(AtomicBool::new(false));
+        let learning = config.connection.registry_client()?;
+        let learning = learning.map(|registry| {
+            Learning::start(
+                &config.connection,
+                registry,
+                config.registry_patience,
+                &store.identity().group_instance_id,
+                log.topic_id.clone(),
+            )
+        });
         let source = Source {
             consumer: Arc::clone(&consumer),
             topic: log.topic.clone(),
             partitions: log.partitions,
             reader,
-            registry: config.connection.registry.as_deref().map(Registry::new),
+            learning: learning.transpose()?,
+            waiting: Waiting::default(),
+            decided: Followed::new(decided.clone()),
+            snapshot: Arc::clone(&snapshot),
+            served: Instant::now(),
             batches: batch_sender,
             spare,
+            watch: Arc::clone(&watch),
+            standing: Standing::new(&log.topic, log.partitions, reading(&config.connection)?),
             stop: stop.clone(),
         };
         let folder = Folder {
@@ -199,17 +248,29 @@ impl Opened {
             commits,
             busy,
             quarantine,
+            watch: Arc::clone(&watch),
             snapshot: Arc::clone(&snapshot),
             committed: committed.clone(),
             progress: Arc::clone(&progress),
             stop: stop.clone(),
         };
         let topic = log.topic;
-        let tell_stop = stop.clone();
+        let (tell_stop, watch_stop) = (stop.clone(), stop.clone());
+        let watched = Arc::clone(&progress);
+        let follower = Follower {
+            connection: config.connection,
+            patience: config.registry_patience,
+            topic_id: log.topic_id,
+            decided,
+            troubles: progress.troubles.clone(),
+            stop: stop.clone(),
+        };
         let threads = vec![
             spawn("laju-poll", &stop, move || source.run())?,
             spawn("laju-fold", &stop, move || folder.run())?,
             spawn("laju-commit", &stop, move || committer.run())?,
+            spawn("laju-log", &stop, move || watch.run(&watched, &watch_stop))?,
+            spawn("laju-decisions", &stop, move || follower.run())?,
             spawn("laju-group", &stop, move || {
                 tell_group(&consumer, &topic, &committed, &tell_stop);
             })?,

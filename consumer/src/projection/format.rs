@@ -1,4 +1,4 @@
-//! The store's format, version 3: keys, chunks, and the rows that make them trustworthy.
+//! The store's format, version 4: keys, chunks, and the rows that make them trustworthy.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -30,7 +30,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};
 
 /// The version of this format. Another one is refused.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Chunks are cut at about this size: larger values would leave the store's one file.
 const CHUNK_BYTES: usize = 3_840;
@@ -44,6 +44,9 @@ pub struct Identity {
     pub cluster_id: String,
     /// The events topic's full name.
     pub topic: String,
+    /// The topic's own id; none if its brokers have none. Format 3 had no such thing.
+    #[serde(default)]
+    pub topic_id: Option<String>,
     /// Its number of partitions.
     pub partitions: u32,
     /// The rules that the log was folded by.

@@ -5,6 +5,7 @@ pub mod bitruns;
 pub mod blocks;
 pub mod desk;
 pub mod format;
+pub mod kiosk_keys;
 pub mod partition;
 pub mod recent;
 pub mod runs;

@@ -13,7 +13,7 @@ use crate::domain::day::Day;
 use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
-use crate::domain::masked::masked;
+use laju_schemas::nik::masked;
 
 /// Which record it is, apart from what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,25 @@ pub struct Position {
     pub last: Option<RecordMark>,
     /// The latest timestamp of a record so far, in milliseconds since 1970, as it counts.
     pub recorded_until: Option<i64>,
+    /// The offset of the first record with that timestamp. Not kept by manifests.
+    #[serde(default)]
+    pub recorded_by: Option<i64>,
+}
+
+impl Position {
+    /// The position behind one more record.
+    #[must_use]
+    #[inline]
+    pub fn after(&self, mark: RecordMark) -> Self {
+        let timestamp = clamp_timestamp(mark.timestamp);
+        let before = self.recorded_until.filter(|until| *until >= timestamp);
+        Self {
+            next_offset: mark.offset + 1,
+            last: Some(mark),
+            recorded_until: Some(before.unwrap_or(timestamp)),
+            recorded_by: before.map_or(Some(mark.offset), |_| self.recorded_by),
+        }
+    }
 }
 
 /// What a commit writes, and what readers see after it.
@@ -212,12 +231,8 @@ impl PartitionState {
             return None;
         }
         let timestamp = clamp_timestamp(mark.timestamp);
-        let until = self.position.recorded_until.map_or(timestamp, |until| until.max(timestamp));
-        self.position = Position {
-            next_offset: mark.offset + 1,
-            last: Some(mark),
-            recorded_until: Some(until),
-        };
+        self.position = self.position.after(mark);
+        let until = self.position.recorded_until.unwrap_or(timestamp);
         self.changed = true;
         Some((timestamp, Day::recorded(until)))
     }

@@ -26,6 +26,45 @@ pub struct RecordedStatus {
     pub status: KioskStatus,
     /// The record's timestamp: a kiosk's own clock can be wrong.
     pub recorded_at: TimestampMs,
+    /// The highest sequence that it has ever announced, in what was read of the topic.
+    pub highest: u32,
+    /// When it last announced a lower one than before.
+    pub fall: Option<Fall>,
+}
+
+/// A kiosk that announced a lower sequence than before: its outbox was set back, or another device
+/// has its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fall {
+    /// The highest sequence announced before.
+    pub from: u32,
+    /// The one announced then.
+    pub to: u32,
+    /// When the record with that was recorded.
+    pub recorded_at: TimestampMs,
+}
+
+impl RecordedStatus {
+    /// A kiosk's first word.
+    #[must_use]
+    pub fn new(status: KioskStatus, recorded_at: TimestampMs) -> Self {
+        Self { highest: status.highest_sequence, status, recorded_at, fall: None }
+    }
+
+    /// A kiosk's next word after this one.
+    #[must_use]
+    pub fn next(&self, status: KioskStatus, recorded_at: TimestampMs) -> Self {
+        let to = status.highest_sequence;
+        // What it says again is no further fall.
+        let falls = to < self.status.highest_sequence;
+        let fall = Fall { from: self.highest, to, recorded_at };
+        Self {
+            highest: self.highest.max(to),
+            status,
+            recorded_at,
+            fall: if falls { Some(fall) } else { self.fall },
+        }
+    }
 }
 
 /// The state of all partitions that this node holds.
@@ -44,6 +83,8 @@ pub struct PartitionView {
     pub next_offset: i64,
     /// The timestamp of the latest record folded, as it counts (never going back).
     pub recorded_until: Option<TimestampMs>,
+    /// The offset of the first record with that timestamp.
+    pub recorded_by: Option<i64>,
     /// The ledger.
     pub ledger: Runs,
     /// The texts behind the numbers in the ledger and the sets.

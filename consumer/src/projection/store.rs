@@ -14,6 +14,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::bystanders::is_bystander;
+
 use super::format::{
     self, Chain, FORMAT_VERSION, IDENTITY_KEY, Identity, Kind, PositionRow, Written, position_key,
 };
@@ -40,6 +42,8 @@ pub struct Log {
     pub cluster_id: String,
     /// The events topic's full name.
     pub topic: String,
+    /// The topic's own id; none if its brokers have none.
+    pub topic_id: Option<String>,
     /// Its number of partitions.
     pub partitions: u32,
     /// The rules of the fold.
@@ -72,8 +76,15 @@ pub struct Store {
 }
 
 impl Store {
+    /// Whether there is a store in a directory, whosever it is.
+    #[must_use]
+    pub fn is_there(path: &Path) -> bool {
+        path.join(DATABASE).exists()
+    }
+
     /// Opens the store of a log, or makes it where there is none. With `rebuild` what is there is
-    /// deleted first, if it is a store.
+    /// deleted first, if it is a store, but not if the log was given partitions since: what is made
+    /// of that would be wrong.
     ///
     /// # Errors
     /// If the directory cannot be used, belongs to something else, or is damaged.
@@ -87,32 +98,48 @@ impl Store {
         fs::create_dir_all(path).map_err(io)?;
         let lock_path = path.join(LOCK);
         let is_new = !lock_path.exists();
-        if is_new && fs::read_dir(path).map_err(io)?.next().is_some() {
-            return Err(StoreError::Foreign(path.to_owned()));
+        if is_new {
+            for entry in fs::read_dir(path).map_err(io)? {
+                if !is_bystander(&entry.map_err(io)?.file_name()) {
+                    return Err(StoreError::Foreign(path.to_owned()));
+                }
+            }
         }
         let lock = lock(path, true)?;
         let database_path = path.join(DATABASE);
         let mut instance_id = None;
         if rebuild && database_path.exists() {
             // The worker's name in its group outlives a rebuild, where it can still be read.
-            instance_id = open_database(path)
-                .ok()
-                .and_then(|database| read_identity(&database))
-                .map(|identity| identity.group_instance_id);
+            let identity = open_database(path).ok().and_then(|database| read_identity(&database));
             wait_until_released(path)?;
+            if let Some(identity) = identity {
+                require_as_many_partitions(path, &identity, log)?;
+                instance_id = Some(identity.group_instance_id);
+            }
             fs::remove_dir_all(&database_path).map_err(io)?;
         }
         let is_new = is_new || !database_path.exists();
         let database = open_database(path)?;
         let failed = |source| StoreError::database(path, source);
         let identity = match database.get(IDENTITY_KEY).map_err(failed)? {
-            Some(value) => check_identity(path, &value, log)?,
+            Some(value) => {
+                let mut identity = check_identity(path, &value, log)?;
+                if identity.topic_id.is_none() && log.topic_id.is_some() {
+                    // Its brokers had no ids when it was made. That the log is the same is seen by
+                    // the last records.
+                    identity.topic_id = log.topic_id.clone();
+                    database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
+                    database.flush().map_err(failed)?;
+                }
+                identity
+            }
             // A kill before the very first commit leaves an empty database.
             None if is_new || database.is_empty() => {
                 let identity = Identity {
                     format_version: FORMAT_VERSION,
                     cluster_id: log.cluster_id.clone(),
                     topic: log.topic.clone(),
+                    topic_id: log.topic_id.clone(),
                     partitions: log.partitions,
                     fold_version: log.fold_version.clone(),
                     group_instance_id: instance_id.unwrap_or_else(new_instance_id),
@@ -390,6 +417,27 @@ fn read_identity(database: &sled::Db) -> Option<Identity> {
     format::read_row(&database.get(IDENTITY_KEY).ok()??)
 }
 
+/// That the log of a store was not given partitions since: then a rebuild would put the events from
+/// before into quarantine, as being in the wrong one. A topic that was made again is another log.
+fn require_as_many_partitions(
+    path: &Path,
+    identity: &Identity,
+    log: &Log,
+) -> Result<(), StoreError> {
+    let ids = (&identity.topic_id, &log.topic_id);
+    let is_other = matches!(ids, (Some(found), Some(expected)) if found != expected);
+    let is_same = identity.cluster_id == log.cluster_id && identity.topic == log.topic && !is_other;
+    if is_same && identity.partitions < log.partitions {
+        return Err(StoreError::Partitions {
+            path: path.to_owned(),
+            topic: log.topic.clone(),
+            found: identity.partitions,
+            expected: log.partitions,
+        });
+    }
+    Ok(())
+}
+
 /// Takes the lock of a store, which its holder has until it ends.
 fn lock(path: &Path, create: bool) -> Result<File, StoreError> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
@@ -419,19 +467,21 @@ fn identity_of(path: &Path, value: &[u8]) -> Result<Identity, StoreError> {
 
 fn check_identity(path: &Path, value: &[u8], log: &Log) -> Result<Identity, StoreError> {
     let identity = identity_of(path, value)?;
+    let texts = |text: &String| Some(text.clone());
     let differences = [
-        ("cluster", &identity.cluster_id, &log.cluster_id),
-        ("topic", &identity.topic, &log.topic),
-        ("fold version", &identity.fold_version, &log.fold_version),
+        ("cluster", texts(&identity.cluster_id), texts(&log.cluster_id)),
+        ("topic", texts(&identity.topic), texts(&log.topic)),
+        ("topic id", identity.topic_id.clone(), log.topic_id.clone()),
+        ("fold version", texts(&identity.fold_version), texts(&log.fold_version)),
     ];
     for (what, found, expected) in differences {
+        let (Some(found), Some(expected)) = (found, expected) else { continue };
+        if what == "topic id" && found != expected {
+            let (path, topic) = (path.to_owned(), log.topic.clone());
+            return Err(StoreError::AnotherTopic { path, topic, found, expected });
+        }
         if found != expected {
-            return Err(StoreError::Belongs {
-                path: path.to_owned(),
-                what,
-                found: found.clone(),
-                expected: expected.clone(),
-            });
+            return Err(StoreError::Belongs { path: path.to_owned(), what, found, expected });
         }
     }
     if identity.partitions != log.partitions {

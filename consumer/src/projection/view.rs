@@ -25,6 +25,7 @@ impl PartitionView {
             partition,
             next_offset: 0,
             recorded_until: None,
+            recorded_by: None,
             ledger: Runs::default(),
             names: Arc::default(),
             received: BitRuns::default(),
@@ -47,6 +48,7 @@ impl PartitionView {
         view.remember(&commit);
         view.next_offset = commit.position.next_offset;
         view.recorded_until = commit.position.recorded_until.map(TimestampMs);
+        view.recorded_by = commit.position.recorded_by;
         view.names = commit.names;
         view.tallies = commit.tallies;
         view.subjects = commit.subjects;

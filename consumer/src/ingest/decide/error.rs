@@ -6,6 +6,7 @@ use laju_schemas::codec::EncodeError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;
 
+use crate::ingest::patient::NotKnown;
 use crate::ingest::tail::TailError;
 
 /// Why nothing more can be decided. What was committed before stays.
@@ -17,6 +18,9 @@ pub enum DecideError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The registry, about the schema of a decision.
+    #[error(transparent)]
+    NotKnown(#[from] NotKnown),
     /// A schema file cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),

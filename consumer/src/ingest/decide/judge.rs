@@ -3,15 +3,24 @@
 //! stands.
 
 use laju_producer::registry::{Registry, RegistryError};
+use laju_schemas::framing::SchemaHeader;
 use laju_schemas::known::{EventReader, ReadError, SchemaError};
 use laju_schemas::partition::partition_for;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, SubjectId, TimestampMs};
 
-use crate::domain::admission::{MAX_VALUE_BYTES, Refusal, Verdict, clamp_timestamp, judge};
+use crate::domain::admission::{
+    Beside, MAX_VALUE_BYTES, Refusal, Verdict, clamp_timestamp, judge, refused_unread,
+};
+use crate::domain::decisions::DecisionBook;
 use crate::domain::version::fold_version;
 use crate::ingest::quarantined::Quarantined;
 use crate::projection::partition::Claims;
+
+/// Whose header names the schema of a record, if one does.
+fn schema_header(record: &Quarantined) -> Option<SchemaHeader> {
+    record.headers.iter().find_map(|(name, _)| SchemaHeader::of(name))
+}
 
 /// What the present rules say of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +46,18 @@ pub struct Judge {
 
 impl Judge {
     /// A judge that knows this program's schema and those given, each the text of an `.avsc`, and
-    /// asks the registry at this address, if there is one, for others.
+    /// asks the registry, if there is one, for others.
     ///
     /// # Errors
     /// If one of the schemas cannot be used.
     pub fn new(
         schemas: &[String],
-        registry: Option<&str>,
+        registry: Option<Registry>,
         partitions: u32,
     ) -> Result<Self, SchemaError> {
         let reader = EventReader::new(schemas)?;
         let rules = fold_version(&reader.book.fingerprints(), registry.is_some());
-        Ok(Self { reader, registry: registry.map(Registry::new), partitions, rules })
+        Ok(Self { reader, registry, partitions, rules })
     }
 
     /// The version of the rules: that of a worker with the same schemas and registry.
@@ -59,15 +68,24 @@ impl Judge {
 
     /// Whether the original counts where it stands, with its own key and timestamp: other rules have
     /// refused it, and by these it is counted by every worker that has them, as they fold the log
-    /// anew. To release it is to no purpose then, and to discard it has no effect.
+    /// anew. To release it is to no purpose then, and to discard it has no effect. A verdict among
+    /// the decisions refuses it for ever.
     ///
     /// # Errors
     /// If the registry gives no answer.
-    pub fn counts_at_its_place(&mut self, record: &Quarantined) -> Result<bool, RegistryError> {
+    pub fn counts_at_its_place(
+        &mut self,
+        record: &Quarantined,
+        decisions: &DecisionBook,
+    ) -> Result<bool, RegistryError> {
         if record.is_cut || record.fold_version == self.rules {
             return Ok(false);
         }
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let verdict = decisions.verdict(record.origin).map(|verdict| &**verdict);
+        if refused_unread(value, &Beside { header: schema_header(record), verdict }).is_some() {
+            return Ok(false);
+        }
         self.reader_for(value.filter(|value| value.len() <= MAX_VALUE_BYTES).unwrap_or_default())?;
         let (partition, timestamp) = (record.origin.partition, clamp_timestamp(record.timestamp.0));
         let verdict = judge(&mut self.reader, key, value, partition, self.partitions, timestamp);
@@ -110,6 +128,11 @@ impl Judge {
             let why =
                 "value: only a part of the record is in quarantine; the whole is at its origin";
             return Ok(Judgement::Refused(Refusal::new(Reason::TooLarge, why), None));
+        }
+        // Its headers go with it, and no verdict is about its new place.
+        let beside = Beside { header: schema_header(record), verdict: None };
+        if let Some(refusal) = refused_unread(value, &beside) {
+            return Ok(Judgement::Refused(refusal, None));
         }
         // Above the limit nothing of it is read: whose it is does not matter.
         let subject = match value.filter(|value| value.len() <= MAX_VALUE_BYTES) {

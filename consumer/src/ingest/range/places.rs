@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use laju_producer::connection::ask::{ASK_PATIENCE, patiently, whole};
 use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Order, Polled, Range, RangeError, RangeReader, TIMEOUT};
+use super::{Order, Polled, Range, RangeError, RangeReader};
 use crate::ingest::worker::reading;
 
 /// librdkafka assigns partitions only to clients that name a group. This one is never joined.
 const GROUP: &str = "laju-range";
 /// How long a search waits for records before it looks at its patience.
 const SLICE: Duration = Duration::from_millis(100);
+
+/// How long a question may take that is asked again anyway.
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// How many records of a partition may wait for their turn, where one is read after the other.
 const WAITING_RECORDS: &str = "20000";
@@ -56,12 +60,15 @@ pub(super) fn partitions(
     consumer: &BaseConsumer<BrokerEvents>,
     topic: &str,
 ) -> Result<u32, RangeError> {
-    // Asked for by name, some brokers would make it.
-    let metadata = consumer
-        .fetch_metadata(None, TIMEOUT)
-        .map_err(|error| no_answer(consumer, topic, "which partitions there are", &error))?;
-    let known = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
-    match known.map_or(0, |topic| topic.partitions().len()) {
+    let count = patiently(ASK_PATIENCE, |timeout| {
+        // Asked for by name, some brokers would make it.
+        let metadata = consumer.fetch_metadata(None, timeout)?;
+        let known = metadata.topics().iter().find(|known| known.name() == topic);
+        let error = known.and_then(|known| known.error()).map(RDKafkaErrorCode::from);
+        let error = error.map(|code| Err(KafkaError::MetadataFetch(code)));
+        whole(known.map_or(0, |topic| topic.partitions().len()), error.into_iter())
+    });
+    match count.map_err(|error| no_answer(consumer, topic, "which partitions there are", &error))? {
         0 => Err(RangeError::Missing(topic.to_owned())),
         count => Ok(u32::try_from(count).unwrap_or(u32::MAX)),
     }
@@ -74,9 +81,20 @@ pub(super) fn watermarks(
     partition: u32,
 ) -> Result<(i64, i64), RangeError> {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
-    consumer
-        .fetch_watermarks(topic, number, TIMEOUT)
+    patiently(ASK_PATIENCE, |timeout| consumer.fetch_watermarks(topic, number, timeout))
         .map_err(|error| no_answer(consumer, topic, "where the partitions end", &error))
+}
+
+/// Whether a partition goes at least as far as an offset, asked once.
+pub(super) fn goes_to(
+    consumer: &BaseConsumer<BrokerEvents>,
+    topic: &str,
+    partition: usize,
+    offset: i64,
+) -> bool {
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let marks = consumer.fetch_watermarks(topic, number, ATTEMPT);
+    marks.is_ok_and(|(_, end)| end >= offset)
 }
 
 /// What the client last said of the brokers.
@@ -168,14 +186,15 @@ fn look_up(
         let moment = Offset::Offset(timestamp_ms.max(0));
         asked.add_partition_offset(topic, partition as i32, moment).map_err(kafka)?;
     }
-    let answered = consumer
-        .offsets_for_times(asked, TIMEOUT)
-        .map_err(|error| no_answer(consumer, topic, "where a moment falls", &error))?;
+    let answered = patiently(ASK_PATIENCE, |timeout| {
+        let answered = consumer.offsets_for_times(asked.clone(), timeout)?;
+        let errors: Vec<_> = answered.elements().iter().map(|element| element.error()).collect();
+        whole(answered, errors.into_iter())
+    });
+    let answered =
+        answered.map_err(|error| no_answer(consumer, topic, "where a moment falls", &error))?;
     let mut offsets = BTreeMap::new();
     for element in answered.elements() {
-        element
-            .error()
-            .map_err(|error| no_answer(consumer, topic, "where a moment falls", &error))?;
         if let (Offset::Offset(offset), Ok(partition)) =
             (element.offset(), u32::try_from(element.partition()))
         {

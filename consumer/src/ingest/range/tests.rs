@@ -199,3 +199,29 @@ fn a_moment_falls_on_the_first_record_that_is_not_before_it() {
     }
     assert_eq!(at(5_001), [(0, 5), (1, 1), (2, 0)].into());
 }
+
+#[test]
+fn ends_and_moments_are_asked_again_while_leaders_change() {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Answer};
+    let broker = Broker::start(2);
+    broker.send(0, [10, 20, 30]);
+    let passing = [
+        Answer::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        Answer::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+        Answer::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        Answer::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    ];
+    // Each is said so often that the client's own tries do not help.
+    let many: Vec<_> = passing.into_iter().flat_map(|answer| [answer; 5]).collect();
+    broker.embedded.answer_with(RDKafkaApiKey::ListOffsets, &many).unwrap();
+    let found = ends(&broker.connection, TOPIC).unwrap();
+    assert_eq!(found, BTreeMap::from([(0, (0, 3)), (1, (0, 0))]));
+
+    broker.embedded.answer_with(RDKafkaApiKey::ListOffsets, &many).unwrap();
+    let found = offsets_at(&broker.connection, TOPIC, 20).unwrap();
+    assert_eq!(found, BTreeMap::from([(0, 1), (1, 0)]));
+
+    broker.embedded.answer_with(RDKafkaApiKey::ListOffsets, &many).unwrap();
+    let mut reader = broker.open(&[(0, 0, 3)], Order::Together).unwrap();
+    assert_eq!(read(&mut reader, 3).unwrap(), [(0, 0), (0, 1), (0, 2)]);
+}

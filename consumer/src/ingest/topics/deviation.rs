@@ -1,5 +1,7 @@
 //! In which way a topic differs from the contract, what that leads to, and what mends it.
 
+use std::collections::BTreeMap;
+
 use laju_schemas::topic::{Cleanup, Topic};
 
 use super::Found;
@@ -45,6 +47,27 @@ impl Wanted<'_> {
         };
         format!("laju topics create --brokers {}{prefix}", self.brokers)
     }
+}
+
+/// That partitions have records stamped more than a day ahead of now: by partition, the offset of
+/// the first one. None if there is none.
+#[must_use]
+pub fn stamped_ahead(first: &BTreeMap<u32, i64>) -> Option<Deviation> {
+    let each = first.iter().map(|(partition, at)| format!("partition {partition} at offset {at}"));
+    let found = each.collect::<Vec<_>>().join(", ");
+    (!found.is_empty()).then(|| Deviation {
+        property: "timestamps".to_owned(),
+        expected: "of no more than a day from now".to_owned(),
+        found: format!("far in the future in {found}"),
+        why:
+            "When something was recorded never goes back within a partition: what comes after such \
+              a record counts as recorded no earlier, and is left out as known at any day before."
+                .to_owned(),
+        mend: "set the clock of the broker that leads the partition right, and keep \
+               message.timestamp.type=LogAppendTime; what is recorded stays as it is, and figures \
+               without known_at, and their links, have all of it."
+            .to_owned(),
+    })
 }
 
 /// Every way in which a topic differs from the contract, the gravest first.
@@ -153,6 +176,10 @@ fn same(key: &str, expected: &str, found: &str) -> bool {
         };
         return set(expected) == set(found);
     }
+    if key == "segment.ms" {
+        let ms = |text: &str| text.parse::<u64>().ok();
+        return ms(found).is_some_and(|found| Some(found) <= ms(expected));
+    }
     // Every negative retention means "for ever".
     let forever = |text: &str| text.parse::<i64>().is_ok_and(|n| n < 0);
     expected == found || (key.starts_with("retention") && forever(expected) && forever(found))
@@ -180,6 +207,11 @@ fn consequence(topic: &Topic, key: &str, expected: &str, found: &str) -> String 
              broker's, so that a wrong clock changes figures as known on a past day."
                 .to_owned()
         }
+        "segment.ms" => {
+            "What a kiosk said before stays there for days, as the broker's segments do, and agents \
+             read it when they start."
+                .to_owned()
+        }
         "max.message.bytes" if less() == Some(true) => {
             format!("Messages above {found} bytes would be refused, and {expected} are allowed.")
         }
@@ -194,8 +226,6 @@ fn consequence(topic: &Topic, key: &str, expected: &str, found: &str) -> String 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use laju_schemas::topic::{ALL, EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
 
     use super::*;
@@ -240,12 +270,26 @@ mod tests {
         for topic in &ALL {
             for (key, _) in topic.config() {
                 let mut found = as_made(topic);
-                found.config.insert(key.to_owned(), "77".to_owned());
+                // Segments may be shorter.
+                let wrong = if key == "segment.ms" { "604800000" } else { "77" };
+                found.config.insert(key.to_owned(), wrong.to_owned());
                 assert_eq!(of(topic, &WANTED, &found), [key]);
                 found.config.remove(key);
                 assert_eq!(of(topic, &WANTED, &found), [key]);
             }
         }
+    }
+
+    #[test]
+    fn long_segments_of_a_compacted_topic_are_a_deviation() {
+        let mut found = as_made(&KIOSK_STATUS);
+        found.config.insert("segment.ms".to_owned(), "604800000".to_owned());
+        let all = deviations(&KIOSK_STATUS, &WANTED, Some(&found));
+        assert_eq!(all[0].property, "segment.ms");
+        assert!(all[0].mend.ends_with("--add-config segment.ms=3600000"), "{}", all[0].mend);
+        let mut found = as_made(&EVENTS);
+        found.config.insert("segment.ms".to_owned(), "604800000".to_owned());
+        assert_eq!(of(&EVENTS, &WANTED, &found), [""; 0]);
     }
 
     #[test]
@@ -256,6 +300,13 @@ mod tests {
         assert!(all[0].why.contains("clock"), "{}", all[0].why);
         let setting = "--entity-name t --add-config message.timestamp.type=LogAppendTime";
         assert!(all[0].mend.ends_with(setting), "{}", all[0].mend);
+    }
+
+    #[test]
+    fn records_stamped_ahead_are_named_with_partition_and_offset() {
+        assert_eq!(stamped_ahead(&BTreeMap::new()), None);
+        let found = stamped_ahead(&[(0, 7), (2, 11)].into()).unwrap().found;
+        assert!(found.contains("partition 0 at offset 7, partition 2 at offset 11"), "{found}");
     }
 
     #[test]
@@ -273,6 +324,8 @@ mod tests {
     fn values_that_mean_the_same_are_the_same() {
         let mut found = as_made(&KIOSK_STATUS);
         found.config.insert("retention.ms".to_owned(), "-2".to_owned());
+        assert_eq!(of(&KIOSK_STATUS, &WANTED, &found), [""; 0]);
+        found.config.insert("segment.ms".to_owned(), "60000".to_owned());
         assert_eq!(of(&KIOSK_STATUS, &WANTED, &found), [""; 0]);
         found.config.insert("cleanup.policy".to_owned(), "delete, compact".to_owned());
         assert_eq!(of(&KIOSK_STATUS, &WANTED, &found), ["cleanup.policy"]);

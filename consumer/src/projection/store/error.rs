@@ -52,9 +52,23 @@ pub enum StoreError {
         /// What is expected.
         expected: String,
     },
+    /// The topic was deleted and made again.
+    #[error(
+        "the store {path} was made of {topic} with the id {found}, but the topic of that name has the id {expected}: it was deleted and made again. If the new one is to be counted, use --rebuild; else give --store another directory and keep this one"
+    )]
+    AnotherTopic {
+        /// The store's directory.
+        path: PathBuf,
+        /// The topic's full name.
+        topic: String,
+        /// The id that the store says.
+        found: String,
+        /// The id that the topic has.
+        expected: String,
+    },
     /// The topic has another number of partitions.
     #[error(
-        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and replay the events into that one; if the topic was made anew and is empty, use --rebuild"
+        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition, so --rebuild leaves the store as it is. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and copy the events into that one with `laju replay --to-topic`; if it was made anew, give --store another directory"
     )]
     Partitions {
         /// The store's directory.

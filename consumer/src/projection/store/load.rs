@@ -126,6 +126,7 @@ impl Loading {
         let mut view = PartitionView::empty(partition);
         view.next_offset = row.position.next_offset;
         view.recorded_until = row.position.recorded_until.map(TimestampMs);
+        view.recorded_by = row.position.recorded_by;
         view.names = Arc::clone(fold.dictionary.names());
         view.tallies = fold.tallies;
         view.subjects = fold.subjects.len() as u64;

@@ -5,11 +5,34 @@ use super::*;
 fn open(path: &Path, rebuild: bool) -> Result<Store, StoreError> {
     let log = Log {
         cluster_id: "a cluster".to_owned(),
+        topic_id: Some("an id".to_owned()),
         topic: "ikd.events.v1".to_owned(),
         partitions: 2,
         fold_version: "a version".to_owned(),
     };
     Store::open(path, &log, rebuild, || "a worker".to_owned())
+}
+
+#[test]
+fn a_store_is_made_beside_what_systems_leave_and_beside_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for name in ["lost+found", "@eaDir"] {
+        fs::create_dir(path.join(name)).unwrap();
+    }
+    for name in [".DS_Store", "desktop.ini"] {
+        fs::write(path.join(name), "theirs").unwrap();
+    }
+    fs::write(path.join("letter.txt"), "").unwrap();
+    assert!(matches!(open(path, false), Err(StoreError::Foreign(_))));
+    assert!(matches!(open(path, true), Err(StoreError::Foreign(_))));
+    fs::remove_file(path.join("letter.txt")).unwrap();
+    drop(open(path, false).unwrap());
+    fs::write(path.join(DATABASE).join(".DS_Store"), "theirs").unwrap();
+    drop(open(path, false).unwrap());
+    drop(open(path, true).unwrap());
+    assert_eq!(fs::read(path.join(".DS_Store")).unwrap(), b"theirs");
+    assert!(path.join("lost+found").is_dir() && path.join("@eaDir").is_dir());
 }
 
 #[test]

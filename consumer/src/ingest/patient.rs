@@ -1,0 +1,145 @@
+//! A registry for those who read a topic in order and can wait: its word that it has no such schema
+//! is believed only after it has said so for a while (see `lookups.rs`).
+
+use std::time::{Duration, Instant};
+
+use laju_producer::registry::{Found, Lacking, Registry, RegistryError};
+use laju_schemas::known::ReadError;
+use thiserror::Error;
+
+use super::lookups::{Lookups, NoSchema, Standing};
+use super::tail::TailRecord;
+use super::troubles::Troubles;
+use crate::domain::trouble::{Trouble, TroubleKind};
+
+/// Why it is not known yet which schema an id names.
+#[derive(Debug, Error)]
+pub enum NotKnown {
+    /// The registry gives no answer: an outage.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// It says that it has none, which is not believed yet.
+    #[error("the registry says that it has {lacking}; it is asked again for {patience} s")]
+    NotYet {
+        /// What it has not.
+        lacking: Lacking,
+        /// How long it is asked for, in seconds.
+        patience: u64,
+    },
+    /// It has said so for as long as a command asks.
+    #[error(
+        "the registry has {lacking}; it was asked again for {seconds} s. The record cannot be read \
+         without its schema, so there is no answer: register the schema, or check that --registry is \
+         the right one"
+    )]
+    Lacking {
+        /// What it has not.
+        lacking: Lacking,
+        /// For how long it said so.
+        seconds: u64,
+    },
+}
+
+/// How long a command asks for a schema that a registry says it does not have.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
+/// How long until it asks again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The kinds of trouble of a partition that waits for a schema.
+pub(super) const WAITING_FOR: [TroubleKind; 2] =
+    [TroubleKind::SchemaNotFound, TroubleKind::RegistryUnreachable];
+
+/// What to do while a registry does not answer.
+pub(super) const UNREACHABLE_CURE: &str =
+    "see to it that it answers: the partition goes on by itself then";
+
+impl NotKnown {
+    /// Why a partition stands still at the record at an offset.
+    fn trouble(&self, offset: i64) -> Trouble {
+        let (kind, cure) = match self {
+            Self::Registry(_) => (TroubleKind::RegistryUnreachable, UNREACHABLE_CURE),
+            Self::NotYet { .. } | Self::Lacking { .. } => (
+                TroubleKind::SchemaNotFound,
+                "register it, if it should be there; else the record is passed over then",
+            ),
+        };
+        Trouble { kind, offset, reason: self.to_string(), cure: cure.to_owned() }
+    }
+}
+
+/// Notes for a topic that every node reads whether it waits at a record for its schema, and why.
+pub(super) fn note_wait(
+    troubles: &Troubles,
+    topic: &str,
+    record: &TailRecord<'_>,
+    why: Option<&NotKnown>,
+) {
+    let partition = record.partition() as u32;
+    match why {
+        Some(why) => troubles.begin(topic, partition, why.trouble(record.offset())),
+        None if troubles.any() => {
+            WAITING_FOR.into_iter().for_each(|kind| troubles.end(topic, partition, kind));
+        }
+        None => {}
+    }
+}
+
+/// A registry, or none.
+pub(crate) struct PatientRegistry {
+    registry: Option<Registry>,
+    lookups: Lookups,
+    /// When whoever asks began.
+    since: Instant,
+    /// Whether to ask again here, and to fail without the schema.
+    insists: bool,
+}
+
+impl PatientRegistry {
+    /// Believes a registry after this time; none has no schemas.
+    pub(crate) fn new(registry: Option<Registry>, patience: Duration) -> Self {
+        let (lookups, since) = (Lookups::new(patience), Instant::now());
+        Self { registry, lookups, since, insists: false }
+    }
+
+    /// For a command, which waits for some seconds, and then ends with an error.
+    pub(crate) fn insisting(registry: Option<Registry>) -> Self {
+        Self { insists: true, ..Self::new(registry, COMMAND_PATIENCE) }
+    }
+
+    /// The schema with an id; `None` if nobody has it, so that a record which bears it cannot be read.
+    /// That holds for this record alone: it may be registered a moment later.
+    ///
+    /// # Errors
+    /// If that is not known yet: ask again after a pause.
+    pub(crate) fn schema(&mut self, id: u32) -> Result<Option<String>, NotKnown> {
+        let Some(registry) = &self.registry else { return Ok(None) };
+        let patience = self.lookups.patience();
+        let seconds = patience.as_secs();
+        loop {
+            let lacking = match registry.find(id)? {
+                Found::Schema(avsc) => {
+                    self.lookups.found(id);
+                    return Ok(Some(avsc));
+                }
+                Found::Missing(lacking) => lacking,
+            };
+            self.lookups.answered(id, NoSchema::Missing(lacking.clone()), Instant::now());
+            let is_over =
+                matches!(self.lookups.standing(id, self.since, patience), Standing::GivenUp(_));
+            match (is_over, self.insists) {
+                (true, false) => return Ok(None),
+                (true, true) => return Err(NotKnown::Lacking { lacking, seconds }),
+                (false, false) => return Err(NotKnown::NotYet { lacking, patience: seconds }),
+                (false, true) => std::thread::sleep(AGAIN),
+            }
+        }
+    }
+
+    /// What is said of a record whose schema nobody has.
+    pub(crate) fn unknown(&self, id: u32) -> ReadError {
+        ReadError::UnknownSchema(match &self.registry {
+            Some(_) => format!("the registry has {}", self.lookups.lacking(id)),
+            None => format!("no registry has a schema with id {id}"),
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! The thread that talks to the registry for the polling thread, which must not wait for it, and
+//! writes verdicts down: that the registry has no schema of a record's id. A verdict counts once it
+//! has been read back from the decisions topic; here it is only confirmed.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use laju_producer::connection::Connection;
+use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_producer::registry::{Found, Registry};
+use laju_schemas::QuarantineDecision;
+use laju_schemas::codec::Encoder;
+use laju_schemas::topic::DECISIONS;
+
+use super::lookups::NoSchema;
+use super::worker::WorkerError;
+
+/// How long verdicts may take to be confirmed.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the thread is to do.
+pub(super) enum Task {
+    /// Ask for the schema with an id.
+    Ask(u32),
+    /// Write verdicts down.
+    Write(Vec<QuarantineDecision>),
+}
+
+/// What it has done.
+pub(super) enum Done {
+    /// The text of the schema with an id.
+    Found(u32, String),
+    /// No schema.
+    NotFound(u32, NoSchema),
+    /// These verdicts are confirmed; or not, and why: they may stand in the topic all the same.
+    Written(Vec<QuarantineDecision>, Result<(), String>),
+}
+
+/// Where tasks go, and what was done comes from.
+pub(super) struct Registrar {
+    pub(super) tasks: Sender<Task>,
+    pub(super) done: Receiver<Done>,
+}
+
+impl Registrar {
+    /// Starts the thread; it ends when this is dropped. Nobody waits for that: a question under way
+    /// may take ten seconds.
+    pub(super) fn start(connection: &Connection, registry: Registry) -> Result<Self, WorkerError> {
+        let (tasks, to_do) = unbounded();
+        let (done_sender, done) = unbounded();
+        let mut writer = Writer { connection: connection.clone(), publisher: None };
+        let run = move || {
+            for task in to_do {
+                let done = match task {
+                    Task::Ask(id) => match registry.find(id) {
+                        Ok(Found::Schema(avsc)) => Done::Found(id, avsc),
+                        Ok(Found::Missing(lacking)) => {
+                            Done::NotFound(id, NoSchema::Missing(lacking))
+                        }
+                        Err(error) => Done::NotFound(id, NoSchema::Unreachable(error.to_string())),
+                    },
+                    Task::Write(verdicts) => {
+                        let written = writer.write(&verdicts);
+                        Done::Written(verdicts, written)
+                    }
+                };
+                if done_sender.send(done).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("laju-registry".to_owned())
+            .spawn(run)
+            .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))?;
+        Ok(Self { tasks, done })
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    /// Made when there is something to write: mostly there never is.
+    publisher: Option<Publisher>,
+}
+
+impl Writer {
+    /// Writes verdicts and waits until every in-sync replica has them.
+    fn write(&mut self, verdicts: &[QuarantineDecision]) -> Result<(), String> {
+        let written = self.attempt(verdicts);
+        if written.is_err() {
+            // One that failed for good cannot go on.
+            self.publisher.take_if(|publisher| publisher.fatal_error().is_some());
+        }
+        written
+    }
+
+    fn attempt(&mut self, verdicts: &[QuarantineDecision]) -> Result<(), String> {
+        let topic = self.connection.topic(&DECISIONS);
+        let publisher = match &self.publisher {
+            Some(publisher) => publisher,
+            None => {
+                let settings = PublishSettings {
+                    delivery_timeout: DELIVERY_TIMEOUT,
+                    max_message_bytes: DECISIONS.max_message_bytes,
+                    ..PublishSettings::default()
+                };
+                // In single-object encoding, whatever else is on the topic: reading a verdict must
+                // not depend on what a registry answers.
+                let connection = Connection { registry: None, ..self.connection.clone() };
+                let new = Publisher::new(&connection, &settings);
+                self.publisher.insert(new.map_err(|error| error.to_string())?)
+            }
+        };
+        let encoder = Encoder::decisions(None);
+        let mut deliveries = Vec::with_capacity(verdicts.len());
+        for verdict in verdicts {
+            let value = encoder.quarantine_decision(verdict).map_err(|error| error.to_string())?;
+            let key = verdict.origin().to_string();
+            let record = Record {
+                topic: &topic,
+                key: Some(key.as_bytes()),
+                value: Some(&value),
+                partition: Some(0),
+                ..Record::default()
+            };
+            deliveries.push(publisher.publish_record(&record).map_err(|error| error.to_string())?);
+        }
+        for delivery in deliveries {
+            delivery.wait().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}

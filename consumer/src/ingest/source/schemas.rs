@@ -1,0 +1,426 @@
+//! Records whose schema is not known yet: their partitions wait, and say why, until the registry has
+//! answered, or until a verdict that it has no such schema stands in the decisions topic.
+//!
+//! A verdict is acted on only once it has been read back, whoever wrote it: so the order among
+//! several nodes is the topic's, and a crash in between changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use laju_producer::registry::Registry;
+use laju_schemas::decision::Decision;
+use laju_schemas::known::EventReader;
+use laju_schemas::quarantine::Origin;
+use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
+
+use super::{BATCH_BYTES, BATCH_RECORDS, Source};
+use crate::domain::admission::{Verdict, clamp_timestamp, is_framed_by_fingerprint, judge};
+use crate::domain::decisions::DecisionBook;
+use crate::domain::trouble::{Trouble, TroubleKind};
+use crate::ingest::batch::{Batch, RefusedRecord};
+use crate::ingest::headers::RecordHeaders;
+use crate::ingest::lookups::{Lookups, Standing};
+use crate::ingest::patient::{UNREACHABLE_CURE, WAITING_FOR};
+use crate::ingest::progress::now_ms;
+use crate::ingest::registrar::{Done, Registrar, Task};
+use crate::ingest::verdicts;
+use crate::ingest::waiting::Held;
+use crate::ingest::worker::WorkerError;
+use crate::projection::partition::{Claims, RecordMark};
+
+/// What a worker does about schemas that it does not know.
+pub struct Learning {
+    pub(in crate::ingest) registrar: Registrar,
+    pub(in crate::ingest) lookups: Lookups,
+    /// Who writes a verdict.
+    pub(in crate::ingest) node: String,
+    /// The events topic's own id, which a verdict names.
+    pub(in crate::ingest) topic_id: Option<String>,
+    /// The records about which verdicts were sent that were not read back yet; with the verdict where
+    /// it is not known to be on its way, and has to be sent again. Whatever a registry answers
+    /// meanwhile, these are not judged: a verdict may be in the topic although that is not confirmed.
+    pub(in crate::ingest) sent: HashMap<Origin, Option<QuarantineDecision>>,
+}
+
+impl Learning {
+    /// Starts to ask a registry, whose word that it has no such schema is not believed for a time.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(in crate::ingest) fn start(
+        connection: &Connection,
+        registry: Registry,
+        patience: Duration,
+        node: &str,
+        topic_id: Option<String>,
+    ) -> Result<Self, WorkerError> {
+        Ok(Self {
+            registrar: Registrar::start(connection, registry)?,
+            lookups: Lookups::new(patience),
+            node: format!("worker {node}"),
+            topic_id,
+            sent: HashMap::new(),
+        })
+    }
+}
+
+/// A record, wherever its bytes are.
+pub(super) struct Seen<'a, H> {
+    pub(super) origin: Origin,
+    pub(super) mark: RecordMark,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: &'a H,
+}
+
+impl<'a, 'm> Seen<'a, BorrowedMessage<'m>> {
+    #[inline]
+    pub(super) fn of(message: &'a BorrowedMessage<'m>, mark: RecordMark) -> Self {
+        Self {
+            origin: Origin { partition: message.partition() as u32, offset: mark.offset },
+            mark,
+            key: message.key(),
+            value: message.payload(),
+            headers: message,
+        }
+    }
+}
+
+impl<H: RecordHeaders> Seen<'_, H> {
+    /// Judges the record into a batch; or answers the schema's id that has to be learnt first.
+    #[inline]
+    pub(super) fn judge_into(
+        &self,
+        reader: &mut EventReader,
+        partitions: u32,
+        decided: &DecisionBook,
+        batch: &mut Batch,
+    ) -> Option<u32> {
+        let Self { origin: Origin { partition, .. }, mark, key, value, headers } = *self;
+        let refused = |refusal, claims| RefusedRecord {
+            partition,
+            mark,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+            headers: headers.owned(),
+            refusal,
+            claims,
+        };
+        // Most records say themselves what they are.
+        if !is_framed_by_fingerprint(value)
+            && let Some(refusal) = verdicts::refused(decided, self.origin, value, headers)
+        {
+            batch.refused(refused(refusal, None));
+            return None;
+        }
+        let timestamp = clamp_timestamp(mark.timestamp);
+        match judge(reader, key, value, partition, partitions, timestamp) {
+            Verdict::Counted(mut event) => {
+                event.is_released = headers.is_released();
+                batch.counted(partition, mark, &event);
+            }
+            Verdict::Refused(refusal, raw) => {
+                batch.refused(refused(refusal, raw.as_ref().map(Claims::from)));
+            }
+            Verdict::NeedsSchema(id) => return Some(id),
+        }
+        None
+    }
+}
+
+impl Source {
+    /// Whether records of a partition wait, behind which others have to. Those of an assignment before
+    /// are forgotten: what is read now begins where the store stands.
+    #[inline]
+    pub(super) fn waits(&mut self, partition: u32) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let epoch = self.consumer.context().progress().partitions[partition as usize].epoch();
+        let Some(line) = self.waiting.line(partition) else { return false };
+        let is_of_now = line.epoch == epoch;
+        if !is_of_now {
+            self.waiting.0.remove(&partition);
+            self.end_trouble(partition);
+        }
+        is_of_now
+    }
+
+    /// Whether a verdict about a record was sent that was not read back yet.
+    #[inline]
+    pub(super) fn awaits_verdict(&self, partition: u32, offset: i64) -> bool {
+        let Some(learning) = self.learning.as_ref().filter(|l| !l.sent.is_empty()) else {
+            return false;
+        };
+        let origin = Origin { partition, offset };
+        learning.sent.contains_key(&origin) && self.decided.book.verdict(origin).is_none()
+    }
+
+    /// Has a record wait whose schema is not known, or which stands behind such a one.
+    pub(super) fn hold(&mut self, message: &BorrowedMessage<'_>, mark: RecordMark) {
+        let partition = message.partition() as u32;
+        let epoch = self.consumer.context().progress().partitions[partition as usize].epoch();
+        let line = self.waiting.begin(partition, epoch);
+        let is_enough = line.push(Held::of(message, mark, Instant::now()));
+        // Again and again: whoever reads it on after an error of its records knows nothing of this.
+        if is_enough && self.pause(partition) {
+            self.waiting.begin(partition, epoch).is_paused = true;
+        }
+    }
+
+    /// Goes on with the partitions that wait, as far as it is known how.
+    pub(super) fn serve_waiting(&mut self, batch: &mut Batch) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.hear();
+        let numbers: Vec<u32> = self.waiting.0.keys().copied().collect();
+        for partition in numbers {
+            self.serve(partition, batch);
+        }
+    }
+
+    /// Takes note of what the registry has answered, and of verdicts that were written down.
+    fn hear(&mut self) {
+        let Some(learning) = &mut self.learning else { return };
+        let now = Instant::now();
+        while let Ok(done) = learning.registrar.done.try_recv() {
+            match done {
+                Done::Found(id, avsc) => {
+                    learning.lookups.found(id);
+                    self.reader.book.learn(id, Some(&avsc));
+                }
+                Done::NotFound(id, answer) => learning.lookups.answered(id, answer, now),
+                Done::Written(_, Ok(())) => {}
+                Done::Written(verdicts, Err(why)) => {
+                    tracing::warn!(
+                        why,
+                        "a verdict cannot be written onto the decisions topic: it is tried again"
+                    );
+                    for verdict in verdicts {
+                        let origin = verdict.origin();
+                        if let Some(line) = self.waiting.line(origin.partition) {
+                            line.unwritten = Some((why.clone(), now));
+                        }
+                        // Gone from there if it was read back all the same.
+                        if let Some(sent) = learning.sent.get_mut(&origin) {
+                            *sent = Some(verdict);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with one partition that waits.
+    fn serve(&mut self, partition: u32, batch: &mut Batch) {
+        if !self.waits(partition) {
+            return;
+        }
+        let book = Arc::clone(&self.decided.book);
+        let needed = loop {
+            if batch.len() >= BATCH_RECORDS || batch.bytes() >= BATCH_BYTES {
+                self.hand_over(batch);
+            }
+            let front = self.waiting.0.get(&partition).and_then(|line| line.held.front());
+            let awaited = front.filter(|held| self.awaits_verdict(partition, held.mark.offset));
+            if let Some((held, id)) = awaited.and_then(|held| Some((held, held.id?))) {
+                break Some((id, held.since, held.mark.offset));
+            }
+            let Some(line) = self.waiting.line(partition) else { return };
+            let Some(held) = line.held.front() else { break None };
+            let seen = Seen {
+                origin: held.origin,
+                mark: held.mark,
+                key: held.key.as_deref(),
+                value: held.value.as_deref(),
+                headers: held,
+            };
+            let needed = seen.judge_into(&mut self.reader, self.partitions, &book, batch);
+            match (needed, &mut self.learning) {
+                (None, Some(learning)) => {
+                    if held.id.is_some_and(|id| self.reader.book.has_learnt(id)) {
+                        learning.lookups.found_in(partition);
+                    }
+                    line.pop();
+                }
+                (None, None) => line.pop(),
+                (Some(id), Some(_)) => break Some((id, held.since, held.mark.offset)),
+                // Without a registry an id is nobody's, whatever the world says.
+                (Some(id), None) => self.reader.book.learn(id, None),
+            }
+        };
+        match needed {
+            None => {
+                let line = self.waiting.0.remove(&partition);
+                if let Some(end) = line.as_ref().and_then(|line| line.end) {
+                    batch.end(end);
+                }
+                // One that stands still is read on where it stands, once it can be.
+                if line.is_some_and(|line| line.is_paused) && !self.standing.stands_still(partition)
+                {
+                    self.resume(partition);
+                }
+                self.end_trouble(partition);
+            }
+            Some((id, since, offset)) => {
+                self.ask(partition);
+                self.say_why(partition, id, since, offset);
+            }
+        }
+    }
+
+    /// Asks for the schemas of all records that a partition holds, and writes down which of them the
+    /// registry does not have.
+    fn ask(&mut self, partition: u32) {
+        let decided = Arc::clone(&self.decided.book);
+        let (Some(learning), Some(line)) = (&mut self.learning, self.waiting.line(partition))
+        else {
+            return;
+        };
+        let Learning { registrar, lookups, node, topic_id, sent } = learning;
+        let (now, patience) = (Instant::now(), lookups.patience_of(partition));
+        let may_write = line.may_write(now);
+        let mut verdicts = Vec::new();
+        for held in &line.held {
+            if let Some(again) = sent.get_mut(&held.origin) {
+                if may_write {
+                    verdicts.extend(again.take());
+                }
+                continue;
+            }
+            let Some(id) = held.id.filter(|id| !self.reader.book.has_learnt(*id)) else { continue };
+            if decided.verdict(held.origin).is_some() {
+                continue;
+            }
+            match lookups.standing(id, held.since, patience) {
+                Standing::GivenUp(time) if may_write => {
+                    lookups.gave_up(partition, id);
+                    let reason = format!(
+                        "the schema registry has {}: so it said whenever it was asked, for {} s",
+                        lookups.lacking(id),
+                        time.as_secs()
+                    );
+                    verdicts.push(verdict(held.origin, reason, node, topic_id.clone()));
+                }
+                Standing::GivenUp(_) => {}
+                Standing::Asked | Standing::Missing(_) | Standing::Unreachable(_) => {
+                    if lookups.ask(id, held.since, patience, now) {
+                        // It is gone only if its thread has panicked, which has been said.
+                        let _ = registrar.tasks.send(Task::Ask(id));
+                    }
+                }
+            }
+        }
+        if verdicts.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            partition,
+            records = verdicts.len(),
+            first_offset = verdicts[0].origin_offset,
+            reason = verdicts[0].reason,
+            "the registry has no schema for records: it is written down that they are refused"
+        );
+        sent.extend(verdicts.iter().map(|verdict| (verdict.origin(), None)));
+        line.unwritten = None;
+        let _ = registrar.tasks.send(Task::Write(verdicts));
+    }
+
+    /// Says why a partition waits at a record, once there is something to say.
+    fn say_why(&mut self, partition: u32, id: u32, since: Instant, offset: i64) {
+        let (Some(learning), Some(line)) = (&self.learning, self.waiting.line(partition)) else {
+            return;
+        };
+        let patience = learning.lookups.patience_of(partition);
+        let unwritten = line.unwritten.as_ref().map(|(why, _)| why.clone());
+        let (kind, reason, cure) = match (learning.lookups.standing(id, since, patience), unwritten)
+        {
+            (Standing::Asked, None) => return,
+            (Standing::Unreachable(why), None) => (
+                TroubleKind::RegistryUnreachable,
+                format!("the schema with id {id} is asked for: {why}"),
+                UNREACHABLE_CURE.to_owned(),
+            ),
+            (_, Some(why)) => (
+                TroubleKind::SchemaNotFound,
+                format!(
+                    "the registry had no schema with id {id}, and that cannot be written down: {why}"
+                ),
+                "this user needs the right to write to the decisions topic (`laju topics create` \
+                 makes it)"
+                    .to_owned(),
+            ),
+            (Standing::Missing(_) | Standing::GivenUp(_), None) => (
+                TroubleKind::SchemaNotFound,
+                format!("the registry says that it has {}", learning.lookups.lacking(id)),
+                format!(
+                    "register it, if it should be there; after {} s (--registry-patience) the \
+                     record goes to quarantine",
+                    patience.as_secs()
+                ),
+            ),
+        };
+        let progress = self.consumer.context().progress();
+        for other in WAITING_FOR.into_iter().filter(|other| *other != kind) {
+            progress.end_trouble(partition, other);
+        }
+        progress.begin_trouble(partition, Trouble { kind, offset, reason, cure });
+    }
+
+    fn end_trouble(&self, partition: u32) {
+        let progress = self.consumer.context().progress();
+        for kind in WAITING_FOR {
+            progress.end_trouble(partition, kind);
+        }
+    }
+
+    /// Reads no more of a partition for now; says whether the client has taken it.
+    fn pause(&self, partition: u32) -> bool {
+        let paused = self.consumer.pause(&self.only(partition));
+        if let Err(error) = &paused {
+            tracing::debug!(partition, %error, "a partition that waits is not paused");
+        }
+        paused.is_ok()
+    }
+
+    /// Reads a partition on.
+    pub(super) fn resume(&self, partition: u32) {
+        if let Err(error) = self.consumer.resume(&self.only(partition)) {
+            tracing::debug!(partition, %error, "a partition is not read on");
+        }
+    }
+
+    fn only(&self, partition: u32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition as i32);
+        list
+    }
+}
+
+/// That the registry has no schema of the record at an origin, as it is written down.
+fn verdict(
+    origin: Origin,
+    reason: String,
+    node: &str,
+    origin_topic_id: Option<String>,
+) -> QuarantineDecision {
+    QuarantineDecision {
+        decision_id: DecisionId(uuid::Uuid::now_v7().into_bytes()),
+        origin_partition: origin.partition,
+        origin_offset: origin.offset,
+        decision: Decision::UnknownSchema,
+        event_id: None,
+        released_partition: None,
+        released_offset: None,
+        decided_by: node.to_owned(),
+        reason,
+        decided_at: TimestampMs(now_ms()),
+        origin_topic_id,
+    }
+}

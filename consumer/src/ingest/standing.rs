@@ -1,0 +1,328 @@
+//! Where the polling thread stands in each partition, and which partitions stand still.
+//!
+//! A partition whose next records cannot be had is paused: nothing behind them is taken, as the
+//! position of a store says that everything before it was folded. The others go on. It is looked at
+//! again every few seconds, and goes on once its records can be had.
+//!
+//! Of librdkafka 2.12 nothing is to be believed behind a batch with a wrong checksum: it skips to a
+//! place that is none, takes what stands there for a batch, and goes on at any offset.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::ask::patiently;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::IngestContext;
+use super::fetch_error;
+use super::probe::{PATIENCE_ASIDE, PATIENCE_OF_ONE, Probed, probe};
+use super::progress::{Progress, now_ms};
+use crate::domain::trouble::TroubleKind;
+
+/// How often partitions that stand still are looked at again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a partition's ends are asked for.
+const ASK_WAIT: Duration = Duration::from_secs(10);
+/// How often it is looked whether partitions get on.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a partition may bring nothing although there is more.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long no broker may be heard of before silence is the brokers'.
+const HEARD_MS: i64 = 5_000;
+
+/// The polling thread's places.
+pub struct Standing {
+    topic: String,
+    client: ClientConfig,
+    places: Vec<Place>,
+    still: BTreeSet<u32>,
+    looked: Instant,
+    looking: Option<JoinHandle<KafkaResult<Probed>>>,
+    ticked: Instant,
+    has_read: bool,
+    /// Partitions whose ends could not be told when they were assigned.
+    pub(super) unasked: BTreeSet<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    /// The offset behind the last record taken; where the assignment began before the first.
+    next: i64,
+    /// What `next` was when it was last looked at, and since when.
+    seen: (i64, Instant),
+}
+
+impl Standing {
+    /// In so many partitions of a topic (by its full name), which a client reads that is configured
+    /// so.
+    #[must_use]
+    pub fn new(topic: &str, partitions: u32, client: ClientConfig) -> Self {
+        let now = Instant::now();
+        Self {
+            topic: topic.to_owned(),
+            client,
+            places: vec![Place { next: 0, seen: (0, now) }; partitions as usize],
+            still: BTreeSet::new(),
+            looked: now,
+            looking: None,
+            ticked: now,
+            has_read: false,
+            unasked: BTreeSet::new(),
+        }
+    }
+
+    /// A partition is read from this offset on.
+    pub fn assigned(
+        &mut self,
+        consumer: &BaseConsumer<IngestContext>,
+        partition: u32,
+        offset: i64,
+    ) {
+        if let Some(place) = self.places.get_mut(partition as usize) {
+            *place = Place { next: offset, seen: (offset, Instant::now()) };
+        }
+        if self.still.remove(&partition) {
+            self.restart(consumer, &[partition]);
+        }
+    }
+
+    /// Everything before this offset of a partition has been taken.
+    #[inline]
+    pub fn passed(&mut self, partition: u32, next: i64) {
+        self.has_read = true;
+        if let Some(place) = self.places.get_mut(partition as usize) {
+            // A client that was given its partitions anew does not know where it stands at an end.
+            place.next = place.next.max(next);
+        }
+    }
+
+    /// The offset behind the last record taken of a partition.
+    #[must_use]
+    pub fn next(&self, partition: u32) -> i64 {
+        self.places.get(partition as usize).map_or(0, |place| place.next)
+    }
+
+    /// Whether a partition stands still: whatever still comes of it is not what comes next.
+    #[must_use]
+    #[inline]
+    pub fn stands_still(&self, partition: u32) -> bool {
+        !self.still.is_empty() && self.still.contains(&partition)
+    }
+
+    /// Whether any record came, or any end: what is refused since then is no wrong setting.
+    #[must_use]
+    pub fn has_read(&self) -> bool {
+        self.has_read
+    }
+
+    /// An error came that may be one of records: finds out of which partitions, and lets those
+    /// stand still. All others are read again from where we stand, because the client may have gone
+    /// on behind what it could not read.
+    ///
+    /// # Errors
+    /// If no client can be made that looks.
+    pub fn examine(
+        &mut self,
+        code: RDKafkaErrorCode,
+        consumer: &BaseConsumer<IngestContext>,
+        progress: &Progress,
+    ) -> KafkaResult<()> {
+        if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+            // It is one of the whole topic, and may take the assignment away as well.
+            for (partition, place) in (0..).zip(&self.places) {
+                progress.begin_trouble(partition, fetch_error::unauthorized(place.next));
+                self.still.insert(partition);
+                self.pause(consumer, partition);
+            }
+            return Ok(());
+        }
+        let at: BTreeMap<_, _> = (0..)
+            .zip(&self.places)
+            .filter(|(partition, _)| !self.still.contains(partition))
+            .filter(|(partition, _)| progress.partitions[*partition as usize].held())
+            .map(|(partition, place)| (partition, place.next))
+            .collect();
+        let mut probed = probe(&self.client, &self.topic, &at, PATIENCE_OF_ONE)?;
+        probed.blame_the_open(&at);
+        // Somebody may have let one go on meanwhile that waited for something else as well.
+        self.still.iter().for_each(|partition| self.pause(consumer, *partition));
+        let mut others = Vec::new();
+        for &partition in at.keys() {
+            if let Some(trouble) = probed.troubled.remove(&partition) {
+                progress.begin_trouble(partition, trouble);
+                self.still.insert(partition);
+                self.pause(consumer, partition);
+            } else {
+                others.push(partition);
+            }
+        }
+        self.restart(consumer, &others);
+        self.looked = Instant::now();
+        Ok(())
+    }
+
+    /// The client says that what it asks for is not there. It does so as well where it has lost its
+    /// way behind a damaged batch: then where *we* stand is there, and all is read from there again.
+    /// Says whether that was it.
+    pub fn is_there(
+        &mut self,
+        consumer: &BaseConsumer<IngestContext>,
+        progress: &Progress,
+    ) -> bool {
+        let going: Vec<u32> = (0..self.places.len() as u32)
+            .filter(|partition| !self.still.contains(partition))
+            .filter(|partition| progress.partitions[*partition as usize].held())
+            .collect();
+        let is_within = |partition: &u32| {
+            let next = self.places[*partition as usize].next;
+            let marks = patiently(ASK_WAIT, |timeout| {
+                consumer.fetch_watermarks(&self.topic, *partition as i32, timeout)
+            });
+            marks.is_ok_and(|(low, end)| (low..=end).contains(&next))
+        };
+        let is_there = going.iter().all(is_within);
+        if is_there {
+            self.restart(consumer, &going);
+        }
+        is_there
+    }
+
+    /// Looks now and then at the partitions that stand still, and for others that do; says whether
+    /// it was time to.
+    ///
+    /// # Errors
+    /// If no client can be made that looks.
+    pub fn look(
+        &mut self,
+        consumer: &BaseConsumer<IngestContext>,
+        progress: &Progress,
+    ) -> KafkaResult<bool> {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.ticked) < TICK {
+            return Ok(false);
+        }
+        self.look_for_silence(progress, now);
+        self.ticked = now;
+        if let Some(looking) = self.looking.take_if(|looking| looking.is_finished()) {
+            // A panic of it has said so on stderr; it is looked again.
+            let probed = looking.join().unwrap_or_else(|_| Ok(Probed::default()))?;
+            self.go_on(&probed, consumer, progress);
+        }
+        if self.looking.is_none()
+            && !self.still.is_empty()
+            && now.saturating_duration_since(self.looked) >= LOOK_EVERY
+        {
+            self.looked = now;
+            let at = self.still.iter().map(|p| (*p, self.places[*p as usize].next)).collect();
+            let (client, topic) = (self.client.clone(), self.topic.clone());
+            self.looking =
+                Some(std::thread::spawn(move || probe(&client, &topic, &at, PATIENCE_ASIDE)));
+        }
+        Ok(true)
+    }
+
+    /// Lets those partitions go on whose records can be had again.
+    fn go_on(
+        &mut self,
+        probed: &Probed,
+        consumer: &BaseConsumer<IngestContext>,
+        progress: &Progress,
+    ) {
+        for &partition in &probed.sound {
+            if self.still.remove(&partition) {
+                progress.troubles.forget(&self.topic, partition);
+                self.restart(consumer, &[partition]);
+            }
+        }
+        // Some may have been revoked while the probe ran, or assigned again.
+        for (&partition, trouble) in probed.troubled.iter().filter(|(p, _)| self.still.contains(p))
+        {
+            let was = progress.troubles.of(&self.topic, partition);
+            for kind in was.iter().map(|was| was.trouble.kind).filter(|kind| *kind != trouble.kind)
+            {
+                progress.end_trouble(partition, kind);
+            }
+            progress.begin_trouble(partition, trouble.clone());
+        }
+        // Somebody else reads what was given up; a right that is missing is everybody's.
+        let is_ours = |partition: &u32| {
+            progress.partitions[*partition as usize].held()
+                || progress
+                    .troubles
+                    .of(&self.topic, *partition)
+                    .iter()
+                    .any(|troubled| troubled.trouble.kind == TroubleKind::NotAuthorized)
+        };
+        let given_up: Vec<_> = self.still.iter().copied().filter(|p| !is_ours(p)).collect();
+        for partition in given_up {
+            self.still.remove(&partition);
+            progress.troubles.forget(&self.topic, partition);
+        }
+    }
+
+    /// What librdkafka cannot make sense of it may ask for again and again, without a word.
+    fn look_for_silence(&mut self, progress: &Progress, now: Instant) {
+        let is_heard = now_ms() - progress.heard_ms() < HEARD_MS;
+        // Whoever was kept from polling knows nothing of who was silent.
+        let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
+        for (partition, place) in (0..).zip(&mut self.places) {
+            let at = &progress.partitions[partition as usize];
+            let end = at.stable_end().filter(|end| at.held() && place.next < *end);
+            // One that waits for a schema is silent because we are.
+            let is_still = self.still.contains(&partition)
+                || !progress.troubles.of(&self.topic, partition).is_empty();
+            let (Some(end), false, true, false) = (end, is_still, is_heard, was_away) else {
+                place.seen = (place.next, now);
+                continue;
+            };
+            if place.seen.0 != place.next {
+                place.seen = (place.next, now);
+            }
+            let silence = now.saturating_duration_since(place.seen.1);
+            if silence >= SILENCE {
+                let trouble = fetch_error::silent(place.next, end, SILENCE.as_secs());
+                progress.begin_trouble(partition, trouble);
+            }
+        }
+    }
+
+    /// Nothing more is taken of a partition: what has come already is dropped. One that is not
+    /// assigned has nothing to pause.
+    fn pause(&self, consumer: &BaseConsumer<IngestContext>, partition: u32) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition as i32);
+        if let Err(error) = consumer.pause(&list) {
+            tracing::debug!(%error, partition, "not paused");
+        }
+    }
+
+    /// Has partitions read from where we stand, wherever the client has got to. It is given them
+    /// anew, because it may have stopped for good where it found nothing.
+    fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
+        let assigned = consumer.assignment().unwrap_or_default();
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            let number = partition as i32;
+            if assigned.find_partition(&self.topic, number).is_some() {
+                let next = Offset::Offset(self.places[partition as usize].next);
+                // An offset below i64::MAX is always taken.
+                let _ = list.add_partition_offset(&self.topic, number, next);
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        // A pause outlasts the assignment.
+        let done = consumer
+            .resume(&list)
+            .and_then(|()| consumer.incremental_unassign(&list))
+            .and_then(|()| consumer.incremental_assign(&list));
+        if let Err(error) = done {
+            tracing::error!(%error, "the client does not read from where we stand");
+        }
+    }
+}
