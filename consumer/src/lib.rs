@@ -3,6 +3,7 @@
 //! domain and projection.
 
 pub mod api;
+mod bystanders;
 pub mod cli;
 pub mod demo;
 pub mod domain;

@@ -18,12 +18,15 @@ use crate::api::access::Access;
 use crate::api::quoted::{FigureDesk, NotConfirmed};
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
-use crate::ingest::decisions::follow_decisions;
 use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
 use crate::ingest::follow;
 use crate::ingest::progress::{Progress, now_ms};
 use crate::ingest::stop::Stop;
+use crate::ingest::troubles::Troubles;
+use crate::ingest::verdicts::Decided;
 use crate::ingest::worker::{self, Opened, Running, WorkerConfig, WorkerError};
+use crate::projection::snapshot::Snapshot;
+use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::quoted::FigureShelf;
 use crate::query::view::{LiveView, Position, Readiness, ReferenceView};
 
@@ -108,7 +111,7 @@ pub fn start(
     watch: impl FnOnce(&Arc<Progress>),
 ) -> Result<Node, NodeError> {
     let Listen { address: listen, stream_readers } = listen.into();
-    let connection = config.connection.clone();
+    let (connection, patience) = (config.connection.clone(), config.registry_patience);
     let opened = worker::open(config, new_instance_id)?;
     let listener = TcpListener::bind(listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -145,7 +148,9 @@ pub fn start(
 
     let progress = opened.progress();
     watch(&progress);
-    let running = match opened.run(Arc::clone(&progress), Arc::clone(&live.snapshot), stop.clone())
+    let decided = Decided::into(Arc::clone(&live.decisions));
+    let published = Arc::clone(&live.snapshot);
+    let running = match opened.run(Arc::clone(&progress), published, decided.clone(), stop.clone())
     {
         Ok(running) => running,
         Err(error) => {
@@ -155,8 +160,9 @@ pub fn start(
         }
     };
     live.open_desk(running.desk.clone());
-    let mut helpers = helpers(&connection, &live, &progress, &stop, metrics)?;
-    helpers.push(follow_quoted(&connection, shelf, &stop)?);
+    let (topics, beside) = ((&connection, patience), Troubles::default());
+    let mut helpers = helpers(topics, &live, (&progress, decided), &beside, &stop, metrics)?;
+    helpers.push(follow_quoted(topics, shelf, beside, &stop)?);
     Ok(Node { address, live, progress, stop, running, helpers, runtime, server })
 }
 
@@ -194,14 +200,15 @@ fn figure_desk(connection: &Connection, shelf: &Arc<FigureShelf>) -> FigureDesk 
 
 /// Follows the figures topic. Other figures are answered without it.
 fn follow_quoted(
-    connection: &Connection,
+    (connection, patience): (&Connection, Duration),
     shelf: Arc<FigureShelf>,
+    troubles: Troubles,
     stop: &Stop,
 ) -> Result<JoinHandle<()>, NodeError> {
     let (its, until) = (connection.clone(), stop.clone());
     let thread = std::thread::Builder::new().name("laju-figures".to_owned());
     Ok(thread.spawn(move || {
-        follow_figures(&its, &until, |told| match told {
+        follow_figures(&its, patience, &troubles, &until, |told| match told {
             Told::Record(record) => {
                 if let Some(damage) = shelf.put(*record) {
                     tracing::error!(
@@ -221,11 +228,13 @@ fn follow_quoted(
 fn announce(live: &LiveView, opened: &Opened) {
     let cluster: Arc<str> = opened.cluster().cluster_id.as_str().into();
     let topic: Arc<str> = opened.log().topic.as_str().into();
+    let topic_id: Option<Arc<str>> = opened.log().topic_id.as_deref().map(Arc::from);
     let partitions = opened.log().partitions;
     live.update_readiness(|readiness| {
         readiness.phase = "loading the store".to_owned();
         readiness.cluster_id = Some(Arc::clone(&cluster));
         readiness.topic = Some(Arc::clone(&topic));
+        readiness.topic_id.clone_from(&topic_id);
         readiness.partitions = Some(partitions);
     });
 }
@@ -239,6 +248,10 @@ fn metrics_handle() -> Result<PrometheusHandle, NodeError> {
     let buckets = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("laju_commit_seconds".to_owned()), &buckets)
+        .and_then(|builder| {
+            let name = Matcher::Full("laju_confirm_seconds".to_owned());
+            builder.set_buckets_for_metric(name, &buckets)
+        })
         .map_err(|error| NodeError::Metrics(error.to_string()))?
         .install_recorder()
         .map_err(|error| NodeError::Metrics(error.to_string()))?;
@@ -256,6 +269,14 @@ fn describe_metrics() {
         "laju_lag_seconds",
         "Age of the last record folded of a partition that is behind; 0 at its end."
     );
+    gauge!(
+        "laju_log_begin_offset",
+        "First offset that a partition of the log still has; above 0 its beginning was deleted."
+    );
+    gauge!(
+        "laju_recorded_ahead_seconds",
+        "How far ahead of this node's clock a partition's time of recording is, if more than a day."
+    );
     gauge!("laju_fold_rate", "Records folded a second, over the last second.");
     gauge!("laju_events", "Events in the store, by what became of them.");
     gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
@@ -267,17 +288,30 @@ fn describe_metrics() {
     gauge!("laju_stream_readers", "Readers that follow the live stream.");
     gauge!("laju_ready", "1 if figures are answered.");
     gauge!(
+        "laju_partition_trouble",
+        "1 while a partition stands still for a reason that time alone does not mend, by its kind."
+    );
+    gauge!(
         "laju_kiosk_conflicts",
         "Events that bear a sequence which another event of the same kiosk bears."
     );
+    gauge!(
+        "laju_kiosks_with_another_key",
+        "Kiosks that make their pseudonyms with another key than most."
+    );
     describe_histogram!("laju_commit_seconds", "Time of a commit to the store.");
+    describe_histogram!(
+        "laju_confirm_seconds",
+        "Time in which the brokers say that the log is the same, before a commit."
+    );
     describe_histogram!("laju_commit_records", "Records in a commit.");
 }
 
 fn helpers(
-    connection: &Connection,
+    (connection, patience): (&Connection, Duration),
     live: &Arc<LiveView>,
-    progress: &Arc<Progress>,
+    (progress, decided): (&Arc<Progress>, Decided),
+    beside: &Troubles,
     stop: &Stop,
     metrics: PrometheusHandle,
 ) -> Result<Vec<JoinHandle<()>>, NodeError> {
@@ -286,16 +320,17 @@ fn helpers(
     };
     let reference_read = Arc::new(AtomicBool::new(false));
     let status_read = Arc::new(AtomicBool::new(false));
-    let decisions_read = Arc::new(AtomicBool::new(false));
+    let troubles = &progress.troubles;
     let mut threads = Vec::new();
 
     let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
     let read = Arc::clone(&reference_read);
+    let troubled = troubles.clone();
     threads.push(spawn(
         "laju-reference",
         Box::new(move || {
             again(&until, "reference", || {
-                follow::reference(&its, &until, |book| {
+                follow::reference(&its, patience, &troubled, &until, |book| {
                     let view =
                         ReferenceView { book: book.clone(), next_offset: book.next_offset() };
                     to.reference.store(Arc::new(view));
@@ -306,38 +341,34 @@ fn helpers(
     )?);
     let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
     let read = Arc::clone(&status_read);
+    let troubled = troubles.clone();
     threads.push(spawn(
         "laju-status",
         Box::new(move || {
             again(&until, "kiosk status", || {
-                follow::statuses(&its, &until, |statuses| {
+                follow::statuses(&its, &troubled, &until, |statuses| {
                     to.statuses.store(Arc::new(statuses.clone()));
                     read.store(true, Ordering::Release);
                 })
             });
         }),
     )?);
-    let (its, to, until) = (connection.clone(), Arc::clone(live), stop.clone());
-    let read = Arc::clone(&decisions_read);
-    threads.push(spawn(
-        "laju-decisions",
-        Box::new(move || {
-            follow_decisions(&its, &until, |book| {
-                to.decisions.store(Arc::new(book.clone()));
-                read.store(true, Ordering::Release);
-            });
-        }),
-    )?);
     let (to, until, progress) = (Arc::clone(live), stop.clone(), Arc::clone(progress));
+    let beside = beside.clone();
     threads.push(spawn(
         "laju-observe",
         Box::new(move || {
             let mut gauges = Gauges::default();
             let mut conflicts = Conflicts::default();
             while !until.is_stopped() {
-                let read = [&reference_read, &status_read, &decisions_read]
-                    .map(|r| r.load(Ordering::Acquire));
-                to.update_readiness(|readiness| observe(readiness, &progress, read));
+                let [reference, status] =
+                    [&reference_read, &status_read].map(|read| read.load(Ordering::Acquire));
+                let read = [reference, status, decided.is_read()];
+                to.update_readiness(|readiness| {
+                    observe(readiness, &progress, read);
+                    readiness.troubles = progress.troubles.all();
+                    readiness.troubles_beside = beside.all();
+                });
                 if gauges.update(&to, &progress, &metrics) {
                     conflicts.look(&to);
                 }
@@ -425,15 +456,41 @@ impl Conflicts {
 struct Gauges {
     at: std::time::Instant,
     folded: u64,
+    /// The records stamped far in the future that were warned of.
+    ahead: HashSet<(u32, Option<i64>)>,
 }
 
 impl Default for Gauges {
     fn default() -> Self {
-        Self { at: std::time::Instant::now(), folded: 0 }
+        Self { at: std::time::Instant::now(), folded: 0, ahead: HashSet::new() }
     }
 }
 
 impl Gauges {
+    /// Says of each partition, once, that a record of it was stamped far in the future.
+    fn tell_ahead(&mut self, snapshot: &Snapshot, now: TimestampMs) {
+        let ahead = recorded_ahead(snapshot, now);
+        for partition in snapshot.partitions.keys() {
+            let by = ahead.iter().find(|ahead| ahead.partition == *partition);
+            let seconds = by.map_or(0, |ahead| ahead.recorded_until.0 - now.0) as f64 / 1_000.0;
+            metrics::gauge!("laju_recorded_ahead_seconds", "partition" => partition.to_string())
+                .set(seconds);
+        }
+        for RecordedAhead { partition, offset, recorded_until } in ahead {
+            if self.ahead.insert((partition, offset)) {
+                tracing::warn!(
+                    partition,
+                    offset,
+                    timestamp = %recorded_until,
+                    "a record is stamped far in the future: what comes after it in its partition \
+                     counts as recorded no earlier, so that known_at of today leaves it out. Set \
+                     the clock of the broker right (or of the kiosk, where the topic has \
+                     CreateTime); what is recorded stays"
+                );
+            }
+        }
+    }
+
     /// Sets them, unless that was less than a second ago; says whether it did.
     fn update(&mut self, live: &LiveView, progress: &Progress, handle: &PrometheusHandle) -> bool {
         let elapsed = self.at.elapsed();
@@ -442,11 +499,13 @@ impl Gauges {
         }
         let folded = progress.folded();
         let rate = (folded - self.folded) as f64 / elapsed.as_secs_f64();
-        *self = Self { at: std::time::Instant::now(), folded };
+        (self.at, self.folded) = (std::time::Instant::now(), folded);
         metrics::gauge!("laju_fold_rate").set(rate);
         let now = now_ms();
         for (number, partition) in progress.partitions.iter().enumerate() {
             let label = number.to_string();
+            metrics::gauge!("laju_log_begin_offset", "partition" => label.clone())
+                .set(partition.begin_offset().unwrap_or(0) as f64);
             metrics::gauge!("laju_lag_events", "partition" => label.clone())
                 .set(if partition.held() { partition.lag() as f64 } else { 0.0 });
             metrics::gauge!("laju_lag_seconds", "partition" => label).set(if partition.held() {
@@ -456,6 +515,7 @@ impl Gauges {
             });
         }
         let snapshot = live.snapshot.load();
+        self.tell_ahead(&snapshot, TimestampMs(now));
         let mut tallies = crate::domain::fold::Tallies::default();
         // A partition given up is counted by the node that has it now.
         let held =

@@ -57,7 +57,7 @@ impl Access {
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::HEAD])
             .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, last_event_id])
-            .expose_headers([ETAG, AGE, LINK, RETRY_AFTER]);
+            .expose_headers([ETAG, AGE, LINK, RETRY_AFTER, super::former::FORMER_CODE]);
         Some(layer)
     }
 }

@@ -9,9 +9,12 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::civil::Date;
-use laju_producer::agent::redact::holds_nik;
-use laju_schemas::RegionCode;
+use laju_producer::problem::Words;
+use laju_producer::text as encoding;
+use laju_producer::words;
 use laju_schemas::quoted::MAX_NOTE_CHARS;
+use laju_schemas::text::{self, Lines, TextError, shown};
+use laju_schemas::{FormerCode, RegionCode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -60,16 +63,34 @@ impl Members {
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
         let kind = kind.split(';').next().unwrap_or("").trim();
         if !kind.eq_ignore_ascii_case("application/json") {
-            let detail = "the body has to be JSON, and Content-Type to say so: application/json";
+            let detail = words!(
+                "the body has to be JSON, and Content-Type to say so: application/json",
+                "isi permintaan harus JSON, dan Content-Type harus menyebutnya: application/json"
+            );
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(Kind::UnsupportedMediaType, status, detail));
         }
-        let bad = |status, detail: String| Problem::new(Kind::BadBody, status, detail);
-        let body = body.map_err(|rejection| bad(rejection.status(), rejection.body_text()))?;
-        let Pairs(given) = serde_json::from_slice(&body).map_err(|error| {
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = words!("the body is too large", "isi permintaan terlalu besar");
+                Problem::new(Kind::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE, detail)
+            }
+            status => {
+                let detail = words!("the request broke off", "permintaan terputus");
+                Problem::new(Kind::BadBody, status, detail)
+            }
+        })?;
+        let body = encoding::begin(&body).map_err(|error| {
+            let detail = error.words().map(|text| format!("body: {text}"));
+            Problem::new(Kind::BadBody, StatusCode::BAD_REQUEST, detail)
+        })?;
+        let Pairs(given) = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            let detail = format!("not a JSON object: line {line}, column {column}");
-            bad(StatusCode::BAD_REQUEST, detail)
+            let detail = words!(
+                "not a JSON object: line {line}, column {column}",
+                "bukan objek JSON: baris {line}, kolom {column}"
+            );
+            Problem::new(Kind::BadBody, StatusCode::BAD_REQUEST, detail)
         })?;
         Ok(Self { given, known: Vec::new() })
     }
@@ -82,46 +103,62 @@ impl Members {
         };
         let (_, value) = self.given.remove(place);
         if self.given.iter().any(|(given, _)| given == name) {
-            return Err(Problem::field(name, format!("{name} is given more than once")));
+            let detail = words!("{name} is given more than once", "{name} diisi lebih dari sekali");
+            return Err(Problem::field(name, detail));
         }
         match value {
             Value::Null => Ok(None),
             Value::String(text) => Ok(Some(text)),
-            _ => Err(Problem::field(name, format!("{name} has to be text"))),
+            _ => Err(Problem::field(
+                name,
+                words!("{name} has to be text", "{name} harus berupa teks"),
+            )),
         }
     }
 
-    /// A region that exists.
-    pub(super) fn region(&mut self, name: &'static str) -> Result<RegionCode, Problem> {
-        let missing = || format!("{name} is missing: a code like 18.71, 18 or ID");
+    /// A region that exists, and the former code that it was named by, if it was.
+    pub(super) fn region(
+        &mut self,
+        name: &'static str,
+    ) -> Result<(RegionCode, Option<&'static FormerCode>), Problem> {
+        let missing = || {
+            words!(
+                "{name} is missing: a code like 18.71, 18 or ID",
+                "{name} belum diisi: kode seperti 18.71, 18 atau ID"
+            )
+        };
         let text = self.text(name)?.ok_or_else(|| Problem::field(name, missing()))?;
-        let wrong = || Problem::field(name, format!("{name}: not a code like 18.71, 18 or ID"));
+        let wrong = || {
+            let detail = words!(
+                "{name}: not a code like 18.71, 18 or ID",
+                "{name}: bukan kode seperti 18.71, 18 atau ID"
+            );
+            Problem::field(name, detail)
+        };
         let code: RegionCode = text.parse().map_err(|_| wrong())?;
         region_name(code)?;
-        Ok(code)
+        Ok((code, FormerCode::find(&text)))
     }
 
     /// A date, written as `YYYY-MM-DD` and in no other way.
     pub(super) fn date(&mut self, name: &'static str) -> Result<Option<Date>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
-        let wrong = || Problem::field(name, format!("{name}: not a date like 2023-12-31"));
+        let wrong = || {
+            let detail = words!(
+                "{name}: not a date like 2023-12-31",
+                "{name}: bukan tanggal seperti 2023-12-31"
+            );
+            Problem::field(name, detail)
+        };
         date.map(Some).ok_or_else(wrong)
     }
 
     /// A remark for people.
     pub(super) fn note(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         let Some(note) = self.text(name)? else { return Ok(None) };
-        let wrong = |detail: String| Err(Problem::field(name, format!("{name}: {detail}")));
-        if note.trim().is_empty() || note.chars().count() > MAX_NOTE_CHARS {
-            return wrong(format!("from 1 to {MAX_NOTE_CHARS} characters"));
-        }
-        if note.chars().any(|c| c.is_control() && c != '\n') {
-            return wrong("no control characters but line feeds".to_owned());
-        }
-        if holds_nik(&note) {
-            return wrong("it holds what may be a NIK, which must not leave the kiosk".to_owned());
-        }
+        text::check(&note, MAX_NOTE_CHARS, Lines::Several)
+            .map_err(|error| Problem::field(name, of_text(name, error)))?;
         Ok(Some(note))
     }
 
@@ -129,11 +166,28 @@ impl Members {
     pub(super) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.given.first() else { return Ok(()) };
         let known = self.known.join(", ");
-        let name: String = match holds_nik(name) {
-            true => "…".to_owned(),
-            false => name.chars().filter(|c| !c.is_control()).take(40).collect(),
-        };
-        let detail = format!("there is no field '{name}'; known here: {known}");
+        let name: String = shown(name).chars().take(40).collect();
+        let detail = words!(
+            "there is no field '{name}'; known here: {known}",
+            "isian '{name}' tidak ada; yang dikenal di sini: {known}"
+        );
         Err(Problem::field(&name, detail))
     }
+}
+
+/// Why a text is not published.
+fn of_text(name: &str, error: TextError) -> Words {
+    let indonesian = match error {
+        TextError::Length { most, has } => {
+            format!("{name}: harus 1 sampai {most} karakter, tetapi ada {has}")
+        }
+        TextError::Blank => format!("{name}: tidak boleh kosong"),
+        TextError::Control => format!(
+            "{name}: tidak boleh memuat karakter kendali, atau karakter yang membalik arah tulisan"
+        ),
+        TextError::Nik => {
+            format!("{name}: memuat angka seperti NIK: nomor penduduk tidak boleh keluar dari kios")
+        }
+    };
+    Words::new(format!("{name}: {error}"), indonesian)
 }

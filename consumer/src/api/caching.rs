@@ -18,9 +18,11 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::problem::Problem;
+use super::problem::{Problem, tell};
 use crate::query::question::Question;
 use crate::query::view::View;
+use laju_producer::problem::Language;
+use laju_producer::words;
 
 /// Compressions, as their tags' suffixes say.
 const ENCODINGS: [&str; 2] = ["gzip", "br"];
@@ -165,11 +167,17 @@ pub(super) fn dressed(
 /// same bytes, so a strong tag may not be the same (RFC 9110 §8.8.3.3). Goes outside of what
 /// compresses.
 pub(super) async fn tag_encodings(request: Request, next: Next) -> Response {
+    let language = Language::of(request.headers());
     let mut response = next.run(request).await;
     if response.status() == StatusCode::NOT_ACCEPTABLE {
         // Who takes neither a compressed answer nor one as it is.
-        let detail = "Accept-Encoding leaves none of gzip, br and identity";
-        return Problem::not_acceptable(detail).into_response();
+        let detail = words!(
+            "Accept-Encoding leaves none of gzip, br and identity",
+            "Accept-Encoding tidak menyisakan gzip, br, atau identity"
+        );
+        let mut response = Problem::not_acceptable(detail).into_response();
+        tell(language, &mut response);
+        return response;
     }
     let encoding = response
         .headers()

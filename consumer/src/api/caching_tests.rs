@@ -221,7 +221,13 @@ async fn a_compressed_answer_has_a_tag_of_its_own_which_is_taken_back() {
         with(&node, "/v1/progress", &[("accept-encoding", "identity;q=0")]).await;
     assert_eq!(status, StatusCode::NOT_ACCEPTABLE);
     assert_eq!(headers["content-type"], super::problem::PROBLEM_JSON);
+    assert_eq!(headers["cache-control"], "no-store");
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["status"], 406);
+    let asked = [("accept-encoding", "identity;q=0"), ("accept-language", "id")];
+    let (_, headers, body) = with(&node, "/v1/progress", &asked).await;
+    assert_eq!(headers["content-language"], "id");
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("tidak menyisakan gzip"), "{problem}");
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ pub(super) struct AsOfKnownAt {
     /// What was known at the end of this day in Asia/Jakarta. Without it all that is known.
     #[param(example = "2024-01-05")]
     known_at: Option<Date>,
+    /// Whether postings of days after `as_of` count as well (not in a pace): what a question without
+    /// `as_of` was answered on that day. Links say so where there are such postings.
+    ahead: Option<bool>,
 }
 
 /// The day of knowledge alone.

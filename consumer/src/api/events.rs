@@ -11,6 +11,8 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::query::answer::EventFate;
 use crate::query::fate;
+use laju_producer::words;
+use laju_schemas::text::shown;
 
 /// `GET /v1/events/{event_id}`: speaks of the moment of the answer, so it takes no day.
 #[utoipa::path(
@@ -26,10 +28,12 @@ pub(super) async fn fate(
     event_id: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let bad = |detail: String| Problem::parameter("event_id", format!("event_id: {detail}"));
-    let Path(event_id) = event_id.map_err(|rejection| bad(rejection.body_text()))?;
-    let event_id: EventId =
-        event_id.parse().map_err(|error: laju_schemas::id::IdError| bad(error.to_string()))?;
+    let Path(event_id) = event_id.map_err(|_| Problem::bad_path_part("event_id"))?;
+    let event_id: EventId = event_id.parse().map_err(|error: laju_schemas::id::IdError| {
+        let error = shown(&error.to_string());
+        let detail = words!("event_id: {error}", "event_id: bukan UUID");
+        Problem::parameter("event_id", detail)
+    })?;
     let asked = parameters.finish()?;
     answer_from_fold(api, asked, move |view| fate::fate(view, event_id)).await
 }

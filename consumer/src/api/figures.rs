@@ -21,6 +21,7 @@ use crate::query::answer::{
 use crate::query::quarantine::{LATEST, MOST_LATEST};
 use crate::query::view::View;
 use crate::query::{QueryError, breakdown, progress, quarantine, regions, series};
+use laju_producer::words;
 
 /// `GET /v1/regions?level&within`: needs no figures, so it is answered at any time.
 #[utoipa::path(
@@ -135,7 +136,10 @@ pub(super) async fn list_quarantine(
     let known_at = parameters.date("known_at")?;
     let limit: usize = parameters.optional("limit")?.unwrap_or(LATEST);
     if limit > MOST_LATEST {
-        let detail = format!("limit: at most {MOST_LATEST} records are shown");
+        let detail = words!(
+            "limit: at most {MOST_LATEST} records are shown",
+            "limit: paling banyak {MOST_LATEST} catatan ditampilkan"
+        );
         return Err(Problem::parameter("limit", detail));
     }
     let asked = parameters.finish()?;

@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 use super::ApiState;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use crate::domain::trouble::Trouble;
+use crate::query::ahead::{RecordedAhead, recorded_ahead};
+use crate::query::view::Readiness;
 
 /// That the program runs and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,10 +33,13 @@ pub struct Ready {
     pub waiting_for: Vec<String>,
     /// The partitions that it holds.
     pub partitions: Vec<ReadyPartition>,
+    /// Every partition of any topic that the node reads and that stands still. One of the topic of
+    /// quoted figures does not keep the node from being ready: other figures are answered without.
+    pub troubles: Vec<ReadyTrouble>,
 }
 
 /// How far a partition is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyPartition {
     /// The partition.
     pub partition: u32,
@@ -41,6 +47,49 @@ pub struct ReadyPartition {
     pub next_offset: i64,
     /// The partition's end when it was last looked at.
     pub end_offset: i64,
+    /// Why it stands still, if it does.
+    pub trouble: Option<PartitionTrouble>,
+    /// That a record of it was stamped more than a day ahead of this node's clock; null as a rule.
+    /// What came after it counts as recorded no earlier. Figures are answered all the same.
+    pub recorded_ahead: Option<RecordedAhead>,
+}
+
+/// Why a partition stands still; time alone does not mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartitionTrouble {
+    /// One word for it: `codec`, `damaged`, `not_authorized`, `message_format`, `fetch_failed`,
+    /// `schema_not_found`, `registry_unreachable`, `not_confirmed`, `another_log`, `partitions_added`. There may be more kinds one day.
+    #[schema(example = "codec")]
+    pub kind: String,
+    /// The offset of the first record that cannot be had.
+    pub offset: i64,
+    /// What is wrong.
+    pub detail: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+/// A partition of any topic that the node reads, and why it stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadyTrouble {
+    /// The topic's full name.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// Why it stands still.
+    #[serde(flatten)]
+    pub trouble: PartitionTrouble,
+}
+
+impl From<&Trouble> for PartitionTrouble {
+    fn from(trouble: &Trouble) -> Self {
+        Self {
+            kind: trouble.kind.as_str().to_owned(),
+            offset: trouble.offset,
+            detail: trouble.reason.clone(),
+            cure: trouble.cure.clone(),
+        }
+    }
 }
 
 /// `GET /healthz`: the program runs and answers.
@@ -72,19 +121,37 @@ pub(super) async fn readyz(
     parameters.finish()?;
     let readiness = api.live.readiness();
     let lacks = api.live.lacks();
+    let ahead = recorded_ahead(&api.live.snapshot.load(), (api.clock)());
     let partitions = readiness.held.iter().map(|(partition, position)| ReadyPartition {
         partition: *partition,
         next_offset: position.next_offset,
         end_offset: position.end_offset,
+        trouble: of_events(&readiness, *partition),
+        recorded_ahead: ahead.iter().find(|ahead| ahead.partition == *partition).copied(),
     });
+    let troubles =
+        readiness.troubles.iter().chain(&readiness.troubles_beside).map(|troubled| ReadyTrouble {
+            topic: troubled.topic.to_string(),
+            partition: troubled.partition,
+            trouble: (&troubled.trouble).into(),
+        });
     let body = Ready {
         ready: lacks.is_empty(),
         phase: readiness.phase.clone(),
         waiting_for: lacks.iter().map(ToString::to_string).collect(),
         partitions: partitions.collect(),
+        troubles: troubles.collect(),
     };
     let status = if body.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(body)).into_response())
+}
+
+/// The first trouble of a partition of the events topic.
+fn of_events(readiness: &Readiness, partition: u32) -> Option<PartitionTrouble> {
+    let of_it = readiness.troubles.iter().find(|troubled| {
+        troubled.partition == partition && readiness.topic.as_deref() == Some(&*troubled.topic)
+    });
+    of_it.map(|troubled| (&troubled.trouble).into())
 }
 
 /// `GET /metrics`: in Prometheus' text format.

@@ -3,7 +3,6 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use laju_schemas::{RegionCode, RegionLevel};
 
@@ -14,7 +13,7 @@ use super::documented::{
 };
 use super::figures::answer;
 use super::parameters::{Parameters, RegionInPath};
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use crate::query::answer::{
     Age, Axis, Change, FigureEvidence, Flows, Outreach, Pace, PaceList, Postings, RegionFlows,
     VisitDetail,
@@ -22,6 +21,7 @@ use crate::query::answer::{
 use crate::query::outreach::{MOST_VISITS, VISITS};
 use crate::query::postings::{ActiveAccount, Days, MOST_ROWS, PostingsQuestion, ROWS, Reason};
 use crate::query::{change, evidence, flows, outreach, pace, pace_list, postings};
+use laju_producer::words;
 
 /// `GET /v1/regions/{code}/pace?as_of&known_at`, or with `from&to`.
 #[utoipa::path(
@@ -39,14 +39,27 @@ pub(super) async fn region_pace(
     let span = match (parameters.date("from")?, parameters.date("to")?) {
         (None, None) => None,
         (Some(from), Some(to)) => Some((from, to)),
-        (None, Some(_)) => return Err(Problem::parameter("from", "to needs from as well")),
-        (Some(_), None) => return Err(Problem::parameter("to", "from needs to as well")),
+        (None, Some(_)) => {
+            return Err(Problem::parameter(
+                "from",
+                words!("to needs from as well", "to memerlukan from juga"),
+            ));
+        }
+        (Some(_), None) => {
+            return Err(Problem::parameter(
+                "to",
+                words!("from needs to as well", "from memerlukan to juga"),
+            ));
+        }
     };
     let question = parameters.question()?;
     if let (Some((_, to)), Some(as_of)) = (span, question.as_of)
         && to != as_of
     {
-        let detail = format!("as_of: a pace from one day to another is as of the latter, {to}");
+        let detail = words!(
+            "as_of: a pace from one day to another is as of the latter, {to}",
+            "as_of: laju dari satu hari ke hari lain berlaku pada hari terakhirnya, {to}"
+        );
         return Err(Problem::parameter("as_of", detail));
     }
     let asked = parameters.finish()?;
@@ -91,7 +104,11 @@ pub(super) async fn region_change(
         Axis::KnownAt => "as_of",
         Axis::AsOf => "known_at",
     })?;
-    let asked = parameters.finish()?;
+    let ahead = match axis {
+        Axis::KnownAt => parameters.flag("ahead")?.unwrap_or(false),
+        Axis::AsOf => false,
+    };
+    let (asked, fixed) = (parameters.finish()?, (fixed, ahead));
     answer(api, asked, move |view| change::change(view, region, axis, span, fixed)).await
 }
 
@@ -223,9 +240,7 @@ pub(super) async fn one_visit(
     id: Result<Path<String>, PathRejection>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Path(id) = id.map_err(|rejection| {
-        Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
-    })?;
+    let Path(id) = id.map_err(|_| Problem::bad_path())?;
     let question = parameters.question()?;
     let asked = parameters.finish()?;
     answer(api, asked, move |view| outreach::visit(view, &id, &question)).await

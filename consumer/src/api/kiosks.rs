@@ -2,14 +2,13 @@
 //! speak of the moment of the answer, so they take no day.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::ApiState;
 use super::documented::{KioskInPath, KiosksFilter};
 use super::figures::{answer, answer_from_fold};
 use super::parameters::Parameters;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use crate::query::answer::{KioskDetail, Kiosks};
 use crate::query::kiosks::{self, KiosksQuestion, LARGEST_PAGE, PAGE};
 
@@ -52,9 +51,7 @@ pub(super) async fn one(
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Path(id) = id.map_err(|rejection| {
-        Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, rejection.body_text())
-    })?;
+    let Path(id) = id.map_err(|_| Problem::bad_path())?;
     let asked = parameters.finish()?;
     answer_from_fold(api, asked, move |view| kiosks::kiosk(view, &id)).await
 }

@@ -23,6 +23,7 @@ use super::problem::{Kind, Problem};
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::lines::write;
 use crate::query::ledger::summary::{Ledger, summary};
+use laju_producer::words;
 
 /// Ledgers that are sent at the same time; others wait for their turn as long as an answer may take.
 /// Figures do not wait for them.
@@ -73,9 +74,12 @@ pub(super) async fn partition(
     number: Result<Path<String>, PathRejection>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let bad = |detail: String| Problem::parameter("partition", format!("partition: {detail}"));
-    let Path(number) = number.map_err(|rejection| bad(rejection.body_text()))?;
-    let number: u32 = number.parse().map_err(|_| bad("not a number from 0 on".to_owned()))?;
+    let Path(number) = number.map_err(|_| Problem::bad_path_part("partition"))?;
+    let number: u32 = number.parse().map_err(|_| {
+        let detail =
+            words!("partition: not a number from 0 on", "partition: bukan bilangan mulai dari 0");
+        Problem::parameter("partition", detail)
+    })?;
     let asked = parameters.finish()?;
     let now = (api.clock)();
     let live = Arc::clone(&api.live);
@@ -84,13 +88,17 @@ pub(super) async fn partition(
     let age = api.live.age_seconds(&view, now);
     let count = view.snapshot.partitions.len();
     let Some(part) = view.snapshot.partitions.get(&number).map(Arc::clone) else {
-        let detail =
-            format!("there is no partition {number}: they are numbered 0 to {}", count - 1);
+        let last = count.saturating_sub(1);
+        let detail = words!(
+            "there is no partition {number}: they are numbered 0 to {last}",
+            "partisi {number} tidak ada: nomornya 0 sampai {last}"
+        );
         return Err(Problem::new(Kind::NotFound, StatusCode::NOT_FOUND, detail));
     };
     let head = LedgerHead {
         cluster_id: view.cluster_id.to_string(),
         topic: api.live.readiness().topic.as_deref().unwrap_or_default().to_owned(),
+        topic_id: api.live.readiness().topic_id.as_deref().map(str::to_owned),
         partitions: count as u32,
         fold_version: view.fold_version.to_string(),
         partition: number,

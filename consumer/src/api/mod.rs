@@ -11,18 +11,24 @@ mod caching_tests;
 mod documented;
 mod events;
 mod figures;
+mod former;
 pub mod health;
 mod insight;
 mod kiosks;
+mod lacks;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
+#[cfg(test)]
+mod link_tests;
 mod openapi;
 #[cfg(test)]
 mod openapi_tests;
 pub mod origin;
 mod parameters;
 pub mod problem;
+#[cfg(test)]
+mod problem_tests;
 pub mod quoted;
 #[cfg(test)]
 mod quoted_tests;
@@ -205,6 +211,7 @@ where
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(from_fn(in_time))
+        .layer(from_fn(former::name_former))
         .layer(from_fn_with_state(Arc::new(Guard::new(access)), guard))
         .layer(option_layer(cors))
         .layer(CatchPanicLayer::custom(problem::of_panic))

@@ -143,24 +143,40 @@ fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_t
             responses.insert("304".to_owned(), same.into());
         }
     }
+    if !reads && path.starts_with("/v1/") {
+        for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+            if let RefOr::T(response) = response {
+                let (name, header) = former_code();
+                response.headers.insert(name.to_owned(), header.into());
+            }
+        }
+    }
     if with_tokens && !is_open {
         let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
         operation.security = Some(vec![scheme("bearer"), scheme("basic")]);
     }
 }
 
+fn text(description: &str) -> Header {
+    let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
+    header.description = Some(description.to_owned());
+    header
+}
+
+fn former_code() -> (&'static str, Header) {
+    let description = "Only where the request named a region by the code that it had before: that \
+                       and today's, which the answer has, as 91.01=93.01";
+    ("Laju-Former-Code", text(description))
+}
+
 fn add_headers(response: &mut utoipa::openapi::Response) {
-    let text = |description: &str| {
-        let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-        header.description = Some(description.to_owned());
-        header
-    };
     let mut age = Header::new(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)));
     age.description = Some("How old the data is, in seconds; not of /v1/regions".to_owned());
     let headers = [
         ("ETag", text("Strong: the same only where the answer is, byte for byte")),
         ("Cache-Control", text("no-cache: to be kept, and asked for again with If-None-Match")),
         ("Age", age),
+        former_code(),
     ];
     response.headers.extend(headers.map(|(name, header)| (name.to_owned(), header.into())));
 }
@@ -175,9 +191,7 @@ fn error(status: &str, description: &str) -> utoipa::openapi::Response {
         _ => &[],
     };
     for (name, description) in headers {
-        let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-        header.description = Some((*description).to_owned());
-        response.headers.insert((*name).to_owned(), header.into());
+        response.headers.insert((*name).to_owned(), text(description).into());
     }
     response
 }

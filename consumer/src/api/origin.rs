@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::problem::{Kind, Problem};
+use laju_producer::words;
 
 /// A web page's origin: `https://screen.example`, `http://localhost:3000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,12 @@ pub(super) fn check_host(parts: &Parts, listen: Option<SocketAddr>) -> Result<()
     if hosts.all(|host| is_this_machine(host, listen)) {
         return Ok(());
     }
-    let detail = "without tokens this node answers to localhost, 127.0.0.1, [::1] and the address \
-                  that it listens on; see --tokens";
+    let detail = words!(
+        "without tokens this node answers to localhost, 127.0.0.1, [::1] and the address that it \
+         listens on; see --tokens",
+        "tanpa token simpul ini hanya menjawab localhost, 127.0.0.1, [::1] dan alamat tempat ia \
+         mendengarkan; lihat --tokens"
+    );
     Err(Problem::new(Kind::ForeignHost, StatusCode::MISDIRECTED_REQUEST, detail))
 }
 
@@ -91,7 +96,10 @@ pub(super) fn check_site(method: &Method, headers: &HeaderMap) -> Result<(), Pro
     if own {
         return Ok(());
     }
-    let detail = "pages of other sites may not change anything here";
+    let detail = words!(
+        "pages of other sites may not change anything here",
+        "halaman dari situs lain tidak boleh mengubah apa pun di sini"
+    );
     Err(Problem::new(Kind::CrossSite, StatusCode::FORBIDDEN, detail))
 }
 

@@ -10,7 +10,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use laju_schemas::{FigureId, QuotedFigure};
+use laju_schemas::{FigureId, QuotedFigure, RegionCode};
 use thiserror::Error;
 
 use super::ApiState;
@@ -18,6 +18,7 @@ use super::body::Members;
 use super::caching::Answer;
 use super::documented::{FigureInPath, FiguresFilter, Quotation};
 use super::figures::json;
+use super::former;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem, ProblemBody};
 use crate::domain::day::Day;
@@ -26,6 +27,9 @@ use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::question::{Question, today};
 use crate::query::quoted::{self, FigureShelf, Found, MOST_ROWS, NotRead, ROWS};
 use crate::query::region_name;
+use laju_producer::problem::Words;
+use laju_producer::words;
+use laju_schemas::text::shown;
 
 /// How long a figure that is in its topic may take until this node has read it from there.
 const READ_BACK: Duration = Duration::from_secs(3);
@@ -63,7 +67,8 @@ impl Default for FigureDesk {
 
 impl From<NotRead> for Problem {
     fn from(error: NotRead) -> Self {
-        Self::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        let indonesian = "topik angka belum dibaca sampai akhir yang terlihat saat mulai; /readyz menyebut sebabnya";
+        Self::not_ready(Words::new(error.to_string(), indonesian))
     }
 }
 
@@ -91,20 +96,41 @@ pub(super) async fn quote(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let mut members = Members::read(&headers, body)?;
-    let region = members.region("region")?;
-    let question = Question { as_of: members.date("as_of")?, known_at: members.date("known_at")? };
+    let (region, former) = members.region("region")?;
+    let mut response = quote_region(&api, region, members, by).await.into_response();
+    former::say(former.as_slice(), &mut response);
+    Ok(response)
+}
+
+/// Quotes a region's figure, for the rest of the members.
+async fn quote_region(
+    api: &ApiState,
+    region: RegionCode,
+    mut members: Members,
+    by: Option<Extension<QuotedBy>>,
+) -> Result<Response, Problem> {
+    let question = Question {
+        as_of: members.date("as_of")?,
+        known_at: members.date("known_at")?,
+        ahead: false,
+    };
     let note = members.note("note")?;
     members.finish()?;
     let day = today((api.clock)());
     for (name, asked) in [("as_of", question.as_of), ("known_at", question.known_at)] {
         if asked.is_some_and(|asked| asked > day) {
-            let detail = format!("{name} is after today ({day}): what is to come cannot be quoted");
+            let detail = words!(
+                "{name} is after today ({day}): what is to come cannot be quoted",
+                "{name} sesudah hari ini ({day}): yang belum terjadi tidak dapat dikutip"
+            );
             return Err(Problem::field(name, detail));
         }
         if asked.is_some_and(|asked| Day::of_date(asked).is_none()) {
             let began = Day(0);
-            let detail =
-                format!("{name} is before the programme began ({began}): nothing was then");
+            let detail = words!(
+                "{name} is before the programme began ({began}): nothing was then",
+                "{name} sebelum program dimulai ({began}): saat itu belum ada apa-apa"
+            );
             return Err(Problem::field(name, detail));
         }
     }
@@ -133,9 +159,10 @@ pub(super) async fn quote(
     })
     .await?
     .map_err(|error| {
-        let detail = format!(
+        let detail = words!(
             "the figure is not known to be stored: {error}. Quote it again; stored twice it is \
-             still one figure"
+             still one figure",
+            "belum pasti angka ini tersimpan. Kutip sekali lagi; tersimpan dua kali pun tetap satu angka"
         );
         Problem::new(Kind::FigureNotStored, StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
@@ -146,10 +173,12 @@ pub(super) async fn quote(
             told(if is_ours { StatusCode::CREATED } else { StatusCode::OK }, &figure)
         }
         None => {
-            let detail = format!(
-                "the figure is stored as {id}, but this node has not read it back within {} s; \
-                 ask for /v1/figures/{id} later",
-                READ_BACK.as_secs()
+            let seconds = READ_BACK.as_secs();
+            let detail = words!(
+                "the figure is stored as {id}, but this node has not read it back within \
+                 {seconds} s; ask for /v1/figures/{id} later",
+                "angka sudah tersimpan sebagai {id}, tetapi simpul ini belum membacanya kembali \
+                 dalam {seconds} detik; tanyakan /v1/figures/{id} nanti"
             );
             Err(Problem::new(Kind::FigureNotReadBack, StatusCode::GATEWAY_TIMEOUT, detail))
         }
@@ -178,9 +207,12 @@ pub(super) async fn one(
     id: Result<Path<String>, PathRejection>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let bad = |detail: String| Problem::parameter("id", format!("id: {detail}"));
-    let Path(id) = id.map_err(|rejection| bad(rejection.body_text()))?;
-    let id: FigureId = id.parse().map_err(|_| bad("not the id of a figure, a UUID".to_owned()))?;
+    let Path(id) = id.map_err(|_| Problem::bad_path_part("id"))?;
+    let id: FigureId = id.parse().map_err(|_| {
+        let detail =
+            words!("id: not the id of a figure, a UUID", "id: bukan id sebuah angka, yaitu UUID");
+        Problem::parameter("id", detail)
+    })?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
     // Asked first, so that what is not found is not before it.
@@ -188,17 +220,21 @@ pub(super) async fn one(
     let figure = match api.figures.shelf.find(id)? {
         Some(Kept::Sound { figure, .. }) => figure,
         Some(Kept::Damaged { offset, why }) => {
-            let detail = format!(
+            let why = shown(&why);
+            let detail = words!(
                 "what the figures topic has under {id} (offset {offset}) is not what was quoted: \
-                 {why}"
+                 {why}",
+                "isi topik angka dengan id {id} (offset {offset}) bukan yang pernah dikutip"
             );
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             return Err(Problem::new(Kind::DamagedFigure, status, detail));
         }
         None => {
-            let detail = format!(
+            let detail = words!(
                 "this node has read the figures topic up to offset {read}, and no figure {id} in \
-                 it; one that another node quoted a moment ago may still be on its way"
+                 it; one that another node quoted a moment ago may still be on its way",
+                "simpul ini sudah membaca topik angka sampai offset {read}, dan tidak ada angka {id} \
+                 di dalamnya; yang baru saja dikutip simpul lain mungkin masih di jalan"
             );
             return Err(Problem::new(Kind::UnknownFigure, StatusCode::NOT_FOUND, detail));
         }

@@ -90,6 +90,20 @@ impl Node {
 }
 
 #[tokio::test]
+async fn a_former_code_in_the_body_is_quoted_as_its_successor_and_that_is_said() {
+    let node = ready();
+    let (status, headers, figure) = node.post(json!({"region": "91.01"})).await;
+    assert_eq!((status, &figure["region"]["code"]), (StatusCode::CREATED, &json!("93.01")));
+    assert_eq!(headers["laju-former-code"], "91.01=93.01");
+    let (status, headers, _) = node.post(json!({"region": "91.01", "as_of": "2099-01-01"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(headers["laju-former-code"], "91.01=93.01");
+    let (_, headers, same) = node.post(json!({"region": "93.01"})).await;
+    assert_eq!(same["figure_id"], figure["figure_id"]);
+    assert!(!headers.contains_key("laju-former-code"));
+}
+
+#[tokio::test]
 async fn a_figure_is_quoted_once_and_given_back_with_what_it_would_be_now() {
     let node = ready();
     let (status, headers, figure) =
@@ -180,7 +194,7 @@ async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated(
         (json!({"region": "18.71", "note": "é".repeat(501)}), "note"),
         (json!({"region": "18.71", "note": "a\u{1b}[2J"}), "note"),
         (json!({"region": "18.71", "note": format!("warga {nik}")}), "note"),
-        (json!({"region": "18.71", nik: 1}), "…"),
+        (json!({"region": "18.71", nik: 1}), "(16 digits)"),
     ] {
         let (status, headers, problem) = node.post(body.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {problem}");

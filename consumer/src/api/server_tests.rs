@@ -9,7 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::server::{Limits, run_within};
+use laju_producer::serve::Limits;
+
+use super::server::run_within;
 use super::tests::{NOW, api, state};
 use super::*;
 
@@ -64,7 +66,7 @@ const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_told_and_room_comes_back() {
-    let server = server(Limits { connections: 2, ..Limits::default() }).await;
+    let server = server(Limits { connections: 2, idle: PATIENCE, ..Limits::default() }).await;
     let (mut first, mut second) = (connect(&server), connect(&server));
     for stream in [&mut first, &mut second] {
         assert!(head(stream, HEALTHZ).starts_with("HTTP/1.1 200"));
@@ -77,6 +79,9 @@ async fn connections_beyond_the_limit_are_told_and_room_comes_back() {
     assert!(head_told.contains(&format!("content-length: {}\r\n", body.len())));
     let problem: problem::ProblemBody = serde_json::from_str(body).unwrap();
     assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
+    for words in ["too many connections", "terlalu banyak koneksi"] {
+        assert!(problem.detail.contains(words), "{}", problem.detail);
+    }
     drop(first);
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {

@@ -23,11 +23,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::documented::StreamChoice;
+use super::lacks;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem};
 use super::{ApiState, Clock};
 use crate::query::stream::{Edition, Editor, Reader, Resync, Selection, Word};
 use crate::query::view::LiveView;
+use laju_producer::problem::Words;
+use laju_producer::words;
 
 /// How much is handed to a connection at once, about: what one that is stuck holds in memory is a
 /// small multiple of it.
@@ -74,7 +77,7 @@ enum Status {
     /// The latest edition.
     Edition(Arc<Edition>),
     /// Figures cannot be answered, and why.
-    Unready(Arc<str>),
+    Unready(Words),
     /// The node is stopping.
     Closed,
 }
@@ -154,9 +157,12 @@ impl Feed {
     async fn join(&self) -> Result<(Seat, Arc<Edition>), Problem> {
         let inner = &self.0;
         let permit = Arc::clone(&inner.seats).try_acquire_owned().map_err(|_| {
-            let detail = format!(
-                "{} readers are connected, and no more are taken; ask again later, or another node",
-                inner.settings.readers
+            let readers = inner.settings.readers;
+            let detail = words!(
+                "{readers} readers are connected, and no more are taken; ask again later, or \
+                 another node",
+                "sudah ada {readers} pembaca, dan tidak ditambah lagi; coba lagi nanti, atau tanya \
+                 simpul lain"
             );
             Problem::new(Kind::TooManyReaders, StatusCode::SERVICE_UNAVAILABLE, detail)
         })?;
@@ -164,11 +170,9 @@ impl Feed {
         inner.renew().await?;
         match &*inner.status.borrow() {
             Status::Edition(edition) => Ok((seat, Arc::clone(edition))),
-            Status::Unready(why) => {
-                Err(Problem::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, &**why))
-            }
+            Status::Unready(why) => Err(Problem::not_ready(why)),
             Status::Closed => {
-                let detail = "this node is stopping";
+                let detail = words!("this node is stopping", "simpul ini sedang berhenti");
                 Err(Problem::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, detail))
             }
             Status::Unknown => Err(Problem::internal()),
@@ -196,7 +200,7 @@ impl Inner {
         let work = tokio::task::spawn_blocking(move || {
             let status = match inner.live.view((inner.clock)()) {
                 Ok(view) => Status::Edition(desk.editor.edition(&view)?),
-                Err(not_ready) => Status::Unready(not_ready.to_string().into()),
+                Err(not_ready) => Status::Unready(lacks::words(&not_ready)),
             };
             inner.publish(status);
             Ok(())
@@ -298,7 +302,12 @@ impl Line {
             match status {
                 Status::Closed => return None,
                 Status::Unready(why) => {
-                    event(&mut frame, "unready", &json!({"detail": &*why}).to_string(), None);
+                    event(
+                        &mut frame,
+                        "unready",
+                        &json!({"detail": why.to_string()}).to_string(),
+                        None,
+                    );
                     self.is_over = true;
                 }
                 Status::Edition(edition) => self.fill(&mut frame, &edition),
@@ -386,7 +395,10 @@ pub(super) async fn stream(
     parameters.finish()?;
     let selection = match regions {
         Some(_) if level.is_some() || within.is_some() => {
-            let detail = "regions: either these, or those of a level or within a region";
+            let detail = words!(
+                "regions: either these, or those of a level or within a region",
+                "regions: pilih wilayah ini, atau yang setingkat atau di dalam satu wilayah"
+            );
             return Err(Problem::parameter("regions", detail));
         }
         Some(Regions(codes)) => Selection::of(&codes)?,

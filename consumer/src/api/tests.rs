@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 use super::problem::{Kind, PROBLEM_JSON};
 use super::*;
 use crate::domain::account::{Account, Detail};
+use crate::domain::trouble::{Trouble, TroubleKind, TroubledPartition};
 use crate::projection::desk::Desk;
 use crate::query::fixtures::{Fixture, activation};
 use crate::query::folding::{ACTIVATED, Folding, id};
@@ -107,6 +108,42 @@ async fn progress_carries_figures_evidence_age_and_a_link_that_works() {
     assert_eq!(get_ok(&node, "/v1/regions/18/progress").await["region"]["name"], "Lampung");
     let early = get_ok(&node, "/v1/regions/18.71/progress?as_of=2021-12-31").await;
     assert_eq!(early["activated"], 0);
+}
+
+#[tokio::test]
+async fn a_former_code_is_answered_as_its_successor_and_that_is_said() {
+    let mut f = state();
+    f.activate(0, "93.01", "2023-12-31", 7);
+    let now: TimestampMs = NOW.parse().unwrap();
+    let node = node(f.live(now));
+    let path = "/v1/regions/91.01/progress?as_of=2023-12-31";
+    let (status, headers, body) = ask(&node, path).await;
+    assert_eq!((status, &body["activated"]), (StatusCode::OK, &json!(7)), "{body}");
+    assert_eq!(body["region"]["code"], "93.01");
+    assert_eq!(body["region"]["name"], "Kabupaten Merauke");
+    assert_eq!(headers["laju-former-code"], "91.01=93.01");
+    let canonical = "</v1/regions/93.01/progress?as_of=2023-12-31>; rel=\"canonical\"";
+    assert_eq!(headers["link"], canonical);
+    let (_, headers, escaped) = ask(&node, "/v1/regions/91%2E01/progress?as_of=2023-12-31").await;
+    assert_eq!(escaped["activated"], 7, "{escaped}");
+    assert_eq!(
+        (&headers["laju-former-code"], &headers["link"]),
+        (&"91.01=93.01".parse().unwrap(), &canonical.parse().unwrap(),)
+    );
+    let (_, headers, today) = ask(&node, "/v1/regions/93.01/progress?as_of=2023-12-31").await;
+    assert!(!headers.contains_key("laju-former-code") && !headers.contains_key("link"));
+    assert_eq!(today["activated"], 7);
+
+    let (status, headers, body) = ask(&node, "/v1/progress?within=92.71").await;
+    assert_eq!((status, &body["within"]), (StatusCode::OK, &json!("96.71")));
+    assert_eq!(headers["laju-former-code"], "92.71=96.71");
+    // The table says which region had which code.
+    let body = get_ok(&node, "/v1/regions?within=96.71").await;
+    assert_eq!(body["rows"][0]["former_code"], "92.71");
+    assert_eq!(
+        get_ok(&node, "/v1/regions?within=18.71").await["rows"][0]["former_code"],
+        json!(null)
+    );
 }
 
 #[tokio::test]
@@ -423,7 +460,7 @@ async fn a_parameter_that_is_wrong_is_named() {
         );
     }
     let body = problem(&node, &format!("{progress}?asof=1")).await;
-    assert_eq!(body["detail"], "there is no parameter 'asof'; known here: as_of, known_at");
+    assert_eq!(body["detail"], "there is no parameter 'asof'; known here: as_of, known_at, ahead");
 }
 
 #[tokio::test]
@@ -603,14 +640,60 @@ async fn a_ready_node_says_so_and_how_far_it_is() {
     assert_eq!(body["ready"], true);
     assert_eq!(
         body["partitions"],
-        json!([{"partition": 0, "next_offset": 2, "end_offset": 2},
-               {"partition": 1, "next_offset": 2, "end_offset": 2}])
+        json!([{"partition": 0, "next_offset": 2, "end_offset": 2, "trouble": null,
+                "recorded_ahead": null},
+               {"partition": 1, "next_offset": 2, "end_offset": 2, "trouble": null,
+                "recorded_ahead": null}])
     );
+    assert_eq!(body["troubles"], json!([]));
     assert_eq!(get_ok(&node, "/healthz").await, json!({"alive": true}));
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let (status, headers, body) = send(&node, request).await;
     assert_eq!((status, body.as_slice()), (StatusCode::OK, b"laju_up 1\n".as_slice()));
     assert!(headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+}
+
+#[tokio::test]
+async fn a_partition_that_stands_still_keeps_a_node_from_being_ready() {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let live = Arc::new(state().live(now));
+    let troubled = |topic: &str, kind| {
+        let (reason, cure) = ("zstd is not built in".to_owned(), "build it in".to_owned());
+        let trouble = Trouble { kind, offset: 2, reason, cure };
+        Arc::new(TroubledPartition { topic: topic.into(), partition: 1, trouble })
+    };
+    live.update_readiness(|readiness| {
+        readiness.troubles_beside = vec![troubled("ikd.figures.v1", TroubleKind::Damaged)];
+    });
+    let clock: Clock = Arc::new(move || now);
+    let metrics: RenderMetrics = Arc::new(String::new);
+    let node = router(ApiState::new(Arc::clone(&live), clock, metrics));
+    let body = get_ok(&node, "/readyz").await;
+    assert_eq!(body["troubles"][0]["topic"], "ikd.figures.v1");
+    assert_eq!(body["partitions"][1]["trouble"], Value::Null);
+
+    live.update_readiness(|readiness| {
+        readiness.troubles = vec![troubled("ikd.events.v1", TroubleKind::Codec)];
+    });
+    let (status, _, body) = ask(&node, "/readyz").await;
+    assert_eq!((status, &body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    let trouble = json!({"kind": "codec", "offset": 2, "detail": "zstd is not built in",
+                         "cure": "build it in"});
+    assert_eq!(body["partitions"][1]["trouble"], trouble);
+    assert_eq!(body["partitions"][0]["trouble"], Value::Null);
+    assert_eq!(body["troubles"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&body["troubles"][0]["kind"], &body["troubles"][0]["partition"]),
+        (&json!("codec"), &json!(1))
+    );
+    let detail = "partition 1 of ikd.events.v1 cannot be read on from offset 2: zstd is not built in; \
+                  build it in";
+    assert_eq!(body["waiting_for"], json!([detail]));
+    let body = problem(&node, "/v1/regions/18.71/progress").await;
+    assert_eq!((&body["status"], &body["detail"]), (&json!(503), &json!(detail)));
+
+    live.update_readiness(|readiness| readiness.troubles.clear());
+    get_ok(&node, "/v1/regions/18.71/progress").await;
 }
 
 #[tokio::test]

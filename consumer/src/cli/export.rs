@@ -88,7 +88,7 @@ impl ExportArgs {
     /// If there is no export at the end of it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
-            std::fs::read_to_string(path)
+            laju_producer::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let request = Request {

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use laju_producer::settings::{self, Environment, Logging};
+use laju_producer::terminal;
 use laju_schemas::TimestampMs;
 
 use crate::ingest::progress::now_ms;
@@ -80,11 +81,11 @@ fn execute(
         cli.logging.log.get_or_insert_with(|| "error".to_owned());
     }
     settings::init_tracing(&cli.logging, env);
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     match cli.command {
         Command::Demo(demo) => demo.run(out),
         Command::Worker(worker) => worker.run(),
-        Command::Topics(topics) => topics.run(out),
+        Command::Topics(topics) => topics.run(TimestampMs(now_ms()), out),
         Command::Query(query) => query.run(out),
         Command::Quote(quote) => quote.run(out),
         Command::Replay(replay) => replay.run(TimestampMs(now_ms()), out),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use laju_producer::http_client::{self, HttpError, Times, Trust};
 use laju_producer::secret;
 use laju_schemas::{EventId, FigureId, RegionCode};
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use crate::api::problem::ProblemBody;
 use crate::query::answer::{By, Step};
 use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
+use crate::query::table::harmless;
 use crate::query::{
     change_table, evidence_table, figure_table, flow_table, kiosk_table, outreach_table,
     pace_table, table,
@@ -78,13 +80,17 @@ pub enum QueryCommand {
 /// Whom to ask, and how to print the answer.
 #[derive(Clone, Debug, Args)]
 pub struct Node {
-    /// The worker's address, beginning with http://.
-    #[arg(long, env = "LAJU_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    /// The worker's address, by http or https.
+    #[arg(long, env = "LAJU_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = http_client::address)]
     pub url: String,
 
     /// Holds the token that the worker asks for.
     #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+
+    /// Whose certificates are trusted for https.
+    #[command(flatten)]
+    pub trust: Trust,
 
     /// Print the answer in JSON, as it came.
     #[arg(long)]
@@ -520,25 +526,15 @@ impl Node {
         body: Option<&serde_json::Value>,
         timeout: Option<Duration>,
     ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
-        if !self.url.starts_with("http://") {
-            bail!("--url '{}' must begin with http://", self.url);
-        }
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(timeout)
-            .timeout_connect(Some(TIMEOUT))
-            // Whatever HTTP_PROXY says: a token goes to the worker and to nobody on the way.
-            .proxy(None)
-            .http_status_as_error(false)
-            .user_agent(concat!("laju/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let times = Times { whole: timeout, connect: Some(TIMEOUT) };
+        let agent = http_client::client(&self.trust.read()?, times);
+        let url = format!("{}{path}", self.url);
         let token = self.token_file.as_deref().map(secret::token).transpose()?;
         let answered = match body {
             None => by(agent.get(&url), token.as_ref()).call(),
             Some(body) => by(agent.post(&url), token.as_ref()).send_json(body),
         };
-        let mut response = answered.with_context(|| {
+        let mut response = answered.map_err(HttpError::from).with_context(|| {
             format!(
                 "no worker answers at {}; start one (laju worker, laju demo), or give another address",
                 self.url
@@ -547,6 +543,9 @@ impl Node {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
+        }
+        if let Some(elsewhere) = http_client::elsewhere(&response) {
+            bail!("no worker answers at {}: {}", self.url, harmless(&elsewhere));
         }
         let body = response
             .body_mut()

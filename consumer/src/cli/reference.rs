@@ -10,17 +10,18 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgGroup, Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
-use laju_producer::connection::Connection;
+use laju_producer::connection::{Connection, Operation};
 use laju_producer::publish::{PublishSettings, Publisher};
 use laju_schemas::reference::{Basis, Percent, ReferenceKind};
 use laju_schemas::topic::REFERENCE;
-use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode, TimestampMs};
+use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode, RegionTable, TimestampMs};
 use serde_json::json;
 
 pub mod import;
 
 mod field;
 mod list;
+mod names;
 
 pub use list::ListArgs;
 
@@ -106,8 +107,11 @@ pub struct AddArgs {
 
 /// Publish the figures of a CSV file, if every line of it is good.
 ///
-/// Columns, in any order: region, kind, basis, value, percent, valid_from, valid_to, source,
-/// issued_by. Importing the same file twice does no harm.
+/// Columns, in any order: region, name, kind, basis, value, percent, valid_from, valid_to, source,
+/// issued_by. The name is checked against the region of the code and may be left out; codes are
+/// the ministry's (Kemendagri), not those of the statistics office (BPS). Where the header has
+/// semicolons between the columns, percentages have a decimal comma (27,5), and numbers of people
+/// may have a point at every third digit. Importing the same file twice does no harm.
 #[derive(Clone, Debug, Args)]
 pub struct ImportArgs {
     /// The file; - for standard input.
@@ -118,7 +122,7 @@ pub struct ImportArgs {
     #[arg(long, env = "USER", value_name = "NAME")]
     pub issued_by: Option<String>,
 
-    /// Check the file and publish nothing.
+    /// Check the file, show each line's code, region and value, and publish nothing.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -168,8 +172,8 @@ impl AddArgs {
     /// If its fields do not go together, or it was not delivered.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let figure = self.figure(new_id(now));
-        figure.check()?;
-        reference_topic(&self.connection)?;
+        figure.check_new()?;
+        reference_topic(&self.connection, Operation::Write)?;
         let publisher = Publisher::new(&self.connection, &PublishSettings::default())?;
         let receipt = publisher.publish_reference(&figure)?.wait()?;
         if self.json {
@@ -214,12 +218,15 @@ impl ImportArgs {
         };
         if self.dry_run {
             if self.json {
+                let shown: Vec<_> = lines.iter().map(shown).collect();
                 let answer = json!({
                     "ok": true, "dry_run": true, "figures": lines.len(), "published": [],
-                    "errors": [],
+                    "errors": [], "lines": shown,
                 });
                 writeln!(out, "{answer:#}")?;
             } else {
+                write_lines(&lines, out)?;
+                write_notes(&lines, out)?;
                 writeln!(out, "{} good; nothing is published", figures(lines.len()))?;
             }
             return Ok(ExitCode::SUCCESS);
@@ -259,7 +266,7 @@ impl ImportArgs {
     }
 
     fn publish(&self, lines: &[import::Line], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        reference_topic(&self.connection)?;
+        reference_topic(&self.connection, Operation::Write)?;
         let publisher = Publisher::new(&self.connection, &PublishSettings::default())?;
         let bar = if self.json { ProgressBar::hidden() } else { progress_bar(lines.len()) };
         // All handed over first: they share batches, and keep the order of the file.
@@ -275,6 +282,7 @@ impl ImportArgs {
                     "reference_id": line.figure.reference_id,
                     "region": line.figure.region,
                     "offset": receipt.offset,
+                    "notes": line.notes,
                 })),
                 Err(error) => errors.push((line.line, error.to_string())),
             }
@@ -294,6 +302,7 @@ impl ImportArgs {
             writeln!(out, "{answer:#}")?;
             return Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        write_notes(lines, out)?;
         writeln!(out, "{} published", figures(published.len()))?;
         if let Some((line, reason)) = errors.first() {
             bail!(
@@ -304,6 +313,54 @@ impl ImportArgs {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A line as a trial run answers it.
+fn shown(line: &import::Line) -> serde_json::Value {
+    let figure = &line.figure;
+    json!({
+        "line": line.line,
+        "region": figure.region,
+        "name": RegionTable::get().name_of(figure.region),
+        "kind": figure.kind,
+        "basis": figure.basis,
+        "value": figure.value,
+        "percent": figure.percent,
+        "valid_from": figure.valid_from,
+        "notes": line.notes,
+    })
+}
+
+/// What a trial run shows: whether the code's region is the one that was meant.
+fn write_lines(lines: &[import::Line], out: &mut dyn Write) -> std::io::Result<()> {
+    for line in lines {
+        let figure = &line.figure;
+        let amount = match (figure.value, figure.percent) {
+            (Some(value), _) => value.to_string(),
+            (None, Some(percent)) => format!("{percent} %"),
+            (None, None) => String::new(),
+        };
+        writeln!(
+            out,
+            "line {:<4} {:<6} {:<36} {amount:>12}  {} of {} from {}",
+            line.line,
+            figure.region,
+            RegionTable::get().name_of(figure.region).unwrap_or_default(),
+            figure.kind,
+            figure.basis,
+            figure.valid_from,
+        )?;
+    }
+    Ok(())
+}
+
+fn write_notes(lines: &[import::Line], out: &mut dyn Write) -> std::io::Result<()> {
+    for line in lines {
+        for note in &line.notes {
+            writeln!(out, "note: line {}: {note}", line.line)?;
+        }
+    }
+    Ok(())
 }
 
 fn figures(count: usize) -> String {
@@ -324,9 +381,11 @@ fn new_id(now: TimestampMs) -> ReferenceId {
     ReferenceId(uuid::Uuid::new_v7(instant).into_bytes())
 }
 
-/// The reference topic's full name, once it is sure that it is there and has one order.
-fn reference_topic(connection: &Connection) -> anyhow::Result<String> {
+/// The reference topic's full name, once it is sure that it is there, has one order, and that this
+/// user may do this with it.
+fn reference_topic(connection: &Connection, operation: Operation) -> anyhow::Result<String> {
     let topic = connection.topic(&REFERENCE);
+    connection.require_on(&[(operation, &REFERENCE)], TIMEOUT)?;
     match connection.check(TIMEOUT)?.partitions(&topic) {
         Some(1) => Ok(topic),
         Some(count) => bail!(

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use laju_producer::connection::{ClusterInfo, Connection};
+use laju_producer::connection::{ClusterInfo, Connection, Operation, Right};
 use laju_schemas::TimestampMs;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
@@ -21,15 +21,17 @@ use self::plan::Plan;
 use self::report::Reporter;
 use super::worker::stop_on_signal_saying;
 use crate::ingest::copy::{Original, Target, TopicCopy};
-use crate::ingest::range::{RangeError, RangeReader};
+use crate::ingest::range::{PATIENCE, RangeError, RangeReader};
 use crate::ingest::stop::Stop;
+use crate::ingest::topic_id::topic_id;
+use crate::ingest::verdicts::verdicts_now;
 use crate::replay::ReplayError;
 use crate::replay::checkpoint::{Checkpoint, Destination, Request};
 use crate::replay::decode::Decoder;
 use crate::replay::file::{PartFile, is_whole, part_of, put};
 use crate::replay::rows::{Format, RowWriter};
 use crate::replay::run::{Replay, RunError, Sink};
-use crate::replay::terminal::Tamed;
+use laju_producer::terminal::Tamed;
 
 pub use options::{OffsetVector, ReplayArgs};
 
@@ -46,13 +48,14 @@ impl ReplayArgs {
     /// If the log cannot be read, or what is read cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
-            std::fs::read_to_string(path)
+            laju_producer::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
         let reader = EventReader::new(&schemas)?;
         let cluster = self.connection.check(TIMEOUT)?;
         let topic = self.connection.topic(&EVENTS);
+        self.connection.require_on(&[(Operation::Read, &EVENTS)], TIMEOUT)?;
         let partitions =
             cluster.partitions(&topic).ok_or_else(|| RangeError::Missing(topic.clone()))?;
         let original = Original {
@@ -86,15 +89,20 @@ impl ReplayArgs {
                 None => copy.require_empty()?,
             }
         }
+        let decoder = Decoder::new(
+            reader,
+            self.connection.registry_client()?,
+            verdicts_now(&self.connection)?,
+        );
         let plan = Plan::make(self, &topic, now, before)?;
         let stop = Stop::default();
         stop_on_signal_saying(&stop, STOPPING)?;
-        self.replay(reader, plan, request, copy, &stop, out)
+        self.replay(decoder, plan, request, copy, &stop, out)
     }
 
     fn replay(
         &self,
-        reader: EventReader,
+        decoder: Decoder,
         plan: Plan,
         request: Request,
         copy: Option<TopicCopy>,
@@ -124,7 +132,7 @@ impl ReplayArgs {
                 checkpoint.save(path)?;
             }
             let mut replay = Replay {
-                decoder: Decoder::new(reader, self.connection.registry.as_deref()),
+                decoder,
                 filter: self.filter(),
                 limit: self.limit,
                 skip_undecodable: self.skip_undecodable,
@@ -233,6 +241,11 @@ impl ReplayArgs {
                 ..Connection::to(brokers)
             },
         };
+        if !self.create_topic {
+            let needs = [Operation::Write, Operation::DescribeConfigs];
+            let needs = needs.map(|operation| Right::on_topic(operation, name));
+            connection.require(&needs, TIMEOUT)?;
+        }
         let target = Target {
             connection,
             topic: name.clone(),
@@ -262,6 +275,7 @@ impl ReplayArgs {
         Ok(Request {
             cluster_id: cluster.cluster_id.clone(),
             topic: topic.to_owned(),
+            topic_id: topic_id(&self.connection, topic, PATIENCE)?,
             from: self.asked_from(),
             to: self.asked_to(),
             partitions: self.partitions.clone(),

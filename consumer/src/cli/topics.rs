@@ -7,9 +7,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use laju_producer::connection::Connection;
+use laju_schemas::TimestampMs;
+use laju_schemas::topic::EVENTS;
 use serde_json::json;
 
-use crate::ingest::topics::{DEFAULT_PARTITIONS, Made, TopicAdmin, Wanted, deviations};
+use crate::ingest::range::{RangeError, ends, offsets_at};
+use crate::ingest::topics::{
+    DEFAULT_PARTITIONS, Deviation, Made, TopicAdmin, Wanted, deviations, stamped_ahead,
+};
+use crate::query::ahead::FAR_AHEAD_MS;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -75,14 +81,14 @@ pub struct CheckArgs {
 }
 
 impl TopicsArgs {
-    /// Runs the command.
+    /// Runs the command. `now` is what a record's timestamp is held against.
     ///
     /// # Errors
     /// If the cluster cannot be asked, or `out` cannot be written.
-    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             TopicsCommand::Create(args) => args.run(out),
-            TopicsCommand::Check(args) => args.run(out),
+            TopicsCommand::Check(args) => args.run(now, out),
         }
     }
 }
@@ -128,15 +134,30 @@ impl CreateArgs {
 }
 
 impl CheckArgs {
+    /// Whether records of the events topic are stamped far in the future.
+    fn stamped_ahead(&self, now: TimestampMs) -> anyhow::Result<Option<Deviation>> {
+        let topic = self.connection.topic(&EVENTS);
+        let ends = match ends(&self.connection, &topic) {
+            Ok(ends) => ends,
+            // That it is not there is said already.
+            Err(RangeError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut first = offsets_at(&self.connection, &topic, now.0 + FAR_AHEAD_MS)?;
+        first.retain(|partition, at| ends.get(partition).is_some_and(|(_, end)| *at < *end));
+        Ok(stamped_ahead(&first))
+    }
+
     /// Compares the topics with the contract and explains every difference; exit code 1 if there
     /// is one.
     ///
     /// # Errors
     /// If the cluster cannot be asked, or `out` cannot be written.
-    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let description = runtime()?.block_on(async {
             TopicAdmin::connect(&self.connection, TIMEOUT).await?.describe().await
         })?;
+        let ahead = self.stamped_ahead(now)?;
         let checked: Vec<_> = description
             .topics
             .iter()
@@ -149,7 +170,9 @@ impl CheckArgs {
                     replication: self.replication_factor,
                     broker_count: description.brokers,
                 };
-                (topic, name, found, deviations(topic, &wanted, found.as_ref()))
+                let mut all = deviations(topic, &wanted, found.as_ref());
+                all.extend(ahead.clone().filter(|_| topic.name == EVENTS.name));
+                (topic, name, found, all)
             })
             .collect();
         let count: usize = checked.iter().map(|(.., deviations)| deviations.len()).sum();
@@ -157,7 +180,7 @@ impl CheckArgs {
             let topics: Vec<_> = checked
                 .iter()
                 .map(|(topic, name, found, deviations)| {
-                    let config = topic.config().map(|(key, _)| {
+                    let config = topic.config().into_iter().map(|(key, _)| {
                         let value = found.as_ref().and_then(|f| f.config.get(key));
                         (key.to_owned(), json!(value))
                     });

@@ -1,6 +1,7 @@
 //! `laju verify`: holds a worker's ledger, a store's, or a figure once quoted against the log. The
 //! log is folded again from nothing, in memory, by the same judge and the same fold as a worker's.
 
+mod behind;
 mod claim;
 mod figure;
 mod ledger;
@@ -15,6 +16,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use laju_producer::connection::Connection;
+use laju_producer::http_client;
 use laju_schemas::FigureId;
 
 use self::figure::FigureCheck;
@@ -24,6 +26,8 @@ use crate::ingest::stop::Stop;
 
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Exit code where it is the same as far as it goes, but the worker does not get to the log's end.
+const BEHIND: u8 = 3;
 /// Exit code where it can be neither confirmed nor refuted.
 const CANNOT_BE_VERIFIED: u8 = 2;
 /// The exit code of a program that Ctrl-C has ended.
@@ -35,7 +39,11 @@ const INTERRUPTED: u8 = 130;
 /// that the figure rests on), and everything is compared: of a ledger every posting, count, kiosk
 /// and quarantined record. What differs is told with the records that it comes from.
 ///
-/// Exit code 0: it is the same; 1: it differs; 2: it cannot be verified; 130: interrupted.
+/// A ledger that goes less far than the log is said to be behind, with the partitions and how many
+/// records they lack. A worker that is running has ten seconds to fold them.
+///
+/// Exit code 0: it is the same; 1: it differs; 2: it cannot be verified; 3: it is the same as far as
+/// it goes, but the worker stays behind the end of the log; 130: interrupted.
 ///
 /// What of a figure is held against the log is the figure, its digest and its id. The digest does
 /// not cover bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic
@@ -44,9 +52,9 @@ const INTERRUPTED: u8 = 130;
 #[derive(Clone, Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["worker", "store", "figure"])))]
 pub struct VerifyArgs {
-    /// Verify the ledger of the worker that answers at this address, beginning with http://; it may
-    /// go on folding.
-    #[arg(long, value_name = "URL")]
+    /// Verify the ledger of the worker that answers at this address, by http or https; it may go on
+    /// folding.
+    #[arg(long, value_name = "URL", value_parser = http_client::address)]
     pub worker: Option<String>,
 
     /// Verify the ledger in the store of a worker that is stopped.
@@ -99,7 +107,7 @@ impl VerifyArgs {
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let schemas = self.schemas.iter().map(|path| {
-            std::fs::read_to_string(path)
+            laju_producer::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;

@@ -1,4 +1,4 @@
-//! `laju worker`: a node of the group, until Ctrl-C or SIGTERM.
+//! `laju worker`: a node of the group, until Ctrl-C, SIGTERM or SIGHUP.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use laju_producer::connection::Connection;
+use laju_producer::serve;
+use laju_producer::signal::{INTERRUPTED, Signals};
 use std::io::IsTerminal as _;
 
 use super::http::HttpArgs;
@@ -18,7 +20,8 @@ use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerConfig;
 use crate::node::{self, Listen};
 
-/// Descriptors for all connections, and as many again for brokers and the store.
+/// Descriptors for all connections, and as many again for brokers and the store: systems start
+/// processes with a limit of 1,024, which 2,000 open event streams are beyond.
 const DESCRIPTORS: u64 = 8_192;
 
 /// Fold the events into figures and answer questions about them over HTTP.
@@ -45,7 +48,8 @@ pub struct WorkerArgs {
     )]
     pub stream_readers: usize,
 
-    /// Delete the store and make it anew from Kafka.
+    /// Delete the store and build it again from Kafka. The log is looked at before anything is deleted:
+    /// where it has lost its beginning, or was given partitions, the store stays.
     #[arg(long)]
     pub rebuild: bool,
 
@@ -53,6 +57,28 @@ pub struct WorkerArgs {
     /// given many times.
     #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
     pub schemas: Vec<PathBuf>,
+
+    /// How long the registry's word that it has no such schema is not believed: it is asked again,
+    /// and the partition waits. Then the record goes to quarantine, which is written down for ever.
+    #[arg(
+        long,
+        env = "LAJU_REGISTRY_PATIENCE",
+        value_name = "TIME",
+        default_value = "5m",
+        value_parser = patience
+    )]
+    pub registry_patience: Duration,
+}
+
+/// A time like `90s`, `5m` or `1h 30m`, of a day at most.
+fn patience(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "give a time like 90s, 5m or 1h".to_owned())?;
+    let time = Duration::try_from(span).map_err(|_| "a time is not below 0".to_owned())?;
+    if time > Duration::from_secs(86_400) {
+        return Err("at most 24h".to_owned());
+    }
+    Ok(time)
 }
 
 impl WorkerArgs {
@@ -63,7 +89,7 @@ impl WorkerArgs {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let access = self.http.access()?;
         let schemas = self.schemas.iter().map(|path| {
-            std::fs::read_to_string(path)
+            laju_producer::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let config = WorkerConfig {
@@ -71,8 +97,9 @@ impl WorkerArgs {
             store: self.store.clone(),
             rebuild: self.rebuild,
             schemas: schemas.collect::<anyhow::Result<_>>()?,
+            registry_patience: self.registry_patience,
         };
-        make_room_for_connections();
+        serve::make_room(DESCRIPTORS);
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
@@ -85,21 +112,8 @@ impl WorkerArgs {
     }
 }
 
-/// Lets this process have as many descriptors as connections, brokers and the store may take:
-/// systems start processes with a limit of 1,024, which 2,000 open event streams are beyond.
-fn make_room_for_connections() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let room = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(now, most)| {
-        let wanted = DESCRIPTORS.min(most);
-        if now < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, most) } else { Ok(()) }
-    });
-    if let Err(error) = room {
-        tracing::warn!(%error, "the limit of open files stays as it is: connections may be refused");
-    }
-}
-
-/// Stops on the first Ctrl-C or SIGTERM; a second one ends the program at once, which the store
-/// survives.
+/// Stops on the first Ctrl-C, SIGTERM or SIGHUP; a further one of the first two ends the program at
+/// once, which the store survives.
 ///
 /// # Errors
 /// If signals cannot be listened for.
@@ -113,25 +127,18 @@ pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
 /// If signals cannot be listened to.
 pub(super) fn stop_on_signal_saying(stop: &Stop, words: &'static str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut terminate = {
+    let mut signals = {
         let _guard = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .context("cannot listen for SIGTERM")?
+        Signals::listen().context("cannot listen for signals")?
     };
     let stop = stop.clone();
     std::thread::Builder::new().name("laju-signal".to_owned()).spawn(move || {
         runtime.block_on(async {
-            for first in [true, false] {
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                }
-                if !first {
-                    std::process::exit(130);
-                }
-                tracing::info!("{words}");
-                stop.stop();
-            }
+            signals.end().await;
+            tracing::info!("{words}");
+            stop.stop();
+            signals.end_at_once().await;
+            std::process::exit(INTERRUPTED);
         });
     })?;
     Ok(())
@@ -205,13 +212,18 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_all_connections_where_the_system_lets_it() {
-        use nix::sys::resource::{Resource, getrlimit, setrlimit};
-        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, 1_024.min(most), most).unwrap();
-        make_room_for_connections();
-        let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        assert_eq!(now, DESCRIPTORS.min(most));
+    fn a_registrys_404_is_not_believed_for_five_minutes_unless_somebody_says_otherwise() {
+        let parse = |more: &[&str]| {
+            let all = [&["laju", "--brokers", "127.0.0.1:1", "--store", "x"], more].concat();
+            Cli::try_parse_from(all).map(|cli| cli.worker.registry_patience.as_secs())
+        };
+        assert_eq!(parse(&[]).unwrap(), 300);
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("1h 30m", 5_400), ("24h", 86_400)] {
+            assert_eq!(parse(&["--registry-patience", text]).unwrap(), seconds, "{text}");
+        }
+        for wrong in ["5", "-1s", "25h", "soon"] {
+            assert!(parse(&[&format!("--registry-patience={wrong}")]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::Date;
+use laju_producer::http_client::{self, Authorities, HttpError, Times};
 use laju_schemas::{RegionCode, RegionTable};
 use serde::Serialize;
 use serde_json::Value;
@@ -48,8 +49,9 @@ impl Asker {
     /// Asks the node at this address.
     #[must_use]
     pub fn new(address: std::net::SocketAddr) -> Self {
-        let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(20)));
-        Self { agent: config.build().into(), base: format!("http://{address}") }
+        let times = Times { whole: Some(Duration::from_secs(20)), ..Times::default() };
+        let agent = http_client::client(&Authorities::default(), times);
+        Self { agent, base: format!("http://{address}") }
     }
 
     /// The JSON answer to a path.
@@ -58,8 +60,14 @@ impl Asker {
     /// If there is none.
     pub fn get(&self, path: &str) -> Result<Value, CheckError> {
         let url = format!("{}{path}", self.base);
-        let failed = |e: ureq::Error| CheckError { url: url.clone(), reason: e.to_string() };
+        let failed = |error: ureq::Error| CheckError {
+            url: url.clone(),
+            reason: HttpError::from(error).to_string(),
+        };
         let mut response = self.agent.get(&url).call().map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(CheckError { url, reason: response.status().to_string() });
+        }
         response.body_mut().read_json().map_err(failed)
     }
 

@@ -97,6 +97,7 @@ impl Demo {
             store: store.path().to_owned(),
             rebuild: false,
             schemas: Vec::new(),
+            registry_patience: crate::ingest::worker::REGISTRY_PATIENCE,
         };
         let node =
             node::start(config, listen, Access::default(), clock, stop, |_: &Arc<Progress>| {})?;

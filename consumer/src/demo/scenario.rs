@@ -247,6 +247,7 @@ fn evening_status(
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         sent_at: TimestampMs(start_ms(day) + 17 * HOUR_MS),
         retired: false,
+        key_id: None,
     }
 }
 

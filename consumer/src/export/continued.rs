@@ -6,12 +6,15 @@ use super::run::ExportError;
 
 /// That two manifests speak of the same log, counted by the same rules.
 pub(super) fn same_rules(one: &Manifest, other: &Manifest, whose: &str) -> Result<(), ExportError> {
+    // Where one of both has no id, the log is recognised by its last records alone.
+    let ids = one.topic_id.as_ref().zip(other.topic_id.as_ref());
     let pairs = [
-        ("cluster", &one.cluster_id, &other.cluster_id),
-        ("topic", &one.topic, &other.topic),
-        ("fold version", &one.fold_version, &other.fold_version),
+        Some(("cluster", &one.cluster_id, &other.cluster_id)),
+        Some(("topic", &one.topic, &other.topic)),
+        ids.map(|(one, other)| ("topic id", one, other)),
+        Some(("fold version", &one.fold_version, &other.fold_version)),
     ];
-    for (what, one, other) in pairs {
+    for (what, one, other) in pairs.into_iter().flatten() {
         if one != other {
             return Err(ExportError::Other(format!(
                 "{whose} is of the {what} {one}, and this is {other}"

@@ -87,7 +87,9 @@ impl Cut {
             let last = part.last_record.as_ref().and_then(LastRecord::mark);
             (part.next_offset == 0 || last.is_some()).then_some(())?;
             let recorded_until = part.recorded_until.map(|until| until.0);
-            Some((part.partition, Position { next_offset: part.next_offset, last, recorded_until }))
+            let next_offset = part.next_offset;
+            let recorded_by = None;
+            Some((part.partition, Position { next_offset, last, recorded_until, recorded_by }))
         };
         self.partitions.iter().map(position).collect()
     }
@@ -172,6 +174,9 @@ pub struct Manifest {
     pub cluster_id: String,
     /// The events topic's full name.
     pub topic: String,
+    /// The topic's own id; none if its brokers have none, or the export is from before it was kept.
+    #[serde(default)]
+    pub topic_id: Option<String>,
     /// The rules by which events were counted.
     pub fold_version: String,
     /// What the files are.

@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::bystanders::is_bystander;
+use laju_producer::text;
 use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
 
@@ -150,6 +152,9 @@ impl Place {
     /// that is on its way those that have arrived.
     fn check(&self, before: Option<&Manifest>, next: Option<&Manifest>) -> Result<(), PlaceError> {
         for name in names(&self.root)? {
+            if is_bystander(name.as_ref()) {
+                continue;
+            }
             let arrived = |next: &Manifest| {
                 next.dataset(&name).is_some() && !self.root.join(NEXT).join(&name).exists()
             };
@@ -257,7 +262,7 @@ impl Place {
         sync_folder(&old).map_err(at(&old))?;
         self.sync()?;
         for name in names(&next)? {
-            if [MANIFEST, MARKER].contains(&name.as_str()) {
+            if [MANIFEST, MARKER].contains(&name.as_str()) || is_bystander(name.as_ref()) {
                 continue;
             }
             let place = self.root.join(&name);
@@ -303,8 +308,9 @@ pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, PlaceError> {
         Err(error) => return Err(at(path)(error)),
     };
     let wrong = |why: String| PlaceError::Manifest { path: path.to_owned(), why };
+    let text = text::decode(&bytes).map_err(|error| wrong(error.to_string()))?;
     let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     if manifest.form != FORM {
         return Err(wrong(format!("its form is {}, and this program's is {FORM}", manifest.form)));
     }

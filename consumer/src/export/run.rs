@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use laju_producer::connection::{Connection, ConnectionError};
+use laju_producer::connection::{Connection, ConnectionError, Operation};
 use laju_schemas::known::{EventReader, SchemaError};
-use laju_schemas::topic::{EVENTS, REFERENCE};
+use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
 use thiserror::Error;
 
 use super::continued::{continues, same_rules};
@@ -23,9 +23,10 @@ use super::write::{Format, Metadata, WriteError};
 use crate::domain::version::fold_version;
 use crate::ingest::follow::statuses_now;
 use crate::ingest::judged::{JudgedError, JudgedLog, JudgedRecord, Judgement};
-use crate::ingest::range::{RangeError, ends};
+use crate::ingest::range::{PATIENCE, RangeError, ends};
 use crate::ingest::recompute::{RecomputeError, reference_until};
 use crate::ingest::stop::Stop;
+use crate::ingest::topic_id::{TopicChange, topic_id};
 use crate::ingest::worker::WorkerError;
 use crate::projection::partition::Position;
 use crate::projection::snapshot::Snapshot;
@@ -144,6 +145,7 @@ pub fn export(
         if stop.is_stopped() {
             return Err(ExportError::Stopped);
         }
+        run.require_same_topic()?;
         place.commit(&run.manifest)?;
         Ok(run)
     });
@@ -193,9 +195,16 @@ impl<'a> Run<'a> {
         place: &Place,
     ) -> Result<Self, ExportError> {
         let cluster = connection.check(TIMEOUT)?;
+        let mut needs = vec![(Operation::Read, &EVENTS), (Operation::Read, &REFERENCE)];
+        if request.datasets.is_empty() || request.datasets.contains(&Dataset::Statuses) {
+            needs.push((Operation::Read, &KIOSK_STATUS));
+        }
+        connection.require_on(&needs, TIMEOUT)?;
         let reader = EventReader::new(&request.schemas)?;
         let registry = connection.registry.is_some();
         let topic = connection.topic(&EVENTS);
+        // Before the ends are asked for: they are of this one, or the export ends with an error.
+        let topic_id = topic_id(connection, &topic, PATIENCE)?;
         let before = place.manifest.clone();
         let like = match &request.wanted {
             Wanted::Like(like) => Some(&**like),
@@ -237,6 +246,7 @@ impl<'a> Run<'a> {
             form: FORM,
             made_by: concat!("laju ", env!("CARGO_PKG_VERSION")).to_owned(),
             cluster_id: cluster.cluster_id,
+            topic_id,
             topic,
             fold_version: fold_version(&reader.book.fingerprints(), registry),
             format: format.unwrap_or(Format::Parquet),
@@ -254,6 +264,19 @@ impl<'a> Run<'a> {
         let expected = like.map(|like| like.cut.clone());
         let (schemas, records) = (&request.schemas[..], 0);
         Ok(Self { connection, schemas, stop, before, manifest, datasets, known, expected, records })
+    }
+
+    /// That what was read is of the topic that it was to be of: asked for after the last record.
+    fn require_same_topic(&self) -> Result<(), ExportError> {
+        let topic = &self.manifest.topic;
+        let now = topic_id(self.connection, topic, PATIENCE)?;
+        match (self.manifest.topic_id.clone(), now) {
+            (Some(was), Some(is)) if was != is => {
+                let change = TopicChange::MadeAgain { was, is };
+                Err(RangeError::Changed { topic: topic.clone(), change }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn wants(&self, dataset: Dataset) -> bool {

@@ -100,6 +100,9 @@ fn parquet_reads_back_as_it_was_written_with_its_types_and_says_its_cut() {
             Field::Bytes(bytes) => bytes.data().to_vec(),
             other => panic!("{other:?}"),
         };
+        // Text, because Spark opens no file with Parquet's own UUIDs.
+        let id = "abababab-abab-abab-abab-abababababab".to_owned();
+        assert_eq!(fields[8], Field::Str(id));
         assert_eq!(bytes(&fields[9]), [0xcd; 16]);
         assert_eq!(bytes(&fields[10]), [0, 255]);
         assert_eq!(fields[11].to_string(), "25.0000");
@@ -232,6 +235,7 @@ fn manifest(increment: u32, files: &[&str]) -> Manifest {
         made_by: "a test".to_owned(),
         cluster_id: "a cluster".to_owned(),
         topic: "a topic".to_owned(),
+        topic_id: None,
         fold_version: "a version".to_owned(),
         format: Format::Parquet,
         increment,
@@ -385,6 +389,31 @@ fn a_half_written_export_is_removed_and_other_peoples_files_are_left_alone() {
 }
 
 /// That a folder with these files is refused, and stays as it was.
+#[test]
+fn what_systems_leave_in_a_folder_is_in_nobodys_way_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("out");
+    let left = [".DS_Store", "@eaDir/a", "desktop.ini", "lost+found/a"];
+    write_files(&root, &left);
+    let mut place = Place::open(&root).unwrap();
+    let partial = place.begin().unwrap();
+    write_files(&partial, &["events/a", ".DS_Store"]);
+    place.commit(&manifest(0, &["events/a"])).unwrap();
+    drop(place);
+    let with = |more: &[&str]| {
+        let mut all: Vec<_> = [&left[..], more].concat().iter().map(|s| (*s).to_owned()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(files(&root), with(&["events/a", MANIFEST]));
+    let mut place = Place::open(&root).unwrap();
+    let partial = place.begin().unwrap();
+    write_files(&partial, &["events/b"]);
+    place.commit(&manifest(1, &["events/b"])).unwrap();
+    place.abandon().unwrap();
+    assert_eq!(files(&root), with(&["events/b", MANIFEST]));
+}
+
 fn assert_refused(names: &[&str], manifest: Option<&Manifest>) {
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path(), names);
@@ -450,6 +479,20 @@ fn an_export_of_fewer_partitions_is_not_continued() {
         let said = format!("the topic has {count} partitions now and had 2: export into another");
         assert!(why.starts_with(&said), "{why}");
     }
+}
+
+#[test]
+fn an_export_of_a_topic_that_was_made_again_is_not_continued() {
+    let of = |id: Option<&str>| Manifest {
+        topic_id: id.map(str::to_owned),
+        cut: Cut::at(&[(0, 5)].into(), 0),
+        ..manifest(0, &[])
+    };
+    let why = continues(&of(Some("one")), &of(Some("another"))).unwrap_err().to_string();
+    assert!(why.starts_with("what is there is of the topic id one, and this is another"), "{why}");
+    // What says nothing of it is recognised by its last records.
+    continues(&of(None), &of(Some("one"))).unwrap();
+    continues(&of(Some("one")), &of(None)).unwrap();
 }
 
 #[test]

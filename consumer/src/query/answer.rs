@@ -35,7 +35,10 @@ pub use figure::{
     FigurePartKind, FigureThenAndNow, TargetDifference,
 };
 pub use flows::{FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
-pub use kiosks::{ConflictingSequence, Conflicts, KioskDetail, KioskRow, Kiosks, StatusRow};
+pub use kiosks::{
+    AnnouncedFall, ConflictingSequence, Conflicts, KioskDetail, KioskQuarantine, KioskRow, Kiosks,
+    StatusRow,
+};
 pub use outreach::{
     OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours, VisitSlot,
 };
@@ -62,6 +65,9 @@ pub struct RegionRow {
     /// Code, name and level.
     #[serde(flatten)]
     pub region: RegionName,
+    /// The code that it had until 2022, for the 26 regencies and cities of Papua's new provinces:
+    /// taken wherever a code is taken.
+    pub former_code: Option<String>,
     /// Its zone in the tz database; none of the nation, which has three.
     pub zone: Option<String>,
     /// Its seat of government: degrees north.

@@ -157,7 +157,7 @@ pub fn breakdown(
         rows,
         missing: missing_of(view, region, question),
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/breakdown"), &parameters, view.today),
+        link: question.link(&format!("regions/{region}/breakdown"), &parameters, &view.horizon()),
     })
 }
 

@@ -14,7 +14,7 @@ use laju_schemas::reference::Basis;
 use super::answer::{Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange};
 use super::postings::{ACTIVE, Days, PostingsQuestion, Sign, age_of};
 use super::progress::{applicable_target, attainment, progress};
-use super::question::Question;
+use super::question::{Horizon, Question};
 use super::scan::{Scope, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -68,13 +68,15 @@ struct Between {
     to: Date,
     /// The day of the other axis, which both readings have; none for all there is.
     fixed: Option<Date>,
+    /// Whether postings of days after that count as well, where it is the day of what was true.
+    ahead: bool,
 }
 
 impl Between {
     fn question(&self, day: Date) -> Question {
         match self.axis {
-            Axis::KnownAt => Question { as_of: self.fixed, known_at: Some(day) },
-            Axis::AsOf => Question { as_of: Some(day), known_at: self.fixed },
+            Axis::KnownAt => Question { as_of: self.fixed, known_at: Some(day), ahead: self.ahead },
+            Axis::AsOf => Question { as_of: Some(day), known_at: self.fixed, ahead: false },
         }
     }
 
@@ -114,7 +116,8 @@ impl Between {
         let after = Some(self.from.saturating_add(1.days()));
         let (mut happened, recorded) = match self.axis {
             Axis::KnownAt => {
-                (Days { from: None, to: self.fixed }, Days { from: after, to: Some(self.to) })
+                let until = self.fixed.filter(|_| !self.ahead);
+                (Days { from: None, to: until }, Days { from: after, to: Some(self.to) })
             }
             Axis::AsOf => {
                 (Days { from: after, to: Some(self.to) }, Days { from: None, to: self.fixed })
@@ -123,7 +126,7 @@ impl Between {
         match part.kind {
             PartKind::NewActivations => happened.from = after,
             PartKind::LateActivations => {
-                happened.to = Some(self.fixed.map_or(self.from, |fixed| fixed.min(self.from)));
+                happened.to = Some(happened.to.map_or(self.from, |until| until.min(self.from)));
             }
             _ => {}
         }
@@ -181,7 +184,8 @@ const fn effect(account: Account) -> i64 {
 }
 
 /// Why a region's figure differs between two days of an axis. `fixed` is the day of the other
-/// axis; none for all there is.
+/// axis; none for all there is. With `ahead` postings of days after `fixed` count as well, where
+/// that is the day of what was true.
 ///
 /// # Errors
 /// If there is no such region, or `to` is before `from`.
@@ -190,14 +194,14 @@ pub fn change(
     region: RegionCode,
     axis: Axis,
     (from, to): (Date, Date),
-    fixed: Option<Date>,
+    (fixed, ahead): (Option<Date>, bool),
 ) -> Result<Change, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     if to < from {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
-    let between = Between { axis, from, to, fixed };
+    let between = Between { axis, from, to, fixed, ahead };
     let [before, after] = [from, to].map(|day| between.question(day));
     let (window_before, window_after) = (before.window(), after.window());
     let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
@@ -229,7 +233,7 @@ pub fn change(
         earlier: reading(earlier),
         later: reading(later),
         evidence: view.evidence(),
-        link: link(region, &between, view.today),
+        link: link(region, &between, &view.horizon()),
     })
 }
 
@@ -250,14 +254,15 @@ fn reading(progress: Progress) -> Reading {
     }
 }
 
-fn link(region: RegionCode, between: &Between, today: Date) -> String {
-    let Between { axis, from, to, fixed } = between;
-    let other = match axis {
-        Axis::KnownAt => Axis::AsOf,
-        Axis::AsOf => Axis::KnownAt,
+fn link(region: RegionCode, between: &Between, horizon: &Horizon) -> String {
+    let Between { axis, from, to, fixed, ahead } = between;
+    let (other, all) = match axis {
+        Axis::KnownAt => (Axis::AsOf, horizon.today),
+        Axis::AsOf => (Axis::KnownAt, horizon.known),
     };
-    let fixed = fixed.unwrap_or(today);
-    format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&{other}={fixed}")
+    let ahead = *ahead || (*axis == Axis::KnownAt && fixed.is_none() && horizon.ahead);
+    let (fixed, ahead) = (fixed.unwrap_or(all), if ahead { "&ahead=true" } else { "" });
+    format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&{other}={fixed}{ahead}")
 }
 
 /// A difference of shares in percentage points.

@@ -50,7 +50,7 @@ fn eventful() -> Fixture {
 
 fn ask(view: &View, axis: Axis, from: &str, to: &str, fixed: Option<&str>) -> Change {
     let code = "18.71".parse().unwrap();
-    change(view, code, axis, (date(from), date(to)), fixed.map(date)).unwrap()
+    change(view, code, axis, (date(from), date(to)), (fixed.map(date), false)).unwrap()
 }
 
 fn parts(answer: &Change) -> Value {
@@ -181,7 +181,7 @@ fn a_change_answer_has_every_name_in_its_order_and_a_table() {
     let code = "18.71".parse().unwrap();
     let (from, to) = (date("2024-03-02"), date("2024-03-01"));
     assert_eq!(
-        change(&view, code, Axis::AsOf, (from, to), None),
+        change(&view, code, Axis::AsOf, (from, to), (None, false)),
         Err(QueryError::EndsBeforeItBegins { from, to })
     );
 }

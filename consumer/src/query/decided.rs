@@ -36,7 +36,7 @@ pub(super) fn effect(snapshot: &Snapshot, decision: &QuarantineDecision) -> Effe
             let is_read = part.is_some_and(|part| part.next_offset > anew.offset);
             if is_read { Effect::Closed(key) } else { Effect::Waiting }
         }
-        (Decision::Released | Decision::Unknown, _) => Effect::Nothing,
+        (Decision::Released | Decision::UnknownSchema | Decision::Unknown, _) => Effect::Nothing,
     }
 }
 

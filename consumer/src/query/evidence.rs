@@ -9,6 +9,7 @@ use laju_schemas::{RegionCode, RegionTable};
 use sha2::{Digest as _, Sha256};
 
 use super::QueryError;
+use super::ahead::recorded_ahead;
 use super::answer::{
     DenominatorEvidence, DenominatorShare, EvidenceCore, EvidencePart, FigureEvidence, Figures,
     MissingKiosk, MissingKiosks, QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
@@ -61,7 +62,8 @@ pub fn evidence(
         missing_kiosks: figures.missing.as_ref().map(|_| missing_kiosks(view, region)),
         missing: figures.missing,
         quarantined: quarantined(view, region, question)?,
-        link: question.link(&format!("regions/{region}/evidence"), &[], view.today),
+        recorded_ahead: recorded_ahead(&view.snapshot, view.now),
+        link: question.link(&format!("regions/{region}/evidence"), &[], &view.horizon()),
     })
 }
 
@@ -85,7 +87,7 @@ fn parts(region: RegionCode, figures: &Figures, question: &Question) -> Vec<Evid
             account,
             sign: None,
             reason: None,
-            happened: Days { from: None, to: question.as_of },
+            happened: Days { from: None, to: question.until() },
             recorded: Days { from: None, to: question.known_at },
             age: None,
             released: None,

@@ -46,6 +46,14 @@ pub fn evidence(answer: &FigureEvidence) -> String {
         log.add_row([right(part.partition.to_string()), offset, Cell::new(until)]);
     }
     texts.push(log.trim_fmt());
+    texts.extend(answer.recorded_ahead.iter().map(|ahead| {
+        let at = ahead.offset.map_or(String::new(), |offset| format!(" (offset {offset})"));
+        format!(
+            "Partition {}{at} has a record stamped {}, far in the future: what came after it counts \
+             as recorded no earlier",
+            ahead.partition, ahead.recorded_until
+        )
+    }));
     texts.push(format!(
         "Cluster {}, reference offset {}, fold version {}\nSHA-256 {}",
         core.evidence.cluster_id,

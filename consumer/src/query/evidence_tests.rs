@@ -81,7 +81,7 @@ fn the_digest_is_of_the_log_and_of_nothing_that_passes() {
     let third = ask(&f, "18.71", Question::default());
     assert_eq!(first.core.activated, third.core.activated);
     assert_ne!(first.digest, third.digest, "it includes one record more");
-    let then = Question { as_of: Some(date("2023-12-31")), known_at: None };
+    let then = Question { as_of: Some(date("2023-12-31")), known_at: None, ahead: false };
     assert_ne!(ask(&f, "18.71", then).digest, third.digest);
 }
 
@@ -107,10 +107,10 @@ fn what_is_missing_is_named_kiosk_by_kiosk_and_not_of_a_past_knowledge() {
     assert_eq!(province.missing_kiosks.unwrap().total, KIOSKS as u64 + 2);
     assert_eq!(ask(&f, "ID", Question::default()).quarantined.total, 2);
 
-    let past = Question { as_of: None, known_at: Some(date("2024-01-02")) };
+    let past = Question { as_of: None, known_at: Some(date("2024-01-02")), ahead: false };
     let past = ask(&f, "18.71", past);
     assert_eq!((past.bounds, past.missing, past.missing_kiosks), (None, None, None));
     assert_eq!(past.quarantined.total, 1);
-    let before = Question { as_of: None, known_at: Some(date("2024-01-01")) };
+    let before = Question { as_of: None, known_at: Some(date("2024-01-01")), ahead: false };
     assert_eq!(ask(&f, "18.71", before).quarantined.total, 0);
 }

@@ -235,9 +235,10 @@ impl Fixture {
             agent_version: "0.1.0".to_owned(),
             sent_at: noon("2024-08-01"),
             retired,
+            key_id: None,
         };
         let recorded_at = noon(on);
-        self.statuses.insert(kiosk.to_owned(), RecordedStatus { status, recorded_at });
+        self.statuses.insert(kiosk.to_owned(), RecordedStatus::new(status, recorded_at));
     }
 
     fn figure(&mut self, recorded: &str, mut figure: ReferenceFigure) {
@@ -275,6 +276,7 @@ impl Fixture {
                 partition: *number,
                 next_offset: part.next_offset,
                 recorded_until: part.recorded_until,
+                recorded_by: part.recorded_until.map(|_| part.next_offset - 1),
                 ledger: part.ledger.clone(),
                 names: Arc::clone(part.dictionary.names()),
                 received: part.received.clone(),

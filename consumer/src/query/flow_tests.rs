@@ -70,7 +70,7 @@ fn a_region_sees_whom_it_serves_and_who_serves_its_people() {
 fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
     let view = served();
     for day in ["2024-01-02", "2024-01-05", "2024-03-01"] {
-        let question = Question { as_of: Some(date(day)), known_at: None };
+        let question = Question { as_of: Some(date(day)), known_at: None, ahead: false };
         let all = flows(&view, RegionCode::NATION, &question).unwrap();
         for region in ["18.71", "18.72", "17.71", "36.04", "18", "ID"].map(code) {
             let figures = progress(&view, region, &question).unwrap().figures;

@@ -85,7 +85,7 @@ pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flo
         moves: moves.collect(),
         missing: missing_of(view, within, question),
         evidence: view.evidence(),
-        link: question.link("flows", &[format!("within={within}")], view.today),
+        link: question.link("flows", &[format!("within={within}")], &view.horizon()),
     })
 }
 
@@ -134,7 +134,7 @@ pub fn region_flows(
         bounds,
         missing,
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/flows"), &[], view.today),
+        link: question.link(&format!("regions/{region}/flows"), &[], &view.horizon()),
     })
 }
 

@@ -26,7 +26,7 @@ pub struct KioskState {
     pub sequences: u64,
     /// The highest sequence received; 0 before the first.
     pub highest_received: u32,
-    /// The highest sequence announced, if it announces any.
+    /// The highest sequence ever announced, if it announces any.
     pub highest_announced: Option<u32>,
     /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
     pub missing: u64,
@@ -76,7 +76,7 @@ impl KioskState {
             received: activity.received,
             sequences,
             highest_received: all.max().unwrap_or(0),
-            highest_announced: status.map(|status| status.status.highest_sequence),
+            highest_announced: status.map(|status| status.highest),
             missing: 0,
             gaps: Vec::new(),
             last_heard,

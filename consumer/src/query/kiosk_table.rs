@@ -60,6 +60,14 @@ pub fn kiosk(answer: &KioskDetail) -> String {
     let announced = row.highest_announced.map_or("?".to_owned(), number);
     line("  announced", announced, "the highest that it has given to an event".to_owned());
     let lacks = spans(&row.gaps) + if answer.gaps_cut { ", and more" } else { "" };
+    if let Some(fall) = &row.announced_fall {
+        let what = format!(
+            "was announced after {}, on {}: its outbox was set back, or another device has its id",
+            number(fall.from),
+            fall.recorded_at
+        );
+        line("  fell", number(fall.to), what);
+    }
     line("Missing", number(row.missing), lacks);
     let days = format!("heard of on {} days", number(answer.days_heard));
     line("A day", row.usual_per_day.map_or("?".to_owned(), number), days);
@@ -67,6 +75,8 @@ pub fn kiosk(answer: &KioskDetail) -> String {
     match &row.status {
         Some(status) => {
             let unsent = number(status.unsent);
+            let key = status.key_id.as_deref().map_or("?".to_owned(), harmless);
+            let other = if row.other_key { "another than most kiosks'" } else { "" };
             let retired = if status.retired { "; retired" } else { "" };
             let version = harmless(&status.agent_version);
             line(
@@ -79,12 +89,16 @@ pub fn kiosk(answer: &KioskDetail) -> String {
             let offset = status.clock_offset_ms.map(|ms| format!("{ms} ms"));
             let clock = "its clock before the broker's".to_owned();
             line("  clock", offset.unwrap_or_else(|| "?".to_owned()), clock);
+            line("  key", key, other.to_owned());
         }
         None => line("Last status", "never".to_owned(), String::new()),
     }
     if let Some(since) = row.silent_since {
         line("Silent", String::new(), format!("since {since}, longer than is usual for it"));
     }
+    let quarantined = &answer.quarantined;
+    let why = quarantined.latest.first().map(|row| format!("the latest: {}", row.reason));
+    line("Quarantined", number(quarantined.open), why.unwrap_or_default());
     let conflicts = &row.conflicts;
     line("Conflicts", number(conflicts.events), conflicts.note.clone().unwrap_or_default());
     for conflict in &conflicts.sequences {
@@ -143,6 +157,12 @@ fn remarks<C>(row: &KioskRow<C>, conflicts: u64) -> String {
     }
     if let Some(since) = row.silent_since {
         remarks.push(format!("silent since {since}"));
+    }
+    if row.other_key {
+        remarks.push("another key than most".to_owned());
+    }
+    if let Some(fall) = &row.announced_fall {
+        remarks.push(format!("announced {} after {}", number(fall.to), number(fall.from)));
     }
     if conflicts > 0 {
         remarks.push(format!("{} events share sequences", number(conflicts)));

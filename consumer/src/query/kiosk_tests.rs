@@ -205,3 +205,23 @@ fn habits_and_conflicts_do_not_depend_on_what_was_seen_before() {
     assert_eq!(kiosk(&view, "K-1").unwrap().row.conflicts.events, 27);
     assert_eq!(kiosk(&view, "K-2").unwrap().row.conflicts.events, 9);
 }
+
+#[test]
+fn a_kiosk_is_told_which_of_its_events_are_in_quarantine_until_they_count_or_are_discarded() {
+    let mut f = Fixture::new(2);
+    f.receive(0, ("K-BAD", "18.71"), 1..=6, "18.71", "2024-07-01");
+    f.refuse(0, "K-BAD", 7);
+    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.71")));
+    let view = f.view(TODAY);
+    let quarantined = kiosk(&view, "K-BAD").unwrap().quarantined;
+    assert_eq!(quarantined.open, 1);
+    let [row] = &quarantined.latest[..] else { panic!("{quarantined:?}") };
+    assert_eq!((row.reason, row.sequence), (Reason::InFuture, Some(7)));
+    assert!(row.detail.starts_with("made by hand"), "{row:?}");
+    assert_eq!(kiosk(&view, "K-BAD").unwrap().row.missing, 0);
+
+    // The same event, sent anew and counted.
+    f.receive(1, ("K-BAD", "18.71"), 7..=7, "18.71", "2024-07-02");
+    let quarantined = kiosk(&f.view(TODAY), "K-BAD").unwrap().quarantined;
+    assert_eq!((quarantined.open, quarantined.latest.len()), (0, 0));
+}

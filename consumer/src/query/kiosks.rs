@@ -1,16 +1,19 @@
 //! Is anything missing? What has come in of each kiosk, of what it has numbered or announced;
 //! whether it is silent, and whether its id is in use twice.
 
+use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{RegionCode, RegionTable};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roaring::RoaringBitmap;
 
 use super::QueryError;
-use super::answer::{KioskDetail, KioskRow, Kiosks, StatusRow};
+use super::answer::{AnnouncedFall, KioskDetail, KioskRow, Kiosks, StatusRow};
 use super::conflicts::conflicts;
 use super::kiosk_state::{KioskState, first_gaps, united};
+use super::quarantine::of_kiosk;
 use super::view::View;
-use crate::projection::snapshot::{PartitionView, RecordedStatus};
+use crate::projection::kiosk_keys::usual_key;
+use crate::projection::snapshot::{Fall, PartitionView, RecordedStatus};
 
 /// How many kiosks are on a page where nothing else is asked for.
 pub const PAGE: usize = 1_000;
@@ -89,9 +92,11 @@ pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryErr
         .last()
         .filter(|_| from + page.len() < all.len())
         .map(|last| KiosksQuestion { after: Some(last.id.to_string()), ..question.clone() }.path());
+    let usual = usual_key(&view.statuses);
     Ok(Kiosks {
-        rows: page.iter().map(|kiosk| row(view, kiosk, kiosk.conflicts)).collect(),
+        rows: page.iter().map(|kiosk| row(view, usual, kiosk, kiosk.conflicts)).collect(),
         total: all.len() as u64,
+        key_id: usual.map(|key| key.to_string()),
         next,
         evidence: view.evidence(),
     })
@@ -106,7 +111,8 @@ pub fn kiosk(view: &View, id: &str) -> Result<KioskDetail, QueryError> {
     let state = place.map_err(|_| QueryError::UnknownKiosk(shown(id)))?;
     let state = &view.gaps.kiosks[state];
     let sets = Sets::of(view, id);
-    let mut row = row(view, state, conflicts(view, state, &sets.in_several));
+    let usual = usual_key(&view.statuses);
+    let mut row = row(view, usual, state, conflicts(view, state, &sets.in_several));
     let mut gaps_cut = false;
     if state.missing > 0 {
         let all = united(&sets.received, &sets.refused);
@@ -117,6 +123,7 @@ pub fn kiosk(view: &View, id: &str) -> Result<KioskDetail, QueryError> {
     Ok(KioskDetail {
         row,
         gaps_cut,
+        quarantined: of_kiosk(view, id, &sets.refused - &sets.received),
         days_heard: sets.days.len(),
         usual_gap_days: state.habit.map(|habit| habit.usual_gap_days),
         evidence: view.evidence(),
@@ -159,8 +166,12 @@ pub(super) fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
     (0..part.kiosks.len() as u32).find(|kiosk| part.names.kiosk(*kiosk) == id)
 }
 
-fn row<C>(view: &View, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {
+fn row<C>(view: &View, usual: Option<KeyId>, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {
     let silent = kiosk.is_silent(view.now);
+    let recorded = view.statuses.get(&*kiosk.id);
+    let fall = recorded.and_then(|recorded| recorded.fall);
+    let key = recorded.filter(|recorded| !recorded.status.retired);
+    let key = key.and_then(|recorded| recorded.status.key_id);
     KioskRow {
         kiosk_id: kiosk.id.to_string(),
         service_region: kiosk.service.map(|region| RegionTable::get().at(region).code),
@@ -169,6 +180,12 @@ fn row<C>(view: &View, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {
         highest_sequence: kiosk.highest(),
         highest_received: kiosk.highest_received,
         highest_announced: kiosk.highest_announced,
+        announced_fall: fall.map(|Fall { from, to, recorded_at }| AnnouncedFall {
+            from,
+            to,
+            recorded_at,
+        }),
+        other_key: key.is_some_and(|key| usual.is_some_and(|usual| usual != key)),
         missing: kiosk.missing,
         gaps: kiosk.gaps.clone(),
         last_heard: kiosk.last_heard,
@@ -176,12 +193,12 @@ fn row<C>(view: &View, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {
         silent,
         silent_since: kiosk.last_word.filter(|_| silent == Some(true)),
         conflicts,
-        status: view.statuses.get(&*kiosk.id).map(status_row),
+        status: recorded.map(status_row),
     }
 }
 
 fn status_row(recorded: &RecordedStatus) -> StatusRow {
-    let RecordedStatus { status, recorded_at } = recorded;
+    let RecordedStatus { status, recorded_at, .. } = recorded;
     StatusRow {
         highest_sequence: status.highest_sequence,
         unsent: status.unsent,
@@ -191,5 +208,6 @@ fn status_row(recorded: &RecordedStatus) -> StatusRow {
         sent_at: status.sent_at,
         recorded_at: *recorded_at,
         retired: status.retired,
+        key_id: status.key_id.map(|key| key.to_string()),
     }
 }

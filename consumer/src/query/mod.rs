@@ -2,6 +2,7 @@
 //! what, what is missing, what could not be counted. It knows neither HTTP nor Kafka nor sled,
 //! takes no lock that ingest waits for, and has the time as an argument.
 
+pub mod ahead;
 pub mod answer;
 pub mod breakdown;
 pub mod change;

@@ -194,7 +194,7 @@ impl<'a> Visits<'a> {
 }
 
 fn visit_link(id: &str, view: &View, question: &Question) -> String {
-    question.link(&format!("outreach/{}", escaped(id)), &[], view.today)
+    question.link(&format!("outreach/{}", escaped(id)), &[], &view.horizon())
 }
 
 /// The visits of offices within a region that served anybody between two days, each included.
@@ -236,7 +236,7 @@ pub fn outreach(
         rows: rows.collect::<Result<_, QueryError>>()?,
         missing: missing_of(view, within, question),
         evidence: view.evidence(),
-        link: question.link("outreach", &parameters, view.today),
+        link: question.link("outreach", &parameters, &view.horizon()),
     })
 }
 

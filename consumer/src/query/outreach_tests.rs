@@ -91,7 +91,7 @@ fn days_and_regions_narrow_it_down() {
     assert_eq!((first.total, first.rows[0].activations, first.rows[0].deferrals), (1, 30, 4));
     assert_eq!(first.rows[0].office.activations, 11);
     assert_eq!(ask(&view, "18.72", None, None).total, 0, "who serves counts, not who is served");
-    let before = Question { as_of: Some(date("2024-03-04")), known_at: None };
+    let before = Question { as_of: Some(date("2024-03-04")), known_at: None, ahead: false };
     assert_eq!(visit(&view, "SMA-3", &before).unwrap().visits[0].visit.activations, 30);
     assert_eq!(
         visit(&view, "SMA-4", &Question::default()),

@@ -43,7 +43,7 @@ pub fn pace(
         let parameter = if span.is_some() { "to" } else { "as_of" };
         return Err(QueryError::NotYet { parameter, day: as_of, today: view.today });
     }
-    let question = Question { as_of: Some(as_of), ..*question };
+    let question = Question { as_of: Some(as_of), ahead: false, ..*question };
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let changes = DailyChanges::of(view, &scope, &question);
     // Bounds, target and what is missing are those of a progress answer.
@@ -69,7 +69,7 @@ pub fn pace(
         windows,
         missing: progress.figures.missing,
         evidence: progress.evidence,
-        link: question.link(&format!("regions/{region}/pace"), parameters, view.today),
+        link: question.link(&format!("regions/{region}/pace"), parameters, &view.horizon()),
     })
 }
 

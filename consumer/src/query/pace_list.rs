@@ -42,7 +42,7 @@ pub fn pace_list(
     if as_of > view.today {
         return Err(QueryError::NotYet { parameter: "as_of", day: as_of, today: view.today });
     }
-    let question = Question { as_of: Some(as_of), ..*question };
+    let question = Question { as_of: Some(as_of), ahead: false, ..*question };
     let sums = sums(view, &scope, as_of, &question);
     let table = RegionTable::get();
     let codes = scope.indices().map(|index| table.at(laju_schemas::RegionIndex(index)).code);
@@ -63,7 +63,7 @@ pub fn pace_list(
             activated: sum.activated,
             goal,
             windows: windows.map(|(&days, change)| window(days, change, goal, as_of)).collect(),
-            link: question.link(&format!("regions/{code}/pace"), &[], view.today),
+            link: question.link(&format!("regions/{code}/pace"), &[], &view.horizon()),
         })
     });
     let parameters = [format!("level={level}"), format!("within={within}")];
@@ -74,7 +74,7 @@ pub fn pace_list(
         known_at: question.known_at,
         rows: rows.collect::<Result<_, QueryError>>()?,
         evidence: view.evidence(),
-        link: question.link("pace", &parameters, view.today),
+        link: question.link("pace", &parameters, &view.horizon()),
     })
 }
 

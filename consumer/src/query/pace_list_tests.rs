@@ -21,7 +21,7 @@ fn ask(view: &View, level: RegionLevel, within: &str, question: Question) -> Pac
 }
 
 fn as_of(day: &str) -> Question {
-    Question { as_of: Some(date(day)), known_at: None }
+    Question { as_of: Some(date(day)), known_at: None, ahead: false }
 }
 
 fn row<'a>(list: &'a Value, code: &str) -> &'a Value {
@@ -67,7 +67,11 @@ fn islands() -> Fixture {
 #[test]
 fn every_row_is_what_the_regions_own_answer_says() {
     let view = islands().view(TODAY);
-    let known = Question { as_of: Some(date("2024-07-31")), known_at: Some(date("2024-07-31")) };
+    let known = Question {
+        as_of: Some(date("2024-07-31")),
+        known_at: Some(date("2024-07-31")),
+        ahead: false,
+    };
     let mut seen = 0;
     for question in [Question::default(), as_of("2024-07-29"), as_of("2022-01-03"), known] {
         for (level, within) in [

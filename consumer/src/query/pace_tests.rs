@@ -19,7 +19,7 @@ fn ask(view: &View, code: &str, span: Option<(&str, &str)>, question: Question) 
 }
 
 fn as_of(day: &str) -> Question {
-    Question { as_of: Some(date(day)), known_at: None }
+    Question { as_of: Some(date(day)), known_at: None, ahead: false }
 }
 
 /// Kabupaten Serang as its office told the press.
@@ -127,7 +127,7 @@ fn trailing_windows_end_with_yesterday_and_count_the_net_change() {
     assert_eq!(province["windows"][0]["change"], 34, "a move within changes nothing");
     // Asked for, today counts; as it was known before, what came late does not.
     assert_eq!(ask(&view, "18.71", None, as_of(TODAY))["activated"], 715);
-    let known = Question { as_of: None, known_at: Some(date("2024-08-01")) };
+    let known = Question { as_of: None, known_at: Some(date("2024-08-01")), ahead: false };
     let then = ask(&view, "18.71", None, known);
     assert_eq!((&then["windows"][0]["change"], &then["bounds"]), (&json!(28), &Value::Null));
 }

@@ -150,7 +150,7 @@ pub fn progress_list(
         known_at: question.known_at,
         rows: rows.collect::<Result<_, QueryError>>()?,
         evidence: view.evidence(),
-        link: question.link("progress", &parameters, view.today),
+        link: question.link("progress", &parameters, &view.horizon()),
     })
 }
 
@@ -176,7 +176,7 @@ pub(super) fn rows_of(
 }
 
 fn progress_link(region: RegionCode, view: &View, question: &Question) -> String {
-    question.link(&format!("regions/{region}/progress"), &[], view.today)
+    question.link(&format!("regions/{region}/progress"), &[], &view.horizon())
 }
 
 fn figures(

@@ -6,8 +6,9 @@ use jiff::civil::Date;
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
+use roaring::RoaringBitmap;
 
-use super::answer::{Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
+use super::answer::{KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
 use super::decided::{Effect, effect};
 use super::missing::concerned;
 use super::question::Question;
@@ -35,7 +36,7 @@ pub fn quarantine(
     region_name(within)?;
     let region = RegionTable::get().index_of(within);
     let names = |key: &QuarantineKey| region.is_none_or(|region| concerned(key).contains(&region));
-    let window = Question { as_of: None, known_at }.window();
+    let window = Question { as_of: None, known_at, ahead: false }.window();
     let mut reasons = BTreeMap::new();
     let mut latest: Vec<(u32, &QuarantinedRecord)> = Vec::new();
     for (partition, part) in &view.snapshot.partitions {
@@ -63,7 +64,7 @@ pub fn quarantine(
                 Decision::Released => released += 1,
                 Decision::Discarded => discarded += 1,
                 // The book keeps none, and it closes nothing.
-                Decision::Unknown => {}
+                Decision::UnknownSchema | Decision::Unknown => {}
             }
         }
     }
@@ -81,6 +82,34 @@ pub fn quarantine(
             .collect(),
         evidence: view.evidence(),
     })
+}
+
+/// What could not be counted of a kiosk: `uncounted` are the sequences of its quarantined records
+/// of which no event counts.
+pub(super) fn of_kiosk(view: &View, id: &str, mut uncounted: RoaringBitmap) -> KioskQuarantine {
+    const SHOWN: usize = 100;
+    let mut latest = Vec::new();
+    let mut discarded = RoaringBitmap::new();
+    for (partition, part) in &view.snapshot.partitions {
+        for record in &part.quarantine.latest {
+            let Some((kiosk, sequence)) = &record.origin else { continue };
+            if kiosk != id || !uncounted.contains(*sequence) {
+                continue;
+            }
+            let row = row(view, *partition, record);
+            match row.decision.as_ref().map(|decision| decision.decision) {
+                Some(Decision::Discarded) => {
+                    discarded.insert(*sequence);
+                }
+                _ => latest.push(row),
+            }
+        }
+    }
+    uncounted -= discarded;
+    latest
+        .sort_unstable_by_key(|row| std::cmp::Reverse((row.timestamp, row.partition, row.offset)));
+    latest.truncate(SHOWN);
+    KioskQuarantine { open: uncounted.len(), latest }
 }
 
 fn row(view: &View, partition: u32, record: &QuarantinedRecord) -> QuarantinedRow {

@@ -13,6 +13,22 @@ pub struct Question {
     pub as_of: Option<Date>,
     /// The day whose knowledge is asked for; `None` for all that is known.
     pub known_at: Option<Date>,
+    /// Whether postings of days after `as_of` count as well: what a question without `as_of` was
+    /// answered on that day.
+    pub ahead: bool,
+}
+
+/// Up to where a state goes beyond today: what a permanent link has to cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// Today, in the programme's zone.
+    pub today: Date,
+    /// The last day on which something in it counts as recorded, and today at least. It is later
+    /// where a record was stamped in the future.
+    pub known: Date,
+    /// Whether there are postings of days after today: of regions where it is tomorrow already, or
+    /// of a clock that is wrong.
+    pub ahead: bool,
 }
 
 /// Which days of knowledge a reference figure is looked up with.
@@ -30,7 +46,13 @@ impl Question {
     /// Which postings count.
     #[must_use]
     pub fn window(&self) -> Window {
-        Window::new(self.as_of, self.known_at)
+        Window::new(self.until(), self.known_at)
+    }
+
+    /// The last day of postings that count; `None` for all there are.
+    #[must_use]
+    pub fn until(&self) -> Option<Date> {
+        self.as_of.filter(|_| !self.ahead)
     }
 
     /// The day shown, on which reference figures have to be valid.
@@ -57,18 +79,22 @@ impl Question {
     }
 
     /// A relative link to the question with both days filled in: path, further parameters (each
-    /// `name=value`), days. From the day after on it is answered with the same counts for ever;
-    /// until then today's knowledge still grows. Without `as_of` postings dated ahead count as
-    /// well, which the link, asking as of today, leaves out.
+    /// `name=value`), days. It gives this answer: where a question without days counts postings
+    /// dated ahead or recorded in the future, the link covers those. From the day after
+    /// `known_at` on it is answered with the same counts for ever; until then knowledge still
+    /// grows.
     #[must_use]
-    pub fn link(&self, path: &str, parameters: &[String], today: Date) -> String {
+    pub fn link(&self, path: &str, parameters: &[String], horizon: &Horizon) -> String {
         let mut link = format!("/v1/{path}?");
         for parameter in parameters {
             link.push_str(parameter);
             link.push('&');
         }
-        let known_at = self.known_at.unwrap_or(today);
-        link.push_str(&format!("as_of={}&known_at={known_at}", self.day(today)));
+        let known_at = self.known_at.unwrap_or(horizon.known);
+        link.push_str(&format!("as_of={}&known_at={known_at}", self.day(horizon.today)));
+        if self.ahead || (self.as_of.is_none() && horizon.ahead) {
+            link.push_str("&ahead=true");
+        }
         link
     }
 }
@@ -99,15 +125,24 @@ mod tests {
     #[test]
     fn a_link_fills_in_both_days() {
         let today = date(2024, 8, 2);
+        let horizon = Horizon { today, known: today, ahead: false };
         let question = Question::default();
         assert_eq!(
-            question.link("regions/18.71/progress", &[], today),
+            question.link("regions/18.71/progress", &[], &horizon),
             "/v1/regions/18.71/progress?as_of=2024-08-02&known_at=2024-08-02"
         );
-        let question =
-            Question { as_of: Some(date(2023, 12, 31)), known_at: Some(date(2024, 1, 5)) };
+        let far = Horizon { known: date(2099, 1, 1), ahead: true, ..horizon };
         assert_eq!(
-            question.link("progress", &["level=province".to_owned()], today),
+            question.link("regions/18.71/progress", &[], &far),
+            "/v1/regions/18.71/progress?as_of=2024-08-02&known_at=2099-01-01&ahead=true"
+        );
+        let question = Question {
+            as_of: Some(date(2023, 12, 31)),
+            known_at: Some(date(2024, 1, 5)),
+            ahead: false,
+        };
+        assert_eq!(
+            question.link("progress", &["level=province".to_owned()], &far),
             "/v1/progress?level=province&as_of=2023-12-31&known_at=2024-01-05"
         );
         assert!(question.asks_past_knowledge(today));

@@ -142,7 +142,7 @@ pub fn quote(
     question: &Question,
     (quoted_by, note): (Option<String>, Option<String>),
 ) -> Result<QuotedFigure, QueryError> {
-    let question = Question { as_of: Some(question.day(view.today)), ..*question };
+    let question = Question { as_of: Some(question.day(view.today)), ahead: false, ..*question };
     let (content, progress) = answered(view, region, &question)?;
     let bounds = progress.figures.bounds;
     let missing = progress.figures.missing.as_ref();
@@ -158,7 +158,7 @@ pub fn quote(
 /// The question that a figure answers.
 #[must_use]
 pub fn question_of(content: &FigureContent) -> Question {
-    Question { as_of: Some(content.as_of), known_at: content.known_at }
+    Question { as_of: Some(content.as_of), known_at: content.known_at, ahead: false }
 }
 
 /// A figure, and what the same question answers now.

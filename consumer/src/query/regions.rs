@@ -1,6 +1,6 @@
 //! Which regions are there?
 
-use laju_schemas::{Region, RegionCode, RegionLevel, RegionTable};
+use laju_schemas::{FormerCode, Region, RegionCode, RegionLevel, RegionTable};
 
 use super::QueryError;
 use super::answer::{RegionName, RegionRow, Regions};
@@ -18,6 +18,7 @@ pub fn regions(level: Option<RegionLevel>, within: RegionCode) -> Result<Regions
             name: table.name_of(RegionCode::NATION).unwrap_or_default().to_owned(),
             level: RegionLevel::Nation,
         },
+        former_code: None,
         zone: None,
         latitude: None,
         longitude: None,
@@ -35,6 +36,7 @@ fn row(region: &Region) -> RegionRow {
             name: region.name.clone(),
             level: region.code.level(),
         },
+        former_code: FormerCode::of_region(region.code).map(|former| former.code.to_owned()),
         zone: Some(region.zone.iana().to_owned()),
         latitude: Some(region.latitude),
         longitude: Some(region.longitude),

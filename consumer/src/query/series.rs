@@ -112,7 +112,7 @@ pub fn series(
         points,
         missing,
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/series"), &parameters, view.today),
+        link: question.link(&format!("regions/{region}/series"), &parameters, &view.horizon()),
     })
 }
 

@@ -9,11 +9,16 @@ use laju_schemas::{RegionCode, RegionTable};
 use super::progress::{Totals, is_counted};
 use super::scan::{Scope, groups};
 use crate::domain::account::Cell;
+use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
 
 /// Every region's sums of all postings of a snapshot.
 #[derive(Clone)]
-pub struct RegionSums(Arc<[Totals]>);
+pub struct RegionSums {
+    totals: Arc<[Totals]>,
+    /// The last day that something is posted on.
+    latest: Option<Day>,
+}
 
 impl RegionSums {
     /// Of a snapshot of which nothing is known yet.
@@ -24,7 +29,12 @@ impl RegionSums {
 
     /// By their place in the region table.
     pub(super) fn totals(&self) -> &Arc<[Totals]> {
-        &self.0
+        &self.totals
+    }
+
+    /// The last day that something is posted on.
+    pub(super) fn latest(&self) -> Option<Day> {
+        self.latest
     }
 }
 
@@ -38,6 +48,7 @@ pub(super) struct Sums {
 struct Kept {
     run: Arc<[Cell]>,
     regions: Vec<(u16, Totals)>,
+    latest: Option<Day>,
 }
 
 impl Sums {
@@ -45,6 +56,7 @@ impl Sums {
     pub(super) fn of(&mut self, snapshot: &Snapshot) -> RegionSums {
         let mut before = std::mem::take(&mut self.runs);
         let mut totals = vec![Totals::default(); RegionTable::get().len()];
+        let mut latest = None;
         for run in snapshot.partitions.values().flat_map(|view| view.ledger.as_slices()) {
             let address = Arc::as_ptr(run).cast::<Cell>() as usize;
             let kept = before.remove(&address).filter(|kept| Arc::ptr_eq(&kept.run, run));
@@ -52,9 +64,10 @@ impl Sums {
             for (region, sum) in &kept.regions {
                 totals[usize::from(*region)].add(sum);
             }
+            latest = latest.max(kept.latest);
             self.runs.insert(address, kept);
         }
-        RegionSums(totals.into())
+        RegionSums { totals: totals.into(), latest }
     }
 }
 
@@ -63,14 +76,19 @@ impl Kept {
         let mut regions: Vec<(u16, Totals)> = Vec::new();
         let everywhere = Scope::of(RegionCode::NATION);
         let groups = everywhere.iter().flat_map(|scope| groups(run, scope));
-        for group in groups.filter(|group| is_counted(group.account)) {
+        let mut latest = None;
+        for group in groups {
+            latest = latest.max(group.cells.last().map(|cell| cell.key.day()));
+            if !is_counted(group.account) {
+                continue;
+            }
             if regions.last().is_none_or(|(region, _)| *region != group.region.0) {
                 regions.push((group.region.0, Totals::default()));
             }
             let Some((_, sums)) = regions.last_mut() else { continue };
             group.cells.iter().for_each(|cell| sums.post(group.account, cell));
         }
-        Self { run: Arc::clone(run), regions }
+        Self { run: Arc::clone(run), regions, latest }
     }
 }
 
@@ -91,13 +109,13 @@ mod tests {
             let amount = if number % 5 == 4 { -1 } else { number as i32 };
             f.activate(number % 3, code, &on, amount);
             let kept = sums.of(&f.snapshot());
-            assert!(kept.0 == RegionSums::of(&f.snapshot()).0, "after {number}");
+            assert!(kept.totals == RegionSums::of(&f.snapshot()).totals, "after {number}");
             assert!(sums.runs.len() <= 3 * 7, "{} runs are kept", sums.runs.len());
         }
         // Another partition's runs are not counted any more when it is gone.
         let mut snapshot = f.snapshot();
         snapshot.partitions.remove(&1);
-        assert!(sums.of(&snapshot).0 == RegionSums::of(&snapshot).0);
+        assert!(sums.of(&snapshot).totals == RegionSums::of(&snapshot).totals);
     }
 
     #[test]
@@ -110,7 +128,7 @@ mod tests {
             let within = RegionCode::NATION;
             progress_list(&view, laju_schemas::RegionLevel::Regency, within, question).unwrap().rows
         };
-        let passed = Question { as_of: None, known_at: Some(view.today) };
+        let passed = Question { as_of: None, known_at: Some(view.today), ahead: false };
         assert!(
             ask(&Question::default())
                 .iter()

@@ -11,6 +11,8 @@ use super::answer::{
 };
 use crate::domain::share::Share;
 
+pub(crate) use laju_schemas::text::harmless;
+
 /// One line under the header, and no others.
 const UNDER_THE_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -294,16 +296,6 @@ pub(super) fn percent(share: Option<Share>) -> String {
     share.map_or("?".to_owned(), |share| format!("{share} %"))
 }
 
-/// What a record that could not be counted says, without what would steer a terminal.
-pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Whether a character would steer a terminal, or turn around what is shown behind it.
-pub(crate) fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// A count with its thousands set apart.
 pub(crate) fn number(count: impl ToString) -> String {
     let text = count.to_string();
@@ -321,12 +313,6 @@ pub(crate) fn number(count: impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_does_not_steer_the_terminal() {
-        assert_eq!(harmless("K\u{1b}[2J\nx"), "K\u{fffd}[2J\u{fffd}x");
-        assert_eq!(harmless("a\u{202e}b\u{2066}c\u{9b}d"), "a\u{fffd}b\u{fffd}c\u{fffd}d");
-    }
 
     #[test]
     fn thousands_are_set_apart() {

@@ -23,7 +23,7 @@ fn code(text: &str) -> RegionCode {
 }
 
 fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
-    Question { as_of: as_of.map(date), known_at: known_at.map(date) }
+    Question { as_of: as_of.map(date), known_at: known_at.map(date), ahead: false }
 }
 
 fn ask(view: &View, region: &str, question: &Question) -> Value {

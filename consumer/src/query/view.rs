@@ -11,10 +11,12 @@ use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
-use super::question::today;
+use super::question::{Horizon, today};
 use super::sums::{RegionSums, Sums};
+use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
+use crate::domain::trouble::TroubledPartition;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
@@ -52,6 +54,8 @@ pub struct Readiness {
     pub cluster_id: Option<Arc<str>>,
     /// The events topic's full name, once it is connected.
     pub topic: Option<Arc<str>>,
+    /// That topic's own id, once it is connected; none if its brokers have none.
+    pub topic_id: Option<Arc<str>>,
     /// How many partitions the events topic has, once that is known.
     pub partitions: Option<u32>,
     /// The partitions that this node holds.
@@ -63,6 +67,10 @@ pub struct Readiness {
     /// Whether the topic of decisions about quarantined records was read to the end seen at start,
     /// or is not there.
     pub decisions_read: bool,
+    /// Partitions that stand still, of the topics that figures are made of.
+    pub troubles: Vec<Arc<TroubledPartition>>,
+    /// Partitions that stand still, of topics that figures are answered without.
+    pub troubles_beside: Vec<Arc<TroubledPartition>>,
 }
 
 /// Something without which no figure is answered.
@@ -98,6 +106,9 @@ pub enum Lack {
     /// It is not known which quarantined records were released or discarded.
     #[error("the quarantine decisions have not been read to the end seen at start")]
     Decisions,
+    /// A partition stands still, and time alone does not mend it.
+    #[error("{0}")]
+    Trouble(Arc<TroubledPartition>),
 }
 
 /// Why no figure can be answered now.
@@ -168,6 +179,18 @@ impl View {
         }
     }
 
+    /// Up to where this state goes beyond today.
+    #[must_use]
+    pub fn horizon(&self) -> Horizon {
+        let recorded = self.snapshot.partitions.values().filter_map(|view| view.recorded_until);
+        let recorded = recorded.map(|until| Day::recorded(until.0));
+        let known = recorded.chain([self.reference.book.recorded()]).max().map(Day::date);
+        let today = self.today;
+        let known = known.map_or(today, |day| day.max(today));
+        let ahead = self.sums.latest().is_some_and(|day| day.date() > today);
+        Horizon { today, known, ahead }
+    }
+
     /// What answers from this state rest on.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
@@ -194,7 +217,7 @@ pub struct LiveView {
     /// What kiosks say of themselves.
     pub statuses: ArcSwap<Statuses>,
     /// What was decided about quarantined records.
-    pub decisions: ArcSwap<DecisionBook>,
+    pub decisions: Arc<ArcSwap<DecisionBook>>,
     readiness: ArcSwap<Readiness>,
     desk: ArcSwapOption<Desk>,
     fold_version: Arc<str>,
@@ -222,7 +245,7 @@ impl LiveView {
             snapshot: Arc::default(),
             reference: ArcSwap::default(),
             statuses: ArcSwap::default(),
-            decisions: ArcSwap::default(),
+            decisions: Arc::default(),
             readiness: ArcSwap::default(),
             desk: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
@@ -382,5 +405,6 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
     if !readiness.decisions_read {
         lacks.push(Lack::Decisions);
     }
+    lacks.extend(readiness.troubles.iter().cloned().map(Lack::Trouble));
     lacks
 }

@@ -83,6 +83,10 @@ pub struct Request {
     pub cluster_id: String,
     /// The topic's full name.
     pub topic: String,
+    /// The topic's own id; none if its brokers have none, or the checkpoint is from before it was
+    /// kept: that says nothing of another.
+    #[serde(default)]
+    pub topic_id: Option<String>,
     /// Where from, as it was asked for.
     pub from: Option<String>,
     /// Up to where, as it was asked for.
@@ -184,7 +188,7 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be read, or is of another replay.
     pub fn load(path: &Path, request: &Request) -> Result<Option<Self>, CheckpointError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match laju_producer::text::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CheckpointError::Io { path: path.to_owned(), source }),
@@ -195,7 +199,7 @@ impl Checkpoint {
             return Err(form(format!("it is of version {}", read.version)));
         }
         match difference(&read.request, request) {
-            None => Ok(Some(read)),
+            None => Ok(Some(Self { request: request.clone(), ..read })),
             Some((what, before, now)) => {
                 Err(CheckpointError::Another { path: path.to_owned(), what, before, now })
             }
@@ -224,15 +228,15 @@ impl Checkpoint {
 
 /// The first field in which two requests differ, and both its values.
 fn difference(before: &Request, now: &Request) -> Option<(String, String, String)> {
-    if before == now {
-        return None;
-    }
+    let has_both_ids = before.topic_id.is_some() && now.topic_id.is_some();
     let fields = |request: &Request| match serde_json::to_value(request) {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
     let (before, now) = (fields(before), fields(now));
-    let field = before.keys().find(|field| before.get(*field) != now.get(*field))?;
+    let is_told = |field: &&String| has_both_ids || *field != "topic_id";
+    let is_other = |field: &&String| before.get(*field) != now.get(*field);
+    let field = before.keys().filter(is_told).find(is_other)?;
     let value = |of: &serde_json::Map<String, serde_json::Value>| {
         of.get(field).map_or_else(String::new, serde_json::Value::to_string)
     };
@@ -247,6 +251,7 @@ mod tests {
         Request {
             cluster_id: "cluster".to_owned(),
             topic: "ikd.events.v1".to_owned(),
+            topic_id: Some("an id".to_owned()),
             from: Some("3 days ago".to_owned()),
             to: None,
             partitions: vec![0, 2],
@@ -285,6 +290,7 @@ mod tests {
         let topic = Destination::Topic { topic: "copy".into(), cluster_id: "other".into() };
         for (other, what) in [
             (Request { cluster_id: "another".to_owned(), ..request() }, "cluster_id"),
+            (Request { topic_id: Some("made again".to_owned()), ..request() }, "topic_id"),
             (Request { from: None, ..request() }, "from"),
             (Request { partitions: vec![0], ..request() }, "partitions"),
             (Request { filter: Filter::default(), ..request() }, "filter"),
@@ -294,6 +300,12 @@ mod tests {
             let error = Checkpoint::load(&path, &other).unwrap_err().to_string();
             assert!(error.contains("another replay") && error.contains(what), "{error}");
         }
+        // One from before ids were kept goes on, and has the id from then on.
+        let mut older: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        older["request"].as_object_mut().unwrap().remove("topic_id").unwrap();
+        std::fs::write(&path, older.to_string()).unwrap();
+        assert_eq!(Checkpoint::load(&path, &request()).unwrap().unwrap(), checkpoint);
         std::fs::write(&path, "{}").unwrap();
         let error = Checkpoint::load(&path, &request()).unwrap_err();
         assert!(matches!(error, CheckpointError::Form { .. }), "{error}");

@@ -1,5 +1,6 @@
-//! From values to events by the contract, in both framings. A registry that does not answer is
-//! waited for: only its own word that it has no such schema makes a value unreadable.
+//! From records to events by the contract, in both framings. A registry that does not answer is
+//! waited for: only a verdict, or its own word that it has no such schema, given for some seconds,
+//! makes a value unreadable.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,12 +8,19 @@ use std::time::{Duration, Instant};
 use laju_producer::registry::Registry;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, ReadError};
-use laju_schemas::quarantine::Reason;
+use laju_schemas::quarantine::{Origin, Reason};
 
 use super::ReplayError;
+use crate::domain::decisions::DecisionBook;
+use crate::ingest::headers::RecordHeaders;
+use crate::ingest::patient::PatientRegistry;
+use crate::ingest::verdicts;
 
 /// How long a registry that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a registry's word that it has no such schema is not believed: rows go out, and no
+/// ledger is made of them.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long until it is looked again at whether to stop.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -28,17 +36,20 @@ pub struct Undecodable {
 /// Reads values.
 pub struct Decoder {
     reader: EventReader,
-    registry: Option<Registry>,
+    registry: PatientRegistry,
+    verdicts: DecisionBook,
 }
 
 impl Decoder {
-    /// A decoder that knows the reader's schemas and asks the registry at this address for others.
+    /// A decoder that knows the reader's schemas, asks the registry for others, and
+    /// follows these verdicts.
     #[must_use]
-    pub fn new(reader: EventReader, registry: Option<&str>) -> Self {
-        Self { reader, registry: registry.map(Registry::new) }
+    pub fn new(reader: EventReader, registry: Option<Registry>, verdicts: DecisionBook) -> Self {
+        let registry = PatientRegistry::new(registry, PATIENCE);
+        Self { reader, registry, verdicts }
     }
 
-    /// Reads a value and hands over what came out. Waits for the registry as long as it takes.
+    /// Reads a record's value and hands over what came out. Waits for the registry as long as it takes.
     ///
     /// # Errors
     /// Those of `each`; or [`ReplayError::Interrupted`] if `stop` is set while the registry is
@@ -46,12 +57,16 @@ impl Decoder {
     #[inline]
     pub fn read<T>(
         &mut self,
-        value: Option<&[u8]>,
+        (origin, value): (Origin, Option<&[u8]>),
+        headers: &impl RecordHeaders,
         stop: &AtomicBool,
         each: impl FnOnce(Result<RawEvent<'_>, Undecodable>) -> Result<T, ReplayError>,
     ) -> Result<T, ReplayError> {
-        let value = value.unwrap_or_default();
         let unknown = |reason, detail: String| Err(Undecodable { reason, detail });
+        if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, headers) {
+            return each(unknown(refusal.reason, refusal.detail));
+        }
+        let value = value.unwrap_or_default();
         loop {
             let id = match self.reader.read(value) {
                 Ok(event) => return each(Ok(event)),
@@ -63,20 +78,21 @@ impl Decoder {
                     return each(unknown(Reason::Undecodable, error.to_string()));
                 }
             };
-            self.learn(id, stop)?;
+            if !self.learn(id, stop)? {
+                return each(unknown(Reason::UnknownSchema, self.registry.unknown(id).to_string()));
+            }
         }
     }
 
-    fn learn(&mut self, id: u32, stop: &AtomicBool) -> Result<(), ReplayError> {
-        let Some(registry) = &self.registry else {
-            self.reader.book.learn(id, None);
-            return Ok(());
-        };
+    /// Has the reader know a schema; false if nobody has it, which holds for one record alone.
+    fn learn(&mut self, id: u32, stop: &AtomicBool) -> Result<bool, ReplayError> {
         loop {
-            match registry.schema(id) {
+            match self.registry.schema(id) {
                 Ok(avsc) => {
-                    self.reader.book.learn(id, avsc.as_deref());
-                    return Ok(());
+                    if let Some(avsc) = &avsc {
+                        self.reader.book.learn(id, Some(avsc));
+                    }
+                    return Ok(avsc.is_some());
                 }
                 Err(error) => {
                     tracing::warn!(%error, id, "waiting for the schema registry");
@@ -95,14 +111,33 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use laju_schemas::framing::Framing;
+    use laju_producer::registry::RegistryAccess;
+    use laju_schemas::framing::{Framing, SchemaHeader};
 
     use super::*;
 
-    fn reason(value: Option<&[u8]>, registry: Option<&str>) -> Result<Reason, ReplayError> {
-        let mut decoder = Decoder::new(EventReader::new(&[]).unwrap(), registry);
+    struct NoHeaders;
+
+    impl RecordHeaders for NoHeaders {
+        fn owned(&self) -> Vec<(String, Option<Vec<u8>>)> {
+            Vec::new()
+        }
+
+        fn is_released(&self) -> bool {
+            false
+        }
+
+        fn schema_header(&self) -> Option<SchemaHeader> {
+            None
+        }
+    }
+
+    fn reason(value: Option<&[u8]>, registry: Option<Registry>) -> Result<Reason, ReplayError> {
+        let verdicts = DecisionBook::default();
+        let mut decoder = Decoder::new(EventReader::new(&[]).unwrap(), registry, verdicts);
         let stop = AtomicBool::new(true);
-        decoder.read(value, &stop, |event| Ok(event.unwrap_err().reason))
+        let record = (Origin { partition: 0, offset: 0 }, value);
+        decoder.read(record, &NoHeaders, &stop, |event| Ok(event.unwrap_err().reason))
     }
 
     #[test]
@@ -113,7 +148,7 @@ mod tests {
         Framing::Confluent(7).write(&mut value);
         assert_eq!(reason(Some(&value), None).unwrap(), Reason::UnknownSchema);
         // A registry that does not answer makes nothing unreadable.
-        let nobody = Some("http://127.0.0.1:1");
-        assert!(matches!(reason(Some(&value), nobody), Err(ReplayError::Interrupted)));
+        let nobody = Registry::new("http://127.0.0.1:1", RegistryAccess::default());
+        assert!(matches!(reason(Some(&value), Some(nobody)), Err(ReplayError::Interrupted)));
     }
 }

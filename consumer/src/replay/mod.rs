@@ -10,7 +10,6 @@ pub mod file;
 pub mod filter;
 pub mod rows;
 pub mod run;
-pub mod terminal;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use laju_schemas::quarantine::Origin;
 use laju_schemas::{RawEvent, TimestampMs};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
@@ -205,6 +206,7 @@ impl Replay<'_> {
             timestamp: record.timestamp().to_millis().map(TimestampMs),
         };
         let Self { decoder, filter, sink, counts, skip_undecodable, on_undecodable, .. } = self;
+        let origin = Origin { partition: record.partition() as u32, offset: record.offset() };
         match sink {
             // A copy is a copy: nobody looks into it.
             Sink::Topic(copy) if filter.is_empty() => {
@@ -213,7 +215,7 @@ impl Replay<'_> {
                 counts.matched += 1;
                 counts.written += 1;
             }
-            _ => decoder.read(record.payload(), self.stop, |event| {
+            _ => decoder.read((origin, record.payload()), record, self.stop, |event| {
                 counts.read += 1;
                 match event {
                     Ok(event) if filter.matches(&event) => {

@@ -52,7 +52,7 @@ impl DecideArgs {
     ) -> anyhow::Result<Vec<Chosen>> {
         let wanted = self.filter.at(now)?;
         let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
         let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
         let by_name = !missing.is_empty();
         // Where released events stand anew, and those of them that are in quarantine there.
@@ -69,7 +69,7 @@ impl DecideArgs {
             },
             |record| {
                 if anew.contains(&record.origin) && decisions.get(record.origin).is_none() {
-                    match judge.counts_at_its_place(&record) {
+                    match judge.counts_at_its_place(&record, decisions) {
                         Ok(counts) => again.extend((!counts).then_some(record.origin)),
                         Err(error) => outage = Some(error),
                     }
@@ -95,7 +95,7 @@ impl DecideArgs {
                 if !by_name && !wanted.takes_saying(&said) {
                     return;
                 }
-                match judge.counts_at_its_place(&record) {
+                match judge.counts_at_its_place(&record, decisions) {
                     Ok(true) => return report.at_place.push(record.origin.to_string()),
                     Ok(false) => {}
                     Err(error) => return outage = Some(error),

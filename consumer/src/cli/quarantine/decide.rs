@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use laju_producer::connection::Connection;
-use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON, check_text};
+use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON};
 use laju_schemas::quarantine::Origin;
+use laju_schemas::text::{self, Lines};
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 
 use super::choose::Chosen;
 use super::report::{Already, Done, Report};
-use super::said::nik_runs;
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
 use crate::ingest::decide::{
     Anew, BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions,
+    require_rights,
 };
 use crate::ingest::stop::Stop;
 use crate::query::answer::RecordDecision;
@@ -106,10 +107,7 @@ fn reason(text: &str) -> Result<String, String> {
 
 /// A text to be written down for ever, which a NIK must not be.
 fn written(text: &str, most: usize) -> Result<String, String> {
-    check_text(text, most)?;
-    if !nik_runs(text.as_bytes()).is_empty() {
-        return Err("has as many digits in a row as a NIK, and is written down for ever".to_owned());
-    }
+    text::check(text, most, Lines::One).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
@@ -145,6 +143,9 @@ impl DecideArgs {
                 "say which records: PARTITION/OFFSET, or --reason, --kiosk, --region, --from, --to, or --all"
             );
         }
+        if !self.dry_run {
+            require_rights(&self.connection)?;
+        }
         let partitions = check_topics(&self.connection)?;
         let mut report = Report::new(action, self.dry_run);
         let decisions = read_decisions(&self.connection)?;
@@ -179,6 +180,7 @@ impl DecideArgs {
             decided_by: self.by.clone(),
             reason: self.because.clone(),
             decided_at: now,
+            origin_topic_id: None,
         };
         let anew = chosen.event.as_ref().map(|event| Anew {
             subject: event.subject,

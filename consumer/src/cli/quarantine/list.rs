@@ -122,7 +122,7 @@ impl ListArgs {
         let wanted = self.filter.at(now)?;
         let schemas = self.schemas.read()?;
         let partitions = check_topics(&self.connection)?;
-        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
         let decisions = read_decisions(&self.connection)?;
         let (mut listed, mut outage) = (Listed::default(), None);
         let bar = bar("reading the quarantine topic", self.json);
@@ -146,7 +146,7 @@ impl ListArgs {
                 if !wanted.takes_saying(&said) {
                     return;
                 }
-                match judge.counts_at_its_place(&record) {
+                match judge.counts_at_its_place(&record, &decisions) {
                     Ok(counts) => {
                         let told = (said, explained.fault, counts);
                         self.add(&decisions, record, told, &mut listed);
@@ -229,14 +229,15 @@ impl Listed {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(COLUMNS)?;
         for Row { record, said, fault, decision, counts } in &self.rows {
-            let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+            // Spreadsheets and terminals get these, whoever wrote the texts.
+            let text = |text: Option<&String>| text.map(|text| shown(text)).unwrap_or_default();
             let d = decision.as_ref();
             csv.write_record([
                 record.origin.partition.to_string(),
                 record.origin.offset.to_string(),
                 record.timestamp.to_string(),
                 record.reason.to_string(),
-                masked(&record.detail).into_owned(),
+                shown(&record.detail),
                 said.event_id.map(|id| id.to_string()).unwrap_or_default(),
                 text(said.kiosk_id.as_ref()),
                 said.sequence.map(|number| number.to_string()).unwrap_or_default(),
@@ -244,12 +245,12 @@ impl Listed {
                 text(said.home_region.as_ref()),
                 text(said.service_region.as_ref()),
                 text(said.fact.as_ref()),
-                fault.as_ref().map(|fault| fault.path.clone()).unwrap_or_default(),
+                text(fault.as_ref().map(|fault| &fault.path)),
                 fault.as_ref().map(|fault| fault.byte.to_string()).unwrap_or_default(),
                 d.map(|d| d.decision.to_string()).unwrap_or_default(),
-                d.map(|d| d.decided_by.clone()).unwrap_or_default(),
+                text(d.map(|d| &d.decided_by)),
                 d.map(|d| d.decided_at.to_string()).unwrap_or_default(),
-                d.map(|d| d.reason.clone()).unwrap_or_default(),
+                text(d.map(|d| &d.reason)),
                 counts.to_string(),
             ])?;
         }
@@ -344,5 +345,54 @@ impl Row {
             "decision": decision,
             "counts_at_its_place": counts,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use laju_schemas::quarantine::Origin;
+
+    use super::*;
+
+    #[test]
+    fn what_strangers_wrote_steers_nothing_in_csv() {
+        let evil = "\u{1b}[2J1871010101900001".to_owned();
+        let record = Quarantined {
+            origin: Origin { partition: 1, offset: 2 },
+            offset: 3,
+            quarantined_at: TimestampMs(0),
+            reason: Reason::WrongKey,
+            detail: evil.clone(),
+            timestamp: TimestampMs(0),
+            fold_version: "1".to_owned(),
+            is_cut: false,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let said = Said {
+            kiosk_id: Some(evil.clone()),
+            occurred_at: Some(evil.clone()),
+            home_region: Some(evil.clone()),
+            service_region: Some(evil.clone()),
+            fact: Some(evil.clone()),
+            ..Said::default()
+        };
+        let fault = Fault { path: evil.clone(), byte: 7, why: evil.clone() };
+        let decision = RecordDecision {
+            decision: Decision::Released,
+            decided_by: evil.clone(),
+            reason: evil,
+            decided_at: TimestampMs(0),
+            released_partition: None,
+            released_offset: None,
+        };
+        let row = Row { record, said, fault: Some(fault), decision: Some(decision), counts: false };
+        let listed = Listed { rows: [row].into(), ..Listed::default() };
+        let mut out = Vec::new();
+        listed.to_csv(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("\u{fffd}[(17 digits)").count(), 9, "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains("187101"), "{text}");
     }
 }

@@ -158,7 +158,9 @@ impl Report {
             let at_place = records(self.at_place.len());
             let instead = match self.action {
                 Decision::Discarded => "what is not to count has to be retracted",
-                Decision::Released | Decision::Unknown => "as soon as the workers have these rules",
+                Decision::Released | Decision::UnknownSchema | Decision::Unknown => {
+                    "as soon as the workers have these rules"
+                }
             };
             lines.push(format!("{at_place} not {done}, as they count at their places: {instead}"));
             lines.extend(self.at_place.iter().take(NAMED).map(|origin| format!("  {origin}")));

@@ -8,8 +8,8 @@ use laju_schemas::explain::{ExplainedField, Explanation, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(super) use crate::domain::masked::{masked, nik_runs};
-use crate::query::table::harmless;
+pub(super) use laju_producer::terminal::shown;
+pub(super) use laju_schemas::nik::{masked, spans_in_bytes as nik_runs};
 
 /// How many characters of a text are kept: names and codes have fewer, and others have megabytes.
 const MAX_SAID: usize = 100;
@@ -53,11 +53,13 @@ impl Said {
 /// What a field holds, as it may be shown: not if digits that may be a NIK stand in its bytes, which
 /// are shown in another form where they are no text. `hidden` is where there are such in the value.
 pub(super) fn field_text<'a>(field: &'a ExplainedField, hidden: &[Range<usize>]) -> Cow<'a, str> {
-    let text = masked(&field.value);
     let overlaps = |run: &&Range<usize>| run.start < field.bytes.end && field.bytes.start < run.end;
-    match (&text, hidden.iter().find(overlaps)) {
-        (Cow::Borrowed(_), Some(run)) => Cow::Owned(format!("({} digits)", run.len())),
-        _ => text,
+    // Texts are looked at as texts; of others the form says nothing of the digits in their bytes.
+    let is_text =
+        field.value.parse::<i64>().is_err() && uuid::Uuid::parse_str(&field.value).is_err();
+    match hidden.iter().find(overlaps) {
+        Some(run) if !is_text => Cow::Owned(format!("({} digits)", run.len())),
+        _ => masked(&field.value),
     }
 }
 
@@ -67,11 +69,6 @@ pub(super) fn fault_json(fault: Option<&Fault>) -> Value {
         Value::Null,
         |fault| json!({"field": fault.path, "byte": fault.byte, "why": masked(&fault.why)}),
     )
-}
-
-/// A text from outside without what may be a NIK and without control characters, for a terminal.
-pub(super) fn shown(text: &str) -> String {
-    harmless(&masked(text))
 }
 
 #[cfg(test)]
@@ -123,7 +120,7 @@ mod tests {
     const EVENT: RawEvent<'_> = RawEvent {
         event_id: EventId([9; 16]),
         kiosk_id: "kbl-01",
-        sequence: 999_999_999_999_999,
+        sequence: 99_999_999_999_999,
         occurred_at: 1_720_000_000_000,
         subject: SubjectId([7; 16]),
         home_region: "18.71",
@@ -162,7 +159,8 @@ mod tests {
     fn as_many_digits_as_a_nik_has_are_not_shown() {
         for (text, expected) in [
             ("kiosk 18", "kiosk 18"),
-            ("123456789012345", "123456789012345"),
+            ("12345678901234", "12345678901234"),
+            ("123456789012345", "(15 digits)"),
             ("1234567890123456", "(16 digits)"),
             ("é12345678901234567x", "é(17 digits)x"),
             ("a1234567890123456b12345c1234567890123456", "a(16 digits)b12345c(16 digits)"),

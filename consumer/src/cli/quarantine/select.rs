@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{KioskId, RegionCode, RegionTable, TimestampMs};
+use laju_schemas::{FormerCode, KioskId, RegionCode, RegionTable, TimestampMs};
 
 use super::said::Said;
 use crate::cli::moment::Moment;
@@ -97,7 +97,8 @@ fn names(said: &Said, region: RegionCode) -> bool {
     }
     let region = region.to_string();
     [&said.home_region, &said.service_region].into_iter().flatten().any(|named| {
-        let rest = named.strip_prefix(&region);
+        let today = FormerCode::find(named).map(|former| former.now.to_string());
+        let rest = today.as_deref().unwrap_or(named).strip_prefix(&region);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
 }
@@ -169,5 +170,10 @@ mod tests {
         assert!(!takes(&of("18"), &said(None, Some("181"), None)));
         assert!(takes(&of("ID"), &Said::default()));
         assert!(region("18.99").is_err());
+        // A former code is its successor's, however the record and the question have it.
+        let papua = said(None, Some("91.01"), None);
+        for (code, expected) in [("93.01", true), ("91.01", true), ("93", true), ("91", false)] {
+            assert_eq!(takes(&of(code), &papua), expected, "{code}");
+        }
     }
 }

@@ -49,6 +49,8 @@ struct Shown {
     /// Whether it counts where it stands, by the present rules.
     counts: bool,
     decision: Option<RecordDecision>,
+    /// The verdict by which every node refuses it where it stands.
+    verdict: Option<RecordDecision>,
     /// Where the event sent anew is in quarantine again.
     again: Option<Origin>,
 }
@@ -61,7 +63,7 @@ impl ShowArgs {
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let partitions = check_topics(&self.connection)?;
         let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry.as_deref(), partitions)?;
+        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
         let decisions = read_decisions(&self.connection)?;
         let decision = decisions.get(self.origin);
         let anew = decision.and_then(|decision| decision.released());
@@ -92,15 +94,16 @@ impl ShowArgs {
         };
         let value = record.value.as_deref().unwrap_or_default();
         let again = match again {
-            Some(again) if !judge.counts_at_its_place(&again)? => Some(again.origin),
+            Some(again) if !judge.counts_at_its_place(&again, &decisions)? => Some(again.origin),
             _ => None,
         };
         let shown = Shown {
-            counts: judge.counts_at_its_place(&record)?,
+            counts: judge.counts_at_its_place(&record, &decisions)?,
             again,
             explained: judge.reader_for(value)?.book.explain(value),
             judgement: judge.judge(&record, now)?,
             decision: decision.map(|decision| RecordDecision::from(&**decision)),
+            verdict: decisions.verdict(self.origin).map(|verdict| RecordDecision::from(&**verdict)),
             record,
         };
         if self.json {
@@ -119,7 +122,7 @@ fn header_text(value: Option<&Vec<u8>>) -> Option<String> {
 
 impl Shown {
     fn to_json(&self) -> Value {
-        let Self { record, explained, judgement, counts, decision, again } = self;
+        let Self { record, explained, judgement, counts, decision, verdict, again } = self;
         let value = record.value.as_deref().unwrap_or_default();
         let hidden = nik_runs(value);
         let fields = explained.fields.iter().map(|field| {
@@ -158,12 +161,13 @@ impl Shown {
             },
             "counts_at_its_place": counts,
             "decision": decision,
+            "verdict": verdict,
             "in_quarantine_again": again.map(|place| place.to_string()),
         })
     }
 
     fn text(&self) -> String {
-        let Self { record, explained, judgement, counts, decision, again } = self;
+        let Self { record, explained, judgement, counts, decision, verdict, again } = self;
         let mut text = format!("Record {} of the events topic\n\n", record.origin);
         let mut line = |name: &str, value: String| {
             text.push_str(&format!("  {name:14} {}\n", shown(&value)));
@@ -199,6 +203,11 @@ impl Shown {
                 }
             },
         );
+        if let Some(d) = verdict {
+            let said =
+                format!("{} by {} at {}: {}", d.decision, d.decided_by, d.decided_at, d.reason);
+            line("Verdict", said);
+        }
         if *counts {
             line("At its place", "it counts, by the present rules".to_owned());
         }

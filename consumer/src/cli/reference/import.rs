@@ -1,16 +1,22 @@
 //! Reference figures from a CSV file: the whole file is checked before anything is made of it,
 //! and every line that is wrong is named with its column and the reason.
+//!
+//! Columns are separated by commas; or by semicolons where the header's are, as spreadsheets write
+//! them where decimals have a comma. Then `27,5` is a percentage, and `767.000` a number of people
+//! with a point at every third digit.
 
 use std::collections::BTreeMap;
 
-use laju_schemas::reference::{Basis, ReferenceError, ReferenceKind};
-use laju_schemas::{ReferenceFigure, ReferenceId};
+use laju_producer::text;
+use laju_schemas::reference::{Basis, Percent, ReferenceError, ReferenceKind};
+use laju_schemas::{FormerCode, ReferenceFigure, ReferenceId};
 
-use super::field;
+use super::{field, names};
 
 /// The columns that a file may have; those marked must be there.
-const COLUMNS: [(&str, bool); 9] = [
+const COLUMNS: [(&str, bool); 10] = [
     ("region", true),
+    ("name", false),
     ("kind", true),
     ("basis", true),
     ("value", false),
@@ -28,6 +34,8 @@ pub struct Line {
     pub line: u64,
     /// The figure.
     pub figure: ReferenceFigure,
+    /// What whoever imports it should know of it, though it is good.
+    pub notes: Vec<String>,
 }
 
 /// What is wrong with a line.
@@ -53,9 +61,16 @@ pub fn read(
     mut new_id: impl FnMut() -> ReferenceId,
 ) -> Result<Vec<Line>, Vec<BadLine>> {
     // Spreadsheets put a byte order mark before the text.
-    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
+    let file = text::begin(file).map_err(|error| {
+        vec![BadLine { line: 1, column: String::new(), reason: error.to_string() }]
+    })?;
+    let first_line = file.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let style = if first_line.contains(&b';') { Style::Semicolons } else { Style::Commas };
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .delimiter(style.delimiter())
+        .from_reader(file);
     let places = header(&mut reader)?;
     let width = places.len();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
@@ -73,9 +88,10 @@ pub fn read(
         let line = counter.line_of(row.position());
         if row.len() != width {
             let reason = format!(
-                "it has {} fields, the header has {width}; a text with a comma must stand in \
+                "it has {} fields, the header has {width}; a text with a {} must stand in \
                  double quotes",
-                row.len()
+                row.len(),
+                style.separator()
             );
             bad.push(BadLine { line, column: String::new(), reason });
             continue;
@@ -83,7 +99,7 @@ pub fn read(
         let get = |name: &str| {
             places.iter().position(|column| column == name).and_then(|at| row.get(at)).unwrap_or("")
         };
-        match figure(&get, issued_by, &mut new_id) {
+        match figure(&get, style, issued_by, &mut new_id) {
             Err(wrong) => bad.extend(wrong.into_iter().map(|(column, reason)| BadLine {
                 line,
                 column: column.to_owned(),
@@ -99,12 +115,72 @@ pub fn read(
                     bad.push(BadLine { line, column: String::new(), reason });
                 } else {
                     seen.insert(key, line);
-                    good.push(Line { line, figure });
+                    let notes = notes(get("region"), &figure);
+                    good.push(Line { line, figure, notes });
                 }
             }
         }
     }
     if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
+/// What to know of a figure that is good.
+fn notes(region: &str, figure: &ReferenceFigure) -> Vec<String> {
+    let former = FormerCode::find(region).map(ToString::to_string);
+    former.into_iter().chain(names::doubt(&figure.source, figure.region)).collect()
+}
+
+/// How a file is written, which its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// Columns separated by commas, decimals with a point.
+    Commas,
+    /// Columns separated by semicolons, decimals with a comma.
+    Semicolons,
+}
+
+impl Style {
+    const fn delimiter(self) -> u8 {
+        match self {
+            Self::Commas => b',',
+            Self::Semicolons => b';',
+        }
+    }
+
+    const fn separator(self) -> &'static str {
+        match self {
+            Self::Commas => "comma",
+            Self::Semicolons => "semicolon",
+        }
+    }
+
+    /// A number of people; between semicolons also with a point at every third digit. None begins
+    /// with a zero then: `0.767` is a number of something else.
+    fn people(self, text: &str) -> Result<u64, String> {
+        let groups: Vec<_> = text.split('.').collect();
+        let is_grouped = groups.len() > 1
+            && (1..=3).contains(&groups[0].len())
+            && !groups[0].starts_with('0')
+            && groups[1..].iter().all(|group| group.len() == 3)
+            && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_digit()));
+        match self {
+            Self::Semicolons if is_grouped => field::people(&groups.concat()),
+            _ => field::people(text),
+        }
+    }
+
+    /// A percentage; between semicolons with a decimal comma, or a point that cannot stand for
+    /// thousands.
+    fn percent(self, text: &str) -> Result<Percent, String> {
+        match (self, text.split_once('.')) {
+            (Self::Semicolons, Some((_, decimals))) if decimals.len() == 3 => Err(format!(
+                "'{text}' may be thousands: in a file with semicolons decimals have a comma"
+            )),
+            (Self::Semicolons, None) => field::percent(&text.replacen(',', ".", 1))
+                .map_err(|error| format!("{error}; decimals have a comma here")),
+            _ => field::percent(text),
+        }
+    }
 }
 
 /// Counts lines as editors do. csv's own count is of where the line before ended: behind `\r\n`
@@ -139,17 +215,17 @@ fn header(reader: &mut csv::Reader<&[u8]>) -> Result<Vec<String>, Vec<BadLine>> 
         Ok(row) => row.iter().map(str::to_owned).collect::<Vec<_>>(),
         Err(error) => return Err(vec![wrong("", of_csv(&error))]),
     };
-    let names = || COLUMNS.map(|(name, _)| name).join(",");
+    let known = || COLUMNS.map(|(name, _)| name).join(",");
     if let [only] = &row[..]
-        && only.contains([';', '\t'])
+        && only.contains('\t')
     {
-        let reason = format!("columns are separated by commas: {}", names());
+        let reason = format!("columns are separated by commas or semicolons: {}", known());
         return Err(vec![wrong("", reason)]);
     }
     let mut bad = Vec::new();
     for (at, name) in row.iter().enumerate() {
         if !COLUMNS.iter().any(|(known, _)| known == name) {
-            bad.push(wrong(name, format!("there is no such column; there are {}", names())));
+            bad.push(wrong(name, format!("there is no such column; there are {}", known())));
         } else if row[..at].contains(name) {
             bad.push(wrong(name, "the column is there twice".to_owned()));
         }
@@ -166,16 +242,22 @@ type Wrong = Vec<(&'static str, String)>;
 
 fn figure<'a>(
     get: &dyn Fn(&str) -> &'a str,
+    style: Style,
     issued_by: Option<&str>,
     new_id: &mut dyn FnMut() -> ReferenceId,
 ) -> Result<ReferenceFigure, Wrong> {
     let mut wrong = Wrong::new();
     let mut note = |column, reason| wrong.push((column, reason));
     let region = field::region(get("region")).map_err(|e| note("region", e)).ok();
+    if let (Some(region), false) = (region, get("name").is_empty()) {
+        names::check(get("name"), region).unwrap_or_else(|e| note("name", e));
+    }
     let kind = field::kind(get("kind")).map_err(|e| note("kind", e)).ok();
     let basis = field::basis(get("basis")).map_err(|e| note("basis", e)).ok();
-    let value = optional(get("value"), field::people).map_err(|e| note("value", e)).ok();
-    let percent = optional(get("percent"), field::percent).map_err(|e| note("percent", e)).ok();
+    let value =
+        optional(get("value"), |text| style.people(text)).map_err(|e| note("value", e)).ok();
+    let percent =
+        optional(get("percent"), |text| style.percent(text)).map_err(|e| note("percent", e)).ok();
     let from = field::date(get("valid_from")).map_err(|e| note("valid_from", e)).ok();
     let to = optional(get("valid_to"), field::date).map_err(|e| note("valid_to", e)).ok();
     let issued_by = match (get("issued_by"), issued_by) {
@@ -204,7 +286,7 @@ fn figure<'a>(
         source: get("source").to_owned(),
         issued_by: issued_by.to_owned(),
     };
-    if let Err(error) = figure.check() {
+    if let Err(error) = figure.check_new() {
         wrong.push((column_of(&error, &figure), error.to_string()));
     }
     if wrong.is_empty() { Ok(figure) } else { Err(wrong) }
@@ -232,7 +314,7 @@ fn column_of(error: &ReferenceError, figure: &ReferenceFigure) -> &'static str {
         }
         ReferenceError::Unknown => "kind",
         ReferenceError::Validity(..) => "valid_to",
-        ReferenceError::Text(column) => column,
+        ReferenceError::Text(column) | ReferenceError::Unfit(column, _) => column,
         ReferenceError::TooMany(_) => "value",
     }
 }
@@ -242,7 +324,8 @@ fn of_csv(error: &csv::Error) -> String {
         csv::ErrorKind::Utf8 { .. } => {
             "not UTF-8: save the file as CSV in UTF-8 encoding".to_owned()
         }
-        _ => error.to_string(),
+        _ => "it cannot be read as CSV: see the quotation marks of this line and those before it"
+            .to_owned(),
     }
 }
 
@@ -275,7 +358,8 @@ mod tests {
                     2023-01-01,\"letter 1, page 2\", 11.10 ,target,wajib_ktp,25.5\r\n";
         let lines = read_text(text).unwrap();
         assert_eq!(lines.len(), 1);
-        let Line { line, figure } = &lines[0];
+        let Line { line, figure, notes } = &lines[0];
+        assert!(notes.is_empty(), "{notes:?}");
         assert_eq!((*line, figure.region.to_string().as_str()), (2, "11.10"));
         assert_eq!((figure.value, figure.percent), (None, Some("25.5".parse().unwrap())));
         assert_eq!((figure.source.as_str(), figure.issued_by.as_str()), ("letter 1, page 2", "me"));
@@ -337,7 +421,7 @@ mod tests {
             bad.into_iter().map(|b| (b.line, b.column)).collect::<Vec<_>>()
         };
         let named = |column: &str| vec![(1, column.to_owned())];
-        assert_eq!(of("region;kind;basis\n"), named(""));
+        assert_eq!(of("region\tkind\tbasis\n"), named(""));
         assert_eq!(of(&format!("note,{HEADER}")), named("note"));
         assert_eq!(
             of(&HEADER.replace("source", "region").replace("issued_by", "source")),
@@ -345,6 +429,82 @@ mod tests {
         );
         assert_eq!(of(&HEADER.replace(",source", "")), named("source"));
         assert_eq!(of("").len(), 5);
+    }
+
+    #[test]
+    fn semicolons_go_with_decimal_commas_as_the_header_says() {
+        let header = HEADER.replace(',', ";");
+        let read_one = |row: &str| read_text(&format!("\u{feff}{header}{row}\r\n"));
+        let figure = |row: &str| read_one(row).unwrap().remove(0).figure;
+        let target = figure("18.71;target;wajib_ktp;;27,5;2023-01-01;;letter 1, page 2;me");
+        assert_eq!(target.percent, "27.5".parse().ok());
+        assert_eq!(target.source, "letter 1, page 2");
+        let target = figure("18.71;target;wajib_ktp;;27.5;2023-01-01;;s;me");
+        assert_eq!(target.percent, "27.5".parse().ok());
+        for value in ["767000", "767.000"] {
+            let row = format!("18.71;denominator;wajib_ktp;{value};;2023-01-01;;s;me");
+            assert_eq!(figure(&row).value, Some(767_000));
+        }
+        let million = figure("18.71;denominator;wajib_ktp;1.274.000;;2023-01-01;;s;me");
+        assert_eq!(million.value, Some(1_274_000));
+
+        let wrong = |row: &str| {
+            let mut bad = read_one(row).unwrap_err();
+            assert_eq!(bad.len(), 1, "{bad:?}");
+            bad.remove(0)
+        };
+        for (row, column) in [
+            ("18.71;target;wajib_ktp;;27.500;2023-01-01;;s;me", "percent"),
+            ("18.71;target;wajib_ktp;;1.127,5;2023-01-01;;s;me", "percent"),
+            ("18.71;denominator;wajib_ktp;767.00;;2023-01-01;;s;me", "value"),
+            ("18.71;denominator;wajib_ktp;767,0;;2023-01-01;;s;me", "value"),
+            ("18.71;denominator;wajib_ktp;0.767;;2023-01-01;;s;me", "value"),
+            ("18.71;denominator;wajib_ktp;001.274;;2023-01-01;;s;me", "value"),
+            ("18.71;denominator;wajib_ktp;000.000;;2023-01-01;;s;me", "value"),
+            ("18,71;denominator;wajib_ktp;767;;2023-01-01;;s;me", "region"),
+        ] {
+            assert_eq!(wrong(row).column, column, "{row}");
+        }
+        assert!(wrong("18.71;target").reason.contains("semicolon"));
+        assert_eq!(
+            super::tests::wrong("18.71,target,wajib_ktp,,\"27,5\",2023-01-01,,s,i").len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_name_is_held_against_the_code_and_may_be_left_out() {
+        let header = "region,name,kind,basis,value,valid_from,source,issued_by\n";
+        let rest = "denominator,recorded_ktp,1274,2024-01-01,BPS,Desk\n";
+        let read_one = |start: &str| read_text(&format!("{header}{start},{rest}"));
+        assert!(read_one("12.71,KOTA MEDAN").is_ok() && read_one("12.71,").is_ok());
+        let bad = read_one("12.75,MEDAN").unwrap_err();
+        assert_eq!((bad[0].line, bad[0].column.as_str()), (2, "name"));
+        assert!(bad[0].reason.contains("Kota Medan (12.71)"), "{bad:?}");
+    }
+
+    #[test]
+    fn what_is_good_but_strange_is_noted() {
+        let rows = "91.01,denominator,wajib_ktp,5,,2023-01-01,,s,i\n\
+                    12.75,denominator,wajib_ktp,5,,2023-01-01,,\"BPS, MEDAN\",i\n";
+        let lines = read_text(&format!("{HEADER}{rows}")).unwrap();
+        assert_eq!(lines[0].figure.region.to_string(), "93.01");
+        assert!(lines[0].notes[0].contains("93.01 now"), "{:?}", lines[0].notes);
+        assert!(lines[1].notes[0].contains("Kota Medan (12.71)"), "{:?}", lines[1].notes);
+    }
+
+    #[test]
+    fn a_lost_zero_is_named_and_not_guessed() {
+        let bad = read_text(&format!("{HEADER}11.1,denominator,wajib_ktp,5,,2023-01-01,,s,i\n"));
+        let reason = &bad.unwrap_err()[0].reason;
+        assert!(reason.contains("did a spreadsheet drop a zero: 11.10?"), "{reason}");
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_named_as_that() {
+        let file: Vec<u8> = HEADER.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let bad = read(&file, None, || ReferenceId([7; 16])).unwrap_err();
+        assert!(bad[0].reason.contains("UTF-16"), "{bad:?}");
     }
 
     #[test]

@@ -7,12 +7,13 @@ use anyhow::bail;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::civil::Date;
-use laju_producer::connection::Connection;
-use laju_producer::registry::RegistryError;
+use laju_producer::connection::ask::ASK_PATIENCE;
+use laju_producer::connection::{Connection, Operation};
+use laju_producer::terminal::Tamed;
 use laju_schemas::{ReferenceFigure, RegionCode, RegionTable, TimestampMs, Zone};
 use serde_json::{Value, json};
 
-use super::{TIMEOUT, field, reference_topic};
+use super::{field, reference_topic};
 use crate::domain::day::Day;
 use crate::domain::reference::{Denominator, Listed, ReferenceBook, Standing, Target};
 use crate::ingest::reference::{ReferenceFeed, Unreadable};
@@ -94,21 +95,17 @@ impl ListArgs {
             unreadable,
             next_offset: book.next_offset(),
         };
-        if self.json {
-            writeln!(out, "{:#}", answer.to_json())?;
-        } else {
-            answer.show(out)?;
-        }
+        answer.write(self.json, out)?;
         Ok(ExitCode::SUCCESS)
     }
 
     fn read(&self) -> anyhow::Result<(ReferenceBook, Vec<Unreadable>)> {
-        let topic = reference_topic(&self.connection)?;
-        let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
-        let mut feed = ReferenceFeed::new(self.connection.registry.as_deref())?;
+        let topic = reference_topic(&self.connection, Operation::Read)?;
+        let mut tail = Tail::open(&self.connection.client_config()?, &topic, ASK_PATIENCE)?;
+        let mut feed = ReferenceFeed::once(self.connection.registry_client()?)?;
         let (mut book, mut unreadable) = (ReferenceBook::default(), Vec::new());
-        let mut outage: Option<RegistryError> = None;
-        tail.read_to_end(TIMEOUT, |record| {
+        let mut outage = None;
+        tail.read_to_end(ASK_PATIENCE, |record| {
             if outage.is_some() {
                 return;
             }
@@ -125,6 +122,14 @@ impl ListArgs {
 }
 
 impl Answer<'_> {
+    /// What people put into a figure's texts is not handed on to a terminal as it is.
+    fn write(&self, json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+        if json {
+            return writeln!(out, "{:#}", self.to_json());
+        }
+        self.show(&mut Tamed::new(out))
+    }
+
     fn to_json(&self) -> Value {
         let records: Vec<_> = self
             .records
@@ -288,6 +293,45 @@ fn grouped(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_source_says_steers_no_terminal() {
+        let text = "letter\u{1b}[2J\u{9b}31m \u{202e}of";
+        let figure = ReferenceFigure {
+            reference_id: laju_schemas::ReferenceId([1; 16]),
+            region: "18.71".parse().unwrap(),
+            kind: laju_schemas::reference::ReferenceKind::Denominator,
+            basis: laju_schemas::reference::Basis::WajibKtp,
+            value: Some(767_000),
+            percent: None,
+            valid_from: jiff::civil::date(2023, 1, 1),
+            valid_to: None,
+            source: text.to_owned(),
+            issued_by: text.to_owned(),
+        };
+        let mut book = ReferenceBook::default();
+        let recorded = Day::of_date(figure.valid_from).unwrap();
+        let region = figure.region;
+        book.add(crate::domain::reference::RecordedFigure { offset: 0, recorded, figure });
+        let as_of = jiff::civil::date(2023, 6, 1);
+        let answer = Answer {
+            region: Some(region),
+            as_of,
+            known_at: None,
+            all: true,
+            records: book.list(as_of, None),
+            denominators: book.denominators(region, as_of, None),
+            target: None,
+            unreadable: vec![Unreadable { offset: 1, reason: text.to_owned() }],
+            next_offset: 2,
+        };
+        let mut out = Vec::new();
+        answer.write(false, &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("letter\u{fffd}[2J\u{fffd}31m"), "{shown}");
+        let steering = |c: char| c != '\n' && laju_schemas::text::steers(c);
+        assert!(!shown.contains(steering), "{shown:?}");
+    }
 
     #[test]
     fn counts_have_their_thousands_apart() {

@@ -232,6 +232,7 @@ mod tests {
         let request = Request {
             cluster_id: "cluster".to_owned(),
             topic: "t".to_owned(),
+            topic_id: None,
             from: None,
             to: None,
             partitions: Vec::new(),

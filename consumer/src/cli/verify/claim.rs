@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -91,9 +91,6 @@ pub(super) fn of_worker(
     json: bool,
     stop: &AtomicBool,
 ) -> anyhow::Result<Vec<Claim>> {
-    if !node.url.starts_with("http://") {
-        bail!("--worker '{}' must begin with http://", node.url);
-    }
     let answer = node.ask("/v1/ledger")?;
     let sizes: Ledger = serde_json::from_str(&answer)
         .with_context(|| format!("{} does not say what its ledger consists of", node.url))?;
@@ -216,6 +213,7 @@ pub(super) fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<
             head: LedgerHead {
                 cluster_id: identity.cluster_id.clone(),
                 topic: identity.topic.clone(),
+                topic_id: identity.topic_id.clone(),
                 partitions: identity.partitions,
                 fold_version: identity.fold_version.clone(),
                 partition: view.partition,
@@ -226,9 +224,4 @@ pub(super) fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<
         })
     };
     views.filter(|view| wanted.contains(&view.partition)).map(claim).collect()
-}
-
-/// How a worker is asked.
-pub(super) fn node(url: &str, token_file: Option<&PathBuf>) -> Node {
-    Node { url: url.to_owned(), token_file: token_file.cloned(), json: true }
 }

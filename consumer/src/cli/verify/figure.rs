@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
-use laju_producer::connection::{ClusterInfo, Connection};
+use laju_producer::connection::ask::ASK_PATIENCE;
+use laju_producer::connection::{ClusterInfo, Connection, Operation};
 use laju_schemas::known::EventReader;
 use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault, NOT_IN_DIGEST};
-use laju_schemas::topic::{EVENTS, FIGURES};
+use laju_schemas::topic::{EVENTS, FIGURES, REFERENCE};
 use laju_schemas::{FigureId, QuotedFigure};
 use serde::Serialize;
 
@@ -124,6 +125,9 @@ impl FigureCheck<'_> {
     /// Verifies; what is found out before an error stays in the report.
     fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
         let cluster = self.connection.check(TIMEOUT)?;
+        let needs = [FIGURES, EVENTS, REFERENCE];
+        let needs: Vec<_> = needs.iter().map(|topic| (Operation::Read, topic)).collect();
+        self.connection.require_on(&needs, TIMEOUT)?;
         let Claimed { figure, fault } = self.claimed()?;
         report.digest = Some(figure.digest);
         if let Some(fault) = fault {
@@ -142,17 +146,23 @@ impl FigureCheck<'_> {
     /// What the figures topic has under the id.
     fn claimed(&self) -> anyhow::Result<Claimed> {
         let topic = self.connection.topic(&FIGURES);
-        let mut tail = Tail::open(&self.connection.client_config()?, &topic, TIMEOUT)?;
-        let mut feed = FigureFeed::new(self.connection.registry.as_deref())?;
+        let mut tail = Tail::open(&self.connection.client_config()?, &topic, ASK_PATIENCE)?;
+        let mut feed = FigureFeed::once(self.connection.registry_client()?)?;
         let (mut book, mut first, mut outage) = (FigureBook::default(), None, None);
-        tail.read_to_end(PATIENCE, |record| match feed.read(&record) {
-            Ok(record) => {
-                if record.key.as_deref() == Some(&self.figure.0) && first.is_none() {
-                    first = record.figure.as_ref().ok().cloned();
-                }
-                book.add(record);
+        tail.read_to_end(PATIENCE, |record| {
+            // Others are not asked about: what nobody can read of theirs does not matter here.
+            if record.key() != Some(&self.figure.0) || outage.is_some() {
+                return;
             }
-            Err(error) => outage = outage.take().or(Some(error)),
+            match feed.read(&record) {
+                Ok(record) => {
+                    if first.is_none() {
+                        first = record.figure.as_ref().ok().cloned();
+                    }
+                    book.add(record);
+                }
+                Err(error) => outage = Some(error),
+            }
         })?;
         if let Some(outage) = outage {
             return Err(outage.into());

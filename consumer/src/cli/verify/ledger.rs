@@ -8,16 +8,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::bail;
-use laju_producer::connection::ClusterInfo;
+use laju_producer::connection::{ClusterInfo, Operation, Right};
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 
+use super::behind::{behind, catches_up};
 use super::claim::{self, Claim};
 use super::report::{Folded, Part, Report, Verdict};
-use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
+use super::{BEHIND, CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
+use crate::cli::query::Node;
 use crate::domain::version::fold_version;
-use crate::ingest::range::ends;
+use crate::ingest::range::{PATIENCE, ends};
 use crate::ingest::recompute::{LogPart, RecomputeError, commits_of, snapshot_of};
+use crate::ingest::topic_id::topic_id;
+use crate::ingest::verdicts::verdicts_of_any_topic;
 use crate::projection::snapshot::Snapshot;
 use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare_refused};
 use crate::query::ledger::lines::LedgerDigest;
@@ -52,6 +56,7 @@ impl LedgerCheck<'_> {
             writeln!(out, "{}", report.text(self.args.limit))?;
         }
         Ok(match report.verdict {
+            Verdict::Identical if report.stays_behind => ExitCode::from(BEHIND),
             Verdict::Identical => ExitCode::SUCCESS,
             Verdict::Differs => ExitCode::FAILURE,
             Verdict::CannotBeVerified => ExitCode::from(CANNOT_BE_VERIFIED),
@@ -67,13 +72,30 @@ impl LedgerCheck<'_> {
         }
     }
 
+    /// The worker at this address.
+    fn node(&self, url: &str) -> Node {
+        let args = self.args;
+        Node {
+            url: url.to_owned(),
+            token_file: args.token_file.clone(),
+            trust: args.connection.trust.clone(),
+            json: false,
+        }
+    }
+
     fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
         let args = self.args;
         let cluster = args.connection.check(TIMEOUT)?;
+        let topic = match &args.events_topic {
+            Some(copy) => copy.clone(),
+            None => args.connection.topic(&EVENTS),
+        };
+        args.connection.require(&[Right::on_topic(Operation::Read, topic)], TIMEOUT)?;
+        // Before the ledger: whatever was there then, a worker that gets on has.
+        let ends_before = ends(&args.connection, &args.connection.topic(&EVENTS));
         let claims = match (&args.worker, &args.store) {
             (Some(url), _) => {
-                let node = claim::node(url, args.token_file.as_ref());
-                claim::of_worker(&node, &args.partitions, args.json, self.stop)?
+                claim::of_worker(&self.node(url), &args.partitions, args.json, self.stop)?
             }
             (None, Some(path)) => claim::of_store(path, &args.partitions, args.json)?,
             (None, None) => bail!("give --worker, --store or --figure"),
@@ -82,6 +104,13 @@ impl LedgerCheck<'_> {
             bail!("the ledger has no partitions");
         };
         report.ledger_of(&head);
+        if args.events_topic.is_some() && !verdicts_of_any_topic(&args.connection)?.is_empty() {
+            bail!(
+                "the ledger cannot be verified against a copy of the log: verdicts that no registry \
+                 has a record's schema name places of the original, and where those records stand \
+                 in the copy is not known; verify it against the log that it was made from"
+            );
+        }
         let log = self.log(&claims, &head, &cluster)?;
         let offsets = match args.events_topic {
             Some(_) => Offsets::LeftOut,
@@ -99,6 +128,9 @@ impl LedgerCheck<'_> {
         }
         drop(snapshot);
         report.digests();
+        if args.events_topic.is_none() {
+            self.look_behind(&claims, &ends_before?, &log.topic, report)?;
+        }
         if differing.is_empty() {
             report.verdict = Verdict::Identical;
             return Ok(());
@@ -110,6 +142,23 @@ impl LedgerCheck<'_> {
             Err(error) if matches!(error, RecomputeError::Interrupted) => return Err(error.into()),
             // That it differs is known all the same.
             Err(error) => report.reason = Some(format!("the records cannot be named: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Whether the log has more than the ledger, and whether a running worker gets there.
+    fn look_behind(
+        &self,
+        claims: &[Claim],
+        ends: &BTreeMap<u32, (i64, i64)>,
+        topic: &str,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let args = self.args;
+        let ledger = claims.iter().map(|claim| (claim.head.partition, claim.head.next_offset));
+        report.behind = behind(&args.connection, topic, &ledger.collect(), ends, self.stop)?;
+        if let Some(url) = args.worker.as_ref().filter(|_| !report.behind.is_empty()) {
+            report.stays_behind = !catches_up(&self.node(url), &report.behind, self.stop)?;
         }
         Ok(())
     }
@@ -155,6 +204,17 @@ impl LedgerCheck<'_> {
                         harmless(of_ledger)
                     );
                 }
+            }
+            // Where one of both has none, the brokers were of before Kafka 2.8.
+            let here = topic_id(connection, &topic, PATIENCE)?;
+            if let (Some(of_ledger), Some(here)) = (&head.topic_id, &here)
+                && of_ledger != here
+            {
+                bail!(
+                    "the ledger was made from {topic} with the id {}, and the topic of that name \
+                     has the id {here}: it was deleted and made again",
+                    harmless(of_ledger)
+                );
             }
         }
         let Some(partitions) = cluster.partitions(&topic) else {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::behind::Behind;
+
 use crate::ingest::recompute::LogPart;
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::compare::{
@@ -46,6 +48,11 @@ pub(super) struct Report {
     digest: Option<LedgerDigest>,
     digest_of_log: Option<LedgerDigest>,
     pub(super) partitions: Vec<Part>,
+    /// Partitions of which the log had more than the ledger when it was asked for.
+    pub(super) behind: Vec<Behind>,
+    /// Whether the worker, which goes on folding, did not get to all of that within ten seconds.
+    /// False for the store of one that is stopped: it goes nowhere.
+    pub(super) stays_behind: bool,
     /// What it looks like.
     findings: Vec<Finding>,
     pub(super) differences: Differences,
@@ -115,6 +122,8 @@ impl Report {
             digest: None,
             digest_of_log: None,
             partitions: Vec::new(),
+            behind: Vec::new(),
+            stays_behind: false,
             findings: Vec::new(),
             differences: Differences::default(),
             posting_records: Vec::new(),
@@ -158,6 +167,10 @@ impl Report {
     /// The report for people: of everything at most so many lines.
     pub(super) fn text(&self, limit: usize) -> String {
         let mut lines = vec![match self.verdict {
+            Verdict::Identical if !self.behind.is_empty() => format!(
+                "identical as far as it goes, but behind the end of the log: {}",
+                self.extent()
+            ),
             Verdict::Identical => format!("identical: {}", self.extent()),
             Verdict::Differs => {
                 let count = self.differences.count();
@@ -188,6 +201,16 @@ impl Report {
             }
             Some(_) if !self.partitions.is_empty() => line("folded", self.offsets(limit)),
             _ => {}
+        }
+        for row in self.behind.iter().take(limit) {
+            line("behind", harmless(&row.words()));
+        }
+        if self.behind.len() > limit {
+            let more = self.behind.len() - limit;
+            line("behind", format!("… and {more} partitions more"));
+        }
+        if !self.behind.is_empty() && self.stays_behind {
+            line("", "the worker has not folded them for ten seconds: see its /readyz".to_owned());
         }
         if self.seconds > 0.0 {
             let rate = number(self.rate as u64);

@@ -12,7 +12,7 @@ use crate::ingest::judged::JudgedRecord;
 /// The dataset.
 pub const TABLE: Table = Table {
     name: "events",
-    version: 1,
+    version: 2,
     row: "A record of the events topic that can be counted, repeats and retracted ones included.",
     sorted_by: &["partition", "offset"],
     by_month: true,

@@ -10,7 +10,7 @@ use crate::export::write::WriteError;
 /// The dataset.
 pub const TABLE: Table = Table {
     name: "reference",
-    version: 1,
+    version: 2,
     row: "A record of the reference topic: a denominator or a target, replaced and withdrawn ones included.",
     sorted_by: &["offset"],
     by_month: false,

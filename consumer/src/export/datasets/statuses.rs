@@ -51,6 +51,12 @@ pub const TABLE: Table = Table {
             "yes or no",
             "lost or withdrawn: none of its events is awaited any more",
         ),
+        Column::nullable(
+            "key_id",
+            Kind::Symbol,
+            "digest",
+            "of the key that its pseudonyms are made with, which tells nothing of the key; null of agents that do not say so",
+        ),
     ],
 };
 
@@ -64,6 +70,7 @@ pub fn rows(statuses: &Statuses, rows: Rows<'_>) -> Result<(), WriteError> {
     for (kiosk, recorded) in sorted {
         let status = &recorded.status;
         let region = status.service_region.to_string();
+        let key_id = status.key_id.map(|id| id.to_string());
         rows(
             Date::default(),
             &[
@@ -77,6 +84,7 @@ pub fn rows(statuses: &Statuses, rows: Rows<'_>) -> Result<(), WriteError> {
                 instant(status.sent_at.0),
                 instant(recorded.recorded_at.0),
                 Value::Boolean(status.retired),
+                key_id.as_deref().map_or(Value::Null, Value::Text),
             ],
         )?;
     }

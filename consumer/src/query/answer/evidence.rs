@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, ReasonCount, RegionName};
 use crate::domain::share::Share;
+use crate::query::ahead::RecordedAhead;
 
 /// What a region's figure rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +29,9 @@ pub struct FigureEvidence {
     pub missing_kiosks: Option<MissingKiosks>,
     /// What could not be counted of what was known and names the region.
     pub quarantined: QuarantinedEvidence,
+    /// The partitions with a record stamped more than a day ahead of this node's clock: what came
+    /// after it there counts as recorded no earlier. Empty as a rule.
+    pub recorded_ahead: Vec<RecordedAhead>,
     /// A relative link to the same question, with both days filled in.
     pub link: String,
 }

@@ -4,7 +4,7 @@ use laju_schemas::{EventId, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Evidence, schema};
+use super::{Evidence, QuarantinedRow, schema};
 
 /// The kiosks heard of that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +13,8 @@ pub struct Kiosks {
     pub rows: Vec<KioskRow<u64>>,
     /// How many there are on all pages.
     pub total: u64,
+    /// Which key most kiosks make their pseudonyms with; none if none of them says so.
+    pub key_id: Option<String>,
     /// A relative link to the next page; none on the last.
     pub next: Option<String>,
     /// What the answer rests on.
@@ -35,8 +37,14 @@ pub struct KioskRow<C = u64> {
     pub highest_sequence: u32,
     /// The highest sequence received; 0 before the first.
     pub highest_received: u32,
-    /// The highest sequence announced; none of a kiosk that announces none.
+    /// The highest sequence ever announced; none of a kiosk that announces none.
     pub highest_announced: Option<u32>,
+    /// When it last announced a lower sequence than before: its outbox was set back, or another
+    /// device has its id. As far as this node has read of the status topic; none if it never did.
+    pub announced_fall: Option<AnnouncedFall>,
+    /// Whether it makes its pseudonyms with another key than most kiosks: everybody it serves is
+    /// then somebody else, and counted again.
+    pub other_key: bool,
     /// Sequences up to the highest that have not come in; 0 of a retired kiosk.
     pub missing: u64,
     /// The first gaps, each from its first to its last sequence.
@@ -65,6 +73,8 @@ pub struct KioskDetail {
     pub row: KioskRow<Conflicts>,
     /// Whether there are more gaps than are shown.
     pub gaps_cut: bool,
+    /// What of it could not be counted.
+    pub quarantined: KioskQuarantine,
     /// Days of recording on which events of it came in.
     pub days_heard: u64,
     /// Days from one on which it is heard of to the next, mostly at most; none before it has a
@@ -72,6 +82,16 @@ pub struct KioskDetail {
     pub usual_gap_days: Option<u32>,
     /// What the answer rests on.
     pub evidence: Evidence,
+}
+
+/// A kiosk's events that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KioskQuarantine {
+    /// Its sequences of which no event counts because it could not be counted; those not that
+    /// somebody discarded lately. Events that cannot be read are not among them.
+    pub open: u64,
+    /// The latest records of those sequences, the newest first, at most 100.
+    pub latest: Vec<QuarantinedRow>,
 }
 
 /// Events of one kiosk that bear the same sequence as another of its events.
@@ -94,6 +114,17 @@ pub struct ConflictingSequence {
     pub event_ids: Option<Vec<EventId>>,
 }
 
+/// A sequence announced that is lower than one announced before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnnouncedFall {
+    /// The highest sequence announced before.
+    pub from: u32,
+    /// The one announced then.
+    pub to: u32,
+    /// When Kafka recorded that.
+    pub recorded_at: TimestampMs,
+}
+
 /// A kiosk's own latest word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusRow {
@@ -113,4 +144,6 @@ pub struct StatusRow {
     pub recorded_at: TimestampMs,
     /// Lost or withdrawn: none of its events is awaited any more.
     pub retired: bool,
+    /// Which key it makes its pseudonyms with; none of an agent that does not say so.
+    pub key_id: Option<String>,
 }

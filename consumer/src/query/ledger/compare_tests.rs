@@ -42,6 +42,7 @@ fn rows_read_from_lines_are_those_of_the_state() {
     let head = LedgerHead {
         cluster_id: String::new(),
         topic: String::new(),
+        topic_id: None,
         partitions: 4,
         fold_version: String::new(),
         partition: PARTITION,

@@ -252,6 +252,9 @@ pub struct LedgerHead {
     pub cluster_id: String,
     /// The events topic's full name.
     pub topic: String,
+    /// The topic's own id; none if its brokers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
     /// How many partitions it has.
     pub partitions: u32,
     /// The rules by which events were counted.

@@ -173,6 +173,7 @@ fn the_digest_is_of_exactly_the_lines_documented() {
     let head = LedgerHead {
         cluster_id: "a cluster".to_owned(),
         topic: "a topic".to_owned(),
+        topic_id: None,
         partitions: 4,
         fold_version: "1-test".to_owned(),
         partition: PARTITION,

@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use jiff::ToSpan as _;
-use jiff::civil::Date;
 use laju_schemas::QuotedFigure;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{ACTIVATION_AGES, FigureContent};
@@ -22,7 +21,7 @@ use crate::query::answer::{
     FigurePartKind, Progress, TargetDifference, TargetShare,
 };
 use crate::query::postings::ACTIVE;
-use crate::query::question::today;
+use crate::query::question::{Horizon, today};
 use crate::query::scan::{Scope, each_netted};
 use crate::query::view::View;
 
@@ -148,15 +147,15 @@ pub(super) fn difference(
         target: target(figure.target.as_ref(), now.figures.target.as_ref()),
         same_log,
         same_rules,
-        link: link(quoted, view.today).filter(|_| same_log && same_rules),
+        link: link(quoted, view.horizon()).filter(|_| same_log && same_rules),
     })
 }
 
 /// The change of knowledge since the day before the figure was quoted.
-fn link(quoted: &QuotedFigure, day: Date) -> Option<String> {
+fn link(quoted: &QuotedFigure, horizon: Horizon) -> Option<String> {
     let content = &quoted.content;
     let from = today(quoted.quoted_at).checked_sub(1.day()).ok()?;
-    let to = content.known_at.map_or(day, |known_at| known_at.min(day));
+    let to = content.known_at.map_or(horizon.known, |known_at| known_at.min(horizon.today));
     let (region, as_of, axis) = (content.region, content.as_of, Axis::KnownAt);
     (from <= to).then(|| {
         format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&as_of={as_of}")

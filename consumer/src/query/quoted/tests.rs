@@ -163,7 +163,11 @@ fn the_parts_of_a_difference_are_told_apart_and_add_up() {
 #[test]
 fn a_figure_of_what_was_known_on_a_past_day_does_not_differ() {
     let mut f = state();
-    let question = Question { as_of: Some(date("2023-12-31")), known_at: Some(date("2024-07-31")) };
+    let question = Question {
+        as_of: Some(date("2023-12-31")),
+        known_at: Some(date("2024-07-31")),
+        ahead: false,
+    };
     let figure = quoted(&f.view(TODAY), "18.71", &question);
     assert_eq!((figure.bounds, &figure.missing), (None, &None));
     post(&mut f, Account::Activations, ("2023-12-31", "2024-08-03"), 50);

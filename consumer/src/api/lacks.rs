@@ -1,0 +1,89 @@
+//! What a node lacks before it answers figures, in both languages.
+
+use laju_producer::problem::Words;
+use laju_schemas::text::shown;
+
+use crate::domain::trouble::{TroubleKind, TroubledPartition};
+use crate::query::view::{Lack, NotReady};
+
+/// All of it, for whoever asked too early.
+pub(super) fn words(lacks: &NotReady) -> Words {
+    let indonesian: Vec<_> = lacks.0.iter().map(indonesian).collect();
+    Words::new(shown(&lacks.to_string()), indonesian.join("; "))
+}
+
+fn indonesian(lack: &Lack) -> String {
+    match lack {
+        Lack::Cluster => "simpul ini belum menjangkau Kafka".to_owned(),
+        Lack::Partitions { held, total } => format!(
+            "simpul ini memegang {held} dari {total} partisi topik peristiwa; hanya simpul yang memegang semuanya menjawab angka"
+        ),
+        Lack::CatchingUp { partitions, events } => {
+            format!("{partitions} partisi masih mengejar, {events} peristiwa lagi")
+        }
+        Lack::Reference => {
+            "topik acuan belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
+        }
+        Lack::Status => {
+            "topik status kios belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
+        }
+        Lack::Decisions => {
+            "keputusan karantina belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
+        }
+        Lack::Trouble(troubled) => trouble(troubled),
+    }
+}
+
+fn trouble(TroubledPartition { topic, partition, trouble }: &TroubledPartition) -> String {
+    let why = match trouble.kind {
+        TroubleKind::Codec => "kompresi rekamannya tidak dapat dibuka program ini",
+        TroubleKind::Damaged => "rekaman di sana rusak",
+        TroubleKind::NotAuthorized => "pengguna ini tidak boleh membaca topik itu",
+        TroubleKind::MessageFormat => "format rekamannya tidak dapat dibaca",
+        TroubleKind::FetchFailed => "broker tidak memberikan rekamannya",
+        TroubleKind::SchemaNotFound => "skemanya tidak ada di registry",
+        TroubleKind::RegistryUnreachable => "registry tidak menjawab",
+        TroubleKind::NotConfirmed => "tidak semua broker memastikan bahwa lognya masih sama",
+        TroubleKind::AnotherLog => "topik itu dihapus dan dibuat lagi",
+        TroubleKind::PartitionsAdded => "topik itu diberi partisi baru",
+    };
+    let (topic, offset) = (shown(topic), trouble.offset);
+    format!(
+        "partisi {partition} dari {topic} tidak dapat dibaca mulai offset {offset}: {why}; apa yang harus dilakukan ada di /readyz (dalam bahasa Inggris)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use laju_producer::problem::Language;
+
+    use super::*;
+    use crate::domain::trouble::Trouble;
+
+    #[test]
+    fn whatever_is_lacking_is_named_in_both_languages() {
+        let (topic, partition, offset) = (Arc::from("ikd.events.v1"), 3, 17);
+        let trouble = Trouble {
+            kind: TroubleKind::Damaged,
+            offset,
+            reason: "damaged".to_owned(),
+            cure: "look".to_owned(),
+        };
+        let troubled = TroubledPartition { topic, partition, trouble };
+        let lacks = NotReady(vec![
+            Lack::Partitions { held: 1, total: 12 },
+            Lack::CatchingUp { partitions: 2, events: 345 },
+            Lack::Trouble(Arc::new(troubled)),
+        ]);
+        let words = words(&lacks);
+        assert_eq!(words.to(Language::English), lacks.to_string());
+        let indonesian = words.to(Language::Indonesian);
+        for part in
+            ["1 dari 12 partisi", "345 peristiwa lagi", "partisi 3 dari ikd.events.v1", "17"]
+        {
+            assert!(indonesian.contains(part), "{part}: {indonesian}");
+        }
+    }
+}
