@@ -164,6 +164,7 @@ fn open(path: &Path, reader: &EventReader) -> Result<Store, StoreError> {
     let log = Log {
         cluster_id: "bench".to_owned(),
         topic: "bench".to_owned(),
+        topic_id: None,
         partitions: PARTITIONS,
         fold_version: fold_version(&reader.book.fingerprints(), false),
     };

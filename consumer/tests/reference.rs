@@ -179,6 +179,49 @@ fn a_file_with_a_bad_line_publishes_nothing_and_names_it() {
 }
 
 #[test]
+fn a_trial_run_shows_which_region_each_line_is_of_and_what_is_strange() {
+    let broker = Broker::new(1);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // Codes of the statistics office, and one of before 2022.
+    let rows = "12.75,denominator,recorded_ktp,1278,,2024-01-01,,\"BPS, MEDAN\",Desk\n\
+                91.01,denominator,recorded_ktp,1279,,2024-01-01,,DKB,Desk\n";
+    std::fs::write(file.path(), format!("\u{feff}{HEADER}\n{rows}")).unwrap();
+    let path = file.path().to_str().unwrap();
+
+    let text = broker.run(&["import", path, "--dry-run"]);
+    for words in [
+        "12.75  Kota Binjai",
+        " 1278 ",
+        "93.01  Kabupaten Merauke",
+        "note: line 2: its source names Kota Medan (12.71), but 12.75 is Kota Binjai",
+        "note: line 3: 91.01 is the code that Kabupaten Merauke had until 2022; it is 93.01 now",
+        "2 figures good; nothing is published",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let report = broker.json(&["import", path, "--dry-run"]);
+    assert_eq!(report["lines"][0]["name"], "Kota Binjai");
+    assert_eq!(
+        (&report["lines"][1]["region"], &report["lines"][1]["value"]),
+        (&"93.01".into(), &1279.into())
+    );
+    // The former code is published as its successor, and that is said again.
+    let report = broker.json(&["import", path]);
+    assert_eq!(report["published"][1]["region"], "93.01");
+    assert!(report["published"][1]["notes"][0].as_str().unwrap().contains("91.01"), "{report}");
+    let list = broker.json(&["list", "--region", "91.01", "--as-of", "2024-12-31"]);
+    assert_eq!(list["denominators"][0]["value"], 1279);
+
+    // With names in the file, the wrong codes are no notes but faults.
+    let named = "region,name,kind,basis,value,valid_from,source\n\
+                 12.75,MEDAN,denominator,recorded_ktp,1278,2024-01-01,BPS\n";
+    std::fs::write(file.path(), named).unwrap();
+    let (code, out) = broker.try_run(&["import", path, "--issued-by", "me"]).unwrap();
+    assert_eq!(code, ExitCode::FAILURE);
+    assert!(out.contains("line 2: name: 'MEDAN' is Kota Medan (12.71), but 12.75 is"), "{out}");
+}
+
+#[test]
 fn a_figure_whose_fields_do_not_go_together_is_not_published() {
     let broker = Broker::new(1);
     let add = |fields: &[&str]| {

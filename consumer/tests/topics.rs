@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use laju_consumer::cli::topics::TopicsArgs;
+use laju_consumer::ingest::progress::now_ms;
+use laju_schemas::TimestampMs;
 use laju_schemas::topic::{ALL, EVENTS, FIGURES};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use serde_json::Value;
 
 #[derive(Parser)]
@@ -23,7 +25,7 @@ struct Cli {
 fn run(args: &[&str]) -> anyhow::Result<(ExitCode, String)> {
     let cli = Cli::try_parse_from([&["topics"], args].concat())?;
     let mut out = Vec::new();
-    let code = cli.args.run(&mut out)?;
+    let code = cli.args.run(TimestampMs(now_ms()), &mut out)?;
     Ok((code, String::from_utf8(out)?))
 }
 
@@ -102,10 +104,30 @@ fn topics_are_made_as_the_contract_has_them_and_every_change_is_explained() {
     assert_eq!(code, ExitCode::FAILURE);
     assert!(text.contains("partitions is 6, not 12") && text.contains("1 difference"), "{text}");
 
+    // A clock in 2099: the first such record of a partition is named.
+    let events = EVENTS.with_prefix(&real.prefix);
+    let config = [
+        ("message.timestamp.type", "CreateTime"),
+        ("message.timestamp.after.max.ms", "9223372036854775807"),
+    ];
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&events));
+    let change = config.into_iter().fold(change, |change, (key, value)| change.set(key, value));
+    let admin = real.admin();
+    real.wait(admin.alter_configs(&[change], &AdminOptions::new())).unwrap().remove(0).unwrap();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &real.brokers).create().unwrap();
+    for timestamp in [now_ms(), 4_070_908_800_000, now_ms()] {
+        let record = BaseRecord::to(&events).partition(4).key("k").payload("v");
+        producer.send(record.timestamp(timestamp)).unwrap();
+        producer.flush(std::time::Duration::from_secs(60)).unwrap();
+    }
+    let (_, text) = real.run(&check);
+    assert!(text.contains("timestamps is far in the future in partition 4 at offset 1"), "{text}");
+    assert_eq!(text.matches("far in the future").count(), 1, "{text}");
+
     // AlterConfigs puts every property that is not named back to the broker's default.
     let name = FIGURES.with_prefix(&real.prefix);
     let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("retention.ms", "1000");
-    let admin = real.admin();
     real.wait(admin.alter_configs(&[change], &AdminOptions::new())).unwrap().remove(0).unwrap();
     let (code, text) = real.run(&check);
     assert_eq!(code, ExitCode::FAILURE);

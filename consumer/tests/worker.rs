@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use laju_consumer::embedded::EmbeddedBroker;
 use laju_consumer::ingest::stop::Stop;
+use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, Running, WorkerConfig};
 use laju_producer::publish::{PublishSettings, Publisher};
 use laju_schemas::event::Channel;
@@ -42,10 +43,11 @@ fn start(broker: &EmbeddedBroker, store: &std::path::Path) -> Running {
         store: store.to_owned(),
         rebuild: false,
         schemas: Vec::new(),
+        registry_patience: worker::REGISTRY_PATIENCE,
     };
     let opened = worker::open(config, || "laju-test".to_owned()).unwrap();
     let progress = opened.progress();
-    opened.run(progress, std::sync::Arc::default(), Stop::default()).unwrap()
+    opened.run(progress, std::sync::Arc::default(), Decided::default(), Stop::default()).unwrap()
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {

@@ -1,5 +1,7 @@
 // Asks the interface. One place for paths, errors and the age of what came.
 
+import { language } from "./words.js";
+
 /** An error as the interface explains it. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -33,7 +35,9 @@ export function quote(region, { as_of, known_at }) {
 }
 
 async function request(url, options) {
-  const response = await fetch(url, options);
+  // Errors come in the page's language, which may differ from the browser's.
+  const headers = { "accept-language": language(), ...options.headers };
+  const response = await fetch(url, { ...options, headers });
   const body = await response.json().catch(() => null);
   if (!response.ok) throw new Problem(response.status, body);
   const age = response.headers.get("age");

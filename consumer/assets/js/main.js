@@ -4,7 +4,7 @@ import { choice, h, replace, say } from "./dom.js";
 import { address, follow, go, onChange, read } from "./state.js";
 import { language, speak, words } from "./words.js";
 import { freshness } from "./api.js";
-import { loadRegions, search } from "./search.js";
+import { loadRegions, search, successor } from "./search.js";
 import { live } from "./live.js";
 import { timeBar } from "./time.js";
 import { problemCard } from "./views/problem.js";
@@ -39,6 +39,9 @@ async function draw(state) {
   try {
     const regions = await loadRegions();
     if (signal.aborted) return;
+    // A link from before Papua was divided: the address bar says today's code.
+    const today = state.figure ? null : successor(state.region);
+    if (today) return go({ region: today }, { replace: true });
     if (view?.key !== key) {
       view?.leave?.();
       content.replaceChildren(h("p", { class: "wait" }, w.loading));

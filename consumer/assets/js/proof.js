@@ -1,8 +1,17 @@
 // What an answer rests on, at the foot of a page.
 
 import { h } from "./dom.js";
-import { count } from "./format.js";
+import { count, day } from "./format.js";
 import { words } from "./words.js";
+
+const DAY_MS = 86_400_000;
+
+/** Says that a record was stamped far in the future, by a clock that is wrong, where one was. */
+export function aheadNotice(answer, now = Date.now()) {
+  const w = words();
+  const ahead = (answer.evidence?.partitions ?? []).filter((part) => part.recorded_until && Date.parse(part.recorded_until) - now > DAY_MS);
+  return ahead.map((part) => h("p", { class: "notice", role: "note" }, w.recordedAhead(part.partition, day(part.recorded_until.slice(0, 10)))));
+}
 
 export function proof(answer) {
   const w = words();

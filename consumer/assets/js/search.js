@@ -13,6 +13,11 @@ export async function loadRegions() {
   return known;
 }
 
+/** Today's code of the region that had this one before; null for every other. */
+export function successor(code) {
+  return [...known?.values() ?? []].find((row) => row.former_code === code)?.code ?? null;
+}
+
 /** The province of a regency's code, the nation of a province's. */
 export function parent(code) {
   return code.includes(".") ? code.split(".")[0] : "ID";
@@ -46,7 +51,7 @@ export function search() {
   });
   function show() {
     const text = input.value.trim().toLowerCase();
-    found = text ? [...known?.values() ?? []].filter((row) => row.name.toLowerCase().includes(text) || row.code.startsWith(text)).slice(0, 12) : [];
+    found = text ? [...known?.values() ?? []].filter((row) => row.name.toLowerCase().includes(text) || row.code.startsWith(text) || row.former_code?.startsWith(text)).slice(0, 12) : [];
     list.replaceChildren(...found.map((row, place) => h("li", {
       role: "option", id: `found-${place}`, "aria-selected": "false", onmousedown: (event) => { event.preventDefault(); take(row); },
     }, h("span", null, row.code), row.name)));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::ingest::stop::Stop;
+use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, WorkerConfig};
 use laju_consumer::projection::store::{Log, Store};
 use laju_producer::connection::Connection;
@@ -77,15 +78,24 @@ pub(crate) fn bare(connection: &Connection, decode: bool) -> anyhow::Result<Figu
 pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Figures> {
     let topic = connection.topic(&EVENTS);
     let ends = ends(&connection, &topic)?;
-    let config =
-        WorkerConfig { connection, store: store.to_owned(), rebuild: false, schemas: Vec::new() };
+    let config = WorkerConfig {
+        connection,
+        store: store.to_owned(),
+        rebuild: false,
+        schemas: Vec::new(),
+        registry_patience: worker::REGISTRY_PATIENCE,
+    };
     // A name of its own: the group may not have forgotten the run before.
     let instance = store.parent().and_then(Path::file_name).unwrap_or_default();
     let opened = worker::open(config, || instance.to_string_lossy().into_owned())?;
     let progress = opened.progress();
     let stop = Stop::default();
-    let running =
-        opened.run(std::sync::Arc::clone(&progress), std::sync::Arc::default(), stop.clone())?;
+    let running = opened.run(
+        std::sync::Arc::clone(&progress),
+        std::sync::Arc::default(),
+        Decided::default(),
+        stop.clone(),
+    )?;
     let wait = |done: &dyn Fn() -> bool| {
         while !done() && !stop.is_stopped() {
             std::thread::sleep(Duration::from_millis(1));
@@ -129,6 +139,7 @@ pub(crate) fn reopen(connection: &Connection, store: &Path) -> anyhow::Result<Fi
     let log = Log {
         cluster_id: connection.check(TIMEOUT)?.cluster_id,
         topic: connection.topic(&EVENTS),
+        topic_id: None,
         partitions: PARTITIONS,
         fold_version: fold_version(&reader.book.fingerprints(), false),
     };

@@ -10,7 +10,7 @@ import { nameOf } from "../search.js";
 import { address, follow, go, read } from "../state.js";
 import { FIRST_DAY } from "../time.js";
 import { words } from "../words.js";
-import { proof } from "../proof.js";
+import { aheadNotice, proof } from "../proof.js";
 import { sparkline } from "../sparkline.js";
 import { factsOf, standing } from "../standing.js";
 import { isBeingRead, sentenceCard } from "../sentence.js";
@@ -111,7 +111,7 @@ export function nationView({ content, regions }) {
   function draw() {
     const state = read();
     const measure = MEASURES.includes(state.measure) ? state.measure : "attainment";
-    replace(notice, ...noticeOf(state));
+    replace(notice, ...noticeOf(state), ...aheadNotice(nation));
     replace(stand, ...standing(nation, "activated"), factsOf(nation, nationPace), sparkline(series));
     replace(measures, choice(w.map, MEASURES.map((name) => [name, w.measures[name], w.measureTitle[name]]), measure, (chosen) => go({ measure: chosen }, { replace: true })));
     replace(levels, choice(w.ranking, [["province", w.provinces], ["regency", w.regencies]], level, (chosen) => { level = chosen; draw(); }));

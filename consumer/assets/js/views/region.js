@@ -12,7 +12,7 @@ import { changeCard } from "../change.js";
 import { completenessCard } from "../completeness.js";
 import { flowsCard } from "../flows.js";
 import { outreachCard } from "../outreach.js";
-import { proof } from "../proof.js";
+import { aheadNotice, proof } from "../proof.js";
 import { makeRanking } from "../ranking.js";
 import { nameOf, parent } from "../search.js";
 import { isBeingRead, sentenceCard } from "../sentence.js";
@@ -150,7 +150,7 @@ export function regionView({ content, state: first, regions }) {
   function drawAll() {
     const { state, progress, series, pace, targets, visits } = known;
     const put = (name, ...children) => replace(slots[name], ...children);
-    put("notice", ...noticeOf(state));
+    put("notice", ...noticeOf(state), ...aheadNotice(progress));
     put("trail", trail(state));
     drawStanding();
     put("ranges", choice(w.curve, Object.entries(w.ranges).sort((a, b) => (a[0] === "all") - (b[0] === "all")), range, (chosen) => { range = chosen; refresh(); }));

@@ -157,6 +157,7 @@ export default {
   travel: "Time travel",
   asOfLabel: "As of", knownLabel: "As known on",
   now: "Now",
+  recordedAhead: (partition, day) => `Partition ${partition} of the log has a record stamped ${day}, far in the future: a broker's clock is wrong. Everything after it counts as recorded no earlier; the figures have all of it.`,
   travelNotice: (day, known) => `You see the state as of ${day}${known ? `, as known on ${known}` : ""}; not today's figures.`,
   failed: "This cannot be answered",
   retry: "Try again",

@@ -157,6 +157,7 @@ export default {
   travel: "Perjalanan waktu",
   asOfLabel: "Keadaan per", knownLabel: "Yang diketahui pada",
   now: "Sekarang",
+  recordedAhead: (partition, day) => `Partisi ${partition} dari log memuat catatan bertanggal ${day}, jauh di masa depan: jam sebuah broker salah. Semua yang datang sesudahnya terhitung tercatat tidak lebih awal dari itu; angkanya tetap memuat semuanya.`,
   travelNotice: (day, known) => `Anda melihat keadaan per ${day}${known ? `, sebagaimana diketahui pada ${known}` : ""}; bukan angka hari ini.`,
   failed: "Tidak dapat dijawab",
   retry: "Coba lagi",
