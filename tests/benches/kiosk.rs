@@ -66,7 +66,11 @@ fn main() {
 fn write_key(path: &Path) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let options = std::fs::File::options().create_new(true).write(true).mode(0o600).clone();
-    options.open(path).unwrap().write_all("0f".repeat(32).as_bytes()).unwrap();
+    options
+        .open(path)
+        .unwrap()
+        .write_all(b"6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1")
+        .unwrap();
 }
 
 fn agent(outbox: &Path, key: &Path, connection: &Connection) -> Process {

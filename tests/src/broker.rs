@@ -15,7 +15,8 @@ use laju_producer::publish::{Delivery, PublishError, PublishSettings, Publisher,
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::{self, EVENTS, QUARANTINE, Topic};
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -51,13 +52,15 @@ pub struct Topics {
     pub without: Option<&'static str>,
     /// The largest message of the events topic, in bytes. The embedded broker has no such limit.
     pub max_event_bytes: u32,
+    /// Copies of every partition. The embedded broker is one, and keeps one.
+    pub copies: u16,
 }
 
 impl Topics {
     /// As the contract has them.
     #[must_use]
     pub fn of(partitions: u32) -> Self {
-        Self { partitions, without: None, max_event_bytes: EVENTS.max_message_bytes }
+        Self { partitions, without: None, max_event_bytes: EVENTS.max_message_bytes, copies: 1 }
     }
 }
 
@@ -104,6 +107,7 @@ pub struct TestBroker {
     connection: Connection,
     publisher: Publisher,
     partitions: u32,
+    copies: u16,
 }
 
 impl TestBroker {
@@ -150,7 +154,8 @@ impl TestBroker {
         };
         let settings = PublishSettings { max_message_bytes: 4 << 20, ..PublishSettings::default() };
         let publisher = Publisher::new(&connection, &settings).expect("a plain connection");
-        let broker = Self { kind, connection, publisher, partitions: topics.partitions };
+        let (partitions, copies) = (topics.partitions, topics.copies);
+        let broker = Self { kind, connection, publisher, partitions, copies };
         for topic in topic::ALL {
             if topics.without != Some(topic.name) {
                 let is_events = topic.name == EVENTS.name;
@@ -195,7 +200,8 @@ impl TestBroker {
         let count = if topic.partitioned { partitions } else { 1 };
         let largest = largest.to_string();
         let config = topic.config();
-        let mut new = NewTopic::new(&name, count as i32, TopicReplication::Fixed(1));
+        let mut new =
+            NewTopic::new(&name, count as i32, TopicReplication::Fixed(self.copies.into()));
         for (key, value) in &config {
             let value = if *key == "max.message.bytes" { &largest } else { value };
             new = new.set(key, value);
@@ -230,6 +236,37 @@ impl TestBroker {
         let gone = wait(admin.delete_topics(&[&name], &options())).expect("the broker answers");
         gone.into_iter().for_each(|gone| drop(gone.expect("it was there")));
         self.until(|| self.connection.check(PATIENCE).is_ok_and(|c| c.partitions(&name).is_none()));
+    }
+
+    /// Deletes a topic and makes it again at once, which only a real Kafka can.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    pub fn make_again(&self, topic: &Topic, partitions: u32) {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker keeps its topics") };
+        let name = self.connection.topic(topic);
+        let gone = wait(admin.delete_topics(&[&name], &options())).expect("the broker answers");
+        gone.into_iter().for_each(|gone| drop(gone.expect("it was there")));
+        let count = if topic.partitioned { partitions } else { 1 };
+        let config = topic.config();
+        self.until(|| {
+            let new = NewTopic::new(&name, count as i32, TopicReplication::Fixed(1));
+            let new = config.iter().fold(new, |new, (key, value)| new.set(key, value));
+            let made = wait(admin.create_topics(&[new], &options()));
+            made.expect("the broker answers").into_iter().all(|made| made.is_ok())
+        });
+    }
+
+    /// Gives a topic more partitions, which only a real Kafka can.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    pub fn add_partitions(&self, topic: &Topic, partitions: u32) {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker adds none") };
+        let name = self.connection.topic(topic);
+        let more = NewPartitions::new(&name, partitions as usize);
+        let done = wait(admin.create_partitions(&[more], &options())).expect("the broker answers");
+        done.into_iter().for_each(|done| drop(done.expect("a topic of ours")));
     }
 
     /// Deletes the first records of a partition of the events topic, which only a real Kafka does.

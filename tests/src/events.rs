@@ -2,6 +2,7 @@
 //! minute ago, and events of a later version of the schema.
 
 use jiff::Timestamp;
+use laju_schemas::decision::Decision;
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason,
 };
@@ -9,7 +10,7 @@ use laju_schemas::framing::Framing;
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::partition::partition_for;
 use laju_schemas::raw::RawEvent;
-use laju_schemas::{EventId, Fact, SubjectId};
+use laju_schemas::{DecisionId, EventId, Fact, QuarantineDecision, SubjectId, TimestampMs};
 use serde_json::{Value, json};
 
 use crate::log::LogRecord;
@@ -141,4 +142,23 @@ pub fn later_symbol(event: &RawEvent<'_>, framing: Framing) -> Vec<u8> {
     assert_eq!(value[place], 2 * last, "the reason is not where it was");
     value[place] = 2 * (last + 1);
     value
+}
+
+/// The verdict of another node that the registry has no schema of the record at this place, of the
+/// events topic with an id.
+#[must_use]
+pub fn verdict(partition: u32, offset: i64, topic_id: Option<&str>) -> QuarantineDecision {
+    QuarantineDecision {
+        decision_id: DecisionId([9; 16]),
+        origin_partition: partition,
+        origin_offset: offset,
+        decision: Decision::UnknownSchema,
+        event_id: None,
+        released_partition: None,
+        released_offset: None,
+        decided_by: "worker laju-another".to_owned(),
+        reason: "it has no schema with id 1".to_owned(),
+        decided_at: TimestampMs(0),
+        origin_topic_id: topic_id.map(str::to_owned),
+    }
 }

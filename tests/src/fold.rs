@@ -48,6 +48,7 @@ pub fn fold_log_reopening(
 ) -> Result<Snapshot, StoreError> {
     let belongs = Log {
         cluster_id: "a cluster".to_owned(),
+        topic_id: None,
         topic: "ikd.events.v1".to_owned(),
         partitions,
         fold_version: "a version".to_owned(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use laju_consumer::domain::admission::clamp_timestamp;
 use laju_consumer::domain::version::fold_version;
+use laju_consumer::ingest::topic_id::topic_id;
 use laju_consumer::projection::partition::{Position, RecordMark};
 use laju_consumer::projection::snapshot::{QuarantineTally, Snapshot};
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -35,6 +36,7 @@ pub fn log_of(connection: &Connection, schemas: &[String]) -> Log {
     let reader = EventReader::new(schemas).expect("schemas that can be read as ours");
     Log {
         cluster_id: cluster.cluster_id.clone(),
+        topic_id: topic_id(connection, &topic, PATIENCE).expect("the broker answers"),
         partitions: cluster.partitions(&topic).expect("the events topic"),
         fold_version: fold_version(&reader.book.fingerprints(), connection.registry.is_some()),
         topic,
@@ -157,6 +159,8 @@ impl Stored {
 
 fn position_behind(records: &[&LogRecord]) -> Position {
     let Some(last) = records.last() else { return Position::default() };
+    let until = records.iter().map(|record| clamp_timestamp(record.timestamp_ms)).max();
+    let by = records.iter().find(|record| Some(clamp_timestamp(record.timestamp_ms)) == until);
     Position {
         next_offset: last.offset + 1,
         last: Some(RecordMark {
@@ -164,7 +168,8 @@ fn position_behind(records: &[&LogRecord]) -> Position {
             timestamp: last.timestamp_ms,
             digest: RecordMark::digest(last.key.as_deref(), last.value.as_deref()),
         }),
-        recorded_until: records.iter().map(|record| clamp_timestamp(record.timestamp_ms)).max(),
+        recorded_until: until,
+        recorded_by: by.map(|record| record.offset),
     }
 }
 

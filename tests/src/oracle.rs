@@ -396,12 +396,19 @@ fn content_of(event: &RawEvent<'_>) -> Content {
         outreach: event.outreach_id.map(str::to_owned),
         kiosk: event.kiosk_id.to_owned(),
         sequence: event.sequence,
-        fact: event.fact.try_map_region(RegionCode::parse).expect(checked),
+        fact: event.fact.try_map_region(|code| RegionCode::parse(today(code))).expect(checked),
         event_id: event.event_id,
     }
 }
 
 fn regency(text: &str) -> Option<RegionCode> {
     let table = RegionTable::get();
-    table.regency(text).map(|index| table.at(index).code)
+    table.regency(today(text)).map(|index| table.at(index).code)
+}
+
+/// Today's code, read from the table itself.
+fn today(text: &str) -> &str {
+    let rows = include_str!("../../schemas/data/former-papua-codes.csv").lines();
+    let mut rows = rows.map(|row| row.split(',').collect::<Vec<_>>());
+    rows.find(|row| row[0] == text).map_or(text, |row| row[2])
 }

@@ -37,6 +37,9 @@ pub fn connect(command: &mut Command, connection: &Connection) {
     for property in &connection.kafka_properties {
         command.arg("--kafka-property").arg(format!("{}={}", property.key(), property.value()));
     }
+    if let Some(file) = &connection.kafka_password_file {
+        command.arg("--kafka-password-file").arg(file);
+    }
     if let Some(registry) = &connection.registry {
         command.args(["--registry", registry]);
     }
@@ -366,6 +369,11 @@ impl Process {
     pub fn stop(self) -> Ended {
         self.signal(Signal::SIGTERM);
         self.wait()
+    }
+
+    /// Tells it that its terminal was closed.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
     }
 
     /// Asks it to stop, without waiting for its end.

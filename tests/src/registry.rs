@@ -12,11 +12,23 @@ use serde_json::{Value, json};
 /// Names the real registry, as its URL.
 pub const REGISTRY: &str = "LAJU_TEST_REGISTRY";
 
+/// A schema that the stand-in has.
+struct Registered {
+    subject: String,
+    schema: String,
+    references: Value,
+    version: usize,
+}
+
 struct Shared {
     up: AtomicBool,
     upstream: Option<String>,
-    /// The stand-in's schemas by id, each with its subject.
-    schemas: Mutex<BTreeMap<u32, (String, String)>>,
+    /// The stand-in's schemas by id.
+    schemas: Mutex<BTreeMap<u32, Registered>>,
+    /// Ids that it denies so many more times.
+    hidden: Mutex<BTreeMap<u32, u32>>,
+    /// How often it was asked for an id while it was up.
+    asked: Mutex<BTreeMap<u32, u32>>,
 }
 
 /// A registry that can be taken away and brought back.
@@ -35,8 +47,13 @@ impl TestRegistry {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let upstream = std::env::var(REGISTRY).ok().filter(|url| !url.is_empty());
-        let shared =
-            Arc::new(Shared { up: AtomicBool::new(true), upstream, schemas: Mutex::default() });
+        let shared = Arc::new(Shared {
+            up: AtomicBool::new(true),
+            upstream,
+            schemas: Mutex::default(),
+            hidden: Mutex::default(),
+            asked: Mutex::default(),
+        });
         let server = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -60,15 +77,55 @@ impl TestRegistry {
         self.shared.upstream.is_some()
     }
 
+    /// Registers a schema that refers to others: an array of `{name, subject, version}`. Answers its id.
+    ///
+    /// # Panics
+    /// If it is not taken.
+    #[must_use]
+    pub fn register(&self, subject: &str, schema: &str, references: &Value) -> u32 {
+        let body = json!({ "schema": schema, "references": references }).to_string();
+        let url = format!("{}/subjects/{subject}/versions", self.url);
+        let (status, answer) = pass_on(&url, "POST", &body);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let id = answer["id"].as_u64().and_then(|id| u32::try_from(id).ok());
+        id.unwrap_or_else(|| panic!("{status}: {answer}"))
+    }
+
     /// Takes it away: it answers 503.
     pub fn take_away(&self) {
         self.shared.up.store(false, Ordering::Release);
+    }
+
+    /// Has it say so many times that it has no schema with an id, which it has: as registries do for a
+    /// while after registering.
+    pub fn hide(&self, id: u32, times: u32) {
+        lock(&self.shared.hidden).insert(id, times);
+    }
+
+    /// How often it was asked for an id.
+    #[must_use]
+    pub fn asked(&self, id: u32) -> u32 {
+        lock(&self.shared.asked).get(&id).copied().unwrap_or(0)
     }
 
     /// Brings it back.
     pub fn bring_back(&self) {
         self.shared.up.store(true, Ordering::Release);
     }
+}
+
+impl Registered {
+    fn to_json(&self) -> Value {
+        if self.references.is_array() {
+            json!({ "schema": self.schema, "references": self.references })
+        } else {
+            json!({ "schema": self.schema })
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -107,6 +164,16 @@ impl Shared {
         if !self.up.load(Ordering::Acquire) {
             return (503, "the registry is away".to_owned());
         }
+        let id = path.strip_prefix("/schemas/ids/").and_then(|id| id.parse::<u32>().ok());
+        if let Some(id) = id.filter(|_| method == "GET") {
+            *lock(&self.asked).entry(id).or_default() += 1;
+            let mut hidden = lock(&self.hidden);
+            if let Some(times) = hidden.get_mut(&id).filter(|times| **times > 0) {
+                *times -= 1;
+                let no = json!({"error_code": 40_403, "message": "no such schema yet"});
+                return (404, no.to_string());
+            }
+        }
         match &self.upstream {
             Some(url) => pass_on(&format!("{url}{path}"), method, body),
             None => self.stand_in(method, path, body),
@@ -114,26 +181,45 @@ impl Shared {
     }
 
     fn stand_in(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut schemas = lock(&self.schemas);
         let unknown = |code: u32| (404, json!({"error_code": code, "message": "no"}).to_string());
+        let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (method, &parts[..]) {
             ("GET", ["schemas", "ids", id]) => {
                 match id.parse().ok().and_then(|id: u32| schemas.get(&id)) {
-                    Some((_, schema)) => (200, json!({ "schema": schema }).to_string()),
+                    Some(found) => (200, found.to_json().to_string()),
                     None => unknown(40_403),
+                }
+            }
+            ("GET", ["subjects", subject, "versions", version]) => {
+                let is_it = |found: &&Registered| {
+                    found.subject == *subject && found.version.to_string() == *version
+                };
+                match schemas.values().find(is_it) {
+                    Some(found) => (200, found.to_json().to_string()),
+                    None => unknown(40_402),
                 }
             }
             ("POST", ["subjects", subject, rest @ ..]) => {
                 let body: Value = serde_json::from_str(body).unwrap_or_default();
-                let wanted =
-                    ((*subject).to_owned(), body["schema"].as_str().unwrap_or_default().to_owned());
-                let known = schemas.iter().find(|(_, schema)| **schema == wanted);
+                let schema = body["schema"].as_str().unwrap_or_default();
+                let mut versions = 0;
+                let known = schemas.iter().find(|(_, found)| {
+                    versions += usize::from(found.subject == *subject);
+                    found.subject == *subject && found.schema == schema
+                });
                 let id = match (known, rest) {
                     (Some((id, _)), _) => *id,
                     (None, ["versions"]) => {
                         let id = schemas.len() as u32 + 1;
-                        schemas.insert(id, wanted);
+                        let new = Registered {
+                            subject: (*subject).to_owned(),
+                            schema: schema.to_owned(),
+                            references: body["references"].clone(),
+                            version: versions + 1,
+                        };
+                        schemas.insert(id, new);
                         id
                     }
                     (None, _) => return unknown(40_403),

@@ -142,7 +142,7 @@ proptest! {
         };
         let homes = oracle.active(None).into_keys().flat_map(|home| [home, home.province()]);
         for region in homes.chain([RegionCode::NATION]) {
-            let answer = change(&view, region, axis, (from, to), fixed).unwrap();
+            let answer = change(&view, region, axis, (from, to), (fixed, false)).unwrap();
             let sum: i64 = answer.parts.iter().map(|part| part.count).sum();
             prop_assert_eq!(sum, answer.change);
             prop_assert_eq!(answer.later.activated - answer.earlier.activated, answer.change);
@@ -166,7 +166,7 @@ proptest! {
             }
         }
         if axis == Axis::KnownAt && log.partitions == 1 {
-            let answer = change(&view, RegionCode::NATION, axis, (from, to), fixed).unwrap();
+            let answer = change(&view, RegionCode::NATION, axis, (from, to), (fixed, false)).unwrap();
             let mut parts: BTreeMap<PartKind, i64> = BTreeMap::new();
             for part in &answer.parts {
                 *parts.entry(part.part).or_default() += part.count;
@@ -186,7 +186,7 @@ proptest! {
         (a, b) in ((0..=13_i8), (1..=14_i8)),
     ) {
         let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
-        let question = Question { as_of, known_at };
+        let question = Question { as_of, known_at, ahead: false };
         let balances = oracle.balances(as_of, known_at);
         let sum = |wanted: &dyn Fn(Account, RegionCode, &str) -> bool| -> i64 {
             let found = balances.iter().filter(|((of, at, detail), _)| wanted(*of, *at, detail));
@@ -232,7 +232,7 @@ proptest! {
         prop_assert_eq!(moved, sum(&|of, _, _| of == Account::MovesOut));
 
         let (from, to) = (generate::day(a.min(b - 1)), generate::day(b.max(a + 1)));
-        let question = Question { as_of: None, known_at };
+        let question = Question { as_of: None, known_at, ahead: false };
         let answer = pace(&view, RegionCode::NATION, Some((from, to)), &question).unwrap();
         let active = |day: Date| -> i64 {
             let balances = oracle.balances(Some(day), known_at).into_iter();
@@ -255,7 +255,7 @@ proptest! {
         (as_of, known_at) in (generate::asked_day(), generate::asked_day()),
     ) {
         let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
-        let question = Question { as_of, known_at };
+        let question = Question { as_of, known_at, ahead: false };
         let sum = |balances: &Balances, region: RegionCode| -> i64 {
             let inside = balances.iter().filter(|((_, at, _), _)| at.is_within(region));
             let signed = inside.map(|((account, _, _), amount)| match account {

@@ -24,7 +24,7 @@ pub const NESTED_ID: u32 = 9;
 const GOLDEN: [&str; 3] = [
     include_str!("../../../schemas/golden/v1/activation_event.jsonl"),
     include_str!("../../../schemas/golden/v1/reference_figure.jsonl"),
-    include_str!("../../../schemas/golden/v1/kiosk_status.jsonl"),
+    include_str!("../../../schemas/golden/v2/kiosk_status.jsonl"),
 ];
 
 /// The events topic's schema with a further field of many types, nested in each other.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use laju_tests::broker::TestBroker;
-use laju_tests::process::{Ended, command, run, run_with_input};
+use laju_tests::process::{Ended, Process, command, run, run_with_input};
 use serde_json::{Value, json};
 
 use crate::KIOSK;
@@ -34,7 +34,9 @@ fn bad_line(number: u32) -> (String, &'static str, &'static str) {
             event["occurred_at"] = json!("2021-05-03T09:30:00+07:00");
             ("occurred_at", "2022")
         }
-        _ => return (format!("{{\"nik\": \"{}\", ", nik(number)), "", "EOF"),
+        _ => {
+            return (format!("{{\"nik\": \"{}\", ", nik(number)), "", "ends before it is complete");
+        }
     };
     (event.to_string(), field, words)
 }
@@ -134,4 +136,99 @@ fn single_events_and_their_fate_by_command() {
     let mut nobody = command(KIOSK, &["emit", "--agent", &agent, "--nik-file", "-"]);
     nobody.args(fact);
     run_with_input(nobody, &nik(2)).assert_refused(&["no agent answers", "laju-kiosk run"]);
+}
+
+#[test]
+fn a_list_from_a_windows_machine_is_taken_and_utf_16_is_named() {
+    let kiosk = Kiosk::new(no_broker());
+    let key = std::fs::read_to_string(kiosk.key_file()).unwrap();
+    std::fs::write(kiosk.key_file(), format!("\u{feff}{}\r\n", key.trim())).unwrap();
+    let (process, client) = kiosk.start();
+    let list = crate::kiosk::lines(1..4).replace('\n', "\r\n");
+    let file = kiosk.folder().join("list.ndjson");
+    std::fs::write(&file, format!("\u{feff}{list}")).unwrap();
+    let path = file.to_str().unwrap();
+    let taken = emit(&client, &["--json", "--file", path]);
+    assert!(taken.status.success(), "{taken:?}");
+    let report: Value = serde_json::from_str(&taken.stdout).unwrap();
+    assert_eq!(report["accepted"], 3);
+    // As bodies, too: another list, with and without a name of its own.
+    let list = format!("\u{feff}{}", crate::kiosk::lines(4..6));
+    client.send_lines(&list);
+    let (status, answer) =
+        client.post("/v1/events", crate::kiosk::JSON, &format!("\u{feff}{}", activation(6)));
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(client.status()["highest_sequence"], 6);
+
+    let wide: Vec<u8> = list.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&file, wide).unwrap();
+    emit(&client, &["--file", path]).assert_refused(&["UTF-16", "save it as UTF-8"]);
+    assert_eq!(client.status()["highest_sequence"], 6);
+    drop(process.stop());
+}
+
+#[test]
+fn codes_that_papua_had_until_2022_are_their_successors_from_the_kiosk_to_the_answer() {
+    let broker = TestBroker::start(3);
+    let kiosk = Kiosk::new(broker.connection());
+    let (process, client) = kiosk.start();
+    let former = laju_schemas::FormerCode::all();
+    let mut list = String::new();
+    for (number, former) in (1..).zip(former) {
+        let mut event = activation(number);
+        event["home_region"] = json!(former.code);
+        event["occurred_at"] = json!("2022-06-01T02:30:00Z");
+        writeln!(list, "{event}").unwrap();
+    }
+    let file = kiosk.folder().join("list.ndjson");
+    std::fs::write(&file, &list).unwrap();
+    let taken = emit(&client, &["--file", file.to_str().unwrap()]);
+    assert!(taken.status.success(), "{taken:?}");
+    for former in former {
+        assert!(taken.stderr.contains(&format!("note: {former}\n")), "{former}: {taken:?}");
+    }
+    // The same lines by themselves, and one of them, in either language.
+    let answer = client.send_lines(&list);
+    let note = answer["items"][0]["note"].as_str().unwrap();
+    assert_eq!(note, former[0].to_string());
+    assert!(answer["note"].as_str().unwrap().contains(note), "{answer}");
+    let one: Value = serde_json::from_str(list.lines().next().unwrap()).unwrap();
+    assert_eq!(client.send(&one)["note"], note);
+    assert_eq!(client.send(&activation(98)).get("note"), None);
+    let fact = ["--home-region", "91.01", "activated", "--channel", "office"];
+    let agent = format!("http://{}", client.address);
+    let mut one = command(KIOSK, &["emit", "--agent", &agent, "--nik-file", "-"]);
+    one.args(fact);
+    let said = run_with_input(one, &nik(99));
+    assert!(said.status.success() && said.stderr.contains("it is 93.01 now"), "{said:?}");
+    client.drain();
+    assert!(process.stop().status.success());
+
+    // What others publish under an old code is read as well: the same event but for its code.
+    let mut record = broker.read_log().remove(0);
+    let value = record.value.as_mut().unwrap();
+    let place = |code: &str| value.windows(5).position(|part| part == code.as_bytes());
+    let (at, old) = former
+        .iter()
+        .find_map(|former| Some((place(&former.now.to_string())?, former.code)))
+        .expect("one of the codes");
+    value[at..at + 5].copy_from_slice(old.as_bytes());
+    broker.publish(&[record]);
+    let store = tempfile::tempdir().unwrap();
+    let mut worker = Process::start(laju_tests::process::worker(
+        crate::LAJU,
+        &broker.connection(),
+        store.path(),
+    ));
+    worker.wait_ready();
+    for former in former {
+        let more = i64::from(former.code == "91.01");
+        for code in [former.code.to_owned(), former.now.to_string()] {
+            let (status, answer) = worker.get(&format!("/v1/regions/{code}/progress"));
+            assert_eq!((status, &answer["activated"]), (200, &json!(1 + more)), "{code}: {answer}");
+            assert_eq!(answer["region"]["code"], former.now.to_string());
+        }
+    }
+    let (_, quarantine) = worker.get("/v1/quarantine");
+    assert_eq!(quarantine["total"], 0, "{quarantine}");
 }

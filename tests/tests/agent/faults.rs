@@ -192,7 +192,7 @@ fn a_bad_setting_stops_the_agent_before_anything_binds_or_is_made() {
     refuse(&set("--service-region", "18.99"), &["service_region", "18.99"]);
     refuse(&set("--service-region", "18"), &["service_region", "18"]);
     refuse(&set("--kiosk-id", ""), &["--kiosk-id"]);
-    refuse(&set("--kiosk-id", "1871010101900001"), &["kiosk id", "NIK"]);
+    refuse(&set("--kiosk-id", "1871010101900001"), &["--kiosk-id", "NIK"]);
     refuse(&set("--listen", "0.0.0.0:8470"), &["--listen", "loopback", "NIK"]);
     refuse(&set("--listen", "192.168.0.2:8470"), &["--listen", "loopback"]);
     refuse(&set("--allow-origin", "localhost"), &["--allow-origin", "http://localhost:3000"]);

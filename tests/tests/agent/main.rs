@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod clock;
+mod disk;
 mod emit;
 mod fatal;
 mod fate;
@@ -13,11 +14,13 @@ mod kiosk;
 mod limits;
 mod no_loss;
 mod no_nik;
+mod problems;
 mod refused;
+mod signals;
 mod simulated;
 mod words;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
 const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
 /// The programme's key of these tests.
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const KEY: &str = "6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1";

@@ -23,7 +23,7 @@ fn needs_kafka() -> bool {
 /// An activation at an outreach visit with a name that no compression makes short.
 fn large(number: u32) -> Value {
     let mut event = activation(number);
-    event["outreach_id"] = "qW7!zR#p kT@9vX&m B$4nL*j D(2hG)y F+6cS=e A~1oU|i M<3wQ>r P?5tY".into();
+    event["outreach_id"] = "qW7zRpkT9vXmB4nLjD2hGyF6cSeA1oUiM3wQrP5tY-Kd8xE_bN0fHgJ.sVZ-aCu".into();
     event
 }
 

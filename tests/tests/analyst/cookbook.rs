@@ -64,6 +64,7 @@ fn publish_status(broker: &TestBroker, kiosk: &str, highest_sequence: u32, retir
         agent_version: "0".to_owned(),
         sent_at: TimestampMs(now_ms()),
         retired,
+        key_id: None,
     };
     broker.publisher().publish_status(&status).unwrap().wait().unwrap();
 }
@@ -115,7 +116,7 @@ fn every_recipe_of_the_cookbook_gives_what_the_interface_answers() {
     publish_reference(&broker, 4, None, "2024-01-01");
     publish_reference(&broker, 11, Some(777), "2022-01-01");
     publish_status(&broker, "k", 4_000_000_000, true);
-    publish_status(&broker, "never heard of", 3, false);
+    publish_status(&broker, "never-heard-of", 3, false);
     let store = tempfile::tempdir().unwrap();
     let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
     process.wait_ready();
@@ -270,7 +271,7 @@ fn every_recipe_of_the_cookbook_gives_what_the_interface_answers() {
         let shown = kiosk["gaps"].as_array().unwrap();
         assert_eq!(&gaps[..shown.len()], shown, "{id}");
     }
-    assert_eq!(missing.get("never heard of"), Some(&3));
+    assert_eq!(missing.get("never-heard-of"), Some(&3));
     assert_eq!(missing.get("k"), None);
 
     // The three lines that others need.

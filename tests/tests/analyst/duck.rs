@@ -1,13 +1,14 @@
-//! DuckDB, pandas and Polars in the Python that `LAJU_TEST_PYTHON` names.
+//! DuckDB, pandas, Polars and Spark in the Python that `LAJU_TEST_PYTHON` names.
 
 use std::path::Path;
+use std::process::Command;
 
 use laju_tests::process::{command, run, run_with_input};
 use serde_json::Value;
 
 const ASK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/analyst/ask.py");
 
-/// A Python with DuckDB, pandas and Polars.
+/// A Python with DuckDB, pandas, Polars and Spark.
 pub(crate) struct Python(String);
 
 impl Python {
@@ -15,18 +16,25 @@ impl Python {
     pub(crate) fn find() -> Option<Self> {
         let python = std::env::var("LAJU_TEST_PYTHON").ok().filter(|value| !value.is_empty());
         if python.is_none() {
-            println!("NOT READ BY DUCKDB, PANDAS AND POLARS: LAJU_TEST_PYTHON names no Python");
+            println!(
+                "NOT READ BY DUCKDB, PANDAS, POLARS AND SPARK: LAJU_TEST_PYTHON names no Python"
+            );
         }
         python.map(Self)
     }
 
     /// The rows that DuckDB answers to each statement, in a folder.
     pub(crate) fn ask(&self, folder: &Path, statements: &[String]) -> Vec<Vec<Vec<Value>>> {
-        let mut command = command(&self.0, &[ASK]);
+        let mut command = self.command(&[ASK]);
         command.current_dir(folder);
         let ended = run_with_input(command, &serde_json::to_string(statements).unwrap());
         assert!(ended.status.success(), "{ended:?}");
         serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// It, with arguments.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        command(&self.0, args)
     }
 
     /// What a script prints, in a folder.

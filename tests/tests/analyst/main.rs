@@ -8,6 +8,8 @@ mod duck;
 mod export;
 mod quarantine;
 mod replay;
+mod rolling;
+mod spark;
 mod verify;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");

@@ -275,6 +275,7 @@ fn discard(number: u8) -> Order<'static> {
         decided_by: "Sri Rahayu".to_owned(),
         reason: "a test".to_owned(),
         decided_at: TimestampMs(now_ms()),
+        origin_topic_id: None,
     };
     Order { decision, anew: None }
 }

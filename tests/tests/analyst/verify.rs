@@ -10,15 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use laju_consumer::projection::store::Log;
+use laju_producer::connection::Connection;
+use laju_producer::publish::Record;
+use laju_schemas::codec::Encoder;
 use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
 use laju_schemas::raw::RawEvent;
-use laju_schemas::topic::EVENTS;
+use laju_schemas::topic::{DECISIONS, EVENTS};
 use laju_tests::broker::TestBroker;
-use laju_tests::events::{activation, activations, record};
+use laju_tests::events::{activation, activations, record, verdict};
 use laju_tests::judge::{Stored, log_of};
 use laju_tests::log::LogRecord;
 use laju_tests::make;
 use laju_tests::process::{Ended, Process, command, connect, run, worker};
+use laju_tests::proxy::{Damage, Proxy};
 use laju_tests::replay::copy_all;
 use serde_json::{Value, json};
 
@@ -277,6 +281,10 @@ fn what_cannot_be_verified_is_neither_confirmed_nor_refuted() {
     impossible(of_store(&broker, cluster.path(), &[]), &["cluster another", "--events-topic"]);
     let topic = of(&Log { topic: "other.events".to_owned(), ..ours.clone() });
     impossible(of_store(&broker, topic.path(), &[]), &["topic other.events"]);
+    let is = ours.topic_id.clone().unwrap();
+    let made_again = of(&Log { topic_id: Some("another-id".to_owned()), ..ours.clone() });
+    let words = ["the id another-id", &is, "deleted and made again"];
+    impossible(of_store(&broker, made_again.path(), &[]), &words);
 
     // The log is shorter than the ledger.
     let mut longer = records.clone();
@@ -297,7 +305,9 @@ fn what_cannot_be_verified_is_neither_confirmed_nor_refuted() {
 
     let nobody = ["--worker", "http://127.0.0.1:1"];
     impossible(verify(&broker, &nobody), &["no worker answers"]);
-    impossible(verify(&broker, &["--worker", "127.0.0.1:1"]), &["--worker", "http://"]);
+    let no_address = run(verify(&broker, &["--worker", "127.0.0.1:1"]));
+    assert_eq!(no_address.status.code(), Some(2), "{no_address:?}");
+    assert!(no_address.stderr.contains("--worker") && no_address.stderr.contains("http://"));
     for wrong in [&[][..], &[&nobody[..], &["--store", "x"]].concat()] {
         let ended = run(verify(&broker, wrong));
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
@@ -423,5 +433,75 @@ fn a_copy_of_the_log_in_another_topic_gives_the_identical_ledger() {
     let report = told(of_copy(), 1);
     assert_eq!(report["findings"][0]["sign"], "event_extra");
     assert_eq!(report["findings"][0]["sequence"], late.sequence);
+    assert!(process.stop().status.success());
+}
+
+#[test]
+fn a_copy_of_a_log_with_verdicts_is_neither_confirmed_nor_refuted() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..20, PARTITIONS));
+    let store = made(&broker, &broker.read_log());
+    let verdict = verdict(0, 0, None);
+    let value = Encoder::decisions(None).quarantine_decision(&verdict).unwrap();
+    let topic = broker.connection().topic(&DECISIONS);
+    let record =
+        Record { topic: &topic, value: Some(&value), partition: Some(0), ..Record::default() };
+    broker.publisher().publish_record(&record).unwrap().wait().unwrap();
+    let name = broker.connection().topic(&EVENTS);
+    let args = ["--events-topic", &name, "--registry", "http://127.0.0.1:1"];
+    impossible(of_store(&broker, store.path(), &args), &["verdicts", "places of the original"]);
+}
+
+#[test]
+fn a_ledger_that_ends_before_the_log_is_said_to_be_behind_and_not_just_identical() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..60, PARTITIONS));
+    let connection = broker.connection();
+    let proxy = Proxy::before(&connection.brokers);
+    let through = Connection { brokers: proxy.address(), ..connection };
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(worker(LAJU, &through, store.path()));
+    process.wait_ready();
+    let url = format!("http://{}", process.address());
+    let whole = identical(verify(&broker, &["--worker", &url]));
+    assert_eq!((&whole["behind"], &whole["stays_behind"]), (&json!([]), &json!(false)));
+
+    // The worker hears nothing of what comes now.
+    proxy.set(Damage::Withhold);
+    let before = broker.read_log();
+    let ends_at = |log: &[LogRecord], partition: u32| {
+        log.iter().filter(|record| record.partition == partition).count()
+    };
+    broker.publish(&activations(60..90, PARTITIONS));
+    let after = broker.read_log();
+    let wanted: Vec<_> = (0..PARTITIONS)
+        .map(|partition| {
+            let (from, to) = (ends_at(&before, partition), ends_at(&after, partition));
+            json!({"partition": partition, "next_offset": from, "end_offset": to,
+                   "records": to - from, "unreadable": null})
+        })
+        .filter(|row| row["records"] != 0)
+        .collect();
+    let report = told(verify(&broker, &["--worker", &url]), 3);
+    assert_eq!((&report["verdict"], &report["stays_behind"]), (&json!("identical"), &json!(true)));
+    assert_eq!(report["behind"], json!(wanted));
+    let text = run(verify(&broker, &["--worker", &url])).stdout;
+    assert!(
+        text.starts_with("identical as far as it goes, but behind the end of the log"),
+        "{text}"
+    );
+    let row = &wanted[0];
+    let words = format!("partition {} by {} record", row["partition"], row["records"]);
+    assert!(text.contains(&words) && text.contains("/readyz"), "{text}");
+
+    // A store goes nowhere: it is said, and is no failure.
+    assert!(process.stop().status.success());
+    let report = identical(of_store(&broker, store.path(), &[]));
+    assert_eq!((&report["behind"], &report["stays_behind"]), (&json!(wanted), &json!(false)));
+    let text = run(of_store(&broker, store.path(), &[])).stdout;
+    assert!(text.starts_with("identical as far as it goes, but behind"), "{text}");
+    // A worker that goes on has it all.
+    let (process, url) = running(&broker, store.path());
+    assert_eq!(identical(verify(&broker, &["--worker", &url]))["behind"], json!([]));
     assert!(process.stop().status.success());
 }

@@ -7,6 +7,7 @@ use laju_producer::connection::Connection;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;
+use laju_tests::ports::free_ports;
 use laju_tests::process::{Ended, command, connect, run, worker};
 
 use crate::{LAJU, PARTITIONS, refused};
@@ -76,7 +77,7 @@ fn a_bad_value_in_the_settings_file_stops_before_anything_binds() {
 #[test]
 fn no_broker_is_said_with_the_address() {
     // A port that was free a moment ago, on which nobody listens.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let nobody = format!("127.0.0.1:{}", free_ports(1, &[]));
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store");
     let args = ["--brokers", &nobody, "--store", store.to_str().unwrap()];
@@ -116,4 +117,21 @@ fn a_prefix_of_another_installation_finds_no_topics() {
     let connection = Connection { topic_prefix: "nobodys.".to_owned(), ..broker.connection() };
     let ended = run(worker(LAJU, &connection, &directory.path().join("store")));
     ended.assert_refused(&["nobodys.ikd.events.v1", "--topic-prefix"]);
+}
+
+#[test]
+fn a_session_timeout_that_the_brokers_do_not_allow_ends_the_start_with_the_option() {
+    let broker = TestBroker::start(PARTITIONS);
+    if !broker.is_real() {
+        return; // The embedded broker allows every one.
+    }
+    let store = tempfile::tempdir().unwrap();
+    let mut worker = worker(LAJU, &broker.connection(), store.path());
+    worker.args(["--kafka-property", "session.timeout.ms=500"]);
+    worker.args(["--kafka-property", "heartbeat.interval.ms=100"]);
+    let ended = run(worker);
+    assert!(!ended.status.success(), "{ended:?}");
+    for word in ["--kafka-property session.timeout.ms", "group.min.session.timeout.ms"] {
+        assert!(ended.stderr.contains(word), "it does not say '{word}': {}", ended.stderr);
+    }
 }

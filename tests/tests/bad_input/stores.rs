@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use laju_consumer::projection::store::{Log, StoreError};
+use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
@@ -15,7 +15,7 @@ use laju_tests::generate;
 use laju_tests::judge::{Stored, copy_tree};
 use laju_tests::log::LogRecord;
 use laju_tests::make;
-use laju_tests::process::{Process, run, worker};
+use laju_tests::process::{Process, run, wait_until, worker};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -39,6 +39,59 @@ fn refused_until_rebuilt(broker: &TestBroker, log: &Log, records: &[LogRecord], 
     rebuilt.assert_is_the_fold_of(&broker.read_log(), PARTITIONS, 2, &mut random);
 }
 
+/// A worker on a store that says it is of another log, which `--rebuild` does not touch either.
+fn refused_and_kept(broker: &TestBroker, log: &Log, records: &[LogRecord], words: &[&str]) {
+    let store = tempfile::tempdir().unwrap();
+    make::store(store.path(), log, records, 2);
+    let before = Stored::open_copy(store.path(), log).unwrap();
+    refused(broker, store.path(), words);
+    let mut command = worker(LAJU, &broker.connection(), store.path());
+    command.arg("--rebuild");
+    run(command).assert_refused(words);
+    let after = Stored::open_copy(store.path(), log).unwrap();
+    assert_eq!(after.positions, before.positions, "the old store stays");
+}
+
+#[test]
+fn a_log_without_its_beginning_is_not_folded_anew_and_the_old_store_stays() {
+    let broker = TestBroker::start(PARTITIONS);
+    if !broker.is_real() {
+        // The embedded broker deletes nothing on demand.
+        return;
+    }
+    broker.publish(&activations(0..60, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (60, 0));
+    broker.cut_events(1, 3);
+    let words = ["partition 1", "begins at offset 3", "offset 0", "retention.ms"];
+    let mut command = worker(LAJU, &broker.connection(), store.path());
+    command.arg("--rebuild");
+    run(command).assert_refused(&words);
+    // Nor is a new store begun.
+    let other = tempfile::tempdir().unwrap();
+    refused(&broker, other.path(), &words);
+    // What was folded is still there, and goes on.
+    broker.publish(&activations(60..70, PARTITIONS));
+    assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (70, 0));
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    broker.cut_events(2, 4);
+    // What was cut before it began is said, too.
+    process.wait_for("partition=2 offset=4");
+    assert!(process.log().contains("beginning is being deleted"), "{}", process.log());
+    let metric = "laju_log_begin_offset{partition=\"2\"} 4";
+    wait_until("the metric", || {
+        process.try_get("/metrics").is_some_and(|(_, m)| m.contains(metric))
+    });
+    // Cut behind where it stands, it is refused where it lacks something.
+    assert!(process.stop().status.success());
+    broker.publish(&activations(70..200, PARTITIONS));
+    let next = Stored::open_copy(store.path(), &log(&broker)).unwrap().positions[&0].next_offset;
+    broker.cut_events(0, next + 5);
+    let begins = format!("begins at offset {}", next + 5);
+    refused(&broker, store.path(), &["partition 0", &begins, &format!("offset {}", next - 1)]);
+}
+
 #[test]
 fn a_store_of_another_cluster_is_refused_by_name() {
     let broker = TestBroker::start(PARTITIONS);
@@ -56,7 +109,38 @@ fn a_store_of_another_number_of_partitions_is_refused() {
     broker.publish(&activations(0..20, PARTITIONS));
     let log = Log { partitions: 2, ..log(&broker) };
     let words = ["when it had 2 partitions", "it has 3", "make a new topic", "--rebuild"];
-    refused_until_rebuilt(&broker, &log, &activations(0..20, 2), &words);
+    refused_and_kept(&broker, &log, &activations(0..20, 2), &words);
+}
+
+#[test]
+fn a_store_of_a_topic_that_was_made_again_is_refused_with_both_ids() {
+    let broker = TestBroker::start(PARTITIONS);
+    let records = activations(0..20, PARTITIONS);
+    broker.publish(&records);
+    let ours = log(&broker);
+    let is = ours.topic_id.clone().unwrap();
+    // Made again with more partitions it is a log of its own, and can be folded from nothing.
+    for partitions in [PARTITIONS, 2] {
+        let was = Some("ThatWhichItWasMadeOf00".to_owned());
+        let log = Log { topic_id: was, partitions, ..ours.clone() };
+        let words = ["ThatWhichItWasMadeOf00", &is, "deleted and made again", "--rebuild"];
+        refused_until_rebuilt(&broker, &log, &activations(0..20, partitions), &words);
+    }
+}
+
+#[test]
+fn a_store_from_before_there_were_ids_takes_the_topics_own() {
+    let broker = TestBroker::start(PARTITIONS);
+    let records = activations(0..20, PARTITIONS);
+    broker.publish(&records);
+    let ours = log(&broker);
+    let store = tempfile::tempdir().unwrap();
+    let without = Log { topic_id: None, ..ours.clone() };
+    make::store(store.path(), &without, &broker.read_log(), 2);
+    let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
+    process.wait_ready();
+    assert!(process.stop().status.success());
+    assert_eq!(Store::open_existing(store.path()).unwrap().identity().topic_id, ours.topic_id);
 }
 
 #[test]
@@ -94,7 +178,7 @@ fn a_topic_made_anew_is_recognised_by_its_records_whatever_the_ids_say() {
         broker.delete_topic(&EVENTS);
         broker.create_topic(&EVENTS, PARTITIONS, EVENTS.max_message_bytes);
         broker.publish(&activations(100..130, PARTITIONS));
-        refused(&broker, store.path(), &["is not the log that the store was made of"]);
+        refused(&broker, store.path(), &["deleted and made again"]);
     }
 }
 
@@ -147,6 +231,7 @@ fn a_snapshot_torn_by_a_kill_does_not_stop_the_next_start() {
 fn log_of_nobody() -> Log {
     Log {
         cluster_id: "nobody's".to_owned(),
+        topic_id: None,
         topic: EVENTS.name.to_owned(),
         partitions: PARTITIONS,
         fold_version: "1".to_owned(),

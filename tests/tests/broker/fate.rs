@@ -146,7 +146,7 @@ fn two_devices_with_one_id_are_named_with_their_events() {
         [event, found.next().unwrap()]
     };
     let within = beside(of(10, "van-1", 5), 11, true);
-    let across = beside(of(1_000, "van 2", 6), 1_001, false);
+    let across = beside(of(1_000, "van-2", 6), 1_001, false);
     let honest = [of(3_000, "van-3", 1), of(3_001, "van-3", 2)];
     let all: Vec<_> = within.iter().chain(&across).chain(&honest).collect();
     // Each is sent twice, as after a crash: that is no conflict.
@@ -165,7 +165,7 @@ fn two_devices_with_one_id_are_named_with_their_events() {
         process.wait_ready();
         let first = conflicts(&mut process, "van-1");
         assert_eq!((&first["events"], &first["sequences"]), (&json!(1), &named(&within, 5)));
-        let second = conflicts(&mut process, "van%202");
+        let second = conflicts(&mut process, "van-2");
         assert_eq!((&second["events"], &second["sequences"]), (&json!(1), &named(&across, 6)));
         let none = json!({"events": 0, "sequences": [], "note": null});
         assert_eq!(conflicts(&mut process, "van-3"), none);
@@ -174,7 +174,7 @@ fn two_devices_with_one_id_are_named_with_their_events() {
         let rows = kiosks["rows"].as_array().unwrap();
         let counts: Vec<_> =
             rows.iter().map(|row| (row["kiosk_id"].clone(), row["conflicts"].clone())).collect();
-        let expected = [("van 2", 1), ("van-1", 1), ("van-3", 0)];
+        let expected = [("van-1", 1), ("van-2", 1), ("van-3", 0)];
         assert_eq!(counts, expected.map(|(kiosk, count)| (json!(kiosk), json!(count))));
         // Both count.
         assert_eq!(process.get("/v1/regions/18.71/progress").1["activated"], all.len());

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod codecs;
+mod damaged;
 mod fate;
 mod figures;
 mod group;
+mod log;
 mod quoted;
 mod registry;
 mod stream;
+mod verdicts;
 
 use std::collections::BTreeMap;
 

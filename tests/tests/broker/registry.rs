@@ -2,7 +2,7 @@
 //! know, and an outage. A stand-in answers, or the real one that `LAJU_TEST_REGISTRY` names.
 
 use laju_producer::publish::{PublishSettings, Publisher};
-use laju_producer::registry::Registry;
+use laju_producer::registry::{Registry, RegistryAccess};
 use laju_schemas::framing::Framing;
 use laju_schemas::raw::RawEvent;
 use laju_schemas::topic::EVENTS;
@@ -20,7 +20,7 @@ use crate::LAJU;
 const PARTITIONS: u32 = 3;
 
 /// The event as a producer has it.
-fn typed(event: &RawEvent<'_>) -> ActivationEvent {
+pub(crate) fn typed(event: &RawEvent<'_>) -> ActivationEvent {
     ActivationEvent {
         event_id: event.event_id,
         kiosk_id: event.kiosk_id.parse().unwrap(),
@@ -46,7 +46,9 @@ fn schemas_are_known_from_the_registry_alone_and_its_outage_is_waited_out() {
         publisher.publish(&typed(&activation(number))).unwrap().wait().unwrap();
     }
     let subject = format!("{}-value", connection.topic(&EVENTS));
-    let id = Registry::new(registry.url()).register(&subject, &later_schema()).unwrap();
+    let id = Registry::new(registry.url(), RegistryAccess::default())
+        .register(&subject, &later_schema())
+        .unwrap();
     let mut later = Vec::new();
     for (number, fact) in (100..).zip(facts()) {
         let event = RawEvent { fact, ..activation(number) };
@@ -66,8 +68,10 @@ fn schemas_are_known_from_the_registry_alone_and_its_outage_is_waited_out() {
 
     registry.take_away();
     let store = tempfile::tempdir().unwrap();
-    let mut process = Process::start(worker(LAJU, &connection, store.path()));
-    process.wait_for("waiting for the schema registry");
+    let mut worker = worker(LAJU, &connection, store.path());
+    worker.args(["--registry-patience", "1s"]);
+    let mut process = Process::start(worker);
+    process.wait_for("registry_unreachable");
     let (status, _) = process.try_get("/readyz").unwrap();
     assert_eq!(status, 503, "it waits");
     assert!(broker.read_quarantine().is_empty(), "an outage is not the record's fault");

@@ -1,12 +1,13 @@
 //! The examples that give events to the kiosk agent: by curl, Python and Java.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use laju_producer::connection::Connection;
 use laju_tests::broker::TestBroker;
+use laju_tests::ports::free_ports;
 use laju_tests::process::{Ended, Process, command, connect, run_with_input, wait_until, worker};
 use serde_json::{Value, json};
 
@@ -131,7 +132,7 @@ fn events_given_to_the_agent_by_curl_python_and_java_are_counted_once() {
 
 /// A port that was free a moment ago.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], free_ports(1, &[])))
 }
 
 #[test]

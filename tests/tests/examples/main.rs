@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod agent;
+mod fact;
 mod kafka;
 
 use std::process::Command;
@@ -20,7 +21,7 @@ const KIOSK: &str = env!("CARGO_BIN_EXE_laju-kiosk-under-test");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../producer/examples");
 const AVSC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/avsc/activation_event.avsc");
 /// The programme's key of these tests.
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const KEY: &str = "6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1";
 
 /// What other software the examples are run by.
 struct Tools {

@@ -1,7 +1,11 @@
 //! The agent's intake: whatever a client sends is taken or refused with the field and the reason,
 //! and no refusal repeats a long number.
 
-use laju_producer::agent::submission::{Body, Fault, Format, Kiosk, Submission, read};
+use std::time::Duration;
+
+use laju_producer::agent::best_clock::{BestClock, Moment, Reading};
+use laju_producer::agent::submission::{Body, Drafted, Fault, Format, Kiosk, Submission, read};
+use laju_producer::problem::Language;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, RegionTable, TimestampMs};
 use laju_tests::fuzz::{json, run};
@@ -26,8 +30,10 @@ fn longest_number(text: &str) -> usize {
 }
 
 fn check_fault(fault: &Fault) {
-    assert!(!fault.detail.is_empty(), "refused without a reason");
-    for text in [&fault.field, &fault.detail, &fault.to_string()] {
+    let [english, indonesian] = [Language::English, Language::Indonesian]
+        .map(|language| fault.detail.to(language).to_owned());
+    assert!(!english.is_empty() && !indonesian.is_empty(), "refused without a reason");
+    for text in [&fault.field, &english, &indonesian, &fault.to_string()] {
         assert!(longest_number(text) <= DIGITS, "{text}");
     }
 }
@@ -41,8 +47,10 @@ fn check_item(item: &Result<Submission, Fault>, kiosk: &Kiosk, key: &ProgrammeKe
             return false;
         }
     };
-    match submission.draft(kiosk, key, EventId([1; 16]), NOW) {
-        Ok(draft) => {
+    let reading = Reading { clock: NOW, uptime: Duration::from_secs(1) };
+    let moment = Moment { reading, best: BestClock::new(NOW, None) };
+    match submission.draft(kiosk, key, EventId([1; 16]), &moment) {
+        Ok(Drafted { draft, .. }) => {
             for region in [draft.home_region, draft.service_region] {
                 assert!(RegionTable::get().index_of(region).is_some(), "{region}");
             }
@@ -62,7 +70,9 @@ fn check_item(item: &Result<Submission, Fault>, kiosk: &Kiosk, key: &ProgrammeKe
 #[test]
 fn no_submission_makes_the_intake_panic_and_no_refusal_repeats_a_long_number() {
     let kiosk = Kiosk { id: "kbl-01".parse().unwrap(), service_region: "18.71".parse().unwrap() };
-    let key = ProgrammeKey::parse(&"0f".repeat(32)).unwrap();
+    let key =
+        ProgrammeKey::parse("6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1")
+            .unwrap();
     let answers = run("intake", ORDINARILY, json::submission, |input| {
         let is_lines = input.content_type.is_some_and(|kind| kind.contains("ndjson"));
         let format = if is_lines { Format::Ndjson } else { Format::Json };

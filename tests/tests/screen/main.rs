@@ -60,7 +60,8 @@ fn main() {
             breakdowns_are_chosen_by_tabs, a_change_leads_to_its_postings,
             a_province_shows_its_regions, what_is_wrong_is_said;
         travel: the_slider_changes_figure_and_address, back_and_forward_go_where_one_was,
-            a_link_shows_somebody_else_the_same, what_was_known_then_is_shown;
+            a_link_shows_somebody_else_the_same,
+            a_link_with_a_former_code_shows_its_successor, what_was_known_then_is_shown;
         look: the_language_changes_words_numbers_and_the_page, dark_is_dark_and_stays;
         map: marks_tell_what_they_are, a_region_is_opened_by_keyboard;
         keyboard: a_region_is_found_by_typing, focus_is_seen_and_reaches_everything,

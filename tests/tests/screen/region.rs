@@ -178,7 +178,16 @@ pub(crate) async fn what_is_wrong_is_said(visit: &mut Visit<'_>) {
     tab.load("?region=99.99&as_of=2024-01-01&lang=id").await;
     tab.wait("it is said", "Boolean(document.querySelector('main [role=alert]'))").await;
     assert!(tab.text("main [role=alert]").await.contains("Wilayah tidak dikenal"));
+    // The node is asked to say what is wrong in the page's language, not in the browser's.
+    let listen = "(() => { const real = window.fetch; window.spoken = [];
+        window.fetch = (url, options) => {
+            window.spoken.push(new Headers(options?.headers).get('accept-language'));
+            return real(url, options);
+        }; })()";
+    let _: Value = tab.read(listen).await;
     tab.click(".brand").await;
     tab.is_drawn().await;
     assert!(tab.address().await.contains("as_of=2024-01-01"), "the day stays");
+    let spoken: Vec<Option<String>> = tab.read("window.spoken").await;
+    assert!(spoken.contains(&Some("id".to_owned())), "{spoken:?}");
 }

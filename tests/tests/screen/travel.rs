@@ -68,6 +68,13 @@ const SAID: &str =
     "['#activated', '#sentence', '.stand', '.facts', '.notice', '.gauge + .verdict', 'h1']
     .map((part) => text(one(part))).concat(text(card('Why it changed')), text(card('Break-down')))";
 
+pub(crate) async fn a_link_with_a_former_code_shows_its_successor(visit: &mut Visit<'_>) {
+    let tab = visit.open("?region=91.01&as_of=2023-12-31").await;
+    tab.wait("the region", "document.querySelector('h1')?.innerText === 'Kabupaten Merauke'").await;
+    let address = tab.address().await;
+    assert!(address.contains("region=93.01") && address.contains("as_of=2023-12-31"), "{address}");
+}
+
 pub(crate) async fn a_link_shows_somebody_else_the_same(visit: &mut Visit<'_>) {
     let tab = visit.open("?region=19.71&as_of=2023-04-01").await;
     for (name, day) in [("known_at", "2023-03-20"), ("as_of", "2023-03-17")] {
