@@ -12,8 +12,9 @@ use laju_producer::connection::Connection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take on a busy machine. A client that has had no answer tries again after a
+/// minute, and what waits for it waits longer.
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A command that knows nothing of the environment's `LAJU_…` variables.
 #[must_use]
