@@ -118,15 +118,11 @@ impl EmbeddedBroker {
             .unwrap_or_default()
     }
 
-    /// A connection to it, with settings for a broker that is near and has few members.
+    /// A connection to it, with settings for a broker that is near.
     #[must_use]
     pub fn connection(&self) -> Connection {
         let mut connection = Connection::to(self.address());
-        connection.kafka_properties =
-            ["session.timeout.ms=1000", "heartbeat.interval.ms=200", "fetch.wait.max.ms=10"]
-                .into_iter()
-                .filter_map(|property| property.parse().ok())
-                .collect();
+        connection.kafka_properties = "fetch.wait.max.ms=10".parse().ok().into_iter().collect();
         connection
     }
 

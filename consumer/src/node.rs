@@ -112,7 +112,7 @@ pub fn start(
 ) -> Result<Node, NodeError> {
     let Listen { address: listen, stream_readers } = listen.into();
     let (connection, patience) = (config.connection.clone(), config.registry_patience);
-    let opened = worker::open(config, new_instance_id)?;
+    let opened = worker::open(config, new_node_id)?;
     let listener = TcpListener::bind(listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|source| NodeError::Listen { address: listen, source })?;
@@ -185,7 +185,7 @@ impl Node {
 }
 
 /// A worker's name in its group: made once and kept in its store.
-fn new_instance_id() -> String {
+fn new_node_id() -> String {
     format!("laju-{}", uuid::Uuid::new_v4())
 }
 
@@ -401,22 +401,20 @@ fn observe(readiness: &mut Readiness, progress: &Progress, read: [bool; 3]) {
     readiness.status_read = status;
     readiness.decisions_read = decisions;
     for (number, partition) in (0..).zip(&progress.partitions) {
-        if !partition.held() {
-            readiness.held.remove(&number);
-            continue;
+        if !progress.loaded() {
+            break;
         }
         let next_offset = partition.next_offset();
         let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
         let first_end = partition.first_end().unwrap_or(end_offset);
         let caught_up = partition.caught_up();
         let position = Position { next_offset, end_offset, first_end, caught_up, checked_at };
-        readiness.held.insert(number, position);
+        readiness.positions.insert(number, position);
     }
     let complete = progress.is_complete() && read.iter().all(|read| *read);
     let phase = match () {
         () if !progress.loaded() => "loading the store",
         () if complete => "live",
-        () if readiness.held.is_empty() => "joining the group",
         () => "catching up",
     };
     if readiness.phase != phase {
@@ -507,23 +505,16 @@ impl Gauges {
             metrics::gauge!("laju_log_begin_offset", "partition" => label.clone())
                 .set(partition.begin_offset().unwrap_or(0) as f64);
             metrics::gauge!("laju_lag_events", "partition" => label.clone())
-                .set(if partition.held() { partition.lag() as f64 } else { 0.0 });
-            metrics::gauge!("laju_lag_seconds", "partition" => label).set(if partition.held() {
-                partition.lag_seconds(now)
-            } else {
-                0.0
-            });
+                .set(partition.lag() as f64);
+            metrics::gauge!("laju_lag_seconds", "partition" => label)
+                .set(partition.lag_seconds(now));
         }
         let snapshot = live.snapshot.load();
         self.tell_ahead(&snapshot, TimestampMs(now));
         let mut tallies = crate::domain::fold::Tallies::default();
-        // A partition given up is counted by the node that has it now.
-        let held =
-            |number: &u32| progress.partitions.get(*number as usize).is_some_and(|p| p.held());
-        let views = snapshot.partitions.iter().filter(|(number, _)| held(number)).map(|(_, v)| v);
         let mut subjects = 0;
         let mut quarantined: BTreeMap<Reason, u64> = BTreeMap::new();
-        for view in views {
+        for view in snapshot.partitions.values() {
             tallies.add(&view.tallies);
             subjects += view.subjects;
             for (key, count) in &view.quarantine.counts {

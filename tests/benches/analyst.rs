@@ -46,9 +46,7 @@ fn main() {
 }
 
 fn measure(broker: &TestBroker, events: u64) {
-    let mut connection = broker.connection();
-    // The log is published while the worker is stopped: nobody takes it for dead meanwhile.
-    connection.kafka_properties.push("session.timeout.ms=240000".parse().unwrap());
+    let connection = broker.connection();
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
 

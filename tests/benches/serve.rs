@@ -73,9 +73,7 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
         None => TestBroker::start(PARTITIONS),
     };
     let flood = options.events.unwrap_or(if broker.is_real() { 1_000_000 } else { 40_000 });
-    let mut connection = broker.connection();
-    // A flood is published while the worker is stopped: nobody takes it for dead meanwhile.
-    connection.kafka_properties.push("session.timeout.ms=240000".parse().unwrap());
+    let connection = broker.connection();
     let store = tempfile::tempdir().unwrap();
     let mut log = Log { broker, next: 0 };
     log.publish(flood);

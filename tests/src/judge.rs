@@ -50,7 +50,7 @@ pub struct Stored {
     /// What readers would see.
     pub snapshot: Snapshot,
     /// The worker's name in its group.
-    pub instance_id: String,
+    pub node_id: String,
 }
 
 impl Stored {
@@ -76,7 +76,7 @@ impl Stored {
         let mut stored = Self {
             positions: BTreeMap::new(),
             snapshot: Snapshot::default(),
-            instance_id: store.identity().group_instance_id.clone(),
+            node_id: store.identity().node_id.clone(),
         };
         for partition in store.load(&|_| {})? {
             let number = partition.view.partition;

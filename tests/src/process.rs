@@ -382,7 +382,8 @@ impl Process {
         self.signal(Signal::SIGTERM);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         // It may have ended by itself.
         let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
     }

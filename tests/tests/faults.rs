@@ -200,7 +200,7 @@ fn i3_atomicity() {
     let rebuilt = Stored::open_copy(store, &log).unwrap();
     assert_eq!(rebuilt.positions, stored.positions);
     assert_eq!(rebuilt.ledger_bytes(), stored.ledger_bytes(), "a rebuild differs");
-    assert_eq!(rebuilt.instance_id, stored.instance_id, "the name outlives a rebuild");
+    assert_eq!(rebuilt.node_id, stored.node_id, "the name outlives a rebuild");
     rebuilt.assert_is_the_fold_of(&log_read, PARTITIONS, QUESTIONS, &mut random);
     // Quarantined anew, the copies have the same origins.
     assert_quarantine_is_whole(&broker, &events);

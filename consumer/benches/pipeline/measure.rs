@@ -85,9 +85,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
         schemas: Vec::new(),
         registry_patience: worker::REGISTRY_PATIENCE,
     };
-    // A name of its own: the group may not have forgotten the run before.
-    let instance = store.parent().and_then(Path::file_name).unwrap_or_default();
-    let opened = worker::open(config, || instance.to_string_lossy().into_owned())?;
+    let opened = worker::open(config, || "bench".to_owned())?;
     let progress = opened.progress();
     let stop = Stop::default();
     let running = opened.run(
@@ -101,7 +99,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
             std::thread::sleep(Duration::from_millis(1));
         }
     };
-    wait(&|| progress.partitions.iter().any(|partition| partition.held()));
+    wait(&|| progress.loaded());
     let begun = Instant::now();
     wait(&|| progress.partitions.iter().zip(&ends).all(|(p, end)| p.next_offset() >= *end));
     let seconds = begun.elapsed().as_secs_f64();

@@ -122,7 +122,7 @@ pub(super) async fn readyz(
     let readiness = api.live.readiness();
     let lacks = api.live.lacks();
     let ahead = recorded_ahead(&api.live.snapshot.load(), (api.clock)());
-    let partitions = readiness.held.iter().map(|(partition, position)| ReadyPartition {
+    let partitions = readiness.positions.iter().map(|(partition, position)| ReadyPartition {
         partition: *partition,
         next_offset: position.next_offset,
         end_offset: position.end_offset,

@@ -15,9 +15,9 @@ pub(super) fn words(lacks: &NotReady) -> Words {
 fn indonesian(lack: &Lack) -> String {
     match lack {
         Lack::Cluster => "simpul ini belum menjangkau Kafka".to_owned(),
-        Lack::Partitions { held, total } => format!(
-            "simpul ini memegang {held} dari {total} partisi topik peristiwa; hanya simpul yang memegang semuanya menjawab angka"
-        ),
+        Lack::Partitions { loaded, total } => {
+            format!("penyimpanan sedang dimuat: {loaded} dari {total} partisi topik peristiwa")
+        }
         Lack::CatchingUp { partitions, events } => {
             format!("{partitions} partisi masih mengejar, {events} peristiwa lagi")
         }
@@ -73,7 +73,7 @@ mod tests {
         };
         let troubled = TroubledPartition { topic, partition, trouble };
         let lacks = NotReady(vec![
-            Lack::Partitions { held: 1, total: 12 },
+            Lack::Partitions { loaded: 1, total: 12 },
             Lack::CatchingUp { partitions: 2, events: 345 },
             Lack::Trouble(Arc::new(troubled)),
         ]);

@@ -145,7 +145,7 @@ async fn a_figure_is_quoted_once_and_given_back_with_what_it_would_be_now() {
     assert_eq!((&list["total"], &list["rows"]), (&json!(1), &json!([figure])));
     assert_eq!(node.get("/v1/figures?region=18.72").await.2["total"], 0);
     // A node that answers no figures of its own still has those that were quoted.
-    node.live.update_readiness(|readiness| readiness.held.clear());
+    node.live.update_readiness(|readiness| readiness.positions.clear());
     let (status, _, answer) = node.get(link).await;
     assert_eq!((status, &answer["figure"]), (StatusCode::OK, &figure));
     assert_eq!((&answer["now"], &answer["difference"]), (&Value::Null, &Value::Null));

@@ -310,7 +310,7 @@ async fn a_stream_ends_when_figures_cannot_be_answered_any_more() {
     let client = node.client("?regions=ID", None).await;
     let (client, _) = client.tell(|client| client.until("live")).await;
     node.live.update_readiness(|readiness| {
-        readiness.held.remove(&1);
+        readiness.positions.remove(&1);
     });
     let (_, [last, end]) = client.tell(|client| [client.event(), client.event()]).await;
     let last = last.unwrap();

@@ -59,8 +59,6 @@ pub struct End {
     pub partition: u32,
     /// The offset behind its last record.
     pub offset: i64,
-    /// The assignment in which it was seen: see [`super::progress`].
-    pub epoch: u64,
 }
 
 /// Some records in the order they came.

@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 
 use super::batch::{Applied, Batch, End, RefusedRecord};
-use super::context::Committed;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::stop::Stop;
@@ -127,8 +126,6 @@ pub struct Committer {
     pub watch: Arc<LogWatch>,
     /// What readers see.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Where each partition stands.
-    pub committed: Committed,
     /// How far the worker is.
     pub progress: Arc<Progress>,
     /// Whether to stop.
@@ -201,7 +198,6 @@ impl Committer {
             self.snapshot.store(Arc::new(after));
             // Only now: who is told that a partition has caught up finds it in the snapshot.
             for (partition, position) in positions {
-                self.committed.set(partition, position);
                 self.progress.partitions[partition as usize]
                     .committed(position.next_offset, position.recorded_until);
             }
@@ -209,7 +205,7 @@ impl Committer {
             metrics::counter!("laju_records_folded_total").increment(records);
         }
         for end in ends {
-            self.progress.partitions[end.partition as usize].reached_end(end.offset, end.epoch);
+            self.progress.partitions[end.partition as usize].reached_end(end.offset);
         }
         Ok(true)
     }

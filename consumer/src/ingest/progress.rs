@@ -13,15 +13,12 @@ const UNKNOWN: i64 = -1;
 /// One partition's progress.
 #[derive(Debug)]
 pub struct PartitionProgress {
-    held: AtomicBool,
     caught_up: AtomicBool,
     next_offset: AtomicI64,
     end_offset: AtomicI64,
     stable_end: AtomicI64,
-    /// The end when it was asked for after an assignment.
+    /// The end when it was asked for at the start.
     first_end: AtomicI64,
-    /// Counts assignments and revocations: an end seen before one says nothing after it.
-    epoch: AtomicU64,
     recorded_until: AtomicI64,
     begin_offset: AtomicI64,
     /// When it was last said that the beginning is being deleted, in milliseconds since 1970.
@@ -34,26 +31,18 @@ const SAY_EVERY_MS: i64 = 60_000;
 impl PartitionProgress {
     fn new() -> Self {
         Self {
-            held: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             next_offset: AtomicI64::new(0),
             end_offset: AtomicI64::new(UNKNOWN),
             stable_end: AtomicI64::new(UNKNOWN),
             first_end: AtomicI64::new(UNKNOWN),
-            epoch: AtomicU64::new(0),
             recorded_until: AtomicI64::new(UNKNOWN),
             begin_offset: AtomicI64::new(UNKNOWN),
             begin_said_ms: AtomicI64::new(i64::MIN),
         }
     }
 
-    /// Whether this node holds the partition.
-    #[must_use]
-    pub fn held(&self) -> bool {
-        self.held.load(Ordering::Acquire)
-    }
-
-    /// Whether the partition has been folded to its end once since it was assigned.
+    /// Whether the partition has been folded to its end once since the start.
     #[must_use]
     pub fn caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Acquire)
@@ -93,7 +82,7 @@ impl PartitionProgress {
         if self.lag() == 0 || until < 0 { 0.0 } else { (now_ms - until).max(0) as f64 / 1000.0 }
     }
 
-    /// The partition's end when it was asked for after the assignment, once it was.
+    /// The partition's end when it was asked for at the start, once it was.
     #[must_use]
     pub fn first_end(&self) -> Option<i64> {
         Some(self.first_end.load(Ordering::Acquire)).filter(|end| *end >= 0)
@@ -119,43 +108,24 @@ impl PartitionProgress {
         is_said.then_some(begin)
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    pub(super) fn assigned(&self) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.first_end.store(UNKNOWN, Ordering::Release);
-        self.caught_up.store(false, Ordering::Release);
-        self.held.store(true, Ordering::Release);
-    }
-
-    pub(super) fn revoked(&self) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.held.store(false, Ordering::Release);
-        self.caught_up.store(false, Ordering::Release);
-    }
-
     pub(super) fn committed(&self, next_offset: i64, recorded_until: Option<i64>) {
         self.next_offset.fetch_max(next_offset, Ordering::AcqRel);
         self.recorded_until.store(recorded_until.unwrap_or(UNKNOWN), Ordering::Release);
         // Under a steady stream the very end may never be met.
         let first_end = self.first_end.load(Ordering::Acquire);
-        if first_end >= 0 && next_offset >= first_end && self.held() {
+        if first_end >= 0 && next_offset >= first_end {
             self.caught_up.store(true, Ordering::Release);
         }
     }
 
-    /// The end was reached in the assignment of this epoch.
-    pub(super) fn reached_end(&self, end: i64, epoch: u64) {
+    /// The end was reached.
+    pub(super) fn reached_end(&self, end: i64) {
         self.next_offset.fetch_max(end, Ordering::AcqRel);
         self.end_offset.fetch_max(end, Ordering::AcqRel);
-        if self.held() && epoch == self.epoch() {
-            self.caught_up.store(true, Ordering::Release);
-        }
+        self.caught_up.store(true, Ordering::Release);
     }
 
-    /// The end as it was asked for after the assignment.
+    /// The end as it was asked for at the start.
     pub(super) fn asked_end(&self, end: i64) {
         self.end_offset.fetch_max(end, Ordering::AcqRel);
         self.first_end.store(end, Ordering::Release);
@@ -228,16 +198,16 @@ impl Progress {
         self.heard_ms.load(Ordering::Acquire)
     }
 
-    /// Whether this node holds every partition and has folded each to its end once.
+    /// Whether every partition has been folded to its end once since the start.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.loaded() && self.partitions.iter().all(|p| p.held() && p.caught_up())
+        self.loaded() && self.partitions.iter().all(PartitionProgress::caught_up)
     }
 
-    /// Events not folded yet in the partitions held.
+    /// Events not folded yet.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        self.partitions.iter().filter(|p| p.held()).map(PartitionProgress::lag).sum()
+        self.partitions.iter().map(PartitionProgress::lag).sum()
     }
 
     /// A partition of the events topic stands still: see [`Troubles::begin`].
@@ -305,7 +275,6 @@ mod tests {
     #[test]
     fn a_partition_that_has_caught_up_once_stays_so() {
         let partition = PartitionProgress::new();
-        partition.assigned();
         partition.asked_end(10);
         partition.committed(5, Some(1));
         // The end moves on while the partition catches up: the first one is what counts.
@@ -317,9 +286,5 @@ mod tests {
         partition.saw_end(90);
         partition.committed(11, Some(4));
         assert!(partition.caught_up() && partition.lag() == 79);
-        // Given up and taken again, it has to catch up anew.
-        partition.revoked();
-        partition.assigned();
-        assert!(!partition.caught_up());
     }
 }

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
-use laju_schemas::topic::EVENTS;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -67,6 +66,8 @@ pub struct Source {
     pub(super) waiting: Waiting,
     /// What was decided: the verdicts among it say what has to be refused.
     pub(super) decided: Followed,
+    /// By partition: the record that has to come first, the last one folded, until it has.
+    pub expected: Vec<Option<RecordMark>>,
     /// What is stored: a verdict that came while nobody was here to follow it shows there.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// When the records that wait were last looked at.
@@ -96,14 +97,17 @@ impl Source {
         let mut batch = Batch::default();
         let mut since = Instant::now();
         let mut warned = false;
-        // What is folded follows the verdicts there are. Who does not know them yet is no member of
-        // the group, so that nobody waits for them.
+        // What is folded follows the verdicts there are.
         while !self.decided.is_read() && !self.stop.is_stopped() {
             std::thread::sleep(SLICE / 10);
         }
-        // Whatever they say of what is stored is looked at as partitions are assigned.
         let _ = self.decided.refresh();
-        consumer.subscribe(&[&self.topic])?;
+        for view in self.snapshot.load().partitions.values() {
+            // What came while this node was away.
+            say_late(&self.decided.not_followed_by(view));
+        }
+        consumer.assign(&self.standing.assignment())?;
+        self.ask_ends(0..self.partitions);
         while !self.stop.is_stopped() {
             // What is there already is taken without asking the clock how long to wait for it.
             let ready = consumer.poll(Duration::ZERO);
@@ -118,8 +122,6 @@ impl Source {
                 };
                 consumer.poll(wait)
             });
-            // Whatever came may be of partitions that came with it: where those begin is known first.
-            self.ask_ends();
             match next {
                 Some(Ok(message)) => {
                     if batch.is_empty() {
@@ -140,13 +142,11 @@ impl Source {
                     let partition = partition as u32;
                     if self.standing.stands_still(partition) {
                         // What came before this end was dropped: it is none of what was taken.
-                    } else if consumer.context().expected(partition).is_some() {
+                    } else if self.expected(partition).is_some() {
                         self.wait_for_the_last_one(partition)?;
                     } else if let Some(offset) = self.position(partition) {
                         self.standing.passed(partition, offset);
-                        let epoch =
-                            consumer.context().progress().partitions[partition as usize].epoch();
-                        let end = End { partition, offset, epoch };
+                        let end = End { partition, offset };
                         match self.waiting.line(partition) {
                             // Not all that was read of it is judged yet.
                             Some(line) => line.end = Some(end),
@@ -174,7 +174,7 @@ impl Source {
                 }
                 if self.standing.look(&consumer, consumer.context().progress())? {
                     let unasked = std::mem::take(&mut self.standing.unasked);
-                    unasked.into_iter().for_each(|partition| self.ask_end(partition));
+                    self.ask_ends(unasked);
                 }
             }
             if batch.len() >= BATCH_RECORDS
@@ -247,15 +247,22 @@ impl Source {
         Ok(())
     }
 
-    /// Whether a record is the last one folded, which an assignment begins with.
+    /// The last record folded of a partition, which has to come first, until it has.
     #[inline]
-    fn is_the_last_one_again(&self, partition: u32, mark: RecordMark) -> Result<bool, WorkerError> {
-        let context = self.consumer.context();
-        if !context.expects() {
-            return Ok(false);
-        }
-        let Some(expected) = context.take_expected(partition) else { return Ok(false) };
+    fn expected(&self, partition: u32) -> Option<RecordMark> {
+        self.expected.get(partition as usize).copied().flatten()
+    }
+
+    /// Whether a record is the last one folded, which reading begins with.
+    #[inline]
+    fn is_the_last_one_again(
+        &mut self,
+        partition: u32,
+        mark: RecordMark,
+    ) -> Result<bool, WorkerError> {
+        let Some(expected) = self.expected(partition) else { return Ok(false) };
         if expected == mark {
+            self.expected[partition as usize] = None;
             return Ok(true);
         }
         // Where the topic's id is another, that says more.
@@ -268,23 +275,23 @@ impl Source {
         Err(WorkerError::AnotherLog { topic: self.topic.clone(), partition, what })
     }
 
-    /// Asks where partitions just assigned end: once folded up to there they have caught up, even
-    /// if new records never stop coming. One that cannot be told now is asked again a little later,
-    /// and tells its end when reached.
-    fn ask_ends(&mut self) {
-        let consumer = Arc::clone(&self.consumer);
-        let context = consumer.context();
-        if !context.has_assigned() {
-            return;
-        }
-        for partition in context.take_assigned() {
-            // It may have been given up while it waited.
-            self.resume(partition);
-            self.standing.assigned(&consumer, partition, context.begins_at(partition));
-            self.ask_end(partition);
-            // What came while this node was away, or another one had the partition.
-            if let Some(view) = self.snapshot.load().partitions.get(&partition) {
-                say_late(&self.decided.not_followed_by(view));
+    /// Asks where partitions end: once folded up to there they have caught up, even if new records
+    /// never stop coming. Those that cannot be told now are asked again a little later, and tell
+    /// their end when reached.
+    fn ask_ends(&mut self, partitions: impl IntoIterator<Item = u32>) {
+        let mut is_answered = true;
+        for partition in partitions {
+            let end = is_answered
+                .then(|| self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT));
+            match end {
+                Some(Ok((_, end))) => {
+                    self.consumer.context().progress().partitions[partition as usize]
+                        .asked_end(end);
+                }
+                _ => {
+                    is_answered = false;
+                    self.standing.unasked.insert(partition);
+                }
             }
         }
     }
@@ -300,28 +307,14 @@ impl Source {
         say_late(&new);
     }
 
-    /// Whether the record at an origin, in a partition that this node has, was judged already.
+    /// Whether the record at an origin was judged already.
     fn has_judged(&self, Origin { partition, offset }: Origin) -> bool {
         let progress = self.consumer.context().progress();
-        let Some(at) = progress.partitions.get(partition as usize).filter(|at| at.held()) else {
-            return false;
-        };
-        let line = self.waiting.0.get(&partition).filter(|line| line.epoch == at.epoch());
+        let Some(at) = progress.partitions.get(partition as usize) else { return false };
+        let line = self.waiting.0.get(&partition);
         let first_held = line.and_then(|line| line.held.front()).map(|held| held.mark.offset);
         let judged = first_held.unwrap_or_else(|| self.standing.next(partition));
         offset < judged.max(at.next_offset())
-    }
-
-    fn ask_end(&mut self, partition: u32) {
-        let Some(progress) = self.consumer.context().progress().partitions.get(partition as usize)
-        else {
-            return;
-        };
-        match self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT) {
-            Ok((_, end)) => progress.asked_end(end),
-            Err(_) if progress.held() => drop(self.standing.unasked.insert(partition)),
-            Err(_) => {}
-        }
     }
 
     /// The end was reported before the last record folded came again. A leader just elected may
@@ -334,9 +327,6 @@ impl Source {
             if self.stop.is_stopped() {
                 return Ok(());
             }
-            if self.consumer.context().expected(partition).is_none() {
-                return Ok(());
-            }
             drop(another);
         }
         self.too_short().map_or(Ok(()), Err)
@@ -345,9 +335,8 @@ impl Source {
     /// A partition that ends before the last record folded is not the one that was folded, whereas
     /// one that begins behind it has lost its beginning.
     fn too_short(&self) -> Option<WorkerError> {
-        let context = self.consumer.context();
         (0..self.partitions).find_map(|partition| {
-            let offset = context.expected(partition)?.offset;
+            let offset = self.expected(partition)?.offset;
             let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
             let (_, end) = marks.ok()?;
             (end <= offset).then(|| WorkerError::AnotherLog {
@@ -361,8 +350,7 @@ impl Source {
     /// A partition that begins behind what is to be read next has lost its beginning.
     fn cut(&self) -> Option<WorkerError> {
         (0..self.partitions).find_map(|partition| {
-            let read = self.position(partition).unwrap_or(0);
-            let wanted = self.consumer.context().wanted(partition).max(read);
+            let wanted = self.standing.next(partition);
             let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
             let (low, _) = marks.ok()?;
             let topic = self.topic.clone();
@@ -374,7 +362,7 @@ impl Source {
     /// [`Standing::is_there`].
     fn is_there_after_all(&mut self) -> bool {
         let consumer = Arc::clone(&self.consumer);
-        self.standing.is_there(&consumer, consumer.context().progress())
+        self.standing.is_there(&consumer)
     }
 
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
@@ -404,16 +392,6 @@ impl Source {
                         "read the topic {topic}: give them the right to read and describe it"
                     )))
                 }
-                Code::GroupAuthorizationFailed => {
-                    let prefix = self.topic.strip_suffix(EVENTS.name).unwrap_or_default();
-                    Err(WorkerError::Forbidden(format!(
-                        "be in the worker's group: who administers the cluster gives the right to \
-                         Read on it with `kafka-acls --bootstrap-server … --add --allow-principal \
-                         User:NAME --operation Read --group {prefix}laju- --resource-pattern-type \
-                         prefixed` (consumer/docs/rights.md lists what each program needs)"
-                    )))
-                }
-                Code::FencedInstanceId => Err(WorkerError::Fenced),
                 code if !self.standing.has_read() && refusal(code).is_some() => {
                     Err(WorkerError::Refused(refusal(code).unwrap_or_default()))
                 }
@@ -429,7 +407,6 @@ impl Source {
             },
             KafkaError::MessageConsumptionFatal(code) => {
                 match self.consumer.client().fatal_error() {
-                    Some((Code::FencedInstanceId, _)) => Err(WorkerError::Fenced),
                     Some((code, reason)) => Err(WorkerError::Client(format!("{code}: {reason}"))),
                     None => Err(WorkerError::Client(code.to_string())),
                 }
@@ -439,28 +416,10 @@ impl Source {
     }
 }
 
-/// What brokers say to a member of a group that they will say again however often it asks, with the
-/// option to change.
+/// What brokers say that they will say again however often they are asked, with the option to change.
 const fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;
     Some(match code {
-        Code::InvalidSessionTimeout => {
-            "its session timeout is outside of what they allow: set --kafka-property \
-             session.timeout.ms=… between their group.min.session.timeout.ms and \
-             group.max.session.timeout.ms (by default 6000 and 1800000)"
-        }
-        Code::InconsistentGroupProtocol | Code::UnsupportedAssignor => {
-            "other members of its group share the partitions by another strategy: stop whatever \
-             else reads under a group that begins with laju-, or give this installation another \
-             --topic-prefix, which is part of the group's name"
-        }
-        Code::InvalidGroupId => {
-            "they do not take the name of its group, which begins with --topic-prefix: give it \
-             another one"
-        }
-        Code::GroupMaxSizeReached => {
-            "its group has as many members as they allow (group.max.size): stop some, or raise it"
-        }
         Code::UnsupportedVersion | Code::UnsupportedFeature => {
             "they do not speak a version of the protocol that it needs: this program is tried on \
              Apache Kafka 4.3; if they are older, look at --kafka-property \

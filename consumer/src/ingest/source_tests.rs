@@ -165,16 +165,16 @@ fn a_record_whose_verdict_is_on_its_way_waits_for_it_whatever_the_registry_has_m
 }
 
 #[test]
-fn what_the_brokers_refuse_for_good_ends_the_start_with_the_option_to_change() {
+fn what_the_brokers_refuse_for_good_ends_the_start_with_what_to_do() {
     let broker = EmbeddedBroker::start(1).unwrap();
-    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT;
-    broker.answer_with(RDKafkaApiKey::JoinGroup, &[refused; 50]).unwrap();
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    broker.answer_with(RDKafkaApiKey::FindCoordinator, &[refused; 50]).unwrap();
     let store = tempfile::tempdir().unwrap();
     let (running, _) = start(broker.connection(), store.path());
     let error = running.join().unwrap_err();
     assert!(matches!(error, WorkerError::Refused(_)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("--kafka-property session.timeout.ms"), "{text}");
+    assert!(text.contains("give them the rights"), "{text}");
 }
 
 #[test]

@@ -21,7 +21,6 @@ use super::context::IngestContext;
 use super::fetch_error;
 use super::probe::{PATIENCE_ASIDE, PATIENCE_OF_ONE, Probed, probe};
 use super::progress::{Progress, now_ms};
-use crate::domain::trouble::TroubleKind;
 
 /// How often partitions that stand still are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -44,28 +43,29 @@ pub struct Standing {
     looking: Option<JoinHandle<KafkaResult<Probed>>>,
     ticked: Instant,
     has_read: bool,
-    /// Partitions whose ends could not be told when they were assigned.
+    /// Partitions whose ends could not be told at the start.
     pub(super) unasked: BTreeSet<u32>,
 }
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// The offset behind the last record taken; where the assignment began before the first.
+    /// The offset behind the last record taken; where reading begins before the first.
     next: i64,
     /// What `next` was when it was last looked at, and since when.
     seen: (i64, Instant),
 }
 
 impl Standing {
-    /// In so many partitions of a topic (by its full name), which a client reads that is configured
-    /// so.
+    /// At these offsets of the partitions of a topic (by its full name), which a client reads that is
+    /// configured so.
     #[must_use]
-    pub fn new(topic: &str, partitions: u32, client: ClientConfig) -> Self {
+    pub fn new(topic: &str, from: impl Iterator<Item = i64>, client: ClientConfig) -> Self {
         let now = Instant::now();
+        let place = |next| Place { next, seen: (next, now) };
         Self {
             topic: topic.to_owned(),
             client,
-            places: vec![Place { next: 0, seen: (0, now) }; partitions as usize],
+            places: from.map(place).collect(),
             still: BTreeSet::new(),
             looked: now,
             looking: None,
@@ -75,19 +75,20 @@ impl Standing {
         }
     }
 
-    /// A partition is read from this offset on.
-    pub fn assigned(
-        &mut self,
-        consumer: &BaseConsumer<IngestContext>,
-        partition: u32,
-        offset: i64,
-    ) {
-        if let Some(place) = self.places.get_mut(partition as usize) {
-            *place = Place { next: offset, seen: (offset, Instant::now()) };
+    /// All partitions, each from where it stands.
+    #[must_use]
+    pub fn assignment(&self) -> TopicPartitionList {
+        self.list(0..self.places.len() as u32)
+    }
+
+    fn list(&self, partitions: impl Iterator<Item = u32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let next = Offset::Offset(self.next(partition));
+            // An offset below i64::MAX is always taken.
+            let _ = list.add_partition_offset(&self.topic, partition as i32, next);
         }
-        if self.still.remove(&partition) {
-            self.restart(consumer, &[partition]);
-        }
+        list
     }
 
     /// Everything before this offset of a partition has been taken.
@@ -143,7 +144,6 @@ impl Standing {
         let at: BTreeMap<_, _> = (0..)
             .zip(&self.places)
             .filter(|(partition, _)| !self.still.contains(partition))
-            .filter(|(partition, _)| progress.partitions[*partition as usize].held())
             .map(|(partition, place)| (partition, place.next))
             .collect();
         let mut probed = probe(&self.client, &self.topic, &at, PATIENCE_OF_ONE)?;
@@ -168,14 +168,9 @@ impl Standing {
     /// The client says that what it asks for is not there. It does so as well where it has lost its
     /// way behind a damaged batch: then where *we* stand is there, and all is read from there again.
     /// Says whether that was it.
-    pub fn is_there(
-        &mut self,
-        consumer: &BaseConsumer<IngestContext>,
-        progress: &Progress,
-    ) -> bool {
+    pub fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> bool {
         let going: Vec<u32> = (0..self.places.len() as u32)
             .filter(|partition| !self.still.contains(partition))
-            .filter(|partition| progress.partitions[*partition as usize].held())
             .collect();
         let is_within = |partition: &u32| {
             let next = self.places[*partition as usize].next;
@@ -238,7 +233,6 @@ impl Standing {
                 self.restart(consumer, &[partition]);
             }
         }
-        // Some may have been revoked while the probe ran, or assigned again.
         for (&partition, trouble) in probed.troubled.iter().filter(|(p, _)| self.still.contains(p))
         {
             let was = progress.troubles.of(&self.topic, partition);
@@ -247,20 +241,6 @@ impl Standing {
                 progress.end_trouble(partition, kind);
             }
             progress.begin_trouble(partition, trouble.clone());
-        }
-        // Somebody else reads what was given up; a right that is missing is everybody's.
-        let is_ours = |partition: &u32| {
-            progress.partitions[*partition as usize].held()
-                || progress
-                    .troubles
-                    .of(&self.topic, *partition)
-                    .iter()
-                    .any(|troubled| troubled.trouble.kind == TroubleKind::NotAuthorized)
-        };
-        let given_up: Vec<_> = self.still.iter().copied().filter(|p| !is_ours(p)).collect();
-        for partition in given_up {
-            self.still.remove(&partition);
-            progress.troubles.forget(&self.topic, partition);
         }
     }
 
@@ -271,7 +251,7 @@ impl Standing {
         let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
         for (partition, place) in (0..).zip(&mut self.places) {
             let at = &progress.partitions[partition as usize];
-            let end = at.stable_end().filter(|end| at.held() && place.next < *end);
+            let end = at.stable_end().filter(|end| place.next < *end);
             // One that waits for a schema is silent because we are.
             let is_still = self.still.contains(&partition)
                 || !progress.troubles.of(&self.topic, partition).is_empty();
@@ -303,17 +283,8 @@ impl Standing {
     /// Has partitions read from where we stand, wherever the client has got to. It is given them
     /// anew, because it may have stopped for good where it found nothing.
     fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
-        let assigned = consumer.assignment().unwrap_or_default();
-        let mut list = TopicPartitionList::new();
-        for &partition in partitions {
-            let number = partition as i32;
-            if assigned.find_partition(&self.topic, number).is_some() {
-                let next = Offset::Offset(self.places[partition as usize].next);
-                // An offset below i64::MAX is always taken.
-                let _ = list.add_partition_offset(&self.topic, number, next);
-            }
-        }
-        if list.count() == 0 {
+        let list = self.list(partitions.iter().copied());
+        if partitions.is_empty() {
             return;
         }
         // A pause outlasts the assignment.

@@ -87,8 +87,6 @@ impl RecordHeaders for Held {
 pub(super) struct Line {
     pub(super) held: VecDeque<Held>,
     bytes: usize,
-    /// The assignment in which they were read: see [`super::progress`].
-    pub(super) epoch: u64,
     /// The partition's end, if it was seen behind them.
     pub(super) end: Option<End>,
     /// Whether no more are read for now.
@@ -135,12 +133,11 @@ impl Waiting {
         self.0.get_mut(&partition)
     }
 
-    /// Has a partition wait, in the assignment of this epoch.
-    pub(super) fn begin(&mut self, partition: u32, epoch: u64) -> &mut Line {
+    /// Has a partition wait.
+    pub(super) fn begin(&mut self, partition: u32) -> &mut Line {
         self.0.entry(partition).or_insert_with(|| Line {
             held: VecDeque::new(),
             bytes: 0,
-            epoch,
             end: None,
             is_paused: false,
             unwritten: None,

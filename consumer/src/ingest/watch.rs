@@ -127,16 +127,15 @@ impl LogWatch {
                 );
             }
             if warned {
-                // Again and again: partitions may have been given up meanwhile, or given anew.
                 self.not_confirmed(progress);
             }
             std::thread::sleep(PAUSE);
         }
     }
 
-    /// Says by the trouble of every partition held that nothing of it is committed.
+    /// Says by the trouble of every partition that nothing of it is committed.
     fn not_confirmed(&self, progress: &Progress) {
-        for (number, partition) in (0..).zip(&progress.partitions).filter(|(_, p)| p.held()) {
+        for (number, partition) in (0..).zip(&progress.partitions) {
             let trouble = Trouble {
                 kind: TroubleKind::NotConfirmed,
                 offset: partition.next_offset(),
@@ -338,12 +337,11 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_says_nothing_is_a_trouble_of_every_partition_held_until_it_does() {
+    fn a_leader_that_says_nothing_is_a_trouble_of_every_partition_until_it_does() {
         let broker = EmbeddedBroker::start(3).unwrap();
         let watch = LogWatch::open(&broker.connection(), log(&broker, 3)).unwrap();
         assert_eq!(watch.look().unwrap(), Look::Same);
         let progress = progress();
-        progress.partitions[1].assigned();
         broker.go_away().unwrap();
         std::thread::scope(|threads| {
             let confirmed = threads.spawn(|| watch.confirm(&progress, &Stop::default()).unwrap());
@@ -354,7 +352,8 @@ mod tests {
             }
             let troubles = progress.troubles.all();
             let said = troubles.iter().map(|t| (t.partition, t.trouble.kind));
-            assert_eq!(said.collect::<Vec<_>>(), [(1, TroubleKind::NotConfirmed)]);
+            let expected = [0, 1, 2].map(|partition| (partition, TroubleKind::NotConfirmed));
+            assert_eq!(said.collect::<Vec<_>>(), expected);
             broker.come_back().unwrap();
             assert!(confirmed.join().unwrap());
         });

@@ -1,4 +1,4 @@
-//! A worker: opens the store, joins the group, and runs the threads that poll, fold and commit.
+//! A worker: opens the store, and runs the threads that poll, fold and commit the whole log.
 //! The demo, the benchmarks and the tests run the same one.
 
 mod error;
@@ -15,11 +15,10 @@ use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::consumer::BaseConsumer;
 
 use super::commit::{Committer, Folder};
-use super::context::{Committed, IngestContext};
+use super::context::IngestContext;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::range::PATIENCE;
@@ -41,9 +40,8 @@ pub use error::WorkerError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Batches between polling and folding.
 const BATCHES: usize = 8;
-/// How often the group is told where the store stands, for people who look with Kafka's tools:
-/// nothing here reads it.
-const TELL_GROUP_EVERY: Duration = Duration::from_secs(5);
+/// The client wants a group's name although it is in none: it is given all partitions.
+const GROUP: &str = "laju-worker";
 
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
@@ -94,7 +92,7 @@ pub struct Running {
 /// If anything is not as it has to be.
 pub fn open(
     config: WorkerConfig,
-    new_instance_id: impl FnOnce() -> String,
+    new_node_id: impl FnOnce() -> String,
 ) -> Result<Opened, WorkerError> {
     let reader = EventReader::new(&config.schemas)?;
     let connection = &config.connection;
@@ -134,7 +132,7 @@ pub fn open(
         watch.require_whole(PATIENCE)?;
     }
     tracing::info!(path = %config.store.display(), "opening the store");
-    let store = Store::open(&config.store, &log, config.rebuild, new_instance_id)?;
+    let store = Store::open(&config.store, &log, config.rebuild, new_node_id)?;
     Ok(Opened { config, cluster, reader, store, log, watch })
 }
 
@@ -157,7 +155,7 @@ impl Opened {
         Arc::new(Progress::new(&self.log.topic, self.log.partitions))
     }
 
-    /// Loads the store, joins the group and starts the threads. What readers see goes to
+    /// Loads the store and starts the threads. What readers see goes to
     /// `published`; what was decided about quarantined records, which the fold follows, to
     /// `decided`.
     ///
@@ -180,12 +178,14 @@ impl Opened {
             seconds = begun.elapsed().as_secs_f64(),
             "the store is loaded"
         );
-        let committed = Committed::default();
         let mut snapshot = Snapshot::default();
         let mut partitions = Vec::with_capacity(stored.len());
+        let (mut begin, mut expected) = (Vec::new(), Vec::new());
         for stored in stored {
             let (number, position) = (stored.state.partition(), *stored.state.position());
-            committed.set(number, position);
+            // The last record folded is read again: it has to be the same.
+            expected.push(position.last);
+            begin.push(position.last.map_or(position.next_offset, |last| last.offset));
             progress.partitions[number as usize]
                 .committed(position.next_offset, position.recorded_until);
             snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
@@ -195,9 +195,8 @@ impl Opened {
         let snapshot = published;
         progress.set_loaded();
 
-        let client = client_config(&config.connection, &log, &store)?;
-        let context =
-            IngestContext::new(&log.topic, committed.clone(), Arc::clone(&progress), stop.clone());
+        let client = client_config(&config.connection)?;
+        let context = IngestContext::new(&log.topic, Arc::clone(&progress));
         let consumer = BaseConsumer::from_config_and_context(&client, context)
             .map_err(|error| ConnectionError::refused(&error))?;
         let consumer = Arc::new(consumer);
@@ -215,7 +214,7 @@ impl Opened {
                 &config.connection,
                 registry,
                 config.registry_patience,
-                &store.identity().group_instance_id,
+                &store.identity().node_id,
                 log.topic_id.clone(),
             )
         });
@@ -232,7 +231,8 @@ impl Opened {
             batches: batch_sender,
             spare,
             watch: Arc::clone(&watch),
-            standing: Standing::new(&log.topic, log.partitions, reading(&config.connection)?),
+            standing: Standing::new(&log.topic, begin.into_iter(), reading(&config.connection)?),
+            expected,
             stop: stop.clone(),
         };
         let folder = Folder {
@@ -250,12 +250,10 @@ impl Opened {
             quarantine,
             watch: Arc::clone(&watch),
             snapshot: Arc::clone(&snapshot),
-            committed: committed.clone(),
             progress: Arc::clone(&progress),
             stop: stop.clone(),
         };
-        let topic = log.topic;
-        let (tell_stop, watch_stop) = (stop.clone(), stop.clone());
+        let watch_stop = stop.clone();
         let watched = Arc::clone(&progress);
         let follower = Follower {
             connection: config.connection,
@@ -271,9 +269,6 @@ impl Opened {
             spawn("laju-commit", &stop, move || committer.run())?,
             spawn("laju-log", &stop, move || watch.run(&watched, &watch_stop))?,
             spawn("laju-decisions", &stop, move || follower.run())?,
-            spawn("laju-group", &stop, move || {
-                tell_group(&consumer, &topic, &committed, &tell_stop);
-            })?,
         ];
         Ok(Running { snapshot, progress, desk, stop, threads })
     }
@@ -337,57 +332,11 @@ pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError>
     Ok(config)
 }
 
-fn client_config(
-    connection: &Connection,
-    log: &Log,
-    store: &Store,
-) -> Result<ClientConfig, ConnectionError> {
+fn client_config(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
     let mut config = reading(connection)?;
-    let mut default = |key: &str, value: &str| {
-        if config.get(key).is_none() {
-            config.set(key, value);
-        }
-    };
-    // While the registry or the quarantine topic is out of reach, the polling thread waits; so
-    // would any other member's.
-    default("max.poll.interval.ms", "3600000");
-    default("session.timeout.ms", "6000");
-    default("heartbeat.interval.ms", "1500");
-    default("statistics.interval.ms", "1000");
-    config
-        .set("group.id", format!("{}laju-{}", connection.topic_prefix, log.fold_version))
-        .set("group.instance.id", &store.identity().group_instance_id)
-        .set("partition.assignment.strategy", "cooperative-sticky");
-    Ok(config)
-}
-
-/// Tells the group now and then where the store stands, until the worker stops.
-fn tell_group(
-    consumer: &BaseConsumer<IngestContext>,
-    topic: &str,
-    committed: &Committed,
-    stop: &Stop,
-) {
-    let mut told = Instant::now();
-    while !stop.is_stopped() {
-        std::thread::sleep(Duration::from_millis(100));
-        if told.elapsed() < TELL_GROUP_EVERY {
-            continue;
-        }
-        told = Instant::now();
-        let mut offsets = TopicPartitionList::new();
-        let held = consumer.assignment().unwrap_or_default();
-        for (partition, position) in committed.all() {
-            if held.find_partition(topic, partition as i32).is_some() && position.next_offset > 0 {
-                let offset = Offset::Offset(position.next_offset);
-                // An offset below i64::MAX is always taken.
-                let _ = offsets.add_partition_offset(topic, partition as i32, offset);
-            }
-        }
-        if offsets.count() > 0
-            && let Err(error) = consumer.commit(&offsets, CommitMode::Async)
-        {
-            tracing::debug!(%error, "the group could not be told where the store stands");
-        }
+    if config.get("statistics.interval.ms").is_none() {
+        config.set("statistics.interval.ms", "1000");
     }
+    config.set("group.id", GROUP);
+    Ok(config)
 }

@@ -51,8 +51,10 @@ pub struct Identity {
     pub partitions: u32,
     /// The rules that the log was folded by.
     pub fold_version: String,
-    /// This worker's name in its group, made once.
-    pub group_instance_id: String,
+    /// This node's name, made once: who wrote down what it decided. The field is named after what it
+    /// once was for.
+    #[serde(rename = "group_instance_id")]
+    pub node_id: String,
 }
 
 /// The kinds of chunk, in the order of the digests.

@@ -92,7 +92,7 @@ impl Store {
         path: &Path,
         log: &Log,
         rebuild: bool,
-        new_instance_id: impl FnOnce() -> String,
+        new_node_id: impl FnOnce() -> String,
     ) -> Result<Self, StoreError> {
         let io = |source| StoreError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
@@ -107,14 +107,14 @@ impl Store {
         }
         let lock = lock(path, true)?;
         let database_path = path.join(DATABASE);
-        let mut instance_id = None;
+        let mut node_id = None;
         if rebuild && database_path.exists() {
             // The worker's name in its group outlives a rebuild, where it can still be read.
             let identity = open_database(path).ok().and_then(|database| read_identity(&database));
             wait_until_released(path)?;
             if let Some(identity) = identity {
                 require_as_many_partitions(path, &identity, log)?;
-                instance_id = Some(identity.group_instance_id);
+                node_id = Some(identity.node_id);
             }
             fs::remove_dir_all(&database_path).map_err(io)?;
         }
@@ -142,7 +142,7 @@ impl Store {
                     topic_id: log.topic_id.clone(),
                     partitions: log.partitions,
                     fold_version: log.fold_version.clone(),
-                    group_instance_id: instance_id.unwrap_or_else(new_instance_id),
+                    node_id: node_id.unwrap_or_else(new_node_id),
                 };
                 database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
                 database.flush().map_err(failed)?;

@@ -333,7 +333,7 @@ impl Fixture {
             readiness.decisions_read = true;
             for part in snapshot.partitions.values() {
                 let end = part.next_offset;
-                readiness.held.insert(part.partition, position(end, end, now));
+                readiness.positions.insert(part.partition, position(end, end, now));
             }
         });
         live.snapshot.store(Arc::new(snapshot));

@@ -505,22 +505,22 @@ fn figures_wait_until_everything_is_there() {
     };
     assert_eq!(lacks(|r| r.cluster_id = None), [Lack::Cluster]);
     assert_eq!(lacks(|r| r.partitions = None), [Lack::Cluster]);
-    assert_eq!(lacks(|r| r.partitions = Some(12)), [Lack::Partitions { held: 2, total: 12 }]);
+    assert_eq!(lacks(|r| r.partitions = Some(12)), [Lack::Partitions { loaded: 2, total: 12 }]);
     assert_eq!(
-        lacks(|r| r.held.retain(|partition, _| *partition != 1)),
-        [Lack::Partitions { held: 1, total: 2 }]
+        lacks(|r| r.positions.retain(|partition, _| *partition != 1)),
+        [Lack::Partitions { loaded: 1, total: 2 }]
     );
     assert_eq!(lacks(|r| r.reference_read = false), [Lack::Reference]);
     assert_eq!(lacks(|r| r.status_read = false), [Lack::Status]);
     assert_eq!(lacks(|r| r.decisions_read = false), [Lack::Decisions]);
     assert_eq!(
         lacks(|r| {
-            r.held.insert(1, position(2, 9, laju_schemas::TimestampMs(0)));
+            r.positions.insert(1, position(2, 9, laju_schemas::TimestampMs(0)));
         }),
         [Lack::CatchingUp { partitions: 1, events: 7 }]
     );
     live.snapshot.store(std::sync::Arc::default());
-    assert_eq!(live.lacks(), [Lack::Partitions { held: 0, total: 2 }]);
+    assert_eq!(live.lacks(), [Lack::Partitions { loaded: 0, total: 2 }]);
 }
 
 #[test]
@@ -532,8 +532,8 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     assert_eq!(live.age_seconds(&view, now), 90, "both were at their ends when looked at");
     // Behind the last record of one stand only the marks of a transaction.
     live.update_readiness(|readiness| {
-        let next = readiness.held[&0].next_offset;
-        readiness.held.insert(0, position(next + 1, next + 1, checked));
+        let next = readiness.positions[&0].next_offset;
+        readiness.positions.insert(0, position(next + 1, next + 1, checked));
     });
     assert_eq!(live.age_seconds(&view, now), 90);
     // Of an answer from before the last commit that is not known.
@@ -541,9 +541,9 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     assert!(live.age_seconds(&older, now) > 90);
     live.update_readiness(|readiness| {
         let next = view.snapshot.partitions[&0].next_offset;
-        readiness.held.insert(0, position(next, next + 1, now));
-        let next = readiness.held[&1].next_offset;
-        readiness.held.insert(1, position(next, next, now));
+        readiness.positions.insert(0, position(next, next + 1, now));
+        let next = readiness.positions[&1].next_offset;
+        readiness.positions.insert(1, position(next, next, now));
     });
     let recorded = view.snapshot.partitions[&0].recorded_until.unwrap();
     assert_eq!(live.age_seconds(&view, now), ((now.0 - recorded.0) / 1_000) as u64);

@@ -37,7 +37,7 @@ pub struct Position {
     pub next_offset: i64,
     /// The partition's end when it was last looked at.
     pub end_offset: i64,
-    /// Its end when it was looked at for the first time since it was assigned.
+    /// Its end when it was looked at for the first time since the start.
     pub first_end: i64,
     /// Whether that first end has been reached. Stays true.
     pub caught_up: bool,
@@ -58,8 +58,8 @@ pub struct Readiness {
     pub topic_id: Option<Arc<str>>,
     /// How many partitions the events topic has, once that is known.
     pub partitions: Option<u32>,
-    /// The partitions that this node holds.
-    pub held: BTreeMap<u32, Position>,
+    /// How far each partition is, once the store is loaded.
+    pub positions: BTreeMap<u32, Position>,
     /// Whether the reference topic was read to the end seen at start.
     pub reference_read: bool,
     /// Whether the kiosk status topic was read to the end seen at start.
@@ -79,13 +79,11 @@ pub enum Lack {
     /// No word from the brokers yet.
     #[error("this node has not reached Kafka yet")]
     Cluster,
-    /// Another node has some of the partitions, or they are still being loaded.
-    #[error(
-        "this node holds {held} of {total} partitions of the events topic; only a node that holds all of them answers figures"
-    )]
+    /// The store is still being loaded.
+    #[error("the store is being loaded: {loaded} of {total} partitions of the events topic")]
     Partitions {
-        /// How many it holds.
-        held: usize,
+        /// How many are loaded.
+        loaded: usize,
         /// How many there are.
         total: u32,
     },
@@ -319,7 +317,7 @@ impl LiveView {
         let readiness = self.readiness.load();
         let latest = self.snapshot.load();
         let ages = view.snapshot.partitions.values().map(|part| {
-            let position = readiness.held.get(&part.partition);
+            let position = readiness.positions.get(&part.partition);
             // Behind the last record there may be nothing but the marks of a transaction.
             let is_latest =
                 latest.partitions.get(&part.partition).is_some_and(|now| Arc::ptr_eq(now, part));
@@ -378,16 +376,16 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
         None => lacks.push(Lack::Cluster),
         Some(total) => {
             let is_there = |partition: &u32| {
-                readiness.held.contains_key(partition)
+                readiness.positions.contains_key(partition)
                     && snapshot.partitions.contains_key(partition)
             };
-            let held = (0..total).filter(is_there).count();
-            if held < total as usize {
-                lacks.push(Lack::Partitions { held, total });
+            let loaded = (0..total).filter(is_there).count();
+            if loaded < total as usize {
+                lacks.push(Lack::Partitions { loaded, total });
             }
         }
     }
-    let behind = readiness.held.values().filter(|position| !position.caught_up);
+    let behind = readiness.positions.values().filter(|position| !position.caught_up);
     let (mut partitions, mut events) = (0, 0);
     for position in behind {
         partitions += 1;

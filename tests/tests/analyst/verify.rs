@@ -137,7 +137,7 @@ fn a_running_worker_and_its_stopped_store_are_identical_to_the_log() {
     impossible(of_store(&broker, store.path(), &["--partitions", "1,7"]), &["no partition 7"]);
     // Looking at it changed nothing, and the worker goes on with it.
     let after = Stored::open_copy(store.path(), &log).unwrap();
-    assert_eq!((after.positions, after.instance_id), (before.positions, before.instance_id));
+    assert_eq!((after.positions, after.node_id), (before.positions, before.node_id));
     let (process, url) = running(&broker, store.path());
     assert_eq!(identical(verify(&broker, &["--worker", &url]))["digest"], stored["digest"]);
     assert!(process.stop().status.success());

@@ -118,20 +118,3 @@ fn a_prefix_of_another_installation_finds_no_topics() {
     let ended = run(worker(LAJU, &connection, &directory.path().join("store")));
     ended.assert_refused(&["nobodys.ikd.events.v1", "--topic-prefix"]);
 }
-
-#[test]
-fn a_session_timeout_that_the_brokers_do_not_allow_ends_the_start_with_the_option() {
-    let broker = TestBroker::start(PARTITIONS);
-    if !broker.is_real() {
-        return; // The embedded broker allows every one.
-    }
-    let store = tempfile::tempdir().unwrap();
-    let mut worker = worker(LAJU, &broker.connection(), store.path());
-    worker.args(["--kafka-property", "session.timeout.ms=500"]);
-    worker.args(["--kafka-property", "heartbeat.interval.ms=100"]);
-    let ended = run(worker);
-    assert!(!ended.status.success(), "{ended:?}");
-    for word in ["--kafka-property session.timeout.ms", "group.min.session.timeout.ms"] {
-        assert!(ended.stderr.contains(word), "it does not say '{word}': {}", ended.stderr);
-    }
-}

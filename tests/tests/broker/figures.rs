@@ -63,7 +63,7 @@ fn figures_over_http_are_those_of_the_log_and_go_on_after_a_restart() {
     }
     assert!(process.stop().status.success());
     let after = Stored::open_copy(store.path(), &log).unwrap();
-    assert_eq!(after.instance_id, before.instance_id, "the same member of the group");
+    assert_eq!(after.node_id, before.node_id, "the same node");
 }
 
 #[test]

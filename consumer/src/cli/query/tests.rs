@@ -167,7 +167,9 @@ async fn a_running_node_is_asked() {
         }
         let unknown = run(&format!("progress 18.99 {url}")).unwrap_err();
         assert!(unknown.contains("there is no region 18.99"), "{unknown}");
-        live.update_readiness(|readiness| readiness.held.retain(|partition, _| *partition != 0));
+        live.update_readiness(|readiness| {
+            readiness.positions.retain(|partition, _| *partition != 0)
+        });
         let part = run(&format!("progress 18.71 {url}")).unwrap_err();
         assert!(part.contains("holds 1 of 2 partitions"), "{part}");
     });

@@ -134,21 +134,10 @@ impl<H: RecordHeaders> Seen<'_, H> {
 }
 
 impl Source {
-    /// Whether records of a partition wait, behind which others have to. Those of an assignment before
-    /// are forgotten: what is read now begins where the store stands.
+    /// Whether records of a partition wait, behind which others have to.
     #[inline]
-    pub(super) fn waits(&mut self, partition: u32) -> bool {
-        if self.waiting.is_empty() {
-            return false;
-        }
-        let epoch = self.consumer.context().progress().partitions[partition as usize].epoch();
-        let Some(line) = self.waiting.line(partition) else { return false };
-        let is_of_now = line.epoch == epoch;
-        if !is_of_now {
-            self.waiting.0.remove(&partition);
-            self.end_trouble(partition);
-        }
-        is_of_now
+    pub(super) fn waits(&self, partition: u32) -> bool {
+        !self.waiting.is_empty() && self.waiting.0.contains_key(&partition)
     }
 
     /// Whether a verdict about a record was sent that was not read back yet.
@@ -164,12 +153,11 @@ impl Source {
     /// Has a record wait whose schema is not known, or which stands behind such a one.
     pub(super) fn hold(&mut self, message: &BorrowedMessage<'_>, mark: RecordMark) {
         let partition = message.partition() as u32;
-        let epoch = self.consumer.context().progress().partitions[partition as usize].epoch();
-        let line = self.waiting.begin(partition, epoch);
+        let line = self.waiting.begin(partition);
         let is_enough = line.push(Held::of(message, mark, Instant::now()));
         // Again and again: whoever reads it on after an error of its records knows nothing of this.
         if is_enough && self.pause(partition) {
-            self.waiting.begin(partition, epoch).is_paused = true;
+            self.waiting.begin(partition).is_paused = true;
         }
     }
 
@@ -219,9 +207,6 @@ impl Source {
 
     /// Goes on with one partition that waits.
     fn serve(&mut self, partition: u32, batch: &mut Batch) {
-        if !self.waits(partition) {
-            return;
-        }
         let book = Arc::clone(&self.decided.book);
         let needed = loop {
             if batch.len() >= BATCH_RECORDS || batch.bytes() >= BATCH_BYTES {

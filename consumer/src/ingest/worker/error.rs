@@ -82,9 +82,6 @@ pub enum WorkerError {
         /// What librdkafka says.
         reason: String,
     },
-    /// Another process has this worker's name in the group.
-    #[error("another worker runs with a copy of this store: every worker needs a store of its own")]
-    Fenced,
     /// librdkafka gives up.
     #[error("Kafka's client gives up: {0}")]
     Client(String),
