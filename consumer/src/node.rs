@@ -20,7 +20,8 @@ use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
 use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
 use crate::ingest::follow;
-use crate::ingest::progress::{Progress, now_ms};
+use crate::ingest::lag::Lag;
+use crate::ingest::progress::{PartitionProgress, Progress, now_ms};
 use crate::ingest::stop::Stop;
 use crate::ingest::troubles::Troubles;
 use crate::ingest::verdicts::Decided;
@@ -34,6 +35,8 @@ use crate::query::view::{LiveView, Position, Readiness, ReferenceView};
 const OBSERVE_EVERY: Duration = Duration::from_millis(25);
 /// How long reading a topic that every node reads may be interrupted before it is tried again.
 const RETRY_TAIL: Duration = Duration::from_secs(2);
+/// How far behind a node may be and be ready, unless somebody says otherwise.
+pub const MAX_LAG: Duration = Duration::from_secs(30);
 
 /// Why a node cannot start, or had to stop.
 #[derive(Debug, Error)]
@@ -59,18 +62,20 @@ pub enum NodeError {
     Metrics(String),
 }
 
-/// Where a node answers, and how many it takes.
+/// Where a node answers, how many it takes, and when it is to be left alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Listen {
     /// The address.
     pub address: SocketAddr,
     /// Readers of the live stream at the same time.
     pub stream_readers: usize,
+    /// How far behind it may be and still say that it is ready.
+    pub max_lag: Duration,
 }
 
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
-        Self { address, stream_readers: StreamSettings::READERS }
+        Self { address, stream_readers: StreamSettings::READERS, max_lag: MAX_LAG }
     }
 }
 
@@ -96,7 +101,7 @@ pub fn system_clock() -> Clock {
     Arc::new(|| TimestampMs(now_ms()))
 }
 
-/// Starts a node: opens the store, listens, loads the store, joins the group. It returns when the
+/// Starts a node: opens the store, listens, loads the store, begins to read. It returns when the
 /// store is loaded; `/readyz` tells when figures are answered.
 ///
 /// # Errors
@@ -110,7 +115,7 @@ pub fn start(
     stop: Stop,
     watch: impl FnOnce(&Arc<Progress>),
 ) -> Result<Node, NodeError> {
-    let Listen { address: listen, stream_readers } = listen.into();
+    let Listen { address: listen, stream_readers, max_lag } = listen.into();
     let (connection, patience) = (config.connection.clone(), config.registry_patience);
     let opened = worker::open(config, new_node_id)?;
     let listener = TcpListener::bind(listen)
@@ -121,6 +126,7 @@ pub fn start(
 
     let live = Arc::new(LiveView::new(&opened.log().fold_version));
     announce(&live, &opened);
+    live.update_readiness(|readiness| readiness.max_lag = Some(max_lag));
     let metrics = metrics_handle()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("laju-http")
@@ -184,7 +190,7 @@ impl Node {
     }
 }
 
-/// A worker's name in its group: made once and kept in its store.
+/// A node's name: made once and kept in its store.
 fn new_node_id() -> String {
     format!("laju-{}", uuid::Uuid::new_v4())
 }
@@ -360,12 +366,15 @@ fn helpers(
         Box::new(move || {
             let mut gauges = Gauges::default();
             let mut conflicts = Conflicts::default();
+            let mut lags = Lags::default();
             while !until.is_stopped() {
+                let positions = lags.positions(&progress);
                 let [reference, status] =
                     [&reference_read, &status_read].map(|read| read.load(Ordering::Acquire));
                 let read = [reference, status, decided.is_read()];
                 to.update_readiness(|readiness| {
                     observe(readiness, &progress, read);
+                    readiness.positions.clone_from(&positions);
                     readiness.troubles = progress.troubles.all();
                     readiness.troubles_beside = beside.all();
                 });
@@ -392,25 +401,42 @@ fn again(stop: &Stop, what: &str, mut run: impl FnMut() -> Result<(), WorkerErro
     }
 }
 
+/// How far every partition is, and for how long it has been behind.
+#[derive(Default)]
+struct Lags(Vec<Lag>);
+
+impl Lags {
+    /// Empty until the store is loaded.
+    fn positions(&mut self, progress: &Progress) -> BTreeMap<u32, Position> {
+        if !progress.loaded() {
+            return BTreeMap::new();
+        }
+        self.0.resize_with(progress.partitions.len(), Lag::default);
+        let now = now_ms();
+        let of = |(partition, lag): (&PartitionProgress, &mut Lag)| {
+            let next_offset = partition.next_offset();
+            let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
+            let heard = partition.heard_ms();
+            Position {
+                next_offset,
+                end_offset,
+                first_end: partition.first_end().unwrap_or(end_offset),
+                caught_up: partition.caught_up(),
+                checked_at: TimestampMs(heard.unwrap_or(0)),
+                lag_ms: lag.look(now, next_offset, end_offset, heard),
+            }
+        };
+        (0..).zip(progress.partitions.iter().zip(&mut self.0).map(of)).collect()
+    }
+}
+
 /// Notes how far the worker is, and which of the topics that every node reads have been read:
 /// reference, statuses, decisions.
 fn observe(readiness: &mut Readiness, progress: &Progress, read: [bool; 3]) {
     let [reference, status, decisions] = read;
-    let checked_at = TimestampMs(progress.heard_ms());
     readiness.reference_read = reference;
     readiness.status_read = status;
     readiness.decisions_read = decisions;
-    for (number, partition) in (0..).zip(&progress.partitions) {
-        if !progress.loaded() {
-            break;
-        }
-        let next_offset = partition.next_offset();
-        let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
-        let first_end = partition.first_end().unwrap_or(end_offset);
-        let caught_up = partition.caught_up();
-        let position = Position { next_offset, end_offset, first_end, caught_up, checked_at };
-        readiness.positions.insert(number, position);
-    }
     let complete = progress.is_complete() && read.iter().all(|read| *read);
     let phase = match () {
         () if !progress.loaded() => "loading the store",
@@ -500,14 +526,15 @@ impl Gauges {
         (self.at, self.folded) = (std::time::Instant::now(), folded);
         metrics::gauge!("laju_fold_rate").set(rate);
         let now = now_ms();
+        let positions = &live.readiness().positions;
         for (number, partition) in progress.partitions.iter().enumerate() {
             let label = number.to_string();
             metrics::gauge!("laju_log_begin_offset", "partition" => label.clone())
                 .set(partition.begin_offset().unwrap_or(0) as f64);
             metrics::gauge!("laju_lag_events", "partition" => label.clone())
                 .set(partition.lag() as f64);
-            metrics::gauge!("laju_lag_seconds", "partition" => label)
-                .set(partition.lag_seconds(now));
+            let lag = positions.get(&(number as u32)).map_or(0, |position| position.lag_ms);
+            metrics::gauge!("laju_lag_seconds", "partition" => label).set(lag as f64 / 1_000.0);
         }
         let snapshot = live.snapshot.load();
         self.tell_ahead(&snapshot, TimestampMs(now));
@@ -537,7 +564,7 @@ impl Gauges {
             metrics::gauge!("laju_events", "fate" => fate).set(count as f64);
         }
         metrics::gauge!("laju_subjects").set(subjects as f64);
-        metrics::gauge!("laju_ready").set(f64::from(u8::from(live.lacks().is_empty())));
+        metrics::gauge!("laju_ready").set(f64::from(u8::from(live.unready().is_empty())));
         handle.run_upkeep();
         true
     }

@@ -29,7 +29,7 @@ const QUESTIONS: usize = 6;
 /// What the worker says before and after it opens and loads its store.
 const OPENING: &str = "opening the store";
 const LOADED: &str = "the store is loaded";
-const ASSIGNED: &str = "partition assigned";
+const READING: &str = "reading begins";
 
 /// The log to publish: what kiosks, producers and clocks can do, but for clocks centuries ahead,
 /// after which everything would be recorded on one day.
@@ -151,7 +151,7 @@ fn i3_atomicity() {
         } else {
             // Some wait to be folded, and more come.
             feed(&broker, &records, &mut published, 20);
-            process.wait_for(ASSIGNED);
+            process.wait_for(READING);
             let killed = AtomicBool::new(false);
             std::thread::scope(|scope| {
                 scope.spawn(|| {

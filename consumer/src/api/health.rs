@@ -29,9 +29,15 @@ pub struct Ready {
     pub ready: bool,
     /// What it is doing.
     pub phase: String,
+    /// The program's version.
+    pub version: String,
+    /// The rules by which it counts events: nodes of the same rules give the same figures.
+    pub fold_version: String,
+    /// How far behind it may be and still be ready, in seconds.
+    pub max_lag_seconds: Option<u64>,
     /// What stands in the way.
     pub waiting_for: Vec<String>,
-    /// The partitions that it holds.
+    /// How far each partition is, once the store is loaded.
     pub partitions: Vec<ReadyPartition>,
     /// Every partition of any topic that the node reads and that stands still. One of the topic of
     /// quoted figures does not keep the node from being ready: other figures are answered without.
@@ -47,6 +53,9 @@ pub struct ReadyPartition {
     pub next_offset: i64,
     /// The partition's end when it was last looked at.
     pub end_offset: i64,
+    /// For how many seconds the first record after those has been there, as far as the node knows, or
+    /// for how many it has not heard of the partition.
+    pub lag_seconds: u64,
     /// Why it stands still, if it does.
     pub trouble: Option<PartitionTrouble>,
     /// That a record of it was stamped more than a day ahead of this node's clock; null as a rule.
@@ -104,7 +113,8 @@ pub(super) async fn healthz(parameters: Parameters) -> Result<Json<Alive>, Probl
     Ok(Json(Alive { alive: true }))
 }
 
-/// `GET /readyz`: 200 if figures are answered, else 503; the same body either way.
+/// `GET /readyz`: 200 if figures are answered and are those of now, else 503; the same body either
+/// way. A node that is too far behind is not ready, and answers figures all the same.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -120,12 +130,13 @@ pub(super) async fn readyz(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let readiness = api.live.readiness();
-    let lacks = api.live.lacks();
+    let lacks = api.live.unready();
     let ahead = recorded_ahead(&api.live.snapshot.load(), (api.clock)());
     let partitions = readiness.positions.iter().map(|(partition, position)| ReadyPartition {
         partition: *partition,
         next_offset: position.next_offset,
         end_offset: position.end_offset,
+        lag_seconds: u64::try_from(position.lag_ms / 1_000).unwrap_or(0),
         trouble: of_events(&readiness, *partition),
         recorded_ahead: ahead.iter().find(|ahead| ahead.partition == *partition).copied(),
     });
@@ -138,6 +149,9 @@ pub(super) async fn readyz(
     let body = Ready {
         ready: lacks.is_empty(),
         phase: readiness.phase.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        fold_version: api.live.fold_version().to_owned(),
+        max_lag_seconds: readiness.max_lag.map(|max| max.as_secs()),
         waiting_for: lacks.iter().map(ToString::to_string).collect(),
         partitions: partitions.collect(),
         troubles: troubles.collect(),

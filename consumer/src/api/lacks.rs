@@ -21,6 +21,9 @@ fn indonesian(lack: &Lack) -> String {
         Lack::CatchingUp { partitions, events } => {
             format!("{partitions} partisi masih mengejar, {events} peristiwa lagi")
         }
+        Lack::Behind { partition, seconds, max_seconds } => format!(
+            "partisi {partition} tertinggal {seconds} detik dari akhirnya, lebih dari yang diizinkan --max-lag ({max_seconds} detik)"
+        ),
         Lack::Reference => {
             "topik acuan belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
         }

@@ -149,7 +149,7 @@ async fn a_figure_is_quoted_once_and_given_back_with_what_it_would_be_now() {
     let (status, _, answer) = node.get(link).await;
     assert_eq!((status, &answer["figure"]), (StatusCode::OK, &figure));
     assert_eq!((&answer["now"], &answer["difference"]), (&Value::Null, &Value::Null));
-    assert!(answer["without_now"].as_str().unwrap().contains("holds 0 of 2 partitions"));
+    assert!(answer["without_now"].as_str().unwrap().contains("loaded: 0 of 2 partitions"));
     let (status, _, problem) = node.post(json!({"region": "18.71"})).await;
     assert_eq!(
         (status, &problem["type"]),

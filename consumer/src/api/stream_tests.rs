@@ -316,7 +316,7 @@ async fn a_stream_ends_when_figures_cannot_be_answered_any_more() {
     let last = last.unwrap();
     assert_eq!(last.name, "unready");
     let detail = last.data["detail"].as_str().unwrap();
-    assert!(detail.contains("holds 1 of 2 partitions"), "{detail}");
+    assert!(detail.contains("loaded: 1 of 2 partitions"), "{detail}");
     assert_eq!(end, None);
     let url = node.url("");
     let ask = move || agent().get(&url).call().unwrap().status().as_u16();

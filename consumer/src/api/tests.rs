@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -617,7 +618,7 @@ async fn figures_are_refused_until_all_of_the_sum_is_there() {
         let body = problem(&node, path).await;
         assert_eq!((&body["status"], &body["type"]), (&json!(503), &json!("/problems/not-ready")));
         let detail = body["detail"].as_str().unwrap();
-        assert!(detail.contains("holds 2 of 12 partitions"), "{detail}");
+        assert!(detail.contains("loaded: 2 of 12 partitions"), "{detail}");
         assert!(detail.contains("kiosk status topic"), "{detail}");
         assert!(detail.contains("quarantine decisions"), "{detail}");
         assert_eq!(ask(&node, path).await.1["retry-after"], "2");
@@ -640,10 +641,10 @@ async fn a_ready_node_says_so_and_how_far_it_is() {
     assert_eq!(body["ready"], true);
     assert_eq!(
         body["partitions"],
-        json!([{"partition": 0, "next_offset": 2, "end_offset": 2, "trouble": null,
-                "recorded_ahead": null},
-               {"partition": 1, "next_offset": 2, "end_offset": 2, "trouble": null,
-                "recorded_ahead": null}])
+        json!([{"partition": 0, "next_offset": 2, "end_offset": 2, "lag_seconds": 0,
+                "trouble": null, "recorded_ahead": null},
+               {"partition": 1, "next_offset": 2, "end_offset": 2, "lag_seconds": 0,
+                "trouble": null, "recorded_ahead": null}])
     );
     assert_eq!(body["troubles"], json!([]));
     assert_eq!(get_ok(&node, "/healthz").await, json!({"alive": true}));
@@ -693,6 +694,33 @@ async fn a_partition_that_stands_still_keeps_a_node_from_being_ready() {
     assert_eq!((&body["status"], &body["detail"]), (&json!(503), &json!(detail)));
 
     live.update_readiness(|readiness| readiness.troubles.clear());
+    get_ok(&node, "/v1/regions/18.71/progress").await;
+}
+
+#[tokio::test]
+async fn a_node_too_far_behind_is_not_ready_and_answers_all_the_same() {
+    let now: TimestampMs = NOW.parse().unwrap();
+    let live = Arc::new(state().live(now));
+    let clock: Clock = Arc::new(move || now);
+    let metrics: RenderMetrics = Arc::new(String::new);
+    let node = router(ApiState::new(Arc::clone(&live), clock, metrics));
+    let lag = |lag_ms: i64| {
+        live.update_readiness(|readiness| {
+            readiness.max_lag = Some(Duration::from_secs(30));
+            readiness.positions.entry(1).and_modify(|position| position.lag_ms = lag_ms);
+        });
+    };
+    lag(30_000);
+    let body = get_ok(&node, "/readyz").await;
+    assert_eq!((&body["max_lag_seconds"], &body["waiting_for"]), (&json!(30), &json!([])));
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(body["fold_version"], live.fold_version());
+    lag(31_000);
+    let (status, _, body) = ask(&node, "/readyz").await;
+    assert_eq!((status, &body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert_eq!(body["partitions"][1]["lag_seconds"], 31);
+    let detail = "partition 1 is 31 s behind its end, more than --max-lag allows (30 s)";
+    assert_eq!(body["waiting_for"], json!([detail]));
     get_ok(&node, "/v1/regions/18.71/progress").await;
 }
 

@@ -1,4 +1,4 @@
-//! `laju worker`: a node of the group, until Ctrl-C, SIGTERM or SIGHUP.
+//! `laju worker`: a node, until Ctrl-C, SIGTERM or SIGHUP.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +24,9 @@ use crate::node::{self, Listen};
 /// processes with a limit of 1,024, which 2,000 open event streams are beyond.
 const DESCRIPTORS: u64 = 8_192;
 
+/// The least lag that a node can be held to.
+const LEAST_MAX_LAG: Duration = Duration::from_secs(3);
+
 /// Fold the events into figures and answer questions about them over HTTP.
 #[derive(Clone, Debug, Args)]
 pub struct WorkerArgs {
@@ -47,6 +50,17 @@ pub struct WorkerArgs {
         default_value_t = StreamSettings::READERS
     )]
     pub stream_readers: usize,
+
+    /// How far behind the node may be and still say that it is ready: a balancer leaves it alone
+    /// beyond that. It answers all the same, with the age of what it answers.
+    #[arg(
+        long,
+        env = "LAJU_MAX_LAG",
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = max_lag
+    )]
+    pub max_lag: Duration,
 
     /// Delete the store and build it again from Kafka. The log is looked at before anything is deleted:
     /// where it has lost its beginning, or was given partitions, the store stays.
@@ -81,6 +95,18 @@ fn patience(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// Such a time that is long enough to tell a lag by.
+fn max_lag(text: &str) -> Result<Duration, String> {
+    let time = patience(text)?;
+    if time < LEAST_MAX_LAG {
+        return Err(format!(
+            "at least {} s: brokers are heard of once a second",
+            LEAST_MAX_LAG.as_secs()
+        ));
+    }
+    Ok(time)
+}
+
 impl WorkerArgs {
     /// Runs the command.
     ///
@@ -103,7 +129,11 @@ impl WorkerArgs {
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
-        let listen = Listen { address: self.http.listen, stream_readers: self.stream_readers };
+        let listen = Listen {
+            address: self.http.listen,
+            stream_readers: self.stream_readers,
+            max_lag: self.max_lag,
+        };
         let clock = node::system_clock();
         let node = node::start(config, listen, access, clock, stop.clone(), reporter)?;
         node.join()?;

@@ -198,8 +198,7 @@ impl Committer {
             self.snapshot.store(Arc::new(after));
             // Only now: who is told that a partition has caught up finds it in the snapshot.
             for (partition, position) in positions {
-                self.progress.partitions[partition as usize]
-                    .committed(position.next_offset, position.recorded_until);
+                self.progress.partitions[partition as usize].committed(position.next_offset);
             }
             self.progress.add_folded(records);
             metrics::counter!("laju_records_folded_total").increment(records);

@@ -1,5 +1,6 @@
 //! The consumer's context: what the client says of brokers and partitions goes to the progress.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use laju_producer::connection::BrokerEvents;
@@ -42,18 +43,20 @@ impl ClientContext for IngestContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let is_up =
-            |broker: &rdkafka::statistics::Broker| broker.nodeid >= 0 && broker.state == "UP";
-        if statistics.brokers.values().any(is_up) {
-            self.progress.heard();
-        }
+        // A broker that hangs keeps its connections, and is silent.
+        let up = statistics.brokers.values().filter(|b| b.nodeid >= 0 && b.state == "UP");
+        let now = now_ms();
+        let heard: HashMap<i32, i64> = up.map(|b| (b.nodeid, now - b.rxidle / 1_000)).collect();
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         for (number, partition) in &topic.partitions {
             let progress =
                 usize::try_from(*number).ok().and_then(|n| self.progress.partitions.get(n));
             if let Some(progress) = progress {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
-                if let Some(begin) = progress.saw_begin(partition.lo_offset, now_ms()) {
+                if let Some(heard) = heard.get(&partition.leader) {
+                    progress.heard(*heard);
+                }
+                if let Some(begin) = progress.saw_begin(partition.lo_offset, now) {
                     tracing::warn!(
                         topic = self.topic,
                         partition = number,

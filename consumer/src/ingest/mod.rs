@@ -14,6 +14,7 @@ pub mod figures;
 pub mod follow;
 pub mod headers;
 pub mod judged;
+pub mod lag;
 mod lookups;
 pub mod patient;
 pub mod probe;

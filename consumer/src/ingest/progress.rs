@@ -19,7 +19,8 @@ pub struct PartitionProgress {
     stable_end: AtomicI64,
     /// The end when it was asked for at the start.
     first_end: AtomicI64,
-    recorded_until: AtomicI64,
+    /// When whoever leads it was last heard of, in milliseconds since 1970.
+    heard_ms: AtomicI64,
     begin_offset: AtomicI64,
     /// When it was last said that the beginning is being deleted, in milliseconds since 1970.
     begin_said_ms: AtomicI64,
@@ -36,7 +37,7 @@ impl PartitionProgress {
             end_offset: AtomicI64::new(UNKNOWN),
             stable_end: AtomicI64::new(UNKNOWN),
             first_end: AtomicI64::new(UNKNOWN),
-            recorded_until: AtomicI64::new(UNKNOWN),
+            heard_ms: AtomicI64::new(UNKNOWN),
             begin_offset: AtomicI64::new(UNKNOWN),
             begin_said_ms: AtomicI64::new(i64::MIN),
         }
@@ -75,11 +76,11 @@ impl PartitionProgress {
         u64::try_from(lag).unwrap_or(0)
     }
 
-    /// The age of the last record folded while there are more to fold; 0 at the end.
+    /// When the broker that leads it was last heard of, in milliseconds since 1970: its end is known
+    /// as it was then.
     #[must_use]
-    pub fn lag_seconds(&self, now_ms: i64) -> f64 {
-        let until = self.recorded_until.load(Ordering::Acquire);
-        if self.lag() == 0 || until < 0 { 0.0 } else { (now_ms - until).max(0) as f64 / 1000.0 }
+    pub fn heard_ms(&self) -> Option<i64> {
+        Some(self.heard_ms.load(Ordering::Acquire)).filter(|heard| *heard >= 0)
     }
 
     /// The partition's end when it was asked for at the start, once it was.
@@ -108,9 +109,8 @@ impl PartitionProgress {
         is_said.then_some(begin)
     }
 
-    pub(super) fn committed(&self, next_offset: i64, recorded_until: Option<i64>) {
+    pub(super) fn committed(&self, next_offset: i64) {
         self.next_offset.fetch_max(next_offset, Ordering::AcqRel);
-        self.recorded_until.store(recorded_until.unwrap_or(UNKNOWN), Ordering::Release);
         // Under a steady stream the very end may never be met.
         let first_end = self.first_end.load(Ordering::Acquire);
         if first_end >= 0 && next_offset >= first_end {
@@ -129,6 +129,10 @@ impl PartitionProgress {
     pub(super) fn asked_end(&self, end: i64) {
         self.end_offset.fetch_max(end, Ordering::AcqRel);
         self.first_end.store(end, Ordering::Release);
+    }
+
+    pub(super) fn heard(&self, at_ms: i64) {
+        self.heard_ms.store(at_ms, Ordering::Release);
     }
 
     pub(super) fn saw_stable_end(&self, end: i64) {
@@ -155,7 +159,6 @@ pub struct Progress {
     chunks: AtomicU64,
     chunks_loaded: AtomicU64,
     folded: AtomicU64,
-    heard_ms: AtomicI64,
 }
 
 impl Progress {
@@ -170,7 +173,6 @@ impl Progress {
             chunks: AtomicU64::new(0),
             chunks_loaded: AtomicU64::new(0),
             folded: AtomicU64::new(0),
-            heard_ms: AtomicI64::new(0),
         }
     }
 
@@ -190,12 +192,6 @@ impl Progress {
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.folded.load(Ordering::Relaxed)
-    }
-
-    /// When a broker was last known to be connected, in milliseconds since 1970.
-    #[must_use]
-    pub fn heard_ms(&self) -> i64 {
-        self.heard_ms.load(Ordering::Acquire)
     }
 
     /// Whether every partition has been folded to its end once since the start.
@@ -243,10 +239,6 @@ impl Progress {
     pub(super) fn add_folded(&self, records: u64) {
         self.folded.fetch_add(records, Ordering::Relaxed);
     }
-
-    pub(super) fn heard(&self) {
-        self.heard_ms.store(now_ms(), Ordering::Release);
-    }
 }
 
 /// The clock: milliseconds since 1970. For progress and metrics; no figure depends on it.
@@ -276,15 +268,15 @@ mod tests {
     fn a_partition_that_has_caught_up_once_stays_so() {
         let partition = PartitionProgress::new();
         partition.asked_end(10);
-        partition.committed(5, Some(1));
+        partition.committed(5);
         // The end moves on while the partition catches up: the first one is what counts.
         partition.saw_end(30);
-        partition.committed(9, Some(2));
+        partition.committed(9);
         assert!(!partition.caught_up());
-        partition.committed(10, Some(3));
+        partition.committed(10);
         assert!(partition.caught_up());
         partition.saw_end(90);
-        partition.committed(11, Some(4));
+        partition.committed(11);
         assert!(partition.caught_up() && partition.lag() == 79);
     }
 }

@@ -106,6 +106,9 @@ impl Source {
             // What came while this node was away.
             say_late(&self.decided.not_followed_by(view));
         }
+        for partition in 0..self.partitions {
+            tracing::info!(partition, offset = self.standing.next(partition), "reading begins");
+        }
         consumer.assign(&self.standing.assignment())?;
         self.ask_ends(0..self.partitions);
         while !self.stop.is_stopped() {

@@ -30,7 +30,7 @@ const ASK_WAIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
 /// How long a partition may bring nothing although there is more.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long no broker may be heard of before silence is the brokers'.
+/// How long a partition's broker may not be heard of before the silence is the broker's.
 const HEARD_MS: i64 = 5_000;
 
 /// The polling thread's places.
@@ -246,11 +246,11 @@ impl Standing {
 
     /// What librdkafka cannot make sense of it may ask for again and again, without a word.
     fn look_for_silence(&mut self, progress: &Progress, now: Instant) {
-        let is_heard = now_ms() - progress.heard_ms() < HEARD_MS;
         // Whoever was kept from polling knows nothing of who was silent.
         let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
         for (partition, place) in (0..).zip(&mut self.places) {
             let at = &progress.partitions[partition as usize];
+            let is_heard = at.heard_ms().is_some_and(|heard| now_ms() - heard < HEARD_MS);
             let end = at.stable_end().filter(|end| place.next < *end);
             // One that waits for a schema is silent because we are.
             let is_still = self.still.contains(&partition)

@@ -186,8 +186,7 @@ impl Opened {
             // The last record folded is read again: it has to be the same.
             expected.push(position.last);
             begin.push(position.last.map_or(position.next_offset, |last| last.offset));
-            progress.partitions[number as usize]
-                .committed(position.next_offset, position.recorded_until);
+            progress.partitions[number as usize].committed(position.next_offset);
             snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
             partitions.push(stored.state);
         }
@@ -334,9 +333,7 @@ pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError>
 
 fn client_config(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
     let mut config = reading(connection)?;
-    if config.get("statistics.interval.ms").is_none() {
-        config.set("statistics.interval.ms", "1000");
-    }
-    config.set("group.id", GROUP);
+    // By these it is known when a broker was heard of.
+    config.set("statistics.interval.ms", "1000").set("group.id", GROUP);
     Ok(config)
 }

@@ -347,7 +347,8 @@ impl Fixture {
 /// Where a partition is that was looked at when it ended there.
 pub(crate) fn position(next_offset: i64, end_offset: i64, checked_at: TimestampMs) -> Position {
     let caught_up = next_offset >= end_offset;
-    Position { next_offset, end_offset, first_end: end_offset, caught_up, checked_at }
+    let first_end = end_offset;
+    Position { next_offset, end_offset, first_end, caught_up, checked_at, lag_ms: 0 }
 }
 
 /// What an activation says.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::civil::Date;
@@ -43,6 +44,9 @@ pub struct Position {
     pub caught_up: bool,
     /// When it was last looked at, by the program's clock.
     pub checked_at: TimestampMs,
+    /// For how long the first record behind `next_offset` has been there, as far as this node knows,
+    /// or for how long it has known nothing of the partition: in milliseconds.
+    pub lag_ms: i64,
 }
 
 /// How far a node is on its way to answering.
@@ -60,6 +64,8 @@ pub struct Readiness {
     pub partitions: Option<u32>,
     /// How far each partition is, once the store is loaded.
     pub positions: BTreeMap<u32, Position>,
+    /// How far behind the node may be and still be sent questions; without it, as far as it likes.
+    pub max_lag: Option<Duration>,
     /// Whether the reference topic was read to the end seen at start.
     pub reference_read: bool,
     /// Whether the kiosk status topic was read to the end seen at start.
@@ -73,7 +79,7 @@ pub struct Readiness {
     pub troubles_beside: Vec<Arc<TroubledPartition>>,
 }
 
-/// Something without which no figure is answered.
+/// Something without which no figure is answered, or which keeps others from being sent here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Lack {
     /// No word from the brokers yet.
@@ -94,6 +100,18 @@ pub enum Lack {
         partitions: usize,
         /// By how many events.
         events: u64,
+    },
+    /// It answers, but from what was a while ago: another node may know better.
+    #[error(
+        "partition {partition} is {seconds} s behind its end, more than --max-lag allows ({max_seconds} s)"
+    )]
+    Behind {
+        /// The partition that is furthest behind.
+        partition: u32,
+        /// By how much.
+        seconds: u64,
+        /// By how much it may be.
+        max_seconds: u64,
     },
     /// Denominators and targets are not all there.
     #[error("the reference topic has not been read to the end seen at start")]
@@ -278,6 +296,22 @@ impl LiveView {
         lacks(&self.readiness.load(), &self.snapshot.load())
     }
 
+    /// What keeps this node from being ready: what it lacks, and being too far behind. It answers
+    /// figures all the same then, with their age: it may be the only node there is.
+    #[must_use]
+    pub fn unready(&self) -> Vec<Lack> {
+        let readiness = self.readiness.load();
+        let mut lacks = lacks(&readiness, &self.snapshot.load());
+        lacks.extend(behind(&readiness));
+        lacks
+    }
+
+    /// The rules by which events are counted.
+    #[must_use]
+    pub fn fold_version(&self) -> &str {
+        &self.fold_version
+    }
+
     /// One moment's state, if there is enough of it to answer figures.
     ///
     /// # Errors
@@ -368,6 +402,17 @@ impl Kept {
         self.last = Some((of, Arc::clone(&gaps)));
         gaps
     }
+}
+
+fn behind(readiness: &Readiness) -> Option<Lack> {
+    let max_lag = readiness.max_lag?;
+    let (partition, position) = readiness.positions.iter().max_by_key(|(_, at)| at.lag_ms)?;
+    let lag = Duration::from_millis(u64::try_from(position.lag_ms).unwrap_or(0));
+    (position.caught_up && lag > max_lag).then_some(Lack::Behind {
+        partition: *partition,
+        seconds: lag.as_secs(),
+        max_seconds: max_lag.as_secs(),
+    })
 }
 
 fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {

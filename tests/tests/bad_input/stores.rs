@@ -355,7 +355,7 @@ fn a_full_disk_stops_the_worker_and_nothing_is_lost() {
     // Room for what is there, and for a MiB more.
     let size = fs::metadata(store.path().join("db").join("db")).unwrap().len();
     let mut process = Process::start(on_a_disk_of((size + (1 << 20)) / 512, &command));
-    process.wait_for("partition assigned");
+    process.wait_for("reading begins");
     let mut published = 100;
     while process.is_running() {
         assert!(published < 60_000, "it goes on: {}", process.log());

@@ -1,8 +1,11 @@
 //! Several nodes of one log: each folds the whole of it and answers everything, whatever becomes of
 //! the others.
 
+use std::path::Path;
+
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, activations, record};
+use laju_tests::judge::{Stored, log_of};
 use laju_tests::process::{Process, command, connect, run, wait_until, worker};
 use nix::sys::signal::Signal;
 
@@ -24,8 +27,28 @@ fn folded(node: &mut Process) -> u64 {
     partitions.iter().map(|partition| partition["next_offset"].as_u64().unwrap()).sum()
 }
 
+/// Questions to which every node gives the same bytes for the same offsets.
+const QUESTIONS: [&str; 5] = [
+    "/v1/progress?level=regency",
+    "/v1/regions/ID/progress?known_at=2024-06-01",
+    "/v1/regions/18.71/breakdown?by=channel",
+    "/v1/kiosks",
+    "/v1/ledger",
+];
+
+fn answers(node: &mut Process) -> Vec<String> {
+    QUESTIONS
+        .iter()
+        .map(|path| {
+            let (status, body) = node.try_get(path).unwrap();
+            assert_eq!(status, 200, "{path}: {body}");
+            body
+        })
+        .collect()
+}
+
 #[test]
-fn each_of_several_nodes_answers_everything_whatever_becomes_of_the_others() {
+fn i7_every_node_answers_everything_alike_whatever_becomes_of_it_and_of_the_others() {
     let broker = TestBroker::start(PARTITIONS);
     let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let start =
@@ -67,12 +90,52 @@ fn each_of_several_nodes_answers_everything_whatever_becomes_of_the_others() {
     });
     second.signal(Signal::SIGCONT);
     wait_until("all is folded", || folded(&mut second) == 400);
-    for node in [&mut first, &mut second] {
-        assert_figures(node, &broker.read_log(), PARTITIONS, &[None]);
-    }
-    for node in [first, second] {
+    assert_figures(&mut first, &broker.read_log(), PARTITIONS, &[None]);
+
+    // One was killed and started, one was stopped, started and hung, one comes now.
+    let newest = tempfile::tempdir().unwrap();
+    let mut third = Process::start(worker(LAJU, &broker.connection(), newest.path()));
+    third.wait_ready();
+    let said = answers(&mut third);
+    assert_eq!(answers(&mut first), said);
+    assert_eq!(answers(&mut second), said);
+    for node in [first, second, third] {
         assert!(node.stop().status.success());
     }
+    let ledger = |store: &Path| {
+        let stored = Stored::open_copy(store, &log_of(&broker.connection(), &[])).unwrap();
+        (stored.positions.clone(), stored.ledger_bytes())
+    };
+    let [first, second] = stores.each_ref().map(|store| ledger(store.path()));
+    assert_eq!(first, ledger(newest.path()));
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_node_cut_off_from_kafka_is_not_ready_by_its_lag_and_catches_up_by_itself() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..10, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    let mut worker = worker(LAJU, &broker.connection(), store.path());
+    worker.args(["--max-lag", "3s"]);
+    let mut node = Process::start(worker);
+    node.wait_ready();
+    let Some(outage) = broker.outage() else { return };
+    wait_until("its lag is told", || {
+        let (status, ready) = node.get("/readyz");
+        let partitions = ready["partitions"].as_array().unwrap();
+        let lags = partitions.iter().map(|partition| partition["lag_seconds"].as_u64().unwrap());
+        // What is known is answered all the same: there may be no other node.
+        nation(&mut node);
+        let is_told = ready["waiting_for"].to_string().contains("behind its end");
+        assert_eq!(is_told, status == 503, "{ready}");
+        is_told && lags.min() >= Some(3)
+    });
+    drop(outage);
+    broker.publish(&activations(10..20, PARTITIONS));
+    node.wait_ready();
+    wait_until("all is folded", || folded(&mut node) == 20);
+    assert!(node.stop().status.success());
 }
 
 #[test]

@@ -171,7 +171,7 @@ async fn a_running_node_is_asked() {
             readiness.positions.retain(|partition, _| *partition != 0)
         });
         let part = run(&format!("progress 18.71 {url}")).unwrap_err();
-        assert!(part.contains("holds 1 of 2 partitions"), "{part}");
+        assert!(part.contains("loaded: 1 of 2 partitions"), "{part}");
     });
     asked.await.unwrap();
 }
