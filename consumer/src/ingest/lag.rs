@@ -12,11 +12,13 @@ const MOST_ENDS: usize = 4_096;
 pub struct Lag {
     /// Ends behind what is folded, and when each was seen first, in milliseconds since 1970.
     ends: VecDeque<(i64, i64)>,
+    /// When it was looked for the first time.
+    since: Option<i64>,
 }
 
 impl Lag {
     /// Everything before `next` is folded now, and the partition ends at `end`, which is what its
-    /// broker said at `heard` if that was ever: gives the milliseconds for which the first record
+    /// broker said at `heard_ms`, if it ever was heard: gives the milliseconds for which the first record
     /// behind `next` has been there, or for which nothing is known of the partition.
     pub fn look(&mut self, now_ms: i64, next: i64, end: i64, heard_ms: Option<i64>) -> i64 {
         while self.ends.front().is_some_and(|(_, end)| *end <= next) {
@@ -30,7 +32,8 @@ impl Lag {
             _ => self.ends.push_back((now_ms, end)),
         }
         let unfolded = self.ends.front().map_or(0, |(seen, _)| now_ms - seen);
-        let unheard = heard_ms.map_or(0, |heard| now_ms - heard);
+        let since = *self.since.get_or_insert(now_ms);
+        let unheard = now_ms - heard_ms.unwrap_or(since);
         unfolded.max(unheard).max(0)
     }
 }
@@ -44,8 +47,15 @@ mod tests {
         let mut lag = Lag::default();
         assert_eq!(lag.look(1_000, 10, 10, Some(990)), 10);
         assert_eq!(lag.look(61_000, 10, 10, Some(990)), 60_010, "it may have more by now");
-        assert_eq!(lag.look(61_000, 10, 10, None), 0, "not asked yet");
         assert_eq!(lag.look(61_000, 10, 10, Some(61_500)), 0, "a clock that was set back");
+    }
+
+    #[test]
+    fn a_broker_that_was_never_heard_is_not_heard_since_it_was_looked_for() {
+        let mut lag = Lag::default();
+        assert_eq!(lag.look(5_000, 10, 10, None), 0);
+        assert_eq!(lag.look(45_000, 10, 10, None), 40_000);
+        assert_eq!(lag.look(46_000, 10, 10, Some(46_000)), 0);
     }
 
     #[test]
@@ -64,10 +74,11 @@ mod tests {
     fn one_far_behind_for_long_is_remembered_in_bounded_memory() {
         let mut lag = Lag::default();
         for second in 0..100_000 {
-            lag.look(second * 1_000, 0, second + 1, None);
+            lag.look(second * 1_000, 0, second + 1, Some(second * 1_000));
         }
         assert_eq!(lag.ends.len(), MOST_ENDS);
-        assert_eq!(lag.look(100_000_000, 0, 100_000, None), 100_000_000);
-        assert_eq!(lag.look(100_000_000, 2_000, 100_000, None), 98_000_000);
+        let now = 100_000_000;
+        assert_eq!(lag.look(now, 0, 100_000, Some(now)), 100_000_000);
+        assert_eq!(lag.look(now, 2_000, 100_000, Some(now)), 98_000_000);
     }
 }
