@@ -29,7 +29,7 @@ use crate::ingest::worker::{self, Opened, Running, WorkerConfig, WorkerError};
 use crate::projection::snapshot::Snapshot;
 use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::quoted::FigureShelf;
-use crate::query::view::{LiveView, Position, Readiness, ReferenceView};
+use crate::query::view::{LiveView, PartitionReadiness, Readiness, ReferenceView};
 
 /// How often readiness and gauges follow what the worker has done.
 const OBSERVE_EVERY: Duration = Duration::from_millis(25);
@@ -352,8 +352,8 @@ fn helpers(
         "laju-status",
         Box::new(move || {
             again(&until, "kiosk status", || {
-                follow::statuses(&its, &troubled, &until, |statuses| {
-                    to.statuses.store(Arc::new(statuses.clone()));
+                follow::statuses(&its, &troubled, &until, |statuses, next_offset| {
+                    to.set_statuses(Arc::new(statuses.clone()), next_offset);
                     read.store(true, Ordering::Release);
                 })
             });
@@ -407,7 +407,7 @@ struct Lags(Vec<Lag>);
 
 impl Lags {
     /// Empty until the store is loaded.
-    fn positions(&mut self, progress: &Progress) -> BTreeMap<u32, Position> {
+    fn positions(&mut self, progress: &Progress) -> BTreeMap<u32, PartitionReadiness> {
         if !progress.loaded() {
             return BTreeMap::new();
         }
@@ -417,7 +417,7 @@ impl Lags {
             let next_offset = partition.next_offset();
             let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
             let heard = partition.heard_ms();
-            Position {
+            PartitionReadiness {
                 next_offset,
                 end_offset,
                 first_end: partition.first_end().unwrap_or(end_offset),

@@ -391,6 +391,12 @@ impl Publisher {
         self.producer.client().fatal_error().map(|(_, reason)| reason)
     }
 
+    /// The cluster's id, once a broker has said it.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.producer.client().fetch_cluster_id(Duration::ZERO)
+    }
+
     /// What the brokers last complained about, if anything.
     #[must_use]
     pub fn last_broker_error(&self) -> Option<String> {

@@ -19,6 +19,7 @@ pub mod nik;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod partition;
+pub mod position;
 pub mod pseudonym;
 pub mod quarantine;
 pub mod quoted;

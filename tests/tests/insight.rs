@@ -3,25 +3,21 @@
 //! flows and windows of the pace say is what the oracle says of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use laju_consumer::domain::account::Account;
-use laju_consumer::domain::decisions::DecisionBook;
 use laju_consumer::query::answer::{Axis, Change, PartKind};
 use laju_consumer::query::change::change;
 use laju_consumer::query::flows::flows;
-use laju_consumer::query::missing::KioskBook;
 use laju_consumer::query::outreach::outreach;
 use laju_consumer::query::pace::pace;
 use laju_consumer::query::pace_list::pace_list;
 use laju_consumer::query::postings::Days;
 use laju_consumer::query::question::Question;
-use laju_consumer::query::sums::RegionSums;
-use laju_consumer::query::view::{ReferenceView, Statuses, View};
+use laju_consumer::query::view::{ReferenceView, View};
 use laju_schemas::event::DeactivationReason;
-use laju_schemas::{RegionCode, RegionLevel, TimestampMs};
+use laju_schemas::{RegionCode, RegionLevel};
 use laju_tests::fold::fold_log;
 use laju_tests::generate;
 use laju_tests::oracle::{Balances, Oracle};
@@ -44,20 +40,7 @@ fn config() -> ProptestConfig {
 
 fn view(log: &generate::Log) -> View {
     let snapshot = fold_log(&log.records, log.partitions, &[log.records.len() / 2]);
-    let gaps = KioskBook::default().gaps(&snapshot, &Statuses::default(), &DecisionBook::default());
-    View {
-        sums: RegionSums::of(&snapshot),
-        cluster_id: "a cluster".into(),
-        fold_version: "a version".into(),
-        snapshot: Arc::new(snapshot),
-        reference: Arc::new(ReferenceView::default()),
-        statuses: Arc::default(),
-        decisions: Arc::default(),
-        gaps: Arc::new(gaps),
-        desk: None,
-        now: TimestampMs(0),
-        today: generate::day(14),
-    }
+    View::alone("a cluster", "a version", snapshot, ReferenceView::default(), generate::day(14))
 }
 
 /// What the oracle says of an account of a region on two days.

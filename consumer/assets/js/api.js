@@ -34,10 +34,52 @@ export function quote(region, { as_of, known_at }) {
   return request("/v1/figures", { method: "POST", body, headers: { "content-type": "application/json" } });
 }
 
+/** Up to where the answers so far go: no later one is from before it, whichever node gives it. */
+let position = null;
+
+/** Notes up to where an answer goes. */
+export function reached(token) {
+  if (token) position = position === null ? token : further(position, token);
+}
+
+/** The position that goes as far as two do, in every topic; the second one, of another log. */
+export function further(a, b) {
+  const [first, second] = [a, b].map(parts);
+  if (first.log !== second.log) return b;
+  const offsets = { ...first.offsets };
+  for (const [place, offset] of Object.entries(second.offsets)) {
+    offsets[place] = Math.max(offset, offsets[place] ?? 0);
+  }
+  // Names of whole numbers come first, and in their order.
+  const events = Object.keys(offsets).filter((place) => /^\d/.test(place));
+  const others = ["r", "s", "d"].filter((topic) => topic in offsets);
+  return `${first.log}.${events.map((partition) => `${partition}:${offsets[partition]}`).join(",")}`
+    + others.map((topic) => `;${topic}${offsets[topic]}`).join("");
+}
+
+function parts(token) {
+  const [log, rest] = token.split(".", 2);
+  const [events, ...others] = rest.split(";");
+  const offsets = {};
+  for (const part of events.split(",").filter(Boolean)) {
+    const [partition, offset] = part.split(":");
+    offsets[partition] = Number(offset);
+  }
+  for (const part of others) offsets[part[0]] = Number(part.slice(1));
+  return { log, offsets };
+}
+
 async function request(url, options) {
   // Errors come in the page's language, which may differ from the browser's.
   const headers = { "accept-language": language(), ...options.headers };
-  const response = await fetch(url, { ...options, headers });
+  const send = () => fetch(url, { ...options, headers: position ? { ...headers, "laju-at-least": position } : headers });
+  let response = await send();
+  if (response.status === 400 && position !== null) {
+    // It may be of a log that is no more.
+    position = null;
+    response = await send();
+  }
+  reached(response.headers.get("laju-position"));
   const body = await response.json().catch(() => null);
   if (!response.ok) throw new Problem(response.status, body);
   const age = response.headers.get("age");

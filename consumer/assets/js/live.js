@@ -1,7 +1,7 @@
 // The live stream: one connection, which the browser itself takes up again after a break, from
 // where it was. What comes is a region's latest state, so that missing some of them does no harm.
 
-import { freshness } from "./api.js";
+import { freshness, reached } from "./api.js";
 
 /** How long the stream may be silent before it is called lost: heartbeats come every 15 seconds. */
 const SILENCE = 40_000;
@@ -52,6 +52,7 @@ export const live = {
     source.addEventListener("progress", (event) => {
       hear();
       Object.assign(freshness, { age: 0, at: Date.now() });
+      if (event.lastEventId) reached(event.lastEventId.split(";f")[0]);
       this.receive?.(JSON.parse(event.data));
     });
     source.addEventListener("unready", () => { this.state = "lost"; });

@@ -23,6 +23,7 @@ use crate::query::question::Question;
 use crate::query::view::View;
 use laju_producer::problem::Language;
 use laju_producer::words;
+use laju_schemas::position::POSITION_HEADER;
 
 /// Compressions, as their tags' suffixes say.
 const ENCODINGS: [&str; 2] = ["gzip", "br"];
@@ -115,19 +116,25 @@ pub(super) fn bare(sent: &str) -> String {
 pub(super) struct Answer {
     tag: Tag,
     json: Option<Vec<u8>>,
+    position: Option<String>,
 }
 
 impl Answer {
     /// What the client has already.
     pub(super) fn held(tag: Tag) -> Self {
-        Self { tag, json: None }
+        Self { tag, json: None, position: None }
     }
 
     /// What has been worked out: it is sent unless the client has just this.
     pub(super) fn made(asked: &Asked, tag: Option<Tag>, json: Vec<u8>) -> Self {
         let tag = tag.unwrap_or_else(|| Tag(format!("{:032x}", xxh3_128(&json))));
         let has = asked.has(&tag) || asked.has_any();
-        Self { tag, json: (!has).then_some(json) }
+        Self { tag, json: (!has).then_some(json), position: None }
+    }
+
+    /// The answer from a state, whose position it bears.
+    pub(super) fn from(self, view: &View) -> Self {
+        Self { position: Some(view.position.to_string()), ..self }
     }
 
     /// As a response; kept by the client's own cache only, where it took a token to get it.
@@ -139,7 +146,16 @@ impl Answer {
             }
             None => StatusCode::NOT_MODIFIED.into_response(),
         };
-        dressed(response, &self.tag, is_private, age_seconds)
+        let mut response = dressed(response, &self.tag, is_private, age_seconds);
+        bear(&mut response, self.position);
+        response
+    }
+}
+
+/// Has an answer bear the position of the state that it is from.
+pub(super) fn bear(response: &mut Response, position: Option<String>) {
+    if let Some(Ok(position)) = position.map(HeaderValue::try_from) {
+        response.headers_mut().insert(POSITION_HEADER, position);
     }
 }
 

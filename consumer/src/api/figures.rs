@@ -184,9 +184,10 @@ async fn answer_in_turn<T: Serialize>(
         let age = api.live.age_seconds(&view, now);
         let tag = asked.tag_of(&view, api.shapes);
         if let Some(tag) = tag.as_ref().filter(|tag| asked.has(tag)) {
-            return Ok((Answer::held(tag.clone()), age));
+            return Ok((Answer::held(tag.clone()).from(&view), age));
         }
-        Ok((Answer::made(&asked, tag, json(&ask(&view)?)?), age))
+        let json = json(&ask(&view)?)?;
+        Ok((Answer::made(&asked, tag, json).from(&view), age))
     };
     let (answer, age) = match tokio::task::spawn_blocking(work).await {
         Ok(result) => result?,

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 
 use super::ApiState;
-use super::caching::{Answer, dressed};
+use super::caching::{Answer, bear, dressed};
 use super::documented::PartitionInPath;
 use super::figures::answer;
 use super::parameters::Parameters;
@@ -108,7 +108,7 @@ pub(super) async fn partition(
     let until = part.recorded_until.map_or(i64::MIN, |until| until.0);
     let tag = asked.tag_of_text(&format!("{head:?} {until}"), api.shapes);
     if asked.has(&tag) {
-        return Ok(Answer::held(tag).into_response(api.is_private(), Some(age)));
+        return Ok(Answer::held(tag).from(&view).into_response(api.is_private(), Some(age)));
     }
     let turns = Arc::clone(&api.ledger_turns);
     let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
@@ -147,5 +147,7 @@ pub(super) async fn partition(
     .fuse();
     let kind = [(CONTENT_TYPE, "application/x-ndjson")];
     let response = (kind, Body::from_stream(frames)).into_response();
-    Ok(dressed(response, &tag, api.is_private(), Some(age)))
+    let mut response = dressed(response, &tag, api.is_private(), Some(age));
+    bear(&mut response, Some(view.position.to_string()));
+    Ok(response)
 }

@@ -26,6 +26,9 @@ mod openapi;
 mod openapi_tests;
 pub mod origin;
 mod parameters;
+mod position;
+#[cfg(test)]
+mod position_tests;
 pub mod problem;
 #[cfg(test)]
 mod problem_tests;
@@ -197,7 +200,9 @@ pub fn router(mut state: ApiState) -> Router {
     state.document = document.to_json().unwrap_or_default().into();
     state.shapes = xxhash_rust::xxh3::xxh3_64(state.document.as_bytes());
     let paths = paths.route("/", get(screen::page)).route("/assets/{*path}", get(screen::asset));
-    with_layers(paths, state.access.clone()).with_state(state)
+    let there = from_fn_with_state(Arc::clone(&state.live), position::get_there);
+    // Inside of all others: who may not ask does not wait.
+    with_layers(paths.layer(there), state.access.clone()).with_state(state)
 }
 
 /// What goes for every path, from the inside out.

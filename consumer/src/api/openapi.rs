@@ -9,7 +9,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -22,6 +22,7 @@ use super::ApiState;
 use super::caching::Answer;
 use super::documented::PageFileInPath;
 use super::parameters::Parameters;
+use super::position::{AT_LEAST, WAIT};
 use super::problem::{self, PROBLEM_JSON, Problem, ProblemBody};
 use crate::query::answer::ConflictingSequence;
 
@@ -36,7 +37,9 @@ const DESCRIPTION: &str = "How far, and how fast, the activation of the digital 
     UTC. Every member is always there, and null where there is nothing.\n\n\
     Every answer below /v1 has a strong ETag and is answered with 304 to who has it already; the \
     header Age tells how old its data is, in seconds. HEAD is taken wherever GET is. A parameter \
-    that is not known is refused. Errors are problem details (RFC 9457).";
+    that is not known is refused. Errors are problem details (RFC 9457).\n\n\
+    A figure bears in the header Laju-Position up to where it goes; with at_least a later question \
+    is answered from there or later, by whichever node.";
 
 /// What the page may do: show the document of this node, and ask nobody else for anything.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' \
@@ -151,6 +154,9 @@ fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_t
             }
         }
     }
+    if path.starts_with("/v1/") {
+        operation.parameters.get_or_insert_default().extend(at_least());
+    }
     if with_tokens && !is_open {
         let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
         operation.security = Some(vec![scheme("bearer"), scheme("basic")]);
@@ -161,6 +167,24 @@ fn text(description: &str) -> Header {
     let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
     header.description = Some(description.to_owned());
     header
+}
+
+/// The position that an answer is to go up to at least: as a parameter, or as a header.
+fn at_least() -> [RefOr<Parameter>; 2] {
+    let of = |name: &str, place| {
+        let description = format!(
+            "A position that an answer bore in Laju-Position: this one goes at least as far. The node \
+             is waited for, {} s at most; else the answer is 503 with Retry-After",
+            WAIT.as_secs()
+        );
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .description(Some(description))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        RefOr::T(parameter.build())
+    };
+    [of(AT_LEAST, ParameterIn::Query), of("Laju-At-Least", ParameterIn::Header)]
 }
 
 fn former_code() -> (&'static str, Header) {
@@ -176,6 +200,7 @@ fn add_headers(response: &mut utoipa::openapi::Response) {
         ("ETag", text("Strong: the same only where the answer is, byte for byte")),
         ("Cache-Control", text("no-cache: to be kept, and asked for again with If-None-Match")),
         ("Age", age),
+        ("Laju-Position", text("Up to where each topic is in the answer; of figures")),
         former_code(),
     ];
     response.headers.extend(headers.map(|(name, header)| (name.to_owned(), header.into())));

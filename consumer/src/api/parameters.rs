@@ -17,6 +17,7 @@ use laju_schemas::text::shown;
 use laju_schemas::{RegionCode, RegionLevel};
 
 use super::caching::Asked;
+use super::position;
 use super::problem::{Kind, Problem};
 use crate::query::question::Question;
 use crate::query::region_name;
@@ -39,6 +40,11 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
             );
             Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, detail)
         })?;
+        let mut given: Vec<(String, String)> = given;
+        // It says nothing of the answer, and was heeded before anybody asked: see `position`.
+        if position::is_heeded(&parts.uri) {
+            given.retain(|(name, _)| name != position::AT_LEAST);
+        }
         Ok(Self { given, known: Vec::new(), asked: Asked::of(parts) })
     }
 }

@@ -258,7 +258,7 @@ pub(super) async fn one(
         };
         let age = api.live.age_seconds(&view, now);
         let both = json(&quoted::then_and_now(&view, &figure)?)?;
-        Ok(Answer::made(&asked, None, both).into_response(is_private, Some(age)))
+        Ok(Answer::made(&asked, None, both).from(&view).into_response(is_private, Some(age)))
     })
     .await?
 }

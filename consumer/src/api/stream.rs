@@ -25,9 +25,10 @@ use tokio::time::Instant;
 use super::documented::StreamChoice;
 use super::lacks;
 use super::parameters::Parameters;
+use super::position;
 use super::problem::{Kind, Problem};
 use super::{ApiState, Clock};
-use crate::query::stream::{Edition, Editor, Reader, Resync, Selection, Word};
+use crate::query::stream::{Edition, Editor, Mark, Reader, Resync, Selection, Word};
 use crate::query::view::LiveView;
 use laju_producer::problem::Words;
 use laju_producer::words;
@@ -406,6 +407,11 @@ pub(super) async fn stream(
     };
     let brought = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
     let last_id = brought.or(last_id).filter(|id| !id.is_empty());
+    // What is told here must not be from before what another node has told.
+    let told = last_id.as_deref().and_then(Mark::parse).map(|mark| mark.position);
+    if let Some(told) = told.filter(|told| api.live.position().is_none_or(|p| p.log == told.log)) {
+        position::reach(&api.live, &told).await?;
+    }
     let (seat, edition) = api.feed.join().await?;
     let reader = Reader::new(selection, &edition, last_id.as_deref());
     let status = seat.inner.status.subscribe();

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use laju_producer::http_client::{self, HttpError, Times, Trust};
 use laju_producer::secret;
+use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER, Position};
 use laju_schemas::{EventId, FigureId, RegionCode};
 use serde::de::DeserializeOwned;
 
@@ -95,6 +96,11 @@ pub struct Node {
     /// Print the answer in JSON, as it came.
     #[arg(long)]
     pub json: bool,
+
+    /// Keeps the position of the answer: the next question with this file is answered from there or
+    /// later, by whichever node. May hold one from elsewhere, and need not be there yet.
+    #[arg(long, env = "LAJU_POSITION_FILE", value_name = "FILE")]
+    pub position_file: Option<PathBuf>,
 }
 
 /// The two days of a question.
@@ -519,6 +525,32 @@ impl Node {
         Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
+    /// The position in the file, if there is one.
+    fn position(&self) -> anyhow::Result<Option<Position>> {
+        let Some(file) = &self.position_file else { return Ok(None) };
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be read", file.display()));
+            }
+        };
+        match text.trim() {
+            "" => Ok(None),
+            text => Ok(Some(text.parse().with_context(|| file.display().to_string())?)),
+        }
+    }
+
+    /// Puts an answer's position into the file.
+    fn keep_position(&self, headers: &ureq::http::HeaderMap) -> anyhow::Result<()> {
+        let position = headers.get(POSITION_HEADER).and_then(|position| position.to_str().ok());
+        if let (Some(file), Some(position)) = (&self.position_file, position) {
+            std::fs::write(file, format!("{position}\n"))
+                .with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        Ok(())
+    }
+
     /// The answer to a request that succeeds.
     fn send(
         &self,
@@ -530,9 +562,10 @@ impl Node {
         let agent = http_client::client(&self.trust.read()?, times);
         let url = format!("{}{path}", self.url);
         let token = self.token_file.as_deref().map(secret::token).transpose()?;
+        let position = self.position()?;
         let answered = match body {
-            None => by(agent.get(&url), token.as_ref()).call(),
-            Some(body) => by(agent.post(&url), token.as_ref()).send_json(body),
+            None => by(agent.get(&url), token.as_ref(), position.as_ref()).call(),
+            Some(body) => by(agent.post(&url), token.as_ref(), position.as_ref()).send_json(body),
         };
         let mut response = answered.map_err(HttpError::from).with_context(|| {
             format!(
@@ -542,6 +575,7 @@ impl Node {
         })?;
         let status = response.status();
         if status.is_success() {
+            self.keep_position(response.headers())?;
             return Ok(response);
         }
         if let Some(elsewhere) = http_client::elsewhere(&response) {
@@ -566,13 +600,18 @@ impl Node {
     }
 }
 
-/// A request by whoever has a token, if one was given.
+/// A request by whoever has a token, if one was given, to be answered from a position on.
 fn by<B>(
     request: ureq::RequestBuilder<B>,
     token: Option<&secret::Token>,
+    position: Option<&Position>,
 ) -> ureq::RequestBuilder<B> {
-    match token {
+    let request = match token {
         Some(token) => request.header("authorization", token.authorization().as_str()),
+        None => request,
+    };
+    match position {
+        Some(position) => request.header(AT_LEAST_HEADER, position.to_string()),
         None => request,
     }
 }

@@ -123,7 +123,8 @@ pub fn reference(
     follow(connection, &topic, troubles, stop, &mut book, each, publish)
 }
 
-/// Follows the kiosk status topic, likewise.
+/// Follows the kiosk status topic, likewise; with the statuses goes the offset behind the last record
+/// that they are made of.
 ///
 /// # Errors
 /// If the topic cannot be read.
@@ -131,20 +132,21 @@ pub fn statuses(
     connection: &Connection,
     troubles: &Troubles,
     stop: &Stop,
-    mut publish: impl FnMut(&Statuses),
+    mut publish: impl FnMut(&Statuses, i64),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&KIOSK_STATUS);
     let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
-    let each = |statuses: &mut Statuses, record: &TailRecord<'_>| {
+    let each = |(statuses, next): &mut (Statuses, i64), record: &TailRecord<'_>| {
         take_status(record, &mut reader, registry.as_ref(), stop, statuses);
+        *next = record.offset() + 1;
     };
     let mut named = BTreeMap::new();
-    let publish = move |statuses: &Statuses| {
+    let publish = move |(statuses, next): &(Statuses, i64)| {
         name_other_keys(statuses, &mut named);
-        publish(statuses);
+        publish(statuses, *next);
     };
-    follow(connection, &topic, troubles, stop, &mut Statuses::new(), each, publish)
+    follow(connection, &topic, troubles, stop, &mut Default::default(), each, publish)
 }
 
 /// Names kiosks that make their pseudonyms with another key than the others, each once.

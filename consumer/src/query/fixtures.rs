@@ -15,7 +15,7 @@ use laju_schemas::{
 
 use super::missing::KioskBook;
 use super::sums::RegionSums;
-use super::view::{LiveView, Position, ReferenceView, Statuses, View};
+use super::view::{LiveView, PartitionReadiness, ReferenceView, Statuses, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
@@ -311,6 +311,7 @@ impl Fixture {
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
             decisions: Arc::new(self.decisions.clone()),
+            position: laju_schemas::position::Position::default(),
             gaps: Arc::new(gaps),
             sums,
             desk: None,
@@ -345,10 +346,14 @@ impl Fixture {
 }
 
 /// Where a partition is that was looked at when it ended there.
-pub(crate) fn position(next_offset: i64, end_offset: i64, checked_at: TimestampMs) -> Position {
+pub(crate) fn position(
+    next_offset: i64,
+    end_offset: i64,
+    checked_at: TimestampMs,
+) -> PartitionReadiness {
     let caught_up = next_offset >= end_offset;
     let first_end = end_offset;
-    Position { next_offset, end_offset, first_end, caught_up, checked_at, lag_ms: 0 }
+    PartitionReadiness { next_offset, end_offset, first_end, caught_up, checked_at, lag_ms: 0 }
 }
 
 /// What an activation says.

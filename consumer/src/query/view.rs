@@ -2,12 +2,14 @@
 //! ingest would have to wait for; and whether there is enough of it to answer at all.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::civil::Date;
 use laju_schemas::TimestampMs;
+use laju_schemas::position::{LogDigest, Position};
 use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
@@ -33,7 +35,7 @@ pub struct ReferenceView {
 
 /// How far a partition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct PartitionReadiness {
     /// The offset after the last record in the snapshot.
     pub next_offset: i64,
     /// The partition's end when it was last looked at.
@@ -63,7 +65,7 @@ pub struct Readiness {
     /// How many partitions the events topic has, once that is known.
     pub partitions: Option<u32>,
     /// How far each partition is, once the store is loaded.
-    pub positions: BTreeMap<u32, Position>,
+    pub positions: BTreeMap<u32, PartitionReadiness>,
     /// How far behind the node may be and still be sent questions; without it, as far as it likes.
     pub max_lag: Option<Duration>,
     /// Whether the reference topic was read to the end seen at start.
@@ -155,6 +157,8 @@ pub struct View {
     pub statuses: Arc<Statuses>,
     /// What was decided about quarantined records.
     pub decisions: Arc<DecisionBook>,
+    /// Up to where each topic is in it.
+    pub position: Position,
     /// What is missing.
     pub gaps: Arc<Gaps>,
     /// Every region's sums of all postings.
@@ -188,6 +192,7 @@ impl View {
             sums: RegionSums::of(&snapshot),
             statuses: Arc::new(statuses),
             decisions: Arc::new(decisions),
+            position: Position::default(),
             snapshot,
             desk: None,
             now: TimestampMs(0),
@@ -234,6 +239,8 @@ pub struct LiveView {
     pub statuses: ArcSwap<Statuses>,
     /// What was decided about quarantined records.
     pub decisions: Arc<ArcSwap<DecisionBook>>,
+    /// Up to where the topic of statuses is in those: never further than they are.
+    statuses_next: AtomicI64,
     readiness: ArcSwap<Readiness>,
     desk: ArcSwapOption<Desk>,
     fold_version: Arc<str>,
@@ -262,6 +269,7 @@ impl LiveView {
             reference: ArcSwap::default(),
             statuses: ArcSwap::default(),
             decisions: Arc::default(),
+            statuses_next: AtomicI64::new(0),
             readiness: ArcSwap::default(),
             desk: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
@@ -272,6 +280,21 @@ impl LiveView {
     /// Tells where subjects' facts are asked for.
     pub fn open_desk(&self, desk: Desk) {
         self.desk.store(Some(Arc::new(desk)));
+    }
+
+    /// Takes over what kiosks say of themselves, up to an offset of their topic.
+    pub fn set_statuses(&self, statuses: Arc<Statuses>, next_offset: i64) {
+        self.statuses.store(statuses);
+        self.statuses_next.store(next_offset, Ordering::Release);
+    }
+
+    /// Up to where each topic is in at this moment; none before the cluster is known.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let log = log_digest(&self.readiness.load())?;
+        let statuses = self.statuses_next.load(Ordering::Acquire);
+        let (snapshot, reference) = (self.snapshot.load(), self.reference.load());
+        Some(position(log, &snapshot, &reference, statuses, &self.decisions.load()))
     }
 
     /// How far this node is.
@@ -319,21 +342,26 @@ impl LiveView {
     pub fn view(&self, now: TimestampMs) -> Result<View, NotReady> {
         let readiness = self.readiness.load_full();
         let mut kept = self.kept();
+        let statuses_next = self.statuses_next.load(Ordering::Acquire);
         let of = (self.snapshot.load_full(), self.statuses.load_full(), self.decisions.load_full());
         let (snapshot, statuses, decisions) = of.clone();
         let lacks = lacks(&readiness, &snapshot);
         let Some(cluster_id) = readiness.cluster_id.clone().filter(|_| lacks.is_empty()) else {
             return Err(NotReady(lacks));
         };
+        let reference = self.reference.load_full();
+        let log = log_digest(&readiness).unwrap_or_default();
+        let position = position(log, &snapshot, &reference, statuses_next, &decisions);
         let gaps = kept.gaps(of);
         let sums = kept.sums(&snapshot);
         Ok(View {
             cluster_id,
             fold_version: Arc::clone(&self.fold_version),
             snapshot,
-            reference: self.reference.load_full(),
+            reference,
             statuses,
             decisions,
+            position,
             gaps,
             sums,
             desk: self.desk.load_full(),
@@ -355,7 +383,7 @@ impl LiveView {
             // Behind the last record there may be nothing but the marks of a transaction.
             let is_latest =
                 latest.partitions.get(&part.partition).is_some_and(|now| Arc::ptr_eq(now, part));
-            let ends = |p: &&Position| {
+            let ends = |p: &&PartitionReadiness| {
                 part.next_offset >= p.end_offset
                     || part.recorded_until.is_none()
                     || is_latest && p.next_offset >= p.end_offset
@@ -401,6 +429,27 @@ impl Kept {
         let gaps = Arc::new(self.book.gaps(&of.0, &of.1, &of.2));
         self.last = Some((of, Arc::clone(&gaps)));
         gaps
+    }
+}
+
+fn log_digest(readiness: &Readiness) -> Option<LogDigest> {
+    Some(LogDigest::of(readiness.cluster_id.as_deref()?, readiness.topic.as_deref()?))
+}
+
+fn position(
+    log: LogDigest,
+    snapshot: &Snapshot,
+    reference: &ReferenceView,
+    statuses: i64,
+    decisions: &DecisionBook,
+) -> Position {
+    let events = snapshot.partitions.iter().map(|(number, view)| (*number, view.next_offset));
+    Position {
+        log,
+        events: events.collect(),
+        reference: reference.next_offset,
+        statuses,
+        decisions: decisions.next_offset(),
     }
 }
 

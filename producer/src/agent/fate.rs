@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use laju_schemas::position::Position;
 use laju_schemas::{EventId, TimestampMs};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Agent, hands};
 use crate::http_client::{self, AddressError, Authorities, HttpError, Times};
@@ -108,9 +109,17 @@ pub struct Fate {
     /// Where it is.
     #[serde(flatten)]
     pub whereabouts: Whereabouts,
+    /// A worker that is asked with this (in the header `Laju-At-Least`) has counted the event in its
+    /// answer; null as long as the event is not in Kafka or it is not known which log that is.
+    #[serde(serialize_with = "as_text")]
+    pub position: Option<Position>,
     /// The worker's answer, if the agent knows one and the event is in Kafka; `{"error": …}` if
     /// it did not answer.
     pub worker: Option<serde_json::Value>,
+}
+
+fn as_text<S: Serializer>(position: &Option<Position>, to: S) -> Result<S::Ok, S::Error> {
+    position.as_ref().map(Position::to_string).serialize(to)
 }
 
 impl Fate {
@@ -149,8 +158,17 @@ impl Agent {
             }
             _ => None,
         };
+        let position = match &whereabouts {
+            Whereabouts::Acknowledged { partition, offset: Some(offset), .. } => {
+                let log = self.0.shipping.log.get();
+                let offset = i64::try_from(*offset).unwrap_or(i64::MAX);
+                log.map(|log| Position::behind(*log, *partition, offset))
+            }
+            _ => None,
+        };
         Ok(Some(Fate {
             event_id,
+            position,
             sequence: known.sequence,
             occurred_at: known.occurred_at,
             accepted_at: known.accepted_at,

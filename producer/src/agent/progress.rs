@@ -1,9 +1,10 @@
 //! How shipping goes, for whoever asks: written by the shipper, read by status and metrics.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use laju_schemas::TimestampMs;
+use laju_schemas::position::LogDigest;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -45,6 +46,8 @@ pub(super) struct Shipping {
     compared: watch::Sender<bool>,
     began: Instant,
     commands: UnboundedSender<Command>,
+    /// The log that is written to, once the brokers have said whose it is.
+    pub(super) log: OnceLock<LogDigest>,
 }
 
 impl Shipping {
@@ -56,6 +59,7 @@ impl Shipping {
             compared: watch::Sender::default(),
             began: Instant::now(),
             commands,
+            log: OnceLock::new(),
         }
     }
 

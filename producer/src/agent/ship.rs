@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use laju_schemas::position::LogDigest;
+use laju_schemas::topic::EVENTS;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -30,7 +32,7 @@ use crate::connection::Connection;
 use crate::connection::ask::ASK_PATIENCE;
 use crate::last_word::{LastWord, LastWordError, Patience, Search};
 use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
-use crate::publish::{DeliveryError, PublishSettings, Receipt};
+use crate::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.
 const WINDOW: usize = 10_000;
@@ -462,6 +464,7 @@ impl Shipper {
                 self.outcomes.push((sequence, Outcome::Acknowledged(believed)));
                 self.measure_clock(began, &receipt);
                 self.shipping.acknowledged(self.time.kiosk_clock());
+                self.note_log();
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
                     let which = Retry::Because(Obstacle::NotAuthorised);
@@ -497,6 +500,17 @@ impl Shipper {
             }
         }
         self.shipping.set_in_flight(self.window.in_flight());
+    }
+
+    /// Takes note of which log it is, once that is known.
+    fn note_log(&self) {
+        let log = &self.shipping.log;
+        let publisher = self.hands.as_ref().map(|hands| &hands.publisher);
+        if log.get().is_none()
+            && let Some(cluster) = publisher.and_then(Publisher::cluster_id)
+        {
+            log.get_or_init(|| LogDigest::of(&cluster, &self.connection.topic(&EVENTS)));
+        }
     }
 
     fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {

@@ -42,6 +42,9 @@ fn a_kiosk_tells_what_the_worker_made_of_its_events() {
     let counted = until("counted");
     assert_eq!((&counted["state"], &counted["sequence"]), (&json!("acknowledged"), &json!(1)));
     assert!(counted["partition"].is_u64() && counted["offset"].is_u64(), "{counted}");
+    let position = counted["position"].as_str().unwrap();
+    let figure = counting.get(&format!("/v1/regions/18.71/progress?at_least={position}"));
+    assert_eq!((figure.0, &figure.1["activated"]), (200, &json!(1)));
     let region = &counted["worker"]["region"]["code"];
     assert_eq!((region, &counted["worker"]["effect"]), (&json!("18.71"), &json!("activation")));
 

@@ -112,6 +112,46 @@ fn i7_every_node_answers_everything_alike_whatever_becomes_of_it_and_of_the_othe
 }
 
 #[test]
+fn no_answer_is_from_before_another_that_its_client_has() {
+    let broker = TestBroker::start(PARTITIONS);
+    let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut nodes = stores.each_ref().map(|store| {
+        let mut node = Process::start(worker(LAJU, &broker.connection(), store.path()));
+        node.wait_ready();
+        node
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("position");
+    let mut active = 0;
+    for round in 0..10 {
+        broker.publish(&activations(round * 100..round * 100 + 100, PARTITIONS));
+        // As a balancer would: one node after the other.
+        for node in &mut nodes {
+            let address = format!("http://{}", node.address());
+            let mut query =
+                command(LAJU, &["query", "progress", "ID", "--json", "--url", &address]);
+            query.arg("--position-file").arg(&kept);
+            let answer: serde_json::Value = serde_json::from_str(&run(query).stdout).unwrap();
+            let now = answer["activated"].as_u64().unwrap();
+            assert!(now >= active, "it went back from {active} to {now}");
+            active = now;
+        }
+    }
+    // Who has published an event knows up to where to ask.
+    let last = broker.read_log().into_iter().max_by_key(|record| record.offset).unwrap();
+    let token = std::fs::read_to_string(&kept).unwrap();
+    let (log, _) = token.split_once('.').unwrap();
+    let behind = format!("{log}.{}:{}", last.partition, last.offset + 1);
+    for node in &mut nodes {
+        let path = format!("/v1/regions/ID/progress?at_least={behind}");
+        assert_eq!(node.get(&path).0, 200);
+        // One that is nowhere yet is waited for in vain.
+        let beyond = format!("{log}.{}:{}", last.partition, last.offset + 1_000);
+        assert_eq!(node.get(&format!("/v1/regions/ID/progress?at_least={beyond}")).0, 503);
+    }
+}
+
+#[test]
 fn a_node_cut_off_from_kafka_is_not_ready_by_its_lag_and_catches_up_by_itself() {
     let broker = TestBroker::start(PARTITIONS);
     broker.publish(&activations(0..10, PARTITIONS));

@@ -80,6 +80,7 @@ impl LedgerCheck<'_> {
             token_file: args.token_file.clone(),
             trust: args.connection.trust.clone(),
             json: false,
+            position_file: None,
         }
     }
 

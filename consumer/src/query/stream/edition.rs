@@ -1,7 +1,11 @@
 //! An edition: every region's latest state at one moment.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use laju_schemas::position::Position;
+
+use super::reader::MOST_BEHIND;
 use super::selection::Place;
 
 /// Every region's latest state at one moment. A clone or a later edition shares what did not
@@ -12,10 +16,25 @@ pub struct Edition {
     pub number: u64,
     /// The run of the program that numbers it.
     pub run: Arc<str>,
-    /// Which log, how far each partition and the reference topic: `c1b2c3d4.0:123,1:456;r17`.
-    pub offsets: Arc<str>,
+    /// The digest of the rules by which it counts.
+    pub(super) fold: u32,
+    /// Up to where each topic is in it.
+    pub position: Arc<Position>,
+    /// What the ids begin with that tell of it: see [`super::Mark`].
+    pub(super) id: Arc<str>,
+    /// This edition and the ones before it, in their order.
+    pub(super) made: VecDeque<Made>,
     /// By place.
     pub(super) states: Vec<State>,
+}
+
+/// When an edition was made, and of what.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) number: u64,
+    /// In milliseconds since 1970.
+    pub(super) at_ms: i64,
+    pub(super) position: Arc<Position>,
 }
 
 /// A region's latest state.
@@ -28,6 +47,26 @@ pub(super) struct State {
 }
 
 impl Edition {
+    /// The edition after another one of the run, or the first one: of a position, made at a time in
+    /// milliseconds since 1970.
+    pub(super) fn after(
+        before: Option<&Self>,
+        (run, fold): (&Arc<str>, u32),
+        (position, at_ms): (Position, i64),
+        states: Vec<State>,
+    ) -> Self {
+        let number = before.map_or(1, |before| before.number + 1);
+        let mut made = before.map(|before| before.made.clone()).unwrap_or_default();
+        // Who is further behind begins anew.
+        if made.len() as u64 > MOST_BEHIND {
+            made.pop_front();
+        }
+        let position = Arc::new(position);
+        made.push_back(Made { number, at_ms, position: Arc::clone(&position) });
+        let id = format!("{position};f{fold:08x};t{at_ms};e{run}.{number}.").into();
+        Self { number, run: Arc::clone(run), fold, position, id, made, states }
+    }
+
     pub(super) fn changed_since(&self, place: Place, number: u64) -> bool {
         self.states.get(place.at()).is_some_and(|state| state.changed > number)
     }

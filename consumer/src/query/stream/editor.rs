@@ -1,6 +1,5 @@
 //! Makes editions: finds out which regions' states have changed from one moment to the next.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -77,8 +76,10 @@ impl Editor {
         let edition = match unchanged {
             Some(before) => Arc::clone(&before.edition),
             None => {
-                let (run, offsets) = (Arc::clone(&self.run), offsets(view).into());
-                Arc::new(Edition { number, run, offsets, states })
+                let fold = xxh3_64(view.fold_version.as_bytes()) as u32;
+                let (before, at) =
+                    (before.map(|b| &*b.edition), (view.position.clone(), view.now.0));
+                Arc::new(Edition::after(before, (&self.run, fold), at, states))
             }
         };
         let (reference, today) = (Arc::clone(&view.reference), view.today);
@@ -110,17 +111,4 @@ fn json(
     let row = progress::row(view, code, sums, &Question::default(), silent)?;
     // Names and numbers can always be written as JSON.
     Ok(serde_json::to_vec(&LiveRow { as_of: view.today, row }).unwrap_or_default())
-}
-
-/// Which log, and how far: see [`super::Mark`].
-fn offsets(view: &View) -> String {
-    let log = xxh3_64(format!("{} {}", view.cluster_id, view.fold_version).as_bytes());
-    let mut text = format!("c{:08x}.", log as u32);
-    for (place, part) in view.snapshot.partitions.values().enumerate() {
-        let comma = if place > 0 { "," } else { "" };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{comma}{}:{}", part.partition, part.next_offset);
-    }
-    text.push_str(&format!(";r{}", view.reference.next_offset));
-    text
 }

@@ -1,47 +1,76 @@
 //! The id of an event of the stream: up to where its reader has been told everything.
 //!
-//! `c1b2c3d4.0:123,1:456;r17;e7f00ba12.42.9d3c` is: of the log and fold version with this digest,
-//! partition 0 up to offset 123 and partition 1 up to 456, the reference topic up to 17; edition
-//! 42 of the run `7f00ba12`, as chosen by the selection with the digest `9d3c`.
+//! `1b2c3d4f.0:123,1:456;r17;s8;d2;f9c3ad012;t1722531600000;e7f00ba12.42.9d3c` is: everything up to
+//! this [position](laju_schemas::position), counted by the rules with this digest, at this time in
+//! milliseconds since 1970; edition 42 of the run `7f00ba12`, as chosen by the selection with the
+//! digest `9d3c`.
+//!
+//! The run that gave it knows by the number what its reader lacks. Any other node of the same rules
+//! knows it by the position and the time, if it was running then: see [`Mark::seen`].
+
+use laju_schemas::position::Position;
 
 use super::edition::Edition;
 use super::selection::Selection;
 
-/// What an event's id says to the program that gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark<'a> {
-    /// The run of the program.
-    pub run: &'a str,
-    /// The edition up to which everything was told.
-    pub number: u64,
+/// Two nodes' clocks differ by no more than this, in milliseconds. Who silent kiosks are is a matter
+/// of time, and not of the position.
+const CLOCKS_DIFFER_MS: i64 = 5_000;
+
+/// What an event's id says to a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Up to where everything was told.
+    pub position: Position,
+    /// The digest of the rules.
+    fold: u32,
+    /// When the edition was made.
+    made_ms: i64,
+    /// The run of the program that gave it.
+    run: String,
+    /// Its edition up to which everything was told.
+    number: u64,
     /// The digest of the regions of which everything was told.
-    pub selection: u32,
+    selection: u32,
 }
 
-impl<'a> Mark<'a> {
+impl Mark {
     /// Of an id that a reader brings along; `None` of anything else.
     #[must_use]
-    pub fn parse(text: &'a str) -> Option<Self> {
-        let (_, mark) = text.rsplit_once(";e")?;
-        let mut parts = mark.split('.');
-        let (run, number, selection) = (parts.next()?, parts.next()?, parts.next()?);
-        let digest = u32::from_str_radix(selection, 16).ok()?;
-        let mark = Self { run, number: number.parse().ok()?, selection: digest };
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rest, edition) = text.rsplit_once(";e")?;
+        let (rest, made) = rest.rsplit_once(";t")?;
+        let (position, fold) = rest.rsplit_once(";f")?;
+        let mut parts = edition.split('.');
+        let mark = Self {
+            position: position.parse().ok()?,
+            fold: u32::from_str_radix(fold, 16).ok()?,
+            made_ms: made.parse().ok()?,
+            run: parts.next()?.to_owned(),
+            number: parts.next()?.parse().ok()?,
+            selection: u32::from_str_radix(parts.next()?, 16).ok()?,
+        };
         parts.next().is_none().then_some(mark)
     }
 
     /// The edition up to which a reader that brings this along has been told everything of these
-    /// regions, as far as this run can tell.
+    /// regions, as far as this run can tell: the one that it names, or, where another node has told
+    /// it, the latest of this run that is of no later state.
     #[must_use]
     pub fn seen(&self, edition: &Edition, selection: &Selection) -> Option<u64> {
-        let is_ours = *self.run == *edition.run && self.selection == selection.digest();
-        (is_ours && (1..=edition.number).contains(&self.number)).then_some(self.number)
+        if self.selection != selection.digest() || self.fold != edition.fold {
+            return None;
+        }
+        if *self.run == *edition.run {
+            return (1..=edition.number).contains(&self.number).then_some(self.number);
+        }
+        // What is told from here on must not be from before what was told there.
+        if !edition.position.covers(&self.position) {
+            return None;
+        }
+        let until = self.made_ms - CLOCKS_DIFFER_MS;
+        let made = edition.made.iter().rev();
+        let mut before = made.filter(|m| m.at_ms <= until && self.position.covers(&m.position));
+        before.next().map(|made| made.number)
     }
-}
-
-/// The id of an event with which everything up to the edition with this number and these offsets
-/// has been told.
-#[must_use]
-pub(super) fn id(offsets: &str, run: &str, number: u64, selection: &Selection) -> String {
-    format!("{offsets};e{run}.{number}.{:x}", selection.digest())
 }

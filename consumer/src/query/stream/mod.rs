@@ -5,8 +5,9 @@
 //! the edition in which it last changed. A reader has nothing but the number of the edition up to
 //! which it has been told everything, so that nothing is queued for it however slow it is; what it
 //! is told next is what has changed since. An event's id names that number, the run of the program
-//! that counts them, and the offsets behind it. Another run (after a restart, on another node)
-//! cannot tell what changed since, and tells everything.
+//! that counts them, and the position behind it. Another node knows by the position which of its own
+//! editions that reader is at; one that was started since cannot tell what has changed, and tells
+//! everything.
 
 mod edition;
 mod editor;

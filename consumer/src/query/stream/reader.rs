@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::edition::Edition;
-use super::mark::{Mark, id};
+use super::mark::Mark;
 use super::selection::Selection;
 
 /// So many editions behind, a reader is told that it is too slow and begins anew: with four
@@ -13,7 +13,7 @@ pub const MOST_BEHIND: u64 = 240;
 /// Why a reader begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resync {
-    /// What it brought along is from another run of the program, another node, or other regions.
+    /// What it brought along is from other rules or other regions, or from before this node began.
     Unknown,
     /// It takes what it is told too slowly.
     Slow,
@@ -51,8 +51,8 @@ struct Batch {
     since: u64,
     /// Everything up to this edition has been told at the end.
     upto: u64,
-    /// And up to these offsets, which are that edition's.
-    offsets: Arc<str>,
+    /// What the id begins with that tells of that edition.
+    id: Arc<str>,
     /// How many of the chosen regions have been looked at.
     looked_at: usize,
     /// Whether it ends with the word that the reader is live, and what that says.
@@ -63,15 +63,13 @@ impl Reader {
     /// A reader that has just connected, and the id that it brings along.
     #[must_use]
     pub fn new(selection: Selection, edition: &Edition, last_id: Option<&str>) -> Self {
-        let seen = last_id
-            .and_then(Mark::parse)
-            .and_then(|mark| mark.seen(edition, &selection))
-            .unwrap_or(0);
+        let mark = last_id.and_then(Mark::parse);
+        let seen = mark.and_then(|mark| mark.seen(edition, &selection)).unwrap_or(0);
         let batch = Batch {
             resync: (last_id.is_some() && seen == 0).then_some(Resync::Unknown),
             since: seen,
             upto: edition.number,
-            offsets: Arc::clone(&edition.offsets),
+            id: Arc::clone(&edition.id),
             looked_at: 0,
             greeting: Some(seen > 0),
         };
@@ -113,8 +111,8 @@ impl Reader {
                 self.seen = batch.upto;
                 // Nothing of it concerned this reader: there may be a later edition.
                 let Some(word) = word else { continue };
-                let told = id(&batch.offsets, &edition.run, batch.upto, &self.selection);
-                return Some((word, Some(told)));
+                let id = format!("{}{:x}", batch.id, self.selection.digest());
+                return Some((word, Some(id)));
             }
             batch.looked_at += found.map_or(0, |found| found + 1);
             self.batch = Some(batch);
@@ -131,7 +129,7 @@ impl Batch {
             resync: is_slow.then_some(Resync::Slow),
             since: if is_slow { 0 } else { seen },
             upto,
-            offsets: Arc::clone(&edition.offsets),
+            id: Arc::clone(&edition.id),
             looked_at: 0,
             greeting: is_slow.then_some(false),
         }

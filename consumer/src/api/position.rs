@@ -1,0 +1,102 @@
+//! Answers that go at least as far as their client knows of: through a balancer no figure goes back,
+//! and who published an event reads what came of it.
+//!
+//! A request names a position that an answer bore (or that Kafka gave, of one event), and waits for
+//! the node to get there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, Request, State};
+use axum::http::Uri;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use laju_producer::words;
+use laju_schemas::position::{AT_LEAST_HEADER, NoPosition, Position};
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use crate::query::view::LiveView;
+
+/// The parameter that says the same as the header.
+pub(super) const AT_LEAST: &str = "at_least";
+/// How long a request waits for the node to get to a position.
+pub(super) const WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked whether the node is there.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Whether a request of this address may name a position.
+pub(super) fn is_heeded(uri: &Uri) -> bool {
+    uri.path().starts_with("/v1/")
+}
+
+/// The layer: hands a request on once the node is where it is wanted.
+pub(super) async fn get_there(
+    State(live): State<Arc<LiveView>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match wanted(&request) {
+        Ok(wanted) => {
+            for position in wanted {
+                if let Err(problem) = reach(&live, &position).await {
+                    return problem.into_response();
+                }
+            }
+            next.run(request).await
+        }
+        Err(NoPosition) => {
+            let detail = words!(
+                "{NoPosition}",
+                "bukan posisi: posisi ada di header Laju-Position sebuah jawaban, dan diteruskan apa adanya"
+            );
+            Problem::parameter(AT_LEAST, detail).into_response()
+        }
+    }
+}
+
+/// The positions that a request names.
+fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
+    if !is_heeded(request.uri()) {
+        return Ok(Vec::new());
+    }
+    let given = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    // What cannot be read at all is refused by whoever takes the parameters.
+    let Query(given) = given.unwrap_or_default();
+    let given = given.iter().filter(|(name, _)| name == AT_LEAST).map(|(_, text)| text.parse());
+    let headers = request.headers().get_all(AT_LEAST_HEADER).iter();
+    let headers = headers.map(|text| text.to_str().map_err(|_| NoPosition)?.parse());
+    given.chain(headers).collect()
+}
+
+/// Waits until the node is at a position.
+///
+/// # Errors
+/// If it does not get there in time, or the position is of another log.
+pub(super) async fn reach(live: &LiveView, wanted: &Position) -> Result<(), Problem> {
+    let until = Instant::now() + WAIT;
+    loop {
+        let here = live.position();
+        if here.as_ref().is_some_and(|here| here.covers(wanted)) {
+            return Ok(());
+        }
+        if here.as_ref().is_some_and(|here| here.log != wanted.log) {
+            let detail = words!(
+                "{AT_LEAST}: this position is of the log of another cluster or topic",
+                "{AT_LEAST}: posisi ini dari log klaster atau topik lain"
+            );
+            return Err(Problem::parameter(AT_LEAST, detail));
+        }
+        if Instant::now() >= until {
+            let here = here.map(|here| here.to_string()).unwrap_or_default();
+            let seconds = WAIT.as_secs();
+            return Err(Problem::not_ready(&words!(
+                "this node is at {here} and did not get to {wanted} within {seconds} s: ask again, \
+                 or another node",
+                "simpul ini ada di {here} dan belum sampai ke {wanted} dalam {seconds} detik: coba \
+                 lagi, atau tanya simpul lain"
+            )));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
