@@ -13,6 +13,7 @@ pub mod connection;
 pub mod http_client;
 pub mod intake;
 pub mod last_word;
+pub mod lock;
 pub mod outbox;
 pub mod problem;
 pub mod publish;

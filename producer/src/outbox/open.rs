@@ -19,6 +19,7 @@ use super::format::{
 use super::room::{Backend, Room};
 use super::witness::{self, Found, Testimony, Witness};
 use super::{OutboxError, OutboxSettings};
+use crate::lock;
 
 const LOCK: &str = "outbox.lock";
 const DATABASE: &str = "outbox.redb";
@@ -112,7 +113,7 @@ pub(super) fn open(
         directory: directory.to_owned(),
         kiosk_id: kiosk.as_str().to_owned(),
         key_id: settings.key_id,
-        _lock: lock(directory)?,
+        _lock: take_lock(directory)?,
     };
     let witness_path = directory.join(WITNESS);
     let found =
@@ -513,8 +514,7 @@ fn make_directory(directory: &Path) -> Result<(), OutboxError> {
     Ok(())
 }
 
-/// Takes the lock that lasts as long as the file is open; a kill gives it back.
-fn lock(directory: &Path) -> Result<File, OutboxError> {
+fn take_lock(directory: &Path) -> Result<File, OutboxError> {
     let path = directory.join(LOCK);
     let file = private()
         .create(true)
@@ -522,7 +522,7 @@ fn lock(directory: &Path) -> Result<File, OutboxError> {
         .write(true)
         .open(&path)
         .map_err(|error| OutboxError::io(&path, error))?;
-    match file.try_lock() {
+    match lock::take(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { path: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(OutboxError::io(&path, error)),
