@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use laju_producer::connection::Connection;
 use laju_schemas::TimestampMs;
+use laju_schemas::position::LogDigest;
 use laju_schemas::quarantine::Reason;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
@@ -234,10 +235,12 @@ fn follow_quoted(
 fn announce(live: &LiveView, opened: &Opened) {
     let cluster: Arc<str> = opened.cluster().cluster_id.as_str().into();
     let topic: Arc<str> = opened.log().topic.as_str().into();
+    let log = LogDigest::of(&cluster, &topic);
     let topic_id: Option<Arc<str>> = opened.log().topic_id.as_deref().map(Arc::from);
     let partitions = opened.log().partitions;
     live.update_readiness(|readiness| {
         readiness.phase = "loading the store".to_owned();
+        readiness.log = Some(log);
         readiness.cluster_id = Some(Arc::clone(&cluster));
         readiness.topic = Some(Arc::clone(&topic));
         readiness.topic_id.clone_from(&topic_id);
@@ -273,7 +276,8 @@ fn describe_metrics() {
     gauge!("laju_lag_events", "Events of a partition that are not folded yet.");
     gauge!(
         "laju_lag_seconds",
-        "Age of the last record folded of a partition that is behind; 0 at its end."
+        "For how long the first record of a partition that is not folded has been there, or its \
+         broker has said nothing."
     );
     gauge!(
         "laju_log_begin_offset",
@@ -292,7 +296,7 @@ fn describe_metrics() {
     );
     gauge!("laju_subjects", "Subjects in the store.");
     gauge!("laju_stream_readers", "Readers that follow the live stream.");
-    gauge!("laju_ready", "1 if figures are answered.");
+    gauge!("laju_ready", "1 if figures are answered and are those of now.");
     gauge!(
         "laju_partition_trouble",
         "1 while a partition stands still for a reason that time alone does not mend, by its kind."
@@ -417,13 +421,15 @@ impl Lags {
             let next_offset = partition.next_offset();
             let end_offset = partition.end_offset().unwrap_or(next_offset).max(next_offset);
             let heard = partition.heard_ms();
+            // Behind a transaction that is open nothing can be read, by nobody.
+            let readable = partition.stable_end().map_or(end_offset, |end| end.min(end_offset));
             PartitionReadiness {
                 next_offset,
                 end_offset,
                 first_end: partition.first_end().unwrap_or(end_offset),
                 caught_up: partition.caught_up(),
-                checked_at: TimestampMs(heard.unwrap_or(0)),
-                lag_ms: lag.look(now, next_offset, end_offset, heard),
+                checked_at: TimestampMs(heard.unwrap_or(now)),
+                lag_ms: lag.look(now, next_offset, readable, heard),
             }
         };
         (0..).zip(progress.partitions.iter().zip(&mut self.0).map(of)).collect()

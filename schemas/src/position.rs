@@ -18,9 +18,6 @@ pub const POSITION_HEADER: &str = "laju-position";
 /// The name of the header in which a request says up to where it wants an answer to go at least.
 pub const AT_LEAST_HEADER: &str = "laju-at-least";
 
-/// The longest token: a thousand partitions and more.
-const MAX_LENGTH: usize = 32 << 10;
-
 /// Which log a position is of: a digest of the cluster's id and the events topic's full name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogDigest(pub u32);
@@ -61,6 +58,10 @@ impl LogDigest {
 }
 
 impl Position {
+    /// The longest token that is taken, in bytes: of some two thousand partitions. In a parameter
+    /// there is room for fewer.
+    pub const MAX_LENGTH: usize = 32 << 10;
+
     /// Right behind one record of the events topic.
     #[must_use]
     pub fn behind(log: LogDigest, partition: u32, offset: i64) -> Self {
@@ -103,7 +104,7 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, NoPosition> {
         let read = || {
-            let (log, rest) = text.split_once('.').filter(|_| text.len() <= MAX_LENGTH)?;
+            let (log, rest) = text.split_once('.').filter(|_| text.len() <= Self::MAX_LENGTH)?;
             let digest = u32::from_str_radix(log, 16).ok()?;
             let mut position = Self { log: LogDigest(digest), ..Self::default() };
             let mut parts = rest.split(';');
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_is_no_position_is_refused() {
-        let long = format!("00000001.{}", "0:1,".repeat(MAX_LENGTH));
+        let long = format!("00000001.{}", "0:1,".repeat(Position::MAX_LENGTH));
         for text in [
             "",
             ".",

@@ -49,7 +49,7 @@ pub struct Stored {
     pub positions: BTreeMap<u32, Position>,
     /// What readers would see.
     pub snapshot: Snapshot,
-    /// The worker's name in its group.
+    /// The node's name.
     pub node_id: String,
 }
 

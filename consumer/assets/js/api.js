@@ -37,6 +37,11 @@ export function quote(region, { as_of, known_at }) {
 /** Up to where the answers so far go: no later one is from before it, whichever node gives it. */
 let position = null;
 
+/** Up to where the answers so far go; null before the first one. */
+export function positionNow() {
+  return position;
+}
+
 /** Notes up to where an answer goes. */
 export function reached(token) {
   if (token) position = position === null ? token : further(position, token);
@@ -73,14 +78,16 @@ async function request(url, options) {
   // Errors come in the page's language, which may differ from the browser's.
   const headers = { "accept-language": language(), ...options.headers };
   const send = () => fetch(url, { ...options, headers: position ? { ...headers, "laju-at-least": position } : headers });
-  let response = await send();
-  if (response.status === 400 && position !== null) {
-    // It may be of a log that is no more.
+  const answered = await send();
+  let body = await answered.json().catch(() => null);
+  let response = answered;
+  if (response.status === 400 && body?.parameter === "at_least") {
+    // It is of a log that is no more.
     position = null;
     response = await send();
+    body = await response.json().catch(() => null);
   }
   reached(response.headers.get("laju-position"));
-  const body = await response.json().catch(() => null);
   if (!response.ok) throw new Problem(response.status, body);
   const age = response.headers.get("age");
   if (age !== null) Object.assign(freshness, { age: Number(age), at: Date.now() });

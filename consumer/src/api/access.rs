@@ -11,12 +11,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::HeaderName;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use zeroize::Zeroizing;
 
@@ -52,12 +54,13 @@ impl Access {
             return None;
         }
         let origins = self.cors_origins.iter().map(|origin| origin.as_header().clone());
-        let last_event_id = axum::http::HeaderName::from_static("last-event-id");
+        let last_event_id = HeaderName::from_static("last-event-id");
+        let [at_least, position] = [AT_LEAST_HEADER, POSITION_HEADER].map(HeaderName::from_static);
         let layer = CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::HEAD])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, last_event_id])
-            .expose_headers([ETAG, AGE, LINK, RETRY_AFTER, super::former::FORMER_CODE]);
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, last_event_id, at_least])
+            .expose_headers([ETAG, AGE, LINK, RETRY_AFTER, super::former::FORMER_CODE, position]);
         Some(layer)
     }
 }

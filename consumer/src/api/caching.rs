@@ -18,12 +18,13 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::position;
 use super::problem::{Problem, tell};
 use crate::query::question::Question;
 use crate::query::view::View;
 use laju_producer::problem::Language;
 use laju_producer::words;
-use laju_schemas::position::POSITION_HEADER;
+use laju_schemas::position::{POSITION_HEADER, Position};
 
 /// Compressions, as their tags' suffixes say.
 const ENCODINGS: [&str; 2] = ["gzip", "br"];
@@ -50,11 +51,15 @@ impl std::fmt::Display for Tag {
 
 impl Asked {
     pub(super) fn of(parts: &Parts) -> Self {
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut target = parts.uri.path().to_owned();
+        let query = parts.uri.query().map(position::without).filter(|query| !query.is_empty());
+        if let Some(query) = query {
+            target = format!("{target}?{query}");
+        }
         let held = parts.headers.get_all(IF_NONE_MATCH).iter();
         let held = held.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
         let (known_at, by_content) = (None, false);
-        Self { target: target.to_owned(), held: held.map(bare).collect(), known_at, by_content }
+        Self { target, held: held.map(bare).collect(), known_at, by_content }
     }
 
     /// Notes the days of the question.
@@ -154,6 +159,8 @@ impl Answer {
 
 /// Has an answer bear the position of the state that it is from.
 pub(super) fn bear(response: &mut Response, position: Option<String>) {
+    // Nobody would take one that long again.
+    let position = position.filter(|position| position.len() <= Position::MAX_LENGTH);
     if let Some(Ok(position)) = position.map(HeaderValue::try_from) {
         response.headers_mut().insert(POSITION_HEADER, position);
     }

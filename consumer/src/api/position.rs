@@ -23,7 +23,11 @@ pub(super) const AT_LEAST: &str = "at_least";
 /// How long a request waits for the node to get to a position.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether the node is there.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// The positions that a request named, and that the node has got to.
+#[derive(Clone, Default)]
+pub(super) struct Wanted(pub(super) Vec<Position>);
 
 /// Whether a request of this address may name a position.
 pub(super) fn is_heeded(uri: &Uri) -> bool {
@@ -33,15 +37,18 @@ pub(super) fn is_heeded(uri: &Uri) -> bool {
 /// The layer: hands a request on once the node is where it is wanted.
 pub(super) async fn get_there(
     State(live): State<Arc<LiveView>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match wanted(&request) {
         Ok(wanted) => {
-            for position in wanted {
-                if let Err(problem) = reach(&live, &position).await {
+            for position in &wanted {
+                if let Err(problem) = reach(&live, position).await {
                     return problem.into_response();
                 }
+            }
+            if !wanted.is_empty() {
+                request.extensions_mut().insert(Wanted(wanted));
             }
             next.run(request).await
         }
@@ -69,34 +76,41 @@ fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
     given.chain(headers).collect()
 }
 
-/// Waits until the node is at a position.
+/// Waits until the node is at a position. Where it answers no figures at all, that is for whoever
+/// is asked for them to say.
 ///
 /// # Errors
 /// If it does not get there in time, or the position is of another log.
 pub(super) async fn reach(live: &LiveView, wanted: &Position) -> Result<(), Problem> {
     let until = Instant::now() + WAIT;
-    loop {
-        let here = live.position();
-        if here.as_ref().is_some_and(|here| here.covers(wanted)) {
-            return Ok(());
-        }
-        if here.as_ref().is_some_and(|here| here.log != wanted.log) {
-            let detail = words!(
-                "{AT_LEAST}: this position is of the log of another cluster or topic",
-                "{AT_LEAST}: posisi ini dari log klaster atau topik lain"
-            );
-            return Err(Problem::parameter(AT_LEAST, detail));
+    while live.lacks().is_empty() && !live.reaches(wanted) {
+        let beyond = words!(
+            "{AT_LEAST}: this position is of the log of another cluster or topic, or beyond the end of \
+             this one: was the topic made anew?",
+            "{AT_LEAST}: posisi ini dari log klaster atau topik lain, atau di luar akhir log ini: apakah \
+             topiknya dibuat ulang?"
+        );
+        if !live.is_of(wanted.log) {
+            return Err(Problem::parameter(AT_LEAST, beyond));
         }
         if Instant::now() >= until {
-            let here = here.map(|here| here.to_string()).unwrap_or_default();
+            if live.is_beyond_the_end(wanted) {
+                return Err(Problem::parameter(AT_LEAST, beyond));
+            }
             let seconds = WAIT.as_secs();
-            return Err(Problem::not_ready(&words!(
-                "this node is at {here} and did not get to {wanted} within {seconds} s: ask again, \
-                 or another node",
-                "simpul ini ada di {here} dan belum sampai ke {wanted} dalam {seconds} detik: coba \
-                 lagi, atau tanya simpul lain"
+            return Err(Problem::not_ready(words!(
+                "this node did not get to {wanted} within {seconds} s: ask again, or another node",
+                "simpul ini belum sampai ke {wanted} dalam {seconds} detik: coba lagi, atau tanya \
+                 simpul lain"
             )));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    Ok(())
+}
+
+/// A query without what it names positions by: the same question at another time.
+pub(super) fn without(query: &str) -> String {
+    let names = |pair: &&str| pair.split('=').next() != Some(AT_LEAST);
+    query.split('&').filter(names).collect::<Vec<_>>().join("&")
 }

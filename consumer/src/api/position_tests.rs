@@ -1,7 +1,7 @@
 //! Answers bear up to where they go, and go at least as far as their client wants.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::position::WAIT;
@@ -39,7 +39,8 @@ async fn every_figure_says_up_to_where_it_goes_and_so_does_304() {
         "/v1/ledger",
         "/v1/ledger/1",
     ] {
-        let (_, headers, _) = ask(&node, path).await;
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let (_, headers, _) = send(&node, request).await;
         assert_eq!(headers["laju-position"], position, "{path}");
         let again = Request::get(path).header("if-none-match", &headers["etag"]);
         let (status, headers, _) = send(&node, again.body(Body::empty()).unwrap()).await;
@@ -47,6 +48,14 @@ async fn every_figure_says_up_to_where_it_goes_and_so_does_304() {
             (status, &headers["laju-position"]),
             (StatusCode::NOT_MODIFIED, &HeaderValue::from_str(&position).unwrap())
         );
+    }
+    // The same question has the same tag, however far it is asked for.
+    let tag = |headers: &HeaderMap| headers["etag"].clone();
+    let plain = ask(&node, "/v1/progress?level=province").await.1;
+    for asked in ["level=province&at_least=", "at_least={}&level=province"] {
+        let asked = format!("/v1/progress?{}", asked.replace("{}", &position));
+        let asked = if asked.ends_with('=') { asked + &position } else { asked };
+        assert_eq!(tag(&ask(&node, &asked).await.1), tag(&plain), "{asked}");
     }
     let (_, headers, _) = ask(&node, "/v1/regions").await;
     assert!(!headers.contains_key("laju-position"), "it rests on no offset");
@@ -63,6 +72,10 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
     assert_eq!(ask(&node, &plain).await.0, StatusCode::OK);
 
     wanted.events.insert(1, 3);
+    // There is more, as the node knows.
+    live.update_readiness(|readiness| {
+        readiness.positions.entry(1).and_modify(|position| position.end_offset = 3);
+    });
     let begun = Instant::now();
     let (status, headers, body) = send(&node, at(path, &wanted.to_string())).await;
     assert_eq!(
@@ -72,6 +85,12 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
     assert!(begun.elapsed() >= WAIT);
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert!(body["detail"].as_str().unwrap().contains(&wanted.to_string()), "{body}");
+
+    // What is behind the end is no place to wait for, once the node has heard of the end.
+    let beyond = wanted.to_string().replace("1:3", "1:4");
+    let (status, _, body) = send(&node, at(path, &beyond)).await;
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &body["parameter"]), (StatusCode::BAD_REQUEST, &"at_least".into()));
 
     let asked = tokio::spawn({
         let (node, wanted) = (node.clone(), wanted.to_string());

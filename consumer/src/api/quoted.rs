@@ -10,16 +10,18 @@ use axum::extract::{Extension, Path, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use laju_schemas::position::{LogDigest, Position};
 use laju_schemas::{FigureId, QuotedFigure, RegionCode};
 use thiserror::Error;
 
 use super::ApiState;
 use super::body::Members;
-use super::caching::Answer;
+use super::caching::{Answer, bear};
 use super::documented::{FigureInPath, FiguresFilter, Quotation};
 use super::figures::json;
 use super::former;
 use super::parameters::Parameters;
+use super::position;
 use super::problem::{Kind, Problem, ProblemBody};
 use crate::domain::day::Day;
 use crate::domain::figures::Kept;
@@ -27,6 +29,7 @@ use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::question::{Question, today};
 use crate::query::quoted::{self, FigureShelf, Found, MOST_ROWS, NotRead, ROWS};
 use crate::query::region_name;
+use crate::query::view::LiveView;
 use laju_producer::problem::Words;
 use laju_producer::words;
 use laju_schemas::text::shown;
@@ -139,16 +142,17 @@ async fn quote_region(
     let desk = api.figures.clone();
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     let (live, clock) = (Arc::clone(&api.live), Arc::clone(&api.clock));
-    let quoted = blocking(move || -> Result<_, Problem> {
+    let (quoted, position) = blocking(move || -> Result<_, Problem> {
         let _turn = turn;
         let view = live.view(clock())?;
-        Ok(quoted::quote(&view, region, &question, (by, note))?)
+        let quoted = quoted::quote(&view, region, &question, (by, note))?;
+        Ok((quoted, view.position))
     })
     .await??;
 
     let id = quoted.figure_id;
     if let Some(Kept::Sound { figure, .. }) = desk.shelf.find(id)? {
-        return told(StatusCode::OK, &figure);
+        return told(StatusCode::OK, &figure, &position);
     }
     let turns = Arc::clone(&api.quote_turns);
     let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
@@ -170,7 +174,8 @@ async fn quote_region(
         // Another node may have quoted the same at the same time: the first one stands.
         Some(Found { offset: stands, figure }) => {
             let is_ours = offset.is_none_or(|offset| offset == stands);
-            told(if is_ours { StatusCode::CREATED } else { StatusCode::OK }, &figure)
+            let status = if is_ours { StatusCode::CREATED } else { StatusCode::OK };
+            told(status, &figure, &position)
         }
         None => {
             let seconds = READ_BACK.as_secs();
@@ -185,12 +190,27 @@ async fn quote_region(
     }
 }
 
-fn told(status: StatusCode, figure: &QuotedFigure) -> Result<Response, Problem> {
+/// Up to where each partition is in a figure, if it is one of this node's log.
+fn rests_on(figure: &QuotedFigure, live: &LiveView) -> Position {
+    let evidence = &figure.content.evidence;
+    let topic = live.readiness().topic.clone().unwrap_or_default();
+    let events = evidence.partitions.iter().map(|row| (row.partition, row.next_offset));
+    let log = LogDigest::of(&evidence.cluster_id, &topic);
+    Position { log, events: events.collect(), ..Position::default() }
+}
+
+fn told(
+    status: StatusCode,
+    figure: &QuotedFigure,
+    position: &Position,
+) -> Result<Response, Problem> {
     let figure = quoted::figure(figure)?;
     let location = HeaderValue::try_from(&figure.link).map_err(|_| Problem::internal())?;
     let kind = HeaderValue::from_static("application/json");
     let headers = [(LOCATION, location), (CONTENT_TYPE, kind)];
-    Ok((status, headers, Bytes::from(json(&figure)?)).into_response())
+    let mut response = (status, headers, Bytes::from(json(&figure)?)).into_response();
+    bear(&mut response, Some(position.to_string()));
+    Ok(response)
 }
 
 /// `GET /v1/figures/{id}`: the figure, what the same question answers now, and why they differ.
@@ -239,6 +259,9 @@ pub(super) async fn one(
             return Err(Problem::new(Kind::UnknownFigure, StatusCode::NOT_FOUND, detail));
         }
     };
+    // A node that is behind what the figure rests on would take it for one of another log. Whatever
+    // comes of it: the figure itself needs no other.
+    let _ = position::reach(&api.live, &rests_on(&figure, &api.live)).await;
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     blocking(move || {
         let _turn = turn;

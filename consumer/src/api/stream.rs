@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::RegionCode;
+use laju_schemas::position::Position;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -94,6 +97,8 @@ struct Inner {
     settings: StreamSettings,
     seats: Arc<Semaphore>,
     status: watch::Sender<Status>,
+    /// Up to where the latest edition holds.
+    upto: ArcSwap<Position>,
     desk: Arc<tokio::sync::Mutex<Desk>>,
     crew: Mutex<Crew>,
     /// What sending has cost since the last edition.
@@ -132,6 +137,7 @@ impl Feed {
             settings,
             seats: Arc::new(Semaphore::new(settings.readers)),
             status: watch::Sender::new(Status::Unknown),
+            upto: ArcSwap::default(),
             desk: Arc::new(tokio::sync::Mutex::new(desk)),
             crew: Mutex::default(),
             cost: AtomicU64::new(0),
@@ -154,8 +160,9 @@ impl Feed {
         self.0.status.send_replace(Status::Closed);
     }
 
-    /// A seat for a reader, and the edition that it begins with.
-    async fn join(&self) -> Result<(Seat, Arc<Edition>), Problem> {
+    /// A seat for a reader, and the edition that it begins with: one that holds up to these positions
+    /// at least, where the node is.
+    async fn join(&self, wanted: &[Position]) -> Result<(Seat, Arc<Edition>), Problem> {
         let inner = &self.0;
         let permit = Arc::clone(&inner.seats).try_acquire_owned().map_err(|_| {
             let readers = inner.settings.readers;
@@ -168,7 +175,7 @@ impl Feed {
             Problem::new(Kind::TooManyReaders, StatusCode::SERVICE_UNAVAILABLE, detail)
         })?;
         let seat = Seat::new(inner, permit);
-        inner.renew().await?;
+        inner.renew(wanted).await?;
         match &*inner.status.borrow() {
             Status::Edition(edition) => Ok((seat, Arc::clone(edition))),
             Status::Unready(why) => Err(Problem::not_ready(why)),
@@ -187,11 +194,13 @@ impl Inner {
         self.crew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an edition, if it is time for one, away from the threads that serve connections.
-    async fn renew(self: &Arc<Self>) -> Result<(), Problem> {
+    /// Makes an edition, if it is time for one or the latest does not hold up to where it is wanted,
+    /// away from the threads that serve connections.
+    async fn renew(self: &Arc<Self>, wanted: &[Position]) -> Result<(), Problem> {
         let mut desk = Arc::clone(&self.desk).lock_owned().await;
         let now = Instant::now();
-        if now < desk.due {
+        let upto = self.upto.load();
+        if now < desk.due && wanted.iter().all(|wanted| upto.covers(wanted)) {
             return Ok(());
         }
         let cost = self.cost.swap(0, Ordering::Relaxed);
@@ -200,7 +209,11 @@ impl Inner {
         let inner = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let status = match inner.live.view((inner.clock)()) {
-                Ok(view) => Status::Edition(desk.editor.edition(&view)?),
+                Ok(view) => {
+                    let (edition, upto) = desk.editor.edition(&view)?;
+                    inner.upto.store(upto);
+                    Status::Edition(edition)
+                }
                 Err(not_ready) => Status::Unready(lacks::words(&not_ready)),
             };
             inner.publish(status);
@@ -242,7 +255,7 @@ impl Inner {
                 return;
             }
             // What went wrong is in the log, and the next time it may not.
-            let _ = self.renew().await;
+            let _ = self.renew(&[]).await;
         }
     }
 }
@@ -386,6 +399,7 @@ fn event(frame: &mut String, name: &str, data: &str, id: Option<&str>) {
 )]
 pub(super) async fn stream(
     State(api): State<ApiState>,
+    wanted: Option<Extension<position::Wanted>>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -408,12 +422,16 @@ pub(super) async fn stream(
     let brought = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
     let last_id = brought.or(last_id).filter(|id| !id.is_empty());
     // What is told here must not be from before what another node has told.
-    let told = last_id.as_deref().and_then(Mark::parse).map(|mark| mark.position);
-    if let Some(told) = told.filter(|told| api.live.position().is_none_or(|p| p.log == told.log)) {
-        position::reach(&api.live, &told).await?;
+    let mut wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
+    if let Some(mark) = last_id.as_deref().and_then(Mark::parse)
+        && api.live.is_of(mark.position.log)
+    {
+        position::reach(&api.live, &mark.position).await?;
+        wanted.push(mark.position);
     }
-    let (seat, edition) = api.feed.join().await?;
-    let reader = Reader::new(selection, &edition, last_id.as_deref());
+    let (seat, edition) = api.feed.join(&wanted).await?;
+    let upto = api.feed.0.upto.load_full();
+    let reader = Reader::new(selection, (&edition, &upto), last_id.as_deref());
     let status = seat.inner.status.subscribe();
     let due = Instant::now() + seat.inner.settings.heartbeat;
     let line = Line { seat, status, reader, due, is_new: true, is_over: false };

@@ -167,7 +167,7 @@ async fn a_reader_is_told_all_states_then_what_changes_and_resumes_where_it_was(
     assert!(first[..3].iter().all(|event| event.id.is_none()), "the rest is still to come");
     assert_eq!(first[3].data, serde_json::json!({"regions": 3, "resumed": false}));
     let id = first[3].id.clone().unwrap();
-    assert!(id.contains(".0:1,1:1;r0;e"), "{id}");
+    assert!(id.contains(".0:1,1:1;f") && id.contains(";e"), "{id}");
 
     node.activate("18.71", 5);
     let (client, changed) =

@@ -39,7 +39,7 @@ pub enum TopicsCommand {
 /// Make every topic that is not there yet.
 #[derive(Clone, Debug, Args)]
 pub struct CreateArgs {
-    /// Partitions of the events topic: as many workers can share the load. It cannot be changed
+    /// Partitions of the events topic: as many can be read at the same time. It cannot be changed
     /// once there are events.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PARTITIONS,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]

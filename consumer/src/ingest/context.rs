@@ -53,7 +53,9 @@ impl ClientContext for IngestContext {
                 usize::try_from(*number).ok().and_then(|n| self.progress.partitions.get(n));
             if let Some(progress) = progress {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
-                if let Some(heard) = heard.get(&partition.leader) {
+                // Whom its records are fetched from: a follower, where racks are told.
+                let broker = Some(partition.broker).filter(|id| *id >= 0);
+                if let Some(heard) = heard.get(&broker.unwrap_or(partition.leader)) {
                     progress.heard(*heard);
                 }
                 if let Some(begin) = progress.saw_begin(partition.lo_offset, now) {

@@ -12,7 +12,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use crate::domain::trouble::{Trouble, TroubleKind};
 
 /// Whether an error may be one of a single partition's records. Of all others librdkafka takes
-/// care by itself: it connects again, finds the new leader or coordinator, joins the group again.
+/// care by itself: it connects again and finds the new leader.
 #[must_use]
 pub fn is_of_records(code: Code) -> bool {
     matches!(

@@ -124,7 +124,7 @@ pub fn reference(
 }
 
 /// Follows the kiosk status topic, likewise; with the statuses goes the offset behind the last record
-/// that they are made of.
+/// that they are made of (of several partitions, which it should not have, the sum).
 ///
 /// # Errors
 /// If the topic cannot be read.
@@ -137,14 +137,15 @@ pub fn statuses(
     let topic = connection.topic(&KIOSK_STATUS);
     let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
-    let each = |(statuses, next): &mut (Statuses, i64), record: &TailRecord<'_>| {
+    type State = (Statuses, BTreeMap<i32, i64>);
+    let each = |(statuses, next): &mut State, record: &TailRecord<'_>| {
         take_status(record, &mut reader, registry.as_ref(), stop, statuses);
-        *next = record.offset() + 1;
+        next.insert(record.partition(), record.offset() + 1);
     };
     let mut named = BTreeMap::new();
-    let publish = move |(statuses, next): &(Statuses, i64)| {
+    let publish = move |(statuses, next): &State| {
         name_other_keys(statuses, &mut named);
-        publish(statuses, *next);
+        publish(statuses, next.values().sum());
     };
     follow(connection, &topic, troubles, stop, &mut Default::default(), each, publish)
 }

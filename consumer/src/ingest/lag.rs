@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// How many ends are remembered. Beyond that the latest one grows: a node that is so far behind is
-/// said to be up to one look further behind than it is.
+/// How many ends are remembered: of more than a minute. Beyond that the latest one grows, so that a
+/// node which was behind for longer is said to be further behind than it is, until it has caught up.
 const MOST_ENDS: usize = 4_096;
 
 /// What was seen of one partition's end. A record's own timestamp says nothing here: it may be the

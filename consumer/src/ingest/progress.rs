@@ -129,6 +129,7 @@ impl PartitionProgress {
     pub(super) fn asked_end(&self, end: i64) {
         self.end_offset.fetch_max(end, Ordering::AcqRel);
         self.first_end.store(end, Ordering::Release);
+        self.heard(now_ms());
     }
 
     pub(super) fn heard(&self, at_ms: i64) {

@@ -96,7 +96,7 @@ impl Standing {
     pub fn passed(&mut self, partition: u32, next: i64) {
         self.has_read = true;
         if let Some(place) = self.places.get_mut(partition as usize) {
-            // A client that was given its partitions anew does not know where it stands at an end.
+            // A client that was told to read on elsewhere does not know where it stands at an end.
             place.next = place.next.max(next);
         }
     }
@@ -133,7 +133,7 @@ impl Standing {
         progress: &Progress,
     ) -> KafkaResult<()> {
         if code == RDKafkaErrorCode::TopicAuthorizationFailed {
-            // It is one of the whole topic, and may take the assignment away as well.
+            // It is one of the whole topic.
             for (partition, place) in (0..).zip(&self.places) {
                 progress.begin_trouble(partition, fetch_error::unauthorized(place.next));
                 self.still.insert(partition);

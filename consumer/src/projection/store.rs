@@ -109,7 +109,7 @@ impl Store {
         let database_path = path.join(DATABASE);
         let mut node_id = None;
         if rebuild && database_path.exists() {
-            // The worker's name in its group outlives a rebuild, where it can still be read.
+            // The node's name outlives a rebuild, where it can still be read.
             let identity = open_database(path).ok().and_then(|database| read_identity(&database));
             wait_until_released(path)?;
             if let Some(identity) = identity {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use laju_schemas::decision::Decision;
 use laju_schemas::event::{Channel, Venue};
+use laju_schemas::position::{LogDigest, Position};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::{
@@ -311,7 +312,7 @@ impl Fixture {
             reference: Arc::new(self.reference.clone()),
             statuses: Arc::new(self.statuses.clone()),
             decisions: Arc::new(self.decisions.clone()),
-            position: laju_schemas::position::Position::default(),
+            position: Position::default(),
             gaps: Arc::new(gaps),
             sums,
             desk: None,
@@ -328,6 +329,7 @@ impl Fixture {
             readiness.phase = "live".to_owned();
             readiness.cluster_id = Some(CLUSTER.into());
             readiness.topic = Some(TOPIC.into());
+            readiness.log = Some(LogDigest::of(CLUSTER, TOPIC));
             readiness.partitions = Some(self.parts.len() as u32);
             readiness.reference_read = true;
             readiness.status_read = true;

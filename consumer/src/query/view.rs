@@ -19,7 +19,7 @@ use super::sums::{RegionSums, Sums};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
-use crate::domain::trouble::TroubledPartition;
+use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
@@ -66,6 +66,8 @@ pub struct Readiness {
     pub partitions: Option<u32>,
     /// How far each partition is, once the store is loaded.
     pub positions: BTreeMap<u32, PartitionReadiness>,
+    /// Which log it is, once it is connected.
+    pub log: Option<LogDigest>,
     /// How far behind the node may be and still be sent questions; without it, as far as it likes.
     pub max_lag: Option<Duration>,
     /// Whether the reference topic was read to the end seen at start.
@@ -80,6 +82,9 @@ pub struct Readiness {
     /// Partitions that stand still, of topics that figures are answered without.
     pub troubles_beside: Vec<Arc<TroubledPartition>>,
 }
+
+/// A partition is heard of once a second, as long as its broker says anything.
+const HEARD_MS: i64 = 3_000;
 
 /// Something without which no figure is answered, or which keeps others from being sent here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -291,10 +296,41 @@ impl LiveView {
     /// Up to where each topic is in at this moment; none before the cluster is known.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        let log = log_digest(&self.readiness.load())?;
+        let log = self.readiness.load().log?;
         let statuses = self.statuses_next.load(Ordering::Acquire);
         let (snapshot, reference) = (self.snapshot.load(), self.reference.load());
         Some(position(log, &snapshot, &reference, statuses, &self.decisions.load()))
+    }
+
+    /// Whether the node is there.
+    #[must_use]
+    pub fn reaches(&self, wanted: &Position) -> bool {
+        let snapshot = self.snapshot.load();
+        let is_there = |(partition, offset): (&u32, &i64)| {
+            snapshot.partitions.get(partition).is_some_and(|view| view.next_offset >= *offset)
+        };
+        self.is_of(wanted.log)
+            && wanted.events.iter().all(is_there)
+            && self.reference.load().next_offset >= wanted.reference
+            && self.statuses_next.load(Ordering::Acquire) >= wanted.statuses
+            && self.decisions.load().next_offset() >= wanted.decisions
+    }
+
+    /// Whether a position is of this node's log.
+    #[must_use]
+    pub fn is_of(&self, log: LogDigest) -> bool {
+        self.readiness.load().log == Some(log)
+    }
+
+    /// Whether a position is behind what the log is known to hold: no waiting leads there.
+    #[must_use]
+    pub fn is_beyond_the_end(&self, wanted: &Position) -> bool {
+        let readiness = self.readiness.load();
+        wanted.events.iter().any(|(partition, offset)| {
+            let at = readiness.positions.get(partition);
+            // Of one that it has just heard of.
+            at.is_none_or(|at| *offset > at.end_offset && at.lag_ms < HEARD_MS)
+        })
     }
 
     /// How far this node is.
@@ -325,6 +361,8 @@ impl LiveView {
     pub fn unready(&self) -> Vec<Lack> {
         let readiness = self.readiness.load();
         let mut lacks = lacks(&readiness, &self.snapshot.load());
+        let waits = readiness.troubles.iter().filter(|of| !keeps_from_answering(of));
+        lacks.extend(waits.cloned().map(Lack::Trouble));
         lacks.extend(behind(&readiness));
         lacks
     }
@@ -350,7 +388,7 @@ impl LiveView {
             return Err(NotReady(lacks));
         };
         let reference = self.reference.load_full();
-        let log = log_digest(&readiness).unwrap_or_default();
+        let log = readiness.log.unwrap_or_default();
         let position = position(log, &snapshot, &reference, statuses_next, &decisions);
         let gaps = kept.gaps(of);
         let sums = kept.sums(&snapshot);
@@ -432,10 +470,6 @@ impl Kept {
     }
 }
 
-fn log_digest(readiness: &Readiness) -> Option<LogDigest> {
-    Some(LogDigest::of(readiness.cluster_id.as_deref()?, readiness.topic.as_deref()?))
-}
-
 fn position(
     log: LogDigest,
     snapshot: &Snapshot,
@@ -462,6 +496,12 @@ fn behind(readiness: &Readiness) -> Option<Lack> {
         seconds: lag.as_secs(),
         max_seconds: max_lag.as_secs(),
     })
+}
+
+/// While brokers do not say that the log is still the same, nothing is committed: what is committed
+/// stands.
+fn keeps_from_answering(troubled: &TroubledPartition) -> bool {
+    troubled.trouble.kind != TroubleKind::NotConfirmed
 }
 
 fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
@@ -497,6 +537,7 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
     if !readiness.decisions_read {
         lacks.push(Lack::Decisions);
     }
-    lacks.extend(readiness.troubles.iter().cloned().map(Lack::Trouble));
+    let troubles = readiness.troubles.iter().filter(|of| keeps_from_answering(of));
+    lacks.extend(troubles.cloned().map(Lack::Trouble));
     lacks
 }

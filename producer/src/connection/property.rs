@@ -28,10 +28,10 @@ const OURS: &[(&str, &str)] = &[
     ("auto.offset.reset", "a position that is gone must be an error and not a gap"),
     ("isolation.level", "what is not committed is not a fact"),
     ("enable.partition.eof", "the program sets it where it needs it"),
-    ("group.id", "its name contains the rules of the fold"),
+    ("group.id", "the program sets it where it needs it"),
     ("group.instance.id", "the program sets it where it needs it"),
     ("group.protocol", "the program sets it where it needs it"),
-    ("partition.assignment.strategy", "all members of a group must use the same"),
+    ("partition.assignment.strategy", "every worker reads all partitions"),
     ("allow.auto.create.topics", "topics are made by `laju topics create`, with their settings"),
 ];
 

@@ -111,43 +111,58 @@ fn i7_every_node_answers_everything_alike_whatever_becomes_of_it_and_of_the_othe
     assert_eq!(first, second);
 }
 
+/// The figure of the nation and the position that it bears, asked for from a position on.
+fn active(node: &str, at_least: &str) -> (u64, String) {
+    let url = format!("http://{node}/v1/regions/ID/progress");
+    let request = match at_least {
+        "" => ureq::get(&url),
+        position => ureq::get(&url).header("laju-at-least", position),
+    };
+    let mut answer = request.call().unwrap();
+    let position = answer.headers()["laju-position"].to_str().unwrap().to_owned();
+    let body: serde_json::Value = answer.body_mut().read_json().unwrap();
+    (body["activated"].as_u64().unwrap(), position)
+}
+
 #[test]
 fn no_answer_is_from_before_another_that_its_client_has() {
     let broker = TestBroker::start(PARTITIONS);
     let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let mut nodes = stores.each_ref().map(|store| {
+    let [mut ahead, mut behind] = stores.each_ref().map(|store| {
         let mut node = Process::start(worker(LAJU, &broker.connection(), store.path()));
         node.wait_ready();
         node
     });
+    let addresses = [ahead.address(), behind.address()].map(|address| address.to_string());
+    for round in 1..=10 {
+        // One hangs while the other folds, and is asked the moment it goes on.
+        behind.signal(Signal::SIGSTOP);
+        let published = round * 100;
+        broker.publish(&activations(published - 100..published, PARTITIONS));
+        wait_until("one is ahead", || folded(&mut ahead) == u64::from(published));
+        let (_, position) = active(&addresses[0], "");
+        behind.signal(Signal::SIGCONT);
+        let (now, _) = active(&addresses[1], &position);
+        assert_eq!(now, u64::from(published), "it went back");
+    }
+
+    // The command keeps the position, and who has published an event can make one.
     let directory = tempfile::tempdir().unwrap();
     let kept = directory.path().join("position");
-    let mut active = 0;
-    for round in 0..10 {
-        broker.publish(&activations(round * 100..round * 100 + 100, PARTITIONS));
-        // As a balancer would: one node after the other.
-        for node in &mut nodes {
-            let address = format!("http://{}", node.address());
-            let mut query =
-                command(LAJU, &["query", "progress", "ID", "--json", "--url", &address]);
-            query.arg("--position-file").arg(&kept);
-            let answer: serde_json::Value = serde_json::from_str(&run(query).stdout).unwrap();
-            let now = answer["activated"].as_u64().unwrap();
-            assert!(now >= active, "it went back from {active} to {now}");
-            active = now;
-        }
+    for address in &addresses {
+        let url = format!("http://{address}");
+        let mut query = command(LAJU, &["query", "progress", "ID", "--json", "--url", &url]);
+        query.arg("--position-file").arg(&kept);
+        let answer: serde_json::Value = serde_json::from_str(&run(query).stdout).unwrap();
+        assert_eq!(answer["activated"], 1_000);
     }
-    // Who has published an event knows up to where to ask.
-    let last = broker.read_log().into_iter().max_by_key(|record| record.offset).unwrap();
     let token = std::fs::read_to_string(&kept).unwrap();
     let (log, _) = token.split_once('.').unwrap();
-    let behind = format!("{log}.{}:{}", last.partition, last.offset + 1);
-    for node in &mut nodes {
-        let path = format!("/v1/regions/ID/progress?at_least={behind}");
-        assert_eq!(node.get(&path).0, 200);
-        // One that is nowhere yet is waited for in vain.
-        let beyond = format!("{log}.{}:{}", last.partition, last.offset + 1_000);
-        assert_eq!(node.get(&format!("/v1/regions/ID/progress?at_least={beyond}")).0, 503);
+    let last = broker.read_log().into_iter().max_by_key(|record| record.offset).unwrap();
+    for (number, status) in [(last.offset + 1, 200), (last.offset + 1_000, 400)] {
+        let path = format!("/v1/regions/ID/progress?at_least={log}.{}:{number}", last.partition);
+        assert_eq!(ahead.get(&path).0, status);
+        assert_eq!(behind.get(&path).0, status);
     }
 }
 
@@ -197,5 +212,5 @@ fn what_several_nodes_put_into_quarantine_is_there_once_for_whoever_reads() {
     let mut list = command(LAJU, &["quarantine", "list", "--json"]);
     connect(&mut list, &broker.connection());
     let listed: serde_json::Value = serde_json::from_str(&run(list).stdout).unwrap();
-    assert_eq!((&listed["total"], &listed["copies"]), (&1.into(), &1.into()), "{listed}");
+    assert_eq!(listed["total"], 1, "{listed}");
 }

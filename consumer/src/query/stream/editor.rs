@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use laju_schemas::position::Position;
 use laju_schemas::{RegionCode, RegionTable};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -48,11 +49,12 @@ impl Editor {
         Self { run: run.into(), latest: None }
     }
 
-    /// The edition of a moment: the one before, if no region's state has changed since.
+    /// The edition of a moment: the one before, if no region's state has changed since; and the
+    /// position of the moment, up to which it is the latest.
     ///
     /// # Errors
     /// If a region of the table cannot be answered, which none is.
-    pub fn edition(&mut self, view: &View) -> Result<Arc<Edition>, QueryError> {
+    pub fn edition(&mut self, view: &View) -> Result<(Arc<Edition>, Arc<Position>), QueryError> {
         let silent = Silent::of(view);
         let parts = parts(view, &silent)?;
         let before = self.latest.as_ref();
@@ -83,8 +85,10 @@ impl Editor {
             }
         };
         let (reference, today) = (Arc::clone(&view.reference), view.today);
-        self.latest = Some(Latest { edition: Arc::clone(&edition), reference, today, parts });
-        Ok(edition)
+        let upto = Arc::new(view.position.clone());
+        let latest = (Arc::clone(&edition), upto);
+        self.latest = Some(Latest { edition, reference, today, parts });
+        Ok(latest)
     }
 }
 

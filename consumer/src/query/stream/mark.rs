@@ -6,7 +6,7 @@
 //! digest `9d3c`.
 //!
 //! The run that gave it knows by the number what its reader lacks. Any other node of the same rules
-//! knows it by the position and the time, if it was running then: see [`Mark::seen`].
+//! knows it by the position and the time, if it had readers of its own then: see [`Mark::seen`].
 
 use laju_schemas::position::Position;
 
@@ -55,9 +55,9 @@ impl Mark {
 
     /// The edition up to which a reader that brings this along has been told everything of these
     /// regions, as far as this run can tell: the one that it names, or, where another node has told
-    /// it, the latest of this run that is of no later state.
+    /// it, the latest of this run that is of no later state. The edition holds up to a position.
     #[must_use]
-    pub fn seen(&self, edition: &Edition, selection: &Selection) -> Option<u64> {
+    pub fn seen(&self, edition: &Edition, upto: &Position, selection: &Selection) -> Option<u64> {
         if self.selection != selection.digest() || self.fold != edition.fold {
             return None;
         }
@@ -65,10 +65,10 @@ impl Mark {
             return (1..=edition.number).contains(&self.number).then_some(self.number);
         }
         // What is told from here on must not be from before what was told there.
-        if !edition.position.covers(&self.position) {
+        if !upto.covers(&self.position) {
             return None;
         }
-        let until = self.made_ms - CLOCKS_DIFFER_MS;
+        let until = self.made_ms.saturating_sub(CLOCKS_DIFFER_MS);
         let made = edition.made.iter().rev();
         let mut before = made.filter(|m| m.at_ms <= until && self.position.covers(&m.position));
         before.next().map(|made| made.number)

@@ -6,8 +6,8 @@
 //! which it has been told everything, so that nothing is queued for it however slow it is; what it
 //! is told next is what has changed since. An event's id names that number, the run of the program
 //! that counts them, and the position behind it. Another node knows by the position which of its own
-//! editions that reader is at; one that was started since cannot tell what has changed, and tells
-//! everything.
+//! editions that reader is at; one that had no readers then has made none, cannot tell what has
+//! changed, and tells everything.
 
 mod edition;
 mod editor;

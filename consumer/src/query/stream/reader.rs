@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use laju_schemas::position::Position;
+
 use super::edition::Edition;
 use super::mark::Mark;
 use super::selection::Selection;
@@ -60,11 +62,16 @@ struct Batch {
 }
 
 impl Reader {
-    /// A reader that has just connected, and the id that it brings along.
+    /// A reader that has just connected, and the id that it brings along. The edition holds up to a
+    /// position.
     #[must_use]
-    pub fn new(selection: Selection, edition: &Edition, last_id: Option<&str>) -> Self {
+    pub fn new(
+        selection: Selection,
+        (edition, upto): (&Edition, &Position),
+        last_id: Option<&str>,
+    ) -> Self {
         let mark = last_id.and_then(Mark::parse);
-        let seen = mark.and_then(|mark| mark.seen(edition, &selection)).unwrap_or(0);
+        let seen = mark.and_then(|mark| mark.seen(edition, upto, &selection)).unwrap_or(0);
         let batch = Batch {
             resync: (last_id.is_some() && seen == 0).then_some(Resync::Unknown),
             since: seen,

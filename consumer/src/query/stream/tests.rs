@@ -41,13 +41,13 @@ fn fixture() -> Fixture {
 fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
     let mut f = fixture();
     let mut editor = Editor::new("run");
-    let first = editor.edition(&f.view(TODAY)).unwrap();
+    let first = editor.edition(&f.view(TODAY)).unwrap().0;
     assert_eq!((first.number, changed(&first).len()), (1, 553));
     let again = editor.edition(&f.view(TODAY));
-    assert!(Arc::ptr_eq(&again.unwrap(), &first), "nothing has changed");
+    assert!(Arc::ptr_eq(&again.unwrap().0, &first), "nothing has changed");
 
     f.activate(1, "18.71", "2024-08-02", 5);
-    let second = editor.edition(&f.view(TODAY)).unwrap();
+    let second = editor.edition(&f.view(TODAY)).unwrap().0;
     assert_eq!(
         (second.number, changed(&second)),
         (2, vec!["ID".into(), "18".into(), "18.71".into()])
@@ -58,17 +58,17 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
 
     // What a kiosk announces opens the bounds of those whom it may concern.
     f.status("K-1", "18.71", 4, false);
-    let third = editor.edition(&f.view(TODAY)).unwrap();
+    let third = editor.edition(&f.view(TODAY)).unwrap().0;
     assert_eq!(changed(&third), ["ID", "18", "18.71"]);
     assert_eq!(states(&third)["18"]["bounds"]["upper"], 90_007);
 
     f.percent_target("19", Basis::WajibKtp, "25", "2024-01-01");
     f.denominator("19.71", Basis::WajibKtp, 1_000, "2024-01-01");
-    let fourth = editor.edition(&f.view(TODAY)).unwrap();
+    let fourth = editor.edition(&f.view(TODAY)).unwrap().0;
     assert_eq!(changed(&fourth), ["19.71"]);
     assert_eq!(states(&fourth)["19.71"]["target"]["people"], 250);
 
-    let tomorrow = editor.edition(&f.view("2024-08-03")).unwrap();
+    let tomorrow = editor.edition(&f.view("2024-08-03")).unwrap().0;
     assert_eq!(changed(&tomorrow).len(), 553, "a day later all of them speak of another day");
 
     // All of them are what progress answers.
@@ -88,14 +88,18 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
 
 #[test]
 fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
-    let edition = Editor::new("7f00").edition(&fixture().view(TODAY)).unwrap();
+    let edition = Editor::new("7f00").edition(&fixture().view(TODAY)).unwrap().0;
     let all = Selection::all();
     let id = format!("{}{:x}", edition.id, all.digest());
     let now = fixture().view(TODAY).now.0;
     assert!(id.contains(&format!(";t{now};e7f00.1.")), "{id}");
-    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &all), Some(1));
+    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &edition.position, &all), Some(1));
     let one = Selection::of(&["18".parse().unwrap()]).unwrap();
-    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &one), None, "it was told others");
+    assert_eq!(
+        Mark::parse(&id).unwrap().seen(&edition, &edition.position, &one),
+        None,
+        "it was told others"
+    );
     let before = "00000000.;f0;t0";
     assert!(Mark::parse(&format!("{before};e7f00.1.0")).is_some());
     for wrong in ["", "5", ";e", ";e7f00.1", ";e7f00.x.0", ";e7f00.1.0.0", ";e7f00.-1.0"] {
@@ -109,7 +113,7 @@ fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
     let other_run = id.replace("7f00", "7f01");
     let to_come = id.replace(".1.", ".2.");
     for id in [other_run, to_come] {
-        assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &all), None, "{id}");
+        assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &edition.position, &all), None, "{id}");
     }
 }
 
@@ -138,6 +142,11 @@ impl Node {
         let mut node = Self { run: 1_000, ..Self::new() };
         node.restart();
         node
+    }
+
+    /// The edition, and up to where it holds.
+    fn now_is(&self) -> (&Edition, &Position) {
+        (&self.edition, &self.edition.position)
     }
 
     fn now(&self) -> (i64, i64) {
@@ -191,7 +200,7 @@ struct Client {
 impl Client {
     fn take(&mut self, node: &Node, selection: &Selection, words: usize) {
         let reader = self.reader.get_or_insert_with(|| {
-            Reader::new(selection.clone(), &node.edition, self.last_id.as_deref())
+            Reader::new(selection.clone(), node.now_is(), self.last_id.as_deref())
         });
         for _ in 0..words {
             let Some((word, id)) = reader.next(&node.edition) else { break };
@@ -287,7 +296,7 @@ proptest! {
         client.holds(&node, &selection);
         prop_assert!(client.live);
         // And once more with the id that it has now: nothing has changed, and nothing is told.
-        let mut reader = Reader::new(selection, &node.edition, client.last_id.as_deref());
+        let mut reader = Reader::new(selection, node.now_is(), client.last_id.as_deref());
         prop_assert_eq!(reader.next(&node.edition).unwrap().0, Word::Live { resumed: true });
         prop_assert_eq!(reader.next(&node.edition), None);
     }
@@ -301,7 +310,7 @@ fn only_what_has_changed_since_is_told_after_a_resumption() {
     client.reader = None;
     node.change(&[3, 70]);
     node.change(&[70, 500]);
-    let mut reader = Reader::new(all, &node.edition, client.last_id.as_deref());
+    let mut reader = Reader::new(all, node.now_is(), client.last_id.as_deref());
     let mut told = Vec::new();
     while let Some((word, id)) = reader.next(&node.edition) {
         told.push((format!("{word:?}"), id.is_some()));
@@ -321,7 +330,7 @@ fn at_another_node_only_what_has_changed_since_is_told_and_nothing_from_before()
     here.follow(&log, 6);
     client.take(&here, &all, usize::MAX);
     let told = |node: &Node| {
-        let mut reader = Reader::new(all.clone(), &node.edition, client.last_id.as_deref());
+        let mut reader = Reader::new(all.clone(), node.now_is(), client.last_id.as_deref());
         std::iter::from_fn(|| reader.next(&node.edition).map(|(word, _)| format!("{word:?}")))
             .collect::<Vec<_>>()
     };
