@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, activations, record};
 use laju_tests::judge::{Stored, log_of};
@@ -187,8 +189,16 @@ fn a_node_cut_off_from_kafka_is_not_ready_by_its_lag_and_catches_up_by_itself() 
         is_told && lags.min() >= Some(3)
     });
     drop(outage);
-    broker.publish(&activations(10..20, PARTITIONS));
     node.wait_ready();
+    // By another publisher: the embedded broker's does not find back to it.
+    let publisher = Publisher::new(&broker.connection(), &PublishSettings::default()).unwrap();
+    let topic = broker.connection().topic(&EVENTS);
+    for event in activations(10..20, PARTITIONS) {
+        let (key, value) = (event.key.as_deref(), event.value.as_deref());
+        let partition = Some(event.partition);
+        let record = Record { topic: &topic, key, value, partition, ..Record::default() };
+        publisher.publish_record(&record).unwrap().wait().unwrap();
+    }
     wait_until("all is folded", || folded(&mut node) == 20);
     assert!(node.stop().status.success());
 }
