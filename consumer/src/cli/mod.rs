@@ -2,6 +2,7 @@
 //! to where it is told and answers with the exit code.
 
 pub mod demo;
+pub mod diff;
 pub mod export;
 pub mod http;
 pub mod moment;
@@ -56,6 +57,8 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Hold a worker's ledger, a store's, or a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),
+    /// Hold two nodes against each other.
+    Diff(Box<diff::DiffArgs>),
     /// List, show, release and discard what could not be counted.
     Quarantine(Box<quarantine::QuarantineArgs>),
     /// Write the log and the ledger as files for analysts.
@@ -90,6 +93,7 @@ fn execute(
         Command::Quote(quote) => quote.run(out),
         Command::Replay(replay) => replay.run(TimestampMs(now_ms()), out),
         Command::Verify(verify) => verify.run(out),
+        Command::Diff(diff) => diff.run(out),
         Command::Quarantine(quarantine) => quarantine.run(TimestampMs(now_ms()), out),
         Command::Export(export) => export.run(out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),

@@ -2,7 +2,7 @@
 //! log is folded again from nothing, in memory, by the same judge and the same fold as a worker's.
 
 mod behind;
-mod claim;
+pub(super) mod claim;
 mod figure;
 mod ledger;
 mod report;

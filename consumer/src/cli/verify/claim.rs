@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A partition's ledger as somebody says it is.
-pub(super) struct Claim {
-    pub(super) head: LedgerHead,
-    pub(super) digest: LedgerDigest,
+pub(in crate::cli) struct Claim {
+    pub(in crate::cli) head: LedgerHead,
+    pub(in crate::cli) digest: LedgerDigest,
     rows: Source,
 }
 
@@ -41,7 +41,7 @@ enum Source {
 
 impl Claim {
     /// All of its rows.
-    pub(super) fn rows(&self) -> Result<Rows, LinesError> {
+    pub(in crate::cli) fn rows(&self) -> Result<Rows, LinesError> {
         match &self.rows {
             Source::Lines(file) => Rows::read(lines(from_the_start(file)?)),
             Source::State(view) => Ok(Rows::of(view)),
@@ -85,7 +85,7 @@ fn wanted(all: &[u32], only: &[u32]) -> anyhow::Result<Vec<u32>> {
 }
 
 /// What a running worker has of each partition, whole and under its own digest.
-pub(super) fn of_worker(
+pub(in crate::cli) fn of_worker(
     node: &Node,
     only: &[u32],
     json: bool,
@@ -186,10 +186,14 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// What the store of a stopped worker has of each partition.
-pub(super) fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>> {
+pub(in crate::cli) fn of_store(
+    path: &Path,
+    only: &[u32],
+    json: bool,
+) -> anyhow::Result<Vec<Claim>> {
     let mut store = match Store::open_existing(path) {
         Err(error @ StoreError::InUse(_)) => {
-            let advice = "a running worker's ledger is verified by --worker URL";
+            let advice = "a running worker's ledger is asked for at its address";
             return Err(anyhow::Error::new(error).context(advice));
         }
         opened => opened?,

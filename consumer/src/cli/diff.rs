@@ -1,0 +1,452 @@
+//! `laju diff`: two nodes' ledgers held against each other, or a node's and a store's.
+//!
+//! Nodes go on folding meanwhile. What was recorded on a day before that of both never changes (I5),
+//! so that it is the same wherever each of them is; of a partition at the same offset of both it is
+//! everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use jiff::civil::Date;
+use laju_producer::http_client::{self, Trust};
+use laju_schemas::RegionCode;
+use laju_schemas::quarantine::Reason;
+use serde::Serialize;
+
+use super::query::Node;
+use super::verify::claim::{self, Claim};
+use super::worker::stop_on_signal;
+use crate::domain::account::Account;
+use crate::domain::day::Day;
+use crate::ingest::recompute::RecomputeError;
+use crate::ingest::stop::Stop;
+use crate::query::ledger::compare::{Offsets, Rows, compare};
+use crate::query::ledger::lines::LedgerDigest;
+use crate::query::region_name;
+use crate::query::table::{harmless, number};
+
+/// Exit code where neither can be said.
+const CANNOT_BE_COMPARED: u8 = 2;
+/// The exit code of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
+/// Hold two nodes against each other: a new version against the one that answers, say.
+///
+/// Each is a worker's address or the directory of a store whose worker is stopped; both are of the same
+/// log. Of a partition that both have folded up to the same offset everything is compared; of another
+/// one, what was recorded before the day that both have got to, which no further event changes.
+///
+/// Nodes of the same rules (fold version) have to be identical. Of two versions of the rules it is said
+/// region by region which accounts differ, and for which reasons records are in quarantine of one and
+/// not of the other. Denominators and targets are not compared: both read them from the same topic.
+///
+/// Exit code 0: identical; 1: they differ; 2: they cannot be compared; 130: interrupted.
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// A worker's address, by http or https, or a store's directory.
+    #[arg(value_name = "A")]
+    pub a: Side,
+
+    /// What it is held against, likewise.
+    #[arg(value_name = "B")]
+    pub b: Side,
+
+    /// Holds the token that the workers ask for.
+    #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Whose certificates are trusted for https.
+    #[command(flatten)]
+    pub trust: Trust,
+
+    /// How many differing accounts to print at most; --json has all.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub limit: usize,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One of both.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// A worker's address.
+    Worker(String),
+    /// A store's directory.
+    Store(PathBuf),
+}
+
+impl FromStr for Side {
+    type Err = http_client::AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            http_client::address(text).map(Self::Worker)
+        } else {
+            Ok(Self::Store(text.into()))
+        }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(url) => write!(f, "the worker at {url}"),
+            Self::Store(path) => write!(f, "the store {}", path.display()),
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Identical,
+    Differs,
+    CannotBeCompared,
+}
+
+/// What is said of both.
+#[derive(Debug, Serialize)]
+struct Report {
+    verdict: Verdict,
+    /// Why they cannot be compared.
+    reason: Option<String>,
+    a: String,
+    b: String,
+    /// The rules of each.
+    fold_version_a: Option<String>,
+    fold_version_b: Option<String>,
+    partitions: Vec<Part>,
+    /// Postings compared: of the one that has more.
+    postings: u64,
+    /// Accounts of regions whose sums differ.
+    accounts: Vec<AccountDiffers>,
+    /// Reasons for which another number of records could not be counted.
+    quarantined: Vec<QuarantinedDiffers>,
+}
+
+/// A partition's part.
+#[derive(Debug, Serialize)]
+struct Part {
+    partition: u32,
+    next_offset_a: i64,
+    next_offset_b: i64,
+    /// Only what was recorded before this day was compared; null: everything was.
+    recorded_before: Option<Date>,
+    /// Of whole ledgers: what each has of the partition.
+    digest_a: Option<LedgerDigest>,
+    digest_b: Option<LedgerDigest>,
+    /// Rows that differ, of whatever sort, where the rules are the same.
+    rows: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountDiffers {
+    region: RegionCode,
+    name: String,
+    account: &'static str,
+    in_a: i64,
+    in_b: i64,
+    /// `in_b` minus `in_a`.
+    difference: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct QuarantinedDiffers {
+    reason: Reason,
+    in_a: u64,
+    in_b: u64,
+}
+
+/// The sums of both, by what is counted.
+#[derive(Default)]
+struct Sums {
+    accounts: BTreeMap<(RegionCode, Account), (i64, i64)>,
+    quarantined: BTreeMap<Reason, (u64, u64)>,
+}
+
+impl DiffArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If `out` cannot be written. All else is part of the verdict.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let stop = Stop::default();
+        stop_on_signal(&stop)?;
+        let mut report = Report {
+            verdict: Verdict::CannotBeCompared,
+            reason: None,
+            a: self.a.to_string(),
+            b: self.b.to_string(),
+            fold_version_a: None,
+            fold_version_b: None,
+            partitions: Vec::new(),
+            postings: 0,
+            accounts: Vec::new(),
+            quarantined: Vec::new(),
+        };
+        if let Err(error) = self.compare(&mut report, stop.flag()) {
+            if matches!(error.downcast_ref(), Some(RecomputeError::Interrupted)) {
+                eprintln!("interrupted: nothing is said of them");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            report.reason = Some(format!("{error:#}"));
+        }
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            writeln!(out, "{}", report.text(self.limit))?;
+        }
+        Ok(match report.verdict {
+            Verdict::Identical => ExitCode::SUCCESS,
+            Verdict::Differs => ExitCode::FAILURE,
+            Verdict::CannotBeCompared => ExitCode::from(CANNOT_BE_COMPARED),
+        })
+    }
+
+    fn claims(&self, side: &Side, stop: &AtomicBool) -> anyhow::Result<Vec<Claim>> {
+        let claims = match side {
+            Side::Worker(url) => {
+                let node = Node {
+                    url: url.clone(),
+                    token_file: self.token_file.clone(),
+                    trust: self.trust.clone(),
+                    json: false,
+                    position_file: None,
+                };
+                claim::of_worker(&node, &[], self.json, stop)
+            }
+            Side::Store(path) => claim::of_store(path, &[], self.json),
+        };
+        claims.with_context(|| side.to_string())
+    }
+
+    fn compare(&self, report: &mut Report, stop: &AtomicBool) -> anyhow::Result<()> {
+        let (a, b) = (self.claims(&self.a, stop)?, self.claims(&self.b, stop)?);
+        let (Some(first), Some(second)) = (a.first(), b.first()) else {
+            bail!("one of them has no partitions");
+        };
+        let rules = (first.head.fold_version.clone(), second.head.fold_version.clone());
+        report.fold_version_a = Some(rules.0.clone());
+        report.fold_version_b = Some(rules.1.clone());
+        if a.len() != b.len() {
+            bail!("one has {} partitions and the other {}", a.len(), b.len());
+        }
+        let mut sums = Sums::default();
+        let mut differs = false;
+        for (a, b) in a.iter().zip(&b) {
+            same_log(a, b)?;
+            let (part, postings) = sums.compare(a, b, rules.0 == rules.1)?;
+            differs |= part.rows.is_some_and(|rows| rows > 0);
+            report.postings += postings;
+            report.partitions.push(part);
+        }
+        sums.tell(report);
+        differs |= !report.accounts.is_empty() || !report.quarantined.is_empty();
+        report.verdict = if differs { Verdict::Differs } else { Verdict::Identical };
+        Ok(())
+    }
+}
+
+fn same_log(a: &Claim, b: &Claim) -> anyhow::Result<()> {
+    let (a, b) = (&a.head, &b.head);
+    for (what, a, b) in [("cluster", &a.cluster_id, &b.cluster_id), ("topic", &a.topic, &b.topic)] {
+        if a != b {
+            bail!(
+                "they are not of the same log: one is of the {what} {}, the other of {}",
+                harmless(a),
+                harmless(b)
+            );
+        }
+    }
+    if let (Some(a), Some(b)) = (&a.topic_id, &b.topic_id)
+        && a != b
+    {
+        bail!("they are not of the same log: the topic was deleted and made again between them");
+    }
+    if (a.partitions, a.partition) != (b.partitions, b.partition) {
+        bail!("they are not of the same partitions: was a worker restarted?");
+    }
+    Ok(())
+}
+
+/// The day that a ledger has got to: what is recorded from then on may still come.
+fn day_reached(rows: &Rows) -> Option<Date> {
+    let until = rows.tallies.as_ref()?.recorded_until?;
+    Some(Day::recorded(until.0).date())
+}
+
+impl Sums {
+    /// Compares a partition; gives the number of postings compared too.
+    fn compare(&mut self, a: &Claim, b: &Claim, same_rules: bool) -> anyhow::Result<(Part, u64)> {
+        let (mut of_a, mut of_b) = (a.rows()?, b.rows()?);
+        let is_whole = a.head.next_offset == b.head.next_offset;
+        let mut part = Part {
+            partition: a.head.partition,
+            next_offset_a: a.head.next_offset,
+            next_offset_b: b.head.next_offset,
+            recorded_before: None,
+            digest_a: is_whole.then_some(a.digest),
+            digest_b: is_whole.then_some(b.digest),
+            rows: None,
+        };
+        if !is_whole {
+            // One that has nothing at all has got to no day.
+            let reached = (day_reached(&of_a), day_reached(&of_b));
+            let before = reached.0.zip(reached.1).map_or(Date::MIN, |(a, b)| a.min(b));
+            part.recorded_before = Some(before);
+            for rows in [&mut of_a, &mut of_b] {
+                rows.postings.retain(|row| row.recorded < before);
+                rows.quarantined.retain(|row| row.recorded < before);
+                (rows.tallies, rows.kiosks, rows.refused) = (None, Vec::new(), Vec::new());
+            }
+        }
+        let postings = of_a.postings.len().max(of_b.postings.len()) as u64;
+        for (rows, place) in [(&of_a, 0), (&of_b, 1)] {
+            for row in &rows.postings {
+                let sum = self.accounts.entry((row.region, row.account)).or_default();
+                *(if place == 0 { &mut sum.0 } else { &mut sum.1 }) += row.amount;
+            }
+            for row in &rows.quarantined {
+                let sum = self.quarantined.entry(row.reason).or_default();
+                *(if place == 0 { &mut sum.0 } else { &mut sum.1 }) += row.count;
+            }
+        }
+        if same_rules {
+            let differences = compare(part.partition, of_a, of_b, Offsets::Compared);
+            part.rows = Some(differences.count() as u64);
+            if part.rows == Some(0) && part.digest_a != part.digest_b {
+                bail!("partition {}: the digests differ, and no row does", part.partition);
+            }
+        }
+        Ok((part, postings))
+    }
+
+    fn tell(self, report: &mut Report) {
+        for ((region, account), (in_a, in_b)) in self.accounts {
+            if in_a != in_b {
+                let name = region_name(region).map(|region| region.name);
+                report.accounts.push(AccountDiffers {
+                    region,
+                    name: name.unwrap_or_default(),
+                    account: account.as_str(),
+                    in_a,
+                    in_b,
+                    difference: in_b - in_a,
+                });
+            }
+        }
+        for (reason, (in_a, in_b)) in self.quarantined {
+            if in_a != in_b {
+                report.quarantined.push(QuarantinedDiffers { reason, in_a, in_b });
+            }
+        }
+    }
+}
+
+impl Report {
+    /// For people: of the accounts at most so many lines.
+    fn text(&self, limit: usize) -> String {
+        let mut lines = vec![match self.verdict {
+            Verdict::Identical => format!("identical: {}", self.extent()),
+            Verdict::Differs => {
+                let regions: BTreeSet<_> = self.accounts.iter().map(|row| row.region).collect();
+                let accounts = number(self.accounts.len() as u64);
+                let regions = number(regions.len() as u64);
+                format!(
+                    "they differ in {accounts} accounts of {regions} regions: {}",
+                    self.extent()
+                )
+            }
+            Verdict::CannotBeCompared => "they cannot be compared".to_owned(),
+        }];
+        let mut line = |name: &str, text: &str| {
+            lines.push(format!("  {name:<9}{}", harmless(text)));
+        };
+        if let Some(reason) = &self.reason {
+            line("because", reason);
+        }
+        for (name, place, rules) in
+            [("A", &self.a, &self.fold_version_a), ("B", &self.b, &self.fold_version_b)]
+        {
+            let rules = rules.as_ref().map(|rules| format!(", rules {rules}"));
+            line(name, &format!("{place}{}", rules.unwrap_or_default()));
+        }
+        if !self.partitions.is_empty() {
+            line("compared", &self.days());
+        }
+        let rows: u64 = self.partitions.iter().filter_map(|part| part.rows).sum();
+        if rows > 0 {
+            let of: Vec<_> = self.partitions.iter().filter(|part| part.rows > Some(0)).collect();
+            let of: Vec<_> = of.iter().map(|part| part.partition.to_string()).collect();
+            line("rows", &format!("{} differ, of partition {}", number(rows), of.join(", ")));
+        }
+        lines.extend(self.tables(limit));
+        lines.join("\n")
+    }
+
+    fn extent(&self) -> String {
+        let (postings, partitions) = (number(self.postings), self.partitions.len());
+        format!("{postings} postings in {partitions} partitions")
+    }
+
+    /// What was compared of how many partitions.
+    fn days(&self) -> String {
+        let whole = self.partitions.iter().filter(|part| part.recorded_before.is_none()).count();
+        let first = self.partitions.iter().filter_map(|part| part.recorded_before).min();
+        match first {
+            None => "everything, at the same offsets".to_owned(),
+            Some(day) => format!(
+                "everything of {whole} partitions at the same offsets; of {}, what was recorded \
+                 before {day} or a later day (--json says which)",
+                self.partitions.len() - whole
+            ),
+        }
+    }
+
+    fn tables(&self, limit: usize) -> Vec<String> {
+        let mut tables = Vec::new();
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let begin = |header: &[&str]| {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_header(header.iter().map(Cell::new));
+            table
+        };
+        if !self.accounts.is_empty() {
+            let mut table = begin(&["Region", "", "Account", "in A", "in B", "B − A"]);
+            for row in self.accounts.iter().take(limit) {
+                table.add_row([
+                    Cell::new(row.region),
+                    Cell::new(&row.name),
+                    Cell::new(row.account),
+                    right(number(row.in_a)),
+                    right(number(row.in_b)),
+                    right(format!("{:+}", row.difference)),
+                ]);
+            }
+            tables.push(table.to_string());
+            if self.accounts.len() > limit {
+                let all = number(self.accounts.len() as u64);
+                tables.push(format!("… of {all}: --limit shows more, --json all"));
+            }
+        }
+        if !self.quarantined.is_empty() {
+            let mut table = begin(&["Could not be counted", "in A", "in B"]);
+            for row in &self.quarantined {
+                let counts = [right(number(row.in_a)), right(number(row.in_b))];
+                table.add_row([Cell::new(row.reason.as_str())].into_iter().chain(counts));
+            }
+            tables.push(table.to_string());
+        }
+        tables
+    }
+}
