@@ -193,7 +193,7 @@ pub(in crate::cli) fn of_store(
 ) -> anyhow::Result<Vec<Claim>> {
     let mut store = match Store::open_existing(path) {
         Err(error @ StoreError::InUse(_)) => {
-            let advice = "a running worker's ledger is asked for at its address";
+            let advice = "a running worker's own address is to be given: --worker URL (verify), or URL (diff)";
             return Err(anyhow::Error::new(error).context(advice));
         }
         opened => opened?,
