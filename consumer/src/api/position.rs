@@ -86,7 +86,7 @@ pub(super) async fn reach(live: &LiveView, wanted: &Position) -> Result<(), Prob
     while live.lacks().is_empty() && !live.reaches(wanted) {
         let beyond = words!(
             "{AT_LEAST}: this position is of the log of another cluster or topic, or beyond the end of \
-             this one: was the topic made anew?",
+             this one: was the topic recreated?",
             "{AT_LEAST}: posisi ini dari log klaster atau topik lain, atau di luar akhir log ini: apakah \
              topiknya dibuat ulang?"
         );

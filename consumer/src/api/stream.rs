@@ -421,7 +421,7 @@ pub(super) async fn stream(
     };
     let brought = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
     let last_id = brought.or(last_id).filter(|id| !id.is_empty());
-    // What is told here must not be from before what another node has told.
+    // States sent here must not be older than those another node has sent.
     let mut wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
     if let Some(mark) = last_id.as_deref().and_then(Mark::parse)
         && api.live.is_of(mark.position.log)

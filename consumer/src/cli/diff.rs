@@ -54,7 +54,7 @@ pub struct DiffArgs {
     #[arg(value_name = "A")]
     pub a: Side,
 
-    /// What it is held against, likewise.
+    /// The other side of the comparison: an address or a directory, too.
     #[arg(value_name = "B")]
     pub b: Side,
 
