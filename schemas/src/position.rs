@@ -2,7 +2,8 @@
 //!
 //! `1b2c3d4f.0:123,1:456;r17;s8;d2` is: of the log with this digest, the events topic up to offset
 //! 123 of partition 0 and 456 of partition 1, the reference topic up to 17, the kiosk statuses up to
-//! 8, the quarantine decisions up to 2. Each offset is that of the first record that is not in yet.
+//! 8, the quarantine decisions up to 2. Who has quoted a figure is given the figures topic as well
+//! (`;q5`). Each offset is that of the first record that is not in yet.
 //! What stands at 0 may be left out, so `1b2c3d4f.1:456` is a position as well: whoever has
 //! published an event knows that much. Clients hand tokens on as they are.
 
@@ -35,6 +36,8 @@ pub struct Position {
     pub statuses: i64,
     /// Of the topic of quarantine decisions.
     pub decisions: i64,
+    /// Of the topic of quoted figures, where that matters: no other figure rests on it.
+    pub figures: i64,
 }
 
 /// A text that is no position.
@@ -69,7 +72,8 @@ impl Position {
         Self { log, events, ..Self::default() }
     }
 
-    /// Whether everything before another position is before this one. False for two logs.
+    /// Whether everything before another position is before this one; no matter the figures topic,
+    /// which other figures do not rest on. False for two logs.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let reaches = |(partition, offset): (&u32, &i64)| {
@@ -91,7 +95,12 @@ impl Display for Position {
             write!(f, "{separator}{partition}:{offset}")?;
             separator = ",";
         }
-        let others = [('r', self.reference), ('s', self.statuses), ('d', self.decisions)];
+        let others = [
+            ('r', self.reference),
+            ('s', self.statuses),
+            ('d', self.decisions),
+            ('q', self.figures),
+        ];
         for (topic, offset) in others.into_iter().filter(|(_, offset)| *offset > 0) {
             write!(f, ";{topic}{offset}")?;
         }
@@ -118,6 +127,7 @@ impl FromStr for Position {
                     b'r' => position.reference = offset,
                     b's' => position.statuses = offset,
                     b'd' => position.decisions = offset,
+                    b'q' => position.figures = offset,
                     _ => return None,
                 }
             }
@@ -143,8 +153,8 @@ mod tests {
         let log = LogDigest::of("a-cluster", "ikd.events.v1");
         assert_eq!(log, LogDigest(0xeff2_800d));
         let events = BTreeMap::from([(0, 123), (1, 456), (2, 0)]);
-        let whole = Position { log, events, reference: 17, statuses: 8, decisions: 2 };
-        assert_eq!(whole.to_string(), "eff2800d.0:123,1:456;r17;s8;d2");
+        let whole = Position { log, events, reference: 17, statuses: 8, decisions: 2, figures: 5 };
+        assert_eq!(whole.to_string(), "eff2800d.0:123,1:456;r17;s8;d2;q5");
         assert_eq!(Position::behind(log, 1, 455).to_string(), "eff2800d.1:456");
         assert_eq!(Position { log, ..Position::default() }.to_string(), "eff2800d.");
     }
@@ -152,7 +162,9 @@ mod tests {
     #[test]
     fn one_covers_another_that_is_behind_it_in_every_topic() {
         let here = position("00000001.0:5,1:7;r3");
-        for behind in ["00000001.0:5,1:7;r3", "00000001.0:4", "00000001.", "00000001.;r1"] {
+        for behind in
+            ["00000001.0:5,1:7;r3", "00000001.;q9", "00000001.0:4", "00000001.", "00000001.;r1"]
+        {
             assert!(here.covers(&position(behind)), "{behind}");
         }
         for ahead in [
@@ -203,11 +215,11 @@ mod tests {
         fn what_is_written_is_read_again(
             log: u32,
             events in prop::collection::btree_map(any::<u32>(), 1..i64::MAX, 0..20),
-            others: [u16; 3],
+            others: [u16; 4],
         ) {
-            let [reference, statuses, decisions] = others.map(i64::from);
-            let position =
-                Position { log: LogDigest(log), events, reference, statuses, decisions };
+            let [reference, statuses, decisions, figures] = others.map(i64::from);
+            let log = LogDigest(log);
+            let position = Position { log, events, reference, statuses, decisions, figures };
             prop_assert_eq!(position.to_string().parse(), Ok(position.clone()));
             prop_assert!(position.covers(&position));
         }

@@ -152,6 +152,7 @@ async fn quote_region(
 
     let id = quoted.figure_id;
     if let Some(Kept::Sound { figure, .. }) = desk.shelf.find(id)? {
+        let position = Position { figures: desk.shelf.next_offset(), ..position };
         return told(StatusCode::OK, &figure, &position);
     }
     let turns = Arc::clone(&api.quote_turns);
@@ -175,6 +176,8 @@ async fn quote_region(
         Some(Found { offset: stands, figure }) => {
             let is_ours = offset.is_none_or(|offset| offset == stands);
             let status = if is_ours { StatusCode::CREATED } else { StatusCode::OK };
+            // Whoever asks another node for it with this finds it there.
+            let position = Position { figures: stands + 1, ..position };
             told(status, &figure, &position)
         }
         None => {
@@ -213,6 +216,14 @@ fn told(
     Ok(response)
 }
 
+/// Waits until the figures topic has been read as far as the request wants, but not for ever.
+async fn get_there(shelf: &FigureShelf, wanted: Option<Extension<position::Wanted>>) {
+    let wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
+    if let Some(offset) = wanted.iter().map(|position| position.figures).max() {
+        shelf.reach(offset, position::WAIT).await;
+    }
+}
+
 /// `GET /v1/figures/{id}`: the figure, what the same question answers now, and why they differ.
 #[utoipa::path(
     get,
@@ -226,6 +237,7 @@ pub(super) async fn one(
     State(api): State<ApiState>,
     id: Result<Path<String>, PathRejection>,
     parameters: Parameters,
+    wanted: Option<Extension<position::Wanted>>,
 ) -> Result<Response, Problem> {
     let Path(id) = id.map_err(|_| Problem::bad_path_part("id"))?;
     let id: FigureId = id.parse().map_err(|_| {
@@ -235,6 +247,7 @@ pub(super) async fn one(
     })?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
+    get_there(&api.figures.shelf, wanted).await;
     // Asked first, so that what is not found is not before it.
     let read = api.figures.shelf.next_offset();
     let figure = match api.figures.shelf.find(id)? {
@@ -298,10 +311,12 @@ pub(super) async fn one(
 pub(super) async fn list(
     State(api): State<ApiState>,
     mut parameters: Parameters,
+    wanted: Option<Extension<position::Wanted>>,
 ) -> Result<Response, Problem> {
     let region = parameters.optional("region")?;
     let limit = parameters.limit(ROWS, MOST_ROWS)?;
     let asked = parameters.finish()?;
+    get_there(&api.figures.shelf, wanted).await;
     if let Some(region) = region {
         region_name(region)?;
     }

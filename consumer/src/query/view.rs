@@ -484,6 +484,7 @@ fn position(
         reference: reference.next_offset,
         statuses,
         decisions: decisions.next_offset(),
+        figures: 0,
     }
 }
 

@@ -204,6 +204,34 @@ fn a_node_cut_off_from_kafka_is_not_ready_by_its_lag_and_catches_up_by_itself() 
 }
 
 #[test]
+fn a_figure_that_one_node_has_quoted_is_found_at_another_with_its_position() {
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..20, PARTITIONS));
+    let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [mut first, mut second] = stores.each_ref().map(|store| {
+        let mut node = Process::start(worker(LAJU, &broker.connection(), store.path()));
+        node.wait_ready();
+        node
+    });
+    let url = format!("http://{}/v1/figures", first.address());
+    for day in 1..=20 {
+        let figure = serde_json::json!({"region": "ID", "as_of": format!("2024-06-{day:02}")});
+        let mut answer = ureq::post(&url).send_json(figure).unwrap();
+        let position = answer.headers()["laju-position"].to_str().unwrap().to_owned();
+        assert!(position.contains(";q"), "{position}");
+        let figure: serde_json::Value = answer.body_mut().read_json().unwrap();
+        let id = figure["figure_id"].as_str().unwrap();
+        let (status, _) = second.get(&format!("/v1/figures/{id}?at_least={position}"));
+        assert_eq!(status, 200, "{id} {position}");
+        // Other figures rest on none.
+        if day == 20 {
+            let asked = format!("/v1/regions/ID/progress?at_least={position}");
+            assert_eq!(second.get(&asked).0, 200);
+        }
+    }
+}
+
+#[test]
 fn what_several_nodes_put_into_quarantine_is_there_once_for_whoever_reads() {
     let broker = TestBroker::start(PARTITIONS);
     let mut stranger = record(&activation(1), PARTITIONS);

@@ -122,6 +122,15 @@ impl FigureShelf {
         self.read().book.next_offset()
     }
 
+    /// Waits until the topic has been read up to an offset, but not for ever.
+    pub async fn reach(&self, offset: i64, patience: Duration) {
+        let mut changes = self.changes.subscribe();
+        let there =
+            async { while self.next_offset() < offset && changes.changed().await.is_ok() {} };
+        // Who asked is told how far it has been read.
+        let _ = tokio::time::timeout(patience, there).await;
+    }
+
     /// Waits until there is a figure under an id that can be trusted, but not for ever.
     pub async fn wait_for(&self, id: FigureId, patience: Duration) -> Option<Found> {
         let mut changes = self.changes.subscribe();
