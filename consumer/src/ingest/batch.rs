@@ -50,6 +50,8 @@ enum Item {
     Counted(Counted),
     Refused(Box<RefusedRecord>),
     End(End),
+    /// What follows of this partition begins with its first record.
+    Again(u32),
 }
 
 /// The end of a partition, seen by the polling thread.
@@ -136,6 +138,11 @@ impl Batch {
         self.items.push(Item::End(end));
     }
 
+    /// Has a partition folded again from its beginning, with which what follows of it begins.
+    pub fn again(&mut self, partition: u32) {
+        self.items.push(Item::Again(partition));
+    }
+
     /// Folds the records into their partitions, and keeps its memory for other records.
     pub fn apply(&mut self, partitions: &mut [PartitionState], applied: &mut Applied) {
         let Self { items, text, bytes } = self;
@@ -201,6 +208,11 @@ impl Item {
                 applied.refused.push(*record);
             }
             Self::End(end) => applied.ends.push(end),
+            Self::Again(partition) => {
+                // What was not committed of it is not wanted any more, its end neither.
+                partitions[partition as usize] = PartitionState::again(partition);
+                applied.ends.retain(|end| end.partition != partition);
+            }
         }
     }
 }

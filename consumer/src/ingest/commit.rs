@@ -18,7 +18,7 @@ use super::watch::LogWatch;
 use super::worker::WorkerError;
 use crate::projection::desk::Letter;
 use crate::projection::partition::{PartitionCommit, PartitionState};
-use crate::projection::snapshot::Snapshot;
+use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::Store;
 
 /// Records folded before a commit has to be waited for.
@@ -192,6 +192,10 @@ impl Committer {
             for (commit, cells) in commits.into_iter().zip(cells) {
                 let (partition, position) = (commit.partition, commit.position);
                 let Some(view) = after.partitions.get_mut(&partition) else { continue };
+                if commit.begins_again {
+                    *view = Arc::new(PartitionView::empty(partition));
+                    self.progress.partitions[partition as usize].begins_again();
+                }
                 *view = Arc::new(view.after(commit, cells));
                 positions.push((partition, position));
             }

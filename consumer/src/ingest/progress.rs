@@ -118,6 +118,14 @@ impl PartitionProgress {
         }
     }
 
+    /// The partition is folded again from its beginning, and catches up with where it ends now.
+    pub(super) fn begins_again(&self) {
+        let end = self.end_offset.load(Ordering::Acquire).max(self.next_offset());
+        self.first_end.fetch_max(end, Ordering::AcqRel);
+        self.caught_up.store(false, Ordering::Release);
+        self.next_offset.store(0, Ordering::Release);
+    }
+
     /// The end was reached.
     pub(super) fn reached_end(&self, end: i64) {
         self.next_offset.fetch_max(end, Ordering::AcqRel);

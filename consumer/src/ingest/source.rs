@@ -3,11 +3,13 @@
 
 mod schemas;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+use laju_schemas::QuarantineDecision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
 use rdkafka::Offset;
@@ -21,7 +23,7 @@ use super::context::IngestContext;
 use super::fetch_error;
 use super::standing::Standing;
 use super::stop::Stop;
-use super::verdicts::{Followed, say_late};
+use super::verdicts::Followed;
 use super::waiting::Waiting;
 use super::watch::LogWatch;
 use super::worker::WorkerError;
@@ -102,9 +104,9 @@ impl Source {
             std::thread::sleep(SLICE / 10);
         }
         let _ = self.decided.refresh();
-        for view in self.snapshot.load().partitions.values() {
+        for view in self.snapshot.load_full().partitions.values() {
             // What came while this node was away.
-            say_late(&self.decided.not_followed_by(view));
+            let _ = self.fold_again(&self.decided.not_followed_by(view), &mut batch);
         }
         for partition in 0..self.partitions {
             tracing::info!(partition, offset = self.standing.next(partition), "reading begins");
@@ -170,7 +172,7 @@ impl Source {
             }
             let look = idle || batch.len().is_multiple_of(CLOCK_STRIDE);
             if look {
-                self.follow_verdicts();
+                self.follow_verdicts(&mut batch);
                 if self.served.elapsed() >= SERVE_EVERY {
                     self.serve_waiting(&mut batch);
                     self.served = Instant::now();
@@ -299,15 +301,59 @@ impl Source {
         }
     }
 
-    /// Takes over verdicts that came meanwhile, and says so if one is about a record that was judged
-    /// without it.
-    fn follow_verdicts(&mut self) {
+    /// Takes over verdicts that came meanwhile. What was judged without one is folded again.
+    fn follow_verdicts(&mut self, batch: &mut Batch) {
         let Some(mut new) = self.decided.refresh() else { return };
         if let Some(learning) = &mut self.learning {
             learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
         }
         new.retain(|verdict| self.has_judged(verdict.origin()));
-        say_late(&new);
+        let again = self.fold_again(&new, batch);
+        let consumer = Arc::clone(&self.consumer);
+        self.standing.restart(&consumer, &again);
+    }
+
+    /// Folds those partitions again of which records were judged without verdicts: another node's
+    /// registry did not have what this one's had, and the log says what counts. Gives those partitions,
+    /// which stand at their beginnings now.
+    fn fold_again(&mut self, late: &[Arc<QuarantineDecision>], batch: &mut Batch) -> Vec<u32> {
+        let consumer = Arc::clone(&self.consumer);
+        let progress = consumer.context().progress();
+        let mut again = Vec::new();
+        let partitions: BTreeSet<u32> =
+            late.iter().map(|verdict| verdict.origin_partition).collect();
+        for partition in partitions {
+            let of_it = late.iter().filter(|verdict| verdict.origin_partition == partition);
+            let Some(first) = of_it.min_by_key(|verdict| verdict.origin_offset) else { continue };
+            let begin =
+                progress.partitions.get(partition as usize).and_then(|at| at.begin_offset());
+            tracing::warn!(
+                origin = %first.origin(),
+                decided_by = first.decided_by,
+                reason = first.reason,
+                "a verdict refuses a record that this node has counted: the partition is folded \
+                 again. Do all nodes have the same --registry?"
+            );
+            if let Some(begin) = begin.filter(|begin| *begin > 0) {
+                tracing::error!(
+                    partition,
+                    begin,
+                    "the partition's beginning was deleted: it cannot be folded again, and the \
+                     ledger of whoever folds the whole log differs from this one"
+                );
+                continue;
+            }
+            if self.waiting.0.remove(&partition).is_some() {
+                self.end_trouble(partition);
+            }
+            if let Some(expected) = self.expected.get_mut(partition as usize) {
+                *expected = None;
+            }
+            batch.again(partition);
+            self.standing.again(partition);
+            again.push(partition);
+        }
+        again
     }
 
     /// Whether the record at an origin was judged already.

@@ -101,6 +101,13 @@ impl Standing {
         }
     }
 
+    /// A partition is to be read again from its beginning.
+    pub fn again(&mut self, partition: u32) {
+        if let Some(place) = self.places.get_mut(partition as usize) {
+            *place = Place { next: 0, seen: (0, Instant::now()) };
+        }
+    }
+
     /// The offset behind the last record taken of a partition.
     #[must_use]
     pub fn next(&self, partition: u32) -> i64 {
@@ -281,10 +288,11 @@ impl Standing {
     }
 
     /// Has partitions read from where we stand, wherever the client has got to. It is given them
-    /// anew, because it may have stopped for good where it found nothing.
-    fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
-        let list = self.list(partitions.iter().copied());
-        if partitions.is_empty() {
+    /// anew, because it may have stopped for good where it found nothing. One that stands still is
+    /// read on from there once it can be.
+    pub fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
+        let list = self.list(partitions.iter().copied().filter(|p| !self.still.contains(p)));
+        if list.count() == 0 {
             return;
         }
         // A pause outlasts the assignment.

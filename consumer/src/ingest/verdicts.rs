@@ -115,20 +115,6 @@ impl Followed {
     }
 }
 
-/// Says that verdicts came about records that this node has judged without them: another one's
-/// registry did not have what this one's had. The ledger of whoever folds the log from now on differs.
-pub(super) fn say_late(verdicts: &[Arc<QuarantineDecision>]) {
-    let Some(first) = verdicts.first() else { return };
-    tracing::error!(
-        records = verdicts.len(),
-        origin = %first.origin(),
-        decided_by = first.decided_by,
-        reason = first.reason,
-        "a verdict refuses a record that this node has folded already: a rebuilt ledger will differ \
-         from this one. Do all nodes have the same --registry? Start this one with --rebuild"
-    );
-}
-
 /// Follows the decisions topic for a worker.
 pub(super) struct Follower {
     pub(super) connection: Connection,

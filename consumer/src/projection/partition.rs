@@ -125,6 +125,9 @@ pub struct PartitionCommit {
     pub kiosks: Vec<(KioskRef, Option<Day>, KioskActivity)>,
     /// What could not be counted.
     pub quarantined: Vec<QuarantinedRecord>,
+    /// Whether the partition is folded again from its beginning: this takes the place of everything
+    /// that was stored of it.
+    pub begins_again: bool,
 }
 
 impl PartitionCommit {
@@ -145,6 +148,7 @@ pub struct PartitionState {
     changes: Changes,
     quarantined: Vec<QuarantinedRecord>,
     changed: bool,
+    begins_again: bool,
 }
 
 impl PartitionState {
@@ -164,7 +168,14 @@ impl PartitionState {
             changes: Changes::default(),
             quarantined: Vec::new(),
             changed: false,
+            begins_again: false,
         }
+    }
+
+    /// A partition that is folded again: its first commit takes the place of what was stored of it.
+    #[must_use]
+    pub fn again(partition: u32) -> Self {
+        Self { begins_again: true, ..Self::new(partition) }
     }
 
     /// The partition's number.
@@ -267,6 +278,7 @@ impl PartitionState {
                 .map(|(kiosk, day)| (kiosk, day, self.fold.kiosks()[kiosk as usize]))
                 .collect(),
             quarantined: std::mem::take(&mut self.quarantined),
+            begins_again: std::mem::take(&mut self.begins_again),
         })
     }
 }

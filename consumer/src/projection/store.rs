@@ -58,6 +58,7 @@ pub struct StoredPartition {
     pub view: PartitionView,
 }
 
+#[derive(Default)]
 struct Writer {
     chains: [Chain; Kind::ALL.len()],
     written: Written,
@@ -326,10 +327,13 @@ impl Store {
         for commit in commits {
             let partition = commit.partition;
             let cells = sort_and_add(std::mem::take(&mut commit.cells));
-            let writer = self.writers[partition as usize].get_or_insert_with(|| Writer {
-                chains: Default::default(),
-                written: Written::default(),
-            });
+            let writer = self.writers[partition as usize].get_or_insert_default();
+            if commit.begins_again {
+                for (kind, chain) in Kind::ALL.into_iter().zip(writer.chains) {
+                    (0..chain.count).for_each(|chunk| batch.remove(&kind.key(partition, chunk)));
+                }
+                *writer = Writer::default();
+            }
             let Writer { chains, written } = writer;
             format::chunks(commit, &cells, written, |kind, payload| {
                 let chain = &mut chains[kind as usize];

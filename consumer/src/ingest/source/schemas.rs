@@ -358,7 +358,7 @@ impl Source {
         progress.begin_trouble(partition, Trouble { kind, offset, reason, cure });
     }
 
-    fn end_trouble(&self, partition: u32) {
+    pub(super) fn end_trouble(&self, partition: u32) {
         let progress = self.consumer.context().progress();
         for kind in WAITING_FOR {
             progress.end_trouble(partition, kind);
