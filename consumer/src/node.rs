@@ -294,6 +294,7 @@ fn describe_metrics() {
         "laju_quarantined_open_events",
         "Quarantined records that are neither discarded nor released and counted anew."
     );
+    gauge!("laju_leases", "Partitions whose refused records this node is to put into quarantine.");
     gauge!("laju_subjects", "Subjects in the store.");
     gauge!("laju_stream_readers", "Readers that follow the live stream.");
     gauge!("laju_ready", "1 if figures are answered and are those of now.");

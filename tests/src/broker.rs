@@ -3,7 +3,7 @@
 //! same test code runs on both; what it asks of the log it asks of the broker, because on a real
 //! one offsets and timestamps are the broker's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{CStr, CString, OsString};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use laju_consumer::ingest::headers;
 use laju_producer::connection::Connection;
 use laju_producer::publish::{Delivery, PublishError, PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
+use laju_schemas::quarantine::{HEADER_OFFSET, HEADER_PARTITION};
 use laju_schemas::topic::{self, EVENTS, QUARANTINE, Topic};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
@@ -26,6 +27,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::log::LogRecord;
+use crate::process::wait_until;
 
 /// Names the real broker to run on, as `HOST:PORT`.
 pub const BROKERS: &str = "LAJU_TEST_BROKERS";
@@ -403,6 +405,25 @@ impl TestBroker {
     #[must_use]
     pub fn read_quarantine(&self) -> Vec<TopicRecord> {
         self.read(&QUARANTINE)
+    }
+
+    /// The quarantine topic, once it has records of so many origins: who holds the leases puts them
+    /// there.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    #[must_use]
+    pub fn wait_quarantine(&self, origins: usize) -> Vec<TopicRecord> {
+        let mut copies = Vec::new();
+        wait_until("all is in quarantine", || {
+            copies = self.read_quarantine();
+            let origin = |copy: &TopicRecord| {
+                let header = |name| copy.header(name).map(str::to_owned);
+                (header(HEADER_PARTITION), header(HEADER_OFFSET))
+            };
+            copies.iter().map(origin).collect::<HashSet<_>>().len() >= origins
+        });
+        copies
     }
 
     /// A whole topic, partition by partition in the order of the offsets.

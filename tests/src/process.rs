@@ -289,6 +289,13 @@ impl Process {
         assert!(self.is_ready(), "it ended: {}", self.log());
     }
 
+    /// A metric that it shows now, by its name and, if it has such, its labels.
+    pub fn metric(&mut self, name: &str) -> Option<f64> {
+        let (_, metrics) = self.try_get("/metrics")?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.parse().ok()
+    }
+
     /// Waits until it says that it is ready, or ends.
     ///
     /// # Panics

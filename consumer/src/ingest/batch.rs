@@ -6,19 +6,14 @@ use laju_schemas::{EventId, Fact, RegionIndex, SubjectId};
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::partition::{Claims, PartitionState, RecordMark};
 
-/// A record that could not be counted, as it goes to quarantine.
+/// A record that could not be counted. Its bytes are in the log: who puts them into quarantine reads
+/// them again there.
 #[derive(Clone, Debug)]
 pub struct RefusedRecord {
     /// Its partition of the events topic.
     pub partition: u32,
     /// Its offset and timestamp.
     pub mark: RecordMark,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value.
-    pub value: Option<Vec<u8>>,
-    /// Its own headers.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// Why it could not be counted.
     pub refusal: Refusal,
     /// What it says of itself, where it decodes that far.
@@ -68,7 +63,6 @@ pub struct End {
 pub struct Batch {
     items: Vec<Item>,
     text: String,
-    bytes: usize,
 }
 
 /// What applying a batch brought beside the fold's own changes.
@@ -76,10 +70,6 @@ pub struct Batch {
 pub struct Applied {
     /// How many records there were.
     pub records: u64,
-    /// Those that go to quarantine.
-    pub refused: Vec<RefusedRecord>,
-    /// The bytes of those.
-    pub bytes: usize,
     /// Partitions whose end was reached.
     pub ends: Vec<End>,
 }
@@ -95,12 +85,6 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
-    }
-
-    /// The bytes of its records that cannot be counted, which it keeps whole.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Adds a record that counts.
@@ -129,7 +113,6 @@ impl Batch {
 
     /// Adds a record that cannot be counted.
     pub fn refused(&mut self, record: RefusedRecord) {
-        self.bytes += record.bytes();
         self.items.push(Item::Refused(Box::new(record)));
     }
 
@@ -145,7 +128,7 @@ impl Batch {
 
     /// Folds the records into their partitions, and keeps its memory for other records.
     pub fn apply(&mut self, partitions: &mut [PartitionState], applied: &mut Applied) {
-        let Self { items, text, bytes } = self;
+        let Self { items, text } = self;
         let mut items = items.drain(..);
         while !items.as_slice().is_empty() {
             for item in items.as_slice().iter().take(ANNOUNCED) {
@@ -159,17 +142,6 @@ impl Batch {
         }
         drop(items);
         text.clear();
-        *bytes = 0;
-    }
-}
-
-impl RefusedRecord {
-    /// The bytes that it holds.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let part = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(name, v)| name.len() + part(v)).sum();
-        part(&self.key) + part(&self.value) + headers + size_of::<Self>()
     }
 }
 
@@ -204,8 +176,6 @@ impl Item {
                 }
                 applied.records += 1;
                 state.refused(record.mark, &record.refusal, record.claims.as_ref());
-                applied.bytes += record.bytes();
-                applied.refused.push(*record);
             }
             Self::End(end) => applied.ends.push(end),
             Self::Again(partition) => {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 
-use super::batch::{Applied, Batch, End, RefusedRecord};
+use super::batch::{Applied, Batch, End};
+use super::lease::Leases;
 use super::progress::Progress;
-use super::quarantine::Quarantine;
 use super::stop::Stop;
 use super::watch::LogWatch;
 use super::worker::WorkerError;
@@ -23,8 +23,6 @@ use crate::projection::store::Store;
 
 /// Records folded before a commit has to be waited for.
 const COMMIT_RECORDS: u64 = 200_000;
-/// Bytes of records that cannot be counted before a commit has to be waited for.
-const COMMIT_BYTES: usize = 64 << 20;
 /// Records after which a commit is written, if the committer is free.
 const COMMIT_SOON: u64 = 1_000;
 /// How long a folded record waits for its commit at most.
@@ -36,7 +34,6 @@ const IDLE: Duration = Duration::from_secs(1);
 /// What the folding thread hands to the committing one.
 pub struct Commit {
     commits: Vec<PartitionCommit>,
-    refused: Vec<RefusedRecord>,
     ends: Vec<End>,
     records: u64,
 }
@@ -84,7 +81,7 @@ impl Folder {
             }
             let Some(first) = since else { continue };
             let due = applied.records >= COMMIT_SOON || first.elapsed() >= COMMIT_WAIT;
-            let must = applied.records >= COMMIT_RECORDS || applied.bytes >= COMMIT_BYTES;
+            let must = applied.records >= COMMIT_RECORDS;
             if must || (due && !self.busy.swap(true, Ordering::AcqRel)) {
                 let commit = self.take(&mut applied);
                 if self.commits.send(commit).is_err() {
@@ -105,7 +102,6 @@ impl Folder {
         let applied = std::mem::take(applied);
         Commit {
             commits: self.partitions.iter_mut().filter_map(PartitionState::take_commit).collect(),
-            refused: applied.refused,
             ends: applied.ends,
             records: applied.records,
         }
@@ -120,8 +116,10 @@ pub struct Committer {
     pub commits: Receiver<Commit>,
     /// Cleared after each commit.
     pub busy: Arc<AtomicBool>,
-    /// The quarantine topic's producer.
-    pub quarantine: Quarantine,
+    /// Told of partitions that are folded again.
+    pub(super) leases: Leases,
+    /// Wakes who puts into quarantine what could not be counted, and ends with this thread.
+    pub(super) refused: Sender<()>,
     /// Says whether the log is still the one that the store was made of.
     pub watch: Arc<LogWatch>,
     /// What readers see.
@@ -164,22 +162,15 @@ impl Committer {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<bool, WorkerError> {
-        let Commit { mut commits, refused, ends, records } = commit;
+        let Commit { mut commits, ends, records } = commit;
         // Asked for after the last of these records was polled: nothing of another log goes to the
         // store, to quarantine or to readers.
-        if !(commits.is_empty() && refused.is_empty()) {
+        if !commits.is_empty() {
             let begun = Instant::now();
             if !self.watch.confirm(&self.progress, &self.stop)? {
                 return Ok(false);
             }
             metrics::histogram!("laju_confirm_seconds").record(begun.elapsed().as_secs_f64());
-        }
-        if !refused.is_empty() && !self.quarantine.publish(&refused)? {
-            return Ok(false);
-        }
-        for record in &refused {
-            metrics::counter!("laju_quarantined_total", "reason" => record.refusal.reason.as_str())
-                .increment(1);
         }
         if !commits.is_empty() {
             let begun = Instant::now();
@@ -189,17 +180,28 @@ impl Committer {
             let before = self.snapshot.load_full();
             let mut after = Snapshot::clone(&before);
             let mut positions = Vec::with_capacity(commits.len());
+            let mut has_refused = false;
             for (commit, cells) in commits.into_iter().zip(cells) {
                 let (partition, position) = (commit.partition, commit.position);
                 let Some(view) = after.partitions.get_mut(&partition) else { continue };
                 if commit.begins_again {
                     *view = Arc::new(PartitionView::empty(partition));
                     self.progress.partitions[partition as usize].begins_again();
+                    self.leases.refolded(partition);
+                }
+                for record in &commit.quarantined {
+                    has_refused = true;
+                    let reason = record.key.reason.as_str();
+                    metrics::counter!("laju_quarantined_total", "reason" => reason).increment(1);
                 }
                 *view = Arc::new(view.after(commit, cells));
                 positions.push((partition, position));
             }
             self.snapshot.store(Arc::new(after));
+            if has_refused {
+                // One that was woken already, or has ended, needs no more.
+                let _ = self.refused.try_send(());
+            }
             // Only now: who is told that a partition has caught up finds it in the snapshot.
             for (partition, position) in positions {
                 self.progress.partitions[partition as usize].committed(position.next_offset);

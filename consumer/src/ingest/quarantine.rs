@@ -1,8 +1,8 @@
 //! Puts what could not be counted onto the quarantine topic: original bytes, key and headers, and
-//! beside them why and from where. Confirmed before the commit, so that nothing is passed over
-//! that is not there; after a crash in between a copy may stand there twice (same origin).
+//! beside them why and from where. Twice where a holder of the lease was followed by another one in
+//! between: with the same origin, of which readers take one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laju_producer::connection::Connection;
 use laju_producer::publish::{
@@ -14,123 +14,113 @@ use laju_schemas::quarantine::{
 };
 use laju_schemas::topic::QUARANTINE;
 
-use super::batch::RefusedRecord;
-use super::stop::Stop;
-use super::worker::WorkerError;
+use super::originals::Original;
 
 /// What is left for headers and the batch's own bytes of the largest message.
 const RESERVE: usize = 256 << 10;
-/// Records sent before it is looked at whether to stop.
-const SLICE: usize = 1_000;
-/// How long a topic that confirmed nothing is left alone.
-const RETRY: Duration = Duration::from_secs(1);
 /// The original's own headers are kept up to this size together.
 const MAX_HEADERS: usize = 64 << 10;
 
 /// The quarantine topic's producer.
-pub struct Quarantine {
-    publisher: Publisher,
+pub(super) struct Quarantine {
+    connection: Connection,
+    /// Made when there is something to write: mostly there never is.
+    publisher: Option<Publisher>,
     topic: String,
     origin: String,
     fold_version: String,
-    stop: Stop,
 }
 
 impl Quarantine {
     /// For records of the events topic `origin`.
-    ///
-    /// # Errors
-    /// If the connection's options are wrong.
-    pub fn new(
-        connection: &Connection,
-        origin: &str,
-        fold_version: &str,
-        stop: Stop,
-    ) -> Result<Self, PublishError> {
-        let settings = PublishSettings {
-            delivery_timeout: Duration::from_secs(10),
-            max_message_bytes: QUARANTINE.max_message_bytes,
-            ..PublishSettings::default()
-        };
-        // Quarantined bytes are not of our schema: no registry is asked.
-        let connection = Connection { registry: None, ..connection.clone() };
-        Ok(Self {
-            publisher: Publisher::new(&connection, &settings)?,
+    pub(super) fn new(connection: &Connection, origin: &str, fold_version: &str) -> Self {
+        Self {
+            // Quarantined bytes are not of our schema: no registry is asked.
+            connection: Connection { registry: None, ..connection.clone() },
+            publisher: None,
             topic: connection.topic(&QUARANTINE),
             origin: origin.to_owned(),
             fold_version: fold_version.to_owned(),
-            stop,
-        })
+        }
     }
 
-    /// Publishes records and waits until each is confirmed, for as long as it takes; gives up
-    /// only when asked to stop, and then says false.
-    ///
-    /// # Errors
-    /// If the topic will not take them however long it is tried: rights or limits are missing.
-    pub fn publish(&self, records: &[RefusedRecord]) -> Result<bool, WorkerError> {
-        for slice in records.chunks(SLICE) {
-            let mut left: Vec<&RefusedRecord> = slice.iter().collect();
-            loop {
-                let before = left.len();
-                left = self.attempt(left)?;
-                if left.is_empty() {
+    /// The topic's full name.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Publishes records of a partition and waits until each is confirmed. Gives how many of the
+    /// first ones are, and why those behind them are not, if so.
+    pub(super) fn publish(
+        &mut self,
+        partition: u32,
+        records: &[Original],
+    ) -> (usize, Result<(), String>) {
+        let publisher = match self.publisher.take() {
+            Some(publisher) => publisher,
+            None => {
+                let settings = PublishSettings {
+                    delivery_timeout: Duration::from_secs(10),
+                    max_message_bytes: QUARANTINE.max_message_bytes,
+                    ..PublishSettings::default()
+                };
+                match Publisher::new(&self.connection, &settings) {
+                    Ok(publisher) => publisher,
+                    Err(error) => return (0, Err(error.to_string())),
+                }
+            }
+        };
+        let done = self.attempt(&publisher, partition, records);
+        // One that failed may never deliver again.
+        self.publisher = done.1.is_ok().then_some(publisher);
+        done
+    }
+
+    fn attempt(
+        &self,
+        publisher: &Publisher,
+        partition: u32,
+        records: &[Original],
+    ) -> (usize, Result<(), String>) {
+        let mut sent = Vec::with_capacity(records.len());
+        let mut failed = Ok(());
+        for record in records {
+            match self.send(publisher, partition, record) {
+                Ok(delivery) => sent.push(delivery),
+                Err(error) => {
+                    failed = Err(error.to_string());
                     break;
                 }
-                tracing::warn!(
-                    topic = self.topic,
-                    records = left.len(),
-                    reason = self.publisher.last_broker_error(),
-                    "quarantine is not confirmed: nothing is committed until it is"
-                );
-                let until = Instant::now() + RETRY;
-                while left.len() == before && !self.stop.is_stopped() && Instant::now() < until {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                if self.stop.is_stopped() {
-                    return Ok(false);
-                }
             }
         }
-        Ok(true)
-    }
-
-    /// Publishes records once; gives those back that were not confirmed.
-    fn attempt<'r>(
-        &self,
-        records: Vec<&'r RefusedRecord>,
-    ) -> Result<Vec<&'r RefusedRecord>, WorkerError> {
-        let for_good = |why: String| WorkerError::Quarantine { topic: self.topic.clone(), why };
-        let mut sent = Vec::with_capacity(records.len());
-        for record in records {
-            match self.send(record) {
-                Ok(delivery) => sent.push((record, delivery)),
-                Err(error) => return Err(for_good(error.to_string())),
-            }
-        }
-        let mut left = Vec::new();
-        for (record, delivery) in sent {
-            match delivery.wait() {
-                Ok(_) => {}
-                Err(
-                    error @ (DeliveryError::NotAllowed(_)
+        let mut confirmed = 0;
+        for delivery in sent {
+            if let Err(error) = delivery.wait() {
+                let reason = match error {
+                    DeliveryError::NotAllowed(_)
                     | DeliveryError::NoTopic(_)
-                    | DeliveryError::TooLarge(_)),
-                ) => return Err(for_good(error.to_string())),
-                Err(_) => left.push(record),
+                    | DeliveryError::TooLarge(_) => Some(error.to_string()),
+                    _ => publisher.last_broker_error(),
+                };
+                return (confirmed, Err(reason.unwrap_or_else(|| error.to_string())));
             }
+            confirmed += 1;
         }
-        Ok(left)
+        (confirmed, failed)
     }
 
-    fn send(&self, record: &RefusedRecord) -> Result<Delivery, PublishError> {
-        let mark = record.mark;
-        let (partition, offset) = (record.partition.to_string(), mark.offset.to_string());
-        let timestamp = mark.timestamp.to_string();
-        let detail = &record.refusal.detail;
+    fn send(
+        &self,
+        publisher: &Publisher,
+        partition: u32,
+        record: &Original,
+    ) -> Result<Delivery, PublishError> {
+        let row = &record.row;
+        let (partition, offset) = (partition.to_string(), row.offset.to_string());
+        let timestamp = row.timestamp.to_string();
         let mut headers: Vec<(&str, &[u8])> = vec![
-            (HEADER_REASON, record.refusal.reason.as_str().as_bytes()),
-            (HEADER_DETAIL, detail.as_bytes()),
+            (HEADER_REASON, row.key.reason.as_str().as_bytes()),
+            (HEADER_DETAIL, row.detail.as_bytes()),
             (HEADER_TOPIC, self.origin.as_bytes()),
             (HEADER_PARTITION, partition.as_bytes()),
             (HEADER_OFFSET, offset.as_bytes()),
@@ -148,7 +138,7 @@ impl Quarantine {
             })
             .collect();
         let mut room = MAX_HEADERS;
-        let mut is_cut = false;
+        let mut is_cut = record.is_gone;
         for (name, value) in &own {
             match room.checked_sub(name.len() + value.len() + 16) {
                 Some(left) => {
@@ -172,6 +162,6 @@ impl Quarantine {
         }
         let record =
             Record { topic: &self.topic, key, value, headers: &headers, ..Record::default() };
-        self.publisher.publish_record(&record)
+        publisher.publish_record(&record)
     }
 }

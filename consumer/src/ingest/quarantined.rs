@@ -136,6 +136,26 @@ pub fn read_quarantine(
     Ok(passed)
 }
 
+/// The origins of the records that the quarantine topic has, as refused by these rules.
+///
+/// # Errors
+/// If the topic cannot be read to its end.
+pub fn origins_in_quarantine(
+    connection: &Connection,
+    partitions: u32,
+    fold_version: &str,
+    mut each: impl FnMut(Origin),
+) -> Result<(), ReadQuarantineError> {
+    let topic = connection.topic(&EVENTS);
+    read(connection, |record, _| {
+        if let Kind::Ours(parsed) = kind((&topic, partitions), record, || (None, None))
+            && parsed.fold_version == fold_version
+        {
+            each(parsed.origin);
+        }
+    })
+}
+
 /// Every record, with how many offsets there are.
 fn read(
     connection: &Connection,

@@ -21,6 +21,7 @@ use super::ask::is_there;
 use super::batch::{Batch, End};
 use super::context::IngestContext;
 use super::fetch_error;
+use super::lease::Leases;
 use super::standing::Standing;
 use super::stop::Stop;
 use super::verdicts::Followed;
@@ -35,8 +36,6 @@ use schemas::Seen;
 
 /// Records in a batch.
 const BATCH_RECORDS: usize = 4_096;
-/// Bytes of records that cannot be counted in a batch.
-const BATCH_BYTES: usize = 8 << 20;
 /// How long a batch that is not full waits for more.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
 /// While records keep coming, the clock is looked at once in so many of them.
@@ -64,6 +63,8 @@ pub struct Source {
     pub reader: EventReader,
     /// Asks the registry for schema ids, if there is one.
     pub learning: Option<Learning>,
+    /// Of which partitions it is for this node to decide.
+    pub(super) leases: Leases,
     /// Records whose schemas are asked for.
     pub(super) waiting: Waiting,
     /// What was decided: the verdicts among it say what has to be refused.
@@ -183,7 +184,6 @@ impl Source {
                 }
             }
             if batch.len() >= BATCH_RECORDS
-                || batch.bytes() >= BATCH_BYTES
                 || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
             {
                 self.hand_over(&mut batch);

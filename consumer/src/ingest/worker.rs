@@ -19,8 +19,9 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::commit::{Committer, Folder};
 use super::context::IngestContext;
+use super::lease::Leases;
+use super::leaseholder::Leaseholder;
 use super::progress::Progress;
-use super::quarantine::Quarantine;
 use super::range::PATIENCE;
 use super::source::{Learning, Source};
 use super::standing::Standing;
@@ -199,8 +200,17 @@ impl Opened {
         let consumer = BaseConsumer::from_config_and_context(&client, context)
             .map_err(|error| ConnectionError::refused(&error))?;
         let consumer = Arc::new(consumer);
-        let quarantine =
-            Quarantine::new(&config.connection, &log.topic, &log.fold_version, stop.clone())?;
+        let leases = Leases::new(log.partitions);
+        let (refused, news) = crossbeam_channel::bounded(1);
+        let leaseholder = Leaseholder::new(
+            &config.connection,
+            &log,
+            leases.clone(),
+            store.refused_rows(),
+            Arc::clone(&snapshot),
+            news,
+            stop.clone(),
+        )?;
 
         let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
         let (spare_sender, spare) = crossbeam_channel::bounded(BATCHES);
@@ -223,6 +233,7 @@ impl Opened {
             partitions: log.partitions,
             reader,
             learning: learning.transpose()?,
+            leases: leases.clone(),
             waiting: Waiting::default(),
             decided: Followed::new(decided.clone()),
             snapshot: Arc::clone(&snapshot),
@@ -246,7 +257,8 @@ impl Opened {
             store,
             commits,
             busy,
-            quarantine,
+            leases,
+            refused,
             watch: Arc::clone(&watch),
             snapshot: Arc::clone(&snapshot),
             progress: Arc::clone(&progress),
@@ -266,6 +278,7 @@ impl Opened {
             spawn("laju-poll", &stop, move || source.run())?,
             spawn("laju-fold", &stop, move || folder.run())?,
             spawn("laju-commit", &stop, move || committer.run())?,
+            spawn("laju-leases", &stop, move || leaseholder.run())?,
             spawn("laju-log", &stop, move || watch.run(&watched, &watch_stop))?,
             spawn("laju-decisions", &stop, move || follower.run())?,
         ];

@@ -7,6 +7,7 @@
 
 mod error;
 mod load;
+mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::domain::account::Cell;
 
 pub use error::StoreError;
 use load::Loading;
+pub use refused::RefusedRows;
 
 const LOCK: &str = "laju.lock";
 const DATABASE: &str = "db";

@@ -146,6 +146,7 @@ fn what_is_released_counts_once_and_what_would_be_refused_again_is_not_sent() {
     // The one that cannot be read concerns the nation alone.
     let before = Said { activated: 10, unknown: 4, total: 4, open: 4, released: 0, discarded: 0 };
     wait_for(&mut process, &before);
+    assert_eq!(broker.wait_quarantine(5).len(), 5);
 
     let (code, listed) = json_of(&run(quarantine(&broker, &["list", "--json"])));
     assert_eq!((code, &listed["total"], &listed["open"]), (Some(0), &json!(5), &json!(5)));
@@ -442,6 +443,7 @@ fn an_installation_made_before_there_were_decisions_goes_on_and_finds_them_later
     let before = Said { activated: 1, unknown: 1, total: 1, open: 1, released: 0, discarded: 0 };
     wait_for(&mut process, &before);
     process.wait_for("quarantined records count as undecided");
+    let _ = broker.wait_quarantine(1);
     run(decide(&broker, &["release", "--all", "--yes"])).assert_refused(&[
         "there is no topic",
         DECISIONS.name,
@@ -477,7 +479,8 @@ fn decisions_are_framed_by_the_registry_where_there_is_one() {
     broker.publisher().publish_record(&junk).unwrap().wait().unwrap();
     let mut process = Process::start(worker(LAJU, &connection, store.path()));
     process.wait_ready();
-    wait_until("both are in quarantine", || said(&mut process).open == 2);
+    wait_until("both are refused", || said(&mut process).open == 2);
+    let _ = broker.wait_quarantine(2);
     let mut release = command(LAJU, &["quarantine", "release", "--all", "--yes", "--json"]);
     release.args(["--by", "Sri Rahayu", "--because", "mended"]);
     connect(&mut release, &connection);

@@ -138,6 +138,7 @@ fn what_cannot_be_counted_is_in_quarantine_with_its_reason_and_the_rest_counts()
 
     let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
     process.wait_ready();
+    let copies = broker.wait_quarantine(bad.len());
     let stored = process.stop();
     assert!(stored.status.success(), "{stored:?}");
     let stored = laju_tests::judge::Stored::open_copy(store.path(), &log(&broker)).unwrap();
@@ -145,7 +146,6 @@ fn what_cannot_be_counted_is_in_quarantine_with_its_reason_and_the_rest_counts()
     stored.assert_is_the_fold_of(&broker.read_log(), PARTITIONS, 4, &mut random);
     assert_eq!(counted(&stored).1, bad.len() as u64);
 
-    let copies = broker.read_quarantine();
     assert_eq!(copies.len(), bad.len());
     for copy in copies {
         let number = |name| copy.header(name).unwrap().parse::<i64>().unwrap();

@@ -8,6 +8,7 @@ use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, activations, record};
 use laju_tests::judge::{Stored, log_of};
+use laju_tests::log::LogRecord;
 use laju_tests::process::{Process, command, connect, run, wait_until, worker};
 use nix::sys::signal::Signal;
 
@@ -231,24 +232,64 @@ fn a_figure_that_one_node_has_quoted_is_found_at_another_with_its_position() {
     }
 }
 
-#[test]
-fn what_several_nodes_put_into_quarantine_is_there_once_for_whoever_reads() {
-    let broker = TestBroker::start(PARTITIONS);
-    let mut stranger = record(&activation(1), PARTITIONS);
-    // Where its key does not belong.
-    stranger.partition = (stranger.partition + 1) % PARTITIONS;
-    broker.publish(&[stranger]);
-    let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let mut nodes = stores.each_ref().map(|store| {
-        let mut node = Process::start(worker(LAJU, &broker.connection(), store.path()));
-        node.wait_ready();
-        node
-    });
-    for node in &mut nodes {
-        assert_eq!(node.get("/v1/quarantine").1["total"], 1);
-    }
+/// Records that cannot be counted: where their keys do not belong.
+fn strangers(numbers: std::ops::Range<u32>) -> Vec<LogRecord> {
+    let stranger = |number| {
+        let mut stranger = record(&activation(number), PARTITIONS);
+        stranger.partition = (stranger.partition + 1) % PARTITIONS;
+        stranger
+    };
+    numbers.map(stranger).collect()
+}
+
+/// How many there are for whoever reads the quarantine topic.
+fn quarantined(broker: &TestBroker) -> u64 {
     let mut list = command(LAJU, &["quarantine", "list", "--json"]);
     connect(&mut list, &broker.connection());
     let listed: serde_json::Value = serde_json::from_str(&run(list).stdout).unwrap();
-    assert_eq!(listed["total"], 1, "{listed}");
+    listed["total"].as_u64().unwrap()
+}
+
+#[test]
+fn what_several_nodes_refuse_is_in_quarantine_whichever_of_them_dies_or_hangs() {
+    let broker = TestBroker::start(PARTITIONS);
+    let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let start = |node: usize| {
+        let mut node = Process::start(worker(LAJU, &broker.connection(), stores[node].path()));
+        node.wait_ready();
+        node
+    };
+    broker.publish(&strangers(0..20));
+    let mut nodes = [start(0), start(1)];
+    for node in &mut nodes {
+        assert_eq!(node.get("/v1/quarantine").1["total"], 20);
+    }
+    let _ = broker.wait_quarantine(20);
+    let leases = |nodes: &mut [Process]| {
+        nodes.iter_mut().filter_map(|node| node.metric("laju_leases")).sum::<f64>()
+    };
+    wait_until("each lease is held once", || leases(&mut nodes) == f64::from(PARTITIONS));
+
+    // One hangs, and is taken for dead; it wakes up and writes what it was about to.
+    nodes[0].signal(Signal::SIGSTOP);
+    broker.publish(&strangers(20..60));
+    let _ = broker.wait_quarantine(60);
+    nodes[0].signal(Signal::SIGCONT);
+    for node in &mut nodes {
+        wait_until("both have refused them", || node.get("/v1/quarantine").1["total"] == 60);
+    }
+    assert_eq!(quarantined(&broker), 60);
+
+    // One is killed, and the other stopped: whoever comes next puts there what is not there yet.
+    let [first, second] = nodes;
+    drop(first.kill());
+    broker.publish(&strangers(60..80));
+    assert!(second.stop().status.success());
+    broker.publish(&strangers(80..100));
+    let mut last = start(0);
+    let copies = broker.wait_quarantine(100);
+    assert!(copies.len() < 2 * 100, "nobody began with the first again: {}", copies.len());
+    assert_eq!(quarantined(&broker), 100);
+    assert_eq!(last.get("/v1/quarantine").1["total"], 100);
+    assert!(last.stop().status.success());
 }

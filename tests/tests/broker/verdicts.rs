@@ -241,6 +241,7 @@ fn what_the_registry_never_has_is_a_verdict_that_every_store_follows_until_it_is
     // Until somebody releases them: each counts once, where it stands anew.
     let mut process = Process::start(place.worker(store.path(), "1s"));
     process.wait_ready();
+    let _ = place.broker.wait_quarantine(11);
     let released = run(place.laju(&[
         "quarantine",
         "release",
@@ -410,6 +411,58 @@ fn a_node_that_acted_otherwise_than_a_verdict_folds_the_partition_again() {
     assert_eq!(ledger(other.path(), &place.connection), followed);
 }
 
+/// Of several nodes the one decides that holds the lease, whatever the others' registries say: so one
+/// that lacks a schema which the others have takes nothing away.
+#[test]
+fn only_the_holder_of_the_lease_decides_and_whoever_acted_otherwise_follows() {
+    let broker = TestBroker::start(1);
+    let registries = [TestRegistry::start(), TestRegistry::start()];
+    let subject = format!("{}-value", broker.connection().topic(&EVENTS));
+    let id = registries.each_ref().map(|registry| {
+        let client = Registry::new(registry.url(), RegistryAccess::default());
+        client.register(&subject, ACTIVATION_EVENT_AVSC).unwrap()
+    });
+    assert_eq!(id[0], id[1]);
+    let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let connections = registries.each_ref().map(|registry| Connection {
+        registry: Some(registry.url().to_owned()),
+        ..broker.connection()
+    });
+    let start = |node: usize| {
+        let mut worker = worker(LAJU, &connections[node], stores[node].path());
+        worker.args(["--registry-patience", "1s"]);
+        Process::start(worker)
+    };
+    let mut has_it = start(0);
+    wait_until("it holds the lease", || has_it.metric("laju_leases") == Some(1.0));
+    registries[1].hide(id[1], u32::MAX);
+    let mut lacks_it = start(1);
+    lacks_it.wait_ready();
+    let value = wire::framed(&activation(0), Framing::Confluent(id[0]));
+    broker.publish(&[with_value(&activation(0), 1, value)]);
+    wait_until("one counts it", || said(&mut has_it) == (1, 0));
+    wait_until("the other waits", || troubles(&mut lacks_it) == ["schema_not_found"]);
+    let asked = registries[1].asked(id[1]);
+    wait_until("its patience is over", || registries[1].asked(id[1]) >= asked + 2);
+    assert!(broker.read(&DECISIONS).is_empty(), "it is not for this one to decide");
+
+    // The lease goes over, and with it the word.
+    assert!(has_it.stop().status.success());
+    wait_until("it is decided", || said_if_ready(&mut lacks_it) == Some((0, 1)));
+    assert_eq!(broker.wait_quarantine(1).len(), 1, "although quarantine was further already");
+    let mut has_it = start(0);
+    wait_until("it follows", || said_if_ready(&mut has_it) == Some((0, 1)));
+    broker.publish(&[record(&activation(1), 1)]);
+    for node in [&mut has_it, &mut lacks_it] {
+        wait_until("both go on", || said_if_ready(node) == Some((1, 1)));
+    }
+    for node in [has_it, lacks_it] {
+        assert!(node.stop().status.success());
+    }
+    let ledgers = [0, 1].map(|node: usize| ledger(stores[node].path(), &connections[node]));
+    assert_eq!(ledgers[0], ledgers[1]);
+}
+
 #[test]
 fn a_verdict_about_a_topic_that_had_the_name_before_refuses_nothing_of_the_one_there_is() {
     let place = Place::start();
@@ -457,6 +510,7 @@ fn an_id_in_a_header_or_of_eight_bytes_is_named_with_the_setting_to_change_and_a
     process.wait_ready();
     assert_eq!(said(&mut process), (0, 2));
     assert_eq!((place.registry.asked(0), place.verdicts()), (0, Vec::new()));
+    let _ = place.broker.wait_quarantine(2);
     let listed = run(place.laju(&["quarantine", "list", "--json"])).stdout;
     for setting in ["value.schema.id.serializer", "apicurio.registry.as-confluent=true"] {
         assert!(listed.contains(setting), "{listed}");

@@ -149,13 +149,20 @@ fn references(cluster: &mut Cluster) {
 
 /// The id of a figure that was quoted meanwhile.
 fn workers(cluster: &mut Cluster) -> String {
-    hold(cluster, "A worker", "worker", |_, connection| {
+    hold(cluster, "A worker", "worker", |cluster, connection| {
         let store = tempfile::tempdir().unwrap();
         let mut process = Process::start(worker(LAJU, connection, store.path()));
         if !process.is_ready() {
             return Err(process.wait().stderr);
         }
         wait_until("all is folded", || process.get("/v1/quarantine").1["total"] == STRANGERS);
+        wait_until("it holds leases, or has ended", || {
+            !process.is_running() || process.metric("laju_leases").is_some_and(|held| held > 0.0)
+        });
+        if !process.is_running() {
+            return Err(process.wait().stderr);
+        }
+        let _ = cluster.broker.wait_quarantine(STRANGERS as usize);
         assert!(process.stop().status.success());
         Ok(())
     });

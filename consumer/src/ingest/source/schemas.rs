@@ -18,7 +18,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::{BATCH_BYTES, BATCH_RECORDS, Source};
+use super::{BATCH_RECORDS, Source};
 use crate::domain::admission::{Verdict, clamp_timestamp, is_framed_by_fingerprint, judge};
 use crate::domain::decisions::DecisionBook;
 use crate::domain::trouble::{Trouble, TroubleKind};
@@ -102,15 +102,7 @@ impl<H: RecordHeaders> Seen<'_, H> {
         batch: &mut Batch,
     ) -> Option<u32> {
         let Self { origin: Origin { partition, .. }, mark, key, value, headers } = *self;
-        let refused = |refusal, claims| RefusedRecord {
-            partition,
-            mark,
-            key: key.map(<[u8]>::to_vec),
-            value: value.map(<[u8]>::to_vec),
-            headers: headers.owned(),
-            refusal,
-            claims,
-        };
+        let refused = |refusal, claims| RefusedRecord { partition, mark, refusal, claims };
         // Most records say themselves what they are.
         if !is_framed_by_fingerprint(value)
             && let Some(refusal) = verdicts::refused(decided, self.origin, value, headers)
@@ -209,7 +201,7 @@ impl Source {
     fn serve(&mut self, partition: u32, batch: &mut Batch) {
         let book = Arc::clone(&self.decided.book);
         let needed = loop {
-            if batch.len() >= BATCH_RECORDS || batch.bytes() >= BATCH_BYTES {
+            if batch.len() >= BATCH_RECORDS {
                 self.hand_over(batch);
             }
             let front = self.waiting.0.get(&partition).and_then(|line| line.held.front());
@@ -273,6 +265,7 @@ impl Source {
         let may_write = line.may_write(now);
         let mut verdicts = Vec::new();
         for held in &line.held {
+            let may_write = may_write && self.leases.may_decide(partition, held.mark.offset);
             if let Some(again) = sent.get_mut(&held.origin) {
                 if may_write {
                     verdicts.extend(again.take());
@@ -293,8 +286,8 @@ impl Source {
                     );
                     verdicts.push(verdict(held.origin, reason, node, topic_id.clone()));
                 }
-                Standing::GivenUp(_) => {}
-                Standing::Asked | Standing::Missing(_) | Standing::Unreachable(_) => {
+                // Given up or not: as long as nobody has decided, it may still be found.
+                _ => {
                     if lookups.ask(id, held.since, patience, now) {
                         // It is gone only if its thread has panicked, which has been said.
                         let _ = registrar.tasks.send(Task::Ask(id));
@@ -344,11 +337,18 @@ impl Source {
             (Standing::Missing(_) | Standing::GivenUp(_), None) => (
                 TroubleKind::SchemaNotFound,
                 format!("the registry says that it has {}", learning.lookups.lacking(id)),
-                format!(
-                    "register it, if it should be there; after {} s (--registry-patience) the \
-                     record goes to quarantine",
-                    patience.as_secs()
-                ),
+                if self.leases.holds(partition) {
+                    format!(
+                        "register it, if it should be there; after {} s (--registry-patience) the \
+                         record goes to quarantine",
+                        patience.as_secs()
+                    )
+                } else {
+                    "register it, if it should be there, or give this node the --registry of the \
+                     others: the one that holds the partition's lease decides, and it may have the \
+                     schema"
+                        .to_owned()
+                },
             ),
         };
         let progress = self.consumer.context().progress();

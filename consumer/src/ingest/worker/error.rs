@@ -88,16 +88,6 @@ pub enum WorkerError {
     /// librdkafka refuses something.
     #[error("Kafka's client: {0}")]
     Kafka(#[from] KafkaError),
-    /// The quarantine topic will not take what has to go there.
-    #[error(
-        "what could not be counted cannot be put onto {topic}: {why}; see `laju topics check` and this user's right to write there"
-    )]
-    Quarantine {
-        /// The topic.
-        topic: String,
-        /// Why not.
-        why: String,
-    },
     /// The topic has got more partitions than it had.
     #[error(
         "{topic} had {partitions} partitions, which its events were spread over by their keys, and was given more: it has {now}. Keys now belong elsewhere, and events would count wrongly. Partitions cannot be added to it: make a new topic with as many partitions as are wanted, and copy the events into that one with `laju replay --to-topic`"

@@ -1,6 +1,13 @@
-//! What a store of another version of the program is told.
+//! What a store of another version of the program is told, and what is stored of a partition that
+//! begins again.
+
+use std::ops::Range;
+
+use laju_schemas::quarantine::Reason;
 
 use super::*;
+use crate::domain::admission::Refusal;
+use crate::projection::partition::RecordMark;
 
 fn open(path: &Path, rebuild: bool) -> Result<Store, StoreError> {
     let log = Log {
@@ -51,4 +58,50 @@ fn a_store_of_an_older_format_is_refused_with_what_to_do() {
     assert!(refused.to_string().contains("--rebuild"), "{refused}");
     let rebuilt = open(path, true).unwrap();
     assert_eq!(rebuilt.identity().format_version, FORMAT_VERSION);
+}
+
+/// Stores that the records at these offsets of the first partition cannot be counted.
+fn refuse(store: &mut Store, state: &mut PartitionState, offsets: Range<i64>) {
+    for offset in offsets {
+        let mark = RecordMark { offset, timestamp: 1_720_000_000_000, digest: 7 };
+        let refusal = Refusal { reason: Reason::WrongKey, detail: "a long reason ".repeat(9) };
+        state.refused(mark, &refusal, None);
+    }
+    store.commit(&mut [state.take_commit().unwrap()]).unwrap();
+}
+
+/// The offsets of the rows from one on, read in bites.
+fn offsets(rows: &RefusedRows, from: i64) -> Vec<i64> {
+    let (mut found, mut chunk) = (Vec::new(), 0);
+    loop {
+        let bite = rows.after(0, chunk, from, 10).unwrap();
+        if bite.next_chunk == chunk {
+            return found;
+        }
+        found.extend(bite.rows.iter().map(|row| row.offset));
+        chunk = bite.next_chunk;
+    }
+}
+
+#[test]
+fn a_partition_that_begins_again_takes_the_place_of_all_that_was_stored_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path(), false).unwrap();
+    let rows = store.refused_rows();
+    assert_eq!(offsets(&rows, 0), Vec::<i64>::new());
+    refuse(&mut store, &mut PartitionState::new(0), 0..500);
+    assert!(offsets(&rows, 0).into_iter().eq(0..500));
+    assert!(offsets(&rows, 250).into_iter().eq(250..500));
+    assert!(offsets(&rows, 500).is_empty());
+
+    refuse(&mut store, &mut PartitionState::again(0), 0..100);
+    assert!(offsets(&rows, 0).into_iter().eq(0..100));
+    drop((store, rows));
+    let mut store = open(directory.path(), false).unwrap();
+    let mut stored = store.load(&|_| ()).unwrap();
+    assert_eq!(stored[0].view.tallies.quarantined, 100);
+    assert_eq!(stored[0].state.position().next_offset, 100);
+    // It goes on like any other.
+    refuse(&mut store, &mut stored[0].state, 100..150);
+    assert!(offsets(&store.refused_rows(), 0).into_iter().eq(0..150));
 }

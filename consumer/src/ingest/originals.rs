@@ -1,0 +1,108 @@
+//! Reads records again in the log that could not be counted: their bytes are kept nowhere else, and
+//! what the fold found wrong with them stands in the store.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use laju_producer::connection::Connection;
+use rdkafka::message::Message as _;
+
+use super::headers;
+use super::quarantined::Headers;
+use super::range::{Order, Polled, Range, RangeError, RangeReader};
+use crate::projection::snapshot::QuarantinedRecord;
+
+/// How many are read at a time.
+const MANY_RECORDS: usize = 1_000;
+/// About how many bytes of them.
+const MANY_BYTES: usize = 8 << 20;
+/// The next one is read in the same go if it is not further away: what is between is read for nothing.
+const NEAR: i64 = 20_000;
+/// How long a call of the reader may wait for records.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long nothing may come although there is more.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A record that could not be counted, as it stands in the log.
+#[derive(Debug)]
+pub(super) struct Original {
+    /// What the store says of it.
+    pub(super) row: QuarantinedRecord,
+    /// Its key.
+    pub(super) key: Option<Vec<u8>>,
+    /// Its value.
+    pub(super) value: Option<Vec<u8>>,
+    /// Its own headers.
+    pub(super) headers: Headers,
+    /// Whether the log does not have it any more: nothing is left of it but the row.
+    pub(super) is_gone: bool,
+}
+
+impl Original {
+    fn gone(row: QuarantinedRecord) -> Self {
+        Self { row, key: None, value: None, headers: Vec::new(), is_gone: true }
+    }
+}
+
+/// The first of these rows of a partition, which are in the order of their offsets, with their bytes:
+/// as many as stand near each other and are not too many.
+///
+/// # Errors
+/// If the log cannot be read there.
+pub(super) fn read(
+    connection: &Connection,
+    topic: &str,
+    partition: u32,
+    rows: &[QuarantinedRecord],
+) -> Result<Vec<Original>, RangeError> {
+    let is_near = |pair: &&[QuarantinedRecord]| pair[1].offset - pair[0].offset <= NEAR;
+    let near = 1 + rows.windows(2).take_while(is_near).count();
+    let rows = &rows[..near.min(MANY_RECORDS).min(rows.len())];
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let range = Range { from: first.offset, to: last.offset + 1 };
+    let open = |range| {
+        let ranges = BTreeMap::from([(partition, range)]);
+        RangeReader::open(connection, topic, &ranges, Order::Together)
+    };
+    let reader = match open(range) {
+        // The log's beginning was deleted meanwhile.
+        Err(RangeError::Cut { low, .. }) => open(Range { from: low.min(range.to), ..range }),
+        other => other,
+    };
+    let mut reader = reader?.with_patience(PATIENCE);
+    let mut originals = Vec::with_capacity(rows.len());
+    let (mut rows, mut bytes) = (rows.iter().peekable(), 0);
+    loop {
+        let polled = reader.poll(SLICE, |message| {
+            while let Some(row) = rows.next_if(|row| row.offset < message.offset()) {
+                originals.push(Original::gone(row.clone()));
+            }
+            if let Some(row) = rows.next_if(|row| row.offset == message.offset()) {
+                if message.timestamp().to_millis().unwrap_or(-1) != row.timestamp {
+                    let reason = format!("the record at offset {} is another one", row.offset);
+                    return Err(RangeError::Gone { topic: topic.to_owned(), reason });
+                }
+                let (key, value) = (message.key(), message.payload());
+                bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+                originals.push(Original {
+                    row: row.clone(),
+                    key: key.map(<[u8]>::to_vec),
+                    value: value.map(<[u8]>::to_vec),
+                    headers: headers::owned(message),
+                    is_gone: false,
+                });
+            }
+            let is_enough = bytes >= MANY_BYTES || rows.peek().is_none();
+            let flow = if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            Ok::<_, RangeError>(flow)
+        })?;
+        if polled == Polled::Done {
+            originals.extend(rows.map(|row| Original::gone(row.clone())));
+            return Ok(originals);
+        }
+        if bytes >= MANY_BYTES || rows.peek().is_none() {
+            return Ok(originals);
+        }
+    }
+}
