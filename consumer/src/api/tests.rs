@@ -695,6 +695,15 @@ async fn a_partition_that_stands_still_keeps_a_node_from_being_ready() {
 
     live.update_readiness(|readiness| readiness.troubles.clear());
     get_ok(&node, "/v1/regions/18.71/progress").await;
+
+    // A broker that is away for a moment keeps all nodes from committing at once: how far each is
+    // behind says whether it is ready.
+    live.update_readiness(|readiness| {
+        readiness.troubles = vec![troubled("ikd.events.v1", TroubleKind::NotConfirmed)];
+    });
+    let body = get_ok(&node, "/readyz").await;
+    assert_eq!(body["partitions"][1]["trouble"]["kind"], "not_confirmed");
+    get_ok(&node, "/v1/regions/18.71/progress").await;
 }
 
 #[tokio::test]

@@ -361,8 +361,6 @@ impl LiveView {
     pub fn unready(&self) -> Vec<Lack> {
         let readiness = self.readiness.load();
         let mut lacks = lacks(&readiness, &self.snapshot.load());
-        let waits = readiness.troubles.iter().filter(|of| !keeps_from_answering(of));
-        lacks.extend(waits.cloned().map(Lack::Trouble));
         lacks.extend(behind(&readiness));
         lacks
     }
@@ -500,7 +498,8 @@ fn behind(readiness: &Readiness) -> Option<Lack> {
 }
 
 /// While brokers do not say that the log is still the same, nothing is committed: what is committed
-/// stands.
+/// stands. It is so for moments whenever a broker dies, at all nodes at once: how long it lasts is the
+/// lag's to say.
 fn keeps_from_answering(troubled: &TroubledPartition) -> bool {
     troubled.trouble.kind != TroubleKind::NotConfirmed
 }
