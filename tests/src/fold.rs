@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use laju_consumer::domain::admission::{Refusal, Verdict, clamp_timestamp, judge};
+use laju_consumer::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
 use laju_consumer::projection::partition::{Claims, PartitionState, RecordMark};
 use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -73,6 +73,32 @@ pub fn fold_log_reopening(
     Ok(Snapshot { partitions: told.map(|view| (view.partition, Arc::new(view))).collect() })
 }
 
+/// A store of a whole log, folded by rules of which one is another: it says what each event that
+/// counts is taken for.
+///
+/// # Errors
+/// If the store cannot be used.
+///
+/// # Panics
+/// Never for a log that a broker could have.
+pub fn store_by_another_rule(
+    records: &[LogRecord],
+    log: &Log,
+    directory: &Path,
+    rule: impl Fn(&mut Admitted<'_>),
+) -> Result<(), StoreError> {
+    let mut reader = EventReader::new(&[]).expect("no other schemas are given");
+    let mut store = Store::open(directory, log, false, || "a worker".to_owned())?;
+    let mut stored = store.load(&|_| ())?;
+    for record in records {
+        let of_it = &mut stored[record.partition as usize];
+        fold_by(&mut reader, &mut of_it.state, log.partitions, record, &rule);
+    }
+    let commits = stored.iter_mut().filter_map(|stored| stored.state.take_commit());
+    store.commit(&mut commits.collect::<Vec<_>>())?;
+    store.sync()
+}
+
 /// Judges and folds one record. There is no registry: no id has a schema.
 ///
 /// # Panics
@@ -83,6 +109,16 @@ pub fn fold_record(
     partitions: u32,
     record: &LogRecord,
 ) {
+    fold_by(reader, state, partitions, record, &|_| ());
+}
+
+fn fold_by(
+    reader: &mut EventReader,
+    state: &mut PartitionState,
+    partitions: u32,
+    record: &LogRecord,
+    rule: &impl Fn(&mut Admitted<'_>),
+) {
     let (key, value) = (record.key.as_deref(), record.value.as_deref());
     let mark = RecordMark {
         offset: record.offset,
@@ -92,7 +128,10 @@ pub fn fold_record(
     let timestamp = clamp_timestamp(record.timestamp_ms);
     let judged = judge(reader, key, value, record.partition, partitions, timestamp);
     match judged {
-        Verdict::Counted(event) => state.counted(mark, &event),
+        Verdict::Counted(mut event) => {
+            rule(&mut event);
+            state.counted(mark, &event);
+        }
         Verdict::Refused(refusal, raw) => refused(state, mark, &refusal, raw),
         Verdict::NeedsSchema(id) => {
             reader.book.learn(id, None);

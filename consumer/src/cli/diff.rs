@@ -4,7 +4,9 @@
 //! so that it is the same wherever each of them is; of a partition at the same offset of both it is
 //! everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod sums;
+
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,22 +16,15 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use jiff::civil::Date;
 use laju_producer::http_client::{self, Trust};
-use laju_schemas::RegionCode;
-use laju_schemas::quarantine::Reason;
 use serde::Serialize;
 
+use self::sums::{AccountDiffers, Part, QuarantinedDiffers, Sums};
 use super::query::Node;
 use super::verify::claim::{self, Claim};
 use super::worker::stop_on_signal;
-use crate::domain::account::Account;
-use crate::domain::day::Day;
 use crate::ingest::recompute::RecomputeError;
 use crate::ingest::stop::Stop;
-use crate::query::ledger::compare::{Offsets, Rows, compare};
-use crate::query::ledger::lines::LedgerDigest;
-use crate::query::region_name;
 use crate::query::table::{harmless, number};
 
 /// Exit code where neither can be said.
@@ -44,7 +39,8 @@ const INTERRUPTED: u8 = 130;
 /// one, what was recorded before the day that both have got to, which no further event changes.
 ///
 /// Nodes of the same rules (fold version) have to be identical. Of two versions of the rules it is said
-/// region by region which accounts differ, and for which reasons records are in quarantine of one and
+/// region by region which accounts differ, in their sums or in what stands under which day and detail
+/// ("moved"), and for which reasons records are in quarantine of one and
 /// not of the other. Denominators and targets are not compared: both read them from the same topic.
 ///
 /// Exit code 0: identical; 1: they differ; 2: they cannot be compared; 130: interrupted.
@@ -128,50 +124,10 @@ struct Report {
     partitions: Vec<Part>,
     /// Postings compared: of the one that has more.
     postings: u64,
-    /// Accounts of regions whose sums differ.
+    /// Accounts of regions that differ.
     accounts: Vec<AccountDiffers>,
     /// Reasons for which another number of records could not be counted.
     quarantined: Vec<QuarantinedDiffers>,
-}
-
-/// A partition's part.
-#[derive(Debug, Serialize)]
-struct Part {
-    partition: u32,
-    next_offset_a: i64,
-    next_offset_b: i64,
-    /// Only what was recorded before this day was compared; null: everything was.
-    recorded_before: Option<Date>,
-    /// Of whole ledgers: what each has of the partition.
-    digest_a: Option<LedgerDigest>,
-    digest_b: Option<LedgerDigest>,
-    /// Rows that differ, of whatever sort, where the rules are the same.
-    rows: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct AccountDiffers {
-    region: RegionCode,
-    name: String,
-    account: &'static str,
-    in_a: i64,
-    in_b: i64,
-    /// `in_b` minus `in_a`.
-    difference: i64,
-}
-
-#[derive(Debug, Serialize)]
-struct QuarantinedDiffers {
-    reason: Reason,
-    in_a: u64,
-    in_b: u64,
-}
-
-/// The sums of both, by what is counted.
-#[derive(Default)]
-struct Sums {
-    accounts: BTreeMap<(RegionCode, Account), (i64, i64)>,
-    quarantined: BTreeMap<Reason, (u64, u64)>,
 }
 
 impl DiffArgs {
@@ -279,80 +235,6 @@ fn same_log(a: &Claim, b: &Claim) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The day that a ledger has got to: what is recorded from then on may still come.
-fn day_reached(rows: &Rows) -> Option<Date> {
-    let until = rows.tallies.as_ref()?.recorded_until?;
-    Some(Day::recorded(until.0).date())
-}
-
-impl Sums {
-    /// Compares a partition; gives the number of postings compared too.
-    fn compare(&mut self, a: &Claim, b: &Claim, same_rules: bool) -> anyhow::Result<(Part, u64)> {
-        let (mut of_a, mut of_b) = (a.rows()?, b.rows()?);
-        let is_whole = a.head.next_offset == b.head.next_offset;
-        let mut part = Part {
-            partition: a.head.partition,
-            next_offset_a: a.head.next_offset,
-            next_offset_b: b.head.next_offset,
-            recorded_before: None,
-            digest_a: is_whole.then_some(a.digest),
-            digest_b: is_whole.then_some(b.digest),
-            rows: None,
-        };
-        if !is_whole {
-            // One that has nothing at all has got to no day.
-            let reached = (day_reached(&of_a), day_reached(&of_b));
-            let before = reached.0.zip(reached.1).map_or(Date::MIN, |(a, b)| a.min(b));
-            part.recorded_before = Some(before);
-            for rows in [&mut of_a, &mut of_b] {
-                rows.postings.retain(|row| row.recorded < before);
-                rows.quarantined.retain(|row| row.recorded < before);
-                (rows.tallies, rows.kiosks, rows.refused) = (None, Vec::new(), Vec::new());
-            }
-        }
-        let postings = of_a.postings.len().max(of_b.postings.len()) as u64;
-        for (rows, place) in [(&of_a, 0), (&of_b, 1)] {
-            for row in &rows.postings {
-                let sum = self.accounts.entry((row.region, row.account)).or_default();
-                *(if place == 0 { &mut sum.0 } else { &mut sum.1 }) += row.amount;
-            }
-            for row in &rows.quarantined {
-                let sum = self.quarantined.entry(row.reason).or_default();
-                *(if place == 0 { &mut sum.0 } else { &mut sum.1 }) += row.count;
-            }
-        }
-        if same_rules {
-            let differences = compare(part.partition, of_a, of_b, Offsets::Compared);
-            part.rows = Some(differences.count() as u64);
-            if part.rows == Some(0) && part.digest_a != part.digest_b {
-                bail!("partition {}: the digests differ, and no row does", part.partition);
-            }
-        }
-        Ok((part, postings))
-    }
-
-    fn tell(self, report: &mut Report) {
-        for ((region, account), (in_a, in_b)) in self.accounts {
-            if in_a != in_b {
-                let name = region_name(region).map(|region| region.name);
-                report.accounts.push(AccountDiffers {
-                    region,
-                    name: name.unwrap_or_default(),
-                    account: account.as_str(),
-                    in_a,
-                    in_b,
-                    difference: in_b - in_a,
-                });
-            }
-        }
-        for (reason, (in_a, in_b)) in self.quarantined {
-            if in_a != in_b {
-                report.quarantined.push(QuarantinedDiffers { reason, in_a, in_b });
-            }
-        }
-    }
-}
-
 impl Report {
     /// For people: of the accounts at most so many lines.
     fn text(&self, limit: usize) -> String {
@@ -422,7 +304,7 @@ impl Report {
             table
         };
         if !self.accounts.is_empty() {
-            let mut table = begin(&["Region", "", "Account", "in A", "in B", "B − A"]);
+            let mut table = begin(&["Region", "", "Account", "in A", "in B", "B − A", "moved"]);
             for row in self.accounts.iter().take(limit) {
                 table.add_row([
                     Cell::new(row.region),
@@ -431,6 +313,7 @@ impl Report {
                     right(number(row.in_a)),
                     right(number(row.in_b)),
                     right(format!("{:+}", row.difference)),
+                    right(number(row.moved)),
                 ]);
             }
             tables.push(table.to_string());

@@ -7,7 +7,11 @@ use laju_schemas::framing::Framing;
 use laju_schemas::known::fingerprint;
 use laju_schemas::raw::RawEvent;
 use laju_tests::broker::TestBroker;
-use laju_tests::events::{activation, activations, later_schema, later_value, with_value};
+use laju_tests::events::{
+    REGION, activation, activations, later_schema, later_value, record, with_value,
+};
+use laju_tests::fold::store_by_another_rule;
+use laju_tests::judge::log_of;
 use laju_tests::process::{Process, command, run, worker};
 use serde_json::Value;
 
@@ -119,4 +123,60 @@ fn what_other_rules_would_change_is_told_region_by_region() {
     for node in [old, new] {
         assert!(node.stop().status.success());
     }
+}
+
+#[test]
+fn a_wrong_new_rule_is_told_with_the_regions_and_accounts_that_it_is_wrong_in() {
+    const AWAY: &str = "17.71";
+    let broker = TestBroker::start(PARTITIONS);
+    broker.publish(&activations(0..50, PARTITIONS));
+    let away: Vec<_> = (100..112)
+        .map(|number| record(&RawEvent { service_region: AWAY, ..activation(number) }, PARTITIONS))
+        .collect();
+    broker.publish(&away);
+    let directory = tempfile::tempdir().unwrap();
+    let (right, address) = node(&broker, &directory.path().join("right"), &[]);
+
+    // An activation counts where the citizen lives, and not where the office is that served them.
+    let mut log = log_of(&broker.connection(), &[]);
+    log.fold_version = "4-of-tomorrow".to_owned();
+    let wrong = directory.path().join("wrong");
+    store_by_another_rule(&broker.read_log(), &log, &wrong, |event| event.home = event.service)
+        .unwrap();
+    let wrong = wrong.to_str().unwrap();
+
+    let report = diff(&address, wrong, 1);
+    assert_eq!((&report["verdict"], &report["reason"]), (&"differs".into(), &Value::Null));
+    assert_eq!(report["fold_version_b"], "4-of-tomorrow");
+    let accounts = report["accounts"].as_array().unwrap();
+    let differing: Vec<_> = accounts
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            (text("region"), text("account"), row["difference"].as_i64().unwrap())
+        })
+        .collect();
+    let expected = [(AWAY, 12), (REGION, -12)]
+        .map(|(region, by)| (region.to_owned(), "activations".to_owned(), by));
+    assert_eq!(differing, expected, "{report}");
+    let text = run(command(LAJU, &["diff", &address, wrong])).stdout;
+    for words in ["of 2 regions", AWAY, "+12", REGION, "-12", "activations"] {
+        assert!(text.contains(words), "'{words}': {text}");
+    }
+
+    // Nor is one overlooked that gives the same sums, a day earlier.
+    let early = directory.path().join("early");
+    let a_day = 86_400_000;
+    store_by_another_rule(&broker.read_log(), &log, &early, |event| event.occurred_at -= a_day)
+        .unwrap();
+    let early = diff(&address, early.to_str().unwrap(), 1);
+    let [row] = &early["accounts"].as_array().unwrap()[..] else { panic!("{early}") };
+    assert_eq!((&row["region"], &row["account"]), (&REGION.into(), &"activations".into()));
+    assert_eq!((&row["difference"], &row["moved"]), (&0.into(), &62.into()), "{early}");
+
+    // By the right rule, there is nothing to tell, whatever the version is called.
+    let same = directory.path().join("same");
+    store_by_another_rule(&broker.read_log(), &log, &same, |_| ()).unwrap();
+    assert_eq!(diff(&address, same.to_str().unwrap(), 0)["verdict"], "identical");
+    assert!(right.stop().status.success());
 }
