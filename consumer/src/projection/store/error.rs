@@ -40,7 +40,7 @@ pub enum StoreError {
     },
     /// Of another cluster, topic, number of partitions or set of rules.
     #[error(
-        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers and --store, or use --rebuild to make the store anew from Kafka"
+        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers, or give --store another directory (new rules make a store of their own beside the old one), or use --rebuild to make this one anew from Kafka"
     )]
     Belongs {
         /// The store's directory.
