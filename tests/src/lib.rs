@@ -1,7 +1,11 @@
 //! What crosses the crates: the naive oracle, the generators, the reading of the ledger in
 //! the oracle's terms, the brokers that tests run on, and the programs run as processes.
 
+pub mod agent;
+pub mod asking;
+pub mod balancer;
 pub mod broker;
+pub mod disk;
 pub mod events;
 pub mod fold;
 pub mod fuzz;

@@ -1,47 +1,12 @@
 //! A disk that is really full, as who runs a kiosk sees it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use laju_tests::broker::TestBroker;
+use laju_tests::disk::{Mounted, fill_up};
 use laju_tests::process::{Process, command, run, wait_until};
 use serde_json::Value;
 
 use crate::KIOSK;
 use crate::kiosk::{Client, Kiosk, NDJSON, lines, no_broker};
-
-/// A small file system that goes when this is dropped.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// None where this user may not mount one; with `LAJU_TEST_MOUNT` that is a failure.
-    fn at(path: &Path) -> Option<Self> {
-        std::fs::create_dir(path).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(path);
-        if mount.output().is_ok_and(|output| output.status.success()) {
-            return Some(Self(path.to_owned()));
-        }
-        let demanded = std::env::var_os("LAJU_TEST_MOUNT").is_some_and(|value| !value.is_empty());
-        assert!(!demanded, "LAJU_TEST_MOUNT is set, and no tmpfs can be mounted");
-        eprintln!("NOT TESTED: no tmpfs can be mounted by this user");
-        None
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
-    }
-}
-
-/// Takes what a disk has left, as another program does.
-fn fill_up(ballast: &Path) {
-    let mut file = std::fs::File::create(ballast).unwrap();
-    for size in [1 << 16, 4096] {
-        while std::io::Write::write_all(&mut file, &vec![1; size]).is_ok() {}
-    }
-}
 
 fn health(address: &str, language: &str) -> (u16, Value) {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
@@ -55,7 +20,7 @@ fn health(address: &str, language: &str) -> (u16, Value) {
 fn a_full_disk_is_said_by_health_and_status_until_there_is_room_and_shipping_goes_on() {
     let mut kiosk = Kiosk::new(no_broker()).with(&["--drain", "0"]);
     let disk = kiosk.folder().join("disk");
-    let Some(_mounted) = Mounted::at(&disk) else { return };
+    let Some(_mounted) = Mounted::at(&disk, 8) else { return };
     let outbox = disk.join("outbox");
     let start = |kiosk: &Kiosk| {
         let mut process = Process::start(kiosk.command_on(&outbox, "127.0.0.1:0"));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use laju_consumer::domain::account::Account;
 use laju_schemas::pseudonym::{Nik, ProgrammeKey};
+use laju_tests::asking::Over;
 use laju_tests::broker::TestBroker;
 use laju_tests::judge::{Stored, log_of};
 use laju_tests::ledger;
@@ -39,15 +40,6 @@ struct Integrator {
     retries: AtomicU64,
     /// The test has ended, well or not: nobody tries any longer.
     over: AtomicBool,
-}
-
-/// Ends the test for all threads, also if it fails.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 impl Integrator {
@@ -188,7 +180,7 @@ fn i4_no_loss() {
     let mut kills = 0;
     let seed = random.random();
     let away = std::thread::scope(|scope| {
-        let end = End(&integrator.over);
+        let end = Over(&integrator.over);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|place| {
                 let share = EVENTS / CLIENTS;

@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use laju_tests::asking::Over;
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;
 use laju_tests::kafka::OwnKafka;
@@ -59,12 +60,4 @@ fn exports_and_replays_come_through_a_rolling_restart_of_the_brokers() {
     });
     println!("{runs} exports and replays during the restart");
     assert!(runs > 0);
-}
-
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
