@@ -209,6 +209,9 @@ pub(super) fn leaders<C: ConsumerContext + 'static>(
     Ok(leaders.map(rdkafka::metadata::MetadataPartition::leader).filter(|id| *id >= 0).collect())
 }
 
+/// After how long without an answer a connection is given up.
+const HANGS_AFTER_MS: &str = "5000";
+
 /// A client that asks and reads nothing.
 pub(super) fn asking(
     connection: &Connection,
@@ -216,6 +219,10 @@ pub(super) fn asking(
     let mut config = connection.client_config()?;
     // Small questions, each waited for.
     config.set("socket.nagle.disable", "true").set("enable.auto.commit", "false");
+    if config.get("socket.timeout.ms").is_none() {
+        // A broker that hangs would be asked for a minute, although others answer.
+        config.set("socket.timeout.ms", HANGS_AFTER_MS);
+    }
     let client = BaseConsumer::from_config_and_context(&config, BrokerEvents::quiet());
     Ok(Arc::new(client.map_err(|error| ConnectionError::refused(&error))?))
 }

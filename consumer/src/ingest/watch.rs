@@ -267,8 +267,9 @@ impl Asking {
             asked.append(&mut to_ask);
             to_ask = named.difference(&asked).copied().collect();
         }
-        // Who did not answer may lead no more: the next round begins with what metadata say.
-        self.leaders = if failed.is_none() { named } else { BTreeSet::new() };
+        // Who did not answer may lead no more: the next round begins with whom the others name. Only if
+        // nobody answered it begins with metadata, which may be asked of one that hangs.
+        self.leaders = named;
         (answers, failed)
     }
 }

@@ -336,6 +336,8 @@ pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError>
     default("fetch.queue.backoff.ms", "10");
     default("fetch.wait.max.ms", "100");
     default("queued.max.messages.kbytes", "65536");
+    // A broker that hangs says nothing, not even that others lead by now: another one is asked.
+    default("topic.metadata.refresh.interval.ms", "5000");
     config
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
