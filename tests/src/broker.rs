@@ -3,7 +3,7 @@
 //! same test code runs on both; what it asks of the log it asks of the broker, because on a real
 //! one offsets and timestamps are the broker's.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, OsString};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -285,6 +285,32 @@ impl TestBroker {
         wait(admin.delete_records(&until, &options())).expect("the broker answers");
     }
 
+    /// Whether every partition of every topic of the test has all its copies in sync.
+    #[must_use]
+    pub fn is_in_sync(&self) -> bool {
+        let Ok(config) = self.connection.client_config() else { return false };
+        let Ok(client) = config.create::<BaseProducer>() else { return false };
+        topic::ALL.iter().all(|topic| {
+            let name = self.connection.topic(topic);
+            let known = client.client().fetch_metadata(Some(&name), Duration::from_secs(5));
+            known.is_ok_and(|known| {
+                let partitions = known.topics().iter().flat_map(|topic| topic.partitions());
+                let mut copies = partitions.map(|partition| partition.isr().len());
+                copies.all(|copies| copies == usize::from(self.copies))
+            })
+        })
+    }
+
+    /// The brokers that lead the partitions of the events topic, as one of them says now.
+    #[must_use]
+    pub fn leaders(&self) -> Option<BTreeSet<i32>> {
+        let client: BaseProducer = self.connection.client_config().ok()?.create().ok()?;
+        let name = self.connection.topic(&EVENTS);
+        let known = client.client().fetch_metadata(Some(&name), Duration::from_secs(5)).ok()?;
+        let partitions = known.topics().iter().flat_map(|topic| topic.partitions());
+        Some(partitions.map(|partition| partition.leader()).collect())
+    }
+
     fn until(&self, mut done: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done() {
@@ -421,7 +447,7 @@ impl TestBroker {
                 let header = |name| copy.header(name).map(str::to_owned);
                 (header(HEADER_PARTITION), header(HEADER_OFFSET))
             };
-            copies.iter().map(origin).collect::<HashSet<_>>().len() >= origins
+            copies.iter().map(origin).collect::<BTreeSet<_>>().len() >= origins
         });
         copies
     }

@@ -36,6 +36,16 @@ impl OwnKafka {
         Self::with(brokers, &[])
     }
 
+    /// Likewise, with the times after which Kafka by itself takes a broker for dead, instead of shorter
+    /// ones.
+    ///
+    /// # Panics
+    /// If they do not start.
+    #[must_use]
+    pub fn with_default_timeouts(brokers: u16) -> Option<Self> {
+        Self::with(brokers, &["--default-timeouts"])
+    }
+
     /// Starts it with a further listener that speaks TLS (see [`OwnKafka::authority`]) and knows the
     /// users `kiosk`, `worker` and `analyst`, whose passwords are their names and `-secret`, by
     /// SCRAM-SHA-256. They may do nothing until they are given rights.
@@ -120,6 +130,22 @@ impl OwnKafka {
         self.tell(&["up", &number.to_string()]);
     }
 
+    /// Stops one of several where it stands.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn pause_broker(&self, number: u16) {
+        self.tell(&["pause", &number.to_string()]);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn resume_broker(&self, number: u16) {
+        self.tell(&["resume", &number.to_string()]);
+    }
+
     fn tell(&self, args: &[&str]) {
         let ended = self.command(args).output().expect("a program");
         assert!(ended.status.success(), "{args:?}: {ended:?}");
@@ -128,6 +154,7 @@ impl OwnKafka {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.tool);
         command.args(args).env("LAJU_KAFKA_DIR", self.directory.path().join("kafka"));
+        command.env("LAJU_KAFKA_HEAP", HEAP);
         command
     }
 }
@@ -139,5 +166,7 @@ impl Drop for OwnKafka {
     }
 }
 
+/// What each broker may have: tests' logs are small.
+const HEAP: &str = "256m";
 /// How far behind its first port the broker has the one for users with names.
 const USERS: u16 = 1001;

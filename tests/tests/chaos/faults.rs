@@ -1,0 +1,113 @@
+//! A thousand faults. `LAJU_TEST_FAULTS` says how many instead of a hundred, `LAJU_TEST_SEED` repeats a
+//! run's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use laju_tests::agent::Client;
+use laju_tests::asking::{Met, Over};
+use laju_tests::balancer::{Balancer, NODES};
+use laju_tests::broker::{TestBroker, Topics};
+use laju_tests::kafka::OwnKafka;
+use laju_tests::process::wait_until;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::health::Health;
+use crate::kiosks::{Agent, Sent, publish_what_cannot_be_counted};
+use crate::lanes::{Since, to_agents, to_brokers, to_nodes};
+use crate::nodes::{Node, Notes};
+use crate::plan::Plan;
+use crate::{BROKERS, PARTITIONS, judge, needed};
+
+const FAULTS: usize = 100;
+const AGENTS: usize = 2;
+const CLIENTS: usize = 4;
+/// How long a client waits before it asks again: the brokers have to do something as well.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number")))
+}
+
+#[test]
+fn nothing_is_lost_wrong_or_unanswered_whatever_happens_to_nodes_brokers_and_agents() {
+    let seed = number("LAJU_TEST_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let count = number("LAJU_TEST_FAULTS").unwrap_or(FAULTS);
+    println!("LAJU_TEST_SEED={seed} LAJU_TEST_FAULTS={count} repeats these faults");
+    let Some((kafka, haproxy)) = needed(OwnKafka::of) else { return };
+    let broker =
+        TestBroker::with_at(kafka.address(), Topics { copies: BROKERS, ..Topics::of(PARTITIONS) });
+    let plan = Plan::draw(seed, count, NODES.len(), BROKERS, AGENTS);
+    let (notes, met) = (Notes::default(), Met::default());
+    let balancer = Balancer::start(&haproxy, NODES.len());
+    let connection = broker.connection();
+    let mut agents: Vec<_> = (0..AGENTS).map(|n| Agent::start(n, connection.clone())).collect();
+    let mut nodes: Vec<_> = (0..NODES.len())
+        .map(|number| Node::start(number, connection.clone(), &balancer, &notes))
+        .collect();
+    let sent: Vec<_> = (0..AGENTS).map(|_| Sent::default()).collect();
+    let healths: Vec<_> = NODES.iter().map(|_| Health::default()).collect();
+    let since = Since(Instant::now());
+    let (sending_is_over, watching_is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _watching = Over(&watching_is_over);
+        for (node, health) in nodes.iter().zip(&healths) {
+            let (address, over) = (node.address(), &watching_is_over);
+            scope.spawn(move || health.watch(&address, over));
+        }
+        for _ in 0..CLIENTS {
+            scope.spawn(|| met.ask(&balancer.address(), PAUSE));
+        }
+        let _asking = Over(&met.over);
+        std::thread::scope(|scope| {
+            let _sending = Over(&sending_is_over);
+            for (number, sent) in sent.iter().enumerate() {
+                let (address, over) = (agents[number].address(), &sending_is_over);
+                scope.spawn(move || sent.send(number, &address, seed, over));
+            }
+            scope.spawn(|| publish_what_cannot_be_counted(&broker, &sending_is_over));
+            std::thread::scope(|scope| {
+                scope.spawn(|| to_nodes(&plan.nodes, &mut nodes, &notes, since));
+                scope.spawn(|| to_brokers(&plan.brokers, &kafka, &broker, &notes, since));
+                scope.spawn(|| to_agents(&plan.agents, &mut agents, &notes, since));
+            });
+        });
+        // Everything is sent, and told by every node.
+        for agent in &agents {
+            Client::new(agent.address()).drain();
+        }
+        let events: u64 = sent.iter().map(|sent| sent.taken.lock().unwrap().len() as u64).sum();
+        wait_until("all is told", || met.latest.load(Ordering::Acquire) == events);
+    });
+    let lasted = since.0.elapsed();
+    assert_eq!(notes.failures(), Vec::<String>::new());
+
+    let log = broker.read_log();
+    let mut random = StdRng::seed_from_u64(seed);
+    let copies = judge::assert_nothing_is_lost(&log, &sent);
+    let (refused, in_quarantine) = judge::assert_quarantine_is_whole(&broker, &log);
+    for node in &mut nodes {
+        node.wait_folded(log.len() as u64);
+        node.stop();
+    }
+    assert_eq!(notes.failures(), Vec::<String>::new());
+    let stores: Vec<_> = nodes.iter().map(Node::store).collect();
+    let events: u64 = sent.iter().map(|sent| sent.taken.lock().unwrap().len() as u64).sum();
+    judge::assert_ledgers_are_right(&broker, &log, &stores, events, &mut random);
+    println!("{count} faults in {:.0} s, by kind: {:?}", lasted.as_secs_f64(), plan.counts());
+    println!(
+        "{events} events, {copies} of them also twice in the log; {refused} records refused, \
+         {in_quarantine} copies of them in quarantine; {} requests sent to agents again",
+        sent.iter().map(|sent| sent.again.load(Ordering::Relaxed)).sum::<u64>()
+    );
+    println!(
+        "nodes gave up {} times at their start, and ended {} times as their disk was full",
+        notes.told("gave up at its start"),
+        notes.told("ended as its disk was full")
+    );
+    let unanswerable = judge::assert_answers_were_right(&met, &healths, &log, since.0, &mut random);
+    println!("{unanswerable} questions had no answer while no node was healthy");
+}

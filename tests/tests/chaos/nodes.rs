@@ -1,0 +1,235 @@
+//! Nodes on disks of their own, and what befalls them.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use laju_producer::connection::Connection;
+use laju_tests::balancer::Balancer;
+use laju_tests::disk::{Mounted, fill_up};
+use laju_tests::process::{PATIENCE, Process, command, connect};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::LAJU;
+use crate::plan::{Fault, Kind};
+
+/// What a node's disk holds, in MiB.
+const DISK: u32 = 512;
+/// Of a slow process: how long it stands, and how long it runs between.
+const STANDS: Duration = Duration::from_millis(80);
+const RUNS: Duration = Duration::from_millis(20);
+
+/// What should not have happened, and what is worth telling.
+#[derive(Default)]
+pub(crate) struct Notes {
+    failures: Mutex<Vec<String>>,
+    told: Mutex<Vec<String>>,
+}
+
+impl Notes {
+    pub(crate) fn fail(&self, what: String) {
+        eprintln!("FAILED: {what}");
+        self.failures.lock().unwrap().push(what);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.failures.lock().unwrap().is_empty()
+    }
+
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.failures.lock().unwrap().clone()
+    }
+
+    pub(crate) fn tell(&self, what: String) {
+        println!("{what}");
+        self.told.lock().unwrap().push(what);
+    }
+
+    /// How often something with these words was told.
+    pub(crate) fn told(&self, words: &str) -> usize {
+        self.told.lock().unwrap().iter().filter(|told| told.contains(words)).count()
+    }
+}
+
+/// Lets a process be slow.
+pub(crate) fn slow_down(process: &Process, lasts: Duration) {
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        process.signal(Signal::SIGSTOP);
+        std::thread::sleep(STANDS);
+        process.signal(Signal::SIGCONT);
+        std::thread::sleep(RUNS);
+    }
+}
+
+/// A node behind the balancer.
+pub(crate) struct Node<'a> {
+    number: usize,
+    connection: Connection,
+    balancer: &'a Balancer,
+    notes: &'a Notes,
+    folder: TempDir,
+    mounted: Option<Mounted>,
+    process: Option<Process>,
+    /// The process has met a full disk, and may not have ended of it yet.
+    met_full_disk: bool,
+}
+
+impl<'a> Node<'a> {
+    /// Starts it, as soon as the balancer has it.
+    pub(crate) fn start(
+        number: usize,
+        connection: Connection,
+        balancer: &'a Balancer,
+        notes: &'a Notes,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Mounted::at(&folder.path().join("disk"), DISK);
+        let (process, met_full_disk) = (None, false);
+        let mut node =
+            Self { number, connection, balancer, notes, folder, mounted, process, met_full_disk };
+        node.begin();
+        node.wait_up();
+        node
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("disk/store")
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.balancer.node_address(self.number)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command(LAJU, &["worker", "--listen", &self.address()]);
+        connect(&mut command, &self.connection);
+        command.arg("--store").arg(self.store());
+        command
+    }
+
+    fn begin(&mut self) {
+        self.process = Some(Process::start(self.command()));
+        self.met_full_disk = false;
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// That it has not ended by itself once it was ready, but for a full disk. One that ended is started
+    /// again, as whatever runs programs does: also one that gave up while it started, as there was no
+    /// broker or no room.
+    fn require_running(&mut self) {
+        if self.is_running() {
+            return;
+        }
+        if let Some(ended) = self.process.take().map(Process::wait) {
+            let said = |words: &str| ended.stderr.contains(words);
+            let last = ended.stderr.trim_end().lines().last().unwrap_or_default();
+            if ended.status.code().is_none() || ended.status.success() || said("panicked") {
+                self.notes.fail(format!("node {} died: {ended:?}", self.number));
+            } else if !said("caught up: figures are answered") {
+                self.notes.tell(format!("node {} gave up at its start: {last}", self.number));
+            } else if self.met_full_disk && said("check the disk's space") {
+                self.notes.tell(format!("node {} ended as its disk was full", self.number));
+            } else {
+                self.notes.fail(format!("node {} ended by itself: {ended:?}", self.number));
+            }
+        }
+        self.begin();
+    }
+
+    /// Waits until it runs and the balancer has it.
+    pub(crate) fn wait_up(&mut self) {
+        let deadline = Instant::now() + PATIENCE * 2;
+        loop {
+            self.require_running();
+            if self.balancer.is_up(self.number) && self.is_running() {
+                return;
+            }
+            if Instant::now() > deadline {
+                let log = self.process.as_ref().map(Process::log).unwrap_or_default();
+                return self.notes.fail(format!("node {} does not come back: {log}", self.number));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn kill(&mut self) {
+        drop(self.process.take().map(Process::kill));
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
+    /// Lets a fault happen, and mends it.
+    pub(crate) fn suffer(&mut self, fault: &Fault) {
+        match fault.kind {
+            Kind::Killed => {
+                self.kill();
+                std::thread::sleep(fault.lasts);
+                self.begin();
+            }
+            Kind::MadeAnew => {
+                self.kill();
+                std::fs::remove_dir_all(self.store()).unwrap();
+                std::thread::sleep(fault.lasts);
+                self.begin();
+            }
+            Kind::Hangs => {
+                self.signal(Signal::SIGSTOP);
+                std::thread::sleep(fault.lasts);
+                self.signal(Signal::SIGCONT);
+                self.require_running();
+            }
+            Kind::Slow => {
+                slow_down(self.process.as_ref().expect("it was started"), fault.lasts);
+                self.require_running();
+            }
+            Kind::DiskFull | Kind::KilledOnFullDisk => self.suffer_full_disk(fault),
+        }
+        self.wait_up();
+    }
+
+    fn suffer_full_disk(&mut self, fault: &Fault) {
+        if self.mounted.is_none() {
+            return;
+        }
+        let ballast = self.folder.path().join("disk/ballast");
+        fill_up(&ballast);
+        if fault.kind == Kind::KilledOnFullDisk {
+            self.kill();
+            self.begin();
+        }
+        self.met_full_disk = true;
+        let until = Instant::now() + fault.lasts;
+        while Instant::now() < until && self.is_running() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::remove_file(&ballast).unwrap();
+        self.require_running();
+    }
+
+    /// Waits until it has folded so many records.
+    pub(crate) fn wait_folded(&mut self, records: u64) {
+        self.require_running();
+        if let Some(process) = &mut self.process {
+            process.wait_folded(records);
+        }
+    }
+
+    /// Stops it, which has to end well.
+    pub(crate) fn stop(&mut self) {
+        if let Some(ended) = self.process.take().map(Process::stop)
+            && !ended.status.success()
+        {
+            self.notes.fail(format!("node {} does not stop well: {ended:?}", self.number));
+        }
+    }
+}
