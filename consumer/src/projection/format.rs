@@ -9,11 +9,16 @@
 //! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording, or 65535 for one of which an event was released |
 //! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
 //! | `Q` partition number | a chunk of quarantined records |
+//! | `S` | only while the store is taken from another node: that node's name, see [`SeedRow`] |
+//! | `S` partition | only then: the chunks of each kind that are here, as [`Chain`]s |
 //!
 //! Partition is 2 bytes, number 8, big endian; so one partition can be loaded, dropped and handed
 //! over. Chunks are only ever added. Every value begins with the CRC-32 of the rest. The position
 //! row counts the chunks of each kind and carries a digest chained over them: a chunk that is
 //! lost, damaged or foreign does not add up.
+//!
+//! A store that is taken from another node has no `M` and no `P` until it has all of its chunks: they
+//! are written in the batch that takes the rows `S` away. Until then it is not a store.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -77,6 +82,24 @@ impl Kind {
     pub const ALL: [Self; 5] =
         [Self::Dictionary, Self::Facts, Self::Kiosks, Self::Ledger, Self::Quarantine];
 
+    /// Its name, in addresses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dictionary => "dictionary",
+            Self::Facts => "facts",
+            Self::Kiosks => "kiosks",
+            Self::Ledger => "ledger",
+            Self::Quarantine => "quarantine",
+        }
+    }
+
+    /// The kind of this name, if there is one.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     const fn letter(self) -> u8 {
         match self {
             Self::Dictionary => b'D',
@@ -112,6 +135,23 @@ pub const IDENTITY_KEY: &[u8] = b"M";
 pub fn position_key(partition: u32) -> [u8; 3] {
     let [high, low] = (partition as u16).to_be_bytes();
     [b'P', high, low]
+}
+
+/// The key of what an unfinished store says of itself.
+pub const SEED_KEY: &[u8] = b"S";
+
+/// The key of what an unfinished store has of a partition.
+#[must_use]
+pub fn seed_key(partition: u32) -> [u8; 3] {
+    let [high, low] = (partition as u16).to_be_bytes();
+    [b'S', high, low]
+}
+
+/// What an unfinished store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedRow {
+    /// The name of the node that it is taken from.
+    pub node_id: String,
 }
 
 /// How many chunks of a kind there are, and the digest chained over them.

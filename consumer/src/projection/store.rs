@@ -7,7 +7,11 @@
 
 mod error;
 mod load;
+mod reader;
 mod refused;
+mod seed;
+#[cfg(test)]
+pub(crate) mod seed_tests;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +22,8 @@ use std::time::{Duration, Instant};
 use crate::bystanders::is_bystander;
 
 use super::format::{
-    self, Chain, FORMAT_VERSION, IDENTITY_KEY, Identity, Kind, PositionRow, Written, position_key,
+    self, Chain, FORMAT_VERSION, IDENTITY_KEY, Identity, Kind, PositionRow, SEED_KEY, Written,
+    position_key,
 };
 use super::partition::{PartitionCommit, PartitionState};
 use super::runs::sort_and_add;
@@ -27,7 +32,9 @@ use crate::domain::account::Cell;
 
 pub use error::StoreError;
 use load::Loading;
+pub use reader::StoreReader;
 pub use refused::RefusedRows;
+pub use seed::{Begun, Chunk, Opening, Seeding};
 
 const LOCK: &str = "laju.lock";
 const DATABASE: &str = "db";
@@ -98,17 +105,7 @@ impl Store {
         new_node_id: impl FnOnce() -> String,
     ) -> Result<Self, StoreError> {
         let io = |source| StoreError::Io { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(io)?;
-        let lock_path = path.join(LOCK);
-        let is_new = !lock_path.exists();
-        if is_new {
-            for entry in fs::read_dir(path).map_err(io)? {
-                if !is_bystander(&entry.map_err(io)?.file_name()) {
-                    return Err(StoreError::Foreign(path.to_owned()));
-                }
-            }
-        }
-        let lock = lock(path, true)?;
+        let (lock, is_new) = enter(path)?;
         let database_path = path.join(DATABASE);
         let mut node_id = None;
         if rebuild && database_path.exists() {
@@ -125,28 +122,13 @@ impl Store {
         let database = open_database(path)?;
         let failed = |source| StoreError::database(path, source);
         let identity = match database.get(IDENTITY_KEY).map_err(failed)? {
-            Some(value) => {
-                let mut identity = check_identity(path, &value, log)?;
-                if identity.topic_id.is_none() && log.topic_id.is_some() {
-                    // Its brokers had no ids when it was made. That the log is the same is seen by
-                    // the last records.
-                    identity.topic_id = log.topic_id.clone();
-                    database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
-                    database.flush().map_err(failed)?;
-                }
-                identity
+            Some(value) => adopted(path, &database, &value, log)?,
+            None if database.contains_key(SEED_KEY).map_err(failed)? => {
+                return Err(StoreError::Unfinished(path.to_owned()));
             }
             // A kill before the very first commit leaves an empty database.
             None if is_new || database.is_empty() => {
-                let identity = Identity {
-                    format_version: FORMAT_VERSION,
-                    cluster_id: log.cluster_id.clone(),
-                    topic: log.topic.clone(),
-                    topic_id: log.topic_id.clone(),
-                    partitions: log.partitions,
-                    fold_version: log.fold_version.clone(),
-                    node_id: node_id.unwrap_or_else(new_node_id),
-                };
+                let identity = identity_for(log, node_id.unwrap_or_else(new_node_id));
                 database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
                 database.flush().map_err(failed)?;
                 identity
@@ -158,13 +140,24 @@ impl Store {
                 });
             }
         };
-        let writers = (0..log.partitions).map(|_| None).collect();
-        let data_file = File::open(database_path.join("db")).map_err(io)?;
+        Self::of(path, lock, database, identity)
+    }
+
+    /// The store of a database that is one.
+    fn of(
+        path: &Path,
+        lock: File,
+        database: sled::Db,
+        identity: Identity,
+    ) -> Result<Self, StoreError> {
+        let data_file = File::open(path.join(DATABASE).join("db"));
+        let data_file =
+            data_file.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
-            database,
+            writers: (0..identity.partitions).map(|_| None).collect(),
             identity,
-            writers,
+            database,
             data_file,
             unsynced: false,
             synced: Instant::now(),
@@ -178,28 +171,22 @@ impl Store {
     /// # Errors
     /// If there is no store, or it is in use, of another format or damaged.
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io { path: path.to_owned(), source };
-        let data_path = path.join(DATABASE).join("db");
-        if !path.join(LOCK).is_file() || !data_path.is_file() {
+        if !path.join(LOCK).is_file() || !path.join(DATABASE).join("db").is_file() {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let lock = lock(path, false)?;
         let database = open_database(path)?;
-        let value = database
-            .get(IDENTITY_KEY)
-            .map_err(|source| StoreError::database(path, source))?
-            .ok_or_else(|| StoreError::Missing(path.to_owned()))?;
+        let failed = |source| StoreError::database(path, source);
+        let Some(value) = database.get(IDENTITY_KEY).map_err(failed)? else {
+            let is_unfinished = database.contains_key(SEED_KEY).map_err(failed)?;
+            let path = path.to_owned();
+            return Err(match is_unfinished {
+                true => StoreError::Unfinished(path),
+                false => StoreError::Missing(path),
+            });
+        };
         let identity = identity_of(path, &value)?;
-        Ok(Self {
-            path: path.to_owned(),
-            writers: (0..identity.partitions).map(|_| None).collect(),
-            identity,
-            database,
-            data_file: File::open(data_path).map_err(io)?,
-            unsynced: false,
-            synced: Instant::now(),
-            _lock: lock,
-        })
+        Self::of(path, lock, database, identity)
     }
 
     /// What the store belongs to.
@@ -369,6 +356,53 @@ impl Store {
         self.synced = Instant::now();
         Ok(())
     }
+}
+
+/// Takes a directory for a store: makes it, and locks it. Gives whether there was none yet.
+fn enter(path: &Path) -> Result<(File, bool), StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    fs::create_dir_all(path).map_err(io)?;
+    let is_new = !path.join(LOCK).exists();
+    if is_new {
+        for entry in fs::read_dir(path).map_err(io)? {
+            if !is_bystander(&entry.map_err(io)?.file_name()) {
+                return Err(StoreError::Foreign(path.to_owned()));
+            }
+        }
+    }
+    Ok((lock(path, true)?, is_new))
+}
+
+/// What a new store of a log says of itself.
+fn identity_for(log: &Log, node_id: String) -> Identity {
+    Identity {
+        format_version: FORMAT_VERSION,
+        cluster_id: log.cluster_id.clone(),
+        topic: log.topic.clone(),
+        topic_id: log.topic_id.clone(),
+        partitions: log.partitions,
+        fold_version: log.fold_version.clone(),
+        node_id,
+    }
+}
+
+/// The identity of a store that is there, if it is of this log.
+fn adopted(
+    path: &Path,
+    database: &sled::Db,
+    value: &[u8],
+    log: &Log,
+) -> Result<Identity, StoreError> {
+    let failed = |source| StoreError::database(path, source);
+    let mut identity = check_identity(path, value, log)?;
+    if identity.topic_id.is_none() && log.topic_id.is_some() {
+        // Its brokers had no ids when it was made. That the log is the same is seen by the last
+        // records.
+        identity.topic_id = log.topic_id.clone();
+        database.insert(IDENTITY_KEY, format::row(&identity)).map_err(failed)?;
+        database.flush().map_err(failed)?;
+    }
+    Ok(identity)
 }
 
 /// Opens the database, behind what a kill may have left: a snapshot that was being written while

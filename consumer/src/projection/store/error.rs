@@ -90,6 +90,11 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// It is being taken from another node, and not all of it is there.
+    #[error(
+        "the store {0} was being taken from another node, and not all of it is there: start the worker again with --seed URL, which goes on from there, or with --rebuild, which makes it from Kafka"
+    )]
+    Unfinished(PathBuf),
     /// The database fails.
     #[error(
         "the store {path} cannot be read or written: {source}; check the disk's space and rights"

@@ -1,0 +1,82 @@
+//! Reads a store while its worker goes on writing it: a partition's position row says which chunks it
+//! has at one moment, and chunks that are there are never written again.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::{Store, StoreError};
+use crate::projection::format::{self, Identity, Kind, PositionRow, position_key};
+
+/// A second handle on an open store, to be read only. No commit waits for it.
+#[derive(Clone)]
+pub struct StoreReader {
+    path: PathBuf,
+    database: sled::Db,
+    identity: Identity,
+}
+
+impl Store {
+    /// A handle to read by while the store is written.
+    #[must_use]
+    pub fn reader(&self) -> StoreReader {
+        StoreReader {
+            path: self.path.clone(),
+            database: self.database.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+}
+
+impl StoreReader {
+    /// What the store belongs to.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How far a partition is committed, and which chunks it has up to there.
+    ///
+    /// # Errors
+    /// If the row is damaged, or the database cannot be read.
+    pub fn position(&self, partition: u32) -> Result<PositionRow, StoreError> {
+        let key = position_key(partition);
+        let value = self.database.get(key).map_err(|error| self.database_error(error))?;
+        let Some(value) = value else { return Ok(PositionRow::default()) };
+        format::read_row(&value)
+            .ok_or_else(|| self.damaged(partition, "its position cannot be read"))
+    }
+
+    /// Hands chunks over in their order, each sealed as it is stored, until `each` has enough. Gives
+    /// whether it took them all.
+    ///
+    /// # Errors
+    /// If one is not there, or the database cannot be read.
+    pub fn read(
+        &self,
+        partition: u32,
+        kind: Kind,
+        numbers: Range<u64>,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool, StoreError> {
+        let keys = kind.key(partition, numbers.start)..kind.key(partition, numbers.end);
+        let mut chunks = self.database.range(keys);
+        for number in numbers {
+            let chunk = chunks.next().transpose().map_err(|error| self.database_error(error))?;
+            let chunk = chunk.filter(|(key, _)| key.as_ref() == kind.key(partition, number));
+            let (_, value) = chunk.ok_or_else(|| self.damaged(partition, "a chunk is missing"))?;
+            if !each(&value) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn database_error(&self, source: sled::Error) -> StoreError {
+        StoreError::database(&self.path, source)
+    }
+
+    fn damaged(&self, partition: u32, what: &str) -> StoreError {
+        let what = format!("partition {partition}: {what}");
+        StoreError::Damaged { path: self.path.clone(), what }
+    }
+}
