@@ -100,8 +100,8 @@ impl Guard {
         }
         let caller = caller.ok_or_else(Problem::unauthorized)?;
         origin::check_site(&parts.method, &parts.headers)?;
-        if origin::changes_something(&parts.method) && caller.role < Role::Quote {
-            return Err(Problem::forbidden(&caller.name));
+        if origin::changes_something(&parts.method) && !caller.role.may_quote() {
+            return Err(Problem::forbidden(&caller, Role::Quote));
         }
         let length = parts.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
         if length > LONGEST_URI {

@@ -240,6 +240,38 @@ pub(super) struct PartitionInPath {
     partition: u32,
 }
 
+/// The kind of a store's chunks.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+enum ChunkKind {
+    Dictionary,
+    Facts,
+    Kiosks,
+    Ledger,
+    Quarantine,
+}
+
+/// Which chunks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct KindInPath {
+    /// What they hold.
+    #[param(inline, example = "ledger")]
+    kind: ChunkKind,
+}
+
+/// From which chunk on, and up to which.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChunkRange {
+    /// The number of the first one; 0 if it is not given.
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
+    from: Option<u64>,
+    /// The number after the last one; how many there are if it is not given.
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
+    to: Option<u64>,
+}
+
 /// How many quarantined records are shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -37,9 +37,13 @@ pub mod quoted;
 mod quoted_tests;
 mod rate;
 mod screen;
+mod sent;
 pub mod server;
 #[cfg(test)]
 mod server_tests;
+pub mod store;
+#[cfg(test)]
+mod store_tests;
 pub mod stream;
 #[cfg(test)]
 mod stream_tests;
@@ -69,6 +73,7 @@ use crate::query::view::LiveView;
 use access::{Access, Guard, guard};
 use problem::Problem;
 use quoted::FigureDesk;
+use store::StorePlace;
 use stream::{Feed, StreamSettings};
 
 /// How long an answer may take.
@@ -93,6 +98,9 @@ pub struct ApiState {
     fold_turns: Arc<Semaphore>,
     /// Ledgers that may be sent at the same time.
     ledger_turns: Arc<Semaphore>,
+    store: StorePlace,
+    /// Runs of the store's chunks that may be sent at the same time.
+    store_turns: Arc<Semaphore>,
     feed: Feed,
     access: Access,
     figures: FigureDesk,
@@ -122,6 +130,8 @@ impl ApiState {
             turns: turns(),
             fold_turns: turns(),
             ledger_turns: Arc::new(Semaphore::new(ledger::AT_ONCE)),
+            store: StorePlace::default(),
+            store_turns: Arc::new(Semaphore::new(store::AT_ONCE)),
             feed,
             access: Access::default(),
             figures: FigureDesk::default(),
@@ -147,6 +157,12 @@ impl ApiState {
     /// Whether it took a token to ask, so that no cache that others use may keep the answer.
     fn is_private(&self) -> bool {
         self.access.tokens.is_some()
+    }
+
+    /// With where its store will be once it is loaded, to be handed to other nodes.
+    #[must_use]
+    pub fn with_store(self, store: StorePlace) -> Self {
+        Self { store, ..self }
     }
 
     /// With what quoted figures are kept by.
@@ -180,6 +196,8 @@ fn paths() -> OpenApiRouter<ApiState> {
         .routes(routes!(figures::list_quarantine))
         .routes(routes!(ledger::sizes))
         .routes(routes!(ledger::partition))
+        .routes(routes!(store::manifest))
+        .routes(routes!(store::chunks))
         .routes(routes!(quoted::list, quoted::quote))
         .routes(routes!(quoted::one))
         .routes(routes!(stream::stream))

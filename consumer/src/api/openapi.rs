@@ -35,7 +35,7 @@ const DESCRIPTION: &str = "How far, and how fast, the activation of the digital 
     decimal strings with two places, never binary floats. Days are `YYYY-MM-DD`: of what happened \
     the local day at the citizen's home, of what was known the day in Asia/Jakarta. Instants are \
     UTC. Every member is always there, and null where there is nothing.\n\n\
-    Every answer below /v1 has a strong ETag and is answered with 304 to who has it already; the \
+    Every answer below /v1 but the store has a strong ETag and is answered with 304 to who has it already; the \
     header Age tells how old its data is, in seconds. HEAD is taken wherever GET is. A parameter \
     that is not known is refused. Errors are problem details (RFC 9457).\n\n\
     A figure bears in the header Laju-Position up to where it goes; with at_least a later question \
@@ -119,7 +119,8 @@ fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_t
     for (status, _) in ERRORS {
         let can_be = match status {
             "401" => with_tokens && !is_open,
-            "403" | "413" => !reads,
+            "403" => !reads || (with_tokens && is_of_store(path)),
+            "413" => !reads,
             "404" => names_something,
             "414" | "429" => !is_open,
             "421" => !with_tokens && !is_open,
@@ -130,7 +131,8 @@ fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_t
             responses.insert(status.to_owned(), RefOr::Ref(reference));
         }
     }
-    if reads && path.starts_with("/v1/") {
+    // A store is taken once, and is never the same twice.
+    if reads && path.starts_with("/v1/") && !is_of_store(path) {
         let event_stream = |response: &RefOr<utoipa::openapi::Response>| match response {
             RefOr::T(response) => response.content.contains_key("text/event-stream"),
             RefOr::Ref(_) => false,
@@ -161,6 +163,10 @@ fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_t
         let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
         operation.security = Some(vec![scheme("bearer"), scheme("basic")]);
     }
+}
+
+fn is_of_store(path: &str) -> bool {
+    path == "/v1/store" || path.starts_with("/v1/store/")
 }
 
 fn text(description: &str) -> Header {

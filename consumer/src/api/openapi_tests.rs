@@ -369,6 +369,13 @@ async fn answers_are_as_the_document_says() {
         judge.judge(path, &ask(&quoting.router, path).await);
     }
 
+    // What only a node with a store has.
+    let (_directory, _made, place) = store_tests::with_store(20);
+    let storing = router(api(state().live(now), now).with_store(place));
+    for path in ["/v1/store", "/v1/store/2/facts", "/v1/store/0/facts?from=-1"] {
+        judge.judge(path, &ask(&storing, path).await);
+    }
+
     // Of those with JSON none is left out, save the document itself.
     let all: BTreeSet<_> = operations(&document(&node).await)
         .into_iter()

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use super::documented::ProblemInPath;
 use super::lacks;
 use super::parameters::Parameters;
+use super::tokens::{Caller, Role};
 use crate::query::QueryError;
 use crate::query::view::NotReady;
 
@@ -137,12 +138,13 @@ impl Problem {
         Self::new(Kind::Unauthorized, StatusCode::UNAUTHORIZED, detail)
     }
 
-    /// A change that somebody may not make.
+    /// What somebody may not do, and which role may.
     #[must_use]
-    pub fn forbidden(name: &str) -> Self {
+    pub fn forbidden(caller: &Caller, takes: Role) -> Self {
+        let Caller { name, role } = caller;
         let detail = words!(
-            "the token of '{name}' has the role read; this takes the role quote",
-            "token '{name}' berperan read; untuk ini diperlukan peran quote"
+            "the token of '{name}' has the role {role}; this takes the role {takes}",
+            "token '{name}' berperan {role}; untuk ini diperlukan peran {takes}"
         );
         Self::new(Kind::Forbidden, StatusCode::FORBIDDEN, detail)
     }

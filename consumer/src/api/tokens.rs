@@ -4,7 +4,7 @@
 //! ```toml
 //! [[token]]
 //! name = "screen"       # shown in logs, never secret
-//! role = "read"         # or "quote", which may read as well
+//! role = "read"         # or "quote" or "seed", which may read as well
 //! sha256 = "9f86d081…"  # SHA-256 of the token's bytes, in hexadecimal
 //! ```
 
@@ -30,12 +30,16 @@ const LONGEST_NAME: usize = 64;
 const PREFIX: &str = "laju_";
 
 /// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Read figures.
     Read,
     /// Read figures, and put one on record to be quoted.
     Quote,
+    /// Read figures, and take the whole store, with every subject's pseudonym and facts: another node.
+    Seed,
+    /// Everything: whoever is on the machine of a node that asks for no tokens. No token has it.
+    Local,
 }
 
 impl Role {
@@ -45,7 +49,21 @@ impl Role {
         match self {
             Self::Read => "read",
             Self::Quote => "quote",
+            Self::Seed => "seed",
+            Self::Local => LOCAL,
         }
+    }
+
+    /// Whether it lets put figures on record.
+    #[must_use]
+    pub const fn may_quote(self) -> bool {
+        matches!(self, Self::Quote | Self::Local)
+    }
+
+    /// Whether it lets take the store.
+    #[must_use]
+    pub const fn may_seed(self) -> bool {
+        matches!(self, Self::Seed | Self::Local)
     }
 }
 
@@ -62,7 +80,8 @@ impl FromStr for Role {
         match text {
             "read" => Ok(Self::Read),
             "quote" => Ok(Self::Quote),
-            _ => Err("a role is read or quote"),
+            "seed" => Ok(Self::Seed),
+            _ => Err("a role is read, quote or seed"),
         }
     }
 }
@@ -80,7 +99,7 @@ impl Caller {
     /// Whoever asks where no token is needed: on this machine.
     #[must_use]
     pub fn local() -> Self {
-        Self { name: LOCAL.into(), role: Role::Quote }
+        Self { name: LOCAL.into(), role: Role::Local }
     }
 }
 
@@ -380,7 +399,7 @@ mod tests {
             (format!("{one}[laju_secret]\n"), "line 5: only [[token]] entries"),
             ("token = [\n\"laju_secret\"]".to_owned(), "line 2: not a [[token]]"),
             (format!("{one}[[token]]\nname = \"b\"\n"), "line 5: this token has no role"),
-            (one.replace("\"read\"", "\"laju_secret\""), "line 3: a role is read or quote"),
+            (one.replace("\"read\"", "\"laju_secret\""), "line 3: a role is read, quote or seed"),
             (one.replace("\"read\"", "1"), "line 3: role is a text"),
             (one.replace(&digest, "laju_secret"), "line 4: sha256 is the token's SHA-256 in 64"),
             (one.replace(&digest, &digest[2..]), "line 4: sha256 is the token's SHA-256 in 64"),

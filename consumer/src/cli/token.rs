@@ -27,8 +27,9 @@ struct NewArgs {
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: String,
 
-    /// What they may do: read figures, or also put them on record to be quoted.
-    #[arg(long, value_name = "read|quote")]
+    /// What they may do: read figures; also put them on record to be quoted; or, for another node, read
+    /// figures and take the whole store, which holds every subject's pseudonym and facts.
+    #[arg(long, value_name = "read|quote|seed")]
     role: Role,
 
     /// The tokens file to add the entry to; made if it is not there. Without it the entry is

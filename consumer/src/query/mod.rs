@@ -48,6 +48,9 @@ pub mod regions;
 pub mod scan;
 pub mod series;
 pub mod silence;
+pub mod store;
+#[cfg(test)]
+mod store_tests;
 pub mod stream;
 pub mod sums;
 pub mod table;

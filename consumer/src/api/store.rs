@@ -1,0 +1,161 @@
+//! The node's store, for another node that begins with it: `laju worker --seed`. It holds every subject's
+//! pseudonym and facts, which no figure shows, so a token that may ask for figures is not enough.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use laju_producer::problem::Words;
+use laju_producer::words;
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::documented::{ChunkRange, KindInPath, PartitionInPath};
+use super::ledger::{no_partition, partition_in};
+use super::parameters::Parameters;
+use super::problem::{Kind as ProblemKind, Problem};
+use super::sent::made_while_sent;
+use super::tokens::{Caller, Role};
+use crate::projection::format::Kind;
+use crate::projection::store::{StoreError, StoreReader};
+use crate::query::store::{StoreManifest, frame};
+
+/// Runs of chunks that are sent at the same time; others wait for their turn as long as an answer may
+/// take. Figures do not wait for them.
+pub(super) const AT_ONCE: usize = 2;
+/// Chunks are handed over in frames of the body of about this size.
+const PIECE_BYTES: usize = 128 << 10;
+/// Names the node whose chunks these are.
+pub const NODE_HEADER: &str = "laju-node";
+
+/// Where the store is, once it is loaded.
+pub type StorePlace = Arc<OnceLock<StoreReader>>;
+
+/// Chunks in frames: of each the length of the value (4 bytes, little endian), then the value, which is
+/// the CRC-32 of the payload (little endian) and the payload.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
+pub(super) struct Chunks(Vec<u8>);
+
+/// `GET /v1/store`: what this node's store is, and up to where it goes.
+#[utoipa::path(
+    get,
+    operation_id = "store",
+    path = "/v1/store",
+    tag = "store",
+    responses((status = 200, description = "What the store belongs to, and what it has of each partition", body = StoreManifest))
+)]
+pub(super) async fn manifest(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let store = store_of(&api, &caller)?;
+    let made = tokio::task::spawn_blocking(move || StoreManifest::of(&store)).await;
+    let manifest = made.map_err(|_| Problem::internal())?.map_err(|error| unreadable(&error))?;
+    Ok(axum::Json(manifest).into_response())
+}
+
+/// `GET /v1/store/{partition}/{kind}`: chunks of a partition's store. They never change; there may be
+/// more of them later.
+#[utoipa::path(
+    get,
+    operation_id = "store_chunks",
+    path = "/v1/store/{partition}/{kind}",
+    tag = "store",
+    params(PartitionInPath, KindInPath, ChunkRange),
+    responses((
+        status = 200,
+        description = "The chunks in their order, each in a frame. A body with fewer than were asked for is not whole.",
+        body = Chunks,
+        content_type = "application/octet-stream",
+        headers(("Laju-Node" = String, description = "The node whose chunks they are, as node_id of /v1/store"))
+    ))
+)]
+pub(super) async fn chunks(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let Path((number, kind)) = path.map_err(|_| Problem::bad_path_part("partition"))?;
+    let partition = partition_in(Ok(Path(number)))?;
+    let (from, to) = (parameters.optional::<u64>("from")?, parameters.optional::<u64>("to")?);
+    parameters.finish()?;
+    let store = store_of(&api, &caller)?;
+    let count = store.identity().partitions;
+    if partition >= count {
+        return Err(no_partition(partition, count));
+    }
+    let kind = Kind::of_name(&kind).ok_or_else(no_kind)?;
+    let turns = Arc::clone(&api.store_turns);
+    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
+    let read = store.clone();
+    let row = tokio::task::spawn_blocking(move || read.position(partition)).await;
+    let row = row.map_err(|_| Problem::internal())?.map_err(|error| unreadable(&error))?;
+    let there = row.chains[kind as usize].count;
+    let (from, to) = (from.unwrap_or(0), to.unwrap_or(there));
+    if from > to || to > there {
+        let kind = kind.as_str();
+        return Err(not_there(words!(
+            "partition {partition} has {there} chunks of {kind}: there are none from {from} to {to}",
+            "partisi {partition} punya {there} potongan {kind}: tidak ada dari {from} sampai {to}"
+        )));
+    }
+    let node = store.identity().node_id.clone();
+    let body = made_while_sent(turn, move |take| {
+        let mut piece = Vec::with_capacity(PIECE_BYTES + (8 << 10));
+        let read = store.read(partition, kind, from..to, |value| {
+            frame(value, &mut piece);
+            let is_full = piece.len() >= PIECE_BYTES;
+            !is_full
+                || take(std::mem::replace(&mut piece, Vec::with_capacity(PIECE_BYTES + (8 << 10))))
+        });
+        match read {
+            Ok(every) => every && (piece.is_empty() || take(piece)),
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be handed to another node");
+                false
+            }
+        }
+    });
+    let headers =
+        [(CONTENT_TYPE.as_str(), "application/octet-stream".to_owned()), (NODE_HEADER, node)];
+    Ok((headers, body).into_response())
+}
+
+/// The store, for who may have it.
+fn store_of(api: &ApiState, caller: &Caller) -> Result<StoreReader, Problem> {
+    if !caller.role.may_seed() {
+        return Err(Problem::forbidden(caller, Role::Seed));
+    }
+    let loading = || {
+        words!(
+            "the store is not loaded yet; /readyz tells how far it is",
+            "penyimpanan belum selesai dimuat; kemajuannya ada di /readyz"
+        )
+    };
+    api.store.get().cloned().ok_or_else(|| Problem::not_ready(loading()))
+}
+
+fn no_kind() -> Problem {
+    let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+    not_there(words!(
+        "there is no such kind of chunk: there are {kinds}",
+        "jenis potongan itu tidak ada: yang ada {kinds}"
+    ))
+}
+
+fn not_there(detail: Words) -> Problem {
+    Problem::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
+}
+
+fn unreadable(error: &StoreError) -> Problem {
+    tracing::error!(%error, "the store cannot be handed to another node");
+    Problem::internal()
+}
