@@ -1,6 +1,6 @@
 //! Laju's consumer: folds activation events into per-region figures, and answers questions about
 //! them. Arrows point one way: api → query → projection → domain → `laju_schemas`; ingest →
-//! domain and projection.
+//! domain and projection; seed → query and projection.
 
 pub mod api;
 mod bystanders;
@@ -14,3 +14,4 @@ pub mod node;
 pub mod projection;
 pub mod query;
 pub mod replay;
+pub mod seed;

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::api::access::Access;
 use crate::api::quoted::{FigureDesk, NotConfirmed};
+use crate::api::store::StorePlace;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
 use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
@@ -31,11 +32,14 @@ use crate::projection::snapshot::Snapshot;
 use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::quoted::FigureShelf;
 use crate::query::view::{LiveView, PartitionReadiness, Readiness, ReferenceView};
+use crate::seed::{self, SeedError, SeedFrom, SeedProgress};
 
 /// How often readiness and gauges follow what the worker has done.
 const OBSERVE_EVERY: Duration = Duration::from_millis(25);
 /// How long reading a topic that every node reads may be interrupted before it is tried again.
 const RETRY_TAIL: Duration = Duration::from_secs(2);
+/// What a node does before anything else.
+const LOADING: &str = "loading the store";
 /// How far behind a node may be and be ready, unless somebody says otherwise.
 pub const MAX_LAG: Duration = Duration::from_secs(30);
 
@@ -45,6 +49,9 @@ pub enum NodeError {
     /// The worker.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The store cannot be taken from another node.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// The address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; is another worker running, or the address not this machine's?"
@@ -116,9 +123,29 @@ pub fn start(
     stop: Stop,
     watch: impl FnOnce(&Arc<Progress>),
 ) -> Result<Node, NodeError> {
+    start_from(config, None, listen, access, clock, stop, |progress, _| watch(progress))
+}
+
+/// The same; where there is no store yet it is taken from another node, if one is named.
+///
+/// # Errors
+/// As [`start`]; and if the store cannot be taken, for which others are answered meanwhile that the
+/// node is not ready.
+pub fn start_from(
+    config: WorkerConfig,
+    seed: Option<SeedFrom>,
+    listen: impl Into<Listen>,
+    access: Access,
+    clock: Clock,
+    stop: Stop,
+    watch: impl FnOnce(&Arc<Progress>, &Arc<SeedProgress>),
+) -> Result<Node, NodeError> {
     let Listen { address: listen, stream_readers, max_lag } = listen.into();
     let (connection, patience) = (config.connection.clone(), config.registry_patience);
-    let opened = worker::open(config, new_node_id)?;
+    let opened = worker::open_or_seed(config, seed.is_some(), new_node_id)?;
+    if seed.is_some() && !opened.is_unfinished() {
+        tracing::info!("the store is there already: nothing is taken from another node");
+    }
     let listener = TcpListener::bind(listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|source| NodeError::Listen { address: listen, source })?;
@@ -136,8 +163,10 @@ pub fn start(
     let render = metrics.clone();
     let stream = StreamSettings { readers: stream_readers, ..StreamSettings::default() };
     let shelf = Arc::new(FigureShelf::default());
+    let store = StorePlace::default();
     let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()))
         .with_stream(stream)
+        .with_store(Arc::clone(&store))
         .with_access(access)
         .with_figures(figure_desk(&connection, &shelf));
     let listener = {
@@ -153,19 +182,27 @@ pub fn start(
         }
     });
 
-    let progress = opened.progress();
-    watch(&progress);
+    let (progress, seeding) = (opened.progress(), Arc::new(SeedProgress::default()));
+    watch(&progress, &seeding);
     let decided = Decided::into(Arc::clone(&live.decisions));
     let published = Arc::clone(&live.snapshot);
-    let running = match opened.run(Arc::clone(&progress), published, decided.clone(), stop.clone())
-    {
+    let run = || -> Result<_, NodeError> {
+        let opened = filled(opened, seed.as_ref(), &seeding, &live, &stop)?;
+        let reader = opened.store_reader();
+        let running =
+            opened.run(Arc::clone(&progress), published, decided.clone(), stop.clone())?;
+        Ok((running, reader))
+    };
+    let (running, reader) = match run() {
         Ok(running) => running,
         Err(error) => {
             stop.stop();
             runtime.shutdown_timeout(Duration::from_secs(5));
-            return Err(error.into());
+            return Err(error);
         }
     };
+    // Whoever begins with this store asks for it once it has been found in order.
+    reader.into_iter().for_each(|reader| drop(store.set(reader)));
     live.open_desk(running.desk.clone());
     let (topics, beside) = ((&connection, patience), Troubles::default());
     let mut helpers = helpers(topics, &live, (&progress, decided), &beside, &stop, metrics)?;
@@ -189,6 +226,24 @@ impl Node {
         runtime.shutdown_timeout(Duration::from_secs(5));
         Ok(result?)
     }
+}
+
+/// A worker whose store is there, taken from another node where it was not.
+fn filled(
+    opened: Opened,
+    seed: Option<&SeedFrom>,
+    progress: &SeedProgress,
+    live: &LiveView,
+    stop: &Stop,
+) -> Result<Opened, NodeError> {
+    let Some(seed) = seed.filter(|_| opened.is_unfinished()) else { return Ok(opened) };
+    let phase = |phase: &str| {
+        live.update_readiness(|readiness| phase.clone_into(&mut readiness.phase));
+    };
+    phase(&format!("taking the store from {}", seed.url));
+    let opened = opened.fill(|seeding| seed::take(seeding, seed, progress, stop.flag()))?;
+    phase(LOADING);
+    Ok(opened)
 }
 
 /// A node's name: made once and kept in its store.
@@ -239,7 +294,7 @@ fn announce(live: &LiveView, opened: &Opened) {
     let topic_id: Option<Arc<str>> = opened.log().topic_id.as_deref().map(Arc::from);
     let partitions = opened.log().partitions;
     live.update_readiness(|readiness| {
-        readiness.phase = "loading the store".to_owned();
+        readiness.phase = LOADING.to_owned();
         readiness.log = Some(log);
         readiness.cluster_id = Some(Arc::clone(&cluster));
         readiness.topic = Some(Arc::clone(&topic));
@@ -446,7 +501,7 @@ fn observe(readiness: &mut Readiness, progress: &Progress, read: [bool; 3]) {
     readiness.decisions_read = decisions;
     let complete = progress.is_complete() && read.iter().all(|read| *read);
     let phase = match () {
-        () if !progress.loaded() => "loading the store",
+        () if !progress.loaded() => LOADING,
         () if complete => "live",
         () => "catching up",
     };

@@ -11,6 +11,7 @@ pub mod query;
 pub mod quote;
 pub mod reference;
 pub mod replay;
+mod seed;
 pub mod token;
 pub mod topics;
 pub mod verify;

@@ -14,11 +14,13 @@ use laju_producer::signal::{INTERRUPTED, Signals};
 use std::io::IsTerminal as _;
 
 use super::http::HttpArgs;
+use super::seed::SeedArgs;
 use crate::api::stream::StreamSettings;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerConfig;
-use crate::node::{self, Listen};
+use crate::node::{self, Listen, NodeError};
+use crate::seed::{SeedError, SeedProgress};
 
 /// Descriptors for all connections, and as many again for brokers and the store: systems start
 /// processes with a limit of 1,024, which 2,000 open event streams are beyond.
@@ -67,6 +69,10 @@ pub struct WorkerArgs {
     #[arg(long)]
     pub rebuild: bool,
 
+    /// From where the store is taken, if there is none.
+    #[command(flatten)]
+    pub seed: SeedArgs,
+
     /// A further version of the events topic's schema that events may be written with; may be
     /// given many times.
     #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
@@ -85,7 +91,7 @@ pub struct WorkerArgs {
 }
 
 /// A time like `90s`, `5m` or `1h 30m`, of a day at most.
-fn patience(text: &str) -> Result<Duration, String> {
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "give a time like 90s, 5m or 1h".to_owned())?;
     let time = Duration::try_from(span).map_err(|_| "a time is not below 0".to_owned())?;
@@ -128,14 +134,26 @@ impl WorkerArgs {
         serve::make_room(DESCRIPTORS);
         let stop = Stop::default();
         stop_on_signal(&stop)?;
-        let reporter = |progress: &Arc<Progress>| report(Arc::clone(progress), stop.clone());
+        let reporter = |progress: &Arc<Progress>, seeding: &Arc<SeedProgress>| {
+            report(Arc::clone(progress), Arc::clone(seeding), stop.clone());
+        };
         let listen = Listen {
             address: self.http.listen,
             stream_readers: self.stream_readers,
             max_lag: self.max_lag,
         };
         let clock = node::system_clock();
-        let node = node::start(config, listen, access, clock, stop.clone(), reporter)?;
+        let seed = self.seed.from(&self.connection.trust);
+        let node = node::start_from(config, seed, listen, access, clock, stop.clone(), reporter);
+        let node = match node {
+            Err(NodeError::Seed(SeedError::Interrupted)) => {
+                tracing::info!(
+                    "stopped; what has come of the store is kept: the next start with --seed goes on"
+                );
+                return Ok(ExitCode::SUCCESS);
+            }
+            started => started?,
+        };
         node.join()?;
         tracing::info!("stopped; everything folded is in the store");
         Ok(ExitCode::SUCCESS)
@@ -176,7 +194,7 @@ pub(super) fn stop_on_signal_saying(stop: &Stop, words: &'static str) -> anyhow:
 
 /// Tells people how far loading and catching up are: a bar on a terminal, else a log line now and
 /// then.
-fn report(progress: Arc<Progress>, stop: Stop) {
+fn report(progress: Arc<Progress>, seeding: Arc<SeedProgress>, stop: Stop) {
     let bar = std::io::stderr().is_terminal().then(|| {
         let style = ProgressStyle::with_template(
             "{msg:24} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
@@ -188,9 +206,9 @@ fn report(progress: Arc<Progress>, stop: Stop) {
         let begun = Instant::now();
         let mut said = Instant::now();
         while !stop.is_stopped() && !progress.is_complete() {
-            let (what, done, total) = how_far(&progress);
+            let (what, done, total) = how_far(&progress, &seeding);
             if let Some(bar) = &bar {
-                bar.set_message(what);
+                bar.set_message(what.clone());
                 bar.set_length(total);
                 bar.set_position(done);
             } else if said.elapsed() >= Duration::from_secs(5) {
@@ -220,13 +238,17 @@ fn report(progress: Arc<Progress>, stop: Stop) {
     });
 }
 
-fn how_far(progress: &Progress) -> (&'static str, u64, u64) {
+/// What is being done, how much of it is, and how much it is in all.
+fn how_far(progress: &Progress, seeding: &SeedProgress) -> (String, u64, u64) {
+    if let Some((done, total, bytes)) = seeding.how_far() {
+        return (format!("taking the store, {} MB", bytes / 1_000_000), done, total);
+    }
     if !progress.loaded() {
         let (done, total) = progress.loading();
-        return ("loading the store", done, total);
+        return ("loading the store".to_owned(), done, total);
     }
     let done = progress.folded();
-    ("catching up", done, done + progress.lag())
+    ("catching up".to_owned(), done, done + progress.lag())
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use super::watch::LogWatch;
 use crate::domain::version::fold_version;
 use crate::projection::desk::Desk;
 use crate::projection::snapshot::{PartitionView, Snapshot};
-use crate::projection::store::{Log, Store};
+use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
 
 pub use error::WorkerError;
 
@@ -68,7 +68,7 @@ pub struct Opened {
     config: WorkerConfig,
     cluster: ClusterInfo,
     reader: EventReader,
-    store: Store,
+    store: Opening,
     log: Log,
     watch: LogWatch,
 }
@@ -93,6 +93,19 @@ pub struct Running {
 /// If anything is not as it has to be.
 pub fn open(
     config: WorkerConfig,
+    new_node_id: impl FnOnce() -> String,
+) -> Result<Opened, WorkerError> {
+    open_or_seed(config, false, new_node_id)
+}
+
+/// The same; with `seed`, where there is no store yet, none is made: [`Opened::fill`] takes it from
+/// elsewhere.
+///
+/// # Errors
+/// If anything is not as it has to be.
+pub fn open_or_seed(
+    config: WorkerConfig,
+    seed: bool,
     new_node_id: impl FnOnce() -> String,
 ) -> Result<Opened, WorkerError> {
     let reader = EventReader::new(&config.schemas)?;
@@ -128,12 +141,17 @@ pub fn open(
         topic,
     };
     let watch = LogWatch::open(connection, log.clone())?;
-    if config.rebuild || !Store::is_there(&config.store) {
+    if config.rebuild || !(seed || Store::is_there(&config.store)) {
         // Before anything is deleted: from a log without its beginning there is no making anew.
         watch.require_whole(PATIENCE)?;
     }
     tracing::info!(path = %config.store.display(), "opening the store");
-    let store = Store::open(&config.store, &log, config.rebuild, new_node_id)?;
+    let store = if seed {
+        Store::open_or_seed(&config.store, &log, new_node_id)?
+    } else {
+        let store = Store::open(&config.store, &log, config.rebuild, new_node_id)?;
+        Opening::There(Box::new(store))
+    };
     Ok(Opened { config, cluster, reader, store, log, watch })
 }
 
@@ -148,6 +166,33 @@ impl Opened {
     #[must_use]
     pub fn cluster(&self) -> &ClusterInfo {
         &self.cluster
+    }
+
+    /// Whether there is no store yet, and it is to be taken from elsewhere.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.store, Opening::Unfinished(_))
+    }
+
+    /// Takes the store from elsewhere, if it is not there yet.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub fn fill<E>(self, take: impl FnOnce(Seeding) -> Result<Store, E>) -> Result<Self, E> {
+        let store = match self.store {
+            Opening::There(store) => store,
+            Opening::Unfinished(seeding) => Box::new(take(*seeding)?),
+        };
+        Ok(Self { store: Opening::There(store), ..self })
+    }
+
+    /// A handle to read the store by while it is written, if it is there.
+    #[must_use]
+    pub fn store_reader(&self) -> Option<StoreReader> {
+        match &self.store {
+            Opening::There(store) => Some(store.reader()),
+            Opening::Unfinished(_) => None,
+        }
     }
 
     /// Progress of this worker, for [`Opened::run`].
@@ -169,7 +214,10 @@ impl Opened {
         decided: Decided,
         stop: Stop,
     ) -> Result<Running, WorkerError> {
-        let Self { config, reader, mut store, log, watch, .. } = self;
+        let Self { config, reader, store, log, watch, .. } = self;
+        let Opening::There(mut store) = store else {
+            return Err(StoreError::Unfinished(config.store).into());
+        };
         let watch = Arc::new(watch);
         progress.set_chunks(store.chunks());
         let begun = Instant::now();
@@ -254,7 +302,7 @@ impl Opened {
             busy: Arc::clone(&busy),
         };
         let committer = Committer {
-            store,
+            store: *store,
             commits,
             busy,
             leases,
