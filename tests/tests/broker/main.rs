@@ -11,6 +11,7 @@ mod log;
 mod nodes;
 mod quoted;
 mod registry;
+mod seed;
 mod stream;
 mod verdicts;
 

@@ -24,7 +24,7 @@ fn nation(node: &mut Process) -> serde_json::Value {
 }
 
 /// The records that a node has folded.
-fn folded(node: &mut Process) -> u64 {
+pub(crate) fn folded(node: &mut Process) -> u64 {
     let (_, ready) = node.get("/readyz");
     let partitions = ready["partitions"].as_array().unwrap();
     partitions.iter().map(|partition| partition["next_offset"].as_u64().unwrap()).sum()
@@ -39,7 +39,7 @@ const QUESTIONS: [&str; 5] = [
     "/v1/ledger",
 ];
 
-fn answers(node: &mut Process) -> Vec<String> {
+pub(crate) fn answers(node: &mut Process) -> Vec<String> {
     QUESTIONS
         .iter()
         .map(|path| {
