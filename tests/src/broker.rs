@@ -452,6 +452,28 @@ impl TestBroker {
         copies
     }
 
+    /// What a consumer group has committed of each partition of the events topic, if anything.
+    ///
+    /// # Panics
+    /// If nobody says.
+    #[must_use]
+    pub fn committed(&self, group: &str) -> Vec<Option<i64>> {
+        let mut config = self.connection.client_config().expect("a plain connection");
+        let asker: BaseConsumer = config.set("group.id", group).create().expect("a plain client");
+        let topic = self.connection.topic(&EVENTS);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&topic, 0, self.partitions as i32 - 1);
+        let committed = asker.committed_offsets(list, PATIENCE).expect("a group's offsets");
+        let offset =
+            |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element
+                .offset()
+            {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+        committed.elements().into_iter().map(offset).collect()
+    }
+
     /// A whole topic, partition by partition in the order of the offsets.
     ///
     /// # Panics

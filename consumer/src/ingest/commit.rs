@@ -173,6 +173,9 @@ impl Committer {
             metrics::histogram!("laju_confirm_seconds").record(begun.elapsed().as_secs_f64());
         }
         if !commits.is_empty() {
+            let again: Vec<u32> =
+                commits.iter().filter(|c| c.begins_again).map(|c| c.partition).collect();
+            again.iter().for_each(|partition| self.leases.refolding(*partition));
             let begun = Instant::now();
             let cells = self.store.commit(&mut commits)?;
             metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
@@ -187,10 +190,9 @@ impl Committer {
                 if commit.begins_again {
                     *view = Arc::new(PartitionView::empty(partition));
                     self.progress.partitions[partition as usize].begins_again();
-                    self.leases.refolded(partition);
                 }
-                for record in &commit.quarantined {
-                    has_refused = true;
+                has_refused |= !commit.quarantined.is_empty();
+                for record in commit.quarantined.iter().filter(|_| !commit.begins_again) {
                     let reason = record.key.reason.as_str();
                     metrics::counter!("laju_quarantined_total", "reason" => reason).increment(1);
                 }
@@ -198,6 +200,7 @@ impl Committer {
                 positions.push((partition, position));
             }
             self.snapshot.store(Arc::new(after));
+            again.iter().for_each(|partition| self.leases.refolded(*partition));
             if has_refused {
                 // One that was woken already, or has ended, needs no more.
                 let _ = self.refused.try_send(());

@@ -6,8 +6,9 @@
 //! from there. A holder that was taken for dead may still publish for a moment: then a copy stands
 //! twice, with the same origin, and readers take one.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use laju_producer::connection::{BrokerEvents, Connection};
 use rdkafka::client::ClientContext;
@@ -40,8 +41,13 @@ struct Lease {
     told: AtomicI64,
     /// From where on records have to be looked at again.
     reopened: AtomicI64,
+    /// Whether the partition is about to be folded again: what the store has of it and what readers see
+    /// do not go together.
+    is_refolding: AtomicBool,
     /// Whether the partition's rows begin again.
     is_refolded: AtomicBool,
+    /// Offsets of records about which there are verdicts: a row of such a one may come late.
+    wanted: Mutex<BTreeSet<i64>>,
 }
 
 impl Leases {
@@ -52,7 +58,9 @@ impl Leases {
             done: AtomicI64::new(NONE),
             told: AtomicI64::new(NONE),
             reopened: AtomicI64::new(i64::MAX),
+            is_refolding: AtomicBool::new(false),
             is_refolded: AtomicBool::new(false),
+            wanted: Mutex::default(),
         };
         Self((0..partitions).map(lease).collect())
     }
@@ -86,10 +94,48 @@ impl Leases {
         may
     }
 
-    /// The partition is folded again from its beginning.
+    /// There is a verdict about the record at an offset.
+    pub(super) fn want(&self, partition: u32, offset: i64) {
+        if let Some(lease) = self.of(partition) {
+            lease.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(offset);
+        }
+    }
+
+    /// The records about which there are verdicts and that were not seen in quarantine yet.
+    pub(super) fn wanted(&self, partition: u32) -> BTreeSet<i64> {
+        let Some(lease) = self.of(partition) else { return BTreeSet::new() };
+        lease.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These need no more looking for.
+    pub(super) fn seen(&self, partition: u32, offsets: impl IntoIterator<Item = i64>) {
+        let Some(lease) = self.of(partition) else { return };
+        let mut wanted = lease.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        for offset in offsets {
+            if wanted.is_empty() {
+                return;
+            }
+            wanted.remove(&offset);
+        }
+    }
+
+    /// The partition is about to be folded again from its beginning.
+    pub(super) fn refolding(&self, partition: u32) {
+        if let Some(lease) = self.of(partition) {
+            lease.is_refolding.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether it is: nothing is concluded from what readers see of the partition.
+    pub(super) fn is_refolding(&self, partition: u32) -> bool {
+        self.of(partition).is_some_and(|lease| lease.is_refolding.load(Ordering::Acquire))
+    }
+
+    /// The store and readers have the partition as it is folded again.
     pub(super) fn refolded(&self, partition: u32) {
         if let Some(lease) = self.of(partition) {
             lease.is_refolded.store(true, Ordering::Release);
+            lease.is_refolding.store(false, Ordering::Release);
         }
     }
 
@@ -116,19 +162,24 @@ impl Leases {
         }
     }
 
-    /// The group says, or was told, this of a partition.
-    pub(super) fn set_told(&self, partition: u32, offset: i64) {
+    /// The group says this of a partition; none if it says nothing.
+    pub(super) fn set_told(&self, partition: u32, offset: Option<i64>) {
         if let Some(lease) = self.of(partition) {
-            lease.told.store(offset, Ordering::Release);
+            lease.told.store(offset.unwrap_or(NONE), Ordering::Release);
         }
     }
 
+    /// Whether the group may have been told more of a partition than is so.
+    pub(super) fn is_told_too_much(&self, partition: u32) -> bool {
+        let told = self.of(partition).map_or(NONE, |lease| lease.told.load(Ordering::Acquire));
+        self.done(partition).is_some_and(|done| told > done)
+    }
+
     /// What the group has to be told of these partitions.
-    pub(super) fn news(&self, partitions: &[u32]) -> Vec<(u32, i64)> {
+    fn news(&self, partitions: &[u32]) -> Vec<(u32, i64)> {
         let news = |partition: &u32| {
             let done = self.done(*partition)?;
-            (self.of(*partition)?.told.load(Ordering::Acquire) != done)
-                .then_some((*partition, done))
+            (self.of(*partition)?.told.load(Ordering::Acquire) < done).then_some((*partition, done))
         };
         partitions.iter().filter_map(news).collect()
     }
@@ -143,11 +194,11 @@ impl Leases {
     }
 }
 
-/// Tells the group up to where refused records are in quarantine.
+/// Tells the group up to where refused records of partitions are in quarantine, where it is further
+/// than it was told. It is not waited for: what is not told is put there twice, should somebody follow.
 pub(super) fn tell(
     consumer: &BaseConsumer<LeaseContext>,
     partitions: &[u32],
-    mode: CommitMode,
 ) -> Result<(), KafkaError> {
     let LeaseContext { topic, leases, .. } = consumer.context().as_ref();
     let news = leases.news(partitions);
@@ -155,18 +206,25 @@ pub(super) fn tell(
         return Ok(());
     }
     let mut list = TopicPartitionList::new();
-    for (partition, done) in &news {
-        list.add_partition_offset(topic, *partition as i32, Offset::Offset(*done))?;
-    }
-    // Before it is known to have arrived: what may be told must not be less than what was.
-    for (partition, done) in &news {
-        let told = leases.of(*partition).map_or(NONE, |lease| lease.told.load(Ordering::Acquire));
-        leases.set_told(*partition, told.max(*done));
-    }
-    consumer.commit(&list, mode)?;
     for (partition, done) in news {
-        leases.set_told(partition, done);
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(done))?;
+        leases.set_told(partition, Some(done));
     }
+    consumer.commit(&list, CommitMode::Async)
+}
+
+/// Tells the group that less of a partition is in quarantine than it was told, and waits until it
+/// knows: whoever follows looks at those records again.
+pub(super) fn take_back(
+    consumer: &BaseConsumer<LeaseContext>,
+    partition: u32,
+) -> Result<(), KafkaError> {
+    let LeaseContext { topic, leases, .. } = consumer.context().as_ref();
+    let Some(done) = leases.done(partition) else { return Ok(()) };
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition as i32, Offset::Offset(done))?;
+    consumer.commit(&list, CommitMode::Sync)?;
+    leases.set_told(partition, Some(done));
     Ok(())
 }
 
@@ -215,7 +273,7 @@ impl ConsumerContext for LeaseContext {
         } else {
             let is_lost = consumer.assignment_lost();
             // It goes before whatever leaves the group, on the same connection.
-            if !is_lost && let Err(error) = tell(consumer, &partitions, CommitMode::Async) {
+            if !is_lost && let Err(error) = tell(consumer, &partitions) {
                 tracing::debug!(%error, "the group was not told how far quarantine is");
             }
             self.leases.set_held(&partitions, false);
@@ -251,16 +309,28 @@ mod tests {
         leases.set_held(&[0], true);
         assert!(!leases.may_decide(0, 10), "it is not known how far quarantine is");
         assert_eq!((leases.held(), leases.take_reopened(0)), (vec![0], None));
+        leases.set_told(0, None);
+        leases.set_done(0, 0);
+        assert!(leases.may_decide(0, 10), "whoever follows looks at everything");
+        assert_eq!(leases.news(&[0, 1]), [(0, 0)]);
+        leases.set_told(0, Some(11));
         leases.set_done(0, 11);
-        leases.set_told(0, 11);
         assert!(!leases.may_decide(0, 10), "whoever follows would begin behind it");
         assert_eq!((leases.take_reopened(0), leases.take_reopened(0)), (Some(10), None));
         leases.set_done(0, 10);
-        assert_eq!(leases.news(&[0, 1]), [(0, 10)]);
-        leases.set_told(0, 10);
-        assert!(leases.may_decide(0, 10) && leases.news(&[0, 1]).is_empty());
+        assert!(leases.is_told_too_much(0) && leases.news(&[0, 1]).is_empty());
+        assert!(!leases.may_decide(0, 10), "the group does not know yet");
+        leases.set_told(0, Some(10));
+        assert!(leases.may_decide(0, 10) && !leases.is_told_too_much(0));
+        leases.set_done(0, 12);
+        assert_eq!(leases.news(&[0, 1]), [(0, 12)]);
         leases.set_held(&[0], false);
         assert!(!leases.may_decide(0, 10) && leases.held().is_empty());
+        // What a verdict is about is looked for until it was seen, whoever holds the lease meanwhile.
+        leases.want(0, 7);
+        leases.want(0, 9);
+        leases.seen(0, [3, 7]);
+        assert!(leases.wanted(0).into_iter().eq([9]) && leases.wanted(1).is_empty());
         assert!(!leases.may_decide(2, 0), "there is no such partition");
     }
 }

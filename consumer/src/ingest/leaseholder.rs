@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use laju_producer::connection::{Connection, ConnectionError, Operation, Resource, Right};
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -20,8 +20,8 @@ use super::quarantine::Quarantine;
 use super::quarantined::origins_in_quarantine;
 use super::stop::Stop;
 use super::worker::WorkerError;
-use crate::projection::snapshot::Snapshot;
-use crate::projection::store::{Log, RefusedRows};
+use crate::projection::snapshot::{QuarantinedRecord, Snapshot};
+use crate::projection::store::{Log, StoreReader};
 
 /// How often the group is listened to.
 const TICK: Duration = Duration::from_millis(50);
@@ -29,7 +29,8 @@ const TICK: Duration = Duration::from_millis(50);
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// How long a question to the group may take.
 const ASK_WAIT: Duration = Duration::from_secs(5);
-/// How long one partition may take before the others and the group are looked at.
+/// How long one partition may take before the others and the group are looked at; and all of them
+/// at the end.
 const TURN: Duration = Duration::from_secs(5);
 /// How long quarantine is left alone after something failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ pub(super) struct Leaseholder {
     consumer: BaseConsumer<LeaseContext>,
     leases: Leases,
     group: String,
-    rows: RefusedRows,
+    store: StoreReader,
     quarantine: Quarantine,
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// Something was committed that could not be counted; ends with the committer.
@@ -58,6 +59,24 @@ pub(super) struct Leaseholder {
     /// Until when quarantine is left alone, because something failed.
     rests: Option<Instant>,
     said: Option<Instant>,
+}
+
+/// What became of rows that were to be published.
+struct Tried {
+    /// The offsets of those that are in quarantine now.
+    confirmed: HashSet<i64>,
+    /// Those before this offset were tried.
+    end: i64,
+    /// Why others are not there.
+    outcome: Result<(), String>,
+}
+
+/// Why not everything is in quarantine that should be.
+enum Failure {
+    /// It will not be, as long as nobody changes something.
+    Lasting(WorkerError),
+    /// It is tried again.
+    Passing(String),
 }
 
 /// How far one partition's rows have been gone through.
@@ -78,7 +97,7 @@ impl Leaseholder {
         connection: &Connection,
         log: &Log,
         leases: Leases,
-        rows: RefusedRows,
+        store: StoreReader,
         snapshot: Arc<ArcSwap<Snapshot>>,
         news: Receiver<()>,
         stop: Stop,
@@ -91,6 +110,8 @@ impl Leaseholder {
         }
         config
             .set("group.id", &group)
+            // Reading what is in quarantine may take minutes in which nobody listens to the group.
+            .set("max.poll.interval.ms", "1800000")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false");
@@ -104,7 +125,7 @@ impl Leaseholder {
             consumer,
             leases,
             group,
-            rows,
+            store,
             snapshot,
             news,
             stop,
@@ -123,59 +144,77 @@ impl Leaseholder {
         }
         loop {
             let is_over = self.news.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected);
-            while let Some(polled) = self.consumer.poll(Duration::ZERO) {
-                let polled = polled.map(drop);
-                if let Err(error) = polled
-                    && let Err(error) = self.judge(error)
-                {
-                    return self.stop.fail(error);
-                }
+            if let Err(error) = self.listen() {
+                return self.stop.fail(error);
             }
             let held = self.leases.held();
             if is_over {
                 // What can be had at once; the rest is for whoever follows. Closing tells the group
                 // how far this one has got, and leaves it.
-                let _ = held.iter().try_for_each(|&partition| self.serve(partition));
+                let until = Instant::now() + TURN;
+                let mut in_time = held.into_iter().take_while(|_| Instant::now() < until);
+                let _ = in_time.try_for_each(|partition| self.serve(partition));
                 return;
             }
             if self.rests.is_none_or(|until| Instant::now() >= until) {
                 self.rests = None;
-                if let Err(why) = self.find_out(&held).and_then(|()| self.serve_all(held.clone())) {
-                    self.rest(&why);
+                match self.find_out(&held).and(self.serve_each(&held)) {
+                    Ok(()) => {}
+                    Err(Failure::Lasting(error)) => return self.stop.fail(error),
+                    Err(Failure::Passing(why)) => self.rest(&why),
                 }
             }
-            if self.told.elapsed() >= TELL_EVERY {
-                self.told = Instant::now();
-                if let Err(error) = lease::tell(&self.consumer, &held, CommitMode::Async) {
-                    tracing::debug!(%error, "the group is told later how far quarantine is");
-                }
+            self.tell(&held);
+        }
+    }
+
+    /// Hears what the group has to say.
+    fn listen(&self) -> Result<(), WorkerError> {
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            let polled = polled.map(drop);
+            polled.or_else(|error| self.judge(error))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the group now and then how far quarantine is.
+    fn tell(&mut self, held: &[u32]) {
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            if let Err(error) = lease::tell(&self.consumer, held) {
+                tracing::debug!(%error, "the group is told later how far quarantine is");
             }
         }
     }
 
-    /// Puts the records of all of these partitions into quarantine that are not there yet. Where that
+    /// Puts the records of each of these partitions into quarantine that are not there yet. Where that
     /// fails, it begins with the next one the next time: one that cannot be read keeps no other back.
-    fn serve_all(&mut self, mut held: Vec<u32>) -> Result<(), String> {
+    fn serve_each(&mut self, held: &[u32]) -> Result<(), Failure> {
         let first = held.partition_point(|partition| *partition < self.first);
-        held.rotate_left(first);
-        held.into_iter().try_for_each(|partition| {
+        let (before, after) = held.split_at(first);
+        for &partition in after.iter().chain(before) {
             self.first = partition + 1;
-            self.serve(partition)
-        })
+            // It may have gone to another node while the one before took its time.
+            self.listen().map_err(Failure::Lasting)?;
+            self.tell(held);
+            if self.leases.holds(partition) {
+                self.serve(partition).map_err(Failure::Passing)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts a partition's records into quarantine that are not there yet.
     fn serve(&mut self, partition: u32) -> Result<(), String> {
         let Some(mut done) = self.leases.done(partition) else { return Ok(()) };
-        let shelf = self.shelves.entry(partition).or_default();
-        if self.leases.take_refolded(partition) {
-            shelf.chunk = 0;
-        }
         if let Some(reopened) = self.leases.take_reopened(partition).filter(|from| *from < done) {
-            (shelf.chunk, done) = (0, reopened);
+            self.shelf(partition).chunk = 0;
+            done = reopened;
             self.leases.set_done(partition, done);
-            lease::tell(&self.consumer, &[partition], CommitMode::Sync)
-                .map_err(|error| error.to_string())?;
+        }
+        if self.leases.is_told_too_much(partition) {
+            let told = lease::take_back(&self.consumer, partition);
+            told.map_err(|error| format!("the group does not take an offset back: {error}"))?;
         }
         let begun = Instant::now();
         loop {
@@ -183,40 +222,86 @@ impl Leaseholder {
             let snapshot = self.snapshot.load();
             let Some(view) = snapshot.partitions.get(&partition) else { return Ok(()) };
             let next = view.next_offset;
-            let found = self.rows.after(partition, shelf.chunk, done, ROWS);
-            let mut found = found.map_err(|error| error.to_string())?;
-            found.rows.retain(|row| !shelf.known.contains(&row.offset));
-            if found.rows.is_empty() {
-                let is_all = found.next_chunk == shelf.chunk;
-                shelf.chunk = found.next_chunk;
-                if !is_all {
-                    continue;
-                }
-                self.leases.set_done(partition, done.max(next));
+            if self.leases.is_refolding(partition) {
                 return Ok(());
             }
-            let originals =
-                originals::read(&self.connection, &self.log.topic, partition, &found.rows)
-                    .map_err(|error| error.to_string())?;
-            let (confirmed, outcome) = self.quarantine.publish(partition, &originals);
-            if let Some(last) = originals[..confirmed].last() {
-                done = last.row.offset + 1;
-                self.leases.set_done(partition, done);
+            if self.leases.take_refolded(partition) {
+                self.shelf(partition).chunk = 0;
             }
-            if confirmed == found.rows.len() {
+            let chunk = self.shelf(partition).chunk;
+            let found = self.store.refused(partition, chunk, done, ROWS);
+            let mut found = found.map_err(|error| error.to_string())?;
+            let last = found.rows.last().map_or(done, |row| row.offset + 1);
+            let shelf = self.shelf(partition);
+            found.rows.retain(|row| !shelf.known.contains(&row.offset));
+            if found.rows.is_empty() {
                 shelf.chunk = found.next_chunk;
+                if found.next_chunk > chunk {
+                    continue;
+                }
+                if self.leases.is_refolding(partition) {
+                    return Ok(());
+                }
+                done = done.max(next);
+                self.shelf(partition).known.retain(|offset| *offset >= done);
+                self.leases.set_done(partition, done);
+                return self.serve_late(partition, next);
             }
-            outcome.map_err(|why| format!("{}: {why}", self.quarantine.topic()))?;
+            let Tried { confirmed, end, outcome } = self.publish(partition, &found.rows)?;
+            // Up to the first that is not there. What is there behind it is not put there again.
+            let missing = found.rows.iter().map(|row| row.offset);
+            let missing = missing.take_while(|offset| *offset < end);
+            done = missing.into_iter().find(|o| !confirmed.contains(o)).unwrap_or(end);
+            self.shelf(partition).known.extend(confirmed.into_iter().filter(|o| *o >= done));
+            self.leases.set_done(partition, done);
+            if done >= last {
+                self.shelf(partition).chunk = found.next_chunk;
+            }
+            outcome?;
             if begun.elapsed() >= TURN {
                 return Ok(());
             }
         }
     }
 
+    /// Puts those records into quarantine of which it is known by now that a verdict refuses them,
+    /// although quarantine was further already: this node had counted them, or who wrote the verdict
+    /// may have died.
+    fn serve_late(&mut self, partition: u32, next: i64) -> Result<(), String> {
+        let mut wanted = self.leases.wanted(partition);
+        // What is not folded yet has no row.
+        drop(wanted.split_off(&next));
+        let Some(&first) = wanted.first() else { return Ok(()) };
+        let found = self.store.refused(partition, 0, first, usize::MAX);
+        let mut rows = found.map_err(|error| error.to_string())?.rows;
+        rows.retain(|row| wanted.contains(&row.offset));
+        if rows.is_empty() {
+            // Verdicts that refuse nothing.
+            self.leases.seen(partition, wanted);
+            return Ok(());
+        }
+        self.publish(partition, &rows)?.outcome
+    }
+
+    /// Publishes some of these rows of a partition, from the first on.
+    fn publish(&mut self, partition: u32, rows: &[QuarantinedRecord]) -> Result<Tried, String> {
+        let originals = originals::read(&self.connection, &self.log.topic, partition, rows, TURN)
+            .map_err(|error| error.to_string())?;
+        let end = originals.last().map_or(0, |original| original.row.offset + 1);
+        let (confirmed, outcome) = self.quarantine.publish(partition, &originals);
+        self.leases.seen(partition, confirmed.iter().copied());
+        let outcome = outcome.map_err(|why| format!("{}: {why}", self.quarantine.topic()));
+        Ok(Tried { confirmed: confirmed.into_iter().collect(), end, outcome })
+    }
+
+    fn shelf(&mut self, partition: u32) -> &mut Shelf {
+        self.shelves.entry(partition).or_default()
+    }
+
     /// Asks the group up to where refused records are in quarantine, of those of these partitions of
     /// which it is not known. Where the group does not know (there never was a holder, or none for so
     /// long that the brokers forgot), what is there is looked up.
-    fn find_out(&mut self, held: &[u32]) -> Result<(), String> {
+    fn find_out(&mut self, held: &[u32]) -> Result<(), Failure> {
         let unknown: Vec<u32> =
             held.iter().copied().filter(|held| self.leases.done(*held).is_none()).collect();
         if unknown.is_empty() {
@@ -227,7 +312,7 @@ impl Leaseholder {
             list.add_partition(&self.log.topic, *partition as i32);
         }
         let committed = self.consumer.committed_offsets(list, ASK_WAIT);
-        let committed = committed.map_err(|error| error.to_string())?;
+        let committed = committed.map_err(|error| Failure::Passing(error.to_string()))?;
         let committed = |partition: u32| {
             let element = committed.find_partition(&self.log.topic, partition as i32)?;
             match element.offset() {
@@ -237,20 +322,25 @@ impl Leaseholder {
         };
         let mut known: BTreeMap<u32, HashSet<i64>> = BTreeMap::new();
         if unknown.iter().any(|partition| committed(*partition).is_none()) {
-            let (partitions, fold_version) = (self.log.partitions, &self.log.fold_version);
-            origins_in_quarantine(&self.connection, partitions, fold_version, |origin| {
-                if committed(origin.partition).is_none() {
-                    known.entry(origin.partition).or_default().insert(origin.offset);
-                }
-            })
-            .map_err(|error| error.to_string())?;
+            let Log { partitions, fold_version, .. } = &self.log;
+            let stop = self.stop.flag();
+            let read = origins_in_quarantine(
+                &self.connection,
+                (*partitions, fold_version.as_str()),
+                stop,
+                |origin| {
+                    if committed(origin.partition).is_none() {
+                        known.entry(origin.partition).or_default().insert(origin.offset);
+                    }
+                },
+            );
+            read.map_err(|error| Failure::Passing(error.to_string()))?;
         }
         for partition in unknown {
             let known = known.remove(&partition).unwrap_or_default();
             self.shelves.insert(partition, Shelf { chunk: 0, known });
-            let done = committed(partition).unwrap_or(0);
-            self.leases.set_told(partition, done);
-            self.leases.set_done(partition, done);
+            self.leases.set_told(partition, committed(partition));
+            self.leases.set_done(partition, committed(partition).unwrap_or(0));
         }
         Ok(())
     }

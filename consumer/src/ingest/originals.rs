@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use rdkafka::message::Message as _;
@@ -46,7 +46,7 @@ impl Original {
 }
 
 /// The first of these rows of a partition, which are in the order of their offsets, with their bytes:
-/// as many as stand near each other and are not too many.
+/// as many as stand near each other, are not too many, and do not take much longer than `enough`.
 ///
 /// # Errors
 /// If the log cannot be read there.
@@ -55,7 +55,9 @@ pub(super) fn read(
     topic: &str,
     partition: u32,
     rows: &[QuarantinedRecord],
+    enough: Duration,
 ) -> Result<Vec<Original>, RangeError> {
+    let begun = Instant::now();
     let is_near = |pair: &&[QuarantinedRecord]| pair[1].offset - pair[0].offset <= NEAR;
     let near = 1 + rows.windows(2).take_while(is_near).count();
     let rows = &rows[..near.min(MANY_RECORDS).min(rows.len())];
@@ -101,7 +103,8 @@ pub(super) fn read(
             originals.extend(rows.map(|row| Original::gone(row.clone())));
             return Ok(originals);
         }
-        if bytes >= MANY_BYTES || rows.peek().is_none() {
+        let is_late = begun.elapsed() >= enough && !originals.is_empty();
+        if bytes >= MANY_BYTES || rows.peek().is_none() || is_late {
             return Ok(originals);
         }
     }

@@ -49,13 +49,13 @@ impl Quarantine {
         &self.topic
     }
 
-    /// Publishes records of a partition and waits until each is confirmed. Gives how many of the
-    /// first ones are, and why those behind them are not, if so.
+    /// Publishes records of a partition and waits for what becomes of each. Gives the offsets of those
+    /// that are confirmed, and why others are not, if so.
     pub(super) fn publish(
         &mut self,
         partition: u32,
         records: &[Original],
-    ) -> (usize, Result<(), String>) {
+    ) -> (Vec<i64>, Result<(), String>) {
         let publisher = match self.publisher.take() {
             Some(publisher) => publisher,
             None => {
@@ -66,7 +66,7 @@ impl Quarantine {
                 };
                 match Publisher::new(&self.connection, &settings) {
                     Ok(publisher) => publisher,
-                    Err(error) => return (0, Err(error.to_string())),
+                    Err(error) => return (Vec::new(), Err(error.to_string())),
                 }
             }
         };
@@ -81,30 +81,34 @@ impl Quarantine {
         publisher: &Publisher,
         partition: u32,
         records: &[Original],
-    ) -> (usize, Result<(), String>) {
+    ) -> (Vec<i64>, Result<(), String>) {
         let mut sent = Vec::with_capacity(records.len());
         let mut failed = Ok(());
         for record in records {
             match self.send(publisher, partition, record) {
-                Ok(delivery) => sent.push(delivery),
+                Ok(delivery) => sent.push((record.row.offset, delivery)),
                 Err(error) => {
                     failed = Err(error.to_string());
                     break;
                 }
             }
         }
-        let mut confirmed = 0;
-        for delivery in sent {
-            if let Err(error) = delivery.wait() {
-                let reason = match error {
-                    DeliveryError::NotAllowed(_)
-                    | DeliveryError::NoTopic(_)
-                    | DeliveryError::TooLarge(_) => Some(error.to_string()),
-                    _ => publisher.last_broker_error(),
-                };
-                return (confirmed, Err(reason.unwrap_or_else(|| error.to_string())));
+        // Of all of them, as they go to several partitions: what is there is not sent again.
+        let mut confirmed = Vec::with_capacity(sent.len());
+        for (offset, delivery) in sent {
+            match delivery.wait() {
+                Ok(_) => confirmed.push(offset),
+                Err(error) if failed.is_ok() => {
+                    let reason = match error {
+                        DeliveryError::NotAllowed(_)
+                        | DeliveryError::NoTopic(_)
+                        | DeliveryError::TooLarge(_) => None,
+                        _ => publisher.last_broker_error(),
+                    };
+                    failed = Err(reason.unwrap_or_else(|| error.to_string()));
+                }
+                Err(_) => {}
             }
-            confirmed += 1;
         }
         (confirmed, failed)
     }

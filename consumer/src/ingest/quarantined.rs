@@ -5,6 +5,8 @@
 //! record, and it is for the caller to keep what is needed.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use laju_producer::connection::ask::ASK_PATIENCE;
@@ -17,7 +19,7 @@ use laju_schemas::quarantine::{
 use laju_schemas::topic::{EVENTS, QUARANTINE};
 use thiserror::Error;
 
-use super::tail::{Tail, TailError, TailRecord};
+use super::tail::{Tail, TailError, TailRecord, Tailed};
 
 /// How long nothing may come although there is more.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,24 +138,31 @@ pub fn read_quarantine(
     Ok(passed)
 }
 
-/// The origins of the records that the quarantine topic has, as refused by these rules.
+/// The origins of the records that the quarantine topic has, of an events topic with so many partitions,
+/// as refused by the rules of a fold version. Where asked to stop it ends with those read so far.
 ///
 /// # Errors
-/// If the topic cannot be read to its end.
+/// If the topic cannot be read to its end. Brokers that are away are waited for.
 pub fn origins_in_quarantine(
     connection: &Connection,
-    partitions: u32,
-    fold_version: &str,
+    (partitions, fold_version): (u32, &str),
+    stop: &AtomicBool,
     mut each: impl FnMut(Origin),
 ) -> Result<(), ReadQuarantineError> {
     let topic = connection.topic(&EVENTS);
-    read(connection, |record, _| {
-        if let Kind::Ours(parsed) = kind((&topic, partitions), record, || (None, None))
-            && parsed.fold_version == fold_version
-        {
-            each(parsed.origin);
+    let quarantine = connection.topic(&QUARANTINE);
+    let mut tail = Tail::open(&connection.client_config()?, &quarantine, ASK_PATIENCE)?;
+    Ok(tail.follow(stop, |tailed| match tailed {
+        Tailed::CaughtUp => ControlFlow::Break(()),
+        Tailed::Record(record) => {
+            if let Kind::Ours(parsed) = kind((&topic, partitions), &record, || (None, None))
+                && parsed.fold_version == fold_version
+            {
+                each(parsed.origin);
+            }
+            ControlFlow::Continue(())
         }
-    })
+    })?)
 }
 
 /// Every record, with how many offsets there are.

@@ -3,7 +3,7 @@
 
 mod schemas;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,8 @@ pub struct Source {
     pub(super) waiting: Waiting,
     /// What was decided: the verdicts among it say what has to be refused.
     pub(super) decided: Followed,
+    /// Verdicts about records that were judged without them.
+    pub(super) late: Vec<Arc<QuarantineDecision>>,
     /// By partition: the record that has to come first, the last one folded, until it has.
     pub expected: Vec<Option<RecordMark>>,
     /// What is stored: a verdict that came while nobody was here to follow it shows there.
@@ -107,8 +109,12 @@ impl Source {
         let _ = self.decided.refresh();
         for view in self.snapshot.load_full().partitions.values() {
             // What came while this node was away.
-            let _ = self.fold_again(&self.decided.not_followed_by(view), &mut batch);
+            self.late.extend(self.decided.not_followed_by(view));
         }
+        for origin in self.late.iter().map(|verdict| verdict.origin()) {
+            self.leases.want(origin.partition, origin.offset);
+        }
+        let _ = self.fold_again(&mut batch);
         for partition in 0..self.partitions {
             tracing::info!(partition, offset = self.standing.next(partition), "reading begins");
         }
@@ -303,30 +309,44 @@ impl Source {
 
     /// Takes over verdicts that came meanwhile. What was judged without one is folded again.
     fn follow_verdicts(&mut self, batch: &mut Batch) {
-        let Some(mut new) = self.decided.refresh() else { return };
-        if let Some(learning) = &mut self.learning {
-            learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
+        if let Some(new) = self.decided.refresh() {
+            if let Some(learning) = &mut self.learning {
+                learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
+            }
+            for origin in new.iter().map(|verdict| verdict.origin()) {
+                self.leases.want(origin.partition, origin.offset);
+            }
+            let late = new.into_iter().filter(|verdict| self.has_judged(verdict.origin()));
+            let late: Vec<_> = late.collect();
+            self.late.extend(late);
         }
-        new.retain(|verdict| self.has_judged(verdict.origin()));
-        let again = self.fold_again(&new, batch);
-        let consumer = Arc::clone(&self.consumer);
-        self.standing.restart(&consumer, &again);
+        if !self.late.is_empty() {
+            let again = self.fold_again(batch);
+            let consumer = Arc::clone(&self.consumer);
+            self.standing.restart(&consumer, &again);
+        }
     }
 
     /// Folds those partitions again of which records were judged without verdicts: another node's
     /// registry did not have what this one's had, and the log says what counts. Gives those partitions,
     /// which stand at their beginnings now.
-    fn fold_again(&mut self, late: &[Arc<QuarantineDecision>], batch: &mut Batch) -> Vec<u32> {
+    fn fold_again(&mut self, batch: &mut Batch) -> Vec<u32> {
         let consumer = Arc::clone(&self.consumer);
-        let progress = consumer.context().progress();
         let mut again = Vec::new();
-        let partitions: BTreeSet<u32> =
-            late.iter().map(|verdict| verdict.origin_partition).collect();
-        for partition in partitions {
-            let of_it = late.iter().filter(|verdict| verdict.origin_partition == partition);
-            let Some(first) = of_it.min_by_key(|verdict| verdict.origin_offset) else { continue };
-            let begin =
-                progress.partitions.get(partition as usize).and_then(|at| at.begin_offset());
+        let mut late: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+        for verdict in std::mem::take(&mut self.late) {
+            late.entry(verdict.origin_partition).or_default().push(verdict);
+        }
+        for (partition, verdicts) in late {
+            let Some(first) = verdicts.iter().min_by_key(|verdict| verdict.origin_offset) else {
+                continue;
+            };
+            let marks = consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
+            let Ok((begin, _)) = marks else {
+                // Asked again at the next look.
+                self.late.extend(verdicts);
+                continue;
+            };
             tracing::warn!(
                 origin = %first.origin(),
                 decided_by = first.decided_by,
@@ -334,7 +354,7 @@ impl Source {
                 "a verdict refuses a record that this node has counted: the partition is folded \
                  again. Do all nodes have the same --registry?"
             );
-            if let Some(begin) = begin.filter(|begin| *begin > 0) {
+            if begin > 0 {
                 tracing::error!(
                     partition,
                     begin,
@@ -349,6 +369,7 @@ impl Source {
             if let Some(expected) = self.expected.get_mut(partition as usize) {
                 *expected = None;
             }
+            self.leases.refolding(partition);
             batch.again(partition);
             self.standing.again(partition);
             again.push(partition);

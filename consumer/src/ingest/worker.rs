@@ -116,7 +116,9 @@ pub fn open_or_seed(
     for topic in [EVENTS, REFERENCE, KIOSK_STATUS, FIGURES, DECISIONS] {
         rights.push(Right::on_topic(Operation::Read, connection.topic(&topic)));
     }
-    rights.push(Right::on_topic(Operation::Write, connection.topic(&QUARANTINE)));
+    for operation in [Operation::Read, Operation::Write] {
+        rights.push(Right::on_topic(operation, connection.topic(&QUARANTINE)));
+    }
     if connection.registry.is_some() {
         // Where a registry lacks a schema, that is written down.
         rights.push(Right::on_topic(Operation::Write, connection.topic(&DECISIONS)));
@@ -254,7 +256,7 @@ impl Opened {
             &config.connection,
             &log,
             leases.clone(),
-            store.refused_rows(),
+            store.reader(),
             Arc::clone(&snapshot),
             news,
             stop.clone(),
@@ -284,6 +286,7 @@ impl Opened {
             leases: leases.clone(),
             waiting: Waiting::default(),
             decided: Followed::new(decided.clone()),
+            late: Vec::new(),
             snapshot: Arc::clone(&snapshot),
             served: Instant::now(),
             batches: batch_sender,

@@ -33,7 +33,6 @@ use crate::domain::account::Cell;
 pub use error::StoreError;
 use load::Loading;
 pub use reader::StoreReader;
-pub use refused::RefusedRows;
 pub use seed::{Begun, Chunk, Opening, Seeding};
 
 const LOCK: &str = "laju.lock";

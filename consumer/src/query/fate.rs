@@ -84,6 +84,12 @@ fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryEr
     }
     let subjects = places.iter().map(|place| (place.part.partition, place.subject)).collect();
     let told = ask(view, subjects)?;
+    let is_behind =
+        |(place, told): (&Place<'_>, &Told)| told.position.next_offset < place.part.next_offset;
+    if places.iter().zip(&told).any(is_behind) {
+        // The partition is folded again from its beginning: what it had is not there.
+        return Err(NoAnswer(PATIENCE).into());
+    }
     let found = places.into_iter().zip(told).filter_map(|(Place { part, seen, .. }, told)| {
         // Another event may have the same hash.
         let fate = fate_of(&told.facts, &part.names, event_id)?;

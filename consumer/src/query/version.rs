@@ -26,6 +26,8 @@ impl View {
             hash.update(&partition.to_le_bytes());
             hash.update(&view.next_offset.to_le_bytes());
             hash.update(&view.recorded_until.map_or(i64::MIN, |until| until.0).to_le_bytes());
+            // A verdict that came late changes what counts of the same records.
+            hash.update(&view.tallies.quarantined.to_le_bytes());
         }
         if !settled {
             self.add_moment(&mut hash);

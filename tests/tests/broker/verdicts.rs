@@ -392,6 +392,8 @@ fn a_node_that_acted_otherwise_than_a_verdict_folds_the_partition_again() {
     place.write_verdict(&log[2], None);
     let mut process = Process::start(place.worker(store.path(), "5m"));
     wait_until("all are followed", || said_if_ready(&mut process) == Some((57, 3)));
+    // Quarantine was further already when the verdicts came.
+    assert!(place.broker.wait_quarantine(3).len() <= 6, "each of them, and no others");
     assert!(process.log().contains(late), "{}", process.log());
     place.broker.publish(&place.framed(60..70, place.id));
     wait_until("it goes on", || said_if_ready(&mut process) == Some((67, 3)));

@@ -265,7 +265,7 @@ impl Source {
         let may_write = line.may_write(now);
         let mut verdicts = Vec::new();
         for held in &line.held {
-            let may_write = may_write && self.leases.may_decide(partition, held.mark.offset);
+            // What was decided may stand in the topic: it is sent again, whoever has the lease by now.
             if let Some(again) = sent.get_mut(&held.origin) {
                 if may_write {
                     verdicts.extend(again.take());
@@ -277,7 +277,9 @@ impl Source {
                 continue;
             }
             match lookups.standing(id, held.since, patience) {
-                Standing::GivenUp(time) if may_write => {
+                Standing::GivenUp(time)
+                    if may_write && self.leases.may_decide(partition, held.mark.offset) =>
+                {
                     lookups.gave_up(partition, id);
                     let reason = format!(
                         "the schema registry has {}: so it said whenever it was asked, for {} s",

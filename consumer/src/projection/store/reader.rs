@@ -75,7 +75,7 @@ impl StoreReader {
         StoreError::database(&self.path, source)
     }
 
-    fn damaged(&self, partition: u32, what: &str) -> StoreError {
+    pub(super) fn damaged(&self, partition: u32, what: &str) -> StoreError {
         let what = format!("partition {partition}: {what}");
         StoreError::Damaged { path: self.path.clone(), what }
     }

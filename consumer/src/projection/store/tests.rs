@@ -71,10 +71,10 @@ fn refuse(store: &mut Store, state: &mut PartitionState, offsets: Range<i64>) {
 }
 
 /// The offsets of the rows from one on, read in bites.
-fn offsets(rows: &RefusedRows, from: i64) -> Vec<i64> {
+fn offsets(reader: &StoreReader, from: i64) -> Vec<i64> {
     let (mut found, mut chunk) = (Vec::new(), 0);
     loop {
-        let bite = rows.after(0, chunk, from, 10).unwrap();
+        let bite = reader.refused(0, chunk, from, 10).unwrap();
         if bite.next_chunk == chunk {
             return found;
         }
@@ -87,21 +87,21 @@ fn offsets(rows: &RefusedRows, from: i64) -> Vec<i64> {
 fn a_partition_that_begins_again_takes_the_place_of_all_that_was_stored_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), false).unwrap();
-    let rows = store.refused_rows();
-    assert_eq!(offsets(&rows, 0), Vec::<i64>::new());
+    let reader = store.reader();
+    assert_eq!(offsets(&reader, 0), Vec::<i64>::new());
     refuse(&mut store, &mut PartitionState::new(0), 0..500);
-    assert!(offsets(&rows, 0).into_iter().eq(0..500));
-    assert!(offsets(&rows, 250).into_iter().eq(250..500));
-    assert!(offsets(&rows, 500).is_empty());
+    assert!(offsets(&reader, 0).into_iter().eq(0..500));
+    assert!(offsets(&reader, 250).into_iter().eq(250..500));
+    assert!(offsets(&reader, 500).is_empty());
 
     refuse(&mut store, &mut PartitionState::again(0), 0..100);
-    assert!(offsets(&rows, 0).into_iter().eq(0..100));
-    drop((store, rows));
+    assert!(offsets(&reader, 0).into_iter().eq(0..100));
+    drop((store, reader));
     let mut store = open(directory.path(), false).unwrap();
     let mut stored = store.load(&|_| ()).unwrap();
     assert_eq!(stored[0].view.tallies.quarantined, 100);
     assert_eq!(stored[0].state.position().next_offset, 100);
     // It goes on like any other.
     refuse(&mut store, &mut stored[0].state, 100..150);
-    assert!(offsets(&store.refused_rows(), 0).into_iter().eq(0..150));
+    assert!(offsets(&store.reader(), 0).into_iter().eq(0..150));
 }
