@@ -8,8 +8,10 @@ use crate::decision::QuarantineDecision;
 use crate::event::ActivationEvent;
 use crate::framing::Framing;
 use crate::known::{
-    ACTIVATION_EVENT, KIOSK_STATUS, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE, REFERENCE_FIGURE,
+    ACTIVATION_EVENT, KIOSK_STATUS, LOG_COPY, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE,
+    REFERENCE_FIGURE,
 };
+use crate::log_copy::LogCopy;
 use crate::quoted::QuotedFigure;
 use crate::reference::ReferenceFigure;
 use crate::status::KioskStatus;
@@ -68,6 +70,12 @@ impl Encoder {
         Self::new(&QUARANTINE_DECISION, schema_id)
     }
 
+    /// For the record by which a log says that it is a copy: always in single-object encoding.
+    #[must_use]
+    pub fn copies() -> Self {
+        Self::new(&LOG_COPY, None)
+    }
+
     /// Appends an event, framed, to `out`.
     ///
     /// # Errors
@@ -114,6 +122,14 @@ impl Encoder {
         decision: &QuarantineDecision,
     ) -> Result<Vec<u8>, EncodeError> {
         self.value(decision.to_avro())
+    }
+
+    /// The bytes of the record by which a log says that it is a copy, framed.
+    ///
+    /// # Errors
+    /// If the encoder is not one for such records.
+    pub fn log_copy(&self, copy: &LogCopy) -> Result<Vec<u8>, EncodeError> {
+        self.value(copy.to_avro())
     }
 
     fn value(&self, value: Value) -> Result<Vec<u8>, EncodeError> {

@@ -99,6 +99,10 @@ sixteen_bytes! {
     /// The id of a decision about a quarantined record: a UUID of version 7.
     DecisionId
 }
+sixteen_bytes! {
+    /// The id of the record that says that a log is a copy of another: a UUID of version 7.
+    CopyId
+}
 
 /// How many digits an id may have before it is looked at whether they may be a NIK: it takes as
 /// many, and most ids have fewer.

@@ -24,6 +24,8 @@ pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
 pub const FORMER_KIOSK_STATUS_AVSCS: [&str; 1] = [include_str!("../golden/v1/kiosk_status.avsc")];
 /// The decisions topic's schema.
 pub const QUARANTINE_DECISION_AVSC: &str = include_str!("../avsc/quarantine_decision.avsc");
+/// The schema of the record by which a log says that it is a copy.
+pub const LOG_COPY_AVSC: &str = include_str!("../avsc/log_copy.avsc");
 
 /// A schema of this program: parsed, with its fingerprint.
 pub struct OwnSchema {
@@ -58,6 +60,8 @@ pub static KIOSK_STATUS: LazyLock<OwnSchema> =
 /// The decisions topic's schema.
 pub static QUARANTINE_DECISION: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(QUARANTINE_DECISION_AVSC));
+/// The schema of the record by which a log says that it is a copy.
+pub static LOG_COPY: LazyLock<OwnSchema> = LazyLock::new(|| OwnSchema::parse(LOG_COPY_AVSC));
 
 /// A text that cannot serve as a schema of a topic.
 #[derive(Debug, Error)]

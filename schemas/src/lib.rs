@@ -15,6 +15,7 @@ pub mod former;
 pub mod framing;
 pub mod id;
 pub mod known;
+pub mod log_copy;
 pub mod nik;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -41,8 +42,9 @@ pub use decision::QuarantineDecision;
 pub use event::{ActivationEvent, Fact};
 pub use former::FormerCode;
 pub use id::{
-    DecisionId, EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId,
+    CopyId, DecisionId, EventId, FigureId, KioskId, OutreachId, ReferenceId, Sequence, SubjectId,
 };
+pub use log_copy::LogCopy;
 pub use quoted::QuotedFigure;
 pub use raw::RawEvent;
 pub use reference::ReferenceFigure;

@@ -8,15 +8,16 @@ use std::path::Path;
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use laju_schemas::known::{
-    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUARANTINE_DECISION_AVSC, QUOTED_FIGURE_AVSC,
-    REFERENCE_FIGURE_AVSC, compatible,
+    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, LOG_COPY_AVSC, QUARANTINE_DECISION_AVSC,
+    QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC, compatible,
 };
 use serde_json::{Value as Json, json};
 
 /// Each schema of today, by the name of its file.
-const CURRENT: [(&str, &str); 5] = [
+const CURRENT: [(&str, &str); 6] = [
     ("activation_event", ACTIVATION_EVENT_AVSC),
     ("kiosk_status", KIOSK_STATUS_AVSC),
+    ("log_copy", LOG_COPY_AVSC),
     ("quarantine_decision", QUARANTINE_DECISION_AVSC),
     ("quoted_figure", QUOTED_FIGURE_AVSC),
     ("reference_figure", REFERENCE_FIGURE_AVSC),

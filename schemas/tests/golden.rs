@@ -15,7 +15,7 @@ use laju_schemas::quoted::{FigureReader, TargetKind};
 use laju_schemas::reference::{Basis, ReferenceReader};
 use laju_schemas::status::StatusReader;
 use laju_schemas::{
-    ActivationEvent, Fact, KioskStatus, QuarantineDecision, QuotedFigure, ReferenceFigure,
+    ActivationEvent, Fact, KioskStatus, LogCopy, QuarantineDecision, QuotedFigure, ReferenceFigure,
 };
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
@@ -27,6 +27,7 @@ const EVENTS: &str = include_str!("../golden/v1/activation_event.jsonl");
 const FIGURES: &str = include_str!("../golden/v1/reference_figure.jsonl");
 const QUOTED: &str = include_str!("../golden/v1/quoted_figure.jsonl");
 const DECISIONS: &str = include_str!("../golden/v2/quarantine_decision.jsonl");
+const COPIES: &str = include_str!("../golden/v1/log_copy.jsonl");
 const DECISIONS_V1: &str = include_str!("../golden/v1/quarantine_decision.jsonl");
 const FORMER_STATUSES: &str = include_str!("../golden/v1/kiosk_status.jsonl");
 const STATUSES: &str = include_str!("../golden/v2/kiosk_status.jsonl");
@@ -92,6 +93,7 @@ fn the_fingerprints_are_those_of_java_and_fastavro() {
     assert_eq!(known::KIOSK_STATUS.fingerprint, 0x33e0_a274_958b_73bf);
     assert_eq!(known::QUOTED_FIGURE.fingerprint, 0xdcac_87e8_f24b_5f44);
     assert_eq!(known::QUARANTINE_DECISION.fingerprint, 0x767d_e0ff_ab70_a8c1);
+    assert_eq!(known::LOG_COPY.fingerprint, 0xeb06_bb28_be9d_b995);
 }
 
 #[test]
@@ -289,6 +291,21 @@ fn the_first_version_reads_later_decisions_and_takes_a_verdict_for_unknown() {
     known::compatible(&theirs, &ours).unwrap();
 }
 
+#[test]
+fn copies_have_exactly_these_bytes_and_are_read_from_them() {
+    let encoder = Encoder::copies();
+    for golden in golden(COPIES) {
+        let copy: LogCopy = golden.value();
+        let framed = encoder.log_copy(&copy).unwrap();
+        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
+        let read = LogCopy::read(&golden.single_object).unwrap().unwrap();
+        assert_eq!(read, copy, "{}", golden.name);
+        assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+        // It is never framed with a registry's id: that is nothing to who reads it.
+        assert_eq!(LogCopy::read(&golden.confluent), None, "{}", golden.name);
+    }
+}
+
 /// A kind of fact or a symbol without a golden value is one whose bytes nobody holds still.
 #[test]
 fn every_kind_of_fact_and_every_symbol_has_its_bytes() {
@@ -340,4 +357,5 @@ fn cut_and_extended_values_are_refused() {
     check(STATUSES, &mut |bytes| statuses.read(bytes).is_ok());
     check(QUOTED, &mut |bytes| quoted.read(bytes).is_ok());
     check(DECISIONS, &mut |bytes| decisions.read(bytes).is_ok());
+    check(COPIES, &mut |bytes| LogCopy::read(bytes).is_some_and(|read| read.is_ok()));
 }

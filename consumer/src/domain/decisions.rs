@@ -4,14 +4,19 @@
 //! The first decision of people about an origin, in the order of the topic, stands for ever. So does
 //! the first *verdict*, beside it: that a registry has no schema of the record's id, which a node
 //! writes down before any node acts on it, and which the fold follows.
+//!
+//! A log may be a copy of another one: then what names the original's topic is about the copy's, as
+//! far as that was copied ([`copies`]).
+
+mod copies;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use laju_schemas::QuarantineDecision;
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
+use laju_schemas::{LogCopy, QuarantineDecision};
 
 /// What became of a decision that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,7 @@ pub struct DecisionBook {
     verdict_places: HashMap<Origin, usize>,
     /// The id of the events topic that the places are of, if it has one.
     topic_id: Option<String>,
+    copies: copies::Copies,
     /// Behind the last record.
     next_offset: i64,
 }
@@ -50,9 +56,56 @@ impl DecisionBook {
     /// offsets; one that is given again changes nothing.
     pub fn add(&mut self, offset: i64, decision: QuarantineDecision) -> Taken {
         self.pass(offset);
-        if !decision.is_of_topic(self.topic_id.as_deref()) {
+        let is_ours =
+            decision.is_of_topic(self.topic_id.as_deref()) || self.copies.is_of_original(&decision);
+        if !is_ours {
+            // It may turn out that this log is a copy of that one.
+            self.copies.put_aside(offset, decision);
             return Taken::Ignored;
         }
+        self.take(decision)
+    }
+
+    /// Adds the record at an offset of the decisions topic by which a log says that it is a copy:
+    /// if this one does, what was decided about the original's records stands for it.
+    pub fn add_copy(&mut self, offset: i64, copy: LogCopy) {
+        self.pass(offset);
+        for decision in self.copies.add(self.topic_id.as_deref(), copy) {
+            self.take(decision);
+        }
+    }
+
+    /// The logs that this one is a copy of, the one that was copied last first: whatever it has
+    /// before the offsets that each names, that one has at the same offsets.
+    #[must_use]
+    pub fn copies(&self) -> &[Arc<LogCopy>] {
+        self.copies.all()
+    }
+
+    /// The log of another cluster that this one is a copy of, up to these offsets of the events topic
+    /// and of the reference topic at least.
+    #[must_use]
+    pub fn copied_from(
+        &self,
+        cluster_id: &str,
+        events: impl IntoIterator<Item = (u32, i64)>,
+        reference: i64,
+    ) -> Option<&Arc<LogCopy>> {
+        let mut events = events.into_iter();
+        let copies = self.copies.all().iter();
+        let copy = copies.rev().find(|copy| copy.original_cluster_id == cluster_id)?;
+        let reaches = events.all(|(partition, next)| next <= copy.next_offset(partition));
+        (reaches && reference <= copy.reference_next_offset).then_some(copy)
+    }
+
+    /// Whether a record of the events topic was copied from another log.
+    #[must_use]
+    pub fn is_copied(&self, origin: Origin) -> bool {
+        let mut copies = self.copies.all().iter();
+        copies.any(|copy| origin.offset < copy.next_offset(origin.partition))
+    }
+
+    fn take(&mut self, decision: QuarantineDecision) -> Taken {
         match decision.decision {
             Decision::Released | Decision::Discarded => {}
             Decision::UnknownSchema => {

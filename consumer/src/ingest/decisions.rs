@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_producer::registry::Registry;
-use laju_schemas::QuarantineDecision;
 use laju_schemas::decision::DecisionReader;
 use laju_schemas::framing::Framing;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::topic::DECISIONS;
+use laju_schemas::{LogCopy, QuarantineDecision};
 
 use super::follow::follow;
 use super::patient::{NotKnown, PatientRegistry, note_wait};
@@ -85,7 +85,16 @@ impl DecisionFeed {
         value: Option<&[u8]>,
         book: &mut DecisionBook,
     ) -> Result<Option<NoDecision>, NotKnown> {
-        Ok(match self.read(value.unwrap_or_default())? {
+        let said = LogCopy::read(value.unwrap_or_default());
+        if let Some(Ok(copy)) = said {
+            book.add_copy(offset, copy);
+            return Ok(None);
+        }
+        let read = match said {
+            Some(Err(error)) => Err(error.into()),
+            _ => self.read(value.unwrap_or_default())?,
+        };
+        Ok(match read {
             Ok(decision) => {
                 book.add(offset, decision);
                 None

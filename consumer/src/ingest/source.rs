@@ -140,7 +140,10 @@ impl Source {
                         since = Instant::now();
                     }
                     let timestamp = message.timestamp();
-                    if !warned && matches!(timestamp, Timestamp::CreateTime(_)) {
+                    if !warned
+                        && matches!(timestamp, Timestamp::CreateTime(_))
+                        && !self.is_copied(&message)
+                    {
                         warned = true;
                         tracing::warn!(
                             topic = self.topic,
@@ -256,6 +259,14 @@ impl Source {
             self.reader.book.learn(id, None);
         }
         Ok(())
+    }
+
+    /// Whether a record was copied from another log: its time is the one that the original had, of
+    /// whichever kind, and is a producer's in a copy.
+    #[cold]
+    fn is_copied(&self, message: &BorrowedMessage<'_>) -> bool {
+        let (partition, offset) = (message.partition() as u32, message.offset());
+        self.decided.book.is_copied(Origin { partition, offset })
     }
 
     /// The last record folded of a partition, which has to come first, until it has.

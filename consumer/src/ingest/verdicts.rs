@@ -10,11 +10,11 @@ use arc_swap::ArcSwap;
 use laju_producer::connection::ask::ASK_PATIENCE;
 use laju_producer::connection::{Connection, ConnectionError, Operation};
 use laju_producer::registry::Lacking;
-use laju_schemas::QuarantineDecision;
 use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::known::SchemaError;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::topic::{DECISIONS, EVENTS};
+use laju_schemas::{LogCopy, QuarantineDecision};
 use thiserror::Error;
 
 use super::decisions::follow_decisions;
@@ -166,12 +166,38 @@ pub fn verdicts_now(connection: &Connection) -> Result<DecisionBook, VerdictsErr
     if verdicts.is_empty() {
         return Ok(DecisionBook::default());
     }
+    let copies = copies_of_any_topic(connection)?;
     let id = topic_id(connection, &connection.topic(&EVENTS), ASK_PATIENCE)?;
     let mut book = DecisionBook::of_topic(id.as_deref());
     for (offset, verdict) in verdicts {
         book.add(offset, verdict);
     }
+    for (offset, copy) in copies {
+        book.add_copy(offset, copy);
+    }
     Ok(book)
+}
+
+/// A book that has nothing but what the events topic is a copy of. It asks no registry.
+///
+/// # Errors
+/// As [`verdicts_now`].
+pub fn copies_now(connection: &Connection) -> Result<DecisionBook, VerdictsError> {
+    let id = topic_id(connection, &connection.topic(&EVENTS), ASK_PATIENCE)?;
+    let mut book = DecisionBook::of_topic(id.as_deref());
+    for (offset, copy) in copies_of_any_topic(connection)? {
+        book.add_copy(offset, copy);
+    }
+    Ok(book)
+}
+
+/// What logs of the events topic's name say of being copies, with the offsets.
+fn copies_of_any_topic(connection: &Connection) -> Result<Vec<(i64, LogCopy)>, VerdictsError> {
+    let mut copies = Vec::new();
+    each_decision(connection, |offset, value| {
+        copies.extend(LogCopy::read(value).and_then(Result::ok).map(|copy| (offset, copy)));
+    })?;
+    Ok(copies)
 }
 
 /// All verdicts with their offsets, whichever topic of the events topic's name they were about.
@@ -185,20 +211,32 @@ pub fn verdicts_of_any_topic(
     if connection.registry.is_none() {
         return Ok(verdicts);
     }
+    let reader = DecisionReader::new()?;
+    each_decision(connection, |offset, value| {
+        let decision = reader.read(value).ok();
+        let verdict = decision.filter(|decision| decision.decision == Decision::UnknownSchema);
+        verdicts.extend(verdict.map(|verdict| (offset, verdict)));
+    })?;
+    Ok(verdicts)
+}
+
+/// Hands over the records of the decisions topic up to its end, each with its offset; nothing where
+/// there is no such topic.
+fn each_decision(
+    connection: &Connection,
+    mut each: impl FnMut(i64, &[u8]),
+) -> Result<(), VerdictsError> {
     // Who may not see it would take it for one that is not there.
     connection.require_on(&[(Operation::Read, &DECISIONS)], TIMEOUT)?;
     let topic = connection.topic(&DECISIONS);
     if !is_there(connection, &topic)? {
-        return Ok(verdicts);
+        return Ok(());
     }
-    let reader = DecisionReader::new()?;
     let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
     tail.read_to_end(PATIENCE, |record| {
-        let decision = reader.read(record.value().unwrap_or_default()).ok();
-        let verdict = decision.filter(|decision| decision.decision == Decision::UnknownSchema);
-        verdicts.extend(verdict.map(|verdict| (record.offset(), verdict)));
+        each(record.offset(), record.value().unwrap_or_default());
     })?;
-    Ok(verdicts)
+    Ok(())
 }
 
 /// Whether the brokers know the topic: one that has just come back may not yet.

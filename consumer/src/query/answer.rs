@@ -32,7 +32,7 @@ pub use evidence::{
 pub use fate::{EffectKind, EventFate, FateKind, QuarantinedEvent};
 pub use figure::{
     DamagedFigure, DenominatorDifference, Figure, FigureDifference, FigureList, FigurePart,
-    FigurePartKind, FigureThenAndNow, TargetDifference,
+    FigurePartKind, FigureThenAndNow, OriginalLog, TargetDifference,
 };
 pub use flows::{FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
 pub use kiosks::{

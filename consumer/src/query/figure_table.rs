@@ -91,6 +91,13 @@ fn difference(figure: &Figure, now: &Progress, why: &FigureDifference) -> String
         let (then, now) = (of(row.then.as_ref()), of(row.now.as_ref()));
         text.push_str(&format!("\nattainment was {then}; is {now}"));
     }
+    if let Some(of) = &why.copy_of {
+        text.push_str(&format!(
+            "\nThe log is a copy, restored {}, of {} on the cluster {}, from which the figure was \
+             quoted: its offsets are the same.",
+            of.restored_at, of.topic, of.cluster_id
+        ));
+    }
     if !why.same_log {
         text.push_str("\nThe figure rests on another log than the one that is folded now.");
     }

@@ -23,6 +23,8 @@ use crate::domain::version::fold_version;
 use crate::ingest::figures::FigureFeed;
 use crate::ingest::recompute::{LogPart, reference_until, snapshot_of};
 use crate::ingest::tail::Tail;
+use crate::ingest::verdicts::copies_now;
+use crate::query::answer::OriginalLog;
 use crate::query::quoted::{FieldDifference, content, differences, question_of};
 use crate::query::table::{harmless, number};
 use crate::query::view::{ReferenceView, View};
@@ -63,6 +65,8 @@ struct Report {
     /// The digest that the record bears, and that of what comes out.
     digest: Option<FigureDigest>,
     recomputed_digest: Option<FigureDigest>,
+    /// The log that the figure was quoted from, where this one is a copy of it.
+    copy_of: Option<OriginalLog>,
     /// What of the record is neither in the digest nor recomputed.
     not_covered: [&'static str; NOT_IN_DIGEST.len()],
     /// Events read.
@@ -86,6 +90,7 @@ impl Report {
             differences: Vec::new(),
             digest: None,
             recomputed_digest: None,
+            copy_of: None,
             not_covered: NOT_IN_DIGEST,
             records: 0,
         }
@@ -134,7 +139,7 @@ impl FigureCheck<'_> {
             report.verdict = Verdict::Differs;
             report.reason = Some(fault);
         }
-        self.require_same_log(&figure.content, &cluster)?;
+        report.copy_of = self.require_same_log(&figure.content, &cluster)?;
         let recomputed = self.recompute(&figure.content, &mut report.records)?;
         report.recomputed_digest = Some(recomputed.digest());
         report.differences = differences(&figure.content, &recomputed);
@@ -189,19 +194,28 @@ impl FigureCheck<'_> {
         }
     }
 
-    /// That what is to be read is what the figure was made of, and by the same rules.
+    /// That what is to be read is what the figure was made of, or a copy of it, and by the same rules.
     fn require_same_log(
         &self,
         content: &FigureContent,
         cluster: &ClusterInfo,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<OriginalLog>> {
         let evidence = &content.evidence;
+        let mut copy_of = None;
         if evidence.cluster_id != cluster.cluster_id {
-            bail!(
-                "the figure rests on the cluster {}, and this is {}",
-                harmless(&evidence.cluster_id),
-                cluster.cluster_id
-            );
+            let offsets = evidence.partitions.iter().map(|row| (row.partition, row.next_offset));
+            let (of, reference) = (&evidence.cluster_id, evidence.reference_next_offset);
+            let copies = copies_now(self.connection)?;
+            copy_of = copies.copied_from(of, offsets, reference).map(|copy| OriginalLog::of(copy));
+            if copy_of.is_none() {
+                let is_known = copies.copied_from(of, [], 0).is_some();
+                bail!(
+                    "the figure rests on the cluster {}, and this is {}{}",
+                    harmless(of),
+                    cluster.cluster_id,
+                    if is_known { ", a copy that does not go as far as the figure" } else { "" }
+                );
+            }
         }
         let reader = EventReader::new(self.schemas)?;
         let registry = self.connection.registry.is_some();
@@ -221,7 +235,7 @@ impl FigureCheck<'_> {
                 evidence.partitions.len()
             );
         }
-        Ok(())
+        Ok(copy_of)
     }
 
     /// The same question, answered from exactly the records that the figure rests on.
@@ -278,6 +292,13 @@ impl Report {
             && self.verdict == Verdict::Differs
         {
             text.push_str("\n  what is recomputed is what was quoted under this id");
+        }
+        if let Some(OriginalLog { cluster_id, topic, restored_at, .. }) = &self.copy_of {
+            let (cluster_id, topic) = (harmless(cluster_id), harmless(topic));
+            text.push_str(&format!(
+                "\n  held against a copy, restored {restored_at}, of {topic} on the cluster \
+                 {cluster_id}, where the figure was quoted: its offsets are the same"
+            ));
         }
         let not_covered = self.not_covered.join(", ");
         text.push_str(&format!(

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{AgeCount, FigureDigest, ReasonCount};
 use laju_schemas::reference::Basis;
-use laju_schemas::{FigureId, TimestampMs};
+use laju_schemas::{FigureId, LogCopy, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,11 +113,41 @@ pub struct FigureDifference {
     pub target: Option<TargetDifference>,
     /// Whether the figure rests on the log that is folded now, up to a place within it.
     pub same_log: bool,
+    /// The log that the figure was quoted from, where the one that is folded now is a copy of it, up
+    /// to all that the figure rests on; none where it was quoted from this one.
+    #[serde(default)]
+    pub copy_of: Option<OriginalLog>,
     /// Whether events are still counted by the same rules.
     pub same_rules: bool,
     /// A relative link to the postings behind the difference, by whole days of recording from the
     /// day before the figure was quoted; none where they cannot be told apart from those before.
     pub link: Option<String>,
+}
+
+/// A log that another one is a copy of, with the same records at the same offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OriginalLog {
+    /// Its Kafka cluster.
+    pub cluster_id: String,
+    /// The full name of its events topic.
+    pub topic: String,
+    /// How far it was copied, by the backup's clock.
+    pub copied_at: TimestampMs,
+    /// When the copy was made.
+    pub restored_at: TimestampMs,
+}
+
+impl OriginalLog {
+    /// As a copy names it.
+    #[must_use]
+    pub fn of(copy: &LogCopy) -> Self {
+        Self {
+            cluster_id: copy.original_cluster_id.clone(),
+            topic: copy.original_topic.clone(),
+            copied_at: copy.copied_at,
+            restored_at: copy.restored_at,
+        }
+    }
 }
 
 /// What a part of a difference is.

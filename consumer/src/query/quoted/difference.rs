@@ -18,7 +18,7 @@ use crate::domain::day::Day;
 use crate::query::QueryError;
 use crate::query::answer::{
     Age, Axis, DenominatorDifference, DenominatorShare, Figure, FigureDifference, FigurePart,
-    FigurePartKind, Progress, TargetDifference, TargetShare,
+    FigurePartKind, OriginalLog, Progress, TargetDifference, TargetShare,
 };
 use crate::query::postings::ACTIVE;
 use crate::query::question::{Horizon, today};
@@ -68,10 +68,11 @@ fn quoted_counters(content: &FigureContent) -> Counters {
     ages.chain(reasons).chain(moves).collect()
 }
 
-/// Whether the figure rests on a prefix of the log that is folded now.
-fn is_prefix(figure: &Figure, now: &Progress) -> bool {
+/// Whether the figure rests on a prefix of the log that is folded now; `is_copied` if that is a copy
+/// of the log that it was quoted from.
+fn is_prefix(figure: &Figure, now: &Progress, is_copied: bool) -> bool {
     let (then, now) = (&figure.evidence, &now.evidence);
-    then.cluster_id == now.cluster_id
+    (then.cluster_id == now.cluster_id || is_copied)
         && then.partitions.len() == now.partitions.len()
         && then.partitions.iter().zip(&now.partitions).all(|(then, now)| {
             // Timestamps are the broker's and their latest never goes back: where it did, the
@@ -91,7 +92,17 @@ pub(super) fn difference(
     let content = &quoted.content;
     let unknown = QueryError::UnknownRegion(content.region);
     let scope = Scope::of(content.region).ok_or(unknown)?;
-    let same_log = is_prefix(figure, now);
+    let evidence = &content.evidence;
+    let offsets = evidence.partitions.iter().map(|row| (row.partition, row.next_offset));
+    let original = match evidence.cluster_id == now.evidence.cluster_id {
+        true => None,
+        false => view.decisions.copied_from(
+            &evidence.cluster_id,
+            offsets,
+            evidence.reference_next_offset,
+        ),
+    };
+    let same_log = is_prefix(figure, now, original.is_some());
     let same_rules = figure.evidence.fold_version == now.evidence.fold_version;
     let window = question_of(content).window();
 
@@ -146,6 +157,7 @@ pub(super) fn difference(
         denominators: denominators(&figure.denominators, &now.figures.denominators),
         target: target(figure.target.as_ref(), now.figures.target.as_ref()),
         same_log,
+        copy_of: original.map(|copy| OriginalLog::of(copy)),
         same_rules,
         link: link(quoted, view.horizon()).filter(|_| same_log && same_rules),
     })
