@@ -7,6 +7,7 @@
 
 mod bulk;
 mod confirm;
+pub mod exact;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -31,6 +31,8 @@ pub enum Operation {
     Create,
     /// See its settings.
     DescribeConfigs,
+    /// Change its settings.
+    AlterConfigs,
 }
 
 impl fmt::Display for Operation {
@@ -204,6 +206,7 @@ impl Authorized {
             Operation::Write => AclOperation::RD_KAFKA_ACL_OPERATION_WRITE,
             Operation::Create => AclOperation::RD_KAFKA_ACL_OPERATION_CREATE,
             Operation::DescribeConfigs => AclOperation::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS,
+            Operation::AlterConfigs => AclOperation::RD_KAFKA_ACL_OPERATION_ALTER_CONFIGS,
         };
         self.operations.as_ref().is_none_or(|operations| operations.contains(&wanted))
     }

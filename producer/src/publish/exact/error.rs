@@ -1,0 +1,66 @@
+//! Why a record does not stand where it has to.
+
+use thiserror::Error;
+
+use crate::connection::ConnectionError;
+use crate::publish::{DeliveryError, PublishError};
+
+/// Why a record does not stand where it has to.
+#[derive(Debug, Error)]
+pub enum ExactError {
+    /// The connection's options are wrong.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// librdkafka does not take it.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// It was not delivered.
+    #[error("a record was not delivered to {topic}: {why}")]
+    Delivery {
+        /// The topic.
+        topic: String,
+        /// Why.
+        why: DeliveryError,
+    },
+    /// It stands elsewhere.
+    #[error(
+        "a record that had to stand at offset {wanted} of partition {partition} of {topic} stands at {found}: somebody else writes to the topic. Stop who does, delete the topic, and begin again"
+    )]
+    Elsewhere {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it had to stand.
+        wanted: i64,
+        /// Where it stands, or where the partition ends.
+        found: i64,
+    },
+    /// A transaction did not do what it has to.
+    #[error(
+        "a transaction on {topic} {what}: {reason}. To keep offsets where the original has no record, the user needs the right to Write on the transactional ids that begin with {id} (consumer/docs/rights.md)"
+    )]
+    Transaction {
+        /// The topic.
+        topic: String,
+        /// What it did not do.
+        what: &'static str,
+        /// What the brokers say.
+        reason: String,
+        /// What its id begins with.
+        id: String,
+    },
+    /// The brokers did not say where a partition ends.
+    #[error("the brokers did not say where partition {partition} of {topic} ends: {reason}")]
+    NoEnd {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// What they said.
+        reason: String,
+    },
+    /// Asked to stop.
+    #[error("stopped before all that was sent was confirmed")]
+    Stopped,
+}
