@@ -3,6 +3,7 @@
 //! domain and projection; seed → query and projection.
 
 pub mod api;
+pub mod backup;
 mod bystanders;
 pub mod cli;
 pub mod demo;

@@ -1,6 +1,7 @@
 //! The command line of the program `laju`. Each command is clap's `Args` with a `run` that writes
 //! to where it is told and answers with the exit code.
 
+pub mod backup;
 pub mod demo;
 pub mod diff;
 pub mod export;
@@ -11,6 +12,7 @@ pub mod query;
 pub mod quote;
 pub mod reference;
 pub mod replay;
+pub mod restore;
 mod seed;
 pub mod token;
 pub mod topics;
@@ -64,6 +66,10 @@ enum Command {
     Quarantine(Box<quarantine::QuarantineArgs>),
     /// Write the log and the ledger as files for analysts.
     Export(Box<export::ExportArgs>),
+    /// Keep what the topics hold in files, or go on with such a backup.
+    Backup(Box<backup::BackupArgs>),
+    /// Put a backup into topics again, at the same offsets and with the same timestamps.
+    Restore(Box<restore::RestoreArgs>),
     /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
     /// Make tokens, which say who may ask a worker.
@@ -97,6 +103,8 @@ fn execute(
         Command::Diff(diff) => diff.run(out),
         Command::Quarantine(quarantine) => quarantine.run(TimestampMs(now_ms()), out),
         Command::Export(export) => export.run(out),
+        Command::Backup(backup) => backup.run(TimestampMs(now_ms()), out),
+        Command::Restore(restore) => restore.run(TimestampMs(now_ms()), out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
         Command::Token(token) => token.run(out),
     }

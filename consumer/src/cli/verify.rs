@@ -124,7 +124,7 @@ impl VerifyArgs {
 }
 
 /// A bar on a terminal, with rate and time left; nothing elsewhere and beside JSON.
-fn bar(what: &'static str, length: u64, json: bool) -> ProgressBar {
+pub(super) fn bar(what: &'static str, length: u64, json: bool) -> ProgressBar {
     if json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -54,20 +54,39 @@ const SCHEMA_HEADERS: [&CStr; SchemaHeader::NAMES.len()] = [
 /// A record's headers, in order. What is not UTF-8 in a name is replaced by U+FFFD; values are as
 /// they were.
 #[must_use]
-#[allow(unsafe_code, reason = "the safe interface panics on a name that is not UTF-8")]
 pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut all = Vec::new();
+    // Headers that cannot be read are as good as none here.
+    let _ = each_raw(message, |name, value| {
+        all.push((String::from_utf8_lossy(name).into_owned(), value.map(<[u8]>::to_vec)));
+    });
+    all
+}
+
+/// Hands over a record's headers in order, each with its name and value as the bytes that they are.
+///
+/// # Errors
+/// What librdkafka says of headers that cannot be read; none are handed over then.
+#[allow(unsafe_code, reason = "the safe interface panics on a name that is not UTF-8")]
+#[inline]
+pub fn each_raw(
+    message: &BorrowedMessage<'_>,
+    mut each: impl FnMut(&[u8], Option<&[u8]>),
+) -> Result<(), RDKafkaErrorCode> {
     const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
     let mut headers = null_mut();
     // SAFETY: the message lives during the call, and keeps its headers while it lives.
-    if unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } != FINE {
-        return Vec::new();
+    match unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } {
+        FINE => {}
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => return Ok(()),
+        error => return Err(error.into()),
     }
     // SAFETY: the headers are the message's, as above.
     let count = unsafe { sys::rd_kafka_header_cnt(headers) };
-    let header = |index| {
+    for index in 0..count {
         let (mut name, mut value, mut size) = (null(), null(), 0);
         // SAFETY: as above; on success the name is a C string, and the value has `size` bytes or
-        // is null, both for as long as the headers live. They are copied here.
+        // is null, both for as long as the headers live.
         unsafe {
             let error = sys::rd_kafka_header_get_all(
                 headers,
@@ -76,14 +95,15 @@ pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
                 &raw mut value,
                 &raw mut size,
             );
-            (error == FINE).then(|| {
-                let name = CStr::from_ptr(name).to_string_lossy().into_owned();
-                let bytes = |at| std::slice::from_raw_parts(at, size).to_vec();
-                (name, (!value.is_null()).then(|| bytes(value.cast::<u8>())))
-            })
+            if error != FINE {
+                break;
+            }
+            let value = value.cast::<u8>();
+            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value, size));
+            each(CStr::from_ptr(name).to_bytes(), value);
         }
-    };
-    (0..count).map_while(header).collect()
+    }
+    Ok(())
 }
 
 /// That a record's headers can be read, if it has any: else whoever passes the record on would

@@ -1,0 +1,143 @@
+//! The directory that a backup stands in: one process at a time, and nothing but the backup.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use laju_schemas::topic::ALL;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::error::BackupError;
+use super::manifest::{MANIFEST, Manifest};
+use super::segment::PART;
+use crate::bystanders::is_bystander;
+
+/// A backup's directory, held against others while this is there.
+pub(super) struct Directory {
+    pub(super) root: PathBuf,
+    _lock: Flock<File>,
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io { path, source }
+}
+
+impl Directory {
+    /// Opens a directory to write to it, making it if need be, and clears away what a backup killed
+    /// on its way has left; with the manifest, if there is one.
+    pub(super) fn open(root: &Path) -> Result<(Self, Option<Manifest>), BackupError> {
+        fs::create_dir_all(root).map_err(at(root))?;
+        let directory = Self::lock(root, FlockArg::LockExclusiveNonblock)?;
+        let manifest = Manifest::load(root)?;
+        directory.clear(manifest.as_ref())?;
+        Ok((directory, manifest))
+    }
+
+    /// Opens a directory to read it.
+    pub(super) fn read(root: &Path) -> Result<(Self, Manifest), BackupError> {
+        if !root.is_dir() {
+            return Err(BackupError::None(root.to_owned()));
+        }
+        let directory = Self::lock(root, FlockArg::LockSharedNonblock)?;
+        let manifest = Manifest::load(root)?;
+        Ok((directory, manifest.ok_or_else(|| BackupError::None(root.to_owned()))?))
+    }
+
+    fn lock(root: &Path, how: FlockArg) -> Result<Self, BackupError> {
+        let folder = File::open(root).map_err(at(root))?;
+        let lock = Flock::lock(folder, how).map_err(|_| BackupError::Busy(root.to_owned()))?;
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    /// Removes files that the manifest does not list. Everything is looked at before anything is
+    /// touched: what is none of a backup's stays, and nothing is begun.
+    fn clear(&self, manifest: Option<&Manifest>) -> Result<(), BackupError> {
+        let listed: BTreeSet<&str> = manifest
+            .into_iter()
+            .flat_map(|manifest| manifest.topics.values())
+            .flat_map(|part| part.segments.iter().map(|segment| segment.file.as_str()))
+            .collect();
+        let new_manifest = format!("{MANIFEST}{PART}");
+        let mut left = Vec::new();
+        for (name, path) in entries(&self.root)? {
+            if name == MANIFEST {
+                continue;
+            }
+            if name == new_manifest {
+                left.push(path);
+                continue;
+            }
+            if !ALL.iter().any(|topic| topic.name == name) || !path.is_dir() {
+                return Err(BackupError::Occupied(path));
+            }
+            for (file, path) in entries(&path)? {
+                if listed.contains(format!("{name}/{file}").as_str()) {
+                    continue;
+                }
+                if !is_segment(file.strip_suffix(PART).unwrap_or(&file)) {
+                    return Err(BackupError::Occupied(path));
+                }
+                left.push(path);
+            }
+        }
+        for path in left {
+            fs::remove_file(&path).map_err(at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file has a name as the files of a backup have: `3-from-42.avro`.
+fn is_segment(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.strip_suffix(".avro").and_then(|name| name.split_once("-from-"));
+    parts.is_some_and(|(partition, from)| number(partition) && number(from))
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, BackupError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
+        if !is_bystander(&entry.file_name()) {
+            found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_backup_left_goes_and_what_is_somebody_elses_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let folder = root.join("ikd.events.v1");
+        fs::create_dir(&folder).unwrap();
+        let left = [
+            root.join("manifest.json.part"),
+            folder.join("3-from-42.avro"),
+            folder.join("4-from-0.avro.part"),
+        ];
+        for path in &left {
+            fs::write(path, "x").unwrap();
+        }
+        for other in [root.join("thesis.tex"), folder.join("notes.txt"), folder.join("a-b.avro")] {
+            fs::write(&other, "x").unwrap();
+            let error = Directory::open(root).map(drop).unwrap_err();
+            assert!(matches!(error, BackupError::Occupied(ref path) if *path == other), "{error}");
+            assert!(left.iter().all(|path| path.exists()));
+            fs::remove_file(&other).unwrap();
+        }
+        let (held, manifest) = Directory::open(root).unwrap();
+        assert_eq!(manifest, None);
+        assert!(!left.iter().any(|path| path.exists()));
+        let error = Directory::open(root).map(drop).unwrap_err();
+        assert!(matches!(error, BackupError::Busy(_)), "{error}");
+        drop(held);
+        let error = Directory::read(root).map(drop).unwrap_err();
+        assert!(matches!(error, BackupError::None(_)), "{error}");
+    }
+}

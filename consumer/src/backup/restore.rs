@@ -1,0 +1,198 @@
+//! A backup put into topics again: every record at the offset that it had, with its timestamp.
+//!
+//! Events come last: whoever begins to fold them before all are there has the decisions about them,
+//! and what says that the log is a copy, already. A restore that was killed goes on where it was: what
+//! stands in the topics has to be the beginning of the backup, or nothing is touched.
+
+mod begun;
+mod copied;
+mod partition;
+mod target;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use laju_producer::connection::Connection;
+use laju_producer::publish::exact::ExactPublisher;
+use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
+use laju_schemas::{CopyId, LogCopy, TimestampMs};
+
+use self::partition::KeptPartition;
+use self::target::Target;
+use super::check::check_files;
+use super::directory::Directory;
+use super::error::BackupError;
+use super::manifest::{Cut, Manifest, TopicPart};
+use crate::ingest::range::PATIENCE;
+use crate::ingest::topic_id::topic_id;
+
+/// In which order topics are written: what speaks of others before those.
+const WRITTEN: [Topic; 6] = [REFERENCE, KIOSK_STATUS, FIGURES, QUARANTINE, DECISIONS, EVENTS];
+/// How long a question to the brokers may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What to restore.
+pub struct Restoring<'a> {
+    /// Where to.
+    pub connection: &'a Connection,
+    /// The backup's directory.
+    pub root: &'a Path,
+    /// When it is.
+    pub now: TimestampMs,
+    /// What the copy is to be known by: a UUID of version 7.
+    pub copy_id: CopyId,
+    /// Whether to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// What is being done, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The files are read against the manifest: bytes.
+    Checking,
+    /// Records are put into topics: offsets.
+    Writing,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// What was restored.
+    pub manifest: Manifest,
+    /// What the log says of itself now.
+    pub copy: LogCopy,
+    /// Whether a restore that was interrupted was gone on with.
+    pub went_on: bool,
+    /// Whether the topics have the timestamps and configuration that they are to have: not where the
+    /// broker cannot be asked, as the embedded one.
+    pub is_configured: bool,
+}
+
+/// A topic of the backup on its way.
+struct Part<'a> {
+    topic: &'static Topic,
+    /// The full name of the topic that it is put into.
+    name: String,
+    /// None where the original had no such topic.
+    kept: Option<&'a TopicPart>,
+    partitions: Vec<KeptPartition<'a>>,
+}
+
+impl Part<'_> {
+    /// Up to where it goes, of a topic with one partition.
+    fn end(&self) -> i64 {
+        self.partitions.first().map_or(0, |partition| partition.end)
+    }
+}
+
+impl Restoring<'_> {
+    /// Restores. `tell` is given how far a step is, of how much.
+    ///
+    /// # Errors
+    /// If the backup is damaged, the topics are not empty, or the brokers refuse.
+    pub fn run(&self, tell: &mut dyn FnMut(Step, u64, u64)) -> Result<Restored, BackupError> {
+        let connection = self.connection;
+        let (_directory, manifest) = Directory::read(self.root)?;
+        let Some(cut) = &manifest.cut else {
+            return Err(BackupError::NeverWhole(self.root.to_owned()));
+        };
+        let cluster = connection.check(TIMEOUT)?;
+        let events_name = connection.topic(&EVENTS);
+        let there = cluster.partitions(&events_name).is_some();
+        let events_id = match there {
+            true => topic_id(connection, &events_name, PATIENCE)?,
+            false => None,
+        };
+        if let Some(original) = manifest.topics.get(EVENTS.name)
+            && there
+            && manifest.cluster_id == cluster.cluster_id
+            && original.name == events_name
+            && original.topic_id == events_id
+        {
+            return Err(BackupError::Itself(events_name));
+        }
+        let tell_checking = &mut |read, all| tell(Step::Checking, read, all);
+        let faults = check_files(self.root, &manifest, self.stop, tell_checking)?;
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(fault);
+        }
+
+        let parts: Vec<_> = WRITTEN.iter().map(|topic| self.part(topic, &manifest, cut)).collect();
+        // Nothing is touched before it is known that all of it is empty, or this backup's beginning.
+        let target = Target::look(connection, &parts)?;
+        let mut went_on = false;
+        for part in &parts {
+            if let Some(partitions) = target.partitions(&part.name) {
+                went_on |= self.is_begun(part, partitions)?;
+            }
+        }
+        target.prepare()?;
+        let topic_id = topic_id(connection, &events_name, PATIENCE)?;
+        let of_log = (&manifest, cut, topic_id.as_deref());
+
+        let ends = parts.iter().flat_map(|part| &part.partitions).map(|partition| partition.end);
+        let (all, mut passed, mut copy) = (ends.sum::<i64>() as u64, 0, None);
+        for part in &parts {
+            let publisher = ExactPublisher::open(connection, &part.name)?;
+            for partition in &part.partitions {
+                let tell = &mut |at: i64| tell(Step::Writing, passed + at as u64, all);
+                partition.write(&publisher, &target, self.stop, tell)?;
+                passed += partition.end as u64;
+            }
+            if part.topic.name == DECISIONS.name {
+                copy = Some(copied::put(self, part, of_log, &publisher)?);
+            }
+        }
+        let is_configured = target.finish()?;
+        let topic = || connection.topic(&DECISIONS);
+        let copy = copy.ok_or_else(|| BackupError::NoDecisions { topic: topic() })?;
+        Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() })
+    }
+
+    fn part<'a>(&'a self, topic: &'static Topic, manifest: &'a Manifest, cut: &Cut) -> Part<'a> {
+        let kept = manifest.topics.get(topic.name);
+        let (root, name) = (self.root, self.connection.topic(topic));
+        let ends = cut.ends.get(topic.name).into_iter().flatten();
+        let partitions = ends.filter_map(|(&partition, &end)| {
+            Some(KeptPartition { root, topic, name: name.clone(), kept: kept?, partition, end })
+        });
+        Part { topic, partitions: partitions.collect(), name, kept }
+    }
+
+    /// Whether a topic that is there has something already, which is the beginning of what was kept.
+    fn is_begun(&self, part: &Part<'_>, partitions: u32) -> Result<bool, BackupError> {
+        let publisher = ExactPublisher::open(self.connection, &part.name)?;
+        let (mut is_begun, mut is_aborted) = (false, false);
+        for number in 0..partitions {
+            if self.stop.load(Ordering::Acquire) {
+                return Err(BackupError::Interrupted);
+            }
+            let (low, mut at) = publisher.watermarks(number)?;
+            if at == 0 {
+                continue;
+            }
+            is_begun = true;
+            let kept = part.partitions.iter().find(|kept| kept.partition == number);
+            if !is_aborted && kept.is_some_and(|kept| !kept.gaps().is_empty()) {
+                // What a restore that was killed had under way gets its mark.
+                publisher.abort_what_is_left()?;
+                is_aborted = true;
+                (_, at) = publisher.watermarks(number)?;
+            }
+            let end = kept.map_or(0, |kept| kept.end);
+            if part.topic.name == DECISIONS.name && at == end + 1 {
+                at = end;
+            }
+            match kept {
+                Some(kept) => kept.require_begun(self.connection, (low, at), self.stop)?,
+                None if at == 0 => {}
+                None => {
+                    let (topic, what) = (part.name.clone(), format!("it goes up to offset {at}"));
+                    return Err(BackupError::NotEmpty { topic, partition: number, what });
+                }
+            }
+        }
+        Ok(is_begun)
+    }
+}

@@ -1,0 +1,111 @@
+//! What says, in the log itself, that it is a copy: a record right behind the decisions.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use laju_producer::publish::exact::{ExactPublisher, ExactRecord};
+use laju_schemas::LogCopy;
+use laju_schemas::codec::Encoder;
+use laju_schemas::log_copy::{COPY_KEY, CopiedPartition};
+use laju_schemas::topic::{EVENTS, REFERENCE};
+use rdkafka::message::Message as _;
+
+use super::{Part, Restoring};
+use crate::backup::error::BackupError;
+use crate::backup::manifest::{Cut, Manifest};
+use crate::ingest::range::{Order, Polled, Range, RangeReader};
+
+/// How long the record is waited for before it is looked at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Puts it there, unless a restore of the same backup that was interrupted has. `part` is that of the
+/// decisions; the events topic has the id given.
+///
+/// # Errors
+/// If something else stands there.
+pub(super) fn put(
+    restoring: &Restoring<'_>,
+    part: &Part<'_>,
+    (manifest, cut, topic_id): (&Manifest, &Cut, Option<&str>),
+    publisher: &ExactPublisher,
+) -> Result<LogCopy, BackupError> {
+    let copy = of(restoring, manifest, cut, topic_id);
+    let offset = part.end();
+    let (_, at) = publisher.watermarks(0)?;
+    if at > offset {
+        let there = there(restoring, part, offset)?;
+        let is_ours = |there: &LogCopy| {
+            let (copy_id, restored_at) = (there.copy_id, there.restored_at);
+            LogCopy { copy_id, restored_at, ..copy.clone() } == *there
+        };
+        return there.filter(is_ours).ok_or_else(|| BackupError::NotEmpty {
+            topic: part.name.clone(),
+            partition: 0,
+            what: format!("at offset {offset} stands something else"),
+        });
+    }
+    let value = Encoder::copies()
+        .log_copy(&copy)
+        .expect("what is of this shape fits its schema, as its tests say");
+    let record = ExactRecord {
+        partition: 0,
+        offset,
+        timestamp: Some(restoring.now.0),
+        key: Some(COPY_KEY.as_bytes()),
+        value: Some(&value),
+        headers: &[],
+    };
+    publisher.append(&record, restoring.stop)?;
+    publisher.settle(restoring.stop)?;
+    Ok(copy)
+}
+
+fn of(
+    restoring: &Restoring<'_>,
+    manifest: &Manifest,
+    cut: &Cut,
+    topic_id: Option<&str>,
+) -> LogCopy {
+    let ends = |topic: &str| cut.ends.get(topic).into_iter().flatten();
+    let original = manifest.topics.get(EVENTS.name);
+    LogCopy {
+        copy_id: restoring.copy_id,
+        original_cluster_id: manifest.cluster_id.clone(),
+        original_topic: original.map(|part| part.name.clone()).unwrap_or_default(),
+        original_topic_id: original.and_then(|part| part.topic_id.clone()),
+        topic: restoring.connection.topic(&EVENTS),
+        topic_id: topic_id.map(str::to_owned),
+        partitions: ends(EVENTS.name)
+            .map(|(&partition, &next_offset)| CopiedPartition { partition, next_offset })
+            .collect(),
+        reference_next_offset: ends(REFERENCE.name).next().map_or(0, |(_, end)| *end),
+        copied_at: cut.copied_at,
+        restored_at: restoring.now,
+    }
+}
+
+/// What stands at the place, if it is such a record.
+fn there(
+    restoring: &Restoring<'_>,
+    part: &Part<'_>,
+    offset: i64,
+) -> Result<Option<LogCopy>, BackupError> {
+    let ranges = BTreeMap::from([(0, Range { from: offset, to: offset + 1 })]);
+    let connection = restoring.connection;
+    let mut reader = RangeReader::open(connection, &part.name, &ranges, Order::Together)?;
+    let mut found = None;
+    loop {
+        let polled = reader.poll(SLICE, |message| {
+            found = message.payload().and_then(LogCopy::read).and_then(Result::ok);
+            Ok::<_, BackupError>(ControlFlow::Continue(()))
+        })?;
+        if polled == Polled::Done {
+            return Ok(found);
+        }
+        if restoring.stop.load(Ordering::Acquire) {
+            return Err(BackupError::Interrupted);
+        }
+    }
+}

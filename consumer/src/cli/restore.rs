@@ -1,0 +1,124 @@
+//! `laju restore`: a backup put into topics again.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use laju_producer::connection::Connection;
+use laju_producer::publish::exact::ExactError;
+use laju_schemas::{CopyId, LogCopy, TimestampMs};
+use serde_json::json;
+
+use super::backup::{INTERRUPTED, cannot, show};
+use super::worker::stop_on_signal_saying;
+use crate::backup::BackupError;
+use crate::backup::restore::{Restored, Restoring, Step};
+use crate::ingest::stop::Stop;
+use crate::query::table::number;
+
+/// What is said at the first Ctrl-C.
+const STOPPING: &str = "stopping: waiting for what was sent; once more to end at once";
+
+/// Put a backup into topics again, at the same offsets and with the same timestamps.
+///
+/// The topics have to be empty, or not to be there: they are made as the original had them. While
+/// records are written the topics take their timestamps (message.timestamp.type=CreateTime); then they
+/// are set as `laju topics check` wants them. Behind the decisions stands then that the log is a copy
+/// of the one that was kept, so that what was decided about its records and the figures quoted from it
+/// stand on the copy.
+///
+/// Let nobody write to the topics until it is done. Interrupted or killed, it is run again, and goes
+/// on.
+///
+/// Exit code 0: all of it is there; 1: it is not; 130: interrupted.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Where the backup stands.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    // Last: its heading holds for whatever comes after it.
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+impl RestoreArgs {
+    /// Runs the command. `now` is when the copy is made.
+    ///
+    /// # Errors
+    /// If the backup is damaged, the topics are not empty, or the brokers refuse.
+    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let stop = Stop::default();
+        stop_on_signal_saying(&stop, STOPPING)?;
+        let bars = [("checking", Step::Checking), ("restoring", Step::Writing)]
+            .map(|(what, step)| (step, super::verify::bar(what, 0, self.json)));
+        let restoring = Restoring {
+            connection: &self.connection,
+            root: &self.directory,
+            now,
+            copy_id: CopyId(uuid::Uuid::now_v7().into_bytes()),
+            stop: stop.flag(),
+        };
+        let restored = restoring.run(&mut |step, at, all| {
+            for (of, bar) in &bars {
+                if *of == step {
+                    show(bar, at, all);
+                }
+            }
+        });
+        for (_, bar) in &bars {
+            bar.finish_and_clear();
+        }
+        let Restored { manifest, copy, went_on, is_configured } = match restored {
+            Err(BackupError::Interrupted | BackupError::Exact(ExactError::Stopped)) => {
+                let directory = self.directory.display();
+                eprintln!(
+                    "interrupted: run `laju restore {directory}` again to go on. Until then the \
+                     topics take producers' timestamps, and no node is to be started on them"
+                );
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            restored => restored.with_context(|| cannot("restored", &self.directory))?,
+        };
+        let records: u64 =
+            manifest.topics.values().flat_map(|part| &part.segments).map(|s| s.records).sum();
+        let LogCopy { original_cluster_id, original_topic, topic, .. } = &copy;
+        if self.json {
+            let answer = json!({
+                "copy": copy,
+                "records": records,
+                "went_on": went_on,
+                "is_configured": is_configured,
+            });
+            writeln!(out, "{answer:#}")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        writeln!(
+            out,
+            "{topic} is a copy of {original_topic} on the cluster {original_cluster_id} as of {}, at \
+             the same offsets: {} records of all topics are there{}.",
+            copy.copied_at,
+            number(records),
+            if went_on { ", some of them by a restore that was interrupted" } else { "" }
+        )?;
+        if !is_configured {
+            writeln!(
+                out,
+                "The broker cannot be asked about the topics' configuration: it is as it was."
+            )?;
+        }
+        writeln!(
+            out,
+            "Start a worker on it with a new --store. A figure quoted before is held against the \
+             copy with `laju verify --figure`."
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
