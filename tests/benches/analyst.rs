@@ -1,6 +1,6 @@
 //! What the analysts' tools cost, on one log in one run: how fast a worker folds it, how fast it is
-//! replayed to a file and to another topic, exported and verified, how many bytes an event takes
-//! in Parquet, and how much memory each of them needs at its peak.
+//! replayed to a file and to another topic, exported and verified, kept in files and restored, how many
+//! bytes an event takes in Parquet and in a backup, and how much memory each of them needs at its peak.
 //!
 //! `cargo bench -p laju-tests --bench analyst -- --brokers 127.0.0.1:9092`; without brokers on the
 //! embedded one, which holds fewer events. `--events N`. Every program is the real one in a process
@@ -78,6 +78,17 @@ fn measure(broker: &TestBroker, events: u64) {
     println!("    {:.1} bytes an event in Parquet", size(&at("events")) as f64 / events as f64);
     let args = ["export", "postings", "balances", "kiosks", "--format", "parquet", "--output"];
     print("export of the ledger", run(&connection, &args, &at("ledger"), events), live);
+
+    let kept = at("backup");
+    print("backup", run(&connection, &["backup"], &kept, events), live);
+    println!("    {:.1} bytes an event in a backup", size(&kept) as f64 / events as f64);
+    // The embedded broker's topics are its own to make: another one has them, empty.
+    let target = match broker.is_real() {
+        true => TestBroker::bare_at(Some(connection.brokers.clone()), PARTITIONS),
+        false => TestBroker::start(PARTITIONS),
+    };
+    print("restore", run(&target.connection(), &["restore"], &kept, events), live);
+    drop(target);
 
     let url = format!("http://{}", folding.address());
     let mut verify = laju(&connection, &["verify", "--worker"]);

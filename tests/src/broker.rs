@@ -128,6 +128,26 @@ impl TestBroker {
         Self::on(real_brokers(), topics)
     }
 
+    /// The broker; a real one without topics, which a program makes that are deleted with this. The
+    /// embedded one, whose topics no program can make, has them.
+    ///
+    /// # Panics
+    /// If it cannot be started or reached.
+    #[must_use]
+    pub fn bare(partitions: u32) -> Self {
+        Self::bare_at(real_brokers(), partitions)
+    }
+
+    /// The same of a real broker at an address, if there is one.
+    ///
+    /// # Panics
+    /// If it cannot be started or reached.
+    #[must_use]
+    pub fn bare_at(brokers: Option<String>, partitions: u32) -> Self {
+        let topics: &[Topic] = if brokers.is_some() { &[] } else { &topic::ALL };
+        Self::having(brokers, Topics::of(partitions), topics)
+    }
+
     /// A real broker at this address, with topics as the contract has them.
     #[must_use]
     pub fn at(brokers: &str, partitions: u32) -> Self {
@@ -141,6 +161,10 @@ impl TestBroker {
     }
 
     fn on(brokers: Option<String>, topics: Topics) -> Self {
+        Self::having(brokers, topics, &topic::ALL)
+    }
+
+    fn having(brokers: Option<String>, topics: Topics, made: &[Topic]) -> Self {
         let (kind, connection) = match brokers {
             None => {
                 let broker = EmbeddedBroker::without_topics().expect("a port on the loopback");
@@ -158,12 +182,12 @@ impl TestBroker {
         let publisher = Publisher::new(&connection, &settings).expect("a plain connection");
         let (partitions, copies) = (topics.partitions, topics.copies);
         let broker = Self { kind, connection, publisher, partitions, copies };
-        for topic in topic::ALL {
+        for topic in made {
             if topics.without != Some(topic.name) {
                 let is_events = topic.name == EVENTS.name;
                 let largest =
                     if is_events { topics.max_event_bytes } else { topic.max_message_bytes };
-                broker.create_topic(&topic, topics.partitions, largest);
+                broker.create_topic(topic, topics.partitions, largest);
             }
         }
         broker
@@ -474,12 +498,62 @@ impl TestBroker {
         committed.elements().into_iter().map(offset).collect()
     }
 
+    /// A topic's configuration, set or not, which only a real Kafka tells.
+    ///
+    /// # Panics
+    /// On the embedded broker, or if the broker refuses.
+    #[must_use]
+    pub fn config(&self, topic: &Topic) -> BTreeMap<String, String> {
+        let Kind::Real(admin) = &self.kind else { panic!("the embedded broker does not tell") };
+        let name = self.connection.topic(topic);
+        let resource = ResourceSpecifier::Topic(&name);
+        let told = wait(admin.describe_configs([&resource], &options())).expect("an answer");
+        let told = told.into_iter().map(|config| config.expect("a topic of ours"));
+        let entries = told.flat_map(|config| config.entries);
+        entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+    }
+
+    /// Where each partition of a topic begins.
+    #[must_use]
+    pub fn begins(&self, topic: &Topic) -> Vec<i64> {
+        self.watermarks(topic).into_iter().map(|(low, _)| low).collect()
+    }
+
+    /// Where each partition of a topic ends.
+    #[must_use]
+    pub fn ends(&self, topic: &Topic) -> Vec<i64> {
+        self.watermarks(topic).into_iter().map(|(_, end)| end).collect()
+    }
+
+    fn watermarks(&self, topic: &Topic) -> Vec<(i64, i64)> {
+        let config = self.connection.client_config().expect("a plain connection");
+        let consumer: BaseConsumer = config.create().expect("a plain client");
+        let name = self.connection.topic(topic);
+        let count = if topic.partitioned { self.partitions } else { 1 };
+        (0..count as i32)
+            .map(|partition| {
+                consumer.fetch_watermarks(&name, partition, PATIENCE).expect("watermarks")
+            })
+            .collect()
+    }
+
     /// A whole topic, partition by partition in the order of the offsets.
     ///
     /// # Panics
     /// If it cannot be read to its end, or its beginning is gone.
     #[must_use]
     pub fn read(&self, topic: &Topic) -> Vec<TopicRecord> {
+        let begins = self.begins(topic);
+        assert!(begins.iter().all(|low| *low == 0), "{} has lost its beginning", topic.name);
+        self.read_from_begin(topic)
+    }
+
+    /// What there is of a topic, partition by partition in the order of the offsets.
+    ///
+    /// # Panics
+    /// If it cannot be read to its end.
+    #[must_use]
+    pub fn read_from_begin(&self, topic: &Topic) -> Vec<TopicRecord> {
         let name = self.connection.topic(topic);
         let consumer: BaseConsumer = self
             .connection
@@ -490,14 +564,14 @@ impl TestBroker {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("fetch.queue.backoff.ms", "10")
+            .set("fetch.wait.max.ms", "10")
             .create()
             .expect("a plain client");
         let count = if topic.partitioned { self.partitions } else { 1 };
         let mut places = TopicPartitionList::new();
         for partition in 0..count as i32 {
             let (low, _) = consumer.fetch_watermarks(&name, partition, PATIENCE).expect("marks");
-            assert_eq!(low, 0, "the broker has dropped the beginning of {name}/{partition}");
-            places.add_partition_offset(&name, partition, Offset::Offset(0)).expect("an offset");
+            places.add_partition_offset(&name, partition, Offset::Offset(low)).expect("an offset");
         }
         consumer.assign(&places).expect("an assignment");
         let mut records: BTreeMap<u32, Vec<TopicRecord>> = BTreeMap::new();

@@ -30,9 +30,14 @@ const KEY: &str = "8f14e45fceea167a5a36dedd4bea2543c9f0f895fb98ab9159f51fd0297e2
 /// Records that nobody can count: one to be released with each set of rights, one to be discarded.
 const STRANGERS: u32 = 7;
 
-/// Sections that no program is held to here: they take a schema registry, which this cluster has not.
-const UNTRIED: [&str; 2] =
-    ["A worker with a registry", "Replay, export and verify with a registry"];
+/// Sections that no program is held to here: they take a schema registry, another cluster or a log with
+/// transactions, which this cluster has not.
+const UNTRIED: [&str; 4] = [
+    "A worker with a registry",
+    "Replay, export and verify with a registry",
+    "Verify a figure of another cluster",
+    "Restore with gaps",
+];
 
 /// What a program came to: nothing to complain about, or what it said.
 type Outcome = Result<(), String>;
@@ -256,6 +261,26 @@ fn analysts(cluster: &mut Cluster, figure: &str) {
     hold(cluster, "Verify a figure", "analyst", |_, connection| {
         ends(laju(&["verify", "--figure", figure], connection))
     });
+    copies(cluster);
+}
+
+fn copies(cluster: &mut Cluster) {
+    let kept = tempfile::tempdir().unwrap();
+    let kept = kept.path().to_str().unwrap();
+    hold(cluster, "Backup", "analyst", |_, connection| ends(laju(&["backup", kept], connection)));
+    // Each time into topics that are not there yet. Releases were transactions: they leave gaps.
+    let mut gaps = rights_of("Restore with gaps");
+    // The ids of transactions have the prefix before them, as the topics.
+    gaps.iter_mut().for_each(|line| line.name = "ikd.".to_owned());
+    gaps.iter().for_each(|line| cluster.give("analyst", line));
+    let number = std::cell::Cell::new(0);
+    hold(cluster, "Restore", "analyst", |_, connection| {
+        number.set(number.get() + 1);
+        let mut connection = connection.clone();
+        connection.topic_prefix.push_str(&format!("ikd.{}.", number.get()));
+        ends(laju(&["restore", kept], &connection))
+    });
+    gaps.iter().for_each(|line| cluster.take("analyst", line));
 }
 
 fn kiosks(cluster: &mut Cluster) {

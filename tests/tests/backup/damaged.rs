@@ -1,0 +1,112 @@
+//! What is not the backup that was made is not restored, and what is not empty is not written to.
+
+use std::fs;
+use std::path::PathBuf;
+
+use laju_schemas::topic::EVENTS;
+use laju_tests::broker::TestBroker;
+use laju_tests::events::activations;
+use laju_tests::process::{command, run};
+
+use crate::{LAJU, PARTITIONS, answer, assert_same, backup, json_of, restore};
+
+#[test]
+fn a_backup_that_is_not_as_it_was_made_is_refused_with_file_and_place() {
+    let original = TestBroker::start(PARTITIONS);
+    original.publish(&activations(0..300, PARTITIONS));
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    answer(backup(&original.connection(), root, &["--json"]));
+    let check = || run(command(LAJU, &["backup", root.to_str().unwrap(), "--check", "--json"]));
+    let checked = check();
+    assert!(checked.status.success(), "{checked:?}");
+    assert_eq!(json_of(&checked)["topics"][EVENTS.name]["records"], 300);
+
+    let copy = TestBroker::start(PARTITIONS);
+    let refused = |words: &[&str]| {
+        run(restore(&copy.connection(), root)).assert_refused(words);
+        assert!(copy.read_log().is_empty());
+        assert_eq!(copy.ends(&EVENTS), [0; PARTITIONS as usize]);
+    };
+    let file: PathBuf =
+        fs::read_dir(root.join(EVENTS.name)).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    let place = whole.len() * 2 / 3;
+    damaged[place] ^= 1;
+    fs::write(&file, &damaged).unwrap();
+    let checked = check();
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let fault = json_of(&checked)["faults"][0].as_str().unwrap().to_owned();
+    assert!(fault.contains(file.to_str().unwrap()) && fault.contains("at byte"), "{fault}");
+    refused(&["is damaged", file.file_name().unwrap().to_str().unwrap(), "at byte"]);
+    fs::write(&file, &whole).unwrap();
+
+    // A manifest that says otherwise, one that never came to its end, and none.
+    let manifest = root.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"sha256\": \"", "\"sha256\": \"0")).unwrap();
+    refused(&["is not the file that the manifest lists"]);
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["cut"] = serde_json::Value::Null;
+    fs::write(&manifest, json.to_string()).unwrap();
+    refused(&["never taken to its end", "laju backup"]);
+    fs::remove_file(&manifest).unwrap();
+    refused(&["there is no backup"]);
+    fs::write(&manifest, &text).unwrap();
+
+    // Into the topics that it is of, and onto other records.
+    run(restore(&original.connection(), root)).assert_refused(&["was made of"]);
+    let other = TestBroker::start(PARTITIONS);
+    other.publish(&activations(900..901, PARTITIONS));
+    run(restore(&other.connection(), root)).assert_refused(&["has records already", "empty"]);
+    assert_eq!(other.read_log().len(), 1);
+    let narrow = TestBroker::start(PARTITIONS + 1);
+    run(restore(&narrow.connection(), root)).assert_refused(&["4 partitions", "has 3"]);
+
+    // As it was made, it is restored, and again changes nothing.
+    let said = answer(restore(&copy.connection(), root));
+    assert_eq!((&said["records"], &said["went_on"]), (&300.into(), &false.into()));
+    assert_same(&original, &copy);
+    let again = answer(restore(&copy.connection(), root));
+    assert_eq!(again["copy"]["copy_id"], said["copy"]["copy_id"]);
+    assert_same(&original, &copy);
+    // Once it has gone on by itself it is somebody's.
+    copy.publish(&activations(300..301, PARTITIONS));
+    run(restore(&copy.connection(), root)).assert_refused(&["has records already"]);
+}
+
+#[test]
+fn a_backup_goes_on_with_its_own_log_and_with_no_other() {
+    let original = TestBroker::start(PARTITIONS);
+    original.publish(&activations(0..100, PARTITIONS));
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let first = answer(backup(&original.connection(), root, &["--json"]));
+    assert_eq!(
+        (&first["went_on"], &first["topics"][EVENTS.name]["added"]),
+        (&false.into(), &100.into())
+    );
+    original.publish(&activations(100..150, PARTITIONS));
+    let second = answer(backup(&original.connection(), root, &["--json"]));
+    assert_eq!(
+        (&second["went_on"], &second["topics"][EVENTS.name]["added"]),
+        (&true.into(), &50.into())
+    );
+    let third = answer(backup(&original.connection(), root, &["--json"]));
+    assert_eq!(third["topics"][EVENTS.name]["added"], 0);
+
+    let other = TestBroker::start(PARTITIONS);
+    run(backup(&other.connection(), root, &[])).assert_refused(&["the backup is of"]);
+    fs::write(root.join("thesis.tex"), "x").unwrap();
+    run(backup(&original.connection(), root, &[])).assert_refused(&["thesis.tex", "nothing else"]);
+    fs::remove_file(root.join("thesis.tex")).unwrap();
+    if original.is_real() {
+        original.make_again(&EVENTS, PARTITIONS);
+        run(backup(&original.connection(), root, &[])).assert_refused(&["with the id"]);
+    }
+    // What was kept stays.
+    let copy = TestBroker::start(PARTITIONS);
+    let said = answer(restore(&copy.connection(), root));
+    assert_eq!((&said["records"], copy.read_log().len()), (&150.into(), 150));
+}

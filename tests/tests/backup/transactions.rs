@@ -1,0 +1,93 @@
+//! Records in transactions, committed and aborted: what leaves offsets without a record.
+
+use std::time::Duration;
+
+use laju_schemas::topic::{ALL, EVENTS, KIOSK_STATUS, REFERENCE, Topic};
+use laju_tests::broker::TestBroker;
+use laju_tests::events::activations;
+use laju_tests::log::LogRecord;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use crate::{PARTITIONS, answer, assert_same, backup, restore};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who writes in transactions to a real Kafka.
+pub(crate) struct Transactions {
+    producer: BaseProducer,
+    broker_topic: String,
+}
+
+impl Transactions {
+    /// To a topic of a broker; none on the embedded one.
+    pub(crate) fn to(broker: &TestBroker, topic: &Topic) -> Option<Self> {
+        let broker_topic = broker.connection().topic(topic);
+        let config = broker.connection().client_config().unwrap();
+        let producer: BaseProducer = config
+            .clone()
+            .set("transactional.id", format!("test.{broker_topic}"))
+            .set("compression.type", "zstd")
+            .create()
+            .unwrap();
+        broker.is_real().then(|| {
+            producer.init_transactions(PATIENCE).unwrap();
+            Self { producer, broker_topic }
+        })
+    }
+
+    /// Writes these in one transaction.
+    pub(crate) fn write(&self, records: &[LogRecord], is_committed: bool) {
+        self.producer.begin_transaction().unwrap();
+        for record in records {
+            let mut sent = BaseRecord::<[u8], [u8]>::to(&self.broker_topic);
+            sent = sent.partition(record.partition as i32);
+            sent.key = record.key.as_deref();
+            sent.payload = record.value.as_deref();
+            self.producer.send(sent).map_err(|(error, _)| error).unwrap();
+        }
+        self.producer.flush(PATIENCE).unwrap();
+        match is_committed {
+            true => self.producer.commit_transaction(PATIENCE).unwrap(),
+            false => self.producer.abort_transaction(PATIENCE).unwrap(),
+        }
+    }
+}
+
+/// Whatever gaps there are, between, before and behind the records of whichever topic, offsets are the
+/// same in the copy.
+#[test]
+fn offsets_without_a_record_stay_without_one() {
+    let original = TestBroker::start(PARTITIONS);
+    let mut random = StdRng::seed_from_u64(7);
+    for topic in [EVENTS, KIOSK_STATUS, REFERENCE] {
+        let Some(transactions) = Transactions::to(&original, &topic) else { return };
+        let partitions = if topic.partitioned { PARTITIONS } else { 1 };
+        let mut next = 0;
+        // It begins and ends with something aborted.
+        for round in 0..30 {
+            let count = random.random_range(1..6);
+            let mut records = activations(next..next + count, partitions);
+            next += count;
+            if !topic.partitioned {
+                records.iter_mut().for_each(|record| record.partition = 0);
+            }
+            transactions.write(&records, round > 0 && round < 29 && random.random_bool(0.6));
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    answer(backup(&original.connection(), directory.path(), &["--json"]));
+    // None of the topics is there; then all are there and empty.
+    for copy in [TestBroker::bare(PARTITIONS), TestBroker::start(PARTITIONS)] {
+        let said = answer(restore(&copy.connection(), directory.path()));
+        assert_eq!(said["is_configured"], true);
+        assert_same(&original, &copy);
+        for topic in ALL {
+            let config = copy.config(&topic);
+            for (key, value) in topic.config() {
+                assert_eq!(config[key], value, "{key} of {}", topic.name);
+            }
+        }
+    }
+}
