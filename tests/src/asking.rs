@@ -56,11 +56,24 @@ pub struct Said {
     pub wrong: Vec<String>,
     /// The activations of the nation by how far the events topic was folded.
     pub figures: BTreeMap<BTreeMap<u32, i64>, u64>,
+    /// Questions that were asked once more, because the connection was closed before any answer.
+    pub asked_again: u64,
     /// The longest that an answer took.
     pub longest: Duration,
     /// The longest time in which nobody had an answer.
     pub longest_silence: Duration,
     last_answer: Option<Instant>,
+}
+
+/// Whether a connection was closed before anything of an answer came.
+fn is_closed(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error {
+        ureq::Error::Io(error) => {
+            matches!(error.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof)
+        }
+        _ => false,
+    }
 }
 
 impl Met {
@@ -84,15 +97,27 @@ impl Met {
         let (mut at_least, mut activated) = (None::<Position>, 0);
         while !self.over.load(Ordering::Acquire) {
             let begun = Instant::now();
-            let request = agent.get(&url);
-            let request = match &at_least {
-                Some(position) => request.header(AT_LEAST_HEADER, position.to_string()),
-                None => request,
+            let question = || {
+                let request = agent.get(&url);
+                let request = match &at_least {
+                    Some(position) => request.header(AT_LEAST_HEADER, position.to_string()),
+                    None => request,
+                };
+                request.call().and_then(|mut answer| {
+                    let bears = answer.headers().get(POSITION_HEADER);
+                    let bears =
+                        bears.and_then(|position| position.to_str().ok()).map(str::to_owned);
+                    Ok((answer.status().as_u16(), bears, answer.body_mut().read_to_string()?))
+                })
             };
-            let answered = request.call().and_then(|mut answer| {
-                let bears = answer.headers().get(POSITION_HEADER);
-                let bears = bears.and_then(|position| position.to_str().ok()).map(str::to_owned);
-                Ok((answer.status().as_u16(), bears, answer.body_mut().read_to_string()?))
+            // A kept connection may be closed as a question is on its way: whoever asks by HTTP asks
+            // once more then (RFC 9112, 9.3.1).
+            let answered = question().or_else(|error| {
+                if !is_closed(&error) {
+                    return Err(error);
+                }
+                self.said().asked_again += 1;
+                question()
             });
             let ended = Instant::now();
             match answered {

@@ -56,8 +56,9 @@ impl Health {
         }
     }
 
-    /// Whether it was ready, and had what the question asked for, from a while before it was asked
-    /// until it failed: each look that touches this time says so, and there is no gap in them.
+    /// Whether it was ready from a while before the question was asked until it failed, and had what
+    /// that was to rest on a while before it failed: each look that touches this time says so, and
+    /// there is no gap in them.
     pub(crate) fn was_well(&self, question: &Unanswered) -> bool {
         let from = question.begun - KNOWN;
         let looks = self.0.lock().unwrap();
@@ -69,13 +70,17 @@ impl Health {
             wanted.events.iter().all(|(partition, next)| at.get(partition) >= Some(next))
         };
         let first = touching.peek().map(|look| look.begun);
-        first.is_some_and(|first| first <= from + EVERY * 2)
-            && touching.all(|look| {
-                look.ready_at.as_ref().is_ok_and(|at| {
-                    question.at_least.as_ref().is_none_or(|wanted| has_all(at, wanted))
-                })
-            })
+        let mut had_all = question.at_least.is_none();
+        let was_ready = touching.all(|look| {
+            let Ok(at) = &look.ready_at else { return false };
+            let wanted =
+                question.at_least.as_ref().filter(|_| look.ended + KNOWN <= question.ended);
+            had_all |= wanted.is_some_and(|wanted| has_all(at, wanted));
+            true
+        });
+        first.is_some_and(|first| first <= from + EVERY * 2) && was_ready && had_all
     }
+
     /// What it said while a question was under way.
     pub(crate) fn said_beside(&self, question: &Unanswered) -> Vec<String> {
         let from = question.begun - KNOWN;
