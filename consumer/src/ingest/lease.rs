@@ -94,9 +94,10 @@ impl Leases {
         may
     }
 
-    /// There is a verdict about the record at an offset.
+    /// There is a verdict about the record at an offset. Whoever gets the lease later knows by the
+    /// verdicts there are then.
     pub(super) fn want(&self, partition: u32, offset: i64) {
-        if let Some(lease) = self.of(partition) {
+        if let Some(lease) = self.of(partition).filter(|_| self.holds(partition)) {
             lease.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(offset);
         }
     }
@@ -129,6 +130,12 @@ impl Leases {
     /// Whether it is: nothing is concluded from what readers see of the partition.
     pub(super) fn is_refolding(&self, partition: u32) -> bool {
         self.of(partition).is_some_and(|lease| lease.is_refolding.load(Ordering::Acquire))
+    }
+
+    /// Whether the partition's rows are others than those looked at, or will be.
+    pub(super) fn is_changing(&self, partition: u32) -> bool {
+        let is_refolded = |lease: &Lease| lease.is_refolded.load(Ordering::Acquire);
+        self.is_refolding(partition) || self.of(partition).is_some_and(is_refolded)
     }
 
     /// The store and readers have the partition as it is folded again.
@@ -188,6 +195,7 @@ impl Leases {
         for lease in partitions.iter().filter_map(|partition| self.of(*partition)) {
             // What was known of it may be another's doing by now.
             lease.done.store(NONE, Ordering::Release);
+            lease.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
             lease.is_held.store(is_held, Ordering::Release);
         }
         metrics::gauge!("laju_leases").set(self.held().len() as f64);
@@ -324,13 +332,16 @@ mod tests {
         assert!(leases.may_decide(0, 10) && !leases.is_told_too_much(0));
         leases.set_done(0, 12);
         assert_eq!(leases.news(&[0, 1]), [(0, 12)]);
-        leases.set_held(&[0], false);
-        assert!(!leases.may_decide(0, 10) && leases.held().is_empty());
-        // What a verdict is about is looked for until it was seen, whoever holds the lease meanwhile.
-        leases.want(0, 7);
-        leases.want(0, 9);
+        // What a verdict is about is looked for until it was seen.
+        for offset in [7, 9] {
+            leases.want(0, offset);
+            leases.want(1, offset);
+        }
         leases.seen(0, [3, 7]);
         assert!(leases.wanted(0).into_iter().eq([9]) && leases.wanted(1).is_empty());
+        leases.set_held(&[0], false);
+        assert!(!leases.may_decide(0, 10) && leases.held().is_empty());
+        assert!(leases.wanted(0).is_empty(), "whoever follows finds out for itself");
         assert!(!leases.may_decide(2, 0), "there is no such partition");
     }
 }

@@ -2,7 +2,9 @@
 //! not be counted into quarantine. What that is stands in the store once it is committed, and the
 //! bytes stand in the log: so nothing is kept for it in memory, however long it takes.
 
-use std::collections::{BTreeMap, HashSet};
+mod serve;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +17,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::lease::{self, LeaseContext, Leases};
-use super::originals;
 use super::quarantine::Quarantine;
 use super::quarantined::origins_in_quarantine;
 use super::stop::Stop;
+use super::verdicts::Decided;
 use super::worker::WorkerError;
-use crate::projection::snapshot::{QuarantinedRecord, Snapshot};
+use crate::projection::format::Chain;
+use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, StoreReader};
 
 /// How often the group is listened to.
@@ -49,6 +52,8 @@ pub(super) struct Leaseholder {
     store: StoreReader,
     quarantine: Quarantine,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What was decided: a verdict may refuse what is behind the group's offset.
+    decided: Decided,
     /// Something was committed that could not be counted; ends with the committer.
     news: Receiver<()>,
     stop: Stop,
@@ -59,16 +64,6 @@ pub(super) struct Leaseholder {
     /// Until when quarantine is left alone, because something failed.
     rests: Option<Instant>,
     said: Option<Instant>,
-}
-
-/// What became of rows that were to be published.
-struct Tried {
-    /// The offsets of those that are in quarantine now.
-    confirmed: HashSet<i64>,
-    /// Those before this offset were tried.
-    end: i64,
-    /// Why others are not there.
-    outcome: Result<(), String>,
 }
 
 /// Why not everything is in quarantine that should be.
@@ -86,6 +81,8 @@ struct Shelf {
     chunk: u64,
     /// Offsets that are in quarantine although the group does not say so.
     known: HashSet<i64>,
+    /// The rows and the number of verdicts with which was looked for late ones and none was found.
+    looked: Option<(Chain, usize)>,
 }
 
 impl Leaseholder {
@@ -98,7 +95,7 @@ impl Leaseholder {
         log: &Log,
         leases: Leases,
         store: StoreReader,
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        (snapshot, decided): (Arc<ArcSwap<Snapshot>>, Decided),
         news: Receiver<()>,
         stop: Stop,
     ) -> Result<Self, ConnectionError> {
@@ -127,6 +124,7 @@ impl Leaseholder {
             group,
             store,
             snapshot,
+            decided,
             news,
             stop,
             shelves: BTreeMap::new(),
@@ -204,107 +202,13 @@ impl Leaseholder {
         Ok(())
     }
 
-    /// Puts a partition's records into quarantine that are not there yet.
-    fn serve(&mut self, partition: u32) -> Result<(), String> {
-        let Some(mut done) = self.leases.done(partition) else { return Ok(()) };
-        if let Some(reopened) = self.leases.take_reopened(partition).filter(|from| *from < done) {
-            self.shelf(partition).chunk = 0;
-            done = reopened;
-            self.leases.set_done(partition, done);
-        }
-        if self.leases.is_told_too_much(partition) {
-            let told = lease::take_back(&self.consumer, partition);
-            told.map_err(|error| format!("the group does not take an offset back: {error}"))?;
-        }
-        let begun = Instant::now();
-        loop {
-            // Before the rows: what is committed meanwhile is looked at the next time.
-            let snapshot = self.snapshot.load();
-            let Some(view) = snapshot.partitions.get(&partition) else { return Ok(()) };
-            let next = view.next_offset;
-            if self.leases.is_refolding(partition) {
-                return Ok(());
-            }
-            if self.leases.take_refolded(partition) {
-                self.shelf(partition).chunk = 0;
-            }
-            let chunk = self.shelf(partition).chunk;
-            let found = self.store.refused(partition, chunk, done, ROWS);
-            let mut found = found.map_err(|error| error.to_string())?;
-            let last = found.rows.last().map_or(done, |row| row.offset + 1);
-            let shelf = self.shelf(partition);
-            found.rows.retain(|row| !shelf.known.contains(&row.offset));
-            if found.rows.is_empty() {
-                shelf.chunk = found.next_chunk;
-                if found.next_chunk > chunk {
-                    continue;
-                }
-                if self.leases.is_refolding(partition) {
-                    return Ok(());
-                }
-                done = done.max(next);
-                self.shelf(partition).known.retain(|offset| *offset >= done);
-                self.leases.set_done(partition, done);
-                return self.serve_late(partition, next);
-            }
-            let Tried { confirmed, end, outcome } = self.publish(partition, &found.rows)?;
-            // Up to the first that is not there. What is there behind it is not put there again.
-            let missing = found.rows.iter().map(|row| row.offset);
-            let missing = missing.take_while(|offset| *offset < end);
-            done = missing.into_iter().find(|o| !confirmed.contains(o)).unwrap_or(end);
-            self.shelf(partition).known.extend(confirmed.into_iter().filter(|o| *o >= done));
-            self.leases.set_done(partition, done);
-            if done >= last {
-                self.shelf(partition).chunk = found.next_chunk;
-            }
-            outcome?;
-            if begun.elapsed() >= TURN {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Puts those records into quarantine of which it is known by now that a verdict refuses them,
-    /// although quarantine was further already: this node had counted them, or who wrote the verdict
-    /// may have died.
-    fn serve_late(&mut self, partition: u32, next: i64) -> Result<(), String> {
-        let mut wanted = self.leases.wanted(partition);
-        // What is not folded yet has no row.
-        drop(wanted.split_off(&next));
-        let Some(&first) = wanted.first() else { return Ok(()) };
-        let found = self.store.refused(partition, 0, first, usize::MAX);
-        let mut rows = found.map_err(|error| error.to_string())?.rows;
-        rows.retain(|row| wanted.contains(&row.offset));
-        if rows.is_empty() {
-            // Verdicts that refuse nothing.
-            self.leases.seen(partition, wanted);
-            return Ok(());
-        }
-        self.publish(partition, &rows)?.outcome
-    }
-
-    /// Publishes some of these rows of a partition, from the first on.
-    fn publish(&mut self, partition: u32, rows: &[QuarantinedRecord]) -> Result<Tried, String> {
-        let originals = originals::read(&self.connection, &self.log.topic, partition, rows, TURN)
-            .map_err(|error| error.to_string())?;
-        let end = originals.last().map_or(0, |original| original.row.offset + 1);
-        let (confirmed, outcome) = self.quarantine.publish(partition, &originals);
-        self.leases.seen(partition, confirmed.iter().copied());
-        let outcome = outcome.map_err(|why| format!("{}: {why}", self.quarantine.topic()));
-        Ok(Tried { confirmed: confirmed.into_iter().collect(), end, outcome })
-    }
-
-    fn shelf(&mut self, partition: u32) -> &mut Shelf {
-        self.shelves.entry(partition).or_default()
-    }
-
     /// Asks the group up to where refused records are in quarantine, of those of these partitions of
     /// which it is not known. Where the group does not know (there never was a holder, or none for so
     /// long that the brokers forgot), what is there is looked up.
     fn find_out(&mut self, held: &[u32]) -> Result<(), Failure> {
         let unknown: Vec<u32> =
             held.iter().copied().filter(|held| self.leases.done(*held).is_none()).collect();
-        if unknown.is_empty() {
+        if unknown.is_empty() || !self.decided.is_read() {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
@@ -320,25 +224,34 @@ impl Leaseholder {
                 _ => None,
             }
         };
+        // What is behind the group's offset and a verdict is about may have come late.
+        let book = self.decided.book.load();
+        let verdicts = book.verdicts().iter().map(|verdict| verdict.origin());
+        let mut late: BTreeMap<u32, BTreeSet<i64>> = BTreeMap::new();
+        for origin in verdicts.filter(|origin| unknown.contains(&origin.partition)) {
+            if committed(origin.partition).is_some_and(|committed| origin.offset < committed) {
+                late.entry(origin.partition).or_default().insert(origin.offset);
+            }
+        }
         let mut known: BTreeMap<u32, HashSet<i64>> = BTreeMap::new();
-        if unknown.iter().any(|partition| committed(*partition).is_none()) {
+        if !late.is_empty() || unknown.iter().any(|partition| committed(*partition).is_none()) {
             let Log { partitions, fold_version, .. } = &self.log;
-            let stop = self.stop.flag();
-            let read = origins_in_quarantine(
-                &self.connection,
-                (*partitions, fold_version.as_str()),
-                stop,
-                |origin| {
-                    if committed(origin.partition).is_none() {
-                        known.entry(origin.partition).or_default().insert(origin.offset);
-                    }
-                },
-            );
+            let rules = (*partitions, fold_version.as_str());
+            let read = origins_in_quarantine(&self.connection, rules, self.stop.flag(), |origin| {
+                if committed(origin.partition).is_none() {
+                    known.entry(origin.partition).or_default().insert(origin.offset);
+                } else if let Some(late) = late.get_mut(&origin.partition) {
+                    late.remove(&origin.offset);
+                }
+            });
             read.map_err(|error| Failure::Passing(error.to_string()))?;
         }
         for partition in unknown {
             let known = known.remove(&partition).unwrap_or_default();
-            self.shelves.insert(partition, Shelf { chunk: 0, known });
+            self.shelves.insert(partition, Shelf { known, ..Shelf::default() });
+            for offset in late.remove(&partition).unwrap_or_default() {
+                self.leases.want(partition, offset);
+            }
             self.leases.set_told(partition, committed(partition));
             self.leases.set_done(partition, committed(partition).unwrap_or(0));
         }

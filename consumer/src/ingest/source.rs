@@ -111,9 +111,6 @@ impl Source {
             // What came while this node was away.
             self.late.extend(self.decided.not_followed_by(view));
         }
-        for origin in self.late.iter().map(|verdict| verdict.origin()) {
-            self.leases.want(origin.partition, origin.offset);
-        }
         let _ = self.fold_again(&mut batch);
         for partition in 0..self.partitions {
             tracing::info!(partition, offset = self.standing.next(partition), "reading begins");

@@ -257,7 +257,7 @@ impl Opened {
             &log,
             leases.clone(),
             store.reader(),
-            Arc::clone(&snapshot),
+            (Arc::clone(&snapshot), decided.clone()),
             news,
             stop.clone(),
         )?;

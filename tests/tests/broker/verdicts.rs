@@ -378,8 +378,16 @@ fn a_node_that_acted_otherwise_than_a_verdict_folds_the_partition_again() {
     let mut process = Process::start(place.worker(store.path(), "5m"));
     process.wait_ready();
     assert_eq!(said(&mut process), (60, 0));
-    // Another node's registry does not have what this one's has.
     let log = place.broker.read_log();
+    // Quarantine is further than what the verdicts will be about, and the group knows.
+    let mut ends = vec![Some(0); PARTITIONS as usize];
+    for record in &log {
+        ends[record.partition as usize] = Some(record.offset + 1);
+    }
+    let rules = readyz(&mut process).unwrap()["fold_version"].as_str().unwrap().to_owned();
+    let group = format!("{}laju-{rules}", place.connection.topic_prefix);
+    wait_until("the group knows", || place.broker.committed(&group) == ends);
+    // Another node's registry does not have what this one's has.
     place.write_verdict(&log[0], None);
     let late = "the partition is folded again";
     process.wait_for(late);
@@ -392,7 +400,6 @@ fn a_node_that_acted_otherwise_than_a_verdict_folds_the_partition_again() {
     place.write_verdict(&log[2], None);
     let mut process = Process::start(place.worker(store.path(), "5m"));
     wait_until("all are followed", || said_if_ready(&mut process) == Some((57, 3)));
-    // Quarantine was further already when the verdicts came.
     assert!(place.broker.wait_quarantine(3).len() <= 6, "each of them, and no others");
     assert!(process.log().contains(late), "{}", process.log());
     place.broker.publish(&place.framed(60..70, place.id));
