@@ -239,6 +239,7 @@ fn every_past_answer_and_quoted_figure_stands_on_the_copy() {
         let who = ["--by", "Sri", "--because", "looked at", "--yes", "--json"];
         answer(original.laju(&[&["quarantine", what, origin], &who[..]].concat()))
     };
+    let _ = original.broker.wait_quarantine(all as usize);
     let listed = answer(original.laju(&["quarantine", "list", "--json"]));
     let misplaced: Vec<String> = listed["records"]
         .as_array()
