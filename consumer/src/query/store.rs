@@ -21,7 +21,7 @@ use crate::projection::format::{PositionRow, read_row, row};
 use crate::projection::store::{Chunk, StoreError, StoreReader};
 
 /// No chunk is nearly as long: see [`crate::projection::format`].
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 128 << 10;
 
 /// What a node's store is, and up to where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
