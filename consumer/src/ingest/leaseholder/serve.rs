@@ -58,6 +58,9 @@ impl Leaseholder {
                     };
                 }
                 chunk = found.next_chunk;
+                if failed.is_none() {
+                    self.shelf(partition).chunk = chunk;
+                }
                 continue;
             };
             let Tried { confirmed, end, outcome } = self.publish(partition, &found.rows)?;
