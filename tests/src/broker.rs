@@ -476,6 +476,33 @@ impl TestBroker {
         copies
     }
 
+    /// Is a member of a consumer group of the events topic for so long after it has got a share of the
+    /// partitions, and does nothing with it. False if it gets none for longer than `patience`.
+    ///
+    /// # Panics
+    /// If it cannot be one at all.
+    #[must_use]
+    pub fn join_for(&self, group: &str, lasts: Duration, patience: Duration) -> bool {
+        let mut config = self.connection.client_config().expect("a plain connection");
+        config.set("group.id", group).set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
+        let member: BaseConsumer = config.create().expect("a plain client");
+        member.subscribe(&[&self.connection.topic(&EVENTS)]).expect("a topic");
+        let has_some = || member.assignment().is_ok_and(|held| held.count() > 0);
+        let deadline = Instant::now() + patience;
+        while !has_some() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            drop(member.poll(Duration::from_millis(100)));
+        }
+        let until = Instant::now() + lasts;
+        while Instant::now() < until {
+            drop(member.poll(Duration::from_millis(50)));
+        }
+        true
+    }
+
     /// What a consumer group has committed of each partition of the events topic, if anything.
     ///
     /// # Panics

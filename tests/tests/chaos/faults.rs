@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 
 use crate::health::Health;
 use crate::kiosks::{Agent, Sent, publish_what_cannot_be_counted};
-use crate::lanes::{Since, to_agents, to_brokers, to_nodes};
+use crate::lanes::{Since, to_agents, to_brokers, to_leases, to_nodes};
 use crate::nodes::{Node, Notes};
 use crate::plan::Plan;
 use crate::{BROKERS, PARTITIONS, judge, needed};
@@ -48,6 +48,8 @@ fn nothing_is_lost_wrong_or_unanswered_whatever_happens_to_nodes_brokers_and_age
     let mut nodes: Vec<_> = (0..NODES.len())
         .map(|number| Node::start(number, connection.clone(), &balancer, &notes))
         .collect();
+    let rules = nodes[0].rules();
+    let group = format!("{}laju-{rules}", connection.topic_prefix);
     let sent: Vec<_> = (0..AGENTS).map(|_| Sent::default()).collect();
     let healths: Vec<_> = NODES.iter().map(|_| Health::default()).collect();
     let since = Since(Instant::now());
@@ -73,6 +75,7 @@ fn nothing_is_lost_wrong_or_unanswered_whatever_happens_to_nodes_brokers_and_age
                 scope.spawn(|| to_nodes(&plan.nodes, &mut nodes, &notes, since));
                 scope.spawn(|| to_brokers(&plan.brokers, &kafka, &broker, &notes, since));
                 scope.spawn(|| to_agents(&plan.agents, &mut agents, &notes, since));
+                scope.spawn(|| to_leases(&plan.leases, &broker, &group, &notes, since));
             });
         });
         // Everything is sent, and told by every node.

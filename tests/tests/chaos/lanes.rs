@@ -13,6 +13,9 @@ use crate::kiosks::Agent;
 use crate::nodes::{Node, Notes, slow_down};
 use crate::plan::{Fault, Kind, Victim};
 
+/// How long leases are left alone between two faults of theirs.
+const BETWEEN: Duration = Duration::from_secs(10);
+
 /// Since when, so that a fault's time can be told.
 #[derive(Clone, Copy)]
 pub(crate) struct Since(pub(crate) Instant);
@@ -125,6 +128,27 @@ pub(crate) fn to_agents(faults: &[Fault], agents: &mut [Agent], notes: &Notes, s
                 }
             }
             _ => hang(&agent.process, fault.lasts),
+        }
+    }
+}
+
+/// To the leases of a group: another member gets a share of them, and then goes.
+pub(crate) fn to_leases(
+    faults: &[Fault],
+    broker: &TestBroker,
+    group: &str,
+    notes: &Notes,
+    since: Since,
+) {
+    for fault in faults {
+        // Between two of them the nodes have them all, for a while.
+        std::thread::sleep(BETWEEN + fault.after);
+        if notes.has_failed() {
+            return;
+        }
+        since.tell(fault);
+        if !broker.join_for(group, fault.lasts, PATIENCE) {
+            println!("it got no lease in time");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
-use laju_tests::balancer::Balancer;
+use laju_tests::balancer::{Balancer, NODES};
 use laju_tests::disk::{Mounted, fill_up};
 use laju_tests::process::{PATIENCE, Process, command, connect};
 use nix::sys::signal::Signal;
@@ -115,6 +115,21 @@ impl<'a> Node<'a> {
         self.met_full_disk = false;
     }
 
+    /// Begins with another node's store.
+    fn begin_seeded(&mut self) {
+        let other = self.balancer.node_address((self.number + 1) % NODES.len());
+        let mut command = self.command();
+        command.args(["--seed", &format!("http://{other}")]);
+        self.process = Some(Process::start(command));
+        self.met_full_disk = false;
+    }
+
+    /// The version of its rules.
+    pub(crate) fn rules(&mut self) -> String {
+        let process = self.process.as_mut().expect("it was started");
+        process.get("/readyz").1["fold_version"].as_str().expect("a version").to_owned()
+    }
+
     fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)
     }
@@ -180,7 +195,11 @@ impl<'a> Node<'a> {
                 self.kill();
                 std::fs::remove_dir_all(self.store()).unwrap();
                 std::thread::sleep(fault.lasts);
-                self.begin();
+                // Every other one takes what the next node has.
+                match fault.lasts.as_millis() % 2 {
+                    0 => self.begin_seeded(),
+                    _ => self.begin(),
+                }
             }
             Kind::Hangs => {
                 self.signal(Signal::SIGSTOP);
@@ -193,6 +212,8 @@ impl<'a> Node<'a> {
                 self.require_running();
             }
             Kind::DiskFull | Kind::KilledOnFullDisk => self.suffer_full_disk(fault),
+            // Of leases, and no node's.
+            Kind::TakenAway => {}
         }
         self.wait_up();
     }

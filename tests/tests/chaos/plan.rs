@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     KilledOnFullDisk,
     /// Killed, and its store is gone.
     MadeAnew,
+    /// Somebody else gets a share of them, and does nothing with it.
+    TakenAway,
 }
 
 /// To whom.
@@ -31,6 +33,7 @@ pub(crate) enum Victim {
     Node(usize),
     Broker(u16),
     Agent(usize),
+    Leases,
 }
 
 /// A fault.
@@ -50,7 +53,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of a run: three sorts that happen beside each other, each in its own order.
+/// All faults of a run: four sorts that happen beside each other, each in its own order.
 pub(crate) struct Plan {
     /// Of one node or two at the same time: one is left alone, and all are well before the next.
     pub(crate) nodes: Vec<Vec<Fault>>,
@@ -58,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) brokers: Vec<Fault>,
     /// Of one agent at a time.
     pub(crate) agents: Vec<Fault>,
+    /// Of the leases.
+    pub(crate) leases: Vec<Fault>,
 }
 
 impl Plan {
@@ -69,11 +74,12 @@ impl Plan {
         brokers: u16,
         agents: usize,
     ) -> Self {
-        let random = |sort: u64| StdRng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(sort));
-        let (of_brokers, of_agents) = (faults * 15 / 100, faults * 30 / 100);
-        let mut plan = Self { nodes: Vec::new(), brokers: Vec::new(), agents: Vec::new() };
+        let random = |sort: u64| StdRng::seed_from_u64(seed.wrapping_mul(4).wrapping_add(sort));
+        let [of_brokers, of_agents, of_leases] = [15, 25, 5].map(|percent| faults * percent / 100);
+        let mut plan =
+            Self { nodes: Vec::new(), brokers: Vec::new(), agents: Vec::new(), leases: Vec::new() };
         let mut drawn = random(0);
-        let mut left = faults - of_brokers - of_agents;
+        let mut left = faults - of_brokers - of_agents - of_leases;
         while left > 0 {
             let count = drawn.random_range(1..nodes).min(left);
             let victims = (0..nodes).sample(&mut drawn, count);
@@ -103,6 +109,10 @@ impl Plan {
             let kinds = [Kind::Killed, Kind::Killed, Kind::Hangs, Kind::Slow, Kind::DiskFull];
             plan.agents.push(fault(&mut drawn, victim, &kinds));
         }
+        let mut drawn = random(3);
+        for _ in 0..of_leases {
+            plan.leases.push(fault(&mut drawn, Victim::Leases, &[Kind::TakenAway]));
+        }
         plan
     }
 
@@ -110,11 +120,13 @@ impl Plan {
     pub(crate) fn counts(&self) -> BTreeMap<(&'static str, Kind), usize> {
         let mut counts = BTreeMap::new();
         let all = self.nodes.iter().flatten().chain(&self.brokers).chain(&self.agents);
+        let all = all.chain(&self.leases);
         for fault in all {
             let victim = match fault.victim {
                 Victim::Node(_) => "node",
                 Victim::Broker(_) => "broker",
                 Victim::Agent(_) => "agent",
+                Victim::Leases => "leases",
             };
             *counts.entry((victim, fault.kind)).or_default() += 1;
         }
