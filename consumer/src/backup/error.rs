@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use laju_producer::connection::ConnectionError;
 use laju_producer::publish::exact::ExactError;
+use laju_schemas::TimestampMs;
 use rdkafka::error::RDKafkaErrorCode;
 use thiserror::Error;
 
@@ -176,6 +177,18 @@ pub enum BackupError {
         /// What is there.
         what: String,
     },
+    /// The topics were restored from the backup before it went on.
+    #[error(
+        "{topic} says that these topics are a copy as of {was}, and the backup has gone on to {is} since: nothing was changed. If that restore came to its end, the copy as of {was} is whole; for what is new restore to other topics, under another --topic-prefix for one, or delete these before"
+    )]
+    Outgrown {
+        /// The decisions topic.
+        topic: String,
+        /// As of when it is a copy.
+        was: TimestampMs,
+        /// As of when the backup is whole.
+        is: TimestampMs,
+    },
     /// A restore was killed where it cannot go on.
     #[error(
         "a restore was interrupted in partition {partition} of {topic} at offset {offset}, in the middle of a gap, and cannot go on from there: delete {topic} (kafka-topics.sh --bootstrap-server … --delete --topic {topic}) and run this again, which makes it anew"
@@ -197,12 +210,6 @@ pub enum BackupError {
         topic: String,
         /// The partition.
         partition: u32,
-    },
-    /// The decisions topic has no room for what says that it is a copy.
-    #[error("{topic} was not restored as one partition: a backup of the decisions topic has one")]
-    NoDecisions {
-        /// The topic.
-        topic: String,
     },
     /// Asked to stop.
     #[error("interrupted")]

@@ -8,6 +8,7 @@ mod begun;
 mod copied;
 mod partition;
 mod target;
+mod whole;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,9 @@ use super::manifest::{Cut, Manifest, TopicPart};
 use crate::ingest::range::PATIENCE;
 use crate::ingest::topic_id::topic_id;
 
-/// In which order topics are written: what speaks of others before those.
-const WRITTEN: [Topic; 6] = [REFERENCE, KIOSK_STATUS, FIGURES, QUARANTINE, DECISIONS, EVENTS];
+/// In which order topics are written: what speaks of others before those, decisions and events last.
+const WRITTEN: [&Topic; 6] =
+    [&REFERENCE, &KIOSK_STATUS, &FIGURES, &QUARANTINE, &DECISIONS, &EVENTS];
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -62,7 +64,7 @@ pub struct Restored {
     pub manifest: Manifest,
     /// What the log says of itself now.
     pub copy: LogCopy,
-    /// Whether a restore that was interrupted was gone on with.
+    /// Whether an earlier restore of the same backup had begun it, or come to its end.
     pub went_on: bool,
     /// Whether the topics have the timestamps and configuration that they are to have: not where the
     /// broker cannot be asked, as the embedded one.
@@ -118,36 +120,57 @@ impl Restoring<'_> {
             return Err(fault);
         }
 
-        let parts: Vec<_> = WRITTEN.iter().map(|topic| self.part(topic, &manifest, cut)).collect();
+        let parts = WRITTEN.map(|topic| self.part(topic, &manifest, cut));
+        let [before @ .., decisions, events] = &parts;
         // Nothing is touched before it is known that all of it is empty, or this backup's beginning.
         let target = Target::look(connection, &parts)?;
+        let expected = copied::of(self, &manifest, cut, events_id.as_deref());
         let mut went_on = false;
         for part in &parts {
             if let Some(partitions) = target.partitions(&part.name) {
-                went_on |= self.is_begun(part, partitions)?;
+                went_on |= self.is_begun(part, partitions, &expected)?;
             }
+        }
+        if self.is_whole(&parts, &target)? {
+            // Nothing is to be written, and nothing is set that is as it has to be.
+            let copy = copied::put(self, decisions, expected)?;
+            let is_configured = target.finish()?;
+            return Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() });
         }
         target.prepare()?;
         let topic_id = topic_id(connection, &events_name, PATIENCE)?;
-        let of_log = (&manifest, cut, topic_id.as_deref());
+        let of_log = copied::of(self, &manifest, cut, topic_id.as_deref());
 
         let ends = parts.iter().flat_map(|part| &part.partitions).map(|partition| partition.end);
-        let (all, mut passed, mut copy) = (ends.sum::<i64>() as u64, 0, None);
-        for part in &parts {
+        let (all, mut passed) = (ends.sum::<i64>() as u64, 0);
+        let mut write = |part: &Part<'_>| {
             let publisher = ExactPublisher::open(connection, &part.name)?;
             for partition in &part.partitions {
                 let tell = &mut |at: i64| tell(Step::Writing, passed + at as u64, all);
                 partition.write(&publisher, &target, self.stop, tell)?;
                 passed += partition.end as u64;
             }
-            if part.topic.name == DECISIONS.name {
-                copy = Some(copied::put(self, part, of_log, &publisher)?);
+            Ok::<_, BackupError>(())
+        };
+        for part in before {
+            write(part)?;
+        }
+        write(decisions)?;
+        let copy = copied::put(self, decisions, of_log)?;
+        write(events)?;
+        let is_configured = target.finish()?;
+        Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() })
+    }
+
+    /// Whether all of it is there already: every topic goes from where it has to up to its end.
+    fn is_whole(&self, parts: &[Part<'_>], target: &Target<'_>) -> Result<bool, BackupError> {
+        for part in parts {
+            let is_there = target.partitions(&part.name).is_some();
+            if !is_there || part.first_elsewhere(self.connection)?.is_some() {
+                return Ok(false);
             }
         }
-        let is_configured = target.finish()?;
-        let topic = || connection.topic(&DECISIONS);
-        let copy = copy.ok_or_else(|| BackupError::NoDecisions { topic: topic() })?;
-        Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() })
+        Ok(true)
     }
 
     fn part<'a>(&'a self, topic: &'static Topic, manifest: &'a Manifest, cut: &Cut) -> Part<'a> {
@@ -161,7 +184,12 @@ impl Restoring<'_> {
     }
 
     /// Whether a topic that is there has something already, which is the beginning of what was kept.
-    fn is_begun(&self, part: &Part<'_>, partitions: u32) -> Result<bool, BackupError> {
+    fn is_begun(
+        &self,
+        part: &Part<'_>,
+        partitions: u32,
+        expected: &LogCopy,
+    ) -> Result<bool, BackupError> {
         let publisher = ExactPublisher::open(self.connection, &part.name)?;
         let (mut is_begun, mut is_aborted) = (false, false);
         for number in 0..partitions {
@@ -180,9 +208,8 @@ impl Restoring<'_> {
                 is_aborted = true;
                 (_, at) = publisher.watermarks(number)?;
             }
-            let end = kept.map_or(0, |kept| kept.end);
-            if part.topic.name == DECISIONS.name && at == end + 1 {
-                at = end;
+            if part.topic.name == DECISIONS.name {
+                at = copied::without(self, part, (low, at), expected)?;
             }
             match kept {
                 Some(kept) => kept.require_begun(self.connection, (low, at), self.stop)?,

@@ -106,7 +106,7 @@ impl RestoreArgs {
              the same offsets: {} records of all topics are there{}.",
             copy.copied_at,
             number(records),
-            if went_on { ", some of them by a restore that was interrupted" } else { "" }
+            if went_on { ", some of them by a restore before this one" } else { "" }
         )?;
         if !is_configured {
             writeln!(

@@ -20,27 +20,21 @@ use crate::ingest::range::{Order, Polled, Range, RangeReader};
 /// How long the record is waited for before it is looked at whether to stop.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Puts it there, unless a restore of the same backup that was interrupted has. `part` is that of the
-/// decisions; the events topic has the id given.
+/// Puts it there, unless a restore of the same backup before has. `part` is that of the decisions.
 ///
 /// # Errors
 /// If something else stands there.
 pub(super) fn put(
     restoring: &Restoring<'_>,
     part: &Part<'_>,
-    (manifest, cut, topic_id): (&Manifest, &Cut, Option<&str>),
-    publisher: &ExactPublisher,
+    copy: LogCopy,
 ) -> Result<LogCopy, BackupError> {
-    let copy = of(restoring, manifest, cut, topic_id);
+    let publisher = ExactPublisher::open(restoring.connection, &part.name)?;
     let offset = part.end();
     let (_, at) = publisher.watermarks(0)?;
     if at > offset {
         let there = there(restoring, part, offset)?;
-        let is_ours = |there: &LogCopy| {
-            let (copy_id, restored_at) = (there.copy_id, there.restored_at);
-            LogCopy { copy_id, restored_at, ..copy.clone() } == *there
-        };
-        return there.filter(is_ours).ok_or_else(|| BackupError::NotEmpty {
+        return there.filter(|there| is_ours(there, &copy)).ok_or_else(|| BackupError::NotEmpty {
             topic: part.name.clone(),
             partition: 0,
             what: format!("at offset {offset} stands something else"),
@@ -62,7 +56,55 @@ pub(super) fn put(
     Ok(copy)
 }
 
-fn of(
+/// Up to where the decisions go that stand from `low` up to before `at`, without what says that they
+/// are a copy.
+///
+/// # Errors
+/// If that is said of another moment of the backup, or of an events topic that is not there any more.
+pub(super) fn without(
+    restoring: &Restoring<'_>,
+    part: &Part<'_>,
+    (low, at): (i64, i64),
+    expected: &LogCopy,
+) -> Result<i64, BackupError> {
+    let end = part.end();
+    if low >= at || at > end + 1 {
+        return Ok(at);
+    }
+    let Some(there) = there(restoring, part, at - 1)? else { return Ok(at) };
+    if at == end + 1 && is_ours(&there, expected) {
+        return Ok(end);
+    }
+    let is_of_the_backup = LogCopy {
+        topic_id: expected.topic_id.clone(),
+        copied_at: expected.copied_at,
+        partitions: expected.partitions.clone(),
+        reference_next_offset: expected.reference_next_offset,
+        ..there.clone()
+    };
+    if !is_ours(&is_of_the_backup, expected) {
+        return Ok(at);
+    }
+    let topic = part.name.clone();
+    if there.topic_id != expected.topic_id {
+        let events = &expected.topic;
+        let what = format!(
+            "it belongs to another {events} than is there now: where that was deleted, delete \
+             {topic} as well"
+        );
+        return Err(BackupError::NotEmpty { topic, partition: 0, what });
+    }
+    Err(BackupError::Outgrown { topic, was: there.copied_at, is: expected.copied_at })
+}
+
+/// Whether it says what is expected, whenever it was put there.
+fn is_ours(there: &LogCopy, expected: &LogCopy) -> bool {
+    let (copy_id, restored_at) = (there.copy_id, there.restored_at);
+    LogCopy { copy_id, restored_at, ..expected.clone() } == *there
+}
+
+/// What is to stand there, where the events topic has the id given.
+pub(super) fn of(
     restoring: &Restoring<'_>,
     manifest: &Manifest,
     cut: &Cut,

@@ -135,7 +135,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Has the topics as the contract has them; whether the broker can be told.
+    /// Has the topics as the contract has them, where they are not; whether the broker can be told.
     pub(super) fn finish(&self) -> Result<bool, BackupError> {
         if !self.has_admin {
             return Ok(false);
@@ -144,8 +144,12 @@ impl<'a> Target<'a> {
             let admin = TopicAdmin::connect(self.connection, TIMEOUT).await?;
             for topic in &self.topics {
                 let mut own = admin.own_config(&topic.name).await?;
+                let wanted = topic.config();
+                if wanted.iter().all(|(key, value)| own.get(key) == Some(value)) {
+                    continue;
+                }
                 own.retain(|key, _| MEANWHILE.iter().all(|(meanwhile, _)| meanwhile != key));
-                own.extend(topic.config());
+                own.extend(wanted);
                 admin.set_own_config(&topic.name, &own).await?;
             }
             Ok::<_, BackupError>(())

@@ -1,0 +1,57 @@
+//! A restore that is run again: when all is there, when the backup has gone on, and when somebody
+//! writes meanwhile.
+
+use laju_schemas::reference::{Basis, ReferenceKind};
+use laju_schemas::topic::{ALL, EVENTS, REFERENCE};
+use laju_schemas::{ReferenceFigure, ReferenceId};
+use laju_tests::broker::TestBroker;
+use laju_tests::events::activations;
+use laju_tests::process::run;
+
+use crate::{PARTITIONS, answer, assert_same, backup, restore};
+
+fn denominator(broker: &TestBroker, number: u8) {
+    let figure = ReferenceFigure {
+        reference_id: ReferenceId([number; 16]),
+        region: "18.71".parse().unwrap(),
+        kind: ReferenceKind::Denominator,
+        basis: Basis::WajibKtp,
+        value: Some(1_000),
+        percent: None,
+        valid_from: "2023-01-01".parse().unwrap(),
+        valid_to: None,
+        source: format!("letter {number}"),
+        issued_by: "tests".to_owned(),
+    };
+    broker.publisher().publish_reference(&figure).unwrap().wait().unwrap();
+}
+
+#[test]
+fn a_copy_that_is_whole_is_left_as_it_is_when_the_backup_has_gone_on() {
+    let original = TestBroker::start(PARTITIONS);
+    original.publish(&activations(0..50, PARTITIONS));
+    denominator(&original, 1);
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    answer(backup(&original.connection(), root, &["--json"]));
+    let copy = TestBroker::start(PARTITIONS);
+    let first = answer(restore(&copy.connection(), root));
+    assert_same(&original, &copy);
+
+    let again = answer(restore(&copy.connection(), root));
+    assert_eq!(again["copy"], first["copy"]);
+
+    // What is new of the reference figures would come before the decisions are looked at.
+    let ends = || ALL.map(|topic| copy.ends(&topic));
+    let before = ends();
+    denominator(&original, 2);
+    original.publish(&activations(50..60, PARTITIONS));
+    answer(backup(&original.connection(), root, &["--json"]));
+    let refused = run(restore(&copy.connection(), root));
+    assert_eq!(ends(), before);
+    refused.assert_refused(&["has gone on to", "another"]);
+    assert!(original.ends(&REFERENCE) > copy.ends(&REFERENCE));
+    if copy.is_real() {
+        assert_eq!(copy.config(&EVENTS)["message.timestamp.type"], "LogAppendTime");
+    }
+}
