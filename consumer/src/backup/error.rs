@@ -95,6 +95,11 @@ pub enum BackupError {
         /// Up to where it was kept.
         kept: i64,
     },
+    /// A topic that was kept is not there any more.
+    #[error(
+        "there is no topic {0} any more that this user may see, and it was kept: the backup is left as it is. Check the user's rights; if the topic was deleted, restore the backup, or keep what there is now in another directory"
+    )]
+    Gone(String),
     /// Records were deleted before they were kept.
     #[error(
         "partition {partition} of {topic} begins at offset {low}, and was kept up to {kept}: what stood between is gone. The backup is left as it is; keep what there is in another directory, with --without-beginning"

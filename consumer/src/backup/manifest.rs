@@ -112,6 +112,21 @@ impl Manifest {
         Ok(Some(read))
     }
 
+    /// The files that a restore takes: up to where the backup is whole, or all if it never was. What a
+    /// backup that was interrupted has kept since is not among them.
+    pub fn whole_segments(&self) -> impl Iterator<Item = &Segment> {
+        let cut = self.cut.as_ref();
+        self.topics.iter().flat_map(move |(topic, part)| {
+            let ends = cut.map(|cut| cut.ends.get(topic));
+            part.segments.iter().filter(move |segment| match ends {
+                None => true,
+                Some(ends) => ends
+                    .and_then(|ends| ends.get(&segment.partition))
+                    .is_some_and(|end| segment.from < *end),
+            })
+        })
+    }
+
     /// Writes it in place of the one before.
     ///
     /// # Errors
@@ -224,6 +239,20 @@ mod tests {
         ]);
         assert_eq!(part.gaps(0, 20), [(4, 5), (8, 12)]);
         assert_eq!((part.begin(0), part.next(0), part.next(2)), (Some(3), Some(30), None));
+    }
+
+    #[test]
+    fn what_was_kept_since_the_backup_was_whole_is_none_of_it() {
+        let mut manifest = Manifest::begin("c".to_owned());
+        let part =
+            part(vec![segment(0, 0, 10, &[]), segment(1, 0, 5, &[]), segment(0, 10, 20, &[])]);
+        manifest.topics.insert("t".to_owned(), part.clone());
+        let files = |manifest: &Manifest| manifest.whole_segments().count();
+        assert_eq!(files(&manifest), 3);
+        let ends = BTreeMap::from([("t".to_owned(), BTreeMap::from([(0, 10), (1, 5)]))]);
+        manifest.cut = Some(Cut { copied_at: TimestampMs(1), ends });
+        manifest.topics.insert("new".to_owned(), part);
+        assert_eq!(files(&manifest), 2);
     }
 
     #[test]

@@ -159,7 +159,11 @@ impl Taking<'_> {
             kept.topic_id = topic_id.or(kept.topic_id.take());
             kept.config = config;
         }
-        Ok(manifest)
+        let is_there = |topic: &str| there.iter().any(|there| there.name == topic);
+        match manifest.topics.iter().find(|(topic, _)| !is_there(topic)) {
+            None => Ok(manifest),
+            Some((_, gone)) => Err(BackupError::Gone(gone.name.clone())),
+        }
     }
 
     /// The topics' own ids, asked for at the same time.

@@ -190,7 +190,7 @@ const NOT_WHOLE: &str = "every file is as it was made, but the backup never came
 
 /// A backup in a sentence.
 fn sum(manifest: &Manifest) -> String {
-    let segments = || manifest.topics.values().flat_map(|part| &part.segments);
+    let segments = || manifest.whole_segments();
     let bytes: u64 = segments().map(|segment| segment.bytes).sum();
     let records: u64 = segments().map(|segment| segment.records).sum();
     let until = manifest.cut.as_ref().map(|cut| format!(", whole as of {}", cut.copied_at));

@@ -101,6 +101,14 @@ fn a_backup_goes_on_with_its_own_log_and_with_no_other() {
     fs::write(root.join("thesis.tex"), "x").unwrap();
     run(backup(&original.connection(), root, &[])).assert_refused(&["thesis.tex", "nothing else"]);
     fs::remove_file(root.join("thesis.tex")).unwrap();
+    let kept = fs::read(root.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    manifest["topics"]["gone.v1"] = manifest["topics"][EVENTS.name].clone();
+    manifest["topics"]["gone.v1"]["name"] = "gone.v1".into();
+    fs::write(root.join("manifest.json"), manifest.to_string()).unwrap();
+    run(backup(&original.connection(), root, &[])).assert_refused(&["no topic gone.v1 any more"]);
+    assert_eq!(fs::read_to_string(root.join("manifest.json")).unwrap(), manifest.to_string());
+    fs::write(root.join("manifest.json"), kept).unwrap();
     if original.is_real() {
         original.make_again(&EVENTS, PARTITIONS);
         run(backup(&original.connection(), root, &[])).assert_refused(&["with the id"]);
