@@ -5,7 +5,8 @@
 //! transactions, what was aborted, what compaction has left), a transaction takes its place: `n`
 //! offsets are `n - 1` records that are aborted, which readers of what is committed do not see, and
 //! the mark of that. A single one is the mark of a transaction in which the record before it stands.
-//! Each confirmation is held against the offset that was to come of it.
+//! Each confirmation is compared with the offset that was to come of it, and has to bear the record's
+//! own time.
 
 mod error;
 mod native;
@@ -282,6 +283,9 @@ impl ExactPublisher {
             Some(Fault::Delivery(why)) => Err(ExactError::Delivery { topic: topic(), why }),
             Some(Fault::Elsewhere { partition, wanted, found }) => {
                 Err(ExactError::Elsewhere { topic: topic(), partition, wanted, found })
+            }
+            Some(Fault::Restamped { partition, offset }) => {
+                Err(ExactError::Restamped { topic: topic(), partition, offset })
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Records in transactions, committed and aborted: what leaves offsets without a record.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use laju_producer::publish::exact::{ExactError, ExactPublisher, ExactRecord};
 use laju_schemas::topic::{ALL, EVENTS, KIOSK_STATUS, REFERENCE, Topic};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
@@ -90,4 +92,21 @@ fn offsets_without_a_record_stay_without_one() {
             }
         }
     }
+}
+
+#[test]
+fn a_record_that_the_broker_gives_its_own_time_is_noticed() {
+    let broker = TestBroker::start(PARTITIONS);
+    if !broker.is_real() {
+        return;
+    }
+    let connection = broker.connection();
+    let publisher = ExactPublisher::open(&connection, &connection.topic(&EVENTS)).unwrap();
+    let (key, value) = (Some(&b"key"[..]), Some(&b"value"[..]));
+    let timestamp = Some(1_700_000_000_000);
+    let record = ExactRecord { partition: 1, offset: 0, timestamp, key, value, headers: &[] };
+    let stop = AtomicBool::new(false);
+    publisher.append(&record, &stop).unwrap();
+    let error = publisher.settle(&stop).unwrap_err();
+    assert!(matches!(error, ExactError::Restamped { partition: 1, offset: 0, .. }), "{error}");
 }

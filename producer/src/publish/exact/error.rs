@@ -36,6 +36,18 @@ pub enum ExactError {
         /// Where it stands, or where the partition ends.
         found: i64,
     },
+    /// It does not have the time that it had.
+    #[error(
+        "the record at offset {offset} of partition {partition} of {topic} has got the broker's time instead of its own: something has set message.timestamp.type=LogAppendTime meanwhile, an operator that keeps topics as they are declared for one. Stop it, delete {topic}, and begin again"
+    )]
+    Restamped {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it stands.
+        offset: i64,
+    },
     /// A transaction did not do what it has to.
     #[error(
         "a transaction on {topic} {what}: {reason}. To keep offsets where the original has no record, the user needs the right to Write on the transactional ids that begin with {id} (consumer/docs/rights.md)"
