@@ -42,8 +42,9 @@ const TRANSACTIONAL: usize = 3;
 const MOST_FILLERS: i64 = 250_000;
 /// The largest record that is handed to librdkafka; what the topic takes is the broker's word.
 const MAX_RECORD_BYTES: u32 = 64 << 20;
-/// The key of a record that only takes a place: a compacted topic wants one.
-const FILLER: &[u8] = b"laju-filler";
+/// The key of a record that only takes a place and has neither value nor headers: a compacted topic
+/// wants one.
+pub const FILLER: &[u8] = b"laju-filler";
 
 /// A header: its name, which may be any bytes, and its value.
 pub type KeptHeader<'a> = (&'a [u8], Option<&'a [u8]>);

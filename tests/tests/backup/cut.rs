@@ -27,6 +27,15 @@ fn a_log_without_its_beginning_is_kept_only_where_that_is_asked_for_and_at_its_o
     let said = answer(backup(&original.connection(), root, &["--without-beginning", "--json"]));
     assert_eq!(said["topics"][EVENTS.name]["partitions"][1]["begin"], 17);
 
+    // What stands where the backup has nothing is somebody's.
+    let other = TestBroker::start(PARTITIONS);
+    let foreign = activations(900..960, PARTITIONS);
+    let foreign: Vec<_> =
+        foreign.into_iter().filter(|record| record.partition == 1).take(3).collect();
+    other.publish(&foreign);
+    run(restore(&other.connection(), root)).assert_refused(&["has records already", "partition 1"]);
+    assert_eq!(other.read_log().len(), 3);
+
     let copy = TestBroker::bare(PARTITIONS);
     answer(restore(&copy.connection(), root));
     assert_eq!(copy.ends(&EVENTS), original.ends(&EVENTS));

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use laju_producer::connection::Connection;
+use laju_producer::publish::exact::FILLER;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::partition::KeptPartition;
 use crate::backup::error::BackupError;
@@ -18,7 +20,8 @@ const SLICE: Duration = Duration::from_millis(100);
 
 impl KeptPartition<'_> {
     /// That a partition which goes from `low` up to before `at` is the beginning of this one: it ends
-    /// where a restore may have been interrupted, and its last record is the one that was kept.
+    /// where a restore may have been interrupted, its last record is the one that was kept, and before
+    /// where this one begins stands only what a restore has put there.
     ///
     /// # Errors
     /// If it is not, or cannot be read.
@@ -36,8 +39,10 @@ impl KeptPartition<'_> {
             return no(format!("it goes up to offset {at}, and the backup up to {}", self.end));
         }
         let begin = self.begin(&self.gaps());
+        if low < begin {
+            self.require_fillers(connection, (low, at.min(begin)), stop)?;
+        }
         if at <= begin {
-            // Nothing but what takes the place of records that the original has not any more.
             return Ok(());
         }
         let mut last: Option<Vec<u8>> = None;
@@ -58,6 +63,28 @@ impl KeptPartition<'_> {
         if is_same { Ok(()) } else { no(format!("what stands last before offset {at} differs")) }
     }
 
+    /// That what stands from `low` up to before `begin` is only what a restore takes the places of
+    /// deleted records with: it is going to be deleted.
+    fn require_fillers(
+        &self,
+        connection: &Connection,
+        (low, begin): (i64, i64),
+        stop: &AtomicBool,
+    ) -> Result<(), BackupError> {
+        let mut other = None;
+        self.each_found(connection, Range { from: low, to: begin }, stop, |message| {
+            let is_filler = message.key() == Some(FILLER)
+                && message.payload().is_none()
+                && message.headers().is_none_or(|headers| headers.count() == 0);
+            other = (!is_filler).then_some(message.offset());
+            is_filler
+        })?;
+        let Some(offset) = other else { return Ok(()) };
+        let (topic, partition) = (self.name.clone(), self.partition);
+        let what = format!("at offset {offset} stands what no restore has put there");
+        Err(BackupError::NotEmpty { topic, partition, what })
+    }
+
     /// The only record that a partition has from where the last one was kept on, up to before `at`;
     /// nothing if there is none, or are several.
     fn last_found(
@@ -70,27 +97,39 @@ impl KeptPartition<'_> {
         let from =
             last.and_then(|mut last| record::take(&mut last)).map_or(low, |kept| kept.offset);
         let range = Range { from: from.max(low), to: at };
+        let (mut found, mut count) = (None, 0);
+        self.each_found(connection, range, stop, |message| {
+            let mut bytes = Vec::new();
+            // Headers that cannot be read are none of a copy's.
+            let is_read = record::put(&mut bytes, message).is_ok();
+            found = is_read.then_some(bytes);
+            count += 1;
+            count < 2
+        })?;
+        Ok(found.filter(|_| count == 1))
+    }
+
+    /// Hands over what the topic has in a range, until `each` says no.
+    fn each_found(
+        &self,
+        connection: &Connection,
+        range: Range,
+        stop: &AtomicBool,
+        mut each: impl FnMut(&BorrowedMessage<'_>) -> bool,
+    ) -> Result<(), BackupError> {
         let ranges = BTreeMap::from([(self.partition, range)]);
         let mut reader = RangeReader::open(connection, &self.name, &ranges, Order::Together)?;
-        let (mut found, mut count) = (None, 0);
+        let mut goes_on = true;
         loop {
             let polled = reader.poll(SLICE, |message| {
-                let mut bytes = Vec::new();
-                // Headers that cannot be read are none of a copy's.
-                let is_read = record::put(&mut bytes, message).is_ok();
-                found = is_read.then_some(bytes);
-                count += 1;
-                let goes_on = count < 2;
+                goes_on = each(message);
                 Ok::<_, BackupError>(match goes_on {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 })
             })?;
-            if count > 1 {
-                return Ok(None);
-            }
-            if polled == Polled::Done {
-                return Ok(found);
+            if polled == Polled::Done || !goes_on {
+                return Ok(());
             }
             if stop.load(Ordering::Acquire) {
                 return Err(BackupError::Interrupted);
