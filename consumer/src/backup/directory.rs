@@ -1,10 +1,14 @@
-//! The directory that a backup stands in: one process at a time, and nothing but the backup.
+//! The directory that a backup stands in: one process at a time, and nothing but the backup. It holds
+//! pseudonyms and people's names, so what is made here is for its owner alone.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use laju_schemas::topic::ALL;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::error::BackupError;
@@ -12,13 +16,13 @@ use super::manifest::{MANIFEST, Manifest};
 use super::segment::PART;
 use crate::bystanders::is_bystander;
 
-/// A backup's directory, held against others while this is there.
+/// A backup's directory, locked to others while this is there.
 pub(super) struct Directory {
     pub(super) root: PathBuf,
     _lock: Flock<File>,
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> BackupError {
+fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::Io { path, source }
 }
@@ -27,7 +31,7 @@ impl Directory {
     /// Opens a directory to write to it, making it if need be, and clears away what a backup killed
     /// on its way has left; with the manifest, if there is one.
     pub(super) fn open(root: &Path) -> Result<(Self, Option<Manifest>), BackupError> {
-        fs::create_dir_all(root).map_err(at(root))?;
+        create_private_dir(root).map_err(at(root))?;
         let directory = Self::lock(root, FlockArg::LockExclusiveNonblock)?;
         let manifest = Manifest::load(root)?;
         directory.clear(manifest.as_ref())?;
@@ -46,12 +50,16 @@ impl Directory {
 
     fn lock(root: &Path, how: FlockArg) -> Result<Self, BackupError> {
         let folder = File::open(root).map_err(at(root))?;
-        let lock = Flock::lock(folder, how).map_err(|_| BackupError::Busy(root.to_owned()))?;
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        match Flock::lock(folder, how) {
+            Ok(lock) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(BackupError::Busy(root.to_owned())),
+            Err((_, error)) => Err(at(root)(error.into())),
+        }
     }
 
     /// Removes files that the manifest does not list. Everything is looked at before anything is
-    /// touched: what is none of a backup's stays, and nothing is begun.
+    /// touched: what is none of a backup's stays, and nothing is begun. Nor is it where files were ended
+    /// and there is no manifest, which is written before the first of them: somebody has lost it.
     fn clear(&self, manifest: Option<&Manifest>) -> Result<(), BackupError> {
         let listed: BTreeSet<&str> = manifest
             .into_iter()
@@ -78,6 +86,9 @@ impl Directory {
                 if !is_segment(file.strip_suffix(PART).unwrap_or(&file)) {
                     return Err(BackupError::Occupied(path));
                 }
+                if manifest.is_none() && !file.ends_with(PART) {
+                    return Err(BackupError::ManifestLost(self.root.clone()));
+                }
                 left.push(path);
             }
         }
@@ -86,6 +97,16 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Makes a directory that only this user may enter, with those above it, if it is not there.
+pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes a file that only this user may read.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Whether a file has a name as the files of a backup have: `3-from-42.avro`.
@@ -116,9 +137,9 @@ mod tests {
         let root = directory.path();
         let folder = root.join("ikd.events.v1");
         fs::create_dir(&folder).unwrap();
-        let left = [
-            root.join("manifest.json.part"),
+        let [ended, left @ ..] = [
             folder.join("3-from-42.avro"),
+            root.join("manifest.json.part"),
             folder.join("4-from-0.avro.part"),
         ];
         for path in &left {
@@ -134,10 +155,31 @@ mod tests {
         let (held, manifest) = Directory::open(root).unwrap();
         assert_eq!(manifest, None);
         assert!(!left.iter().any(|path| path.exists()));
+        // What was ended is removed only where the manifest does not list it.
+        drop(held);
+        fs::write(&ended, "x").unwrap();
+        fs::write(&left[1], "x").unwrap();
+        let error = Directory::open(root).map(drop).unwrap_err();
+        assert!(matches!(error, BackupError::ManifestLost(_)), "{error}");
+        assert!(ended.exists() && left[1].exists());
+        Manifest::begin("c".to_owned()).save(root).unwrap();
+        let (held, manifest) = Directory::open(root).unwrap();
+        assert!(manifest.is_some() && !ended.exists() && !left[1].exists());
         let error = Directory::open(root).map(drop).unwrap_err();
         assert!(matches!(error, BackupError::Busy(_)), "{error}");
         drop(held);
+        fs::remove_file(root.join(MANIFEST)).unwrap();
         let error = Directory::read(root).map(drop).unwrap_err();
         assert!(matches!(error, BackupError::None(_)), "{error}");
+    }
+    #[test]
+    fn a_new_backup_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("laju");
+        drop(Directory::open(&root).unwrap());
+        Manifest::begin("c".to_owned()).save(&root).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&root), mode(&root.join(MANIFEST))), (0o700, 0o600));
     }
 }

@@ -56,6 +56,11 @@ pub enum BackupError {
     /// There is no backup.
     #[error("there is no backup in {0}: it has no manifest.json")]
     None(PathBuf),
+    /// There are a backup's files, and no manifest.
+    #[error(
+        "{0} has files of a backup and no manifest.json, without which nobody knows what they are: put it back from where the directory was copied, or name another directory (nothing was removed)"
+    )]
+    ManifestLost(PathBuf),
     /// The manifest cannot be read.
     #[error("{path} is no manifest that this program can read ({why})")]
     Manifest {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::directory::Directory;
+use super::directory::{Directory, create_private_dir};
 use super::error::BackupError;
 use super::manifest::{Manifest, Segment};
 use super::segment::{Packer, SegmentWriter};
@@ -39,7 +39,7 @@ impl<'a> Keeping<'a> {
     ) -> Result<Self, BackupError> {
         let folder = directory.root.join(topic);
         let io = |source| BackupError::Io { path: folder.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(io)?;
+        create_private_dir(&folder).map_err(io)?;
         let packer = Packer::new().map_err(io)?;
         let count = ranges.keys().last().map_or(0, |last| *last as usize + 1);
         let mut from = vec![0; count];

@@ -3,13 +3,13 @@
 //! backup's.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
 use laju_schemas::TimestampMs;
 use serde::{Deserialize, Serialize};
 
+use super::directory::create_private;
 use super::error::BackupError;
 use crate::replay::file::sync_directory;
 
@@ -136,7 +136,7 @@ impl Manifest {
         let path = root.join(MANIFEST);
         let write = || {
             let new = root.join(format!("{MANIFEST}{}", super::segment::PART));
-            let mut file = File::create(&new)?;
+            let mut file = create_private(&new)?;
             let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use sha2::{Digest as _, Sha256};
 
+use super::directory::create_private;
 use super::error::BackupError;
 use super::manifest::{Gap, Segment};
 use super::record::{self, Kept, SCHEMA, put_bytes, put_long};
@@ -74,7 +75,7 @@ impl SegmentWriter {
     ) -> Result<Self, BackupError> {
         let name = format!("{topic}/{partition}-from-{from}.avro");
         let path = root.join(&name);
-        let file = File::create(part_of(&path)).map_err(|error| at(&path, error))?;
+        let file = create_private(&part_of(&path)).map_err(|error| at(&path, error))?;
         let marker = marker(topic, partition, from);
         let mut writer = Self {
             file,
