@@ -127,6 +127,15 @@ impl Manifest {
         })
     }
 
+    /// Where a partition begins: its first offset when it was kept first, or the end of one of which
+    /// all records had been deleted.
+    #[must_use]
+    pub fn begin_of(&self, topic: &str, partition: u32) -> Option<i64> {
+        let kept = self.topics.get(topic).and_then(|part| part.begin(partition));
+        let end = || self.cut.as_ref()?.ends.get(topic)?.get(&partition).copied();
+        kept.or_else(end)
+    }
+
     /// Writes it in place of the one before.
     ///
     /// # Errors

@@ -168,7 +168,9 @@ impl BackupArgs {
             let (records, added) = (number(records), number(added));
             text.push_str(&format!("{}: {records} records, {added} of them new\n", part.name));
             let cut: Vec<_> = (0..part.partitions)
-                .filter_map(|partition| Some((partition, part.begin(partition)?)))
+                .filter_map(|partition| {
+                    Some((partition, taken.manifest.begin_of(topic, partition)?))
+                })
                 .filter(|(_, begin)| *begin > 0)
                 .collect();
             for (partition, begin) in cut {
@@ -214,7 +216,7 @@ fn of_manifest(manifest: &Manifest) -> Value {
             let without = gaps.iter().map(|(from, to)| to - from).sum::<i64>();
             json!({
                 "partition": partition,
-                "begin": part.begin(partition),
+                "begin": manifest.begin_of(topic, partition),
                 "next_offset": part.next(partition),
                 "offsets_without_record": without,
             })

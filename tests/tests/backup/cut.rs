@@ -17,6 +17,9 @@ fn a_log_without_its_beginning_is_kept_only_where_that_is_asked_for_and_at_its_o
     let whole = original.read_log();
     original.cut_events(0, 1);
     original.cut_events(1, 17);
+    // Of one, nothing is left.
+    let all = original.ends(&EVENTS)[2];
+    original.cut_events(2, all);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     run(backup(&original.connection(), root, &[])).assert_refused(&[
@@ -26,6 +29,7 @@ fn a_log_without_its_beginning_is_kept_only_where_that_is_asked_for_and_at_its_o
     ]);
     let said = answer(backup(&original.connection(), root, &["--without-beginning", "--json"]));
     assert_eq!(said["topics"][EVENTS.name]["partitions"][1]["begin"], 17);
+    assert_eq!(said["topics"][EVENTS.name]["partitions"][2]["begin"], all);
 
     // What stands where the backup has nothing is somebody's.
     let other = TestBroker::start(PARTITIONS);
@@ -50,6 +54,6 @@ fn a_log_without_its_beginning_is_kept_only_where_that_is_asked_for_and_at_its_o
     // What is deleted between two backups is missed.
     let ends = original.ends(&EVENTS);
     original.publish(&activations(120..240, PARTITIONS));
-    original.cut_events(2, ends[2] + 2);
+    original.cut_events(1, ends[1] + 2);
     run(backup(&original.connection(), root, &[])).assert_refused(&["what stood between is gone"]);
 }

@@ -38,10 +38,16 @@ impl KeptPartition<'_> {
         self.kept.gaps(self.partition, self.end)
     }
 
+    /// The first offset that was kept; the end, where all records were deleted before.
+    fn kept_begin(&self) -> i64 {
+        let mut segments = self.kept.segments_of(self.partition, self.end);
+        segments.next().map_or(self.end, |segment| segment.from)
+    }
+
     /// The first offset that is to be there: the original's, but that a single one without a record
     /// right behind its beginning is deleted as well, as it cannot be taken.
     pub(super) fn begin(&self, gaps: &[Gap]) -> i64 {
-        let begin = self.kept.begin(self.partition).unwrap_or(0);
+        let begin = self.kept_begin();
         match gaps.first() {
             Some(&(from, to)) if from == begin && to == from + 1 => to,
             _ => begin,
@@ -82,7 +88,7 @@ impl KeptPartition<'_> {
         if at >= end && low >= begin {
             return Ok(());
         }
-        if begin > self.kept.begin(partition).unwrap_or(0) && self.topic.name == EVENTS.name {
+        if begin > self.kept_begin() && self.topic.name == EVENTS.name {
             let topic = self.name.clone();
             return Err(BackupError::FirstMark { topic, partition });
         }
