@@ -211,6 +211,21 @@ pub enum BackupError {
         /// Where it ends.
         offset: i64,
     },
+    /// Somebody else was there while it was restored.
+    #[error(
+        "partition {partition} of {topic} goes from offset {} up to {}, and has to go from {} up to {}: somebody else wrote to it, or deleted from it, while it was restored. Stop who does, delete {topic}, and run this again",
+        .found.0, .found.1, .wanted.0, .wanted.1
+    )]
+    Disturbed {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The first offset and the end that it has to have.
+        wanted: (i64, i64),
+        /// Those that it has.
+        found: (i64, i64),
+    },
     /// Offset 0 cannot be left out.
     #[error(
         "partition {partition} of {topic} has nothing at offset 0 and a record at offset 1, which no copy can have"

@@ -158,6 +158,12 @@ impl Restoring<'_> {
         write(decisions)?;
         let copy = copied::put(self, decisions, of_log)?;
         write(events)?;
+        // Who wrote behind a partition that was done before the others was not seen until now.
+        for part in &parts {
+            if let Some(elsewhere) = part.first_elsewhere(connection)? {
+                return Err(elsewhere.into_error(part));
+            }
+        }
         let is_configured = target.finish()?;
         Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() })
     }

@@ -86,6 +86,7 @@ impl KeptPartition<'_> {
         let (low, at) = publisher.watermarks(partition)?;
         // The decisions have what says that this is a copy behind them by then.
         if at >= end && low >= begin {
+            tell(end);
             return Ok(());
         }
         if begin > self.kept_begin() && self.topic.name == EVENTS.name {
@@ -140,6 +141,7 @@ impl KeptPartition<'_> {
             };
             return Err(elsewhere.into());
         }
+        tell(end);
         Ok(())
     }
 

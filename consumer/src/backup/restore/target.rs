@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LARGEST: &str = "max.message.bytes";
 
 /// How a topic is while it is written. What has no value here by the contract is as before afterwards.
-const MEANWHILE: [(&str, &str); 6] = [
+const MEANWHILE: [(&str, &str); 7] = [
     // A record's time is the one that it had.
     ("message.timestamp.type", "CreateTime"),
     // One that is stamped ahead is taken, too.
@@ -28,6 +28,7 @@ const MEANWHILE: [(&str, &str); 6] = [
     // What takes a place at the beginning can be deleted, and nothing is compacted under us.
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
     // Years go by in a minute: not a segment for each hour of them.
     ("segment.ms", "3153600000000"),
     // A record of a packed batch may be larger than the original's limit.

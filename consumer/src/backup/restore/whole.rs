@@ -15,6 +15,14 @@ pub(super) struct Elsewhere {
     pub(super) found: (i64, i64),
 }
 
+impl Elsewhere {
+    /// Why a restore cannot end with it.
+    pub(super) fn into_error(self, part: &Part<'_>) -> BackupError {
+        let Self { partition, wanted, found } = self;
+        BackupError::Disturbed { topic: part.name.clone(), partition, wanted, found }
+    }
+}
+
 impl Part<'_> {
     /// The first partition that does not go from where it has to up to where it has to once all is
     /// there.
