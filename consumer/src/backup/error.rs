@@ -177,7 +177,7 @@ pub enum BackupError {
     },
     /// The target has records that are none of the backup's.
     #[error(
-        "{topic} has records already that are not the beginning of this backup (partition {partition}: {what}): restore to topics that are empty or not there, under another --topic-prefix for one"
+        "{topic} has records already that are not the beginning of this backup (partition {partition}: {what}): restore to topics that are empty or not there, under another --topic-prefix for one. If a restore of this backup was killed here, delete {topic} (kafka-topics.sh --bootstrap-server … --delete --topic {topic}) and run this again"
     )]
     NotEmpty {
         /// The topic.
@@ -201,7 +201,7 @@ pub enum BackupError {
     },
     /// A restore was killed where it cannot go on.
     #[error(
-        "a restore was interrupted in partition {partition} of {topic} at offset {offset}, in the middle of a gap, and cannot go on from there: delete {topic} (kafka-topics.sh --bootstrap-server … --delete --topic {topic}) and run this again, which makes it anew"
+        "a restore was interrupted in partition {partition} of {topic} at offset {offset}, in the middle of a gap, and cannot go on from there: delete {topic} (kafka-topics.sh --bootstrap-server … --delete --topic {topic}) and run this again, which makes it as it was"
     )]
     Stuck {
         /// The topic.

@@ -202,18 +202,18 @@ impl Restoring<'_> {
             if self.stop.load(Ordering::Acquire) {
                 return Err(BackupError::Interrupted);
             }
+            let kept = part.partitions.iter().find(|kept| kept.partition == number);
+            if !is_aborted && kept.is_some_and(|kept| !kept.gaps().is_empty()) {
+                // What a restore that was killed had under way gets its mark. Until then nothing of it
+                // is seen, not even that the partition is not empty any more.
+                publisher.abort_what_is_left()?;
+                is_aborted = true;
+            }
             let (low, mut at) = publisher.watermarks(number)?;
             if at == 0 {
                 continue;
             }
             is_begun = true;
-            let kept = part.partitions.iter().find(|kept| kept.partition == number);
-            if !is_aborted && kept.is_some_and(|kept| !kept.gaps().is_empty()) {
-                // What a restore that was killed had under way gets its mark.
-                publisher.abort_what_is_left()?;
-                is_aborted = true;
-                (_, at) = publisher.watermarks(number)?;
-            }
             if part.topic.name == DECISIONS.name {
                 at = copied::without(self, part, (low, at), expected)?;
             }

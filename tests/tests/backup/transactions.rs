@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use laju_producer::publish::exact::{ExactError, ExactPublisher, ExactRecord};
+use laju_producer::publish::exact::{ExactError, ExactPublisher, ExactRecord, FILLER};
 use laju_schemas::topic::{ALL, EVENTS, KIOSK_STATUS, REFERENCE, Topic};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
@@ -109,4 +109,34 @@ fn a_record_that_the_broker_gives_its_own_time_is_noticed() {
     publisher.append(&record, &stop).unwrap();
     let error = publisher.settle(&stop).unwrap_err();
     assert!(matches!(error, ExactError::Restamped { partition: 1, offset: 0, .. }), "{error}");
+}
+
+/// A restore that is killed in its first transaction leaves records at offset 0 that nobody sees until
+/// the brokers give the transaction up.
+#[test]
+fn a_restore_that_was_killed_in_its_first_transaction_goes_on() {
+    let original = TestBroker::start(PARTITIONS);
+    let Some(transactions) = Transactions::to(&original, &REFERENCE) else { return };
+    let mut records = activations(0..10, 1);
+    transactions.write(&records, false);
+    records.truncate(2);
+    original.publish(&activations(20..40, PARTITIONS));
+    transactions.write(&records, true);
+    let directory = tempfile::tempdir().unwrap();
+    answer(backup(&original.connection(), directory.path(), &["--json"]));
+
+    let copy = TestBroker::start(PARTITIONS);
+    let connection = copy.connection();
+    let topic = connection.topic(&REFERENCE);
+    let id = format!("{}laju-restore.{}.0", connection.topic_prefix, REFERENCE.name);
+    let killed: BaseProducer =
+        connection.client_config().unwrap().set("transactional.id", id).create().unwrap();
+    killed.init_transactions(PATIENCE).unwrap();
+    killed.begin_transaction().unwrap();
+    let filler = BaseRecord::<[u8], [u8]>::to(&topic).partition(0).key(FILLER);
+    killed.send(filler).map_err(|(error, _)| error).unwrap();
+    killed.flush(PATIENCE).unwrap();
+    let said = answer(restore(&connection, directory.path()));
+    assert_eq!(said["went_on"], true);
+    assert_same(&original, &copy);
 }
