@@ -100,6 +100,18 @@ pub enum BackupError {
         /// Up to where it was kept.
         kept: i64,
     },
+    /// The log has something else at the place of what was kept.
+    #[error(
+        "partition {partition} of {topic} has another record at offset {offset} than was kept: it is another log, or the topic was made again and written from elsewhere. The backup is left as it is; keep what there is in another directory"
+    )]
+    OtherLog {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it differs.
+        offset: i64,
+    },
     /// A topic that was kept is not there any more.
     #[error(
         "there is no topic {0} any more that this user may see, and it was kept: the backup is left as it is. Check the user's rights; if the topic was deleted, restore the backup, or keep what there is now in another directory"

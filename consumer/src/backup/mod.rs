@@ -6,6 +6,7 @@ mod check;
 mod directory;
 mod error;
 mod keeping;
+mod kept_last;
 mod manifest;
 mod record;
 pub mod restore;

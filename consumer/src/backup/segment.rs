@@ -3,7 +3,7 @@
 //! by which the place of damage is known; the digest of the whole file is in the manifest.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -293,11 +293,35 @@ impl SegmentReader {
         self.marker()
     }
 
+    /// Goes to the last block from where it is, past those before it as they are: of them only how
+    /// long they are is read.
+    pub(super) fn pass_to_last_block(&mut self) -> Result<(), BackupError> {
+        let (mut begin, mut last) = (self.read, self.read);
+        while let Some(length) = self.block_head()? {
+            last = begin;
+            begin = self.read + (length + self.marker.len()) as u64;
+            let passed = (length + self.marker.len()) as i64;
+            self.file.seek_relative(passed).map_err(|error| at(&self.path, error))?;
+            self.read = begin;
+        }
+        self.left = 0;
+        self.file.seek(SeekFrom::Start(last)).map_err(|error| at(&self.path, error))?;
+        self.read = last;
+        Ok(())
+    }
+
     fn next_block(&mut self) -> Result<bool, BackupError> {
+        let Some(length) = self.block_head()? else { return Ok(false) };
+        self.unpack(length)?;
+        Ok(true)
+    }
+
+    /// How many bytes the next block has; none at the end. How many records it has is set.
+    fn block_head(&mut self) -> Result<Option<usize>, BackupError> {
         self.block_at = self.read;
         let mut first = [0; 1];
         if self.file.read(&mut first).map_err(|error| at(&self.path, error))? == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         self.read += 1;
         self.left = self.long_after(first[0])?;
@@ -305,6 +329,10 @@ impl SegmentReader {
         if self.left <= 0 || length > MOST_BYTES {
             return Err(self.damaged("the block's size is none"));
         }
+        Ok(Some(length))
+    }
+
+    fn unpack(&mut self, length: usize) -> Result<(), BackupError> {
         let mut packed = std::mem::take(&mut self.packed);
         packed.resize(length, 0);
         self.exact(&mut packed)?;
@@ -320,8 +348,7 @@ impl SegmentReader {
             return Err(self.damaged(&format!("the block is not what was packed ({error})")));
         }
         self.at = 0;
-        self.marker()?;
-        Ok(true)
+        self.marker()
     }
 
     fn marker(&mut self) -> Result<(), BackupError> {

@@ -16,6 +16,7 @@ use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, 
 use super::directory::Directory;
 use super::error::BackupError;
 use super::keeping::Keeping;
+use super::kept_last;
 use super::manifest::{Cut, Manifest, TopicPart};
 use crate::ingest::range::{Order, PATIENCE, Polled, Range, RangeReader, ends};
 use crate::ingest::topic_id::topic_id;
@@ -95,7 +96,9 @@ impl Taking<'_> {
         }
         let mut ranges = Vec::new();
         for part in &parts {
-            ranges.push(self.ranges(&manifest.topics[part.topic], part)?);
+            let kept = &manifest.topics[part.topic];
+            ranges.push(self.ranges(kept, part)?);
+            kept_last::require(connection, (self.root, part.topic), kept, &part.ends, self.stop)?;
         }
         let span = |range: &Range| (range.to - range.from).max(0) as u64;
         let all = ranges.iter().flat_map(BTreeMap::values).map(span).sum();

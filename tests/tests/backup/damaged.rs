@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use laju_schemas::topic::EVENTS;
+use laju_schemas::topic::{ALL, EVENTS};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
 use laju_tests::process::{command, run};
@@ -98,6 +99,21 @@ fn a_backup_goes_on_with_its_own_log_and_with_no_other() {
 
     let other = TestBroker::start(PARTITIONS);
     run(backup(&other.connection(), root, &[])).assert_refused(&["the backup is of"]);
+    // One that says that it is the same has other records.
+    other.publish(&activations(500..800, PARTITIONS));
+    let kept = fs::read(root.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let cluster = other.connection().check(Duration::from_secs(30)).unwrap().cluster_id;
+    manifest["cluster_id"] = cluster.into();
+    for topic in ALL {
+        let part = &mut manifest["topics"][topic.name];
+        part["name"] = other.connection().topic(&topic).into();
+        part["topic_id"] = serde_json::Value::Null;
+    }
+    fs::write(root.join("manifest.json"), manifest.to_string()).unwrap();
+    run(backup(&other.connection(), root, &[])).assert_refused(&["another record at offset"]);
+    assert_eq!(fs::read_to_string(root.join("manifest.json")).unwrap(), manifest.to_string());
+    fs::write(root.join("manifest.json"), kept).unwrap();
     fs::write(root.join("thesis.tex"), "x").unwrap();
     run(backup(&original.connection(), root, &[])).assert_refused(&["thesis.tex", "nothing else"]);
     fs::remove_file(root.join("thesis.tex")).unwrap();

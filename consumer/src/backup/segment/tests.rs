@@ -56,6 +56,16 @@ fn records_come_back_as_they_were_and_gaps_are_known() {
     }
     assert_eq!(reader.next().unwrap(), None);
     assert!(blocks.len() > 2, "{blocks:?}");
+    let mut reader = SegmentReader::open(directory.path(), TOPIC, &segment).unwrap();
+    reader.pass_to_last_block().unwrap();
+    let (mut last, mut in_block) = (None, 0);
+    while let Some(kept) = reader.next().unwrap() {
+        (last, in_block) = (Some((kept.offset, kept.encoded())), in_block + 1);
+        assert_eq!(Some(&reader.block_at), blocks.last());
+    }
+    let (offset, value) = records.last().unwrap();
+    assert_eq!(last, Some((*offset, encoded(*offset, Some(value)))));
+    assert!(in_block < records.len() / 2, "{in_block}");
     assert!(faults(directory.path(), &segment).is_empty());
     assert!(!directory.path().join(format!("{}{PART}", segment.file)).exists());
 }

@@ -1,0 +1,85 @@
+//! Whether the log still has what was kept of it last: another log with the same name is not gone on
+//! with.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use laju_producer::connection::Connection;
+use rdkafka::message::Message as _;
+
+use super::error::BackupError;
+use super::manifest::{Segment, TopicPart};
+use super::record;
+use super::segment::SegmentReader;
+use crate::ingest::range::{Order, Polled, Range, RangeReader};
+
+/// How long records are waited for before it is looked at whether to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// That the records which were kept last of each partition are those that the log has at their places.
+/// One that is gone by retention or compaction tells nothing. `topic` is the name in the contract,
+/// `ends` has the first offset and the end by partition.
+///
+/// # Errors
+/// If one differs, or cannot be read.
+pub(super) fn require(
+    connection: &Connection,
+    (root, topic): (&Path, &str),
+    kept: &TopicPart,
+    ends: &BTreeMap<u32, (i64, i64)>,
+    stop: &AtomicBool,
+) -> Result<(), BackupError> {
+    let (mut last, mut ranges) = (BTreeMap::new(), BTreeMap::new());
+    for (&partition, &(low, end)) in ends {
+        let segments = kept.segments_of(partition, i64::MAX);
+        let Some(segment) = segments.filter(|segment| segment.records > 0).last() else { continue };
+        let Some((offset, bytes)) = last_of(root, topic, segment)? else { continue };
+        if low <= offset && offset < end {
+            ranges.insert(partition, Range { from: offset, to: offset + 1 });
+            last.insert(partition, bytes);
+        }
+    }
+    if ranges.is_empty() {
+        return Ok(());
+    }
+    let mut other = None;
+    let mut reader = RangeReader::open(connection, &kept.name, &ranges, Order::Together)?;
+    loop {
+        let polled = reader.poll(SLICE, |message| {
+            let (partition, mut found) = (message.partition() as u32, Vec::new());
+            let is_read = record::put(&mut found, message).is_ok();
+            let is_same = last.get(&partition).is_some_and(|last| record::is_same(last, &found));
+            if !(is_read && is_same) {
+                other.get_or_insert((partition, message.offset()));
+            }
+            Ok::<_, BackupError>(ControlFlow::Continue(()))
+        })?;
+        if let Some((partition, offset)) = other {
+            return Err(BackupError::OtherLog { topic: kept.name.clone(), partition, offset });
+        }
+        if polled == Polled::Done {
+            return Ok(());
+        }
+        if stop.load(Ordering::Acquire) {
+            return Err(BackupError::Interrupted);
+        }
+    }
+}
+
+/// The last record of a file, with its offset.
+fn last_of(
+    root: &Path,
+    topic: &str,
+    segment: &Segment,
+) -> Result<Option<(i64, Vec<u8>)>, BackupError> {
+    let mut reader = SegmentReader::open(root, topic, segment)?;
+    reader.pass_to_last_block()?;
+    let mut last = None;
+    while let Some(record) = reader.next()? {
+        last = Some((record.offset, record.encoded()));
+    }
+    Ok(last)
+}
