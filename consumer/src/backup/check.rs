@@ -1,4 +1,4 @@
-//! A backup's files, held against its manifest: every byte is read, every record taken.
+//! A backup's files, compared with its manifest: every byte is read, every record taken.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -24,7 +24,7 @@ pub struct Checked {
     pub faults: Vec<BackupError>,
 }
 
-/// Reads all files of the backup in a directory and holds them against its manifest. `tell` is given
+/// Reads all files of the backup in a directory and compares them with its manifest. `tell` is given
 /// how many bytes have been read, of how many.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! `laju backup`: what the topics of an installation hold, kept in files, and those files held
-//! against their manifest.
+//! `laju backup`: what the topics of an installation hold, kept in files, and those files compared
+//! with their manifest.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub struct BackupArgs {
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
 
-    /// Read every file and hold it against the manifest instead; Kafka is not asked.
+    /// Read every file and compare it with the manifest instead; Kafka is not asked.
     #[arg(long, conflicts_with = "without_beginning")]
     pub check: bool,
 

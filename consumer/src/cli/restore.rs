@@ -115,8 +115,8 @@ impl RestoreArgs {
         }
         writeln!(
             out,
-            "Start a worker on it with a new --store. A figure quoted before is held against the \
-             copy with `laju verify --figure`."
+            "Start a worker on it with a new --store. A figure quoted before is compared with the \
+             copy by `laju verify --figure`."
         )?;
         Ok(ExitCode::SUCCESS)
     }
