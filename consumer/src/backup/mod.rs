@@ -1,5 +1,5 @@
-//! A copy of an installation: what its topics hold, kept in files ([`take`]), and put into topics
-//! again ([`restore`]) at the same offsets and with the same timestamps. It does not know what the
+//! A copy of an installation: what its topics hold, kept in files (`take`), and put into topics
+//! again (`restore`) at the same offsets and with the same timestamps. It does not know what the
 //! records say; only that the decisions topic gets one more, which says that the log is a copy.
 
 mod check;

@@ -6,7 +6,7 @@
 //! writes down before any node acts on it, and which the fold follows.
 //!
 //! A log may be a copy of another one: then what names the original's topic is about the copy's, as
-//! far as that was copied ([`copies`]).
+//! far as that was copied.
 
 mod copies;
 
