@@ -28,7 +28,7 @@ use crate::projection::store::{Log, StoreReader};
 
 /// How often the group is listened to.
 const TICK: Duration = Duration::from_millis(50);
-/// How often the group is told how far quarantine is.
+/// How often the offsets up to which quarantine is complete are committed.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// How long a question to the group may take.
 const ASK_WAIT: Duration = Duration::from_secs(5);
@@ -180,7 +180,7 @@ impl Leaseholder {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             if let Err(error) = lease::tell(&self.consumer, held) {
-                tracing::debug!(%error, "the group is told later how far quarantine is");
+                tracing::debug!(%error, "the offsets of quarantine are committed later");
             }
         }
     }

@@ -288,7 +288,7 @@ impl Standing {
     }
 
     /// Has partitions read from where we stand, wherever the client has got to. It is given them
-    /// anew, because it may have stopped for good where it found nothing. One that stands still is
+    /// again, because it may have stopped for good where it found nothing. One that stands still is
     /// read on from there once it can be.
     pub fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
         let list = self.list(partitions.iter().copied().filter(|p| !self.still.contains(p)));

@@ -135,7 +135,7 @@ mod tests {
         assert!(from("cluster of first", 10) && !from("cluster of first", 11));
         assert!(from("cluster of second", 20) && !from("cluster of third", 1));
         assert!(book.copied_from("cluster of first", [(0, 1)], 3).is_none(), "the reference");
-        // Given again, as a feed that begins anew does, nothing changes.
+        // Given again, as a feed that begins again does, nothing changes.
         book.add_copy(4, copy("second", "third", 20));
         assert_eq!(book.copies().len(), 2);
     }

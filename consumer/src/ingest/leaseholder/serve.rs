@@ -21,7 +21,7 @@ struct Tried {
 
 impl Leaseholder {
     /// Puts a partition's records into quarantine that are not there yet. One that is not taken keeps
-    /// none behind it back, but the group is told only what is before it.
+    /// none behind it back, but only the offset before it is committed.
     pub(super) fn serve(&mut self, partition: u32) -> Result<(), String> {
         let Some(mut done) = self.leases.done(partition) else { return Ok(()) };
         if let Some(reopened) = self.leases.take_reopened(partition).filter(|from| *from < done) {
