@@ -387,10 +387,14 @@ impl Writer {
             pressure.acknowledged = self.state.acknowledged;
             pressure.quiet_since = Instant::now();
         }
+        self.pressure = Some(pressure);
         if !is_done(self, &pressure) {
             if pressure.has_eased(&self.state) {
-                self.compact()?;
+                // Noted beforehand: where there is no room for it, it is not tried again before
+                // there is less, and forgetting has its turn.
                 pressure.packed_at = self.state.occupied();
+                self.pressure = Some(pressure);
+                self.compact()?;
             } else if pressure.quiet_since.elapsed() >= QUIET
                 && self.state.forgettable() >= self.room.missing()
             {
