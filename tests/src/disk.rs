@@ -1,9 +1,11 @@
-//! A disk that is really full: a small file system of a test's own.
+//! A disk that is really full, a small file system of a test's own, and one that is slow.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tempfile::TempDir;
 
 /// A small file system that goes when this is dropped.
 pub struct Mounted(PathBuf);
@@ -45,3 +47,40 @@ pub fn fill_up(ballast: &Path) {
         while file.write_all(&vec![1; size]).is_ok() {}
     }
 }
+
+/// Makes programs' disks slow, each while its own file is there.
+pub struct SlowDisks {
+    directory: TempDir,
+}
+
+impl SlowDisks {
+    /// Builds what stands between a program and its disk. None where no program lets that be.
+    ///
+    /// # Panics
+    /// If the C compiler does not build it, which has built Kafka's client.
+    #[must_use]
+    pub fn build() -> Option<Self> {
+        if !cfg!(target_os = "linux") {
+            eprintln!("NOT TESTED: disks are made slow on Linux only");
+            return None;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let disks = Self { directory };
+        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(disks.library()).arg(SOURCE).arg("-ldl");
+        let ended = compiler.output().expect("a C compiler");
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        Some(disks)
+    }
+
+    fn library(&self) -> PathBuf {
+        self.directory.path().join("slow_disk.so")
+    }
+
+    /// Has a program's disk be slow while there is a file at this path.
+    pub fn stand_before(&self, program: &mut Command, file: &Path) {
+        program.env("LD_PRELOAD", self.library()).env("LAJU_TEST_SLOW_DISK", file);
+    }
+}
+
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/slow_disk.c");

@@ -111,14 +111,42 @@ impl Stored {
         questions: usize,
         random: &mut impl rand::Rng,
     ) {
-        let next = |partition: &u32| self.positions.get(partition).map_or(0, |p| p.next_offset);
-        let prefix: Vec<LogRecord> =
-            log.iter().filter(|r| r.offset < next(&r.partition)).cloned().collect();
+        self.assert_stands_behind(log, partitions);
+        self.assert_counts_as(log, partitions, questions, random);
+    }
+
+    /// The next offset of a partition.
+    fn next(&self, partition: u32) -> i64 {
+        self.positions.get(&partition).map_or(0, |position| position.next_offset)
+    }
+
+    /// That its positions name the last records before them, byte for byte.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn assert_stands_behind(&self, log: &[LogRecord], partitions: u32) {
         for partition in 0..partitions {
-            let of_it: Vec<_> = prefix.iter().filter(|r| r.partition == partition).collect();
+            let is_before =
+                |r: &&LogRecord| r.partition == partition && r.offset < self.next(partition);
+            let of_it: Vec<_> = log.iter().filter(is_before).collect();
             let position = self.positions.get(&partition).copied().unwrap_or_default();
             assert_eq!(position, position_behind(&of_it), "the position of {partition}");
         }
+    }
+
+    /// Holds what it counts against the oracle, over the prefix that the positions name.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn assert_counts_as(
+        &self,
+        log: &[LogRecord],
+        partitions: u32,
+        questions: usize,
+        random: &mut impl rand::Rng,
+    ) {
+        let prefix: Vec<LogRecord> =
+            log.iter().filter(|r| r.offset < self.next(r.partition)).cloned().collect();
         let oracle = Oracle::read(&prefix, partitions);
         let rows = ledger::rows(&self.snapshot);
         let as_of: BTreeSet<Date> = rows.iter().map(|row| row.day).collect();
@@ -140,7 +168,7 @@ impl Stored {
         assert_eq!(ledger::kiosks(&self.snapshot), oracle.kiosks());
         for (partition, view) in &self.snapshot.partitions {
             assert_eq!(view.subjects, oracle.subjects(*partition), "subjects of {partition}");
-            assert_eq!(view.next_offset, next(partition));
+            assert_eq!(view.next_offset, self.next(*partition));
             let kept: Vec<_> = ledger::refused(&self.snapshot)
                 .into_iter()
                 .filter(|refused| refused.partition == *partition)

@@ -29,6 +29,16 @@ pub struct Told {
     pub states: BTreeMap<String, Value>,
 }
 
+impl Told {
+    /// Remembers what an event says.
+    pub fn take(&mut self, event: &Event) {
+        if let Some(code) = event.data["region"]["code"].as_str() {
+            self.states.insert(code.to_owned(), event.data.clone());
+        }
+        self.last_id = event.id.clone().or(self.last_id.take());
+    }
+}
+
 /// A connection to the live stream.
 pub struct Stream {
     lines: Lines<BufReader<ureq::BodyReader<'static>>>,
@@ -41,14 +51,20 @@ impl Stream {
     /// If there is no stream.
     #[must_use]
     pub fn connect(process: &mut Process, query: &str, told: &Told) -> Self {
-        let url = format!("http://{}/v1/stream{query}", process.address());
+        Self::try_connect(&process.address(), query, told).expect("a stream")
+    }
+
+    /// Connects to an address; none if there is no stream.
+    #[must_use]
+    pub fn try_connect(address: &str, query: &str, told: &Told) -> Option<Self> {
+        let url = format!("http://{address}/v1/stream{query}");
         let config = ureq::Agent::config_builder().timeout_recv_body(Some(PATIENCE));
         let mut request = config.build().new_agent().get(url);
         if let Some(id) = &told.last_id {
             request = request.header("last-event-id", id);
         }
-        let answer = request.call().unwrap_or_else(|error| panic!("no stream: {error}"));
-        Self { lines: BufReader::new(answer.into_body().into_reader()).lines() }
+        let answer = request.call().ok()?;
+        Some(Self { lines: BufReader::new(answer.into_body().into_reader()).lines() })
     }
 
     /// The next event; `None` if the stream has ended or broken.
@@ -80,10 +96,7 @@ impl Stream {
         loop {
             let event = self.event().expect("the stream goes on");
             assert!(Instant::now() < deadline, "not told in time; the last was {event:?}");
-            if let Some(code) = event.data["region"]["code"].as_str() {
-                told.states.insert(code.to_owned(), event.data.clone());
-            }
-            told.last_id = event.id.clone().or(told.last_id.take());
+            told.take(&event);
             let is_last = is_so(&event, told);
             events.push(event);
             if is_last {

@@ -696,14 +696,23 @@ async fn a_partition_that_stands_still_keeps_a_node_from_being_ready() {
     live.update_readiness(|readiness| readiness.troubles.clear());
     get_ok(&node, "/v1/regions/18.71/progress").await;
 
-    // A broker that is away for a moment keeps all nodes from committing at once: how far each is
-    // behind says whether it is ready.
+    // A broker that is away for a moment keeps all nodes from committing at once, and an id that no
+    // registry has from folding: how far each is behind says whether it is ready.
+    for kind in
+        [TroubleKind::NotConfirmed, TroubleKind::SchemaNotFound, TroubleKind::RegistryUnreachable]
+    {
+        live.update_readiness(|readiness| {
+            readiness.troubles = vec![troubled("ikd.events.v1", kind)];
+        });
+        let body = get_ok(&node, "/readyz").await;
+        assert_eq!(body["partitions"][1]["trouble"]["kind"], kind.as_str());
+        get_ok(&node, "/v1/regions/18.71/progress").await;
+    }
+    // Nothing says how far behind a node is in the topics beside.
     live.update_readiness(|readiness| {
-        readiness.troubles = vec![troubled("ikd.events.v1", TroubleKind::NotConfirmed)];
+        readiness.troubles = vec![troubled("ikd.reference.v1", TroubleKind::SchemaNotFound)];
     });
-    let body = get_ok(&node, "/readyz").await;
-    assert_eq!(body["partitions"][1]["trouble"]["kind"], "not_confirmed");
-    get_ok(&node, "/v1/regions/18.71/progress").await;
+    assert_eq!(ask(&node, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

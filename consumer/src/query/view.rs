@@ -497,11 +497,18 @@ fn behind(readiness: &Readiness) -> Option<Lack> {
     })
 }
 
-/// While brokers do not say that the log is still the same, nothing is committed: what is committed
-/// stands. It is so for moments whenever a broker dies, at all nodes at once: how long it lasts is the
-/// lag's to say.
-fn keeps_from_answering(troubled: &TroubledPartition) -> bool {
-    troubled.trouble.kind != TroubleKind::NotConfirmed
+/// What is committed stands while brokers do not say that the log is still the same, and while an event's
+/// schema is waited for. All nodes wait for both at once: whenever a broker dies, and whenever anybody
+/// writes an id that the registry does not have. How long it lasts is the lag's to say, which the other
+/// topics have none of.
+fn keeps_from_answering(troubled: &TroubledPartition, events: Option<&str>) -> bool {
+    match troubled.trouble.kind {
+        TroubleKind::NotConfirmed => false,
+        TroubleKind::SchemaNotFound | TroubleKind::RegistryUnreachable => {
+            events != Some(&*troubled.topic)
+        }
+        _ => true,
+    }
 }
 
 fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
@@ -537,7 +544,8 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
     if !readiness.decisions_read {
         lacks.push(Lack::Decisions);
     }
-    let troubles = readiness.troubles.iter().filter(|of| keeps_from_answering(of));
+    let events = readiness.topic.as_deref();
+    let troubles = readiness.troubles.iter().filter(|of| keeps_from_answering(of, events));
     lacks.extend(troubles.cloned().map(Lack::Trouble));
     lacks
 }

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
+use laju_schemas::framing::Framing;
+use laju_schemas::known::{ACTIVATION_EVENT, ACTIVATION_EVENT_AVSC};
 use laju_schemas::raw::RawEvent;
+use laju_schemas::topic::EVENTS;
 use laju_tests::agent::{Client, NDJSON, activation};
 use laju_tests::broker::TestBroker;
 use laju_tests::disk::Mounted;
@@ -18,62 +21,74 @@ use laju_tests::events;
 use laju_tests::log::LogRecord;
 use laju_tests::ports::free_ports;
 use laju_tests::process::{PATIENCE, Process, command, connect};
+use laju_tests::wire;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::nodes::{SLOW, Surroundings, slow_disk};
 use crate::{KEY, KIOSK, PARTITIONS};
 
 /// Citizens of one agent's: there are NIKs for so many of two.
 const CITIZENS: u32 = 150_000;
+/// Of so many records that cannot be counted one names a schema that the registry does not have, each
+/// another one, from this one on.
+const STRANGE: u32 = 32;
+const NO_SCHEMA: u32 = 1_000_000;
 /// What an agent's disk holds, in MiB.
 const DISK: u32 = 64;
 
 /// An agent's place. It listens where it did whenever it is started again.
-pub(crate) struct Agent {
+pub(crate) struct Agent<'a> {
     number: usize,
-    connection: Connection,
+    at: Surroundings<'a>,
     folder: TempDir,
     mounted: Option<Mounted>,
     port: u16,
     pub(crate) process: Process,
 }
 
-impl Agent {
-    pub(crate) fn start(number: usize, connection: Connection) -> Self {
+impl<'a> Agent<'a> {
+    pub(crate) fn start(number: usize, at: Surroundings<'a>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Mounted::at(&folder.path().join("disk"), DISK);
         let key = folder.path().join("key");
         std::fs::write(&key, format!("{KEY}\n")).unwrap();
         std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
         let port = free_ports(1, &[]);
-        let first = Self::command(number, &connection, &folder, port);
-        let process = Process::start(first);
-        let mut agent = Self { number, connection, folder, mounted, port, process };
+        let process = Process::start(Self::command(number, at, folder.path(), port));
+        let mut agent = Self { number, at, folder, mounted, port, process };
         drop(agent.process.address());
         agent
     }
 
-    fn command(number: usize, connection: &Connection, folder: &TempDir, port: u16) -> Command {
+    fn command(number: usize, at: Surroundings<'_>, folder: &Path, port: u16) -> Command {
         let id = format!("kbl-{number:02}");
         let mut command = command(KIOSK, &["run", "--kiosk-id", &id, "--service-region", "18.71"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
-        command.arg("--outbox").arg(folder.path().join("disk/outbox"));
-        command.arg("--key-file").arg(folder.path().join("key"));
-        connect(&mut command, connection);
+        command.arg("--outbox").arg(folder.join("disk/outbox"));
+        command.arg("--key-file").arg(folder.join("key"));
+        connect(&mut command, at.connection);
+        if let Some(disks) = at.disks {
+            disks.stand_before(&mut command, &folder.join(SLOW));
+        }
         command
     }
 
     /// Starts it where the one before has ended.
     pub(crate) fn start_again(&mut self) {
-        let again = Self::command(self.number, &self.connection, &self.folder, self.port);
+        let again = Self::command(self.number, self.at, self.folder.path(), self.port);
         self.process = Process::start(again);
         drop(self.process.address());
     }
 
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn slow_disk(&self, lasts: Duration) {
+        slow_disk(&self.folder.path().join(SLOW), lasts);
     }
 
     /// Where its disk is filled up; none if it has none of its own.
@@ -161,6 +176,10 @@ pub(crate) fn publish_what_cannot_be_counted(broker: &TestBroker, over: &AtomicB
         let event = RawEvent { kiosk_id: "elsewhere", ..events::activation(number) };
         let good = events::record(&event, PARTITIONS);
         let bad = match number % 4 {
+            _ if number % STRANGE == 0 => {
+                let framing = Framing::Confluent(NO_SCHEMA + number);
+                events::with_value(&event, PARTITIONS, wire::framed(&event, framing))
+            }
             0 => LogRecord { value: Some(b"no event at all".to_vec()), ..good },
             1 => LogRecord { value: None, ..good },
             2 => LogRecord { key: None, ..good },
@@ -173,4 +192,25 @@ pub(crate) fn publish_what_cannot_be_counted(broker: &TestBroker, over: &AtomicB
         // Whether a broker that went away has it is what the log says.
         drop(delivery.wait());
     }
+}
+
+/// A log as it would be without a registry: in the place of its id for the events' schema the
+/// fingerprint of that, which a reader knows by itself.
+pub(crate) fn as_without_registry(log: &[LogRecord], connection: &Connection) -> Vec<LogRecord> {
+    let registry = connection.registry_client().unwrap().expect("one is named");
+    let subject = format!("{}-value", connection.topic(&EVENTS));
+    let own = Framing::Confluent(registry.register(&subject, ACTIVATION_EVENT_AVSC).unwrap());
+    let known = |value: &Vec<u8>| match Framing::split(value) {
+        Some((framing, event)) if framing == own => {
+            let mut known = Vec::new();
+            Framing::SingleObject(ACTIVATION_EVENT.fingerprint).write(&mut known);
+            known.extend_from_slice(event);
+            known
+        }
+        _ => value.clone(),
+    };
+    let records = log.iter();
+    records
+        .map(|record| LogRecord { value: record.value.as_ref().map(known), ..record.clone() })
+        .collect()
 }

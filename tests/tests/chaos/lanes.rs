@@ -1,4 +1,4 @@
-//! Lets the faults of a plan happen: to nodes, brokers and agents beside each other.
+//! Lets the faults of a plan happen: to nodes, brokers, agents, leases and the registry beside each other.
 
 use std::time::{Duration, Instant};
 
@@ -6,6 +6,7 @@ use laju_tests::broker::TestBroker;
 use laju_tests::disk::fill_up;
 use laju_tests::kafka::OwnKafka;
 use laju_tests::process::{PATIENCE, Process};
+use laju_tests::registry::TestRegistry;
 use nix::sys::signal::Signal;
 
 use crate::BROKERS;
@@ -13,7 +14,7 @@ use crate::kiosks::Agent;
 use crate::nodes::{Node, Notes, slow_down};
 use crate::plan::{Fault, Kind, Victim};
 
-/// How long leases are left alone between two faults of theirs.
+/// How long leases and the registry are left alone between two faults of theirs.
 const BETWEEN: Duration = Duration::from_secs(10);
 
 /// Since when, so that a fault's time can be told.
@@ -98,7 +99,7 @@ fn wait_in_sync(broker: &TestBroker, notes: &Notes) {
 }
 
 /// To agents, one after the other.
-pub(crate) fn to_agents(faults: &[Fault], agents: &mut [Agent], notes: &Notes, since: Since) {
+pub(crate) fn to_agents(faults: &[Fault], agents: &mut [Agent<'_>], notes: &Notes, since: Since) {
     for fault in faults {
         std::thread::sleep(fault.after);
         if notes.has_failed() {
@@ -120,6 +121,7 @@ pub(crate) fn to_agents(faults: &[Fault], agents: &mut [Agent], notes: &Notes, s
                 agent.start_again();
             }
             Kind::Slow => slow_down(&agent.process, fault.lasts),
+            Kind::SlowDisk => agent.slow_disk(fault.lasts),
             Kind::DiskFull => {
                 if let Some(ballast) = agent.ballast() {
                     fill_up(&ballast);
@@ -150,6 +152,20 @@ pub(crate) fn to_leases(
         if !broker.join_for(group, fault.lasts, PATIENCE) {
             println!("it got no lease in time");
         }
+    }
+}
+
+/// To the registry: it is away for a while, whatever is asked.
+pub(crate) fn to_registry(faults: &[Fault], registry: &TestRegistry, notes: &Notes, since: Since) {
+    for fault in faults {
+        std::thread::sleep(BETWEEN + fault.after);
+        if notes.has_failed() {
+            return;
+        }
+        since.tell(fault);
+        registry.take_away();
+        std::thread::sleep(fault.lasts);
+        registry.bring_back();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Three brokers, three nodes, a balancer, agents and clients, to which faults happen all the while:
+//! Three brokers, three nodes, a balancer, a schema registry, agents and clients, to which faults happen all the while:
 //! nothing is lost, nothing counts twice, no figure is wrong or goes back, and whoever asks is answered
 //! as long as one node is healthy.
 //!
@@ -9,6 +9,7 @@
 
 mod brokers;
 mod faults;
+mod follower;
 mod health;
 mod judge;
 mod kiosks;

@@ -1,13 +1,13 @@
 //! Nodes on disks of their own, and what befalls them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
 use laju_tests::balancer::{Balancer, NODES};
-use laju_tests::disk::{Mounted, fill_up};
+use laju_tests::disk::{Mounted, SlowDisks, fill_up};
 use laju_tests::process::{PATIENCE, Process, command, connect};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -17,6 +17,10 @@ use crate::plan::{Fault, Kind};
 
 /// What a node's disk holds, in MiB.
 const DISK: u32 = 512;
+/// While it is there, a disk is slow.
+pub(crate) const SLOW: &str = "slow";
+/// How long a registry's word that it has no such schema is not believed.
+const REGISTRY_PATIENCE: &str = "1s";
 /// Of a slow process: how long it stands, and how long it runs between.
 const STANDS: Duration = Duration::from_millis(80);
 const RUNS: Duration = Duration::from_millis(20);
@@ -64,12 +68,26 @@ pub(crate) fn slow_down(process: &Process, lasts: Duration) {
     }
 }
 
+/// Lets a disk be slow.
+pub(crate) fn slow_disk(file: &Path, lasts: Duration) {
+    std::fs::write(file, "").unwrap();
+    std::thread::sleep(lasts);
+    std::fs::remove_file(file).unwrap();
+}
+
+/// Where nodes and agents are.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) balancer: &'a Balancer,
+    pub(crate) disks: Option<&'a SlowDisks>,
+    pub(crate) notes: &'a Notes,
+}
+
 /// A node behind the balancer.
 pub(crate) struct Node<'a> {
     number: usize,
-    connection: Connection,
-    balancer: &'a Balancer,
-    notes: &'a Notes,
+    at: Surroundings<'a>,
     folder: TempDir,
     mounted: Option<Mounted>,
     process: Option<Process>,
@@ -79,17 +97,11 @@ pub(crate) struct Node<'a> {
 
 impl<'a> Node<'a> {
     /// Starts it, as soon as the balancer has it.
-    pub(crate) fn start(
-        number: usize,
-        connection: Connection,
-        balancer: &'a Balancer,
-        notes: &'a Notes,
-    ) -> Self {
+    pub(crate) fn start(number: usize, at: Surroundings<'a>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Mounted::at(&folder.path().join("disk"), DISK);
         let (process, met_full_disk) = (None, false);
-        let mut node =
-            Self { number, connection, balancer, notes, folder, mounted, process, met_full_disk };
+        let mut node = Self { number, at, folder, mounted, process, met_full_disk };
         node.begin();
         node.wait_up();
         node
@@ -100,14 +112,21 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn address(&self) -> String {
-        self.balancer.node_address(self.number)
+        self.at.balancer.node_address(self.number)
     }
 
     fn command(&self) -> Command {
         let mut command = command(LAJU, &["worker", "--listen", &self.address()]);
-        connect(&mut command, &self.connection);
-        command.arg("--store").arg(self.store());
+        connect(&mut command, self.at.connection);
+        command.arg("--store").arg(self.store()).args(["--registry-patience", REGISTRY_PATIENCE]);
+        if let Some(disks) = self.at.disks {
+            disks.stand_before(&mut command, &self.slow_file());
+        }
         command
+    }
+
+    fn slow_file(&self) -> PathBuf {
+        self.folder.path().join(SLOW)
     }
 
     fn begin(&mut self) {
@@ -117,7 +136,7 @@ impl<'a> Node<'a> {
 
     /// Begins with another node's store.
     fn begin_seeded(&mut self) {
-        let other = self.balancer.node_address((self.number + 1) % NODES.len());
+        let other = self.at.balancer.node_address((self.number + 1) % NODES.len());
         let mut command = self.command();
         command.args(["--seed", &format!("http://{other}")]);
         self.process = Some(Process::start(command));
@@ -145,13 +164,13 @@ impl<'a> Node<'a> {
             let said = |words: &str| ended.stderr.contains(words);
             let last = ended.stderr.trim_end().lines().last().unwrap_or_default();
             if ended.status.code().is_none() || ended.status.success() || said("panicked") {
-                self.notes.fail(format!("node {} died: {ended:?}", self.number));
+                self.at.notes.fail(format!("node {} died: {ended:?}", self.number));
             } else if !said("caught up: figures are answered") {
-                self.notes.tell(format!("node {} gave up at its start: {last}", self.number));
+                self.at.notes.tell(format!("node {} gave up at its start: {last}", self.number));
             } else if self.met_full_disk && said("check the disk's space") {
-                self.notes.tell(format!("node {} ended as its disk was full", self.number));
+                self.at.notes.tell(format!("node {} ended as its disk was full", self.number));
             } else {
-                self.notes.fail(format!("node {} ended by itself: {ended:?}", self.number));
+                self.at.notes.fail(format!("node {} ended by itself: {ended:?}", self.number));
             }
         }
         self.begin();
@@ -162,12 +181,15 @@ impl<'a> Node<'a> {
         let deadline = Instant::now() + PATIENCE * 2;
         loop {
             self.require_running();
-            if self.balancer.is_up(self.number) && self.is_running() {
+            if self.at.balancer.is_up(self.number) && self.is_running() {
                 return;
             }
             if Instant::now() > deadline {
                 let log = self.process.as_ref().map(Process::log).unwrap_or_default();
-                return self.notes.fail(format!("node {} does not come back: {log}", self.number));
+                return self
+                    .at
+                    .notes
+                    .fail(format!("node {} does not come back: {log}", self.number));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -211,9 +233,13 @@ impl<'a> Node<'a> {
                 slow_down(self.process.as_ref().expect("it was started"), fault.lasts);
                 self.require_running();
             }
+            Kind::SlowDisk => {
+                slow_disk(&self.slow_file(), fault.lasts);
+                self.require_running();
+            }
             Kind::DiskFull | Kind::KilledOnFullDisk => self.suffer_full_disk(fault),
-            // Of leases, and no node's.
-            Kind::TakenAway => {}
+            // No node's.
+            Kind::TakenAway | Kind::Away => {}
         }
         self.wait_up();
     }
@@ -250,7 +276,7 @@ impl<'a> Node<'a> {
         if let Some(ended) = self.process.take().map(Process::stop)
             && !ended.status.success()
         {
-            self.notes.fail(format!("node {} does not stop well: {ended:?}", self.number));
+            self.at.notes.fail(format!("node {} does not stop well: {ended:?}", self.number));
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Hangs,
     /// It hangs again and again for moments, as on a machine or a disk that is too slow for it.
     Slow,
+    /// Its disk takes long for what is written, and longer to confirm it.
+    SlowDisk,
     /// Others have filled its disk; after a while there is room.
     DiskFull,
     /// Others have filled its disk and it is killed; it is started before there is room.
@@ -25,6 +27,8 @@ pub(crate) enum Kind {
     MadeAnew,
     /// Somebody else gets a share of them, and does nothing with it.
     TakenAway,
+    /// It answers that it cannot.
+    Away,
 }
 
 /// To whom.
@@ -34,6 +38,7 @@ pub(crate) enum Victim {
     Broker(u16),
     Agent(usize),
     Leases,
+    Registry,
 }
 
 /// A fault.
@@ -53,7 +58,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of a run: four sorts that happen beside each other, each in its own order.
+/// All faults of a run: five sorts that happen beside each other, each in its own order.
+#[derive(Default)]
 pub(crate) struct Plan {
     /// Of one node or two at the same time: one is left alone, and all are well before the next.
     pub(crate) nodes: Vec<Vec<Fault>>,
@@ -63,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) agents: Vec<Fault>,
     /// Of the leases.
     pub(crate) leases: Vec<Fault>,
+    /// Of the schema registry.
+    pub(crate) registry: Vec<Fault>,
 }
 
 impl Plan {
@@ -74,12 +82,12 @@ impl Plan {
         brokers: u16,
         agents: usize,
     ) -> Self {
-        let random = |sort: u64| StdRng::seed_from_u64(seed.wrapping_mul(4).wrapping_add(sort));
-        let [of_brokers, of_agents, of_leases] = [15, 25, 5].map(|percent| faults * percent / 100);
-        let mut plan =
-            Self { nodes: Vec::new(), brokers: Vec::new(), agents: Vec::new(), leases: Vec::new() };
+        let random = |sort: u64| StdRng::seed_from_u64(seed.wrapping_mul(5).wrapping_add(sort));
+        let [of_brokers, of_agents, of_leases, of_registry] =
+            [15, 20, 5, 5].map(|percent| faults * percent / 100);
+        let mut plan = Self::default();
         let mut drawn = random(0);
-        let mut left = faults - of_brokers - of_agents - of_leases;
+        let mut left = faults - of_brokers - of_agents - of_leases - of_registry;
         while left > 0 {
             let count = drawn.random_range(1..nodes).min(left);
             let victims = (0..nodes).sample(&mut drawn, count);
@@ -89,6 +97,7 @@ impl Plan {
                 Kind::Hangs,
                 Kind::Hangs,
                 Kind::Slow,
+                Kind::SlowDisk,
                 Kind::DiskFull,
                 Kind::KilledOnFullDisk,
                 Kind::MadeAnew,
@@ -106,12 +115,23 @@ impl Plan {
         let mut drawn = random(2);
         for _ in 0..of_agents {
             let victim = Victim::Agent(drawn.random_range(0..agents));
-            let kinds = [Kind::Killed, Kind::Killed, Kind::Hangs, Kind::Slow, Kind::DiskFull];
+            let kinds = [
+                Kind::Killed,
+                Kind::Killed,
+                Kind::Hangs,
+                Kind::Slow,
+                Kind::SlowDisk,
+                Kind::DiskFull,
+            ];
             plan.agents.push(fault(&mut drawn, victim, &kinds));
         }
         let mut drawn = random(3);
         for _ in 0..of_leases {
             plan.leases.push(fault(&mut drawn, Victim::Leases, &[Kind::TakenAway]));
+        }
+        let mut drawn = random(4);
+        for _ in 0..of_registry {
+            plan.registry.push(fault(&mut drawn, Victim::Registry, &[Kind::Away]));
         }
         plan
     }
@@ -120,13 +140,14 @@ impl Plan {
     pub(crate) fn counts(&self) -> BTreeMap<(&'static str, Kind), usize> {
         let mut counts = BTreeMap::new();
         let all = self.nodes.iter().flatten().chain(&self.brokers).chain(&self.agents);
-        let all = all.chain(&self.leases);
+        let all = all.chain(&self.leases).chain(&self.registry);
         for fault in all {
             let victim = match fault.victim {
                 Victim::Node(_) => "node",
                 Victim::Broker(_) => "broker",
                 Victim::Agent(_) => "agent",
                 Victim::Leases => "leases",
+                Victim::Registry => "registry",
             };
             *counts.entry((victim, fault.kind)).or_default() += 1;
         }
