@@ -60,8 +60,8 @@ pub struct Said {
     pub asked_again: u64,
     /// The longest that an answer took.
     pub longest: Duration,
-    /// The longest time in which nobody had an answer.
-    pub longest_silence: Duration,
+    /// The longest time in which nobody had an answer, and when it was over.
+    pub longest_silence: Option<(Duration, Instant)>,
     last_answer: Option<Instant>,
 }
 
@@ -153,7 +153,8 @@ impl Met {
         let mut said = self.said();
         said.longest = said.longest.max(ended - begun);
         if let Some(last) = said.last_answer {
-            said.longest_silence = said.longest_silence.max(ended.saturating_duration_since(last));
+            let silence = ended.saturating_duration_since(last);
+            said.longest_silence = said.longest_silence.max(Some((silence, ended)));
         }
         said.last_answer = said.last_answer.max(Some(ended));
         let known = *said.figures.entry(bears.events.clone()).or_insert(now);

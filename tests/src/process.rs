@@ -421,6 +421,10 @@ impl Drop for Process {
         // Both fail only for a process that has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // For people who look at what a test's programs said.
+        if let Some(logs) = std::env::var_os("LAJU_TEST_LOGS").filter(|logs| !logs.is_empty()) {
+            let _ = std::fs::write(Path::new(&logs).join(format!("{}.log", self.id())), self.log());
+        }
     }
 }
 

@@ -144,13 +144,15 @@ pub(crate) fn assert_answers_were_right(
     for (at, activated) in said.figures.iter().sample(random, ANSWERS) {
         assert_eq!(*activated, activated_at(log, at), "at {at:?}");
     }
+    let (silence, until) = said.longest_silence.expect("there were answers");
     println!(
         "{} questions answered, {} different positions; the longest answer took {} ms, the longest \
-         time without any was {} ms",
+         time without any was {} ms, until {:.3} s",
         met.answers.load(Ordering::Acquire),
         said.figures.len(),
         said.longest.as_millis(),
-        said.longest_silence.as_millis()
+        silence.as_millis(),
+        (until - since).as_secs_f64()
     );
     for one in said.unanswered.iter().take(TOLD) {
         println!(
