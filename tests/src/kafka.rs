@@ -27,17 +27,18 @@ impl OwnKafka {
         Self::with(1, &[])
     }
 
-    /// Starts so many brokers, which keep a copy of every partition each, up to three.
+    /// Starts so many brokers, which keep a copy of every partition each, up to three. All of them are
+    /// controllers.
     ///
     /// # Panics
     /// If they do not start.
     #[must_use]
     pub fn of(brokers: u16) -> Option<Self> {
-        Self::with(brokers, &[])
+        Self::with(brokers, &["--controllers", &brokers.to_string()])
     }
 
-    /// Likewise, with the times after which Kafka by itself takes a broker for dead, instead of shorter
-    /// ones.
+    /// The same with one controller, and with the times after which Kafka by itself takes a broker for
+    /// dead, instead of shorter ones.
     ///
     /// # Panics
     /// If they do not start.
