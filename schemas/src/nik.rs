@@ -4,7 +4,7 @@
 //! # What a NIK is
 //! Sixteen digits: the district where it was given out (6 digits: province, regency, district),
 //! the day of birth (DDMMYY; 40 is added to a woman's day) and a serial number from 0001:
-//! Government Regulation 37/2007, article 37. Only the province is held against the region table:
+//! Government Regulation 37/2007, article 37. Only the province is checked against the region table:
 //! regencies and districts have been renumbered since many NIKs were given out. A family card's
 //! number (nomor KK) is built alike and treated alike.
 //!

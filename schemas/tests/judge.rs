@@ -1,4 +1,4 @@
-//! `RawEvent::decode`, which reads by hand, held against apache-avro: both accept the same bytes
+//! `RawEvent::decode`, which reads by hand, checked against apache-avro: both accept the same bytes
 //! and give the same event, and no bytes make either panic.
 
 mod common;

@@ -1,4 +1,4 @@
-//! `laju diff`: two nodes' ledgers held against each other, or a node's and a store's.
+//! `laju diff`: two nodes' ledgers compared with each other, or a node's and a store's.
 //!
 //! Nodes go on folding meanwhile. What was recorded on a day before that of both never changes (I5),
 //! so that it is the same wherever each of them is; of a partition at the same offset of both it is

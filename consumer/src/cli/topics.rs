@@ -1,4 +1,4 @@
-//! `laju topics create|check`: the topics of an installation, made and held against the contract.
+//! `laju topics create|check`: the topics of an installation, made and checked against the contract.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -81,7 +81,7 @@ pub struct CheckArgs {
 }
 
 impl TopicsArgs {
-    /// Runs the command. `now` is what a record's timestamp is held against.
+    /// Runs the command. `now` is what a record's timestamp is checked against.
     ///
     /// # Errors
     /// If the cluster cannot be asked, or `out` cannot be written.

@@ -45,7 +45,7 @@ const INTERRUPTED: u8 = 130;
 /// Exit code 0: it is the same; 1: it differs; 2: it cannot be verified; 3: it is the same as far as
 /// it goes, but the worker stays behind the end of the log; 130: interrupted.
 ///
-/// What of a figure is held against the log is the figure, its digest and its id. The digest does
+/// What of a figure is checked against the log is the figure, its digest and its id. The digest does
 /// not cover bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic
 /// can change those, and nothing shows it (of bounds it is checked only that the figure lies between
 /// them).

@@ -70,7 +70,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> PlaceError {
     move |source| PlaceError::Io { path, source }
 }
 
-/// An export's folder, held against others while this is there.
+/// An export's folder, locked against others while this is there.
 pub struct Place {
     root: PathBuf,
     was_made: bool,

@@ -1,4 +1,4 @@
-//! Who serves whom, and who moves where: held against the figures of progress.
+//! Who serves whom, and who moves where: checked against the figures of progress.
 
 use laju_schemas::RegionCode;
 use laju_schemas::event::Channel;

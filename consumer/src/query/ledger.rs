@@ -1,6 +1,6 @@
 //! A partition's whole ledger in names instead of numbers, in one order that depends on nothing but
 //! the log: postings, kiosks, quarantined records and counts. What is exported, sent over HTTP and
-//! held against the log are these rows; this is the one place that turns a cell into names.
+//! checked against the log are these rows; this is the one place that turns a cell into names.
 
 pub mod compare;
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn an_upgrade_and_a_downgrade_between_two_versions_of_the_rules_lose_no_question
     let mut nodes = [0, 1].map(old);
     let of_old = fold_version(&mut nodes[0]);
 
-    // The new version folds beside the old one first, and is held against it.
+    // The new version folds beside the old one first, and is checked against it.
     for number in [0, 1] {
         let mut shadow = worker(LAJU, &connection, &store_of_new(number));
         shadow.arg("--schema").arg(&schema);

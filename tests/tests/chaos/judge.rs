@@ -23,7 +23,7 @@ use crate::PARTITIONS;
 use crate::health::Health;
 use crate::kiosks::Sent;
 
-/// Answers that are held against the oracle.
+/// Answers that are checked against the oracle.
 const ANSWERS: usize = 40;
 /// Questions without an answer that are told.
 const TOLD: usize = 20;

@@ -1,4 +1,4 @@
-//! What the guide says of the branch of `fact`, held against fastavro.
+//! What the guide says of the branch of `fact`, checked against fastavro.
 
 use laju_tests::process::{command, run};
 

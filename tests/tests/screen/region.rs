@@ -1,4 +1,4 @@
-//! A region's page, part by part, held against what the interface answers.
+//! A region's page, part by part, checked against what the interface answers.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Names of regions as people write them, held against the region table: in any case and spacing,
+//! Names of regions as people write them, checked against the region table: in any case and spacing,
 //! with `Kab.` for Kabupaten, but a Kota and a Kabupaten of the same name stay two regions.
 
 use laju_schemas::{Region, RegionCode, RegionLevel, RegionTable};

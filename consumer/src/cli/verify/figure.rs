@@ -1,4 +1,4 @@
-//! A figure once quoted, held against the log. It is read from its topic and
+//! A figure once quoted, checked against the log. It is read from its topic and
 //! recomputed from Kafka, up to the very offsets that it names, by the same judge, the same fold and
 //! the same query as a worker's, in memory: no store and no worker is asked.
 
@@ -32,7 +32,7 @@ use crate::query::view::{ReferenceView, View};
 /// How long nothing of the figures topic may come although there is more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A figure to be held against the log.
+/// A figure to be checked against the log.
 pub(super) struct FigureCheck<'a> {
     pub(super) figure: FigureId,
     pub(super) connection: &'a Connection,

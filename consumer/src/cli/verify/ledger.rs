@@ -1,4 +1,4 @@
-//! A whole ledger, held against the log: received or loaded, folded again, compared, and where it
+//! A whole ledger, checked against the log: received or loaded, folded again, compared, and where it
 //! differs folded once more to name the records.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use crate::query::ledger::origins::Origins;
 use crate::query::ledger::{LedgerHead, posting_count, refused};
 use crate::query::table::harmless;
 
-/// A ledger to be held against the log.
+/// A ledger to be checked against the log.
 pub(super) struct LedgerCheck<'a> {
     pub(super) args: &'a VerifyArgs,
     pub(super) schemas: &'a [String],

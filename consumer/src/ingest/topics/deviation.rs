@@ -21,7 +21,7 @@ pub struct Deviation {
     pub mend: String,
 }
 
-/// What a topic is held against, beside the contract.
+/// What a topic is checked against, beside the contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The topic's full name.
