@@ -177,6 +177,8 @@ pub(super) struct Writer {
 struct Pressure {
     /// How many bytes, about, when its pages were last moved together, or the disk became full.
     packed_at: u64,
+    /// How many when there was last no room to move them.
+    tried_at: Option<u64>,
     /// How many events had been acknowledged at the last look, and since when.
     acknowledged: u64,
     quiet_since: Instant,
@@ -186,16 +188,26 @@ impl Pressure {
     fn of(state: &State) -> Self {
         Self {
             packed_at: state.occupied(),
+            tried_at: None,
             acknowledged: state.acknowledged,
             quiet_since: Instant::now(),
         }
     }
 
-    /// Whether there is so much less in the database now that it is worth something: a step, or an
-    /// eighth of a small one.
+    /// Whether there is so much less in the database now that it is worth something.
     fn has_eased(&self, state: &State) -> bool {
-        state.occupied() + STEP_BYTES.min(self.packed_at / 8).max(1) <= self.packed_at
+        is_less(state.occupied(), self.packed_at)
     }
+
+    /// Whether it is worth trying to move its pages together.
+    fn may_pack(&self, state: &State) -> bool {
+        self.has_eased(state) && self.tried_at.is_none_or(|tried| is_less(state.occupied(), tried))
+    }
+}
+
+/// Whether so many bytes are a step less than those, or an eighth less of few.
+fn is_less(bytes: u64, than: u64) -> bool {
+    bytes + STEP_BYTES.min(than / 8).max(1) <= than
 }
 
 impl Writer {
@@ -389,12 +401,13 @@ impl Writer {
         }
         self.pressure = Some(pressure);
         if !is_done(self, &pressure) {
-            if pressure.has_eased(&self.state) {
+            if pressure.may_pack(&self.state) {
                 // Noted beforehand: where there is no room for it, it is not tried again before
                 // there is less, and forgetting has its turn.
-                pressure.packed_at = self.state.occupied();
+                pressure.tried_at = Some(self.state.occupied());
                 self.pressure = Some(pressure);
                 self.compact()?;
+                (pressure.packed_at, pressure.tried_at) = (self.state.occupied(), None);
             } else if pressure.quiet_since.elapsed() >= QUIET
                 && self.state.forgettable() >= self.room.missing()
             {

@@ -112,7 +112,7 @@ fn ship(outbox: &Outbox, up_to: u64) {
 /// Waits until events are taken again, which nobody asks for. A disk that others keep busy is looked
 /// at seldom.
 fn until_taken(outbox: &Outbox) {
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while outbox.counts().disk_full {
         assert!(Instant::now() < deadline, "events are not taken again");
         std::thread::sleep(Duration::from_millis(10));
