@@ -156,7 +156,12 @@ impl Leaseholder {
             }
             if self.rests.is_none_or(|until| Instant::now() >= until) {
                 self.rests = None;
-                match self.find_out(&held).and(self.serve_each(&held)) {
+                let failed = match (self.find_out(&held), self.serve_each(&held)) {
+                    // What fails for good is said, whatever else fails beside it.
+                    (Err(Failure::Passing(_)), Err(lasting @ Failure::Lasting(_))) => Err(lasting),
+                    (found, served) => found.and(served),
+                };
+                match failed {
                     Ok(()) => {}
                     Err(Failure::Lasting(error)) => return self.stop.fail(error),
                     Err(Failure::Passing(why)) => self.rest(&why),
@@ -191,6 +196,10 @@ impl Leaseholder {
         let first = held.partition_point(|partition| *partition < self.first);
         let (before, after) = held.split_at(first);
         for &partition in after.iter().chain(before) {
+            // What can still be had is had once the last records are committed.
+            if self.stop.is_stopped() {
+                break;
+            }
             self.first = partition + 1;
             // It may have gone to another node while the one before took its time.
             self.listen().map_err(Failure::Lasting)?;
@@ -245,6 +254,10 @@ impl Leaseholder {
                 }
             });
             read.map_err(|error| Failure::Passing(error.to_string()))?;
+            // It ends with what it has read by then, and that is not all.
+            if self.stop.is_stopped() {
+                return Ok(());
+            }
         }
         for partition in unknown {
             let known = known.remove(&partition).unwrap_or_default();
