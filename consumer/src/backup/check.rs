@@ -35,25 +35,19 @@ pub fn check(
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<Checked, BackupError> {
     let (_directory, manifest) = Directory::read(root)?;
-    let faults = check_files(root, &manifest, stop, tell)?;
+    let faults = check_files(root, manifest.segments(), stop, tell)?;
     Ok(Checked { manifest, faults })
 }
 
-pub(super) fn check_files(
+pub(super) fn check_files<'a>(
     root: &Path,
-    manifest: &Manifest,
+    files: impl Iterator<Item = (&'a str, &'a Segment)> + Clone,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<BackupError>, BackupError> {
-    let files = || {
-        manifest
-            .topics
-            .iter()
-            .flat_map(|(topic, part)| part.segments.iter().map(move |segment| (topic, segment)))
-    };
-    let all = files().map(|(_, segment)| segment.bytes).sum();
+    let all = files.clone().map(|(_, segment)| segment.bytes).sum();
     let (mut read, mut faults) = (0, Vec::new());
-    for (topic, segment) in files() {
+    for (topic, segment) in files {
         if stop.load(Ordering::Acquire) {
             return Err(BackupError::Interrupted);
         }

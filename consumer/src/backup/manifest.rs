@@ -112,17 +112,22 @@ impl Manifest {
         Ok(Some(read))
     }
 
+    /// All files, each with its topic.
+    pub fn segments(&self) -> impl Iterator<Item = (&str, &Segment)> + Clone {
+        let topics = self.topics.iter();
+        topics.flat_map(|(topic, part)| {
+            part.segments.iter().map(move |segment| (topic.as_str(), segment))
+        })
+    }
+
     /// The files that a restore takes: up to where the backup is whole, or all if it never was. What a
     /// backup that was interrupted has kept since is not among them.
-    pub fn whole_segments(&self) -> impl Iterator<Item = &Segment> {
-        let cut = self.cut.as_ref();
-        self.topics.iter().flat_map(move |(topic, part)| {
-            let ends = cut.map(|cut| cut.ends.get(topic));
-            part.segments.iter().filter(move |segment| match ends {
-                None => true,
-                Some(ends) => ends
-                    .and_then(|ends| ends.get(&segment.partition))
-                    .is_some_and(|end| segment.from < *end),
+    pub fn whole_segments(&self) -> impl Iterator<Item = (&str, &Segment)> + Clone {
+        let ends = self.cut.as_ref().map(|cut| &cut.ends);
+        self.segments().filter(move |(topic, segment)| {
+            ends.is_none_or(|ends| {
+                let end = ends.get(*topic).and_then(|ends| ends.get(&segment.partition));
+                end.is_some_and(|end| segment.from < *end)
             })
         })
     }

@@ -115,7 +115,8 @@ impl Restoring<'_> {
             return Err(BackupError::Itself(events_name));
         }
         let tell_checking = &mut |read, all| tell(Step::Checking, read, all);
-        let faults = check_files(self.root, &manifest, self.stop, tell_checking)?;
+        let files = manifest.whole_segments();
+        let faults = check_files(self.root, files, self.stop, tell_checking)?;
         if let Some(fault) = faults.into_iter().next() {
             return Err(fault);
         }

@@ -193,8 +193,8 @@ const NOT_WHOLE: &str = "every file is as it was made, but the backup never came
 /// A backup in a sentence.
 fn sum(manifest: &Manifest) -> String {
     let segments = || manifest.whole_segments();
-    let bytes: u64 = segments().map(|segment| segment.bytes).sum();
-    let records: u64 = segments().map(|segment| segment.records).sum();
+    let bytes: u64 = segments().map(|(_, segment)| segment.bytes).sum();
+    let records: u64 = segments().map(|(_, segment)| segment.records).sum();
     let until = manifest.cut.as_ref().map(|cut| format!(", whole as of {}", cut.copied_at));
     format!(
         "The backup of the cluster {}: {} records in {} files of {:.1} MB{}",

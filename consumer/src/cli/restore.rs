@@ -87,7 +87,7 @@ impl RestoreArgs {
             }
             restored => restored.with_context(|| cannot("restored", &self.directory))?,
         };
-        let records: u64 = manifest.whole_segments().map(|segment| segment.records).sum();
+        let records: u64 = manifest.whole_segments().map(|(_, segment)| segment.records).sum();
         let LogCopy { original_cluster_id, original_topic, topic, .. } = &copy;
         if self.json {
             let answer = json!({

@@ -35,7 +35,7 @@ fn manifest(segment: Segment) -> Manifest {
 
 fn faults(root: &Path, segment: &Segment) -> Vec<BackupError> {
     let manifest = manifest(segment.clone());
-    check_files(root, &manifest, &AtomicBool::new(false), &mut |_, _| {}).unwrap()
+    check_files(root, manifest.segments(), &AtomicBool::new(false), &mut |_, _| {}).unwrap()
 }
 
 #[test]
