@@ -40,7 +40,8 @@ pub struct Ready {
     /// How far each partition is, once the store is loaded.
     pub partitions: Vec<ReadyPartition>,
     /// Every partition of any topic that the node reads and that stands still. One of the topic of
-    /// quoted figures does not keep the node from being ready: other figures are answered without.
+    /// quoted figures does not keep the node from being ready: other figures are answered without. Nor
+    /// does `not_confirmed`, nor an event whose schema is waited for, until that makes the node lag.
     pub troubles: Vec<ReadyTrouble>,
 }
 

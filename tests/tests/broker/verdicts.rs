@@ -195,6 +195,29 @@ fn a_partition_waits_and_says_why_while_the_others_go_on_and_an_outage_is_no_ver
 }
 
 #[test]
+fn a_node_answers_on_while_the_schema_of_an_event_is_waited_for() {
+    let place = Place::start();
+    place.broker.publish(&activations(0..10, PARTITIONS));
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(place.worker(store.path(), "1h"));
+    process.wait_ready();
+    place.broker.publish(&place.framed(10..11, 40_000));
+    wait_until("it waits", || troubles(&mut process) == ["schema_not_found"]);
+    assert_eq!((process.get("/readyz").0, said(&mut process)), (200, (10, 0)));
+    place.registry.take_away();
+    wait_until("an outage", || troubles(&mut process) == ["registry_unreachable"]);
+    assert_eq!((process.get("/readyz").0, said(&mut process)), (200, (10, 0)));
+    assert!(process.stop().status.success());
+
+    // Started then, it has not caught up, and has nothing to say.
+    let mut process = Process::start(place.worker(store.path(), "1h"));
+    wait_until("it waits again", || troubles(&mut process) == ["registry_unreachable"]);
+    assert_eq!(process.get("/readyz").0, 503);
+    assert!(said_if_ready(&mut process).is_none());
+    assert!(process.stop().status.success());
+}
+
+#[test]
 fn what_the_registry_never_has_is_a_verdict_that_every_store_follows_until_it_is_released() {
     let place = Place::start();
     let unknown = place.framed(0..10, place.id);
