@@ -54,7 +54,7 @@ pub struct SlowDisks {
 }
 
 impl SlowDisks {
-    /// Builds what stands between a program and its disk. None where no program lets that be.
+    /// Builds what stands between a program and its disk. None but on Linux.
     ///
     /// # Panics
     /// If the C compiler does not build it, which has built Kafka's client.
@@ -77,7 +77,8 @@ impl SlowDisks {
         self.directory.path().join("slow_disk.so")
     }
 
-    /// Has a program's disk be slow while there is a file at this path.
+    /// Has a program's disk be slow while there is a file at this path, which gets a byte for each time
+    /// that the program waited.
     pub fn stand_before(&self, program: &mut Command, file: &Path) {
         program.env("LD_PRELOAD", self.library()).env("LAJU_TEST_SLOW_DISK", file);
     }

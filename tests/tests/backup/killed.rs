@@ -15,8 +15,8 @@ use crate::{PARTITIONS, answer, assert_same, backup, restore};
 const EVENTS_EACH: u32 = 20_000;
 const KILLS: u32 = 4;
 
-/// Runs a command to its end, killed at random moments before. Of the last ones that it may be killed
-/// in, none comes too late: it is run until it was killed so often or has ended by itself.
+/// Runs a command so often, killed at random moments, unless it has ended by then. Gives how often it
+/// was killed.
 fn killed(
     mut make: impl FnMut() -> std::process::Command,
     random: &mut StdRng,

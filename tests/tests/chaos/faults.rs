@@ -121,7 +121,9 @@ fn nothing_is_lost_wrong_or_unanswered_whatever_happens_to_nodes_brokers_and_age
         notes.told("gave up at its start"),
         notes.told("ended as its disk was full")
     );
+    println!("programs waited {} times for disks that were slow", notes.waits_for_disks());
+    assert!(disks.is_none() || count < FAULTS || notes.waits_for_disks() > 0, "no disk was slow");
     let unanswerable = judge::assert_answers_were_right(&met, &healths, &log, since.0, &mut random);
     println!("{unanswerable} questions had no answer while no node was healthy");
-    follower.assert_never_went_back();
+    follower.assert_never_went_back(count as u64);
 }

@@ -49,14 +49,15 @@ impl Follower {
         }
     }
 
-    /// That it was never told less than before.
-    pub(crate) fn assert_never_went_back(&self) {
+    /// That it was never told less than before, and something for each fault.
+    pub(crate) fn assert_never_went_back(&self, faults: u64) {
         let went_back = self.went_back.lock().unwrap();
         assert!(went_back.is_empty(), "the stream went back: {went_back:#?}");
+        let states = self.states.load(Ordering::Acquire);
         println!(
-            "{} states told by the live stream, over {} connections",
-            self.states.load(Ordering::Acquire),
+            "{states} states told by the live stream, over {} connections",
             self.came_back.load(Ordering::Acquire)
         );
+        assert!(states >= faults, "it was told little");
     }
 }

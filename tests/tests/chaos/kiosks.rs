@@ -88,7 +88,7 @@ impl<'a> Agent<'a> {
     }
 
     pub(crate) fn slow_disk(&self, lasts: Duration) {
-        slow_disk(&self.folder.path().join(SLOW), lasts);
+        slow_disk(&self.folder.path().join(SLOW), lasts, self.at.notes);
     }
 
     /// Where its disk is filled up; none if it has none of its own.

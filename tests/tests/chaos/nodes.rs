@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
@@ -30,6 +31,7 @@ const RUNS: Duration = Duration::from_millis(20);
 pub(crate) struct Notes {
     failures: Mutex<Vec<String>>,
     told: Mutex<Vec<String>>,
+    waits_for_disks: AtomicU64,
 }
 
 impl Notes {
@@ -51,6 +53,11 @@ impl Notes {
         self.told.lock().unwrap().push(what);
     }
 
+    /// How often a program waited for a disk that was slow.
+    pub(crate) fn waits_for_disks(&self) -> u64 {
+        self.waits_for_disks.load(Ordering::Acquire)
+    }
+
     /// How often something with these words was told.
     pub(crate) fn told(&self, words: &str) -> usize {
         self.told.lock().unwrap().iter().filter(|told| told.contains(words)).count()
@@ -68,11 +75,13 @@ pub(crate) fn slow_down(process: &Process, lasts: Duration) {
     }
 }
 
-/// Lets a disk be slow.
-pub(crate) fn slow_disk(file: &Path, lasts: Duration) {
+/// Lets a disk be slow, and counts how often a program waited for it.
+pub(crate) fn slow_disk(file: &Path, lasts: Duration, notes: &Notes) {
     std::fs::write(file, "").unwrap();
     std::thread::sleep(lasts);
+    let waits = file.metadata().unwrap().len();
     std::fs::remove_file(file).unwrap();
+    notes.waits_for_disks.fetch_add(waits, Ordering::AcqRel);
 }
 
 /// Where nodes and agents are.
@@ -234,7 +243,7 @@ impl<'a> Node<'a> {
                 self.require_running();
             }
             Kind::SlowDisk => {
-                slow_disk(&self.slow_file(), fault.lasts);
+                slow_disk(&self.slow_file(), fault.lasts, self.at.notes);
                 self.require_running();
             }
             Kind::DiskFull | Kind::KilledOnFullDisk => self.suffer_full_disk(fault),

@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     Killed,
     /// SIGSTOP; it goes on after a while.
     Hangs,
-    /// It hangs again and again for moments, as on a machine or a disk that is too slow for it.
+    /// It hangs again and again for moments, as on a machine that is too slow for it.
     Slow,
     /// Its disk takes long for what is written, and longer to confirm it.
     SlowDisk,
