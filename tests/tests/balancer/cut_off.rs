@@ -44,8 +44,15 @@ fn a_node_cut_off_from_kafka_is_left_alone_until_it_has_caught_up_and_both_answe
     let mut nodes = [0, 1].map(|number| {
         let through = Connection { brokers: proxies[number].address(), ..direct.clone() };
         let mut command = place.command(&through, number, &place.store(NODES[number]));
-        // What is withheld from a client it waits for so long.
-        command.args(["--max-lag", "3s", "--kafka-property", "socket.timeout.ms=3000"]);
+        command.args(["--max-lag", "3s"]);
+        // What is withheld from a client it waits for so long. The embedded broker answers nothing to a
+        // member of a group while others of it may come, which is nearly the session's time; and it does
+        // not bear one that asks again before it knows that the connection is gone.
+        for property in
+            ["socket.timeout.ms=3000", "session.timeout.ms=2000", "heartbeat.interval.ms=500"]
+        {
+            command.args(["--kafka-property", property]);
+        }
         place.start_node(number, command)
     });
     let ids = nodes.each_ref().map(Process::id);
