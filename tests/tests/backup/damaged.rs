@@ -1,5 +1,6 @@
 //! What is not the backup that was made is not restored, and what is not empty is not written to.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +76,38 @@ fn a_backup_that_is_not_as_it_was_made_is_refused_with_file_and_place() {
     // Once it has gone on by itself it is somebody's.
     copy.publish(&activations(300..301, PARTITIONS));
     run(restore(&copy.connection(), root)).assert_refused(&["has records already"]);
+}
+
+#[test]
+fn what_an_interrupted_backup_kept_does_not_stand_in_the_way_of_the_one_before() {
+    let original = TestBroker::start(PARTITIONS);
+    original.publish(&activations(0..100, PARTITIONS));
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let manifest = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(root.join("manifest.json")).unwrap()).unwrap()
+    };
+    let files = || -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(root.join(EVENTS.name)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    answer(backup(&original.connection(), root, &["--json"]));
+    let (whole, cut) = (files(), manifest()["cut"].clone());
+    original.publish(&activations(100..150, PARTITIONS));
+    answer(backup(&original.connection(), root, &["--json"]));
+
+    // As if it had been interrupted before its end, and its files were damaged since.
+    let mut listed = manifest();
+    listed["cut"] = cut;
+    fs::write(root.join("manifest.json"), listed.to_string()).unwrap();
+    let since: Vec<PathBuf> = files().difference(&whole).cloned().collect();
+    assert!(!since.is_empty());
+    since.iter().for_each(|file| fs::write(file, "").unwrap());
+    let checked = run(command(LAJU, &["backup", root.to_str().unwrap(), "--check"]));
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let copy = TestBroker::start(PARTITIONS);
+    let said = answer(restore(&copy.connection(), root));
+    assert_eq!((&said["records"], copy.read_log().len()), (&100.into(), 100));
 }
 
 #[test]
