@@ -1,7 +1,7 @@
-//! The naive oracle: what a log means by §5 of the design, written from its sentences and by the
-//! simplest code that could be right. It recomputes everything from all facts for every question,
-//! keeps no differences, and uses nothing of the consumer's but the names of accounts and the
-//! constants of the programme. It must never learn how the fold does it.
+//! The naive oracle: what a log means by `consumer/docs/rules-of-the-fold.md`, written from its
+//! sentences and by the simplest code that could be right. It recomputes everything from all facts
+//! for every question, keeps no differences, and uses nothing of the consumer's but the names of
+//! accounts and the constants of the programme. It must never learn how the fold does it.
 
 mod facts;
 

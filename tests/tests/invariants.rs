@@ -1,4 +1,4 @@
-//! The invariants of §7 that the fold alone must keep: I1, I2, I5, I6 and I9, each against logs
+//! The invariants that the fold alone must keep: I1, I2, I5, I6 and I9, each against logs
 //! that hold whatever a kiosk, a producer or a broker can do; and of I3, what needs no kill: that
 //! the store gives back what the fold left there.
 //!

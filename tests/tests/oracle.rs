@@ -1,4 +1,4 @@
-//! The oracle against cases worked out by hand from §5: who judges the fold is judged here.
+//! The oracle against cases worked out by hand from the rules: who judges the fold is judged here.
 
 use jiff::civil::{Date, date};
 use laju_consumer::domain::account::Account;

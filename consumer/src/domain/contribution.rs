@@ -1,5 +1,5 @@
 //! What a subject's facts contribute to the ledger: a pure function of the *set* of facts, not of
-//! their order or number of arrivals. The rules are those of the design's "Rules of the fold".
+//! their order or number of arrivals. The rules are those of `consumer/docs/rules-of-the-fold.md`.
 
 use laju_schemas::event::FactKind;
 use laju_schemas::{EventId, RegionIndex, RegionTable, Zone};

@@ -1,5 +1,5 @@
-//! What one citizen's facts say, by the sentences of §5 under "Which facts stand" and "What they
-//! post": from all facts, every time.
+//! What one citizen's facts say, by the rules' "Which facts stand" and "What they post": from all
+//! facts, every time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use laju_schemas::{EventId, Fact, RegionCode, RegionTable};
 use super::DetailText;
 use crate::text;
 
-/// A fact as §5 compares those with the same event id: the order of the fields is the order of
+/// A fact as the rules compare those with the same event id: the order of the fields is the order of
 /// "smallest by content". The event id comes last, so that two are equal if all of them is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Content {
