@@ -44,15 +44,10 @@ fn a_node_cut_off_from_kafka_is_left_alone_until_it_has_caught_up_and_both_answe
     let mut nodes = [0, 1].map(|number| {
         let through = Connection { brokers: proxies[number].address(), ..direct.clone() };
         let mut command = place.command(&through, number, &place.store(NODES[number]));
-        command.args(["--max-lag", "3s"]);
-        // What is withheld from a client it waits for so long. The embedded broker answers nothing to a
-        // member of a group while others of it may come, which is nearly the session's time; and it does
-        // not bear one that asks again before it knows that the connection is gone.
-        for property in
-            ["socket.timeout.ms=3000", "session.timeout.ms=2000", "heartbeat.interval.ms=500"]
-        {
-            command.args(["--kafka-property", property]);
-        }
+        // What is withheld from a client it waits for so long, and then asks by a new connection, by
+        // which the broker is heard of: much longer than the lag. It is longer as well than the embedded
+        // broker lets a member of a group wait, which it does not bear to be asked for again meanwhile.
+        command.args(["--max-lag", "3s", "--kafka-property", "socket.timeout.ms=12000"]);
         place.start_node(number, command)
     });
     let ids = nodes.each_ref().map(Process::id);
