@@ -67,20 +67,20 @@ impl SlowDisks {
         let directory = tempfile::tempdir().expect("a directory");
         let disks = Self { directory };
         let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-        compiler.args(["-shared", "-fPIC", "-o"]).arg(disks.library()).arg(SOURCE).arg("-ldl");
+        compiler.args(["-shared", "-fPIC", SOURCE, "-ldl", "-o"]).arg(disks.shared_object());
         let ended = compiler.output().expect("a C compiler");
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         Some(disks)
     }
 
-    fn library(&self) -> PathBuf {
+    fn shared_object(&self) -> PathBuf {
         self.directory.path().join("slow_disk.so")
     }
 
     /// Has a program's disk be slow while there is a file at this path, which gets a byte for each time
     /// that the program waited.
     pub fn stand_before(&self, program: &mut Command, file: &Path) {
-        program.env("LD_PRELOAD", self.library()).env("LAJU_TEST_SLOW_DISK", file);
+        program.env("LD_PRELOAD", self.shared_object()).env("LAJU_TEST_SLOW_DISK", file);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A figure checked against the same question answered anew, field by field.
+//! A figure checked against the same question answered again, field by field.
 
 use laju_schemas::quoted::FigureContent;
 use serde::Serialize;
