@@ -203,7 +203,7 @@ pub fn start_from(
     };
     // Whoever begins with this store asks for it once it has been found in order.
     reader.into_iter().for_each(|reader| drop(store.set(reader)));
-    live.open_desk(running.desk.clone());
+    live.set_shards(running.shards.clone());
     let (topics, beside) = ((&connection, patience), Troubles::default());
     let mut helpers = helpers(topics, &live, (&progress, decided), &beside, &stop, metrics)?;
     helpers.push(follow_quoted(topics, shelf, beside, &stop)?);

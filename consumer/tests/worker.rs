@@ -44,6 +44,7 @@ fn start(broker: &EmbeddedBroker, store: &std::path::Path) -> Running {
         rebuild: false,
         schemas: Vec::new(),
         registry_patience: worker::REGISTRY_PATIENCE,
+        pipelines: worker::default_pipelines(),
     };
     let opened = worker::open(config, || "laju-test".to_owned()).unwrap();
     let progress = opened.progress();

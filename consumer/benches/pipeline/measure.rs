@@ -84,6 +84,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
         rebuild: false,
         schemas: Vec::new(),
         registry_patience: worker::REGISTRY_PATIENCE,
+        pipelines: worker::default_pipelines(),
     };
     let opened = worker::open(config, || "bench".to_owned())?;
     let progress = opened.progress();

@@ -157,8 +157,8 @@ pub(super) async fn answer<T: Serialize>(
     answer_in_turn(api, asked, turns, ask).await
 }
 
-/// Asks a question that needs the folding thread, which may be busy: no more of them at once than
-/// there are processors, beside those that need nobody. That thread may be ahead of the present
+/// Asks a question that reads what is being folded, which may be busy: no more of them at once than
+/// there are processors, beside those that need nobody. The fold may be ahead of the present
 /// state, so that only the answer itself tells which it is.
 pub(super) async fn answer_from_fold<T: Serialize>(
     api: ApiState,

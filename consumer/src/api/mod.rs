@@ -94,7 +94,7 @@ pub struct ApiState {
     metrics: RenderMetrics,
     /// Questions that may be worked on at the same time.
     turns: Arc<Semaphore>,
-    /// Those that wait for the folding thread: figures never stand in line behind them.
+    /// Those that wait for the fold: figures never stand in line behind them.
     fold_turns: Arc<Semaphore>,
     /// Ledgers that may be sent at the same time.
     ledger_turns: Arc<Semaphore>,

@@ -18,7 +18,8 @@ use super::problem::{Kind, PROBLEM_JSON};
 use super::*;
 use crate::domain::account::{Account, Detail};
 use crate::domain::trouble::{Trouble, TroubleKind, TroubledPartition};
-use crate::projection::desk::Desk;
+use crate::projection::partition::PartitionState;
+use crate::projection::shard::Shards;
 use crate::query::fixtures::{Fixture, activation};
 use crate::query::folding::{ACTIVATED, Folding, id};
 use axum::routing::get;
@@ -531,27 +532,34 @@ async fn an_event_has_a_fate_and_a_text_that_is_no_id_has_none() {
 }
 
 #[tokio::test]
-async fn figures_do_not_stand_in_line_behind_a_fold_that_does_not_answer() {
+async fn figures_do_not_stand_in_line_behind_a_fold_that_is_busy() {
     let mut folding = Folding::new(1, "2024-08-01T05:00:00Z");
     folding.event((0, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
     let live = folding.live(NOW.parse().unwrap());
-    // Its letters are kept, and never answered.
-    let (desk, letters) = Desk::open();
-    live.open_desk(desk);
+    let shards = Shards::divide(vec![PartitionState::new(0)], 1);
+    live.set_shards(shards.clone());
     let node = node(live);
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let fold = std::thread::spawn(move || {
+        shards.iter().next().unwrap().fold(|_| {
+            begun.send(()).unwrap();
+            let _ = ended.recv();
+        })
+    });
+    has_begun.recv().unwrap();
     let fates: Vec<_> = (0..2 * std::thread::available_parallelism().unwrap().get())
         .map(|_| {
             let node = node.clone();
             tokio::spawn(async move { ask(&node, &format!("/v1/events/{}", id(1))).await.0 })
         })
         .collect();
-    let first = tokio::task::spawn_blocking(move || letters.recv().map(|first| (first, letters)));
-    let letters = first.await.unwrap().unwrap();
     let progress = get_ok(&node, "/v1/regions/18.71/progress").await;
     assert_eq!(progress["activated"], 1);
     assert!(fates.iter().all(|fate| !fate.is_finished()), "they still wait");
-    // Nobody is left who could answer: they are told.
-    drop(letters);
+    drop(end);
+    fold.join().unwrap();
+    // The partition is being folded again: its facts are not there yet.
     for fate in fates {
         assert_eq!(fate.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
     }

@@ -1,5 +1,6 @@
 //! `laju worker`: a node, until Ctrl-C, SIGTERM or SIGHUP.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::seed::SeedArgs;
 use crate::api::stream::StreamSettings;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
-use crate::ingest::worker::WorkerConfig;
+use crate::ingest::worker::{WorkerConfig, default_pipelines};
 use crate::node::{self, Listen, NodeError};
 use crate::seed::{SeedError, SeedProgress};
 
@@ -88,6 +89,17 @@ pub struct WorkerArgs {
         value_parser = patience
     )]
     pub registry_patience: Duration,
+
+    /// How many threads read, judge and fold events, each a part of the partitions; half of the
+    /// processors, unless it is said.
+    #[arg(
+        long,
+        env = "LAJU_PIPELINES",
+        value_name = "N",
+        default_value_t = default_pipelines(),
+        hide_default_value = true
+    )]
+    pub pipelines: NonZeroUsize,
 }
 
 /// A time like `90s`, `5m` or `1h 30m`, of a day at most.
@@ -130,6 +142,7 @@ impl WorkerArgs {
             rebuild: self.rebuild,
             schemas: schemas.collect::<anyhow::Result<_>>()?,
             registry_patience: self.registry_patience,
+            pipelines: self.pipelines,
         };
         serve::make_room(DESCRIPTORS);
         let stop = Stop::default();

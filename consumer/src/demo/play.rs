@@ -98,6 +98,7 @@ impl Demo {
             rebuild: false,
             schemas: Vec::new(),
             registry_patience: crate::ingest::worker::REGISTRY_PATIENCE,
+            pipelines: crate::ingest::worker::default_pipelines(),
         };
         let node =
             node::start(config, listen, Access::default(), clock, stop, |_: &Arc<Progress>| {})?;

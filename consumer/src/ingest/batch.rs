@@ -1,5 +1,5 @@
-//! What the polling thread hands to the folding thread: judged records, free of the client's
-//! memory.
+//! A block of judged records, free of the client's memory: several are folded at a time, so that
+//! the look-ups of one are under way while another is folded.
 
 use laju_schemas::{EventId, Fact, RegionIndex, SubjectId};
 
@@ -40,7 +40,7 @@ struct Counted {
     is_released: bool,
 }
 
-/// One thing that the polling thread saw.
+/// One thing that polling brought.
 enum Item {
     Counted(Counted),
     Refused(Box<RefusedRecord>),
@@ -49,7 +49,7 @@ enum Item {
     Again(u32),
 }
 
-/// The end of a partition, seen by the polling thread.
+/// The end of a partition.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     /// The partition.
@@ -63,15 +63,6 @@ pub struct End {
 pub struct Batch {
     items: Vec<Item>,
     text: String,
-}
-
-/// What applying a batch brought beside the fold's own changes.
-#[derive(Default)]
-pub struct Applied {
-    /// How many records there were.
-    pub records: u64,
-    /// Partitions whose end was reached.
-    pub ends: Vec<End>,
 }
 
 impl Batch {
@@ -126,18 +117,20 @@ impl Batch {
         self.items.push(Item::Again(partition));
     }
 
-    /// Folds the records into their partitions, and keeps its memory for other records.
-    pub fn apply(&mut self, partitions: &mut [PartitionState], applied: &mut Applied) {
+    /// Folds the records into their partitions, which are numbered on from `first`, and keeps its
+    /// memory for other records.
+    pub fn apply(&mut self, first: u32, partitions: &mut [PartitionState]) {
         let Self { items, text } = self;
         let mut items = items.drain(..);
+        let slot = |partition: u32| (partition - first) as usize;
         while !items.as_slice().is_empty() {
             for item in items.as_slice().iter().take(ANNOUNCED) {
                 if let Item::Counted(counted) = item {
-                    partitions[counted.partition as usize].announce(counted.subject);
+                    partitions[slot(counted.partition)].announce(counted.subject);
                 }
             }
             for item in items.by_ref().take(ANNOUNCED) {
-                item.apply(text, partitions, applied);
+                item.apply(text, &mut partitions[slot(item.partition())]);
             }
         }
         drop(items);
@@ -147,7 +140,17 @@ impl Batch {
 
 impl Item {
     #[inline]
-    fn apply(self, text: &str, partitions: &mut [PartitionState], applied: &mut Applied) {
+    fn partition(&self) -> u32 {
+        match self {
+            Self::Counted(counted) => counted.partition,
+            Self::Refused(record) => record.partition,
+            Self::End(end) => end.partition,
+            Self::Again(partition) => *partition,
+        }
+    }
+
+    #[inline]
+    fn apply(self, text: &str, state: &mut PartitionState) {
         match self {
             Self::Counted(counted) => {
                 let kiosk = counted.text as usize;
@@ -166,23 +169,14 @@ impl Item {
                     fact: counted.fact,
                     is_released: counted.is_released,
                 };
-                applied.records += 1;
-                partitions[counted.partition as usize].counted(counted.mark, &event);
+                state.counted(counted.mark, &event);
             }
             Self::Refused(record) => {
-                let state = &mut partitions[record.partition as usize];
-                if record.mark.offset < state.position().next_offset {
-                    return;
-                }
-                applied.records += 1;
                 state.refused(record.mark, &record.refusal, record.claims.as_ref());
             }
-            Self::End(end) => applied.ends.push(end),
-            Self::Again(partition) => {
-                // What was not committed of it is not wanted any more, its end neither.
-                partitions[partition as usize] = PartitionState::again(partition);
-                applied.ends.retain(|end| end.partition != partition);
-            }
+            Self::End(end) => state.reached_end(end.offset),
+            // What was not committed of it is not wanted any more, its end neither.
+            Self::Again(partition) => *state = PartitionState::again(partition),
         }
     }
 }

@@ -1,121 +1,34 @@
-//! The folding and the committing thread.
+//! The committing thread: takes what all pipelines have folded, writes it, and shows it to readers.
 //!
 //! Folding goes on while a commit is written: commits are as large as what was folded meanwhile,
 //! so that they are small and frequent when live and large when replaying.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::batch::{Applied, Batch, End};
 use super::lease::Leases;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::watch::LogWatch;
 use super::worker::WorkerError;
-use crate::projection::desk::Letter;
-use crate::projection::partition::{PartitionCommit, PartitionState};
+use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::Store;
 
-/// Records folded before a commit has to be waited for.
-const COMMIT_RECORDS: u64 = 200_000;
-/// Records after which a commit is written, if the committer is free.
-const COMMIT_SOON: u64 = 1_000;
-/// How long a folded record waits for its commit at most.
-const COMMIT_WAIT: Duration = Duration::from_millis(50);
-
 /// How long nothing is committed before what was is forced to the disk.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// What the folding thread hands to the committing one.
-pub struct Commit {
-    commits: Vec<PartitionCommit>,
-    ends: Vec<End>,
-    records: u64,
-}
-
-/// The folding thread's state.
-pub struct Folder {
-    /// By partition number.
-    pub partitions: Vec<PartitionState>,
-    /// Where batches come from.
-    pub batches: Receiver<Batch>,
-    /// Where subjects' facts are asked for.
-    pub letters: Receiver<Letter>,
-    /// Where they go back to, empty: their memory is used again.
-    pub spare: Sender<Batch>,
-    /// Where commits go: room for one, so that folding is at most one commit ahead.
-    pub commits: Sender<Commit>,
-    /// Whether the committer has a commit that it has not finished.
-    pub busy: Arc<AtomicBool>,
-}
-
-impl Folder {
-    /// Folds until no more batches come, and gives the rest to be committed.
-    pub fn run(mut self) {
-        let mut applied = Applied::default();
-        let mut since: Option<Instant> = None;
-        loop {
-            let wait = since.map_or(Duration::from_secs(3600), |since| {
-                COMMIT_WAIT.saturating_sub(since.elapsed())
-            });
-            // Questions wait for one batch at most, and change nothing.
-            select! {
-                recv(self.batches) -> batch => {
-                    let Ok(mut batch) = batch else { break };
-                    batch.apply(&mut self.partitions, &mut applied);
-                    // With enough of them under way, one more is given up.
-                    let _ = self.spare.try_send(batch);
-                    since.get_or_insert_with(Instant::now);
-                }
-                recv(self.letters) -> letter => match letter {
-                    Ok(letter) => letter.answer(&self.partitions),
-                    // Nobody is left who could ask.
-                    Err(_) => self.letters = never(),
-                },
-                default(wait) => {}
-            }
-            let Some(first) = since else { continue };
-            let due = applied.records >= COMMIT_SOON || first.elapsed() >= COMMIT_WAIT;
-            let must = applied.records >= COMMIT_RECORDS;
-            if must || (due && !self.busy.swap(true, Ordering::AcqRel)) {
-                let commit = self.take(&mut applied);
-                if self.commits.send(commit).is_err() {
-                    return;
-                }
-                since = None;
-            } else if due {
-                // Look again once more has been folded.
-                since = Some(Instant::now());
-            }
-        }
-        let last = self.take(&mut applied);
-        // The committer may be gone already: then nothing can be committed any more.
-        let _ = self.commits.send(last);
-    }
-
-    fn take(&mut self, applied: &mut Applied) -> Commit {
-        let applied = std::mem::take(applied);
-        Commit {
-            commits: self.partitions.iter_mut().filter_map(PartitionState::take_commit).collect(),
-            ends: applied.ends,
-            records: applied.records,
-        }
-    }
-}
 
 /// The committing thread's state.
 pub struct Committer {
     /// The store.
     pub store: Store,
-    /// Where commits come from.
-    pub commits: Receiver<Commit>,
-    /// Cleared after each commit.
-    pub busy: Arc<AtomicBool>,
+    /// What is folded.
+    pub shards: Shards,
+    /// Says that there is something to commit; without pipelines there is nothing any more.
+    pub wake: Receiver<()>,
     /// Told of partitions that are folded again.
     pub(super) leases: Leases,
     /// Wakes who puts into quarantine what could not be counted, and ends with this thread.
@@ -131,38 +44,46 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Commits until no more commits come, and leaves the store in order.
+    /// Commits until all pipelines have ended, and leaves the store in order.
     pub fn run(mut self) {
-        loop {
-            let commit = match self.commits.recv_timeout(IDLE) {
-                Ok(commit) => commit,
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Err(error) = self.store.sync() {
-                        self.stop.fail(error.into());
-                        return;
-                    }
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            match self.commit(commit) {
-                Ok(true) => self.busy.store(false, Ordering::Release),
-                Ok(false) => return,
-                Err(error) => {
-                    // Nothing is written after a failed write: the next start finds the last
-                    // commit that is whole.
-                    self.stop.fail(error);
-                    return;
-                }
-            }
-        }
-        if let Err(error) = self.store.sync() {
-            self.stop.fail(error.into());
+        if let Err(error) = self.work() {
+            // Nothing is written after a failed write: the next start finds the last commit that
+            // is whole.
+            self.stop.fail(error);
         }
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<bool, WorkerError> {
-        let Commit { mut commits, ends, records } = commit;
+    fn work(&mut self) -> Result<(), WorkerError> {
+        loop {
+            let woken = self.wake.recv_timeout(IDLE);
+            let taken = self.take();
+            if taken.commits.is_empty() && woken == Err(RecvTimeoutError::Timeout) {
+                self.store.sync()?;
+            }
+            if !self.commit(taken)? {
+                return Ok(());
+            }
+            if woken == Err(RecvTimeoutError::Disconnected) {
+                return Ok(self.store.sync()?);
+            }
+        }
+    }
+
+    /// What was folded and is not committed, in the order of the partitions.
+    fn take(&self) -> Uncommitted {
+        let mut all = Uncommitted::default();
+        for shard in self.shards.iter() {
+            let Uncommitted { commits, ends } = shard.take();
+            all.commits.extend(commits);
+            all.ends.extend(ends);
+        }
+        all
+    }
+
+    /// False if the log could not be confirmed before it was asked to stop.
+    fn commit(&mut self, uncommitted: Uncommitted) -> Result<bool, WorkerError> {
+        let Uncommitted { mut commits, ends } = uncommitted;
+        let records: u64 = commits.iter().map(|commit| commit.records).sum();
         // Asked for after the last of these records was polled: nothing of another log goes to the
         // store, to quarantine or to readers.
         if !commits.is_empty() {
@@ -212,8 +133,8 @@ impl Committer {
             self.progress.add_folded(records);
             metrics::counter!("laju_records_folded_total").increment(records);
         }
-        for end in ends {
-            self.progress.partitions[end.partition as usize].reached_end(end.offset);
+        for (partition, end) in ends {
+            self.progress.partitions[partition as usize].reached_end(end);
         }
         Ok(true)
     }

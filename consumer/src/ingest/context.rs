@@ -1,6 +1,7 @@
 //! The consumer's context: what the client says of brokers and partitions goes to the progress.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use laju_producer::connection::BrokerEvents;
@@ -16,14 +17,22 @@ use super::progress::{Progress, now_ms};
 pub struct IngestContext {
     events: BrokerEvents,
     topic: String,
+    partitions: Range<u32>,
     progress: Arc<Progress>,
 }
 
 impl IngestContext {
-    /// For the events topic of this full name.
+    /// For a consumer of these partitions of the events topic, by its full name. What the consumers
+    /// of one node hear of brokers is logged once.
     #[must_use]
-    pub fn new(topic: &str, progress: Arc<Progress>) -> Self {
-        Self { events: BrokerEvents::default(), topic: topic.to_owned(), progress }
+    pub fn new(
+        topic: &str,
+        partitions: Range<u32>,
+        events: &BrokerEvents,
+        progress: &Arc<Progress>,
+    ) -> Self {
+        let (events, progress) = (events.clone(), Arc::clone(progress));
+        Self { events, topic: topic.to_owned(), partitions, progress }
     }
 
     /// How far the worker is.
@@ -49,9 +58,9 @@ impl ClientContext for IngestContext {
         let heard: HashMap<i32, i64> = up.map(|b| (b.nodeid, now - b.rxidle / 1_000)).collect();
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         for (number, partition) in &topic.partitions {
-            let progress =
-                usize::try_from(*number).ok().and_then(|n| self.progress.partitions.get(n));
-            if let Some(progress) = progress {
+            // Of partitions that it does not read a client knows nothing new.
+            let read = u32::try_from(*number).ok().filter(|n| self.partitions.contains(n));
+            if let Some(progress) = read.and_then(|n| self.progress.partitions.get(n as usize)) {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
                 // Whom its records are fetched from: a follower, where racks are told.
                 let broker = Some(partition.broker).filter(|id| *id >= 0);

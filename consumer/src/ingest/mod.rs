@@ -1,6 +1,6 @@
-//! From Kafka to the projection: the only place that knows rdkafka. Polling, folding and
-//! committing each have a thread of their own, with bounded channels between them; what every
-//! node reads for itself is followed beside them.
+//! From Kafka to the projection: the only place that knows rdkafka. The partitions are divided among
+//! pipelines, each of which polls, judges and folds on one thread; one thread commits what all of
+//! them have folded; what every node reads for itself is followed beside them.
 
 mod ask;
 pub mod batch;
@@ -20,6 +20,9 @@ mod leaseholder;
 mod lookups;
 mod originals;
 pub mod patient;
+pub mod pipeline;
+#[cfg(test)]
+mod pipeline_tests;
 pub mod probe;
 pub mod progress;
 mod quarantine;
@@ -28,9 +31,6 @@ pub mod range;
 pub mod recompute;
 pub mod reference;
 mod registrar;
-pub mod source;
-#[cfg(test)]
-mod source_tests;
 pub mod standing;
 pub mod stop;
 pub mod tail;

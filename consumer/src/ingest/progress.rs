@@ -225,7 +225,7 @@ impl Progress {
         self.troubles.end(&self.topic, partition, kind);
     }
 
-    /// The polling thread has had the records of a partition before this offset.
+    /// The records of a partition before this offset were taken from Kafka.
     #[inline]
     pub(super) fn passed(&self, partition: u32, next_offset: i64) {
         if self.troubles.any() {

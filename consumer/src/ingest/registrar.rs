@@ -1,4 +1,4 @@
-//! The thread that talks to the registry for the polling thread, which must not wait for it, and
+//! The thread that talks to the registry for a pipeline, which must not wait for it, and
 //! writes verdicts down: that the registry has no schema of a record's id. A verdict counts once it
 //! has been read back from the decisions topic; here it is only confirmed.
 

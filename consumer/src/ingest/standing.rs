@@ -1,4 +1,4 @@
-//! Where the polling thread stands in each partition, and which partitions stand still.
+//! Where a pipeline stands in each of its partitions, and which partitions stand still.
 //!
 //! A partition whose next records cannot be had is paused: nothing behind them is taken, as the
 //! position of a store says that everything before it was folded. The others go on. It is looked at
@@ -33,10 +33,12 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// How long a partition's broker may not be heard of before the silence is the broker's.
 const HEARD_MS: i64 = 5_000;
 
-/// The polling thread's places.
+/// A pipeline's places.
 pub struct Standing {
     topic: String,
     client: ClientConfig,
+    /// The number of the first of the partitions, which follow each other.
+    first: u32,
     places: Vec<Place>,
     still: BTreeSet<u32>,
     looked: Instant,
@@ -56,15 +58,21 @@ struct Place {
 }
 
 impl Standing {
-    /// At these offsets of the partitions of a topic (by its full name), which a client reads that is
-    /// configured so.
+    /// At these offsets of the partitions of a topic (by its full name) from the `first` on, which a
+    /// client reads that is configured so.
     #[must_use]
-    pub fn new(topic: &str, from: impl Iterator<Item = i64>, client: ClientConfig) -> Self {
+    pub fn new(
+        topic: &str,
+        first: u32,
+        from: impl Iterator<Item = i64>,
+        client: ClientConfig,
+    ) -> Self {
         let now = Instant::now();
         let place = |next| Place { next, seen: (next, now) };
         Self {
             topic: topic.to_owned(),
             client,
+            first,
             places: from.map(place).collect(),
             still: BTreeSet::new(),
             looked: now,
@@ -78,7 +86,21 @@ impl Standing {
     /// All partitions, each from where it stands.
     #[must_use]
     pub fn assignment(&self) -> TopicPartitionList {
-        self.list(0..self.places.len() as u32)
+        self.list(self.partitions())
+    }
+
+    fn partitions(&self) -> std::ops::Range<u32> {
+        self.first..self.first + self.places.len() as u32
+    }
+
+    #[inline]
+    fn place(&self, partition: u32) -> Option<&Place> {
+        self.places.get(partition.checked_sub(self.first)? as usize)
+    }
+
+    #[inline]
+    fn place_mut(&mut self, partition: u32) -> Option<&mut Place> {
+        self.places.get_mut(partition.checked_sub(self.first)? as usize)
     }
 
     fn list(&self, partitions: impl Iterator<Item = u32>) -> TopicPartitionList {
@@ -95,7 +117,7 @@ impl Standing {
     #[inline]
     pub fn passed(&mut self, partition: u32, next: i64) {
         self.has_read = true;
-        if let Some(place) = self.places.get_mut(partition as usize) {
+        if let Some(place) = self.place_mut(partition) {
             // A client that was told to read on elsewhere does not know where it stands at an end.
             place.next = place.next.max(next);
         }
@@ -103,7 +125,7 @@ impl Standing {
 
     /// A partition is to be read again from its beginning.
     pub fn again(&mut self, partition: u32) {
-        if let Some(place) = self.places.get_mut(partition as usize) {
+        if let Some(place) = self.place_mut(partition) {
             *place = Place { next: 0, seen: (0, Instant::now()) };
         }
     }
@@ -111,7 +133,7 @@ impl Standing {
     /// The offset behind the last record taken of a partition.
     #[must_use]
     pub fn next(&self, partition: u32) -> i64 {
-        self.places.get(partition as usize).map_or(0, |place| place.next)
+        self.place(partition).map_or(0, |place| place.next)
     }
 
     /// Whether a partition stands still: whatever still comes of it is not what comes next.
@@ -141,14 +163,14 @@ impl Standing {
     ) -> KafkaResult<()> {
         if code == RDKafkaErrorCode::TopicAuthorizationFailed {
             // It is one of the whole topic.
-            for (partition, place) in (0..).zip(&self.places) {
+            for (partition, place) in (self.first..).zip(&self.places) {
                 progress.begin_trouble(partition, fetch_error::unauthorized(place.next));
                 self.still.insert(partition);
                 self.pause(consumer, partition);
             }
             return Ok(());
         }
-        let at: BTreeMap<_, _> = (0..)
+        let at: BTreeMap<_, _> = (self.first..)
             .zip(&self.places)
             .filter(|(partition, _)| !self.still.contains(partition))
             .map(|(partition, place)| (partition, place.next))
@@ -176,11 +198,10 @@ impl Standing {
     /// way behind a damaged batch: then where *we* stand is there, and all is read from there again.
     /// Says whether that was it.
     pub fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> bool {
-        let going: Vec<u32> = (0..self.places.len() as u32)
-            .filter(|partition| !self.still.contains(partition))
-            .collect();
+        let is_going = |partition: &u32| !self.still.contains(partition);
+        let going: Vec<u32> = self.partitions().filter(is_going).collect();
         let is_within = |partition: &u32| {
-            let next = self.places[*partition as usize].next;
+            let next = self.next(*partition);
             let marks = patiently(ASK_WAIT, |timeout| {
                 consumer.fetch_watermarks(&self.topic, *partition as i32, timeout)
             });
@@ -219,7 +240,7 @@ impl Standing {
             && now.saturating_duration_since(self.looked) >= LOOK_EVERY
         {
             self.looked = now;
-            let at = self.still.iter().map(|p| (*p, self.places[*p as usize].next)).collect();
+            let at = self.still.iter().map(|p| (*p, self.next(*p))).collect();
             let (client, topic) = (self.client.clone(), self.topic.clone());
             self.looking =
                 Some(std::thread::spawn(move || probe(&client, &topic, &at, PATIENCE_ASIDE)));
@@ -255,7 +276,7 @@ impl Standing {
     fn look_for_silence(&mut self, progress: &Progress, now: Instant) {
         // Whoever was kept from polling knows nothing of who was silent.
         let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
-        for (partition, place) in (0..).zip(&mut self.places) {
+        for (partition, place) in (self.first..).zip(&mut self.places) {
             let at = &progress.partitions[partition as usize];
             let is_heard = at.heard_ms().is_some_and(|heard| now_ms() - heard < HEARD_MS);
             let end = at.stable_end().filter(|end| place.next < *end);

@@ -64,7 +64,7 @@ impl Decided {
     }
 }
 
-/// The verdicts by which the polling thread judges: those that it knew of last. What is new it takes
+/// The verdicts by which a pipeline judges: those that it knew of last. What is new it takes
 /// over between two records, so that of each verdict it is known which records were judged without
 /// it.
 pub(super) struct Followed {

@@ -1,29 +1,32 @@
-//! A worker: opens the store, and runs the threads that poll, fold and commit the whole log.
+//! A worker: opens the store, and runs the pipelines that fold the whole log and the thread that
+//! commits what they have folded.
 //! The demo, the benchmarks and the tests run the same one.
 
 mod error;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_producer::connection::{ClusterInfo, Connection, ConnectionError, Operation, Right};
+use laju_producer::connection::{
+    BrokerEvents, ClusterInfo, Connection, ConnectionError, Operation, Right,
+};
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::BaseConsumer;
 
-use super::commit::{Committer, Folder};
+use super::commit::Committer;
 use super::context::IngestContext;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
+use super::pipeline::{Learning, Pipeline};
 use super::progress::Progress;
 use super::range::PATIENCE;
-use super::source::{Learning, Source};
 use super::standing::Standing;
 use super::stop::Stop;
 use super::topic_id::topic_id;
@@ -31,7 +34,8 @@ use super::verdicts::{Decided, Followed, Follower};
 use super::waiting::Waiting;
 use super::watch::LogWatch;
 use crate::domain::version::fold_version;
-use crate::projection::desk::Desk;
+use crate::projection::partition::Position;
+use crate::projection::shard::{Shard, Shards};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
 
@@ -39,8 +43,10 @@ pub use error::WorkerError;
 
 /// How long the cluster is waited for at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Batches between polling and folding.
-const BATCHES: usize = 8;
+/// Records of all pipelines that are folded before a commit of them has to be waited for.
+const COMMIT_RECORDS: u64 = 200_000;
+/// What all pipelines keep of the log at most that is not judged yet, in KiB.
+const FETCHED_KIB: usize = 65_536;
 /// The client wants a group's name although it is in none: it is given all partitions.
 const GROUP: &str = "laju-worker";
 
@@ -57,6 +63,16 @@ pub struct WorkerConfig {
     pub schemas: Vec<String>,
     /// How long a registry's word that it has no such schema is not believed.
     pub registry_patience: Duration,
+    /// How many threads fold, each a part of the partitions.
+    pub pipelines: NonZeroUsize,
+}
+
+/// Half of the processors: the client's own threads, the committing one and those that answer need as
+/// much.
+#[must_use]
+pub fn default_pipelines() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// How long a registry's word that it has no such schema is not believed, unless somebody says
@@ -67,7 +83,6 @@ pub const REGISTRY_PATIENCE: Duration = Duration::from_secs(300);
 pub struct Opened {
     config: WorkerConfig,
     cluster: ClusterInfo,
-    reader: EventReader,
     store: Opening,
     log: Log,
     watch: LogWatch,
@@ -79,8 +94,8 @@ pub struct Running {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// How far it is.
     pub progress: Arc<Progress>,
-    /// Where subjects' facts are asked for.
-    pub desk: Desk,
+    /// What is folded: citizens' facts are read there.
+    pub shards: Shards,
     /// Stops it.
     pub stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -154,7 +169,7 @@ pub fn open_or_seed(
         let store = Store::open(&config.store, &log, config.rebuild, new_node_id)?;
         Opening::There(Box::new(store))
     };
-    Ok(Opened { config, cluster, reader, store, log, watch })
+    Ok(Opened { config, cluster, store, log, watch })
 }
 
 impl Opened {
@@ -216,7 +231,7 @@ impl Opened {
         decided: Decided,
         stop: Stop,
     ) -> Result<Running, WorkerError> {
-        let Self { config, reader, store, log, watch, .. } = self;
+        let Self { config, store, log, watch, .. } = self;
         let Opening::There(mut store) = store else {
             return Err(StoreError::Unfinished(config.store).into());
         };
@@ -230,26 +245,18 @@ impl Opened {
             "the store is loaded"
         );
         let mut snapshot = Snapshot::default();
-        let mut partitions = Vec::with_capacity(stored.len());
-        let (mut begin, mut expected) = (Vec::new(), Vec::new());
+        let mut states = Vec::with_capacity(stored.len());
         for stored in stored {
-            let (number, position) = (stored.state.partition(), *stored.state.position());
-            // The last record folded is read again: it has to be the same.
-            expected.push(position.last);
-            begin.push(position.last.map_or(position.next_offset, |last| last.offset));
+            let (number, position) = (stored.state.partition(), stored.state.position());
             progress.partitions[number as usize].committed(position.next_offset);
             snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
-            partitions.push(stored.state);
+            states.push(stored.state);
         }
+        let shards = Shards::divide(states, config.pipelines.get());
         published.store(Arc::new(snapshot));
         let snapshot = published;
         progress.set_loaded();
 
-        let client = client_config(&config.connection)?;
-        let context = IngestContext::new(&log.topic, Arc::clone(&progress));
-        let consumer = BaseConsumer::from_config_and_context(&client, context)
-            .map_err(|error| ConnectionError::refused(&error))?;
-        let consumer = Arc::new(consumer);
         let leases = Leases::new(log.partitions);
         let (refused, news) = crossbeam_channel::bounded(1);
         let leaseholder = Leaseholder::new(
@@ -262,52 +269,59 @@ impl Opened {
             stop.clone(),
         )?;
 
-        let (batch_sender, batches) = crossbeam_channel::bounded(BATCHES);
-        let (spare_sender, spare) = crossbeam_channel::bounded(BATCHES);
-        let (commit_sender, commits) = crossbeam_channel::bounded(1);
-        let (desk, letters) = Desk::open();
-        let busy = Arc::new(AtomicBool::new(false));
-        let learning = config.connection.registry_client()?;
-        let learning = learning.map(|registry| {
-            Learning::start(
-                &config.connection,
-                registry,
-                config.registry_patience,
-                &store.identity().node_id,
-                log.topic_id.clone(),
-            )
-        });
-        let source = Source {
-            consumer: Arc::clone(&consumer),
-            topic: log.topic.clone(),
-            partitions: log.partitions,
-            reader,
-            learning: learning.transpose()?,
-            leases: leases.clone(),
-            waiting: Waiting::default(),
-            decided: Followed::new(decided.clone()),
-            late: Vec::new(),
-            snapshot: Arc::clone(&snapshot),
-            served: Instant::now(),
-            batches: batch_sender,
-            spare,
-            watch: Arc::clone(&watch),
-            standing: Standing::new(&log.topic, begin.into_iter(), reading(&config.connection)?),
-            expected,
-            stop: stop.clone(),
+        let (wake, woken) = crossbeam_channel::bounded(1);
+        let events = BrokerEvents::default();
+        let node = store.identity().node_id.clone();
+        let pipeline = |shard: &Arc<Shard>| -> Result<Pipeline, WorkerError> {
+            let client = client_config(&config.connection, shards.count())?;
+            let context = IngestContext::new(&log.topic, shard.partitions(), &events, &progress);
+            let consumer = BaseConsumer::from_config_and_context(&client, context)
+                .map_err(|error| ConnectionError::refused(&error))?;
+            let registry = config.connection.registry_client()?;
+            let learning = registry.map(|registry| {
+                let (patience, topic_id) = (config.registry_patience, log.topic_id.clone());
+                Learning::start(&config.connection, registry, patience, &node, topic_id)
+            });
+            let positions = shard.positions();
+            // The last record folded is read again: it has to be the same.
+            let from = |position: &Position| {
+                position.last.map_or(position.next_offset, |last| last.offset)
+            };
+            let standing = Standing::new(
+                &log.topic,
+                shard.partitions().start,
+                positions.iter().map(from),
+                reading(&config.connection)?,
+            );
+            let last = shard.partitions().zip(&positions);
+            Ok(Pipeline {
+                consumer: Arc::new(consumer),
+                topic: log.topic.clone(),
+                partitions: log.partitions,
+                shard: Arc::clone(shard),
+                room: COMMIT_RECORDS.div_ceil(shards.count() as u64),
+                wake: wake.clone(),
+                untold: None,
+                reader: EventReader::new(&config.schemas)?,
+                learning: learning.transpose()?,
+                leases: leases.clone(),
+                waiting: Waiting::default(),
+                decided: Followed::new(decided.clone()),
+                late: Vec::new(),
+                expected: last.filter_map(|(number, p)| Some((number, p.last?))).collect(),
+                snapshot: Arc::clone(&snapshot),
+                served: Instant::now(),
+                watch: Arc::clone(&watch),
+                standing,
+                stop: stop.clone(),
+            })
         };
-        let folder = Folder {
-            partitions,
-            batches,
-            letters,
-            spare: spare_sender,
-            commits: commit_sender,
-            busy: Arc::clone(&busy),
-        };
+        let pipelines = shards.iter().map(pipeline).collect::<Result<Vec<_>, _>>()?;
+        drop(wake);
         let committer = Committer {
             store: *store,
-            commits,
-            busy,
+            shards: shards.clone(),
+            wake: woken,
             leases,
             refused,
             watch: Arc::clone(&watch),
@@ -325,15 +339,16 @@ impl Opened {
             troubles: progress.troubles.clone(),
             stop: stop.clone(),
         };
-        let threads = vec![
-            spawn("laju-poll", &stop, move || source.run())?,
-            spawn("laju-fold", &stop, move || folder.run())?,
+        let mut threads = vec![
             spawn("laju-commit", &stop, move || committer.run())?,
             spawn("laju-leases", &stop, move || leaseholder.run())?,
             spawn("laju-log", &stop, move || watch.run(&watched, &watch_stop))?,
             spawn("laju-decisions", &stop, move || follower.run())?,
         ];
-        Ok(Running { snapshot, progress, desk, stop, threads })
+        for (number, pipeline) in pipelines.into_iter().enumerate() {
+            threads.push(spawn(&format!("laju-fold-{number}"), &stop, move || pipeline.run())?);
+        }
+        Ok(Running { snapshot, progress, shards, stop, threads })
     }
 }
 
@@ -377,6 +392,10 @@ fn spawn(
 /// # Errors
 /// If the connection's options are wrong.
 pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
+    reading_ahead(connection, FETCHED_KIB)
+}
+
+fn reading_ahead(connection: &Connection, kib: usize) -> Result<ClientConfig, ConnectionError> {
     let mut config = connection.client_config()?;
     let mut default = |key: &str, value: &str| {
         if config.get(key).is_none() {
@@ -386,9 +405,9 @@ pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError>
     // Without it the fetcher sleeps a second whenever its queue is full.
     default("fetch.queue.backoff.ms", "10");
     default("fetch.wait.max.ms", "100");
-    default("queued.max.messages.kbytes", "65536");
     // A broker that hangs says nothing, not even that others lead by now: another one is asked.
     default("topic.metadata.refresh.interval.ms", "5000");
+    default("queued.max.messages.kbytes", &kib.to_string());
     config
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -397,8 +416,9 @@ pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError>
     Ok(config)
 }
 
-fn client_config(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
-    let mut config = reading(connection)?;
+/// How a pipeline reads, of so many.
+fn client_config(connection: &Connection, of: usize) -> Result<ClientConfig, ConnectionError> {
+    let mut config = reading_ahead(connection, FETCHED_KIB / of)?;
     // By these it is known when a broker was heard of.
     config.set("statistics.interval.ms", "1000").set("group.id", GROUP);
     Ok(config)

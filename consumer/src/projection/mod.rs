@@ -3,12 +3,12 @@
 
 pub mod bitruns;
 pub mod blocks;
-pub mod desk;
 pub mod format;
 pub mod kiosk_keys;
 pub mod partition;
 pub mod recent;
 pub mod runs;
+pub mod shard;
 pub mod snapshot;
 pub mod store;
 pub mod view;

@@ -125,6 +125,8 @@ pub struct PartitionCommit {
     pub kiosks: Vec<(KioskRef, Option<Day>, KioskActivity)>,
     /// What could not be counted.
     pub quarantined: Vec<QuarantinedRecord>,
+    /// How many records were folded since the commit before.
+    pub records: u64,
     /// Whether the partition is folded again from its beginning: this takes the place of everything
     /// that was stored of it.
     pub begins_again: bool,
@@ -147,7 +149,10 @@ pub struct PartitionState {
     position: Position,
     changes: Changes,
     quarantined: Vec<QuarantinedRecord>,
-    changed: bool,
+    /// Records folded since the last commit.
+    uncommitted: u64,
+    /// The partition's end, if it was reached since then.
+    end: Option<i64>,
     begins_again: bool,
 }
 
@@ -167,7 +172,8 @@ impl PartitionState {
             position,
             changes: Changes::default(),
             quarantined: Vec::new(),
-            changed: false,
+            uncommitted: 0,
+            end: None,
             begins_again: false,
         }
     }
@@ -244,13 +250,30 @@ impl PartitionState {
         let timestamp = clamp_timestamp(mark.timestamp);
         self.position = self.position.after(mark);
         let until = self.position.recorded_until.unwrap_or(timestamp);
-        self.changed = true;
+        self.uncommitted += 1;
         Some((timestamp, Day::recorded(until)))
+    }
+
+    /// Takes note that the partition ends at an offset behind all that was folded.
+    pub fn reached_end(&mut self, offset: i64) {
+        self.end = Some(offset);
+    }
+
+    /// Takes the partition's end, if it was reached since the last time.
+    pub fn take_end(&mut self) -> Option<i64> {
+        self.end.take()
+    }
+
+    /// How many records were folded since the last commit was taken.
+    #[must_use]
+    pub fn uncommitted(&self) -> u64 {
+        self.uncommitted
     }
 
     /// Takes what has changed since the last time; `None` if nothing has.
     pub fn take_commit(&mut self) -> Option<PartitionCommit> {
-        if !std::mem::take(&mut self.changed) {
+        let records = std::mem::take(&mut self.uncommitted);
+        if records == 0 {
             return None;
         }
         let mut changes = self.changes.take();
@@ -278,6 +301,7 @@ impl PartitionState {
                 .map(|(kiosk, day)| (kiosk, day, self.fold.kiosks()[kiosk as usize]))
                 .collect(),
             quarantined: std::mem::take(&mut self.quarantined),
+            records,
             begins_again: std::mem::take(&mut self.begins_again),
         })
     }

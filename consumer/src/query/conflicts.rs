@@ -15,8 +15,8 @@ use super::kiosk_state::KioskState;
 use super::kiosks::number_of;
 use super::view::View;
 use crate::domain::dictionary::KioskRef;
-use crate::projection::desk::Told;
 use crate::projection::recent::RecentFact;
+use crate::projection::shard::SubjectFacts;
 use crate::projection::snapshot::PartitionView;
 
 /// How many sequences in conflict are named.
@@ -76,8 +76,8 @@ fn of_kiosk(part: &PartitionView, number: KioskRef) -> impl Iterator<Item = &Rec
     part.recent.all().filter(move |recent| names.context(recent.context).kiosk == number)
 }
 
-/// The remembered events that bear one of these sequences. Without an answer of the folding
-/// thread there are none: what else is known of the kiosk is worth telling.
+/// The remembered events that bear one of these sequences. Where citizens' facts cannot be told there
+/// are none: what else is known of the kiosk is worth telling.
 fn events(
     view: &View,
     parts: &[(&PartitionView, KioskRef)],
@@ -91,8 +91,8 @@ fn events(
     }
     let subjects: Vec<_> = subjects.into_iter().take(ASKED).collect();
     let mut events: BTreeMap<u32, BTreeSet<EventId>> = BTreeMap::new();
-    let answer = ask(view, subjects.clone()).unwrap_or_default();
-    for ((partition, _), Told { facts, .. }) in subjects.into_iter().zip(answer) {
+    let answer = ask(view, &subjects).unwrap_or_default();
+    for ((partition, _), SubjectFacts { facts, .. }) in subjects.into_iter().zip(answer) {
         let Some((part, number)) = parts.iter().find(|(part, _)| part.partition == partition)
         else {
             continue;

@@ -1,7 +1,5 @@
 //! What became of an event? Found by its id among what was recorded lately; its citizen's facts,
-//! asked of the folding thread, say what came of it. The citizen's pseudonym stays here.
-
-use std::time::Duration;
+//! read where they are folded, say what came of it. The citizen's pseudonym stays here.
 
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
@@ -11,19 +9,16 @@ use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::day::Day;
 use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
-use crate::projection::desk::{NoAnswer, Told};
 use crate::projection::partition::Position;
 use crate::projection::recent::RecentFact;
+use crate::projection::shard::{NoFacts, SubjectFacts};
 use crate::projection::snapshot::PartitionView;
-
-/// How long the folding thread is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of the event of this id: of any that was recorded in the last 30 days, as the
 /// log's own timestamps have it; of older ones it cannot be told.
 ///
 /// # Errors
-/// If the folding thread is too busy, or has stopped.
+/// If citizens' facts cannot be told now: the partition is folded again, or the fold has failed.
 pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
     let blank = blank(view, event_id);
     let folded = find_folded(view, event_id)?;
@@ -43,11 +38,14 @@ pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
 }
 
 /// The facts of subjects, each named with its partition.
-pub(super) fn ask(view: &View, subjects: Vec<(u32, SubjectId)>) -> Result<Vec<Told>, NoAnswer> {
-    match &view.desk {
-        Some(desk) => desk.facts(subjects, PATIENCE),
+pub(super) fn ask(
+    view: &View,
+    subjects: &[(u32, SubjectId)],
+) -> Result<Vec<SubjectFacts>, NoFacts> {
+    match &view.shards {
+        Some(shards) => shards.facts(subjects),
         None if subjects.is_empty() => Ok(Vec::new()),
-        None => Err(NoAnswer(PATIENCE)),
+        None => Err(NoFacts::NotFolding),
     }
 }
 
@@ -55,7 +53,7 @@ pub(super) fn ask(view: &View, subjects: Vec<(u32, SubjectId)>) -> Result<Vec<To
 struct Found<'a> {
     part: &'a PartitionView,
     fate: Fate,
-    /// How far its partition had been folded when its citizen's facts were told.
+    /// How far its partition had been folded when its citizen's facts were read.
     position: Position,
     /// The day on which it was first recorded, if that is remembered.
     recorded: Option<Day>,
@@ -82,22 +80,23 @@ fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryEr
             }
         }
     }
-    let subjects = places.iter().map(|place| (place.part.partition, place.subject)).collect();
-    let told = ask(view, subjects)?;
-    let is_behind =
-        |(place, told): (&Place<'_>, &Told)| told.position.next_offset < place.part.next_offset;
-    if places.iter().zip(&told).any(is_behind) {
-        // The partition is folded again from its beginning: what it had is not there.
-        return Err(NoAnswer(PATIENCE).into());
+    let subjects: Vec<_> =
+        places.iter().map(|place| (place.part.partition, place.subject)).collect();
+    let read = ask(view, &subjects)?;
+    for (place, read) in places.iter().zip(&read) {
+        // What it had is not there yet.
+        if read.position.next_offset < place.part.next_offset {
+            return Err(NoFacts::FoldedAgain(place.part.partition).into());
+        }
     }
-    let found = places.into_iter().zip(told).filter_map(|(Place { part, seen, .. }, told)| {
+    let found = places.into_iter().zip(read).filter_map(|(Place { part, seen, .. }, read)| {
         // Another event may have the same hash.
-        let fate = fate_of(&told.facts, &part.names, event_id)?;
+        let fate = fate_of(&read.facts, &part.names, event_id)?;
         let is_it = |recent: &RecentFact| {
             (recent.sequence, recent.context) == (fate.fact.sequence, fate.fact.context)
         };
         let recorded = seen.iter().find(|(_, recent)| is_it(recent)).map(|(day, _)| *day);
-        Some(Found { part, fate, position: told.position, recorded })
+        Some(Found { part, fate, position: read.position, recorded })
     });
     Ok(found.collect())
 }

@@ -11,7 +11,7 @@ use super::view::View;
 use super::{QueryError, kiosk_table};
 use crate::domain::decisions::DecisionBook;
 use crate::domain::decisions::tests::decided;
-use crate::projection::desk::Desk;
+use crate::projection::shard::NoFacts;
 
 const NOON: &str = "2024-07-01T05:00:00Z";
 
@@ -237,14 +237,12 @@ fn a_fate_that_is_ahead_of_the_last_commit_says_so_in_its_evidence() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_fold_that_does_not_answer() {
+fn without_a_fold_it_is_said_that_nothing_is_known_of_an_event() {
     let mut folding = Folding::new(1, NOON);
     folding.event((0, 1), (1, "K-1", 1), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
     let mut view = view(folding);
-    let (desk, letters) = Desk::open();
-    drop(letters);
-    view.desk = Some(std::sync::Arc::new(desk));
-    assert!(matches!(fate(&view, id(1)), Err(QueryError::Busy(_))));
+    view.shards = None;
+    assert!(matches!(fate(&view, id(1)), Err(QueryError::Busy(NoFacts::NotFolding))));
     assert_eq!(ask(&view, 9)["fate"], "not_seen", "nothing has to be asked for that");
 }
 

@@ -315,7 +315,7 @@ impl Fixture {
             position: Position::default(),
             gaps: Arc::new(gaps),
             sums,
-            desk: None,
+            shards: None,
             now: noon(today),
             today: date(today),
         }

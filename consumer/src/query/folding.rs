@@ -1,4 +1,4 @@
-//! A small log folded for real, with the thread that is asked for facts: for tests of what needs
+//! A small log folded for real, whose facts can be read: for tests of what needs
 //! both the snapshot and the fold.
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
 use super::view::LiveView;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::desk::Desk;
 use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::shard::Shards;
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
 pub(crate) const ACTIVATED: Fact<RegionCode> =
@@ -109,7 +109,7 @@ impl Folding {
         self.commit(partition);
     }
 
-    /// A node that has folded all of it, and whose folding thread answers.
+    /// A node that has folded all of it, and whose facts can be read.
     pub(crate) fn live(self, now: TimestampMs) -> LiveView {
         let Self { states, snapshot, .. } = self;
         let live = LiveView::new(FOLD_VERSION);
@@ -126,13 +126,7 @@ impl Folding {
             }
         });
         live.snapshot.store(Arc::new(snapshot));
-        let (desk, letters) = Desk::open();
-        live.open_desk(desk);
-        std::thread::spawn(move || {
-            for letter in letters {
-                letter.answer(&states);
-            }
-        });
+        live.set_shards(Shards::divide(states, 2));
         live
     }
 }

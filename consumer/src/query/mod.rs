@@ -71,7 +71,7 @@ use thiserror::Error;
 
 use answer::RegionName;
 
-use crate::projection::desk::NoAnswer;
+use crate::projection::shard::NoFacts;
 
 /// A question that has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -89,9 +89,9 @@ pub enum QueryError {
         /// The region it should lie in.
         within: RegionCode,
     },
-    /// The thread that has subjects' facts does not answer.
+    /// Citizens' facts cannot be told now.
     #[error("{0}; ask again later")]
-    Busy(#[from] NoAnswer),
+    Busy(#[from] NoFacts),
     /// Nothing was ever heard of a kiosk.
     #[error("nothing was ever heard of a kiosk '{0}': neither an event nor a status")]
     UnknownKiosk(String),

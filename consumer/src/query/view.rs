@@ -20,7 +20,7 @@ use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
 use crate::domain::trouble::{TroubleKind, TroubledPartition};
-use crate::projection::desk::Desk;
+use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
 
@@ -168,8 +168,8 @@ pub struct View {
     pub gaps: Arc<Gaps>,
     /// Every region's sums of all postings.
     pub sums: RegionSums,
-    /// Where subjects' facts are asked for, once there is a worker.
-    pub desk: Option<Arc<Desk>>,
+    /// Where citizens' facts are, once there is a worker.
+    pub shards: Option<Arc<Shards>>,
     /// The moment of the answer.
     pub now: TimestampMs,
     /// Today, in the programme's zone.
@@ -199,7 +199,7 @@ impl View {
             decisions: Arc::new(decisions),
             position: Position::default(),
             snapshot,
-            desk: None,
+            shards: None,
             now: TimestampMs(0),
             today,
         }
@@ -247,7 +247,7 @@ pub struct LiveView {
     /// Up to where the topic of statuses is in those: never further than they are.
     statuses_next: AtomicI64,
     readiness: ArcSwap<Readiness>,
-    desk: ArcSwapOption<Desk>,
+    shards: ArcSwapOption<Shards>,
     fold_version: Arc<str>,
     /// Readers only: ingest never takes this lock.
     kept: Mutex<Kept>,
@@ -276,15 +276,15 @@ impl LiveView {
             decisions: Arc::default(),
             statuses_next: AtomicI64::new(0),
             readiness: ArcSwap::default(),
-            desk: ArcSwapOption::empty(),
+            shards: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
             kept: Mutex::default(),
         }
     }
 
-    /// Tells where subjects' facts are asked for.
-    pub fn open_desk(&self, desk: Desk) {
-        self.desk.store(Some(Arc::new(desk)));
+    /// Says where citizens' facts are.
+    pub fn set_shards(&self, shards: Shards) {
+        self.shards.store(Some(Arc::new(shards)));
     }
 
     /// Takes over what kiosks say of themselves, up to an offset of their topic.
@@ -400,7 +400,7 @@ impl LiveView {
             position,
             gaps,
             sums,
-            desk: self.desk.load_full(),
+            shards: self.shards.load_full(),
             now,
             today: today(now),
         })

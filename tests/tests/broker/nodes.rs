@@ -54,8 +54,13 @@ pub(crate) fn answers(node: &mut Process) -> Vec<String> {
 fn i7_every_node_answers_everything_alike_whatever_becomes_of_it_and_of_the_others() {
     let broker = TestBroker::start(PARTITIONS);
     let stores = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let start =
-        |store: usize| Process::start(worker(LAJU, &broker.connection(), stores[store].path()));
+    // Nor does it matter which threads fold which partitions.
+    let folding = |store: &Path, pipelines: u32| {
+        let mut command = worker(LAJU, &broker.connection(), store);
+        command.args(["--pipelines", &pipelines.to_string()]);
+        Process::start(command)
+    };
+    let start = |store: usize| folding(stores[store].path(), 1 + 2 * store as u32);
     broker.publish(&activations(0..200, PARTITIONS));
     let mut first = start(0);
     first.wait_ready();
@@ -97,7 +102,7 @@ fn i7_every_node_answers_everything_alike_whatever_becomes_of_it_and_of_the_othe
 
     // One was killed and started, one was stopped, started and hung, one comes now.
     let newest = tempfile::tempdir().unwrap();
-    let mut third = Process::start(worker(LAJU, &broker.connection(), newest.path()));
+    let mut third = folding(newest.path(), 2);
     third.wait_ready();
     let said = answers(&mut third);
     assert_eq!(answers(&mut first), said);

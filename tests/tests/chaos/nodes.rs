@@ -128,6 +128,8 @@ impl<'a> Node<'a> {
         let mut command = command(LAJU, &["worker", "--listen", &self.address()]);
         connect(&mut command, self.at.connection);
         command.arg("--store").arg(self.store()).args(["--registry-patience", REGISTRY_PATIENCE]);
+        // Whichever threads fold a partition, it comes out the same.
+        command.args(["--pipelines", &(self.number + 1).to_string()]);
         if let Some(disks) = self.at.disks {
             disks.stand_before(&mut command, &self.slow_file());
         }

@@ -18,7 +18,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::{BATCH_RECORDS, Source};
+use super::{BATCH_RECORDS, Pipeline};
 use crate::domain::admission::{Verdict, clamp_timestamp, is_framed_by_fingerprint, judge};
 use crate::domain::decisions::DecisionBook;
 use crate::domain::trouble::{Trouble, TroubleKind};
@@ -125,7 +125,7 @@ impl<H: RecordHeaders> Seen<'_, H> {
     }
 }
 
-impl Source {
+impl Pipeline {
     /// Whether records of a partition wait, behind which others have to.
     #[inline]
     pub(super) fn waits(&self, partition: u32) -> bool {
@@ -202,7 +202,7 @@ impl Source {
         let book = Arc::clone(&self.decided.book);
         let needed = loop {
             if batch.len() >= BATCH_RECORDS {
-                self.hand_over(batch);
+                self.fold(batch);
             }
             let front = self.waiting.0.get(&partition).and_then(|line| line.held.front());
             let awaited = front.filter(|held| self.awaits_verdict(partition, held.mark.offset));

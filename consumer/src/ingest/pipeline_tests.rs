@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -35,7 +36,14 @@ fn start_patient(
 ) -> (Running, Arc<Progress>) {
     let store = store.join("store");
     let (rebuild, schemas) = (false, Vec::new());
-    let config = WorkerConfig { connection, store, rebuild, schemas, registry_patience };
+    let config = WorkerConfig {
+        connection,
+        store,
+        rebuild,
+        schemas,
+        registry_patience,
+        pipelines: NonZeroUsize::new(2).unwrap(),
+    };
     let opened = worker::open(config, || "a-worker".to_owned()).unwrap();
     let progress = opened.progress();
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));

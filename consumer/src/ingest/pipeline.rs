@@ -1,5 +1,6 @@
-//! The polling thread: takes records from Kafka, checks that the log is still the one that the
-//! store was made of, judges each record, and hands them on in batches.
+//! A pipeline: one thread that takes the records of its partitions from Kafka, checks that the log is
+//! still the one that the store was made of, judges each record, and folds them in blocks. Beside
+//! those of other pipelines, its partitions are committed by the committing thread.
 
 mod schemas;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+use crossbeam_channel::Sender;
 use laju_schemas::QuarantineDecision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
@@ -29,15 +30,19 @@ use super::waiting::Waiting;
 use super::watch::LogWatch;
 use super::worker::WorkerError;
 use crate::projection::partition::RecordMark;
+use crate::projection::shard::Shard;
 use crate::projection::snapshot::Snapshot;
 
 pub use schemas::Learning;
 use schemas::Seen;
 
-/// Records in a batch.
-const BATCH_RECORDS: usize = 4_096;
-/// How long a batch that is not full waits for more.
-const BATCH_WAIT: Duration = Duration::from_millis(5);
+/// Records folded at a time while they keep coming: so few that they are still in the processor's
+/// cache when they are folded.
+const BATCH_RECORDS: usize = 512;
+/// Uncommitted records of which the committing thread is told, if it is free.
+const COMMIT_SOON: u64 = 1_000;
+/// How long folded records wait at most until it is told of fewer.
+const COMMIT_WAIT: Duration = Duration::from_millis(50);
 /// While records keep coming, the clock is looked at once in so many of them.
 const CLOCK_STRIDE: usize = 64;
 /// How often records that wait are looked at: up to a thousand of each partition.
@@ -51,14 +56,22 @@ const LEADER_TRIES: usize = 3;
 /// How long a partition that seems too short is left alone.
 const LEADER_WAIT: Duration = Duration::from_secs(1);
 
-/// The polling thread's state.
-pub struct Source {
+/// A pipeline's state.
+pub struct Pipeline {
     /// The consumer.
     pub consumer: Arc<BaseConsumer<IngestContext>>,
     /// The events topic's full name.
     pub topic: String,
-    /// Its number of partitions.
+    /// Its number of partitions, of this pipeline and others.
     pub partitions: u32,
+    /// The partitions of this pipeline.
+    pub shard: Arc<Shard>,
+    /// How many records of them may be uncommitted.
+    pub room: u64,
+    /// Wakes the committing thread, and ends it with the last pipeline.
+    pub wake: Sender<()>,
+    /// Since when records are folded of which it was not told.
+    pub untold: Option<Instant>,
     /// Knows the schemas.
     pub reader: EventReader,
     /// Asks the registry for schema ids, if there is one.
@@ -72,15 +85,11 @@ pub struct Source {
     /// Verdicts about records that were judged without them.
     pub(super) late: Vec<Arc<QuarantineDecision>>,
     /// By partition: the record that has to come first, the last one folded, until it has.
-    pub expected: Vec<Option<RecordMark>>,
+    pub expected: BTreeMap<u32, RecordMark>,
     /// What is stored: a verdict that came while nobody was here to follow it shows there.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// When the records that wait were last looked at.
     pub served: Instant,
-    /// Where batches go.
-    pub batches: Sender<Batch>,
-    /// Batches that have been folded, empty again.
-    pub spare: Receiver<Batch>,
     /// Says whether the log is still the one that the store was made of.
     pub watch: Arc<LogWatch>,
     /// Where it stands, and which partitions stand still.
@@ -89,7 +98,7 @@ pub struct Source {
     pub stop: Stop,
 }
 
-impl Source {
+impl Pipeline {
     /// Polls until asked to stop, or until something is wrong that time does not mend.
     pub fn run(mut self) {
         if let Err(error) = self.poll() {
@@ -100,42 +109,32 @@ impl Source {
     fn poll(&mut self) -> Result<(), WorkerError> {
         let consumer = Arc::clone(&self.consumer);
         let mut batch = Batch::default();
-        let mut since = Instant::now();
         let mut warned = false;
         // What is folded follows the verdicts there are.
         while !self.decided.is_read() && !self.stop.is_stopped() {
             std::thread::sleep(SLICE / 10);
         }
         let _ = self.decided.refresh();
-        for view in self.snapshot.load_full().partitions.values() {
+        for (_, view) in self.snapshot.load_full().partitions.range(self.shard.partitions()) {
             // What came while this node was away.
             self.late.extend(self.decided.not_followed_by(view));
         }
         let _ = self.fold_again(&mut batch);
-        for partition in 0..self.partitions {
+        for partition in self.shard.partitions() {
             tracing::info!(partition, offset = self.standing.next(partition), "reading begins");
         }
         consumer.assign(&self.standing.assignment())?;
-        self.ask_ends(0..self.partitions);
+        self.ask_ends(self.shard.partitions());
         while !self.stop.is_stopped() {
             // What is there already is taken without asking the clock how long to wait for it.
             let ready = consumer.poll(Duration::ZERO);
             let idle = ready.is_none();
             let next = ready.or_else(|| {
-                let wait = if batch.is_empty() && !self.waiting.is_empty() {
-                    BATCH_WAIT
-                } else if batch.is_empty() {
-                    SLICE
-                } else {
-                    BATCH_WAIT.saturating_sub(since.elapsed())
-                };
-                consumer.poll(wait)
+                self.fold(&mut batch);
+                consumer.poll(self.patience())
             });
             match next {
                 Some(Ok(message)) => {
-                    if batch.is_empty() {
-                        since = Instant::now();
-                    }
                     let timestamp = message.timestamp();
                     if !warned
                         && matches!(timestamp, Timestamp::CreateTime(_))
@@ -170,9 +169,9 @@ impl Source {
                     }
                 }
                 Some(Err(error)) => {
-                    if !batch.is_empty() {
-                        self.hand_over(&mut batch);
-                    }
+                    // What is wrong may take seconds to find out.
+                    self.fold(&mut batch);
+                    self.tell();
                     self.judge_error(error)?;
                 }
                 None => {}
@@ -189,25 +188,45 @@ impl Source {
                     self.ask_ends(unasked);
                 }
             }
-            if batch.len() >= BATCH_RECORDS
-                || (look && !batch.is_empty() && since.elapsed() >= BATCH_WAIT)
-            {
-                self.hand_over(&mut batch);
+            if batch.len() >= BATCH_RECORDS {
+                self.fold(&mut batch);
             }
         }
+        self.fold(&mut batch);
         Ok(())
     }
 
-    /// Hands a batch on and leaves an empty one. Waits for room, looking at whether to stop
-    /// meanwhile.
-    fn hand_over(&self, batch: &mut Batch) {
-        let empty = self.spare.try_recv().unwrap_or_default();
-        let mut batch = std::mem::replace(batch, empty);
-        while !self.stop.is_stopped() {
-            match self.batches.send_timeout(batch, SLICE) {
-                Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
-                Err(SendTimeoutError::Timeout(back)) => batch = back,
-            }
+    /// How long more records may be waited for.
+    fn patience(&self) -> Duration {
+        let serve = if self.waiting.is_empty() { SLICE } else { SERVE_EVERY };
+        let tell = self.untold.map(|since| COMMIT_WAIT.saturating_sub(since.elapsed()));
+        tell.map_or(serve, |tell| tell.min(serve))
+    }
+
+    /// Folds a batch and leaves it empty; tells the committing thread, once that is worth it or what
+    /// was folded has waited for long enough. Waits for it where it is too far behind.
+    fn fold(&mut self, batch: &mut Batch) {
+        let mut uncommitted = 0;
+        if !batch.is_empty() {
+            let first = self.shard.partitions().start;
+            uncommitted = self.shard.fold(|states| batch.apply(first, states));
+            self.untold.get_or_insert_with(Instant::now);
+        }
+        let has_waited = |since: Instant| since.elapsed() >= COMMIT_WAIT;
+        if uncommitted >= COMMIT_SOON || self.untold.is_some_and(has_waited) {
+            self.tell();
+        }
+        if uncommitted >= self.room {
+            while !self.shard.wait_for_room(self.room, SLICE) && !self.stop.is_stopped() {}
+        }
+    }
+
+    /// Tells the committing thread that there is something to commit: all that is folded until it
+    /// gets to it.
+    fn tell(&mut self) {
+        if self.untold.take().is_some() {
+            // One that was told already needs no more.
+            let _ = self.wake.try_send(());
         }
     }
 
@@ -269,7 +288,7 @@ impl Source {
     /// The last record folded of a partition, which has to come first, until it has.
     #[inline]
     fn expected(&self, partition: u32) -> Option<RecordMark> {
-        self.expected.get(partition as usize).copied().flatten()
+        self.expected.get(&partition).copied()
     }
 
     /// Whether a record is the last one folded, which reading begins with.
@@ -281,7 +300,7 @@ impl Source {
     ) -> Result<bool, WorkerError> {
         let Some(expected) = self.expected(partition) else { return Ok(false) };
         if expected == mark {
-            self.expected[partition as usize] = None;
+            self.expected.remove(&partition);
             return Ok(true);
         }
         // Where the topic's id is another, that says more.
@@ -321,6 +340,9 @@ impl Source {
             if let Some(learning) = &mut self.learning {
                 learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
             }
+            let new = new.into_iter();
+            let new = new.filter(|verdict| self.is_mine(verdict.origin_partition));
+            let new: Vec<_> = new.collect();
             for origin in new.iter().map(|verdict| verdict.origin()) {
                 self.leases.want(origin.partition, origin.offset);
             }
@@ -374,15 +396,18 @@ impl Source {
             if self.waiting.0.remove(&partition).is_some() {
                 self.end_trouble(partition);
             }
-            if let Some(expected) = self.expected.get_mut(partition as usize) {
-                *expected = None;
-            }
+            self.expected.remove(&partition);
             self.leases.refolding(partition);
             batch.again(partition);
             self.standing.again(partition);
             again.push(partition);
         }
         again
+    }
+
+    /// Whether a partition is one of this pipeline.
+    fn is_mine(&self, partition: u32) -> bool {
+        self.shard.partitions().contains(&partition)
     }
 
     /// Whether the record at an origin was judged already.
@@ -413,7 +438,7 @@ impl Source {
     /// A partition that ends before the last record folded is not the one that was folded, whereas
     /// one that begins behind it has lost its beginning.
     fn too_short(&self) -> Option<WorkerError> {
-        (0..self.partitions).find_map(|partition| {
+        self.shard.partitions().find_map(|partition| {
             let offset = self.expected(partition)?.offset;
             let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
             let (_, end) = marks.ok()?;
@@ -427,7 +452,7 @@ impl Source {
 
     /// A partition that begins behind what is to be read next has lost its beginning.
     fn cut(&self) -> Option<WorkerError> {
-        (0..self.partitions).find_map(|partition| {
+        self.shard.partitions().find_map(|partition| {
             let wanted = self.standing.next(partition);
             let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
             let (low, _) = marks.ok()?;
