@@ -130,7 +130,8 @@ impl Batch {
                 }
             }
             for item in items.by_ref().take(ANNOUNCED) {
-                item.apply(text, &mut partitions[slot(item.partition())]);
+                let state = &mut partitions[slot(item.partition())];
+                item.apply(text, state);
             }
         }
         drop(items);

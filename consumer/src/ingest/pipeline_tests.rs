@@ -42,7 +42,7 @@ fn start_patient(
         rebuild,
         schemas,
         registry_patience,
-        pipelines: NonZeroUsize::new(2).unwrap(),
+        pipelines: NonZeroUsize::MIN,
     };
     let opened = worker::open(config, || "a-worker".to_owned()).unwrap();
     let progress = opened.progress();

@@ -186,7 +186,8 @@ mod tests {
                     shards.iter().flat_map(|shard| shard.partitions()).collect();
                 assert_eq!(numbers, (0..partitions).collect::<Vec<_>>());
                 let sizes = shards.iter().map(|shard| shard.partitions().len());
-                assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1);
+                let sizes: Vec<usize> = sizes.collect();
+                assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
             }
         }
     }
