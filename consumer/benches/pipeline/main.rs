@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench -p laju-consumer --bench pipeline -- --brokers HOST:PORT
-//!     [--events N] [--rounds N] [--seed N] [--dir DIR] [--peer PROGRAM] [--json]
+//!     [--events N] [--rounds N] [--pipelines N,…] [--seed N] [--dir DIR] [--peer PROGRAM] [--json]
 //! ```
 //!
 //! Without `--brokers` (or `LAJU_BENCH_BROKERS`) it says so and measures nothing. The log is
@@ -15,7 +15,8 @@
 //! - `bare`: rdkafka's poll loop with the worker's own settings;
 //! - `decode`: that and an `EventReader`, on the same thread;
 //! - `worker`: the whole worker with its store on disk, from offset 0 until everything is
-//!   committed; then its store is opened again.
+//!   committed, with each number of pipelines in turn; then its store is opened again. The first
+//!   number's is the one that others are compared with.
 //!
 //! Each is timed from its assignment to the last record (of a worker: its commit). Processor time
 //! is of the whole process, and says more than the clock does where other programs are running.
@@ -31,6 +32,7 @@ mod log;
 mod measure;
 mod peer;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -50,6 +52,9 @@ struct Options {
     /// How often each is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// With how many threads that fold a worker is measured.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2")]
+    pipelines: Vec<NonZeroUsize>,
     /// The same seed gives the same log.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -107,7 +112,7 @@ fn main() -> anyhow::Result<()> {
         let figures = match measure {
             Measure::Bare => measure::bare(&connection, false)?,
             Measure::Decode => measure::bare(&connection, true)?,
-            Measure::Worker => measure::worker(connection, store)?,
+            Measure::Worker => measure::worker(connection, store, options.pipelines[0])?,
             Measure::Reopen => measure::reopen(&connection, store)?,
         };
         println!("{}", serde_json::to_string(&figures)?);
@@ -121,23 +126,27 @@ fn main() -> anyhow::Result<()> {
 
 /// Takes every measurement in turn, and prints figures and ratios.
 fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
-    let (mut bare, mut decode, mut worker, mut reopen) = (vec![], vec![], vec![], vec![]);
+    let (mut bare, mut decode, mut reopen) = (vec![], vec![], vec![]);
+    let mut workers = vec![vec![]; options.pipelines.len()];
     let mut peers: Vec<(peer::Variant, Vec<peer::Outcome>)> = Vec::new();
     for round in 1..=options.rounds {
         let directory = tempfile::tempdir_in(&options.dir)?;
-        let store = directory.path().join("store");
-        for (measure, taken) in [
-            (Measure::Worker, &mut worker),
-            (Measure::Reopen, &mut reopen),
-            (Measure::Bare, &mut bare),
-            (Measure::Decode, &mut decode),
-        ] {
-            let figures = take(measure, connection, &store)?;
+        let first = options.pipelines[0];
+        let of_workers = options.pipelines.iter().zip(&mut workers);
+        let of_workers = of_workers.map(|(number, taken)| (Measure::Worker, *number, taken));
+        for (measure, pipelines, taken) in of_workers.chain([
+            (Measure::Reopen, first, &mut reopen),
+            (Measure::Bare, first, &mut bare),
+            (Measure::Decode, first, &mut decode),
+        ]) {
+            let store = directory.path().join(pipelines.to_string());
+            let figures = take(measure, connection, &store, pipelines)?;
             let per_second = figures.count as f64 / figures.seconds;
             eprintln!("round {round}: {:<7}{per_second:>12.0} a second", measure.name());
             taken.push(figures);
         }
     }
+    let worker = &workers[0];
     if let Some(program) = &options.peer {
         for variant in peer::Variant::ALL {
             let outcomes = (1..=options.rounds).map(|round| {
@@ -159,22 +168,25 @@ fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
     };
     let disk = median(&worker.iter().map(|f| f.disk as f64).collect::<Vec<_>>());
     let (events, subjects) = (worker[0].count as f64, worker[0].subjects as f64);
-    let (bare_rate, worker_rate) = (rate(&bare), rate(&worker));
+    let (bare_rate, worker_rate) = (rate(&bare), rate(worker));
     let mut report = Report::default();
     report.add("events", events, "");
     report.add("key and value", bare[0].bytes as f64 / events, "B/event");
     report.add("bare", bare_rate, "events/s");
     report.add("decode", rate(&decode), "events/s");
     report.add("worker", worker_rate, "events/s");
+    for (pipelines, worker) in options.pipelines.iter().zip(&workers).skip(1) {
+        report.add(format!("worker with {pipelines} pipelines"), rate(worker), "events/s");
+    }
     report.add("decode of bare", rate(&decode) / bare_rate, "");
     report.add("worker of bare", worker_rate / bare_rate, "");
     report.add("processors of bare", processor(&bare), "µs/event");
     report.add("processors of decode", processor(&decode), "µs/event");
-    report.add("processors of worker", processor(&worker), "µs/event");
+    report.add("processors of worker", processor(worker), "µs/event");
     report.add("reopen", rate(&reopen), "subjects/s");
     report.add("subjects", subjects, "");
     report.add("peak memory of bare", peak(&bare), "MB");
-    report.add("peak memory of worker", peak(&worker), "MB");
+    report.add("peak memory of worker", peak(worker), "MB");
     report.add("peak memory reopened", peak(&reopen), "MB");
     report.add("store", disk / 1e6, "MB");
     report.add("store of events", disk / events, "B/event");
@@ -196,10 +208,11 @@ fn take(
     measure: Measure,
     connection: &Connection,
     store: &std::path::Path,
+    pipelines: NonZeroUsize,
 ) -> anyhow::Result<measure::Figures> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--brokers", &connection.brokers, "--prefix", &connection.topic_prefix])
-        .args(["--measure", measure.name(), "--store"])
+        .args(["--pipelines", &pipelines.to_string(), "--measure", measure.name(), "--store"])
         .arg(store)
         .stderr(std::process::Stdio::inherit())
         .output()?;

@@ -1,5 +1,6 @@
 //! The measurements, each taken in a process of its own.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::support::{PARTITIONS, bytes_in, memory, processor_seconds};
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a measurement found.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Events, or subjects where a store is opened again.
     pub(crate) count: u64,
@@ -75,7 +76,11 @@ pub(crate) fn bare(connection: &Connection, decode: bool) -> anyhow::Result<Figu
 }
 
 /// Runs a worker on a new store until it has committed the whole log.
-pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Figures> {
+pub(crate) fn worker(
+    connection: Connection,
+    store: &Path,
+    pipelines: NonZeroUsize,
+) -> anyhow::Result<Figures> {
     let topic = connection.topic(&EVENTS);
     let ends = ends(&connection, &topic)?;
     let config = WorkerConfig {
@@ -84,7 +89,7 @@ pub(crate) fn worker(connection: Connection, store: &Path) -> anyhow::Result<Fig
         rebuild: false,
         schemas: Vec::new(),
         registry_patience: worker::REGISTRY_PATIENCE,
-        pipelines: worker::default_pipelines(),
+        pipelines,
     };
     let opened = worker::open(config, || "bench".to_owned())?;
     let progress = opened.progress();

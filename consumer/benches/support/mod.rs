@@ -92,12 +92,12 @@ pub(crate) fn bytes_in(directory: &Path) -> u64 {
 
 /// Figures in the order they were found: a table for people, an object for scripts.
 #[derive(Default)]
-pub(crate) struct Report(Vec<(&'static str, f64, &'static str)>);
+pub(crate) struct Report(Vec<(String, f64, &'static str)>);
 
 impl Report {
     /// Adds a figure with its unit.
-    pub(crate) fn add(&mut self, name: &'static str, figure: f64, unit: &'static str) {
-        self.0.push((name, figure, unit));
+    pub(crate) fn add(&mut self, name: impl Into<String>, figure: f64, unit: &'static str) {
+        self.0.push((name.into(), figure, unit));
     }
 
     /// Prints the figures.
