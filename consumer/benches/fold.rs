@@ -19,7 +19,7 @@ use std::time::Instant;
 use clap::Parser;
 use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::version::fold_version;
-use laju_consumer::ingest::batch::{Applied, Batch};
+use laju_consumer::ingest::batch::Batch;
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::snapshot::PartitionView;
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -29,7 +29,7 @@ use support::{PARTITIONS, Report, bytes_in, median, memory, play, processor_seco
 /// Records between two commits, as a worker that replays has them at most.
 const COMMIT_RECORDS: usize = 200_000;
 /// Records that are judged before they are folded, as a worker does it.
-const BATCH_RECORDS: usize = 4_096;
+const BATCH_RECORDS: usize = 512;
 /// Kafka gives a partition's records in runs of about this size.
 const RUN: usize = 10_000;
 
@@ -115,10 +115,10 @@ fn fold<E>(
     mut commit: impl FnMut(&mut [PartitionState]) -> Result<(), E>,
 ) -> Result<(), E> {
     for part in log.records.chunks(COMMIT_RECORDS) {
-        let (mut batch, mut applied) = (Batch::default(), Applied::default());
+        let mut batch = Batch::default();
         for records in part.chunks(BATCH_RECORDS) {
             judge_all(log, records, reader, &mut batch);
-            batch.apply(partitions, &mut applied);
+            batch.apply(0, partitions);
         }
         commit(partitions)?;
     }

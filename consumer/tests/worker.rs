@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the tests' helpers panic as the tests do")]
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use laju_consumer::embedded::EmbeddedBroker;
@@ -37,14 +38,14 @@ fn publish(broker: &EmbeddedBroker, numbers: std::ops::Range<u32>) {
     }
 }
 
-fn start(broker: &EmbeddedBroker, store: &std::path::Path) -> Running {
+fn start(broker: &EmbeddedBroker, store: &std::path::Path, pipelines: usize) -> Running {
     let config = WorkerConfig {
         connection: broker.connection(),
         store: store.to_owned(),
         rebuild: false,
         schemas: Vec::new(),
         registry_patience: worker::REGISTRY_PATIENCE,
-        pipelines: worker::default_pipelines(),
+        pipelines: NonZeroUsize::new(pipelines).unwrap(),
     };
     let opened = worker::open(config, || "laju-test".to_owned()).unwrap();
     let progress = opened.progress();
@@ -64,18 +65,18 @@ fn standing(worker: &Running) -> u64 {
 }
 
 #[test]
-fn a_restart_goes_on_where_the_store_stands() {
+fn a_restart_goes_on_where_the_store_stands_with_however_many_pipelines() {
     let broker = EmbeddedBroker::start(3).unwrap();
     let store = tempfile::tempdir().unwrap();
     publish(&broker, 0..500);
-    let worker = start(&broker, store.path());
+    let worker = start(&broker, store.path(), 1);
     wait_for("catching up", || worker.progress.is_complete());
     assert_eq!(standing(&worker), 500);
     worker.stop.stop();
     worker.join().unwrap();
 
     publish(&broker, 400..900);
-    let worker = start(&broker, store.path());
+    let worker = start(&broker, store.path(), 3);
     assert_eq!(standing(&worker), 500, "the store has what was committed");
     wait_for("catching up", || worker.progress.is_complete());
     assert_eq!(standing(&worker), 900);

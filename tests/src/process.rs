@@ -51,7 +51,8 @@ pub fn connect(command: &mut Command, connection: &Connection) {
 pub fn worker(program: &str, connection: &Connection, store: &Path) -> Command {
     let mut command = command(program, &["worker", "--listen", "127.0.0.1:0"]);
     connect(&mut command, connection);
-    command.arg("--store").arg(store);
+    // More than one, however few processors there are.
+    command.arg("--store").arg(store).env("LAJU_PIPELINES", "2");
     command
 }
 

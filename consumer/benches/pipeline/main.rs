@@ -142,7 +142,12 @@ fn compare(options: &Options, connection: &Connection) -> anyhow::Result<()> {
             let store = directory.path().join(pipelines.to_string());
             let figures = take(measure, connection, &store, pipelines)?;
             let per_second = figures.count as f64 / figures.seconds;
-            eprintln!("round {round}: {:<7}{per_second:>12.0} a second", measure.name());
+            let of = match measure {
+                Measure::Worker => format!(" ({pipelines})"),
+                _ => String::new(),
+            };
+            let name = format!("{}{of}", measure.name());
+            eprintln!("round {round}: {name:<12}{per_second:>12.0} a second");
             taken.push(figures);
         }
     }

@@ -242,7 +242,7 @@ impl From<QueryError> for Problem {
             QueryError::UnknownRegion(code) => format!(
                 "tidak ada wilayah {code}; kode yang dipakai adalah kode Kepmendagri 300.2.2-2138/2025, lihat /v1/regions"
             ),
-            QueryError::Busy(_) => {
+            QueryError::NoFacts(_) => {
                 "fakta penduduk tidak terjangkau saat ini; coba lagi nanti".to_owned()
             }
             QueryError::UnknownKiosk(id) => {
@@ -278,8 +278,8 @@ impl From<QueryError> for Problem {
             QueryError::UnknownRegion(_) => {
                 Self::new(Kind::UnknownRegion, StatusCode::NOT_FOUND, detail)
             }
-            QueryError::Busy(_) => {
-                Self::new(Kind::TimedOut, StatusCode::SERVICE_UNAVAILABLE, detail)
+            QueryError::NoFacts(_) => {
+                Self::new(Kind::NotReady, StatusCode::SERVICE_UNAVAILABLE, detail)
             }
             QueryError::UnknownKiosk(_) => {
                 Self::new(Kind::UnknownKiosk, StatusCode::NOT_FOUND, detail)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use super::lease::Leases;
 use super::progress::Progress;
@@ -18,8 +18,64 @@ use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::Store;
 
+/// How long folded records wait for their commit, where they are few.
+const COMMIT_WAIT: Duration = Duration::from_millis(50);
 /// How long nothing is committed before what was is forced to the disk.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How pipelines wake the committing thread. Once woken it takes all that is folded until then, so one
+/// that was woken already needs no more.
+#[derive(Clone)]
+pub struct Wake {
+    some: Sender<()>,
+    enough: Sender<()>,
+}
+
+/// How the committing thread is woken: it ends with the last pipeline.
+pub struct Woken {
+    some: Receiver<()>,
+    enough: Receiver<()>,
+}
+
+/// Why the committing thread goes on.
+#[derive(PartialEq, Eq)]
+enum Reason {
+    Folded,
+    Nothing,
+    Ended,
+}
+
+/// What wakes the committing thread, and how it is woken.
+#[must_use]
+pub fn wake() -> (Wake, Woken) {
+    let ((some, is_some), (enough, is_enough)) = (bounded(1), bounded(1));
+    (Wake { some, enough }, Woken { some: is_some, enough: is_enough })
+}
+
+impl Wake {
+    /// Something is folded: it is committed within [`COMMIT_WAIT`], whichever pipeline has more then.
+    pub(super) fn some(&self) {
+        let _ = self.some.try_send(());
+    }
+
+    /// So much is folded that it is committed as soon as can be.
+    pub(super) fn enough(&self) {
+        let _ = self.enough.try_send(());
+    }
+}
+
+impl Woken {
+    fn wait(&self) -> Reason {
+        select! {
+            recv(self.enough) -> woken => woken.map_or(Reason::Ended, |()| Reason::Folded),
+            recv(self.some) -> woken => match woken.map(|()| self.enough.recv_timeout(COMMIT_WAIT)) {
+                Err(_) | Ok(Err(RecvTimeoutError::Disconnected)) => Reason::Ended,
+                Ok(Ok(()) | Err(RecvTimeoutError::Timeout)) => Reason::Folded,
+            },
+            default(IDLE) => Reason::Nothing,
+        }
+    }
+}
 
 /// The committing thread's state.
 pub struct Committer {
@@ -27,8 +83,8 @@ pub struct Committer {
     pub store: Store,
     /// What is folded.
     pub shards: Shards,
-    /// Says that there is something to commit; without pipelines there is nothing any more.
-    pub wake: Receiver<()>,
+    /// Says that there is something to commit.
+    pub woken: Woken,
     /// Told of partitions that are folded again.
     pub(super) leases: Leases,
     /// Wakes who puts into quarantine what could not be counted, and ends with this thread.
@@ -55,29 +111,30 @@ impl Committer {
 
     fn work(&mut self) -> Result<(), WorkerError> {
         loop {
-            let woken = self.wake.recv_timeout(IDLE);
-            let taken = self.take();
-            if taken.commits.is_empty() && woken == Err(RecvTimeoutError::Timeout) {
+            let reason = self.woken.wait();
+            let taken = self.take()?;
+            if taken.commits.is_empty() && reason == Reason::Nothing {
                 self.store.sync()?;
             }
             if !self.commit(taken)? {
                 return Ok(());
             }
-            if woken == Err(RecvTimeoutError::Disconnected) {
+            if reason == Reason::Ended {
                 return Ok(self.store.sync()?);
             }
         }
     }
 
     /// What was folded and is not committed, in the order of the partitions.
-    fn take(&self) -> Uncommitted {
+    fn take(&self) -> Result<Uncommitted, WorkerError> {
         let mut all = Uncommitted::default();
         for shard in self.shards.iter() {
-            let Uncommitted { commits, ends } = shard.take();
-            all.commits.extend(commits);
-            all.ends.extend(ends);
+            let what = "a thread panicked that had what is folded: nothing of it is committed";
+            let taken = shard.take().ok_or_else(|| WorkerError::Thread(what.to_owned()))?;
+            all.commits.extend(taken.commits);
+            all.ends.extend(taken.ends);
         }
-        all
+        Ok(all)
     }
 
     /// False if the log could not be confirmed before it was asked to stop.
@@ -137,5 +194,37 @@ impl Committer {
             self.progress.partitions[partition as usize].reached_end(end);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_pipelines_have_folded_is_one_commit() {
+        let (wake, woken) = wake();
+        let other = wake.clone();
+        wake.some();
+        other.some();
+        assert!(woken.wait() == Reason::Folded);
+        assert!(woken.wait() == Reason::Nothing);
+        // Much is not waited with.
+        other.some();
+        wake.enough();
+        let begun = Instant::now();
+        assert!(woken.wait() == Reason::Folded && begun.elapsed() < COMMIT_WAIT + IDLE);
+    }
+
+    #[test]
+    fn committing_ends_with_the_last_pipeline_and_not_before() {
+        let (wake, woken) = wake();
+        let last = wake.clone();
+        drop(wake);
+        last.some();
+        assert!(woken.wait() == Reason::Folded);
+        last.some();
+        drop(last);
+        assert!(woken.wait() == Reason::Ended);
     }
 }

@@ -85,3 +85,29 @@ impl ClientContext for IngestContext {
 }
 
 impl ConsumerContext for IngestContext {}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::{Partition, Topic};
+
+    use super::*;
+
+    #[test]
+    fn a_client_says_nothing_of_partitions_that_another_one_reads() {
+        let progress = Arc::new(Progress::new("events", 2));
+        let events = BrokerEvents::default();
+        let context = |partitions| IngestContext::new("events", partitions, &events, &progress);
+        // What a client says of a partition that it does not read.
+        let unread = Partition { ls_offset: -1001, hi_offset: -1001, ..Partition::default() };
+        let read = Partition { ls_offset: 7, hi_offset: 7, ..Partition::default() };
+        let statistics = |partitions| {
+            let topic = Topic { partitions: HashMap::from(partitions), ..Topic::default() };
+            let topics = HashMap::from([("events".to_owned(), topic)]);
+            Statistics { topics, ..Statistics::default() }
+        };
+        context(0..1).stats(statistics([(0, read.clone()), (1, unread.clone())]));
+        context(1..2).stats(statistics([(0, unread), (1, read)]));
+        let ends = progress.partitions.iter().map(|at| (at.end_offset(), at.stable_end()));
+        assert_eq!(ends.collect::<Vec<_>>(), [(Some(7), Some(7)); 2]);
+    }
+}

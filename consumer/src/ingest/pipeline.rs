@@ -6,10 +6,10 @@ mod schemas;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::Sender;
 use laju_schemas::QuarantineDecision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
@@ -20,6 +20,7 @@ use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
 
 use super::ask::is_there;
 use super::batch::{Batch, End};
+use super::commit::Wake;
 use super::context::IngestContext;
 use super::fetch_error;
 use super::lease::Leases;
@@ -33,16 +34,16 @@ use crate::projection::partition::RecordMark;
 use crate::projection::shard::Shard;
 use crate::projection::snapshot::Snapshot;
 
-pub use schemas::Learning;
 use schemas::Seen;
+pub use schemas::{Learning, SharedLookups};
 
 /// Records folded at a time while they keep coming: so few that they are still in the processor's
 /// cache when they are folded.
 const BATCH_RECORDS: usize = 512;
-/// Uncommitted records of which the committing thread is told, if it is free.
+/// Uncommitted records that are enough for a commit, once there are no more to fold. While records
+/// keep coming it is half of the room for them: larger commits cost less, and who asks a node that is
+/// behind gains nothing by small ones.
 const COMMIT_SOON: u64 = 1_000;
-/// How long folded records wait at most until it is told of fewer.
-const COMMIT_WAIT: Duration = Duration::from_millis(50);
 /// While records keep coming, the clock is looked at once in so many of them.
 const CLOCK_STRIDE: usize = 64;
 /// How often records that wait are looked at: up to a thousand of each partition.
@@ -68,10 +69,12 @@ pub struct Pipeline {
     pub shard: Arc<Shard>,
     /// How many records of them may be uncommitted.
     pub room: u64,
-    /// Wakes the committing thread, and ends it with the last pipeline.
-    pub wake: Sender<()>,
-    /// Since when records are folded of which it was not told.
-    pub untold: Option<Instant>,
+    /// Wakes the committing thread.
+    pub wake: Wake,
+    /// Whether records are folded of which it was not told.
+    pub is_untold: bool,
+    /// Whether it was said that the topic has CreateTime.
+    pub warned: Arc<AtomicBool>,
     /// Knows the schemas.
     pub reader: EventReader,
     /// Asks the registry for schema ids, if there is one.
@@ -109,7 +112,6 @@ impl Pipeline {
     fn poll(&mut self) -> Result<(), WorkerError> {
         let consumer = Arc::clone(&self.consumer);
         let mut batch = Batch::default();
-        let mut warned = false;
         // What is folded follows the verdicts there are.
         while !self.decided.is_read() && !self.stop.is_stopped() {
             std::thread::sleep(SLICE / 10);
@@ -130,17 +132,17 @@ impl Pipeline {
             let ready = consumer.poll(Duration::ZERO);
             let idle = ready.is_none();
             let next = ready.or_else(|| {
-                self.fold(&mut batch);
-                consumer.poll(self.patience())
+                self.fold(&mut batch, false);
+                consumer.poll(if self.waiting.is_empty() { SLICE } else { SERVE_EVERY })
             });
             match next {
                 Some(Ok(message)) => {
                     let timestamp = message.timestamp();
-                    if !warned
-                        && matches!(timestamp, Timestamp::CreateTime(_))
+                    if matches!(timestamp, Timestamp::CreateTime(_))
+                        && !self.warned.load(Ordering::Relaxed)
                         && !self.is_copied(&message)
+                        && !self.warned.swap(true, Ordering::Relaxed)
                     {
-                        warned = true;
                         tracing::warn!(
                             topic = self.topic,
                             "the topic has CreateTime: when something was recorded is a kiosk's \
@@ -154,6 +156,7 @@ impl Pipeline {
                     if self.standing.stands_still(partition) {
                         // What came before this end was dropped: it is none of what was taken.
                     } else if self.expected(partition).is_some() {
+                        self.fold(&mut batch, false);
                         self.wait_for_the_last_one(partition)?;
                     } else if let Some(offset) = self.position(partition) {
                         self.standing.passed(partition, offset);
@@ -170,8 +173,7 @@ impl Pipeline {
                 }
                 Some(Err(error)) => {
                     // What is wrong may take seconds to find out.
-                    self.fold(&mut batch);
-                    self.tell();
+                    self.fold(&mut batch, false);
                     self.judge_error(error)?;
                 }
                 None => {}
@@ -185,48 +187,49 @@ impl Pipeline {
                 }
                 if self.standing.look(&consumer, consumer.context().progress())? {
                     let unasked = std::mem::take(&mut self.standing.unasked);
+                    self.fold(&mut batch, !idle);
                     self.ask_ends(unasked);
                 }
             }
             if batch.len() >= BATCH_RECORDS {
-                self.fold(&mut batch);
+                self.fold(&mut batch, true);
             }
         }
-        self.fold(&mut batch);
+        self.fold(&mut batch, false);
         Ok(())
     }
 
-    /// How long more records may be waited for.
-    fn patience(&self) -> Duration {
-        let serve = if self.waiting.is_empty() { SLICE } else { SERVE_EVERY };
-        let tell = self.untold.map(|since| COMMIT_WAIT.saturating_sub(since.elapsed()));
-        tell.map_or(serve, |tell| tell.min(serve))
-    }
-
-    /// Folds a batch and leaves it empty; tells the committing thread, once that is worth it or what
-    /// was folded has waited for long enough. Waits for it where it is too far behind.
-    fn fold(&mut self, batch: &mut Batch) {
+    /// Folds a batch and leaves it empty; tells the committing thread of it, while records keep coming
+    /// (`is_busy`) only once there are many. Waits for it where it does not keep up.
+    fn fold(&mut self, batch: &mut Batch, is_busy: bool) {
         let mut uncommitted = 0;
         if !batch.is_empty() {
             let first = self.shard.partitions().start;
             uncommitted = self.shard.fold(|states| batch.apply(first, states));
-            self.untold.get_or_insert_with(Instant::now);
+            self.is_untold = true;
+            self.end_troubles();
         }
-        let has_waited = |since: Instant| since.elapsed() >= COMMIT_WAIT;
-        if uncommitted >= COMMIT_SOON || self.untold.is_some_and(has_waited) {
-            self.tell();
+        let enough = if is_busy { self.room / 2 } else { COMMIT_SOON };
+        if uncommitted >= enough {
+            self.wake.enough();
+            self.is_untold = false;
+        } else if !is_busy && std::mem::take(&mut self.is_untold) {
+            self.wake.some();
         }
-        if uncommitted >= self.room {
-            while !self.shard.wait_for_room(self.room, SLICE) && !self.stop.is_stopped() {}
+        while uncommitted >= self.room && !self.stop.is_stopped() {
+            if self.shard.wait_for_room(self.room, SLICE) {
+                break;
+            }
         }
     }
 
-    /// Tells the committing thread that there is something to commit: all that is folded until it
-    /// gets to it.
-    fn tell(&mut self) {
-        if self.untold.take().is_some() {
-            // One that was told already needs no more.
-            let _ = self.wake.try_send(());
+    /// Ends the troubles with records that are folded by now.
+    fn end_troubles(&self) {
+        let progress = self.consumer.context().progress();
+        if progress.troubles.any() {
+            for (partition, position) in self.shard.partitions().zip(self.shard.positions()) {
+                progress.passed(partition, position.next_offset);
+            }
         }
     }
 
@@ -264,7 +267,6 @@ impl Pipeline {
             self.hold(message, mark);
             return Ok(());
         }
-        self.consumer.context().progress().passed(partition, mark.offset + 1);
         let (seen, decided) = (Seen::of(message, mark), &*self.decided.book);
         while let Some(id) = seen.judge_into(&mut self.reader, self.partitions, decided, batch) {
             if self.learning.is_some() {
@@ -351,6 +353,7 @@ impl Pipeline {
             self.late.extend(late);
         }
         if !self.late.is_empty() {
+            self.fold(batch, false);
             let again = self.fold_again(batch);
             let consumer = Arc::clone(&self.consumer);
             self.standing.restart(&consumer, &again);

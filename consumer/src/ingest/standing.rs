@@ -83,7 +83,7 @@ impl Standing {
         }
     }
 
-    /// All partitions, each from where it stands.
+    /// The pipeline's partitions, each from where it stands.
     #[must_use]
     pub fn assignment(&self) -> TopicPartitionList {
         self.list(self.partitions())

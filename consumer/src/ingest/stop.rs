@@ -25,8 +25,13 @@ impl Stop {
 
     /// Stops because of an error. The first one is kept: those after it follow from it.
     pub fn fail(&self, error: WorkerError) {
-        tracing::error!("{error}");
-        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut failure = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failure {
+            None => tracing::error!("{error}"),
+            Some(_) => tracing::debug!("{error}"),
+        }
+        failure.get_or_insert(error);
+        drop(failure);
         self.stop();
     }
 

@@ -7,6 +7,7 @@ mod error;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,11 +21,11 @@ use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::BaseConsumer;
 
-use super::commit::Committer;
+use super::commit::{Committer, wake};
 use super::context::IngestContext;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
-use super::pipeline::{Learning, Pipeline};
+use super::pipeline::{Learning, Pipeline, SharedLookups};
 use super::progress::Progress;
 use super::range::PATIENCE;
 use super::standing::Standing;
@@ -45,9 +46,13 @@ pub use error::WorkerError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Records of all pipelines that are folded before a commit of them has to be waited for.
 const COMMIT_RECORDS: u64 = 200_000;
+/// What each of them may have of those, however many they are.
+const LEAST_ROOM: u64 = 5_000;
 /// What all pipelines keep of the log at most that is not judged yet, in KiB.
 const FETCHED_KIB: usize = 65_536;
-/// The client wants a group's name although it is in none: it is given all partitions.
+/// What each of them may keep, however many they are.
+const LEAST_KIB: usize = 2_048;
+/// The client wants a group's name although it is in none: it is given its partitions.
 const GROUP: &str = "laju-worker";
 
 /// What a worker needs to know.
@@ -269,7 +274,9 @@ impl Opened {
             stop.clone(),
         )?;
 
-        let (wake, woken) = crossbeam_channel::bounded(1);
+        let (wake, woken) = wake();
+        let lookups = SharedLookups::new(config.registry_patience);
+        let warned = Arc::new(AtomicBool::new(false));
         let events = BrokerEvents::default();
         let node = store.identity().node_id.clone();
         let pipeline = |shard: &Arc<Shard>| -> Result<Pipeline, WorkerError> {
@@ -279,8 +286,8 @@ impl Opened {
                 .map_err(|error| ConnectionError::refused(&error))?;
             let registry = config.connection.registry_client()?;
             let learning = registry.map(|registry| {
-                let (patience, topic_id) = (config.registry_patience, log.topic_id.clone());
-                Learning::start(&config.connection, registry, patience, &node, topic_id)
+                let (lookups, topic_id) = (lookups.clone(), log.topic_id.clone());
+                Learning::start(&config.connection, registry, lookups, &node, topic_id)
             });
             let positions = shard.positions();
             // The last record folded is read again: it has to be the same.
@@ -299,9 +306,10 @@ impl Opened {
                 topic: log.topic.clone(),
                 partitions: log.partitions,
                 shard: Arc::clone(shard),
-                room: COMMIT_RECORDS.div_ceil(shards.count() as u64),
+                room: (COMMIT_RECORDS / shards.count() as u64).max(LEAST_ROOM),
                 wake: wake.clone(),
-                untold: None,
+                is_untold: false,
+                warned: Arc::clone(&warned),
                 reader: EventReader::new(&config.schemas)?,
                 learning: learning.transpose()?,
                 leases: leases.clone(),
@@ -321,7 +329,7 @@ impl Opened {
         let committer = Committer {
             store: *store,
             shards: shards.clone(),
-            wake: woken,
+            woken,
             leases,
             refused,
             watch: Arc::clone(&watch),
@@ -418,7 +426,7 @@ fn reading_ahead(connection: &Connection, kib: usize) -> Result<ClientConfig, Co
 
 /// How a pipeline reads, of so many.
 fn client_config(connection: &Connection, of: usize) -> Result<ClientConfig, ConnectionError> {
-    let mut config = reading_ahead(connection, FETCHED_KIB / of)?;
+    let mut config = reading_ahead(connection, (FETCHED_KIB / of).max(LEAST_KIB))?;
     // By these it is known when a broker was heard of.
     config.set("statistics.interval.ms", "1000").set("group.id", GROUP);
     Ok(config)

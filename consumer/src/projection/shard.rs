@@ -75,7 +75,8 @@ impl Shard {
     }
 
     /// Changes the partitions, given in the order of their numbers; says how many records of them
-    /// are not committed then.
+    /// are not committed then. After a panic, of whichever thread that had the partitions, what comes
+    /// of it is never committed.
     pub fn fold(&self, fold: impl FnOnce(&mut [PartitionState])) -> u64 {
         let mut states = self.lock();
         fold(&mut states);
@@ -89,10 +90,11 @@ impl Shard {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Takes what has changed since the last time: nothing where a fold has panicked half way.
+    /// Takes what has changed since the last time; `None` where a thread has panicked that had the
+    /// partitions, and may have left one half folded.
     #[must_use]
-    pub fn take(&self) -> Uncommitted {
-        let Ok(mut states) = self.states.lock() else { return Uncommitted::default() };
+    pub fn take(&self) -> Option<Uncommitted> {
+        let mut states = self.states.lock().ok()?;
         let taken = Uncommitted {
             commits: states.iter_mut().filter_map(PartitionState::take_commit).collect(),
             ends: states
@@ -102,10 +104,10 @@ impl Shard {
         };
         drop(states);
         self.taken.notify_all();
-        taken
+        Some(taken)
     }
 
-    /// For the thread that folds, which is gone if it has panicked.
+    /// For what may go on after a panic, because [`Shard::take`] does not.
     fn lock(&self) -> MutexGuard<'_, Vec<PartitionState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,6 +116,9 @@ impl Shard {
 fn uncommitted(states: &[PartitionState]) -> u64 {
     states.iter().map(PartitionState::uncommitted).sum()
 }
+
+/// How many subjects' facts are read at a time: the fold waits meanwhile.
+const READ_AT_ONCE: usize = 64;
 
 /// All shards of a node.
 #[derive(Clone)]
@@ -150,6 +155,16 @@ impl Shards {
     /// If the fold has failed.
     pub fn facts(&self, subjects: &[(u32, SubjectId)]) -> Result<Vec<SubjectFacts>, NoFacts> {
         let mut facts = vec![SubjectFacts::default(); subjects.len()];
+        let pages = facts.chunks_mut(READ_AT_ONCE).zip(subjects.chunks(READ_AT_ONCE));
+        pages.map(|(facts, subjects)| self.read(facts, subjects)).collect::<Result<(), _>>()?;
+        Ok(facts)
+    }
+
+    fn read(
+        &self,
+        facts: &mut [SubjectFacts],
+        subjects: &[(u32, SubjectId)],
+    ) -> Result<(), NoFacts> {
         for shard in self.iter() {
             let is_here =
                 |(_, (partition, _)): &(_, &(u32, _))| shard.partitions.contains(partition);
@@ -164,13 +179,17 @@ impl Shards {
                 found.position = *state.position();
             }
         }
-        Ok(facts)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use laju_schemas::quarantine::Reason;
+
     use super::*;
+    use crate::domain::admission::Refusal;
+    use crate::projection::partition::RecordMark;
 
     fn states(count: u32) -> Vec<PartitionState> {
         (0..count).map(PartitionState::new).collect()
@@ -207,7 +226,7 @@ mod tests {
         let subject = SubjectId([1; 16]);
         assert_eq!(shards.facts(&[(0, subject)]), Err(NoFacts::NotFolding));
         assert!(shards.facts(&[(1, subject)]).is_ok());
-        assert!(shards.iter().all(|shard| shard.take().ends.is_empty()));
+        assert_eq!(shards.iter().filter(|shard| shard.take().is_some()).count(), 1);
     }
 
     #[test]
@@ -218,7 +237,23 @@ mod tests {
             states[1].reached_end(5);
             states[1] = PartitionState::again(1);
         });
-        assert_eq!(shard.take().ends, [(0, 3)]);
-        assert!(shard.take().ends.is_empty());
+        assert_eq!(shard.take().unwrap().ends, [(0, 3)]);
+        assert!(shard.take().unwrap().ends.is_empty());
+    }
+
+    #[test]
+    fn who_waits_for_room_goes_on_once_what_was_folded_is_taken() {
+        let refusal = Refusal::new(Reason::InFuture, "made by hand");
+        let shard = Arc::new(Shard::new(vec![PartitionState::new(7)]));
+        let mark = |offset| RecordMark { offset, timestamp: 0, digest: 0 };
+        let folded = shard.fold(|states| states[0].refused(mark(0), &refusal, None));
+        assert_eq!((folded, shard.positions()[0].next_offset), (1, 1));
+        assert!(!shard.wait_for_room(1, Duration::ZERO) && shard.wait_for_room(2, Duration::ZERO));
+        let waits = Arc::clone(&shard);
+        let waiting =
+            std::thread::spawn(move || waits.wait_for_room(1, Duration::from_secs(3_600)));
+        let taken = shard.take().unwrap();
+        assert!(waiting.join().unwrap());
+        assert_eq!((taken.commits[0].partition, taken.commits[0].records), (7, 1));
     }
 }

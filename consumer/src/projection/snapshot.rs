@@ -1,5 +1,6 @@
 //! What readers see: the state of every partition at its last commit. Made by the committer,
-//! swapped in whole, never changed: a question works on one snapshot and meets no lock.
+//! swapped in whole, never changed: a question works on one snapshot and meets no
+//! lock, but where it reads citizens' facts (`shard.rs`).
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -242,7 +242,7 @@ fn without_a_fold_it_is_said_that_nothing_is_known_of_an_event() {
     folding.event((0, 1), (1, "K-1", 1), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
     let mut view = view(folding);
     view.shards = None;
-    assert!(matches!(fate(&view, id(1)), Err(QueryError::Busy(NoFacts::NotFolding))));
+    assert!(matches!(fate(&view, id(1)), Err(QueryError::NoFacts(NoFacts::NotFolding))));
     assert_eq!(ask(&view, 9)["fate"], "not_seen", "nothing has to be asked for that");
 }
 

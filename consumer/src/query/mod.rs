@@ -1,6 +1,7 @@
 //! Answers questions from one moment's state, in plain types: how far a region is, over time, by
 //! what, what is missing, what could not be counted. It knows neither HTTP nor Kafka nor sled,
-//! takes no lock that ingest waits for, and has the time as an argument.
+//! takes no lock that ingest waits for, but where it reads citizens' facts, and has the time as an
+//! argument.
 
 pub mod ahead;
 pub mod answer;
@@ -89,9 +90,9 @@ pub enum QueryError {
         /// The region it should lie in.
         within: RegionCode,
     },
-    /// Citizens' facts cannot be told now.
+    /// Citizens' facts cannot be read now.
     #[error("{0}; ask again later")]
-    Busy(#[from] NoFacts),
+    NoFacts(#[from] NoFacts),
     /// Nothing was ever heard of a kiosk.
     #[error("nothing was ever heard of a kiosk '{0}': neither an event nor a status")]
     UnknownKiosk(String),

@@ -1,5 +1,5 @@
 //! The state that questions are answered from: swapped in by the worker, read without a lock that
-//! ingest would have to wait for; and whether there is enough of it to answer at all.
+//! ingest would have to wait for, but for citizens' facts (`projection/shard.rs`); and whether there is enough of it to answer at all.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -169,7 +169,7 @@ pub struct View {
     /// Every region's sums of all postings.
     pub sums: RegionSums,
     /// Where citizens' facts are, once there is a worker.
-    pub shards: Option<Arc<Shards>>,
+    pub shards: Option<Shards>,
     /// The moment of the answer.
     pub now: TimestampMs,
     /// Today, in the programme's zone.
@@ -400,7 +400,7 @@ impl LiveView {
             position,
             gaps,
             sums,
-            shards: self.shards.load_full(),
+            shards: self.shards.load().as_deref().cloned(),
             now,
             today: today(now),
         })

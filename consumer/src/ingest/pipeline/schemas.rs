@@ -5,7 +5,7 @@
 //! several nodes is the topic's, and a crash in between changes nothing.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use laju_producer::connection::Connection;
@@ -33,10 +33,11 @@ use crate::ingest::waiting::Held;
 use crate::ingest::worker::WorkerError;
 use crate::projection::partition::{Claims, RecordMark};
 
-/// What a worker does about schemas that it does not know.
+/// What a pipeline does about schemas that it does not know.
 pub struct Learning {
     pub(in crate::ingest) registrar: Registrar,
-    pub(in crate::ingest) lookups: Lookups,
+    /// Of all pipelines: what one was answered, none asks for again.
+    pub(in crate::ingest) lookups: SharedLookups,
     /// Who writes a verdict.
     pub(in crate::ingest) node: String,
     /// The events topic's own id, which a verdict names.
@@ -47,21 +48,37 @@ pub struct Learning {
     pub(in crate::ingest) sent: HashMap<Origin, Option<QuarantineDecision>>,
 }
 
+/// What all pipelines of a worker know of ids. It is asked only where a record waits.
+#[derive(Clone)]
+pub struct SharedLookups(Arc<Mutex<Lookups>>);
+
+impl SharedLookups {
+    /// Gives an id up after this time.
+    pub(in crate::ingest) fn new(patience: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Lookups::new(patience))))
+    }
+
+    /// Whoever panicked with it left it whole.
+    fn lock(&self) -> MutexGuard<'_, Lookups> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Learning {
-    /// Starts to ask a registry, whose word that it has no such schema is not believed for a time.
+    /// Starts to ask a registry.
     ///
     /// # Errors
     /// If no thread can be started.
     pub(in crate::ingest) fn start(
         connection: &Connection,
         registry: Registry,
-        patience: Duration,
+        lookups: SharedLookups,
         node: &str,
         topic_id: Option<String>,
     ) -> Result<Self, WorkerError> {
         Ok(Self {
             registrar: Registrar::start(connection, registry)?,
-            lookups: Lookups::new(patience),
+            lookups,
             node: format!("worker {node}"),
             topic_id,
             sent: HashMap::new(),
@@ -155,9 +172,7 @@ impl Pipeline {
 
     /// Goes on with the partitions that wait, as far as it is known how.
     pub(super) fn serve_waiting(&mut self, batch: &mut Batch) {
-        if self.waiting.is_empty() {
-            return;
-        }
+        // Also what nobody waits for any more: another pipeline may wait for the same answer.
         self.hear();
         let numbers: Vec<u32> = self.waiting.0.keys().copied().collect();
         for partition in numbers {
@@ -172,10 +187,12 @@ impl Pipeline {
         while let Ok(done) = learning.registrar.done.try_recv() {
             match done {
                 Done::Found(id, avsc) => {
-                    learning.lookups.found(id);
+                    learning.lookups.lock().found(id);
                     self.reader.book.learn(id, Some(&avsc));
                 }
-                Done::NotFound(id, answer) => learning.lookups.answered(id, answer, now),
+                Done::NotFound(id, answer) => {
+                    learning.lookups.lock().answered(id, answer, now);
+                }
                 Done::Written(_, Ok(())) => {}
                 Done::Written(verdicts, Err(why)) => {
                     tracing::warn!(
@@ -202,7 +219,7 @@ impl Pipeline {
         let book = Arc::clone(&self.decided.book);
         let needed = loop {
             if batch.len() >= BATCH_RECORDS {
-                self.fold(batch);
+                self.fold(batch, true);
             }
             let front = self.waiting.0.get(&partition).and_then(|line| line.held.front());
             let awaited = front.filter(|held| self.awaits_verdict(partition, held.mark.offset));
@@ -222,7 +239,7 @@ impl Pipeline {
             match (needed, &mut self.learning) {
                 (None, Some(learning)) => {
                     if held.id.is_some_and(|id| self.reader.book.has_learnt(id)) {
-                        learning.lookups.found_in(partition);
+                        learning.lookups.lock().found_in(partition);
                     }
                     line.pop();
                 }
@@ -261,6 +278,7 @@ impl Pipeline {
             return;
         };
         let Learning { registrar, lookups, node, topic_id, sent } = learning;
+        let mut lookups = lookups.lock();
         let (now, patience) = (Instant::now(), lookups.patience_of(partition));
         let may_write = line.may_write(now);
         let mut verdicts = Vec::new();
@@ -307,6 +325,7 @@ impl Pipeline {
             reason = verdicts[0].reason,
             "the registry has no schema for records: it is written down that they are refused"
         );
+        drop(lookups);
         sent.extend(verdicts.iter().map(|verdict| (verdict.origin(), None)));
         line.unwritten = None;
         let _ = registrar.tasks.send(Task::Write(verdicts));
@@ -317,10 +336,10 @@ impl Pipeline {
         let (Some(learning), Some(line)) = (&self.learning, self.waiting.line(partition)) else {
             return;
         };
-        let patience = learning.lookups.patience_of(partition);
+        let lookups = learning.lookups.lock();
+        let patience = lookups.patience_of(partition);
         let unwritten = line.unwritten.as_ref().map(|(why, _)| why.clone());
-        let (kind, reason, cure) = match (learning.lookups.standing(id, since, patience), unwritten)
-        {
+        let (kind, reason, cure) = match (lookups.standing(id, since, patience), unwritten) {
             (Standing::Asked, None) => return,
             (Standing::Unreachable(why), None) => (
                 TroubleKind::RegistryUnreachable,
@@ -338,7 +357,7 @@ impl Pipeline {
             ),
             (Standing::Missing(_) | Standing::GivenUp(_), None) => (
                 TroubleKind::SchemaNotFound,
-                format!("the registry says that it has {}", learning.lookups.lacking(id)),
+                format!("the registry says that it has {}", lookups.lacking(id)),
                 if self.leases.holds(partition) {
                     format!(
                         "register it, if it should be there; after {} s (--registry-patience) the \
