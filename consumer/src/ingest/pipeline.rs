@@ -41,8 +41,8 @@ pub use schemas::{Learning, SharedLookups};
 /// cache when they are folded.
 const BATCH_RECORDS: usize = 512;
 /// Uncommitted records that are enough for a commit, once there are no more to fold. While records
-/// keep coming it is half of the room for them: larger commits cost less, and who asks a node that is
-/// behind gains nothing by small ones.
+/// keep coming it is half of the room for them: larger commits cost less, and readers of a node that is
+/// behind gain nothing by small ones.
 const COMMIT_SOON: u64 = 1_000;
 /// While records keep coming, the clock is looked at once in so many of them.
 const CLOCK_STRIDE: usize = 64;
