@@ -156,7 +156,9 @@ impl Shards {
     pub fn facts(&self, subjects: &[(u32, SubjectId)]) -> Result<Vec<SubjectFacts>, NoFacts> {
         let mut facts = vec![SubjectFacts::default(); subjects.len()];
         let pages = facts.chunks_mut(READ_AT_ONCE).zip(subjects.chunks(READ_AT_ONCE));
-        pages.map(|(facts, subjects)| self.read(facts, subjects)).collect::<Result<(), _>>()?;
+        for (facts, subjects) in pages {
+            self.read(facts, subjects)?;
+        }
         Ok(facts)
     }
 
