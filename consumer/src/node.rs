@@ -479,13 +479,14 @@ impl Lags {
             let heard = partition.heard_ms();
             // Behind a transaction that is open nothing can be read, by nobody.
             let readable = partition.stable_end().map_or(end_offset, |end| end.min(end_offset));
+            let lag_ms = lag.look(now, next_offset, readable, heard);
             PartitionReadiness {
                 next_offset,
                 end_offset,
                 first_end: partition.first_end().unwrap_or(end_offset),
                 caught_up: partition.caught_up(),
-                checked_at: TimestampMs(heard.unwrap_or(now)),
-                lag_ms: lag.look(now, next_offset, readable, heard),
+                checked_at: TimestampMs(heard.unwrap_or(now - lag_ms)),
+                lag_ms,
             }
         };
         (0..).zip(progress.partitions.iter().zip(&mut self.0).map(of)).collect()

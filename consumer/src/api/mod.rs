@@ -218,7 +218,7 @@ pub fn router(mut state: ApiState) -> Router {
     state.document = document.to_json().unwrap_or_default().into();
     state.shapes = xxhash_rust::xxh3::xxh3_64(state.document.as_bytes());
     let paths = paths.route("/", get(screen::page)).route("/assets/{*path}", get(screen::asset));
-    let there = from_fn_with_state(Arc::clone(&state.live), position::get_there);
+    let there = from_fn_with_state(state.clone(), position::get_there);
     // Inside of all others: who may not ask does not wait.
     with_layers(paths.layer(there), state.access.clone()).with_state(state)
 }

@@ -4,7 +4,6 @@
 //! A request names a position that an answer bore (or that Kafka gave, of one event), and waits for
 //! the node to get there.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
@@ -15,8 +14,8 @@ use laju_producer::words;
 use laju_schemas::position::{AT_LEAST_HEADER, NoPosition, Position};
 use tokio::time::Instant;
 
+use super::ApiState;
 use super::problem::Problem;
-use crate::query::view::LiveView;
 
 /// The parameter that says the same as the header.
 pub(super) const AT_LEAST: &str = "at_least";
@@ -36,14 +35,14 @@ pub(super) fn is_heeded(uri: &Uri) -> bool {
 
 /// The layer: hands a request on once the node is where it is wanted.
 pub(super) async fn get_there(
-    State(live): State<Arc<LiveView>>,
+    State(api): State<ApiState>,
     mut request: Request,
     next: Next,
 ) -> Response {
     match wanted(&request) {
         Ok(wanted) => {
             for position in &wanted {
-                if let Err(problem) = reach(&live, position).await {
+                if let Err(problem) = reach(&api, position).await {
                     return problem.into_response();
                 }
             }
@@ -81,8 +80,9 @@ fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
 ///
 /// # Errors
 /// If it does not get there in time, or the position is of another log.
-pub(super) async fn reach(live: &LiveView, wanted: &Position) -> Result<(), Problem> {
-    let until = Instant::now() + WAIT;
+pub(super) async fn reach(api: &ApiState, wanted: &Position) -> Result<(), Problem> {
+    let live = &api.live;
+    let (until, asked_at) = (Instant::now() + WAIT, (api.clock)());
     while live.lacks().is_empty() && !live.reaches(wanted) {
         let beyond = words!(
             "{AT_LEAST}: this position is of the log of another cluster or topic, or beyond the end of \
@@ -94,7 +94,7 @@ pub(super) async fn reach(live: &LiveView, wanted: &Position) -> Result<(), Prob
             return Err(Problem::parameter(AT_LEAST, beyond));
         }
         if Instant::now() >= until {
-            if live.is_beyond_the_end(wanted) {
+            if live.is_beyond_the_end(wanted, asked_at) {
                 return Err(Problem::parameter(AT_LEAST, beyond));
             }
             let seconds = WAIT.as_secs();

@@ -274,7 +274,7 @@ pub(super) async fn one(
     };
     // A node that is behind what the figure rests on would take it for one of another log. Whatever
     // comes of it: the figure itself needs no other.
-    let _ = position::reach(&api.live, &rests_on(&figure, &api.live)).await;
+    let _ = position::reach(&api, &rests_on(&figure, &api.live)).await;
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     blocking(move || {
         let _turn = turn;

@@ -426,7 +426,7 @@ pub(super) async fn stream(
     if let Some(mark) = last_id.as_deref().and_then(Mark::parse)
         && api.live.is_of(mark.position.log)
     {
-        position::reach(&api.live, &mark.position).await?;
+        position::reach(&api, &mark.position).await?;
         wanted.push(mark.position);
     }
     let (seat, edition) = api.feed.join(&wanted).await?;

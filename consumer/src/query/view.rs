@@ -83,8 +83,9 @@ pub struct Readiness {
     pub troubles_beside: Vec<Arc<TroubledPartition>>,
 }
 
-/// A partition is heard of once a second, as long as its broker says anything.
-const HEARD_MS: i64 = 3_000;
+/// What a partition's broker had when it was asked is in what it says so much later: readers ask it
+/// once in half a second, and it is noted once a second.
+const HEARD_MS: i64 = 2_000;
 
 /// Something without which no figure is answered, or which keeps others from being sent here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -322,14 +323,17 @@ impl LiveView {
         self.readiness.load().log == Some(log)
     }
 
-    /// Whether a position is behind what the log is known to hold: no waiting leads there.
+    /// Whether a position that was asked for at a moment is behind what the log holds: no waiting
+    /// leads there. Only what was heard of the log since then says so, whatever kept this node from
+    /// hearing.
     #[must_use]
-    pub fn is_beyond_the_end(&self, wanted: &Position) -> bool {
+    pub fn is_beyond_the_end(&self, wanted: &Position, asked_at: TimestampMs) -> bool {
         let readiness = self.readiness.load();
         wanted.events.iter().any(|(partition, offset)| {
             let at = readiness.positions.get(partition);
-            // Of one that it has just heard of.
-            at.is_none_or(|at| *offset > at.end_offset && at.lag_ms < HEARD_MS)
+            at.is_none_or(|at| {
+                *offset > at.end_offset && at.checked_at.0 >= asked_at.0.saturating_add(HEARD_MS)
+            })
         })
     }
 
