@@ -487,6 +487,7 @@ impl Lags {
                 caught_up: partition.caught_up(),
                 checked_at: TimestampMs(heard.unwrap_or(now - lag_ms)),
                 lag_ms,
+                steady_since: partition.steady_since_ms().map(TimestampMs),
             }
         };
         (0..).zip(progress.partitions.iter().zip(&mut self.0).map(of)).collect()

@@ -87,13 +87,19 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
     assert!(body["detail"].as_str().unwrap().contains(&wanted.to_string()), "{body}");
 
     // What is behind the end is no place to wait for, but only once the node has heard of the end
-    // since it was asked: what it knew before may be old, if it was kept from hearing.
+    // since it was asked, from a leader that is not new.
     let beyond = wanted.to_string().replace("1:3", "1:4");
     let (status, ..) = send(&node, at(path, &beyond)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     live.update_readiness(|readiness| {
         let heard_ms = NOW.parse::<TimestampMs>().unwrap().0 + 4_000;
         readiness.positions.entry(1).and_modify(|at| at.checked_at = TimestampMs(heard_ms));
+    });
+    assert_eq!(send(&node, at(path, &beyond)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    live.update_readiness(|readiness| {
+        let since_ms = NOW.parse::<TimestampMs>().unwrap().0 - 60_000;
+        let since = Some(TimestampMs(since_ms));
+        readiness.positions.entry(1).and_modify(|at| at.steady_since = since);
     });
     let (status, _, body) = send(&node, at(path, &beyond)).await;
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();

@@ -64,9 +64,13 @@ impl ClientContext for IngestContext {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
                 // Whom its records are fetched from: a follower, where racks are told.
                 let broker = Some(partition.broker).filter(|id| *id >= 0);
-                if let Some(heard) = heard.get(&broker.unwrap_or(partition.leader)) {
+                let broker = broker.unwrap_or(partition.leader);
+                let heard = heard.get(&broker);
+                if let Some(heard) = heard {
                     progress.heard(*heard);
                 }
+                let is_read = heard.is_some() && partition.fetch_state == "active";
+                progress.reads_from(is_read.then_some(broker), now);
                 if let Some(begin) = progress.saw_begin(partition.lo_offset, now) {
                     tracing::warn!(
                         topic = self.topic,
@@ -88,7 +92,7 @@ impl ConsumerContext for IngestContext {}
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::statistics::{Partition, Topic};
+    use rdkafka::statistics::{Broker, Partition, Topic};
 
     use super::*;
 
@@ -109,5 +113,28 @@ mod tests {
         context(1..2).stats(statistics([(0, unread), (1, read)]));
         let ends = progress.partitions.iter().map(|at| (at.end_offset(), at.stable_end()));
         assert_eq!(ends.collect::<Vec<_>>(), [(Some(7), Some(7)); 2]);
+    }
+
+    #[test]
+    fn a_partition_is_read_from_a_broker_that_is_up_and_asked_for_it() {
+        let progress = Arc::new(Progress::new("events", 1));
+        let context = IngestContext::new("events", 0..1, &BrokerEvents::default(), &progress);
+        let is_steady = |state: &str, fetch_state: &str| {
+            let broker = Broker { nodeid: 1, state: state.to_owned(), ..Broker::default() };
+            let fetch_state = fetch_state.to_owned();
+            let partition = Partition { broker: 1, fetch_state, ..Partition::default() };
+            let partitions = HashMap::from([(0, partition)]);
+            let topic = Topic { partitions, ..Topic::default() };
+            context.stats(Statistics {
+                brokers: HashMap::from([("b1".to_owned(), broker)]),
+                topics: HashMap::from([("events".to_owned(), topic)]),
+                ..Statistics::default()
+            });
+            progress.partitions[0].steady_since_ms().is_some()
+        };
+        assert!(is_steady("UP", "active"));
+        assert!(!is_steady("UP", "validate-epoch-wait"), "its new leader has said nothing yet");
+        assert!(is_steady("UP", "active"));
+        assert!(!is_steady("DOWN", "active"));
     }
 }

@@ -21,11 +21,18 @@ pub struct PartitionProgress {
     first_end: AtomicI64,
     /// When whoever leads it was last heard of, in milliseconds since 1970.
     heard_ms: AtomicI64,
+    /// Whom it is read from, when that was last known, and since when it is known without a gap, in
+    /// milliseconds since 1970.
+    source: AtomicI64,
+    source_seen_ms: AtomicI64,
+    steady_since_ms: AtomicI64,
     begin_offset: AtomicI64,
     /// When it was last said that the beginning is being deleted, in milliseconds since 1970.
     begin_said_ms: AtomicI64,
 }
 
+/// How long nothing may be known of whom a partition is read from: it is looked at once a second.
+const LONGEST_GAP_MS: i64 = 2_500;
 /// How often it is said that a partition's beginning is being deleted, while it goes on.
 const SAY_EVERY_MS: i64 = 60_000;
 
@@ -38,6 +45,9 @@ impl PartitionProgress {
             stable_end: AtomicI64::new(UNKNOWN),
             first_end: AtomicI64::new(UNKNOWN),
             heard_ms: AtomicI64::new(UNKNOWN),
+            source: AtomicI64::new(UNKNOWN),
+            source_seen_ms: AtomicI64::new(UNKNOWN),
+            steady_since_ms: AtomicI64::new(UNKNOWN),
             begin_offset: AtomicI64::new(UNKNOWN),
             begin_said_ms: AtomicI64::new(i64::MIN),
         }
@@ -81,6 +91,25 @@ impl PartitionProgress {
     #[must_use]
     pub fn heard_ms(&self) -> Option<i64> {
         Some(self.heard_ms.load(Ordering::Acquire)).filter(|heard| *heard >= 0)
+    }
+
+    /// Since when it is read from one broker without a gap, in milliseconds since 1970. A new leader
+    /// may not know yet how far the one before it had got.
+    #[must_use]
+    pub fn steady_since_ms(&self) -> Option<i64> {
+        Some(self.steady_since_ms.load(Ordering::Acquire)).filter(|since| *since >= 0)
+    }
+
+    /// Takes note of the broker that it is read from at a moment; none while it is read from nobody.
+    pub(super) fn reads_from(&self, broker: Option<i32>, now_ms: i64) {
+        let source = broker.map_or(UNKNOWN, i64::from);
+        let before = self.source.swap(source, Ordering::AcqRel);
+        let seen = self.source_seen_ms.swap(now_ms, Ordering::AcqRel);
+        if source == UNKNOWN {
+            self.steady_since_ms.store(UNKNOWN, Ordering::Release);
+        } else if source != before || now_ms - seen > LONGEST_GAP_MS {
+            self.steady_since_ms.store(now_ms, Ordering::Release);
+        }
     }
 
     /// The partition's end when it was asked for at the start, once it was.
@@ -271,6 +300,23 @@ mod tests {
         assert_eq!(partition.saw_begin(9, 2_000), None);
         assert_eq!(partition.saw_begin(12, 61_000), Some(12));
         assert_eq!(partition.begin_offset(), Some(12));
+    }
+
+    #[test]
+    fn a_partition_is_steady_while_one_broker_is_heard_without_a_gap() {
+        let partition = PartitionProgress::new();
+        let after = |broker, now_ms| {
+            partition.reads_from(broker, now_ms);
+            partition.steady_since_ms()
+        };
+        assert_eq!(after(None, 0), None);
+        assert_eq!(after(Some(1), 1_000), Some(1_000));
+        assert_eq!(after(Some(1), 2_100), Some(1_000));
+        assert_eq!(after(Some(2), 3_000), Some(3_000), "another leader");
+        assert_eq!(after(Some(2), 4_000), Some(3_000));
+        assert_eq!(after(Some(2), 6_600), Some(6_600), "nobody looked meanwhile");
+        assert_eq!(after(None, 7_000), None);
+        assert_eq!(after(Some(2), 8_000), Some(8_000));
     }
 
     #[test]

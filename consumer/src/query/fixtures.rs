@@ -355,7 +355,15 @@ pub(crate) fn position(
 ) -> PartitionReadiness {
     let caught_up = next_offset >= end_offset;
     let first_end = end_offset;
-    PartitionReadiness { next_offset, end_offset, first_end, caught_up, checked_at, lag_ms: 0 }
+    PartitionReadiness {
+        next_offset,
+        end_offset,
+        first_end,
+        caught_up,
+        checked_at,
+        lag_ms: 0,
+        steady_since: None,
+    }
 }
 
 /// What an activation says.

@@ -49,6 +49,8 @@ pub struct PartitionReadiness {
     /// For how long the first record behind `next_offset` has been there, as far as this node knows,
     /// or for how long it has known nothing of the partition: in milliseconds.
     pub lag_ms: i64,
+    /// Since when it is read from one broker without a gap; none while it is not.
+    pub steady_since: Option<TimestampMs>,
 }
 
 /// How far a node is on its way to answering.
@@ -86,6 +88,8 @@ pub struct Readiness {
 /// What a partition's broker had when it was asked is in what it says so much later: readers ask it
 /// once in half a second, and it is noted once a second.
 const HEARD_MS: i64 = 2_000;
+/// A new leader may not know for a while how far the one before it had got.
+const STEADY_MS: i64 = 60_000;
 
 /// Something without which no figure is answered, or which keeps others from being sent here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -324,15 +328,17 @@ impl LiveView {
     }
 
     /// Whether a position that was asked for at a moment is behind what the log holds: no waiting
-    /// leads there. Only what was heard of the log since then says so, whatever kept this node from
-    /// hearing.
+    /// leads there. Only what was heard of the log since then says so, and of a leader that was the
+    /// same for long: whoever takes this for an answer forgets the position.
     #[must_use]
     pub fn is_beyond_the_end(&self, wanted: &Position, asked_at: TimestampMs) -> bool {
         let readiness = self.readiness.load();
         wanted.events.iter().any(|(partition, offset)| {
             let at = readiness.positions.get(partition);
             at.is_none_or(|at| {
-                *offset > at.end_offset && at.checked_at.0 >= asked_at.0.saturating_add(HEARD_MS)
+                let is_heard = at.checked_at.0 >= asked_at.0.saturating_add(HEARD_MS);
+                let steady = at.steady_since.map(|since| asked_at.0.saturating_sub(since.0));
+                *offset > at.end_offset && is_heard && steady.is_some_and(|ms| ms >= STEADY_MS)
             })
         })
     }
