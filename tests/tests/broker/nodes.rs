@@ -167,7 +167,8 @@ fn no_answer_is_from_before_another_that_its_client_has() {
     let token = std::fs::read_to_string(&kept).unwrap();
     let (log, _) = token.split_once('.').unwrap();
     let last = broker.read_log().into_iter().max_by_key(|record| record.offset).unwrap();
-    for (number, status) in [(last.offset + 1, 200), (last.offset + 1_000, 400)] {
+    // One beyond the end is not called wrong by nodes that have not read from the same leader for long.
+    for (number, status) in [(last.offset + 1, 200), (last.offset + 1_000, 503)] {
         let path = format!("/v1/regions/ID/progress?at_least={log}.{}:{number}", last.partition);
         assert_eq!(ahead.get(&path).0, status);
         assert_eq!(behind.get(&path).0, status);
