@@ -99,7 +99,14 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
     live.update_readiness(|readiness| {
         let since_ms = NOW.parse::<TimestampMs>().unwrap().0 - 60_000;
         let since = Some(TimestampMs(since_ms));
-        readiness.positions.entry(1).and_modify(|at| at.steady_since = since);
+        readiness.positions.entry(1).and_modify(|at| {
+            (at.steady_since, at.lag_ms) = (since, 40_000);
+        });
+    });
+    let (status, ..) = send(&node, at(path, &beyond)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "it waits for a schema and reads no more");
+    live.update_readiness(|readiness| {
+        readiness.positions.entry(1).and_modify(|at| at.lag_ms = 0);
     });
     let (status, _, body) = send(&node, at(path, &beyond)).await;
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();

@@ -70,7 +70,7 @@ impl ClientContext for IngestContext {
                     progress.heard(*heard);
                 }
                 let is_read = heard.is_some() && partition.fetch_state == "active";
-                progress.reads_from(is_read.then_some(broker), now);
+                progress.reads_from(is_read.then_some((broker, partition.leader)), now);
                 if let Some(begin) = progress.saw_begin(partition.lo_offset, now) {
                     tracing::warn!(
                         topic = self.topic,

@@ -100,9 +100,11 @@ impl PartitionProgress {
         Some(self.steady_since_ms.load(Ordering::Acquire)).filter(|since| *since >= 0)
     }
 
-    /// Takes note of the broker that it is read from at a moment; none while it is read from nobody.
-    pub(super) fn reads_from(&self, broker: Option<i32>, now_ms: i64) {
-        let source = broker.map_or(UNKNOWN, i64::from);
+    /// Takes note of the broker that it is read from at a moment, and of who leads it then; none while
+    /// it is read from nobody.
+    pub(super) fn reads_from(&self, source: Option<(i32, i32)>, now_ms: i64) {
+        let number = |(broker, leader): (i32, i32)| i64::from(broker) << 32 | i64::from(leader);
+        let source = source.map_or(UNKNOWN, number);
         let before = self.source.swap(source, Ordering::AcqRel);
         let seen = self.source_seen_ms.swap(now_ms, Ordering::AcqRel);
         if source == UNKNOWN {
@@ -310,13 +312,13 @@ mod tests {
             partition.steady_since_ms()
         };
         assert_eq!(after(None, 0), None);
-        assert_eq!(after(Some(1), 1_000), Some(1_000));
-        assert_eq!(after(Some(1), 2_100), Some(1_000));
-        assert_eq!(after(Some(2), 3_000), Some(3_000), "another leader");
-        assert_eq!(after(Some(2), 4_000), Some(3_000));
-        assert_eq!(after(Some(2), 6_600), Some(6_600), "nobody looked meanwhile");
+        assert_eq!(after(Some((1, 1)), 1_000), Some(1_000));
+        assert_eq!(after(Some((1, 1)), 2_100), Some(1_000));
+        assert_eq!(after(Some((1, 2)), 3_000), Some(3_000), "another leader");
+        assert_eq!(after(Some((1, 2)), 4_000), Some(3_000));
+        assert_eq!(after(Some((1, 2)), 6_600), Some(6_600), "nobody looked meanwhile");
         assert_eq!(after(None, 7_000), None);
-        assert_eq!(after(Some(2), 8_000), Some(8_000));
+        assert_eq!(after(Some((1, 2)), 8_000), Some(8_000));
     }
 
     #[test]

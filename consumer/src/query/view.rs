@@ -88,6 +88,8 @@ pub struct Readiness {
 /// What a partition's broker had when it was asked is in what it says so much later: readers ask it
 /// once in half a second, and it is noted once a second.
 const HEARD_MS: i64 = 2_000;
+/// Of a partition that is not read to its end, as where one waits for a schema, the end is not known.
+const AT_ITS_END_MS: i64 = 3_000;
 /// A new leader may not know for a while how far the one before it had got.
 const STEADY_MS: i64 = 60_000;
 
@@ -338,7 +340,8 @@ impl LiveView {
             at.is_none_or(|at| {
                 let is_heard = at.checked_at.0 >= asked_at.0.saturating_add(HEARD_MS);
                 let steady = at.steady_since.map(|since| asked_at.0.saturating_sub(since.0));
-                *offset > at.end_offset && is_heard && steady.is_some_and(|ms| ms >= STEADY_MS)
+                let is_known = is_heard && at.lag_ms < AT_ITS_END_MS;
+                *offset > at.end_offset && is_known && steady.is_some_and(|ms| ms >= STEADY_MS)
             })
         })
     }
