@@ -13,11 +13,12 @@ use laju_consumer::query::flows::flows;
 use laju_consumer::query::outreach::outreach;
 use laju_consumer::query::pace::pace;
 use laju_consumer::query::pace_list::pace_list;
-use laju_consumer::query::postings::Days;
-use laju_consumer::query::question::Question;
+use laju_consumer::query::outreach::OutreachQuestion;
+use laju_consumer::query::days::Days;
+use laju_consumer::query::question::Level;
 use laju_consumer::query::view::{ReferenceView, View};
 use laju_schemas::event::DeactivationReason;
-use laju_schemas::{RegionCode, RegionLevel};
+use laju_schemas::RegionCode;
 use laju_tests::fold::fold_log;
 use laju_tests::generate;
 use laju_tests::oracle::{Balances, Oracle};
@@ -169,15 +170,17 @@ proptest! {
         (a, b) in ((0..=13_i8), (1..=14_i8)),
     ) {
         let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
-        let question = Question { as_of, known_at, ahead: false };
+        let days = Days { as_of, known_at, ahead: false };
         let balances = oracle.balances(as_of, known_at);
         let sum = |wanted: &dyn Fn(Account, RegionCode, &str) -> bool| -> i64 {
             let found = balances.iter().filter(|((of, at, detail), _)| wanted(*of, *at, detail));
             found.map(|(_, amount)| amount).sum()
         };
 
-        let days = Days::default();
-        let visits = outreach(&view, RegionCode::NATION, days, 1_000, &question).unwrap();
+        let all = OutreachQuestion {
+            within: RegionCode::NATION, from: None, to: None, limit: None
+        };
+        let visits = outreach(&view, &all, &days).unwrap();
         for row in &visits.rows {
             let begins = format!("visit {}, kiosk ", row.outreach_id);
             let ends = format!("by {}, visit {}", row.region.code, row.outreach_id);
@@ -194,7 +197,7 @@ proptest! {
         let is_visit = |of| matches!(of, Account::VisitActivations | Account::VisitDeferrals);
         prop_assert_eq!(told, sum(&|of, _, _| is_visit(of)), "no visit is left out");
 
-        let matrices = flows(&view, RegionCode::NATION, &question).unwrap();
+        let matrices = flows(&view, RegionCode::NATION, &days).unwrap();
         for row in &matrices.services {
             let by = format!("by {}, ", row.service_region);
             let served = sum(&|of, at, detail| {
@@ -215,8 +218,8 @@ proptest! {
         prop_assert_eq!(moved, sum(&|of, _, _| of == Account::MovesOut));
 
         let (from, to) = (generate::day(a.min(b - 1)), generate::day(b.max(a + 1)));
-        let question = Question { as_of: None, known_at, ahead: false };
-        let answer = pace(&view, RegionCode::NATION, Some((from, to)), &question).unwrap();
+        let days = Days { as_of: None, known_at, ahead: false };
+        let answer = pace(&view, RegionCode::NATION, Some((from, to)), &days).unwrap();
         let active = |day: Date| -> i64 {
             let balances = oracle.balances(Some(day), known_at).into_iter();
             let signed = balances.map(|((account, _, _), amount)| match account {
@@ -238,7 +241,7 @@ proptest! {
         (as_of, known_at) in (generate::asked_day(), generate::asked_day()),
     ) {
         let (view, oracle) = (view(&log), Oracle::read(&log.records, log.partitions));
-        let question = Question { as_of, known_at, ahead: false };
+        let days = Days { as_of, known_at, ahead: false };
         let sum = |balances: &Balances, region: RegionCode| -> i64 {
             let inside = balances.iter().filter(|((_, at, _), _)| at.is_within(region));
             let signed = inside.map(|((account, _, _), amount)| match account {
@@ -248,8 +251,8 @@ proptest! {
             });
             signed.sum()
         };
-        for level in [RegionLevel::Regency, RegionLevel::Province] {
-            let answer = pace_list(&view, level, RegionCode::NATION, &question).unwrap();
+        for level in [Level::Regency, Level::Province] {
+            let answer = pace_list(&view, level, RegionCode::NATION, &days).unwrap();
             let later = oracle.balances(Some(answer.as_of), known_at);
             let counted: i64 = answer.rows.iter().map(|row| row.activated).sum();
             prop_assert_eq!(counted, sum(&later, RegionCode::NATION), "no region is left out");

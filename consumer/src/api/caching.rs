@@ -20,7 +20,6 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::position;
 use super::problem::{Problem, tell};
-use crate::query::question::Question;
 use crate::query::view::View;
 use laju_producer::problem::Language;
 use laju_producer::words;
@@ -62,9 +61,9 @@ impl Asked {
         Self { target, held: held.map(bare).collect(), known_at, by_content }
     }
 
-    /// Notes the days of the question.
-    pub(super) fn note(&mut self, question: &Question) {
-        self.known_at = question.as_of.and(question.known_at);
+    /// Notes the day of knowledge, where the question leaves nothing to the moment of the answer.
+    pub(super) fn settle(&mut self, known_at: Option<Date>) {
+        self.known_at = known_at;
     }
 
     /// Tags the answer by its content, because the version of the state does not tell all of it.

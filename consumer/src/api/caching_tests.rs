@@ -91,7 +91,7 @@ async fn what_the_client_has_is_not_worked_out_again() {
     use axum::extract::State;
     use axum::response::Response;
 
-    use super::figures::answer;
+    use super::questions::answer;
     use super::parameters::Parameters;
 
     async fn asks(

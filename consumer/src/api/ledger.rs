@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::ApiState;
 use super::caching::{Answer, bear, dressed};
 use super::documented::PartitionInPath;
-use super::figures::answer;
+use super::questions::answer;
 use super::parameters::Parameters;
 use super::problem::{Kind, Problem};
 use super::sent::made_while_sent;

@@ -9,12 +9,8 @@ mod caching;
 #[cfg(test)]
 mod caching_tests;
 mod documented;
-mod events;
-mod figures;
 mod former;
 pub mod health;
-mod insight;
-mod kiosks;
 mod lacks;
 mod ledger;
 #[cfg(test)]
@@ -32,6 +28,7 @@ mod position_tests;
 pub mod problem;
 #[cfg(test)]
 mod problem_tests;
+mod questions;
 pub mod quoted;
 #[cfg(test)]
 mod quoted_tests;
@@ -69,9 +66,23 @@ use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::query::breakdown::BreakdownQuestion;
+use crate::query::change::ChangeQuestion;
+use crate::query::evidence::EvidenceQuestion;
+use crate::query::fate::EventQuestion;
+use crate::query::flows::{FlowsQuestion, RegionFlowsQuestion};
+use crate::query::kiosks::{KioskQuestion, KiosksQuestion};
+use crate::query::outreach::{OutreachQuestion, VisitQuestion};
+use crate::query::pace::PaceQuestion;
+use crate::query::pace_list::PaceListQuestion;
+use crate::query::postings::PostingsQuestion;
+use crate::query::progress::{ProgressListQuestion, ProgressQuestion};
+use crate::query::quarantine::QuarantineQuestion;
+use crate::query::series::SeriesQuestion;
 use crate::query::view::LiveView;
 use access::{Access, Guard, guard};
 use problem::Problem;
+use questions::route;
 use quoted::FigureDesk;
 use store::StorePlace;
 use stream::{Feed, StreamSettings};
@@ -176,24 +187,24 @@ impl ApiState {
 /// answers and what, so that no path is without its place in the document.
 fn paths() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(routes!(figures::list_regions))
-        .routes(routes!(figures::progress_list))
-        .routes(routes!(figures::region_progress))
-        .routes(routes!(figures::region_series))
-        .routes(routes!(figures::region_breakdown))
-        .routes(routes!(insight::region_pace))
-        .routes(routes!(insight::region_change))
-        .routes(routes!(insight::region_evidence))
-        .routes(routes!(insight::region_postings))
-        .routes(routes!(insight::region_flows))
-        .routes(routes!(insight::list_paces))
-        .routes(routes!(insight::list_flows))
-        .routes(routes!(insight::list_outreach))
-        .routes(routes!(insight::one_visit))
-        .routes(routes!(kiosks::list))
-        .routes(routes!(kiosks::one))
-        .routes(routes!(events::fate))
-        .routes(routes!(figures::list_quarantine))
+        .routes(routes!(questions::list_regions))
+        .routes(route::<ProgressListQuestion>())
+        .routes(route::<ProgressQuestion>())
+        .routes(route::<SeriesQuestion>())
+        .routes(route::<BreakdownQuestion>())
+        .routes(route::<PaceQuestion>())
+        .routes(route::<ChangeQuestion>())
+        .routes(route::<EvidenceQuestion>())
+        .routes(route::<PostingsQuestion>())
+        .routes(route::<RegionFlowsQuestion>())
+        .routes(route::<PaceListQuestion>())
+        .routes(route::<FlowsQuestion>())
+        .routes(route::<OutreachQuestion>())
+        .routes(route::<VisitQuestion>())
+        .routes(route::<KiosksQuestion>())
+        .routes(route::<KioskQuestion>())
+        .routes(route::<EventQuestion>())
+        .routes(route::<QuarantineQuestion>())
         .routes(routes!(ledger::sizes))
         .routes(routes!(ledger::partition))
         .routes(routes!(store::manifest))

@@ -1,38 +1,45 @@
-//! Query parameters and region codes: every one is checked by name, and one that is not known is
-//! refused, so that a slip of the pen never silently answers another question.
+//! Parameters of a request, from its path and its query: every one is read by its name, and one that
+//! is not known is refused, so that a slip of the pen never silently answers another question.
 
-use std::any::TypeId;
 use std::fmt::Display;
-use std::num::ParseIntError;
-use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use jiff::civil::Date;
 use laju_producer::problem::Words;
 use laju_producer::words;
+use laju_schemas::RegionCode;
 use laju_schemas::region::RegionCodeError;
 use laju_schemas::text::shown;
-use laju_schemas::{RegionCode, RegionLevel};
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess,
+    Unexpected, Visitor,
+};
+use serde::forward_to_deserialize_any;
 
 use super::caching::Asked;
 use super::position;
 use super::problem::{Kind, Problem};
-use crate::query::question::Question;
-use crate::query::region_name;
+use crate::query::question::DayParameters;
 
-/// The query parameters of a request, taken out one by one.
+/// What phrases for a parameter's value are in Indonesian.
+const PHRASES: [(&str, &str); 2] =
+    [("a date like 2023-12-31", "tanggal seperti 2023-12-31"), ("true or false", "true atau false")];
+
+/// The parameters of a request, taken out struct by struct.
 pub(super) struct Parameters {
+    in_path: Result<Vec<(String, String)>, Problem>,
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
     asked: Asked,
 }
 
-impl<S: Sync> FromRequestParts<S> for Parameters {
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(given) = Query::try_from_uri(&parts.uri).map_err(|_| {
             let detail = words!(
                 "the parameters behind the question mark cannot be read: name=value, with & between them",
@@ -41,118 +48,44 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
             Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, detail)
         })?;
         let mut given: Vec<(String, String)> = given;
-        // It says nothing of the answer, and was heeded before anybody asked: see `position`.
+        // It says nothing of the answer, and was heeded before: see `position`.
         if position::is_heeded(&parts.uri) {
             given.retain(|(name, _)| name != position::AT_LEAST);
         }
-        Ok(Self { given, known: Vec::new(), asked: Asked::of(parts) })
+        let in_path = match RawPathParams::from_request_parts(parts, state).await {
+            Ok(named) => Ok(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(wrong)) => {
+                Err(Problem::bad_path_part(wrong.key()))
+            }
+            Err(_) => Ok(Vec::new()),
+        };
+        Ok(Self { in_path, given, known: Vec::new(), asked: Asked::of(parts) })
     }
 }
 
 impl Parameters {
-    /// A parameter's value, if it is given.
-    pub(super) fn optional<T>(&mut self, name: &'static str) -> Result<Option<T>, Problem>
-    where
-        T: FromStr,
-        T::Err: Display + 'static,
-    {
-        self.with(name, |text| {
-            text.parse().map_err(|error: T::Err| {
-                let given = shorten(text);
-                // The standard library's words are for whoever wrote the program.
-                if TypeId::of::<T::Err>() == TypeId::of::<ParseIntError>() {
-                    return words!(
-                        "'{given}' is not a whole number that is taken here",
-                        "'{given}' bukan bilangan bulat yang dapat dipakai di sini"
-                    );
-                }
-                let error = shown(&error.to_string());
-                words!("{error}", "'{given}' tidak dapat dipakai di sini")
-            })
-        })
+    /// Those of a struct's members.
+    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        T::deserialize(Members(self)).map_err(Wrong::into_problem)
     }
 
-    /// A parameter's value.
-    pub(super) fn required<T>(&mut self, name: &'static str) -> Result<T, Problem>
-    where
-        T: FromStr,
-        T::Err: Display + 'static,
-    {
-        let missing = || words!("{name} is missing", "{name} belum diisi");
-        self.optional(name)?.ok_or_else(|| Problem::parameter(name, missing()))
-    }
-
-    /// A date, written as `YYYY-MM-DD` and in no other way.
-    pub(super) fn date(&mut self, name: &'static str) -> Result<Option<Date>, Problem> {
-        self.with(name, |text| {
-            let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
-            let given = shorten(text);
-            date.ok_or_else(|| {
-                words!(
-                    "'{given}' is not a date like 2023-12-31",
-                    "'{given}' bukan tanggal seperti 2023-12-31"
-                )
-            })
-        })
-    }
-
-    /// A date that has to be given.
-    pub(super) fn required_date(&mut self, name: &'static str) -> Result<Date, Problem> {
-        let missing = || {
-            words!(
-                "{name} is missing: a date like 2023-12-31",
-                "{name} belum diisi: tanggal seperti 2023-12-31"
-            )
+    /// The region in the path, if there is one.
+    pub(super) fn region(&self) -> Result<Option<RegionCode>, Problem> {
+        let in_path = self.in_path.as_ref().map_err(Clone::clone)?;
+        let code = in_path.iter().find(|(name, _)| name == CODE);
+        let read = |(_, text): &(String, String)| {
+            text.parse().map_err(|error: RegionCodeError| {
+                serde::de::Error::custom(error)
+            }).map_err(|wrong: Wrong| wrong.in_value(CODE, text).into_problem())
         };
-        self.date(name)?.ok_or_else(|| Problem::parameter(name, missing()))
+        code.map(read).transpose()
     }
 
-    /// The two days of a question.
-    pub(super) fn question(&mut self) -> Result<Question, Problem> {
-        let (as_of, known_at) = (self.date("as_of")?, self.date("known_at")?);
-        let question = Question { as_of, known_at, ahead: self.flag("ahead")?.unwrap_or(false) };
-        self.asked.note(&question);
-        Ok(question)
-    }
-
-    /// The level of a region below the nation.
-    pub(super) fn level(&mut self) -> Result<Option<RegionLevel>, Problem> {
-        self.with("level", |text| match text {
-            "province" => Ok(RegionLevel::Province),
-            "regency" => Ok(RegionLevel::Regency),
-            _ => {
-                let given = shorten(text);
-                Err(words!(
-                    "'{given}' is none of province, regency",
-                    "'{given}' bukan province atau regency"
-                ))
-            }
-        })
-    }
-
-    /// Yes or no.
-    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
-        self.with(name, |text| match text {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => {
-                let given = shorten(text);
-                Err(words!(
-                    "'{given}' is neither true nor false",
-                    "'{given}' bukan true atau false"
-                ))
-            }
-        })
-    }
-
-    /// How many rows are asked for: at least one, and at most `most`.
-    pub(super) fn limit(&mut self, usual: usize, most: usize) -> Result<usize, Problem> {
-        let limit = self.optional("limit")?.unwrap_or(usual);
-        if limit == 0 || limit > most {
-            let detail = words!("limit: from 1 to {most}", "limit: dari 1 sampai {most}");
-            return Err(Problem::parameter("limit", detail));
-        }
-        Ok(limit)
+    /// The days of a question.
+    pub(super) fn days<D: DayParameters>(&mut self) -> Result<D, Problem> {
+        let days: D = self.take()?;
+        self.asked.settle(days.settled());
+        Ok(days)
     }
 
     /// Refuses what is left over, and says what was asked.
@@ -172,52 +105,243 @@ impl Parameters {
         };
         Err(Problem::parameter(&name, detail))
     }
-
-    fn with<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&str) -> Result<T, Words>,
-    ) -> Result<Option<T>, Problem> {
-        self.known.push(name);
-        let Some(place) = self.given.iter().position(|(given, _)| given == name) else {
-            return Ok(None);
-        };
-        let (_, text) = self.given.remove(place);
-        if self.given.iter().any(|(given, _)| given == name) {
-            let detail =
-                words!("{name} is given more than once", "{name} diberikan lebih dari sekali");
-            return Err(Problem::parameter(name, detail));
-        }
-        let value = read(&text);
-        let in_name = |error: Words| error.map(|text| format!("{name}: {text}"));
-        value.map(Some).map_err(|error| Problem::parameter(name, in_name(error)))
-    }
 }
 
 fn shorten(text: &str) -> String {
     shown(text).chars().take(40).collect()
 }
 
-/// The region named in the path: one that exists.
-pub(super) struct RegionInPath(pub(super) RegionCode);
+/// A struct whose members are parameters.
+struct Members<'a>(&'a mut Parameters);
 
-impl<S: Send + Sync> FromRequestParts<S> for RegionInPath {
-    type Rejection = Problem;
+impl<'de> Deserializer<'de> for Members<'_> {
+    type Error = Wrong;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| {
-            let status = StatusCode::BAD_REQUEST;
-            Problem::new(Kind::BadRegionCode, status, Problem::not_text())
-        })?;
-        let code: RegionCode = text.parse().map_err(|error: RegionCodeError| {
-            let (error, given) = (shown(&error.to_string()), shorten(&text));
-            let detail = words!(
-                "{error}",
-                "'{given}' bukan kode wilayah: kabupaten atau kota ditulis seperti 18.71, provinsi seperti 18, nasional ID"
-            );
-            Problem::new(Kind::BadRegionCode, StatusCode::BAD_REQUEST, detail)
-        })?;
-        region_name(code)?;
-        Ok(Self(code))
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Wrong> {
+        Err(serde::de::Error::custom("parameters have names"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let Parameters { in_path, given, known, .. } = self.0;
+        let in_path = in_path.as_mut().map_err(|problem| Wrong::path(problem))?;
+        let mut pairs = Vec::new();
+        for field in fields {
+            let before = pairs.len();
+            pairs.extend(in_path.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)));
+            if pairs.len() == before {
+                known.push(field);
+            }
+            pairs.extend(given.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)));
+        }
+        visitor.visit_map(Pairs { left: pairs.into_iter(), value: None })
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct Pairs {
+    left: std::vec::IntoIter<(&'static str, String)>,
+    value: Option<(&'static str, String)>,
+}
+
+impl<'de> MapAccess<'de> for Pairs {
+    type Error = Wrong;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+        self.value = self.left.next();
+        let Some((name, _)) = self.value else { return Ok(None) };
+        let name: StrDeserializer<'_, Wrong> = name.into_deserializer();
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
+        let (name, text) = self.value.take().unwrap_or_default();
+        seed.deserialize(Text(&text)).map_err(|wrong| wrong.in_value(name, &text))
+    }
+}
+
+/// A parameter's value.
+struct Text<'a>(&'a str);
+
+macro_rules! numbers {
+    ($($deserialize:ident $visit:ident $number:ty,)*) => { $(
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+            let number: $number = self.0.parse().map_err(|_| Wrong::of(What::NoNumber))?;
+            visitor.$visit(number)
+        }
+    )* };
+}
+
+impl<'de> Deserializer<'de> for Text<'_> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.0 {
+            "true" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            _ => Err(Wrong::of(What::IsNot("true or false".to_owned()))),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let name: StrDeserializer<'_, Wrong> = self.0.into_deserializer();
+        visitor.visit_enum(name)
+    }
+
+    numbers! {
+        deserialize_u32 visit_u32 u32,
+        deserialize_u64 visit_u64 u64,
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// Why parameters cannot be used.
+#[derive(Debug)]
+struct Wrong {
+    name: &'static str,
+    given: String,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Missing,
+    Twice,
+    IsNot(String),
+    NoneOf(&'static [&'static str]),
+    NoNumber,
+    Other(String),
+    Path(Problem),
+}
+
+impl Wrong {
+    fn of(what: What) -> Self {
+        Self { name: "", given: String::new(), what }
+    }
+
+    fn path(problem: &Problem) -> Self {
+        Self::of(What::Path(problem.clone()))
+    }
+
+    /// The same, of a value of this name.
+    fn in_value(self, name: &'static str, given: &str) -> Self {
+        Self { name, given: shorten(given), ..self }
+    }
+
+    fn into_problem(self) -> Problem {
+        let Self { name, given, what } = self;
+        let detail: Words = match what {
+            What::Path(problem) => return problem,
+            What::Missing => words!("{name} is missing", "{name} belum diisi"),
+            What::Twice => {
+                words!("{name} is given more than once", "{name} diberikan lebih dari sekali")
+            }
+            What::IsNot(expected) => {
+                let indonesian = indonesian(&expected);
+                words!(
+                    "{name}: '{given}' is not {expected}",
+                    "{name}: '{given}' bukan {indonesian}"
+                )
+            }
+            What::NoneOf(known) => {
+                let known = known.join(", ");
+                words!(
+                    "{name}: '{given}' is none of {known}",
+                    "{name}: '{given}' bukan salah satu dari {known}"
+                )
+            }
+            What::NoNumber => words!(
+                "{name}: '{given}' is not a whole number that is taken here",
+                "{name}: '{given}' bukan bilangan bulat yang dapat dipakai di sini"
+            ),
+            What::Other(error) if name == CODE => {
+                let detail = words!(
+                    "{error}",
+                    "'{given}' bukan kode wilayah: kabupaten atau kota ditulis seperti 18.71, provinsi seperti 18, nasional ID"
+                );
+                return Problem::new(Kind::BadRegionCode, StatusCode::BAD_REQUEST, detail);
+            }
+            What::Other(error) => {
+                words!("{name}: {error}", "{name}: '{given}' tidak dapat dipakai di sini")
+            }
+        };
+        Problem::parameter(name, detail)
+    }
+}
+
+/// The region in a path.
+pub(super) const CODE: &str = "code";
+
+/// What a value should be, in Indonesian.
+fn indonesian(expected: &str) -> String {
+    if let Some((least, most)) =
+        expected.strip_prefix("a number from ").and_then(|range| range.split_once(" to "))
+    {
+        return format!("bilangan dari {least} sampai {most}");
+    }
+    let found = PHRASES.iter().find(|(english, _)| *english == expected);
+    found.map_or("nilai yang dapat dipakai di sini", |(_, indonesian)| indonesian).to_owned()
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {:?}", self.name, self.what)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl serde::de::Error for Wrong {
+    fn custom<T: Display>(text: T) -> Self {
+        Self::of(What::Other(shown(&text.to_string())))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::of(What::IsNot(expected.to_string()))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::of(What::NoneOf(expected))
+    }
+
+    fn missing_field(name: &'static str) -> Self {
+        Self { name, ..Self::of(What::Missing) }
+    }
+
+    fn duplicate_field(name: &'static str) -> Self {
+        Self { name, ..Self::of(What::Twice) }
     }
 }

@@ -266,6 +266,13 @@ impl From<QueryError> for Problem {
             QueryError::NoDayBetween { from, to } => {
                 format!("to ({to}) harus sesudah from ({from})")
             }
+            QueryError::Alone { given, lacks } => format!("{given} memerlukan {lacks} juga"),
+            QueryError::OtherDay { to } => {
+                format!("as_of: laju dari satu hari ke hari lain berlaku pada hari terakhirnya, {to}")
+            }
+            QueryError::DayOfAxis { parameter } => {
+                format!("{parameter}: kedua hari sudah dari sumbu ini, jadi tidak ada hari ketiga")
+            }
             QueryError::NotYet { parameter, day, today } => format!(
                 "{parameter} ({day}) sesudah hari ini ({today}): yang belum terjadi tidak punya laju"
             ),
@@ -288,7 +295,10 @@ impl From<QueryError> for Problem {
                 Self::new(Kind::UnknownOutreach, StatusCode::NOT_FOUND, detail)
             }
             QueryError::LevelAbove { .. } => Self::parameter("level", detail),
-            QueryError::NotYet { parameter, .. } => Self::parameter(parameter, detail),
+            QueryError::Alone { lacks: parameter, .. }
+            | QueryError::DayOfAxis { parameter }
+            | QueryError::NotYet { parameter, .. } => Self::parameter(parameter, detail),
+            QueryError::OtherDay { .. } => Self::parameter("as_of", detail),
             QueryError::NoDayBetween { .. } | QueryError::EndsBeforeItBegins { .. } => {
                 Self::parameter("to", detail)
             }

@@ -5,29 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Extension, Path, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::position::{LogDigest, Position};
-use laju_schemas::{FigureId, QuotedFigure, RegionCode};
+use laju_schemas::{QuotedFigure, RegionCode};
 use thiserror::Error;
 
 use super::ApiState;
 use super::body::Members;
 use super::caching::{Answer, bear};
-use super::documented::{FigureInPath, FiguresFilter, Quotation};
-use super::figures::json;
+use super::documented::Quotation;
 use super::former;
 use super::parameters::Parameters;
 use super::position;
 use super::problem::{Kind, Problem, ProblemBody};
+use super::questions::json;
 use crate::domain::day::Day;
 use crate::domain::figures::Kept;
 use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
-use crate::query::question::{Question, today};
-use crate::query::quoted::{self, FigureShelf, Found, MOST_ROWS, NotRead, ROWS};
+use crate::query::days::{Days, today};
+use crate::query::quoted::{
+    self, FigureQuestion, FigureShelf, FiguresQuestion, Found, NotRead, ROWS,
+};
+use crate::query::question::rows;
 use crate::query::region_name;
 use crate::query::view::LiveView;
 use laju_producer::problem::Words;
@@ -112,7 +115,7 @@ async fn quote_region(
     mut members: Members,
     by: Option<Extension<QuotedBy>>,
 ) -> Result<Response, Problem> {
-    let question = Question {
+    let question = Days {
         as_of: members.date("as_of")?,
         known_at: members.date("known_at")?,
         ahead: false,
@@ -230,21 +233,15 @@ async fn get_there(shelf: &FigureShelf, wanted: Option<Extension<position::Wante
     operation_id = "quoted_figure",
     path = "/v1/figures/{id}",
     tag = "quoted figures",
-    params(FigureInPath),
+    params(FigureQuestion),
     responses((status = 200, description = "The figure, what the same question answers now, and why the two differ", body = FigureThenAndNow))
 )]
 pub(super) async fn one(
     State(api): State<ApiState>,
-    id: Result<Path<String>, PathRejection>,
-    parameters: Parameters,
+    mut parameters: Parameters,
     wanted: Option<Extension<position::Wanted>>,
 ) -> Result<Response, Problem> {
-    let Path(id) = id.map_err(|_| Problem::bad_path_part("id"))?;
-    let id: FigureId = id.parse().map_err(|_| {
-        let detail =
-            words!("id: not the id of a figure, a UUID", "id: bukan id sebuah angka, yaitu UUID");
-        Problem::parameter("id", detail)
-    })?;
+    let FigureQuestion { id } = parameters.take()?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
     get_there(&api.figures.shelf, wanted).await;
@@ -305,7 +302,7 @@ pub(super) async fn one(
     operation_id = "list_figures",
     path = "/v1/figures",
     tag = "quoted figures",
-    params(FiguresFilter),
+    params(FiguresQuestion),
     responses((status = 200, description = "The latest figures quoted, the newest first", body = FigureList))
 )]
 pub(super) async fn list(
@@ -313,8 +310,8 @@ pub(super) async fn list(
     mut parameters: Parameters,
     wanted: Option<Extension<position::Wanted>>,
 ) -> Result<Response, Problem> {
-    let region = parameters.optional("region")?;
-    let limit = parameters.limit(ROWS, MOST_ROWS)?;
+    let FiguresQuestion { region, limit } = parameters.take()?;
+    let limit = rows(limit, ROWS);
     let asked = parameters.finish()?;
     get_there(&api.figures.shelf, wanted).await;
     if let Some(region) = region {

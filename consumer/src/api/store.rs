@@ -85,7 +85,7 @@ pub(super) async fn chunks(
 ) -> Result<Response, Problem> {
     let Path((number, kind)) = path.map_err(|_| Problem::bad_path_part("partition"))?;
     let partition = partition_in(Ok(Path(number)))?;
-    let (from, to) = (parameters.optional::<u64>("from")?, parameters.optional::<u64>("to")?);
+    let ChunkRange { from, to } = parameters.take()?;
     parameters.finish()?;
     let store = store_of(&api, &caller)?;
     let count = store.identity().partitions;

@@ -21,16 +21,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::RegionCode;
 use laju_schemas::position::Position;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
-use super::documented::StreamChoice;
 use super::lacks;
 use super::parameters::Parameters;
 use super::position;
 use super::problem::{Kind, Problem};
 use super::{ApiState, Clock};
+use crate::query::question::Level;
 use crate::query::stream::{Edition, Editor, Mark, Reader, Resync, Selection, Word};
 use crate::query::view::LiveView;
 use laju_producer::problem::Words;
@@ -403,10 +405,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let regions = parameters.optional::<Regions>("regions")?;
-    let level = parameters.level()?;
-    let within = parameters.optional::<RegionCode>("within")?;
-    let last_id = parameters.optional::<String>("last_event_id")?;
+    let StreamChoice { regions, level, within, last_event_id: last_id } = parameters.take()?;
     parameters.finish()?;
     let selection = match regions {
         Some(_) if level.is_some() || within.is_some() => {
@@ -417,7 +416,7 @@ pub(super) async fn stream(
             return Err(Problem::parameter("regions", detail));
         }
         Some(Regions(codes)) => Selection::of(&codes)?,
-        None => Selection::within(within.unwrap_or(RegionCode::NATION), level)?,
+        None => Selection::within(within.unwrap_or(RegionCode::NATION), level.map(Into::into))?,
     };
     let brought = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
     let last_id = brought.or(last_id).filter(|id| !id.is_empty());
@@ -446,13 +445,31 @@ pub(super) async fn stream(
 const X_ACCEL_BUFFERING: axum::http::HeaderName =
     axum::http::HeaderName::from_static("x-accel-buffering");
 
+/// Whose states are streamed.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StreamChoice {
+    /// Codes with commas between them: these regions; not together with `level` and `within`.
+    #[param(value_type = Option<String>, example = "18.71,19,ID")]
+    regions: Option<Regions>,
+    /// Only regions of this level; without any of the three parameters every region.
+    #[param(inline)]
+    level: Option<Level>,
+    /// Only regions within this one.
+    within: Option<RegionCode>,
+    /// The id of the last event that the reader had; the header `Last-Event-ID` goes before it.
+    last_event_id: Option<String>,
+}
+
 /// Codes of regions, with commas between them.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
 struct Regions(Vec<RegionCode>);
 
-impl std::str::FromStr for Regions {
-    type Err = laju_schemas::region::RegionCodeError;
+impl TryFrom<String> for Regions {
+    type Error = laju_schemas::region::RegionCodeError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn try_from(text: String) -> Result<Self, Self::Error> {
         text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }

@@ -1,7 +1,6 @@
 //! `laju query`: asks a running worker over HTTP, and prints a table for people or, with
 //! `--json`, the answer as it came.
 
-mod insight;
 #[cfg(test)]
 mod tests;
 
@@ -11,23 +10,34 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
-use jiff::civil::Date;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use laju_producer::http_client::{self, HttpError, Times, Trust};
 use laju_producer::secret;
 use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER, Position};
-use laju_schemas::{EventId, FigureId, RegionCode};
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::ProblemBody;
-use crate::query::answer::{By, Step};
-use crate::query::kiosks::{KiosksQuestion, PAGE, escaped};
+use crate::query::breakdown::BreakdownQuestion;
+use crate::query::change::ChangeQuestion;
+use crate::query::evidence::EvidenceQuestion;
+use crate::query::fate::EventQuestion;
+use crate::query::flows::{FlowsQuestion, RegionFlowsQuestion};
+use crate::query::kiosks::{KioskQuestion, KiosksQuestion};
+use crate::query::outreach::{OutreachQuestion, VisitQuestion};
+use crate::query::pace::PaceQuestion;
+use crate::query::pace_list::PaceListQuestion;
+use crate::query::postings::PostingsQuestion;
+use crate::query::progress::{ProgressListQuestion, ProgressQuestion};
+use crate::query::quarantine::QuarantineQuestion;
+use crate::query::question::Endpoint;
+use crate::query::quoted::{FigureQuestion, FiguresQuestion};
+use crate::query::regions::RegionsQuestion;
+use crate::query::series::SeriesQuestion;
 use crate::query::table::harmless;
 use crate::query::{
     change_table, evidence_table, figure_table, flow_table, kiosk_table, outreach_table,
     pace_table, table,
 };
-pub use insight::{ChangeArgs, EvidenceArgs, FlowsArgs, OutreachArgs, PaceArgs, PostingsArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -45,37 +55,37 @@ pub struct QueryArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum QueryCommand {
     /// How far is a region, or every region?
-    Progress(ProgressArgs),
+    Progress(OneOrAll<ProgressQuestion, ProgressListQuestion>),
     /// How did a region get where it is?
-    Series(SeriesArgs),
+    Series(Ask<SeriesQuestion>),
     /// What brought a region's figures, who served, and why not?
-    Breakdown(BreakdownArgs),
+    Breakdown(Ask<BreakdownQuestion>),
     /// Is a region's pace enough, or that of every region?
-    Pace(PaceArgs),
+    Pace(OneOrAll<PaceQuestion, PaceListQuestion>),
     /// Why does a region's figure differ between two days?
-    Change(ChangeArgs),
+    Change(Ask<ChangeQuestion>),
     /// What does a region's figure rest on?
-    Evidence(EvidenceArgs),
+    Evidence(Ask<EvidenceQuestion>),
     /// Which postings does a region's figure consist of?
-    Postings(PostingsArgs),
+    Postings(Ask<PostingsQuestion>),
     /// Who serves whom, and who moves where?
-    Flows(FlowsArgs),
+    Flows(OneOrAll<RegionFlowsQuestion, FlowsQuestion>),
     /// What did outreach visits bring?
-    Outreach(OutreachArgs),
+    Outreach(OneOrAll<VisitQuestion, OutreachQuestion>),
     /// Is anything missing of any kiosk?
-    Kiosks(KiosksArgs),
+    Kiosks(Ask<KiosksQuestion>),
     /// What is known of one kiosk?
-    Kiosk(KioskArgs),
+    Kiosk(Ask<KioskQuestion>),
     /// What became of an event?
-    Event(EventArgs),
+    Event(Ask<EventQuestion>),
     /// What was once quoted, what is it now, and why do the two differ?
-    Figure(FigureArgs),
+    Figure(Ask<FigureQuestion>),
     /// Which figures were quoted?
-    Figures(FiguresArgs),
+    Figures(Ask<FiguresQuestion>),
     /// What could not be counted, and why?
-    Quarantine(QuarantineArgs),
+    Quarantine(Ask<QuarantineQuestion>),
     /// Which regions are there?
-    Regions(RegionsArgs),
+    Regions(Ask<RegionsQuestion>),
 }
 
 /// Whom to ask, and how to print the answer.
@@ -103,214 +113,24 @@ pub struct Node {
     pub position_file: Option<PathBuf>,
 }
 
-/// The two days of a question.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct Days {
-    /// The day whose truth is asked for [default: all there is].
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub as_of: Option<Date>,
-
-    /// The day whose knowledge is asked for [default: all that is known].
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub known_at: Option<Date>,
-}
-
-/// A level of regions below the nation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Level {
-    /// Provinces.
-    Province,
-    /// Regencies and cities.
-    Regency,
-}
-
-/// How far is a region, or every region?
+/// A question, its days, and whom to ask it.
 #[derive(Clone, Debug, Args)]
-pub struct ProgressArgs {
-    /// A regency or city (18.71), a province (18) or the nation (ID) [default: every region].
-    #[arg(value_name = "REGION")]
-    pub region: Option<RegionCode>,
-
-    /// Which regions get a row [default: regency].
-    #[arg(long, conflicts_with = "region")]
-    pub level: Option<Level>,
-
-    /// The region within which they lie [default: ID].
-    #[arg(long, value_name = "REGION", conflicts_with = "region")]
-    pub within: Option<RegionCode>,
-
-    /// The two days.
+pub struct Ask<Q: Endpoint> {
     #[command(flatten)]
-    pub days: Days,
-
-    /// Whom to ask.
+    question: Q,
     #[command(flatten)]
-    pub node: Node,
+    days: Q::Days,
+    #[command(flatten)]
+    node: Node,
 }
 
-/// How did a region get where it is?
-#[derive(Clone, Debug, Args)]
-pub struct SeriesArgs {
-    /// The region.
-    #[arg(value_name = "REGION")]
-    pub region: RegionCode,
-
-    /// The first day.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub from: Date,
-
-    /// The last day.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub to: Date,
-
-    /// How long each step is: day, week or month.
-    #[arg(long, default_value = "month")]
-    pub step: Step,
-
-    /// The two days.
-    #[command(flatten)]
-    pub days: Days,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// What brought a region's figures, who served, and why not?
-#[derive(Clone, Debug, Args)]
-pub struct BreakdownArgs {
-    /// The region.
-    #[arg(value_name = "REGION")]
-    pub region: RegionCode,
-
-    /// channel, venue, outreach, service_region, first_time, deferral_reason, card_reason or
-    /// deactivation_reason.
-    #[arg(long)]
-    pub by: By,
-
-    /// The two days.
-    #[command(flatten)]
-    pub days: Days,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// Is anything missing of any kiosk?
-#[derive(Clone, Debug, Args)]
-pub struct KiosksArgs {
-    /// Only kiosks whose own region lies within this one.
-    #[arg(long, value_name = "REGION")]
-    pub within: Option<RegionCode>,
-
-    /// Only kiosks that are silent beyond their habit.
-    #[arg(long)]
-    pub silent: bool,
-
-    /// Only kiosks of which something is missing.
-    #[arg(long)]
-    pub missing: bool,
-
-    /// Only kiosks behind this one.
-    #[arg(long, value_name = "KIOSK")]
-    pub after: Option<String>,
-
-    /// How many to show at most.
-    #[arg(long, value_name = "N", default_value_t = PAGE)]
-    pub limit: usize,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// What is known of one kiosk?
-#[derive(Clone, Debug, Args)]
-pub struct KioskArgs {
-    /// The kiosk's id.
-    #[arg(value_name = "KIOSK")]
-    pub kiosk: String,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// What became of an event?
-#[derive(Clone, Debug, Args)]
-pub struct EventArgs {
-    /// The event's id.
-    #[arg(value_name = "UUID")]
-    pub event_id: EventId,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// What was once quoted, what is it now, and why do the two differ?
-#[derive(Clone, Debug, Args)]
-pub struct FigureArgs {
-    /// The figure's id.
-    #[arg(value_name = "UUID")]
-    pub figure_id: FigureId,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// Which figures were quoted?
-#[derive(Clone, Debug, Args)]
-pub struct FiguresArgs {
-    /// Only those of this region.
-    #[arg(long, value_name = "REGION")]
-    pub region: Option<RegionCode>,
-
-    /// How many to show at most, the latest first [default: 50].
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// What could not be counted, and why?
-#[derive(Clone, Debug, Args)]
-pub struct QuarantineArgs {
-    /// Only what was recorded up to this day.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub known_at: Option<Date>,
-
-    /// Only records that name this region as home or service region.
-    #[arg(long, value_name = "REGION")]
-    pub within: Option<RegionCode>,
-
-    /// How many of the latest records to show [default: 50].
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u32>,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
-}
-
-/// Which regions are there?
-#[derive(Clone, Debug, Args)]
-pub struct RegionsArgs {
-    /// Only regions of this level.
-    #[arg(long)]
-    pub level: Option<Level>,
-
-    /// Only regions within this one.
-    #[arg(long, value_name = "REGION")]
-    pub within: Option<RegionCode>,
-
-    /// Whom to ask.
-    #[command(flatten)]
-    pub node: Node,
+/// What is asked of one (a region, a visit), or else of all of them.
+#[derive(Clone, Debug)]
+pub enum OneOrAll<One: Endpoint, All: Endpoint<Days = One::Days>> {
+    /// Of the one that is named first.
+    One(Ask<One>),
+    /// Of all, as none is named.
+    All(Ask<All>),
 }
 
 impl QueryArgs {
@@ -319,148 +139,108 @@ impl QueryArgs {
     /// # Errors
     /// If nobody answers, the worker has no answer (it says why), or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let path = self.command.path();
+        use QueryCommand as Of;
         match &self.command {
-            QueryCommand::Progress(ProgressArgs { region: Some(_), node, .. }) => {
-                node.print(&path, table::progress, out)
-            }
-            QueryCommand::Progress(args) => args.node.print(&path, table::progress_list, out),
-            QueryCommand::Series(args) => args.node.print(&path, table::series, out),
-            QueryCommand::Breakdown(args) => args.node.print(&path, table::breakdown, out),
-            QueryCommand::Pace(PaceArgs { region: Some(_), node, .. }) => {
-                node.print(&path, pace_table::pace, out)
-            }
-            QueryCommand::Pace(args) => args.node.print(&path, pace_table::pace_list, out),
-            QueryCommand::Change(args) => args.node.print(&path, change_table::change, out),
-            QueryCommand::Evidence(args) => args.node.print(&path, evidence_table::evidence, out),
-            QueryCommand::Postings(args) => args.node.print(&path, change_table::postings, out),
-            QueryCommand::Flows(FlowsArgs { region: Some(_), node, .. }) => {
-                node.print(&path, flow_table::region_flows, out)
-            }
-            QueryCommand::Flows(args) => args.node.print(&path, flow_table::flows, out),
-            QueryCommand::Outreach(OutreachArgs { id: Some(_), node, .. }) => {
-                node.print(&path, outreach_table::visit, out)
-            }
-            QueryCommand::Outreach(args) => args.node.print(&path, outreach_table::outreach, out),
-            QueryCommand::Kiosks(args) => args.node.print(&path, kiosk_table::kiosks, out),
-            QueryCommand::Kiosk(args) => args.node.print(&path, kiosk_table::kiosk, out),
-            QueryCommand::Event(args) => args.node.print(&path, kiosk_table::event, out),
-            QueryCommand::Figure(args) => args.node.print(&path, figure_table::then_and_now, out),
-            QueryCommand::Figures(args) => args.node.print(&path, figure_table::figures, out),
-            QueryCommand::Quarantine(args) => args.node.print(&path, table::quarantine, out),
-            QueryCommand::Regions(args) => args.node.print(&path, table::regions, out),
+            Of::Progress(ask) => ask.print(table::progress, table::progress_list, out),
+            Of::Series(ask) => ask.print(table::series, out),
+            Of::Breakdown(ask) => ask.print(table::breakdown, out),
+            Of::Pace(ask) => ask.print(pace_table::pace, pace_table::pace_list, out),
+            Of::Change(ask) => ask.print(change_table::change, out),
+            Of::Evidence(ask) => ask.print(evidence_table::evidence, out),
+            Of::Postings(ask) => ask.print(change_table::postings, out),
+            Of::Flows(ask) => ask.print(flow_table::region_flows, flow_table::flows, out),
+            Of::Outreach(ask) => ask.print(outreach_table::visit, outreach_table::outreach, out),
+            Of::Kiosks(ask) => ask.print(kiosk_table::kiosks, out),
+            Of::Kiosk(ask) => ask.print(kiosk_table::kiosk, out),
+            Of::Event(ask) => ask.print(kiosk_table::event, out),
+            Of::Figure(ask) => ask.print(figure_table::then_and_now, out),
+            Of::Figures(ask) => ask.print(figure_table::figures, out),
+            Of::Quarantine(ask) => ask.print(table::quarantine, out),
+            Of::Regions(ask) => ask.print(table::regions, out),
         }?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl QueryCommand {
-    /// Path and parameters of the question. Of the values only kiosks' ids need escaping.
+impl<Q: Endpoint> Ask<Q> {
     fn path(&self) -> String {
-        let mut parameters = Vec::new();
-        let mut add = |name: &str, value: Option<String>| {
-            parameters.extend(value.map(|value| format!("{name}={value}")));
-        };
-        let path = match self {
-            Self::Progress(ProgressArgs { region, level, within, days, .. }) => {
-                add("level", level.map(|level| level.to_string()));
-                add("within", within.map(|code| code.to_string()));
-                days.add(add);
-                match region {
-                    Some(region) => format!("/v1/regions/{region}/progress"),
-                    None => "/v1/progress".to_owned(),
-                }
-            }
-            Self::Series(SeriesArgs { region, from, to, step, days, .. }) => {
-                add("from", Some(from.to_string()));
-                add("to", Some(to.to_string()));
-                add("step", Some(step.to_string()));
-                days.add(add);
-                format!("/v1/regions/{region}/series")
-            }
-            Self::Breakdown(BreakdownArgs { region, by, days, .. }) => {
-                add("by", Some(by.to_string()));
-                days.add(add);
-                format!("/v1/regions/{region}/breakdown")
-            }
-            Self::Pace(args) => {
-                args.add(add);
-                match args.region {
-                    Some(region) => format!("/v1/regions/{region}/pace"),
-                    None => "/v1/pace".to_owned(),
-                }
-            }
-            Self::Change(args) => {
-                args.add(add);
-                format!("/v1/regions/{}/change", args.region)
-            }
-            Self::Evidence(args) => {
-                args.days.add(add);
-                format!("/v1/regions/{}/evidence", args.region)
-            }
-            Self::Postings(args) => return args.path(),
-            Self::Flows(args) => {
-                add("within", args.within.map(|code| code.to_string()));
-                args.days.add(add);
-                match args.region {
-                    Some(region) => format!("/v1/regions/{region}/flows"),
-                    None => "/v1/flows".to_owned(),
-                }
-            }
-            Self::Outreach(args) => {
-                args.add(add);
-                match &args.id {
-                    Some(id) => format!("/v1/outreach/{}", escaped(id)),
-                    None => "/v1/outreach".to_owned(),
-                }
-            }
-            Self::Kiosks(KiosksArgs { within, silent, missing, after, limit, .. }) => {
-                return KiosksQuestion {
-                    within: *within,
-                    silent: silent.then_some(true),
-                    missing: missing.then_some(true),
-                    after: after.clone(),
-                    limit: *limit,
-                }
-                .path();
-            }
-            Self::Kiosk(KioskArgs { kiosk, .. }) => format!("/v1/kiosks/{}", escaped(kiosk)),
-            Self::Event(EventArgs { event_id, .. }) => format!("/v1/events/{event_id}"),
-            Self::Figure(FigureArgs { figure_id, .. }) => format!("/v1/figures/{figure_id}"),
-            Self::Figures(FiguresArgs { region, limit, .. }) => {
-                add("region", region.map(|code| code.to_string()));
-                add("limit", limit.map(|limit| limit.to_string()));
-                "/v1/figures".to_owned()
-            }
-            Self::Quarantine(QuarantineArgs { known_at, within, limit, .. }) => {
-                add("within", within.map(|code| code.to_string()));
-                add("known_at", known_at.map(|day| day.to_string()));
-                add("limit", limit.map(|limit| limit.to_string()));
-                "/v1/quarantine".to_owned()
-            }
-            Self::Regions(RegionsArgs { level, within, .. }) => {
-                add("level", level.map(|level| level.to_string()));
-                add("within", within.map(|code| code.to_string()));
-                "/v1/regions".to_owned()
-            }
-        };
-        if parameters.is_empty() { path } else { format!("{path}?{}", parameters.join("&")) }
+        self.question.link(&self.days)
+    }
+
+    fn print(
+        &self,
+        table: impl FnOnce(&Q::Answer) -> String,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        self.node.print(&self.path(), table, out)
     }
 }
 
-impl Days {
-    fn add(self, mut add: impl FnMut(&str, Option<String>)) {
-        add("as_of", self.as_of.map(|day| day.to_string()));
-        add("known_at", self.known_at.map(|day| day.to_string()));
+impl<One: Endpoint, All: Endpoint<Days = One::Days>> OneOrAll<One, All> {
+    #[cfg(test)]
+    fn path(&self) -> String {
+        match self {
+            Self::One(ask) => ask.path(),
+            Self::All(ask) => ask.path(),
+        }
+    }
+
+    fn print(
+        &self,
+        one: impl FnOnce(&One::Answer) -> String,
+        all: impl FnOnce(&All::Answer) -> String,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::One(ask) => ask.print(one, out),
+            Self::All(ask) => ask.print(all, out),
+        }
+    }
+
+    /// What names the one: the argument without a dash.
+    fn name(command: &Command) -> clap::Id {
+        let mut named = command.get_positionals().map(|argument| argument.get_id().clone());
+        named.next().expect("what is asked of one names it")
     }
 }
 
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Province => "province",
-            Self::Regency => "regency",
+/// Those of both: the one is named, or not; what only one of the two takes is refused with the other.
+impl<One: Endpoint, All: Endpoint<Days = One::Days>> Args for OneOrAll<One, All> {
+    fn augment_args(command: Command) -> Command {
+        let ids = |command: &Command| -> Vec<clap::Id> {
+            command.get_arguments().map(|argument| argument.get_id().clone()).collect()
+        };
+        let mut command = One::augment_args(command);
+        let (name, of_one) = (Self::name(&command), ids(&command));
+        command = command.mut_arg(name.clone(), |argument| argument.required(false));
+        for id in of_one.iter().filter(|id| **id != name) {
+            command = command.mut_arg(id.clone(), |argument| argument.requires(name.clone()));
+        }
+        command = All::augment_args(command);
+        for id in ids(&command).into_iter().filter(|id| !of_one.contains(id)) {
+            command = command.mut_arg(id, |argument| argument.conflicts_with(name.clone()));
+        }
+        Node::augment_args(One::Days::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<One: Endpoint, All: Endpoint<Days = One::Days>> FromArgMatches for OneOrAll<One, All> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let name = Self::name(&One::augment_args(Command::new("one")));
+        Ok(if matches.contains_id(name.as_str()) {
+            Self::One(Ask::from_arg_matches(matches)?)
+        } else {
+            Self::All(Ask::from_arg_matches(matches)?)
         })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

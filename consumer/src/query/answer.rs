@@ -299,10 +299,14 @@ pub struct PartitionEvidence {
 }
 
 /// How long each step of a series is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Step {
     /// Calendar days.
+    #[default]
     Day,
     /// Weeks from Monday to Sunday.
     Week,
@@ -363,8 +367,11 @@ pub struct Point {
 }
 
 /// What a break-down is by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum By {
     /// Activations by where they were done.
     Channel,

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use hashbrown::HashMap;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{Breakdown, BreakdownRow, By, Count};
+use super::days::Days;
 use super::progress::missing_of;
-use super::question::Question;
+use super::question::{Endpoint, Question};
 use super::scan::{Scope, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -17,34 +21,36 @@ use crate::domain::account::{Account, Detail};
 /// The number of a key that an event does not have.
 const NONE: u64 = u64::MAX;
 
-impl By {
-    /// Every dimension.
-    pub const ALL: [Self; 8] = [
-        Self::Channel,
-        Self::Venue,
-        Self::Outreach,
-        Self::ServiceRegion,
-        Self::FirstTime,
-        Self::DeferralReason,
-        Self::CardReason,
-        Self::DeactivationReason,
-    ];
+/// What brought a region's figures, who served, and why not.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BreakdownQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+    /// The dimension.
+    #[arg(long, value_enum)]
+    #[param(example = "channel")]
+    pub by: By,
+}
 
-    /// Its name in questions and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Channel => "channel",
-            Self::Venue => "venue",
-            Self::Outreach => "outreach",
-            Self::ServiceRegion => "service_region",
-            Self::FirstTime => "first_time",
-            Self::DeferralReason => "deferral_reason",
-            Self::CardReason => "card_reason",
-            Self::DeactivationReason => "deactivation_reason",
-        }
+impl Endpoint for BreakdownQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/breakdown";
+    type Days = Days;
+    type Answer = Breakdown;
+}
+
+impl Question for BreakdownQuestion {
+    const ID: &'static str = "region_breakdown";
+    const ANSWER: &'static str = "The figures by one dimension";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        breakdown(view, self, days)
     }
+}
 
+impl By {
     /// What is broken down: one account, or two side by side.
     const fn accounts(self) -> &'static [Account] {
         match self {
@@ -114,57 +120,39 @@ impl By {
     }
 }
 
-impl std::fmt::Display for By {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for By {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|by| by.as_str() == text).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|by| by.as_str()).collect();
-            format!("'{text}' is none of {}", known.join(", "))
-        })
-    }
-}
-
 /// A region's figures by one of their dimensions.
 ///
 /// # Errors
 /// If there is no such region.
 pub fn breakdown(
     view: &View,
-    region: RegionCode,
-    by: By,
-    question: &Question,
+    asked: &BreakdownQuestion,
+    days: &Days,
 ) -> Result<Breakdown, QueryError> {
+    let BreakdownQuestion { code: region, by } = *asked;
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let counts = counts(view, &scope, by, question);
+    let counts = counts(view, &scope, by, days);
     let rows = match by.closed() {
         Some(keys) => closed_rows(by, &keys, &counts),
         None => open_rows(view, by, &counts),
     };
-    let parameters = [format!("by={by}")];
     Ok(Breakdown {
         region: name,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         by,
         rows,
-        missing: missing_of(view, region, question),
+        missing: missing_of(view, region, days),
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/breakdown"), &parameters, &view.horizon()),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
 type Counts = HashMap<u64, [i64; 2]>;
 
-fn counts(view: &View, scope: &Scope, by: By, question: &Question) -> Counts {
-    let window = question.window();
+fn counts(view: &View, scope: &Scope, by: By, days: &Days) -> Counts {
+    let window = days.window();
     let mut counts = Counts::new();
     for (partition, group) in all_groups(&view.snapshot, scope) {
         let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {

@@ -5,16 +5,20 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange};
-use super::postings::{ACTIVE, Days, PostingsQuestion, Sign, age_of};
+use super::days::{Days, Horizon, NoDays};
+use super::postings::{ACTIVE, ActiveAccount, DayRange, PostingsQuestion, Sign, age_of};
 use super::progress::{applicable_target, attainment, progress};
-use super::question::{Horizon, Question};
+use super::question::{Endpoint, Question, date};
 use super::scan::{Scope, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -31,32 +35,56 @@ pub const AGES: [Age; 4] = [
     Age { from_days: 31, to_days: None },
 ];
 
-impl Axis {
-    /// Every axis.
-    pub const ALL: [Self; 2] = [Self::KnownAt, Self::AsOf];
-
-    /// Its name in questions and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::KnownAt => "known_at",
-            Self::AsOf => "as_of",
-        }
-    }
+/// Why a region's figure differs between two days.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangeQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+    /// The earlier day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(deserialize_with = "date")]
+    #[param(example = "2023-12-01")]
+    pub from: Date,
+    /// The later day; not before `from`.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(deserialize_with = "date")]
+    #[param(example = "2023-12-31")]
+    pub to: Date,
+    /// Whether they are days of knowledge or of truth. The day of the other axis may be given
+    /// beside them, and that of this one may not.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    #[param(example = "known_at")]
+    pub axis: Axis,
 }
 
-impl std::fmt::Display for Axis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
+impl Endpoint for ChangeQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/change";
+    type Days = Days;
+    type Answer = Change;
 }
 
-impl std::str::FromStr for Axis {
-    type Err = String;
+impl Question for ChangeQuestion {
+    const ID: &'static str = "region_change";
+    const ANSWER: &'static str = "Why the figure differs between two days";
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|axis| axis.as_str() == text);
-        found.ok_or_else(|| format!("'{text}' is neither known_at nor as_of"))
+    fn check(&self, days: &Days) -> Result<(), QueryError> {
+        let given = match self.axis {
+            Axis::KnownAt => days.known_at.map(|_| "known_at"),
+            Axis::AsOf => days.as_of.map(|_| "as_of").or(days.ahead.then_some("ahead")),
+        };
+        given.map_or(Ok(()), |parameter| Err(QueryError::DayOfAxis { parameter }))
+    }
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        let fixed = match self.axis {
+            Axis::KnownAt => (days.as_of, days.ahead),
+            Axis::AsOf => (days.known_at, false),
+        };
+        change(view, self.code, self.axis, (self.from, self.to), fixed)
     }
 }
 
@@ -73,10 +101,10 @@ struct Between {
 }
 
 impl Between {
-    fn question(&self, day: Date) -> Question {
+    fn days_of(&self, day: Date) -> Days {
         match self.axis {
-            Axis::KnownAt => Question { as_of: self.fixed, known_at: Some(day), ahead: self.ahead },
-            Axis::AsOf => Question { as_of: Some(day), known_at: self.fixed, ahead: false },
+            Axis::KnownAt => Days { as_of: self.fixed, known_at: Some(day), ahead: self.ahead },
+            Axis::AsOf => Days { as_of: Some(day), known_at: self.fixed, ahead: false },
         }
     }
 
@@ -112,15 +140,15 @@ impl Between {
     }
 
     /// The postings of a part.
-    fn postings(&self, part: Part, any_released: bool) -> PostingsQuestion {
+    fn postings(&self, code: RegionCode, part: Part, any_released: bool) -> PostingsQuestion {
         let after = Some(self.from.saturating_add(1.days()));
         let (mut happened, recorded) = match self.axis {
             Axis::KnownAt => {
                 let until = self.fixed.filter(|_| !self.ahead);
-                (Days { from: None, to: until }, Days { from: after, to: Some(self.to) })
+                (DayRange { from: None, to: until }, DayRange { from: after, to: Some(self.to) })
             }
             Axis::AsOf => {
-                (Days { from: after, to: Some(self.to) }, Days { from: None, to: self.fixed })
+                (DayRange { from: after, to: Some(self.to) }, DayRange { from: None, to: self.fixed })
             }
         };
         match part.kind {
@@ -131,9 +159,18 @@ impl Between {
             _ => {}
         }
         let (account, sign) = part.kind.postings();
-        let (age, reason) = (part.age, part.reason);
-        let released = any_released.then_some(sign.is_none());
-        PostingsQuestion { account, sign, reason, happened, recorded, age, released }
+        PostingsQuestion {
+            sign,
+            reason: part.reason,
+            happened_from: happened.from,
+            happened_to: happened.to,
+            recorded_from: recorded.from,
+            recorded_to: recorded.to,
+            age_from: part.age.map(|age| age.from_days),
+            age_to: part.age.and_then(|age| age.to_days),
+            released: any_released.then_some(sign.is_none()),
+            ..PostingsQuestion::of(code, account)
+        }
     }
 }
 
@@ -147,21 +184,21 @@ struct Part {
 impl PartKind {
     /// The account, and whether it is what adds to it or what takes back; of what was released
     /// both.
-    const fn postings(self) -> (Account, Option<Sign>) {
+    const fn postings(self) -> (ActiveAccount, Option<Sign>) {
         let (posted, reversed) = (Some(Sign::Posted), Some(Sign::Reversed));
         match self {
-            Self::NewActivations | Self::LateActivations => (Account::Activations, posted),
-            Self::MovesIn => (Account::MovesIn, posted),
-            Self::MovesOut => (Account::MovesOut, posted),
-            Self::Deactivations => (Account::Deactivations, posted),
-            Self::ReversedActivations => (Account::Activations, reversed),
-            Self::ReversedMovesIn => (Account::MovesIn, reversed),
-            Self::ReversedMovesOut => (Account::MovesOut, reversed),
-            Self::ReversedDeactivations => (Account::Deactivations, reversed),
-            Self::ReleasedActivations => (Account::Activations, None),
-            Self::ReleasedDeactivations => (Account::Deactivations, None),
-            Self::ReleasedMovesIn => (Account::MovesIn, None),
-            Self::ReleasedMovesOut => (Account::MovesOut, None),
+            Self::NewActivations | Self::LateActivations => (ActiveAccount::Activations, posted),
+            Self::MovesIn => (ActiveAccount::MovesIn, posted),
+            Self::MovesOut => (ActiveAccount::MovesOut, posted),
+            Self::Deactivations => (ActiveAccount::Deactivations, posted),
+            Self::ReversedActivations => (ActiveAccount::Activations, reversed),
+            Self::ReversedMovesIn => (ActiveAccount::MovesIn, reversed),
+            Self::ReversedMovesOut => (ActiveAccount::MovesOut, reversed),
+            Self::ReversedDeactivations => (ActiveAccount::Deactivations, reversed),
+            Self::ReleasedActivations => (ActiveAccount::Activations, None),
+            Self::ReleasedDeactivations => (ActiveAccount::Deactivations, None),
+            Self::ReleasedMovesIn => (ActiveAccount::MovesIn, None),
+            Self::ReleasedMovesOut => (ActiveAccount::MovesOut, None),
         }
     }
 
@@ -202,7 +239,7 @@ pub fn change(
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
     let between = Between { axis, from, to, fixed, ahead };
-    let [before, after] = [from, to].map(|day| between.question(day));
+    let [before, after] = [from, to].map(|day| between.days_of(day));
     let (window_before, window_after) = (before.window(), after.window());
     let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
     let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
@@ -217,7 +254,7 @@ pub fn change(
         age: part.age,
         reason: part.reason,
         count,
-        link: between.postings(part, any_released).link(region),
+        link: between.postings(region, part, any_released).link(&NoDays {}),
     });
     let (earlier, later) = (progress(view, region, &before)?, progress(view, region, &after)?);
     Ok(Change {
@@ -254,15 +291,15 @@ fn reading(progress: Progress) -> Reading {
     }
 }
 
-fn link(region: RegionCode, between: &Between, horizon: &Horizon) -> String {
-    let Between { axis, from, to, fixed, ahead } = between;
-    let (other, all) = match axis {
-        Axis::KnownAt => (Axis::AsOf, horizon.today),
-        Axis::AsOf => (Axis::KnownAt, horizon.known),
+fn link(code: RegionCode, between: &Between, horizon: &Horizon) -> String {
+    let Between { axis, from, to, fixed, .. } = *between;
+    let days = match axis {
+        Axis::KnownAt => Days { known_at: None, ..between.days_of(to).filled(horizon) },
+        Axis::AsOf => {
+            Days { known_at: Some(fixed.unwrap_or(horizon.known)), ..Days::default() }
+        }
     };
-    let ahead = *ahead || (*axis == Axis::KnownAt && fixed.is_none() && horizon.ahead);
-    let (fixed, ahead) = (fixed.unwrap_or(all), if ahead { "&ahead=true" } else { "" });
-    format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&{other}={fixed}{ahead}")
+    ChangeQuestion { code, from, to, axis }.link(&days)
 }
 
 /// A difference of shares in percentage points.
@@ -303,8 +340,8 @@ fn coverage(earlier: &Progress, later: &Progress) -> Vec<ShareChange> {
 fn attainment_change(
     view: &View,
     region: RegionCode,
-    (before, earlier): (&Question, &Progress),
-    (after, later): (&Question, &Progress),
+    (before, earlier): (&Days, &Progress),
+    (after, later): (&Days, &Progress),
 ) -> Option<ShareChange> {
     let earlier_target = applicable_target(view, region, before);
     let later_target = applicable_target(view, region, after);

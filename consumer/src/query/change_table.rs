@@ -3,13 +3,14 @@
 use comfy_table::Cell;
 
 use super::answer::{Age, Change, PartKind, Postings, ShareChange};
+use super::question::name;
 use super::table::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
 
 /// Why a figure changed: a line for each part, and one for each share.
 #[must_use]
 pub fn change(answer: &Change) -> String {
-    let axis = answer.axis.as_str().replace('_', " ");
+    let axis = name(&answer.axis).replace('_', " ");
     let mut table = with_header(&["Activated", "People", ""]);
     table.add_row([
         Cell::new(format!("{axis} {}", answer.from)),

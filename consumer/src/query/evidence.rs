@@ -4,9 +4,12 @@
 
 use std::cmp::Reverse;
 
+use clap::{Args, ValueEnum as _};
 use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::{RegionCode, RegionTable};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::IntoParams;
 
 use super::QueryError;
 use super::ahead::recorded_ahead;
@@ -15,18 +18,45 @@ use super::answer::{
     MissingKiosk, MissingKiosks, QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
     TargetShare,
 };
+use super::days::{Days, KnownAt, NoDays};
 use super::kiosk_state::KioskState;
-use super::kiosks::escaped;
-use super::postings::{ACTIVE, Days, PostingsQuestion};
+use super::kiosks::KioskQuestion;
+use super::postings::{ActiveAccount, PostingsQuestion};
 use super::progress::{known_until, progress};
-use super::quarantine::quarantine;
-use super::question::Question;
+use super::quarantine::{QuarantineQuestion, quarantine};
+use super::question::{Endpoint, Question, Rests};
 use super::view::View;
 use crate::domain::account::Account;
 use crate::domain::reference::RecordedFigure;
 
 /// How many kiosks are named of which something is missing.
 pub const KIOSKS: usize = 100;
+
+/// What a region's figure rests on.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EvidenceQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+}
+
+impl Endpoint for EvidenceQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/evidence";
+    type Days = Days;
+    type Answer = FigureEvidence;
+}
+
+impl Question for EvidenceQuestion {
+    const ID: &'static str = "region_evidence";
+    const ANSWER: &'static str = "What the figure rests on";
+    const RESTS: Rests = Rests::OnMoment;
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        evidence(view, self.code, days)
+    }
+}
 
 /// What the figure of a region rests on.
 ///
@@ -35,11 +65,11 @@ pub const KIOSKS: usize = 100;
 pub fn evidence(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<FigureEvidence, QueryError> {
-    let progress = progress(view, region, question)?;
+    let progress = progress(view, region, days)?;
     let figures = progress.figures;
-    let records = Records { view, question };
+    let records = Records { view, days };
     let denominators = figures.denominators.iter();
     let core = EvidenceCore {
         region: progress.region,
@@ -57,13 +87,13 @@ pub fn evidence(
     Ok(FigureEvidence {
         digest: digest(&core),
         core,
-        parts: parts(region, &figures, question),
+        parts: parts(region, &figures, days),
         bounds: figures.bounds,
         missing_kiosks: figures.missing.as_ref().map(|_| missing_kiosks(view, region)),
         missing: figures.missing,
-        quarantined: quarantined(view, region, question)?,
+        quarantined: quarantined(view, region, days)?,
         recorded_ahead: recorded_ahead(&view.snapshot, view.now),
-        link: question.link(&format!("regions/{region}/evidence"), &[], &view.horizon()),
+        link: EvidenceQuestion { code: region }.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -75,24 +105,21 @@ pub fn digest(core: &EvidenceCore) -> String {
     hex::encode(Sha256::digest(&json))
 }
 
-fn parts(region: RegionCode, figures: &Figures, question: &Question) -> Vec<EvidencePart> {
-    let parts = ACTIVE.into_iter().map(|account| {
-        let count = match account {
-            Account::Deactivations => -figures.deactivations,
-            Account::MovesIn => figures.moves_in,
-            Account::MovesOut => -figures.moves_out,
-            _ => figures.activations,
+fn parts(region: RegionCode, figures: &Figures, days: &Days) -> Vec<EvidencePart> {
+    let parts = ActiveAccount::value_variants().iter().map(|&active| {
+        let count = match active {
+            ActiveAccount::Activations => figures.activations,
+            ActiveAccount::Deactivations => -figures.deactivations,
+            ActiveAccount::MovesIn => figures.moves_in,
+            ActiveAccount::MovesOut => -figures.moves_out,
         };
         let postings = PostingsQuestion {
-            account,
-            sign: None,
-            reason: None,
-            happened: Days { from: None, to: question.until() },
-            recorded: Days { from: None, to: question.known_at },
-            age: None,
-            released: None,
+            happened_to: days.until(),
+            recorded_to: days.known_at,
+            ..PostingsQuestion::of(region, active)
         };
-        EvidencePart { account: account.as_str().to_owned(), count, link: postings.link(region) }
+        let account = Account::from(active).as_str().to_owned();
+        EvidencePart { account, count, link: postings.link(&NoDays {}) }
     });
     parts.collect()
 }
@@ -100,7 +127,7 @@ fn parts(region: RegionCode, figures: &Figures, question: &Question) -> Vec<Evid
 /// Where reference figures are looked up as a question's answer did.
 struct Records<'a> {
     view: &'a View,
-    question: &'a Question,
+    days: &'a Days,
 }
 
 impl Records<'_> {
@@ -110,9 +137,9 @@ impl Records<'_> {
         kind: ReferenceKind,
         basis: Basis,
     ) -> Option<ReferenceEvidence> {
-        let day = self.question.day(self.view.today);
+        let day = self.days.day(self.view.today);
         let book = &self.view.reference.book;
-        book.applicable((region, kind, basis), day, known_until(self.question)?).map(record)
+        book.applicable((region, kind, basis), day, known_until(self.days)?).map(record)
     }
 
     fn of_denominator(&self, region: RegionCode, share: &DenominatorShare) -> DenominatorEvidence {
@@ -172,7 +199,7 @@ fn missing_kiosks(view: &View, region: RegionCode) -> MissingKiosks {
             missing: kiosk.missing,
             gaps: kiosk.gaps.clone(),
             gaps_cut: shown.sum::<u64>() < kiosk.missing,
-            link: format!("/v1/kiosks/{}", escaped(&kiosk.id)),
+            link: KioskQuestion { id: kiosk.id.to_string() }.link(&NoDays {}),
         }
     };
     let total = kiosks.len() as u64;
@@ -182,14 +209,14 @@ fn missing_kiosks(view: &View, region: RegionCode) -> MissingKiosks {
 fn quarantined(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<QuarantinedEvidence, QueryError> {
-    let answer = quarantine(view, question.known_at, region, 0)?;
-    let known_at = question.known_at.map(|day| format!("&known_at={day}"));
+    let answer = quarantine(view, days.known_at, region, 0)?;
+    let records = QuarantineQuestion { within: region, limit: None };
     Ok(QuarantinedEvidence {
         total: answer.total,
         open: answer.open,
         reasons: answer.reasons,
-        link: format!("/v1/quarantine?within={region}{}", known_at.unwrap_or_default()),
+        link: records.link(&KnownAt { known_at: days.known_at }),
     })
 }

@@ -8,7 +8,7 @@ use super::answer::FigureEvidence;
 use super::evidence::{KIOSKS, evidence};
 use super::evidence_table;
 use super::fixtures::{Fixture, date};
-use super::question::Question;
+use super::days::Days;
 
 const TODAY: &str = "2024-08-02";
 
@@ -25,13 +25,13 @@ fn state() -> Fixture {
     f
 }
 
-fn ask(f: &Fixture, region: &str, question: Question) -> FigureEvidence {
-    evidence(&f.view(TODAY), region.parse().unwrap(), &question).unwrap()
+fn ask(f: &Fixture, region: &str, days: Days) -> FigureEvidence {
+    evidence(&f.view(TODAY), region.parse().unwrap(), &days).unwrap()
 }
 
 #[test]
 fn an_evidence_answer_has_every_name_in_its_order_and_a_table() {
-    let answer = ask(&state(), "18.71", Question::default());
+    let answer = ask(&state(), "18.71", Days::default());
     let json = serde_json::to_string_pretty(&answer).unwrap();
     insta::assert_snapshot!(format!("{json}\n\n{}", evidence_table::evidence(&answer)));
     let text = serde_json::to_string(&answer).unwrap();
@@ -54,11 +54,11 @@ fn parts_add_up_and_every_share_has_its_records() {
     f.percent_target("ID", Basis::RecordedKtp, "30", "2024-01-01");
     f.activate(0, "19.71", "2024-01-01", 7);
     for region in ["18.71", "18", "19", "ID", "17"] {
-        let answer = ask(&f, region, Question::default());
+        let answer = ask(&f, region, Days::default());
         let sum: i64 = answer.parts.iter().map(|part| part.count).sum();
         assert_eq!(sum, answer.core.activated, "{region}");
     }
-    let province = ask(&f, "19", Question::default()).core;
+    let province = ask(&f, "19", Days::default()).core;
     let [denominator] = &province.denominators[..] else { panic!("one basis") };
     let sum: u64 = denominator.records.iter().map(|record| record.value.unwrap()).sum();
     assert_eq!((denominator.records.len(), sum), (7, denominator.value));
@@ -71,17 +71,17 @@ fn parts_add_up_and_every_share_has_its_records() {
 #[test]
 fn the_digest_is_of_the_log_and_of_nothing_that_passes() {
     let mut f = state();
-    let first = ask(&f, "18.71", Question::default());
+    let first = ask(&f, "18.71", Days::default());
     f.status("K-1", "18.71", 50, false);
     f.status_on("2024-08-02", "K-2", "18.71", 9, false);
-    let second = ask(&f, "18.71", Question::default());
+    let second = ask(&f, "18.71", Days::default());
     assert_ne!(first.bounds, second.bounds);
     assert_eq!(first.digest, second.digest, "what kiosks announce is not in it");
     f.activate(1, "31.71", "2024-01-01", 1);
-    let third = ask(&f, "18.71", Question::default());
+    let third = ask(&f, "18.71", Days::default());
     assert_eq!(first.core.activated, third.core.activated);
     assert_ne!(first.digest, third.digest, "it includes one record more");
-    let then = Question { as_of: Some(date("2023-12-31")), known_at: None, ahead: false };
+    let then = Days { as_of: Some(date("2023-12-31")), known_at: None, ahead: false };
     assert_ne!(ask(&f, "18.71", then).digest, third.digest);
 }
 
@@ -92,7 +92,7 @@ fn what_is_missing_is_named_kiosk_by_kiosk_and_not_of_a_past_knowledge() {
         let id = format!("M-{number:03}");
         f.receive(0, (&id, "19.71"), (1..=50).step_by(2), "18.72", "2024-01-01");
     }
-    let bandar = ask(&f, "18.71", Question::default());
+    let bandar = ask(&f, "18.71", Days::default());
     let kiosks = bandar.missing_kiosks.unwrap();
     assert_eq!((kiosks.total, kiosks.rows[0].kiosk_id.as_str()), (1, "K-1"));
     assert_eq!((kiosks.rows[0].missing, &kiosks.rows[0].gaps[..]), (38, &[(2, 2), (4, 40)][..]));
@@ -100,17 +100,17 @@ fn what_is_missing_is_named_kiosk_by_kiosk_and_not_of_a_past_knowledge() {
     assert_eq!((bandar.quarantined.total, bandar.bounds.unwrap().upper), (1, 90_010 + 39));
 
     // Others' kiosks that served its people are named too, and no more than can be read.
-    let metro = ask(&f, "18.72", Question::default()).missing_kiosks.unwrap();
+    let metro = ask(&f, "18.72", Days::default()).missing_kiosks.unwrap();
     assert_eq!((metro.total, metro.rows.len()), (KIOSKS as u64 + 1, KIOSKS));
     assert!(metro.rows.iter().all(|row| row.missing == 24 && row.gaps_cut && row.gaps.len() == 10));
-    let province = ask(&f, "18", Question::default());
+    let province = ask(&f, "18", Days::default());
     assert_eq!(province.missing_kiosks.unwrap().total, KIOSKS as u64 + 2);
-    assert_eq!(ask(&f, "ID", Question::default()).quarantined.total, 2);
+    assert_eq!(ask(&f, "ID", Days::default()).quarantined.total, 2);
 
-    let past = Question { as_of: None, known_at: Some(date("2024-01-02")), ahead: false };
+    let past = Days { as_of: None, known_at: Some(date("2024-01-02")), ahead: false };
     let past = ask(&f, "18.71", past);
     assert_eq!((past.bounds, past.missing, past.missing_kiosks), (None, None, None));
     assert_eq!(past.quarantined.total, 1);
-    let before = Question { as_of: None, known_at: Some(date("2024-01-01")), ahead: false };
+    let before = Days { as_of: None, known_at: Some(date("2024-01-01")), ahead: false };
     assert_eq!(ask(&f, "18.71", before).quarantined.total, 0);
 }

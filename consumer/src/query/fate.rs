@@ -1,10 +1,15 @@
 //! What became of an event? Found by its id among what was recorded lately; its citizen's facts,
 //! read where they are folded, say what came of it. The citizen's pseudonym stays here.
 
+use clap::Args;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{EffectKind, EventFate, Evidence, FateKind, QuarantinedEvent};
+use super::days::NoDays;
+use super::question::{Endpoint, Question, Rests};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::day::Day;
@@ -13,6 +18,32 @@ use crate::projection::partition::Position;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::{NoFacts, SubjectFacts};
 use crate::projection::snapshot::PartitionView;
+
+/// What became of an event.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventQuestion {
+    /// The event's id.
+    #[arg(value_name = "UUID")]
+    pub event_id: EventId,
+}
+
+impl Endpoint for EventQuestion {
+    const PATH: &'static str = "/v1/events/{event_id}";
+    type Days = NoDays;
+    type Answer = EventFate;
+}
+
+impl Question for EventQuestion {
+    const ID: &'static str = "event_fate";
+    const TAG: &'static str = "kiosks and events";
+    const ANSWER: &'static str = "What became of the event";
+    const RESTS: Rests = Rests::OnFold;
+
+    fn answer(&self, _days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        fate(view, self.event_id)
+    }
+}
 
 /// What became of the event of this id: of any that was recorded in the last 30 days, as the
 /// log's own timestamps have it; of older ones it cannot be told.

@@ -8,7 +8,7 @@ use super::fixtures::{Fixture, activation, date, region};
 use super::flow_table;
 use super::flows::{flows, region_flows};
 use super::progress::progress;
-use super::question::Question;
+use super::days::Days;
 use super::view::View;
 use crate::domain::account::{Account, Detail};
 
@@ -52,7 +52,7 @@ fn pairs(rows: &[(&str, i64)]) -> Vec<(String, i64)> {
 #[test]
 fn a_region_sees_whom_it_serves_and_who_serves_its_people() {
     let view = served();
-    let of = |region: &str| region_flows(&view, code(region), &Question::default()).unwrap();
+    let of = |region: &str| region_flows(&view, code(region), &Days::default()).unwrap();
     let city = of("18.71");
     assert_eq!((city.own_served_here, city.own_served_elsewhere, city.guests_served), (60, 1, 11));
     assert_eq!(ends(&city.served_by), pairs(&[("18.72", 1)]), "what was taken back is gone");
@@ -70,10 +70,10 @@ fn a_region_sees_whom_it_serves_and_who_serves_its_people() {
 fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
     let view = served();
     for day in ["2024-01-02", "2024-01-05", "2024-03-01"] {
-        let question = Question { as_of: Some(date(day)), known_at: None, ahead: false };
-        let all = flows(&view, RegionCode::NATION, &question).unwrap();
+        let days = Days { as_of: Some(date(day)), known_at: None, ahead: false };
+        let all = flows(&view, RegionCode::NATION, &days).unwrap();
         for region in ["18.71", "18.72", "17.71", "36.04", "18", "ID"].map(code) {
-            let figures = progress(&view, region, &question).unwrap().figures;
+            let figures = progress(&view, region, &days).unwrap().figures;
             let at_home = all.services.iter().filter(|row| row.home_region.is_within(region));
             assert_eq!(at_home.map(|row| row.activations).sum::<i64>(), figures.activations);
             let moved_in = all.moves.iter().filter(|row| row.to_region.is_within(region));
@@ -81,7 +81,7 @@ fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
             let moved_out = all.moves.iter().filter(|row| row.from_region.is_within(region));
             assert_eq!(moved_out.map(|row| row.moves).sum::<i64>(), figures.moves_out);
         }
-        let within = flows(&view, code("17"), &question).unwrap();
+        let within = flows(&view, code("17"), &days).unwrap();
         let touches =
             |a: RegionCode, b: RegionCode| a.is_within(code("17")) || b.is_within(code("17"));
         let mut services = all.services.clone();
@@ -93,8 +93,8 @@ fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
 #[test]
 fn flow_answers_have_every_name_in_their_order_and_tables() {
     let view = served();
-    let all = flows(&view, code("17"), &Question::default()).unwrap();
-    let city = region_flows(&view, code("18.71"), &Question::default()).unwrap();
+    let all = flows(&view, code("17"), &Days::default()).unwrap();
+    let city = region_flows(&view, code("18.71"), &Days::default()).unwrap();
     insta::assert_snapshot!(format!(
         "{}\n\n{}\n\n{}\n\n{}",
         serde_json::to_string_pretty(&all).unwrap(),

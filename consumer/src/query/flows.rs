@@ -3,15 +3,70 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{Bounds, FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
+use super::days::Days;
 use super::progress::missing_of;
-use super::question::Question;
+use super::question::{Endpoint, Question, nation};
 use super::scan::{Scope, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Detail};
+
+/// Who serves whom, and who moves where.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FlowsQuestion {
+    /// Only pairs with one end within this region.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+}
+
+impl Endpoint for FlowsQuestion {
+    const PATH: &'static str = "/v1/flows";
+    type Days = Days;
+    type Answer = Flows;
+}
+
+impl Question for FlowsQuestion {
+    const ID: &'static str = "list_flows";
+    const ANSWER: &'static str = "Who serves whom and who moves where";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        flows(view, self.within, days)
+    }
+}
+
+/// Whom a region serves, who serves its people, and where they move.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RegionFlowsQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+}
+
+impl Endpoint for RegionFlowsQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/flows";
+    type Days = Days;
+    type Answer = RegionFlows;
+}
+
+impl Question for RegionFlowsQuestion {
+    const ID: &'static str = "region_flows";
+    const ANSWER: &'static str = "Whom the region serves, who serves its people, where they move";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        region_flows(view, self.code, days)
+    }
+}
 
 /// Counts by two regions: home and service, or old and new home.
 type Matrix = BTreeMap<(RegionIndex, RegionIndex), i64>;
@@ -24,11 +79,11 @@ struct Matrices {
 impl Matrices {
     /// Those with one end in a scope, from one pass over the whole ledger: who is served by a
     /// region's offices stands in others' accounts.
-    fn of(view: &View, scope: &Scope, question: &Question) -> Result<Self, QueryError> {
+    fn of(view: &View, scope: &Scope, days: &Days) -> Result<Self, QueryError> {
         let nation = RegionCode::NATION;
         let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
         let inside = scope.indices();
-        let window = question.window();
+        let window = days.window();
         let (mut services, mut moves) = (Matrix::new(), Matrix::new());
         for (_, group) in all_groups(&view.snapshot, &everywhere) {
             // A move's two postings say the same: the one of the new home is enough.
@@ -64,9 +119,9 @@ fn code(region: RegionIndex) -> RegionCode {
 ///
 /// # Errors
 /// If there is no such region.
-pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flows, QueryError> {
+pub fn flows(view: &View, within: RegionCode, days: &Days) -> Result<Flows, QueryError> {
     let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
-    let Matrices { services, moves } = Matrices::of(view, &scope, question)?;
+    let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
     let services = services.into_iter().map(|((home, service), activations)| ServiceFlow {
         home_region: code(home),
         service_region: code(service),
@@ -79,13 +134,13 @@ pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flo
     });
     Ok(Flows {
         within,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         services: services.collect(),
         moves: moves.collect(),
-        missing: missing_of(view, within, question),
+        missing: missing_of(view, within, days),
         evidence: view.evidence(),
-        link: question.link("flows", &[format!("within={within}")], &view.horizon()),
+        link: FlowsQuestion { within }.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -96,11 +151,11 @@ pub fn flows(view: &View, within: RegionCode, question: &Question) -> Result<Flo
 pub fn region_flows(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<RegionFlows, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let Matrices { services, moves } = Matrices::of(view, &scope, question)?;
+    let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
     let inside = scope.indices();
     let is_in = |region: RegionIndex| inside.contains(&region.0);
     let both = |((a, b), _): &(&(RegionIndex, RegionIndex), &i64)| is_in(*a) && is_in(*b);
@@ -110,7 +165,7 @@ pub fn region_flows(
     let (moved_in_from, moved_out_to) = (inwards(&moves)?, outwards(&moves)?);
     let sum = |rows: &[FlowRow]| rows.iter().map(|row| row.count).sum::<i64>();
     let own_served_here = services.iter().filter(both).map(|(_, count)| count).sum();
-    let missing = missing_of(view, region, question);
+    let missing = missing_of(view, region, days);
     let bounds = missing.as_ref().map(|missing| FlowBounds {
         own_served_here: Bounds::of(own_served_here, missing),
         own_served_elsewhere: Bounds::of(sum(&served_by), missing),
@@ -120,8 +175,8 @@ pub fn region_flows(
     });
     Ok(RegionFlows {
         region: name,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         own_served_here,
         own_served_elsewhere: sum(&served_by),
         served_by,
@@ -134,7 +189,7 @@ pub fn region_flows(
         bounds,
         missing,
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/flows"), &[], &view.horizon()),
+        link: RegionFlowsQuestion { code: region }.link(&days.filled(&view.horizon())),
     })
 }
 

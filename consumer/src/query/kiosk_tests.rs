@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::fixtures::Fixture;
 use super::kiosks::{KiosksQuestion, kiosk, kiosks};
 use super::missing::KioskBook;
-use super::question::Question;
+use super::days::Days;
 use super::view::View;
 use super::{QueryError, progress};
 
@@ -68,13 +68,13 @@ fn a_kiosk_is_silent_when_it_has_been_quiet_for_longer_than_is_usual_for_it() {
 #[test]
 fn silent_kiosks_stand_beside_the_bounds_of_their_own_region() {
     let view = habits().view(TODAY);
-    let missing = |region: &str, question: &Question| {
+    let missing = |region: &str, question: &Days| {
         let answer = progress::progress(&view, region.parse().unwrap(), question).unwrap();
         let bounds = answer.figures.bounds.map(|bounds| (bounds.lower, bounds.upper));
         (serde_json::to_value(answer.figures.missing).unwrap(), bounds)
     };
     let silent = |region: &str| -> Vec<Value> {
-        let rows = missing(region, &Question::default()).0["silent_kiosks"].clone();
+        let rows = missing(region, &Days::default()).0["silent_kiosks"].clone();
         rows.as_array().unwrap().iter().map(|row| row["kiosk_id"].clone()).collect()
     };
     assert_eq!(silent("18.71"), ["SILENT"]);
@@ -82,13 +82,13 @@ fn silent_kiosks_stand_beside_the_bounds_of_their_own_region() {
     assert_eq!(silent("18"), ["LONGER", "SILENT"], "the longest silent first");
     assert_eq!(silent("ID"), ["LONGER", "SILENT"]);
     assert!(silent("17.71").is_empty());
-    let (unknown, bounds) = missing("18.71", &Question::default());
+    let (unknown, bounds) = missing("18.71", &Days::default());
     assert_eq!(bounds, Some((0, 0)), "an estimate is no bound");
     assert_eq!(
         unknown["silent_kiosks"][0],
         json!({"kiosk_id": "SILENT", "usual_per_day": 10, "silent_since": "2024-07-28T05:00:00Z"})
     );
-    let past = Question { known_at: Some("2024-07-31".parse().unwrap()), ..Question::default() };
+    let past = Days { known_at: Some("2024-07-31".parse().unwrap()), ..Days::default() };
     assert_eq!(missing("18.71", &past).0, Value::Null);
 
     let mut f = habits();
@@ -97,7 +97,7 @@ fn silent_kiosks_stand_beside_the_bounds_of_their_own_region() {
     }
     let view = f.view(TODAY);
     let of = |region: &str| {
-        let answer = progress::progress(&view, region.parse().unwrap(), &Question::default());
+        let answer = progress::progress(&view, region.parse().unwrap(), &Days::default());
         answer.unwrap().figures.missing.unwrap().silent_kiosks.len()
     };
     assert_eq!((of("36.04"), of("ID")), (20, 20), "the answer stays small");
@@ -122,7 +122,7 @@ fn kiosks_come_by_pages_and_by_what_is_asked() {
     assert_eq!(ask(|q| q.within = Some("17".parse().unwrap())), ["WEEKLY"]);
     assert_eq!(ask(|q| q.within = Some("ID".parse().unwrap())).len(), all.len());
 
-    let mut question = KiosksQuestion { limit: 3, ..KiosksQuestion::default() };
+    let mut question = KiosksQuestion { limit: Some(3), ..KiosksQuestion::default() };
     let mut seen = Vec::new();
     loop {
         let page = kiosks(&view, &question).unwrap();

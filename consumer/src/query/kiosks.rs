@@ -1,47 +1,94 @@
 //! Is anything missing? What has come in of each kiosk, of what it has numbered or announced;
 //! whether it is silent, and whether its id is in use twice.
 
+use clap::Args;
 use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{RegionCode, RegionTable};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::QueryError;
 use super::answer::{AnnouncedFall, KioskDetail, KioskRow, Kiosks, StatusRow};
 use super::conflicts::conflicts;
+use super::days::NoDays;
 use super::kiosk_state::{KioskState, first_gaps, united};
 use super::quarantine::of_kiosk;
+use super::question::{Endpoint, Question, Rests, limit, rows};
 use super::view::View;
 use crate::projection::kiosk_keys::usual_key;
 use crate::projection::snapshot::{Fall, PartitionView, RecordedStatus};
 
 /// How many kiosks are on a page where nothing else is asked for.
-pub const PAGE: usize = 1_000;
+pub const PAGE: u32 = 1_000;
 /// The most that can be asked for.
-pub const LARGEST_PAGE: usize = 10_000;
+pub const LARGEST_PAGE: u32 = 10_000;
 /// How many gaps of one kiosk are shown.
 pub const ALL_GAPS: usize = 1_000;
-/// What is left as it is in a path or a parameter.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Which kiosks are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether anything is missing of any kiosk.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct KiosksQuestion {
-    /// Those whose own region lies within this one.
+    /// How many at most; 1,000 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LARGEST_PAGE.into()))]
+    #[serde(default, deserialize_with = "limit::<1, LARGEST_PAGE, _>")]
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+    /// Only kiosks whose own region lies within this one.
+    #[arg(long, value_name = "REGION")]
+    #[param(example = "18")]
     pub within: Option<RegionCode>,
-    /// Those that are silent beyond their habit, or those that are not.
+    /// Only those that are silent beyond their habit, or only those that are not.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub silent: Option<bool>,
-    /// Those of which something is missing, or those of which nothing is.
+    /// Only those of which events are missing, or only those of which none are.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub missing: Option<bool>,
-    /// Those behind this id.
+    /// Only ids after this one: the page after the one that ended with it.
+    #[arg(long, value_name = "KIOSK")]
     pub after: Option<String>,
-    /// At most so many.
-    pub limit: usize,
 }
 
-impl Default for KiosksQuestion {
-    fn default() -> Self {
-        Self { within: None, silent: None, missing: None, after: None, limit: PAGE }
+impl Endpoint for KiosksQuestion {
+    const PATH: &'static str = "/v1/kiosks";
+    type Days = NoDays;
+    type Answer = Kiosks;
+}
+
+impl Question for KiosksQuestion {
+    const ID: &'static str = "list_kiosks";
+    const TAG: &'static str = "kiosks and events";
+    const ANSWER: &'static str = "The kiosks heard of";
+    const RESTS: Rests = Rests::OnMoment;
+
+    fn answer(&self, _days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        kiosks(view, self)
+    }
+}
+
+/// What is known of one kiosk.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct KioskQuestion {
+    /// The kiosk's id, percent-encoded; upper and lower case apart.
+    #[arg(value_name = "KIOSK")]
+    pub id: String,
+}
+
+impl Endpoint for KioskQuestion {
+    const PATH: &'static str = "/v1/kiosks/{id}";
+    type Days = NoDays;
+    type Answer = KioskDetail;
+}
+
+impl Question for KioskQuestion {
+    const ID: &'static str = "one_kiosk";
+    const TAG: &'static str = "kiosks and events";
+    const ANSWER: &'static str = "All that is known of the kiosk";
+    const RESTS: Rests = Rests::OnFold;
+
+    fn answer(&self, _days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        kiosk(view, &self.id)
     }
 }
 
@@ -53,26 +100,6 @@ impl KiosksQuestion {
             && self.missing.is_none_or(|missing| missing == (kiosk.missing > 0))
             && self.silent.is_none_or(|silent| silent == (kiosk.is_silent(view.now) == Some(true)))
     }
-
-    /// Path and parameters of this question.
-    #[must_use]
-    pub fn path(&self) -> String {
-        let mut path = format!("/v1/kiosks?limit={}", self.limit);
-        let mut add = |name: &str, value: Option<String>| {
-            path.extend(value.map(|value| format!("&{name}={value}")));
-        };
-        add("within", self.within.map(|code| code.to_string()));
-        add("silent", self.silent.map(|silent| silent.to_string()));
-        add("missing", self.missing.map(|missing| missing.to_string()));
-        add("after", self.after.as_deref().map(escaped));
-        path
-    }
-}
-
-/// A kiosk's id as part of a path or a parameter.
-#[must_use]
-pub fn escaped(id: &str) -> String {
-    utf8_percent_encode(id, PLAIN).to_string()
 }
 
 /// The kiosks asked for, as far as they are known now.
@@ -87,11 +114,15 @@ pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryErr
     let all: Vec<&KioskState> = view.gaps.kiosks.iter().filter(asked_for).collect();
     let after = question.after.as_deref();
     let from = after.map_or(0, |after| all.partition_point(|kiosk| &*kiosk.id <= after));
-    let page = &all[from..all.len().min(from.saturating_add(question.limit))];
+    let limit = rows(question.limit, PAGE);
+    let page = &all[from..all.len().min(from.saturating_add(limit))];
     let next = page
         .last()
         .filter(|_| from + page.len() < all.len())
-        .map(|last| KiosksQuestion { after: Some(last.id.to_string()), ..question.clone() }.path());
+        .map(|last| {
+            let (limit, after) = (Some(limit as u32), Some(last.id.to_string()));
+            KiosksQuestion { limit, after, ..question.clone() }.link(&NoDays {})
+        });
     let usual = usual_key(&view.statuses);
     Ok(Kiosks {
         rows: page.iter().map(|kiosk| row(view, usual, kiosk, kiosk.conflicts)).collect(),

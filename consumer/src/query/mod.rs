@@ -11,6 +11,7 @@ pub mod change_table;
 #[cfg(test)]
 mod change_tests;
 pub mod conflicts;
+pub mod days;
 mod decided;
 pub mod evidence;
 pub mod evidence_table;
@@ -114,6 +115,26 @@ pub enum QueryError {
         from: jiff::civil::Date,
         /// The last day asked for.
         to: jiff::civil::Date,
+    },
+    /// One of two parameters that go together.
+    #[error("{given} needs {lacks} as well")]
+    Alone {
+        /// The one that is there.
+        given: &'static str,
+        /// The one that is not.
+        lacks: &'static str,
+    },
+    /// A pace between two days that is asked for as of another one.
+    #[error("as_of: a pace from one day to another is as of the latter, {to}")]
+    OtherDay {
+        /// The latter.
+        to: jiff::civil::Date,
+    },
+    /// The day of an axis on which two days differ.
+    #[error("{parameter}: the two days are of this axis, so that there is no third")]
+    DayOfAxis {
+        /// The parameter that names it.
+        parameter: &'static str,
     },
     /// A day that a question is about, and that has not begun yet.
     #[error("{parameter} ({day}) is after today ({today}): what has not happened has no pace")]

@@ -7,18 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::event::{Channel, DeferralReason, Venue};
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{
     Bounds, Missing, OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours,
     VisitSlot,
 };
-use super::kiosks::escaped;
-use super::postings::Days;
+use super::days::Days;
+use super::postings::DayRange;
 use super::progress::{missing_of, missing_of_each};
-use super::question::Question;
+use super::question::{Endpoint, Question, date, limit, nation, rows};
 use super::scan::{Scope, Window, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -27,9 +30,74 @@ use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 
 /// How many visits are shown where nothing else is asked for.
-pub const VISITS: usize = 1_000;
+pub const VISITS: u32 = 1_000;
 /// The most that can be asked for.
-pub const MOST_VISITS: usize = 10_000;
+pub const MOST_VISITS: u32 = 10_000;
+
+/// What outreach visits brought.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OutreachQuestion {
+    /// Only visits of offices within this region.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+    /// Only what happened on this day (by the office's clock) or later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub from: Option<Date>,
+    /// Only what happened on this day or earlier.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub to: Option<Date>,
+    /// How many visits at most, the latest first; 1,000 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_VISITS.into()))]
+    #[serde(default, deserialize_with = "limit::<1, MOST_VISITS, _>")]
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+}
+
+impl Endpoint for OutreachQuestion {
+    const PATH: &'static str = "/v1/outreach";
+    type Days = Days;
+    type Answer = Outreach;
+}
+
+impl Question for OutreachQuestion {
+    const ID: &'static str = "list_outreach";
+    const TAG: &'static str = "outreach";
+    const ANSWER: &'static str = "What the visits brought";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        outreach(view, self, days)
+    }
+}
+
+/// One outreach visit, hour by hour.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct VisitQuestion {
+    /// The visit's id, percent-encoded; upper and lower case apart.
+    #[arg(value_name = "VISIT")]
+    pub id: String,
+}
+
+impl Endpoint for VisitQuestion {
+    const PATH: &'static str = "/v1/outreach/{id}";
+    type Days = Days;
+    type Answer = VisitDetail;
+}
+
+impl Question for VisitQuestion {
+    const ID: &'static str = "one_visit";
+    const TAG: &'static str = "outreach";
+    const ANSWER: &'static str = "One visit hour by hour";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        visit(view, &self.id, days)
+    }
+}
 
 /// A visit's id, and whose office went there.
 type Key<'a> = (&'a str, RegionIndex);
@@ -52,8 +120,8 @@ impl Visited<'_> {
 struct Looked<'a> {
     scope: Scope,
     id: Option<&'a str>,
-    days: Days,
-    question: &'a Question,
+    range: DayRange,
+    days: &'a Days,
     window: Window,
 }
 
@@ -74,12 +142,12 @@ impl<'a> Visits<'a> {
         let offices: BTreeSet<RegionIndex> =
             found.visits.keys().map(|(_, office)| *office).collect();
         let codes = offices.into_iter().map(|office| (office, RegionTable::get().at(office).code));
-        found.missing = missing_of_each(view, codes, looked.question);
+        found.missing = missing_of_each(view, codes, looked.days);
         Ok(found)
     }
 
     fn add_slots(&mut self, view: &'a View, looked: &Looked<'_>) {
-        let days = looked.days.numbers();
+        let range = looked.range.numbers();
         for (partition, group) in all_groups(&view.snapshot, &looked.scope) {
             let column = match group.account {
                 Account::VisitActivations => 0,
@@ -92,7 +160,7 @@ impl<'a> Visits<'a> {
                 let (kiosk, outreach) = part.names.visit(visit);
                 let Some(id) = part.names.outreach(outreach) else { continue };
                 let day = cell.key.day();
-                if looked.id.is_some_and(|only| only != id) || !days.contains(&day.0.into()) {
+                if looked.id.is_some_and(|only| only != id) || !range.contains(&day.0.into()) {
                     continue;
                 }
                 let visited = self.visits.entry((id, group.region)).or_default();
@@ -111,13 +179,13 @@ impl<'a> Visits<'a> {
         let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
         let offices: BTreeSet<RegionIndex> =
             self.visits.keys().map(|(_, office)| *office).collect();
-        let days = looked.days.numbers();
+        let range = looked.range.numbers();
         for (partition, group) in all_groups(&view.snapshot, &everywhere) {
             if !matches!(group.account, Account::Activations | Account::Deferrals) {
                 continue;
             }
             let Some(part) = view.snapshot.partitions.get(&partition) else { continue };
-            let counts = |cell: &&Cell| days.contains(&cell.key.day().0.into());
+            let counts = |cell: &&Cell| range.contains(&cell.key.day().0.into());
             for cell in looked.window.cells(group.cells).filter(counts) {
                 let amount = i64::from(cell.amount);
                 match cell.key.detail() {
@@ -193,8 +261,8 @@ impl<'a> Visits<'a> {
     }
 }
 
-fn visit_link(id: &str, view: &View, question: &Question) -> String {
-    question.link(&format!("outreach/{}", escaped(id)), &[], &view.horizon())
+fn visit_link(id: &str, view: &View, days: &Days) -> String {
+    VisitQuestion { id: id.to_owned() }.link(&days.filled(&view.horizon()))
 }
 
 /// The visits of offices within a region that served anybody between two days, each included.
@@ -203,40 +271,36 @@ fn visit_link(id: &str, view: &View, question: &Question) -> String {
 /// If there is no such region, or `to` is before `from`.
 pub fn outreach(
     view: &View,
-    within: RegionCode,
-    days: Days,
-    limit: usize,
-    question: &Question,
+    asked: &OutreachQuestion,
+    days: &Days,
 ) -> Result<Outreach, QueryError> {
+    let OutreachQuestion { within, from, to, limit } = *asked;
     let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
-    let Days { from, to } = days;
+    let range = DayRange { from, to };
     if let (Some(from), Some(to)) = (from, to)
         && to < from
     {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
     let visits =
-        Visits::of(view, &Looked { scope, id: None, days, question, window: question.window() })?;
+        Visits::of(view, &Looked { scope, id: None, range, days, window: days.window() })?;
     let mut latest: Vec<_> = visits.visits.iter().collect();
     latest.sort_by_key(|(key, visited)| (std::cmp::Reverse(visited.days().last().copied()), **key));
     let total = latest.len() as u64;
-    latest.truncate(limit);
-    let rows =
-        latest.into_iter().map(|visit| visits.answer(visit, visit_link(visit.0.0, view, question)));
-    let day = |name: &str, day: Option<Date>| day.map(|day| format!("{name}={day}"));
-    let parameters = [Some(format!("within={within}")), day("from", from), day("to", to)];
-    let parameters: Vec<String> = parameters.into_iter().flatten().collect();
+    latest.truncate(rows(limit, VISITS));
+    let visits_shown =
+        latest.into_iter().map(|visit| visits.answer(visit, visit_link(visit.0.0, view, days)));
     Ok(Outreach {
         within,
         from,
         to,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         total,
-        rows: rows.collect::<Result<_, QueryError>>()?,
-        missing: missing_of(view, within, question),
+        rows: visits_shown.collect::<Result<_, QueryError>>()?,
+        missing: missing_of(view, within, days),
         evidence: view.evidence(),
-        link: question.link("outreach", &parameters, &view.horizon()),
+        link: OutreachQuestion { limit: None, ..*asked }.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -244,16 +308,16 @@ pub fn outreach(
 ///
 /// # Errors
 /// If nobody was served at a visit of this id, as far as the question's days go.
-pub fn visit(view: &View, id: &str, question: &Question) -> Result<VisitDetail, QueryError> {
+pub fn visit(view: &View, id: &str, days: &Days) -> Result<VisitDetail, QueryError> {
     let nation = RegionCode::NATION;
     let scope = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
-    let days = Days::default();
-    let looked = Looked { scope, id: Some(id), days, question, window: question.window() };
+    let range = DayRange::default();
+    let looked = Looked { scope, id: Some(id), range, days, window: days.window() };
     let visits = Visits::of(view, &looked)?;
     if visits.visits.is_empty() {
         return Err(QueryError::UnknownOutreach(id.to_owned()));
     }
-    let link = visit_link(id, view, question);
+    let link = visit_link(id, view, days);
     let hours = visits.visits.iter().map(|visit| {
         let slots = visit.1.slots.iter().map(|((day, hour, kiosk), counts)| VisitSlot {
             day: day.date(),
@@ -268,8 +332,8 @@ pub fn visit(view: &View, id: &str, question: &Question) -> Result<VisitDetail, 
     });
     Ok(VisitDetail {
         outreach_id: id.to_owned(),
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         visits: hours.collect::<Result<_, QueryError>>()?,
         evidence: view.evidence(),
         link: link.clone(),

@@ -6,8 +6,7 @@ use laju_schemas::event::{Channel, DeferralReason, Venue};
 use super::answer::Outreach;
 use super::fixtures::{Fixture, activation, date, region};
 use super::outreach::{outreach, visit};
-use super::postings::Days;
-use super::question::Question;
+use super::days::Days;
 use super::view::View;
 use super::{QueryError, outreach_table};
 use crate::domain::account::{Account, Detail};
@@ -53,8 +52,9 @@ fn visited() -> View {
 }
 
 fn ask(view: &View, within: &str, from: Option<&str>, to: Option<&str>) -> Outreach {
-    let days = Days { from: from.map(date), to: to.map(date) };
-    outreach(view, within.parse().unwrap(), days, 10, &Question::default()).unwrap()
+    let (from, to) = (from.map(date), to.map(date));
+    let asked = OutreachQuestion { within: within.parse().unwrap(), from, to, limit: Some(10) };
+    outreach(view, &asked, &Days::default()).unwrap()
 }
 
 #[test]
@@ -91,14 +91,19 @@ fn days_and_regions_narrow_it_down() {
     assert_eq!((first.total, first.rows[0].activations, first.rows[0].deferrals), (1, 30, 4));
     assert_eq!(first.rows[0].office.activations, 11);
     assert_eq!(ask(&view, "18.72", None, None).total, 0, "who serves counts, not who is served");
-    let before = Question { as_of: Some(date("2024-03-04")), known_at: None, ahead: false };
+    let before = Days { as_of: Some(date("2024-03-04")), known_at: None, ahead: false };
     assert_eq!(visit(&view, "SMA-3", &before).unwrap().visits[0].visit.activations, 30);
     assert_eq!(
-        visit(&view, "SMA-4", &Question::default()),
+        visit(&view, "SMA-4", &Days::default()),
         Err(QueryError::UnknownOutreach("SMA-4".to_owned()))
     );
-    let days = Days { from: Some(date("2024-03-04")), to: Some(date("2024-03-03")) };
-    let wrong = outreach(&view, RegionCode::NATION, days, 10, &Question::default());
+    let asked = OutreachQuestion {
+        within: RegionCode::NATION,
+        from: Some(date("2024-03-04")),
+        to: Some(date("2024-03-03")),
+        limit: None,
+    };
+    let wrong = outreach(&view, &asked, &Days::default());
     assert!(matches!(wrong, Err(QueryError::EndsBeforeItBegins { .. })));
 }
 
@@ -106,7 +111,7 @@ fn days_and_regions_narrow_it_down() {
 fn outreach_answers_have_every_name_in_their_order_and_tables() {
     let view = visited();
     let all = ask(&view, "ID", Some("2024-04-01"), None);
-    let one = visit(&view, "SMA-3", &Question::default()).unwrap();
+    let one = visit(&view, "SMA-3", &Days::default()).unwrap();
     let json = serde_json::to_string_pretty(&one).unwrap();
     assert_eq!(serde_json::from_str::<super::answer::VisitDetail>(&json).unwrap(), one);
     insta::assert_snapshot!(format!(

@@ -1,15 +1,19 @@
 //! Is the pace enough? How fast a region has gone, how fast its target requires it to go, and
 //! where the pace leads. The method is [`crate::domain::pace`]'s.
 
+use clap::Args;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{
     Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
 };
+use super::days::Days;
 use super::progress::{applicable_target, attainment, progress};
-use super::question::Question;
+use super::question::{Endpoint, Question, date};
 use super::scan::{Scope, Window, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -21,6 +25,49 @@ use crate::domain::reference::Target;
 /// The days of each trailing window.
 pub const TRAILING: [i32; 2] = [7, 28];
 
+/// Whether a region's pace is enough.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PaceQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+    /// The day at whose end the window begins; only together with `to`.
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "to")]
+    #[serde(default, deserialize_with = "date")]
+    pub from: Option<Date>,
+    /// The day at whose end it ends, at most today; only together with `from`. Without both, the
+    /// trailing 7 and 28 days up to `as_of`, which is yesterday if it is not given.
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "from", conflicts_with = "as_of")]
+    #[serde(default, deserialize_with = "date")]
+    pub to: Option<Date>,
+}
+
+impl Endpoint for PaceQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/pace";
+    type Days = Days;
+    type Answer = Pace;
+}
+
+impl Question for PaceQuestion {
+    const ID: &'static str = "region_pace";
+    const ANSWER: &'static str = "The pace, what the target requires, and where it leads";
+
+    fn check(&self, days: &Days) -> Result<(), QueryError> {
+        match (self.from, self.to, days.as_of) {
+            (None, Some(_), _) => Err(QueryError::Alone { given: "to", lacks: "from" }),
+            (Some(_), None, _) => Err(QueryError::Alone { given: "from", lacks: "to" }),
+            (_, Some(to), Some(as_of)) if to != as_of => Err(QueryError::OtherDay { to }),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        pace(view, self.code, self.from.zip(self.to), days)
+    }
+}
+
 /// A region's pace over the [`TRAILING`] windows up to `as_of` (none is yesterday, the last whole
 /// day), or over the days between the ends of two days (`span`), the later of which then is
 /// `as_of` whatever the question says.
@@ -31,24 +78,24 @@ pub fn pace(
     view: &View,
     region: RegionCode,
     span: Option<(Date, Date)>,
-    question: &Question,
+    days: &Days,
 ) -> Result<Pace, QueryError> {
     region_name(region)?;
     let as_of = match span {
         Some((from, to)) if to <= from => return Err(QueryError::NoDayBetween { from, to }),
         Some((_, to)) => to,
-        None => question.as_of.unwrap_or_else(|| before(view.today, 1)),
+        None => days.as_of.unwrap_or_else(|| before(view.today, 1)),
     };
     if as_of > view.today {
         let parameter = if span.is_some() { "to" } else { "as_of" };
         return Err(QueryError::NotYet { parameter, day: as_of, today: view.today });
     }
-    let question = Question { as_of: Some(as_of), ahead: false, ..*question };
+    let days = Days { as_of: Some(as_of), ahead: false, ..*days };
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let changes = DailyChanges::of(view, &scope, &question);
+    let changes = DailyChanges::of(view, &scope, &days);
     // Bounds, target and what is missing are those of a progress answer.
-    let progress = progress(view, region, &question)?;
-    let target = applicable_target(view, region, &question);
+    let progress = progress(view, region, &days)?;
+    let target = applicable_target(view, region, &days);
     let activated = progress.figures.activated;
     let goal = target.as_ref().map(|target| goal(target, activated, as_of));
     let ahead = Ahead { as_of, target: target.as_ref(), goal };
@@ -56,12 +103,12 @@ pub fn pace(
         Some((from, to)) => vec![ahead.over(&changes, from, to)],
         None => TRAILING.map(|days| ahead.over(&changes, before(as_of, days), as_of)).into(),
     };
-    let parameters = span.map(|(from, to)| [format!("from={from}"), format!("to={to}")]);
-    let parameters = parameters.as_ref().map_or(&[][..], |both| both);
+    let (from, to) = span.unzip();
+    let asked = PaceQuestion { code: region, from, to };
     Ok(Pace {
         region: progress.region,
         as_of,
-        known_at: question.known_at,
+        known_at: days.known_at,
         activated,
         bounds: progress.figures.bounds,
         target: progress.figures.target,
@@ -69,7 +116,7 @@ pub fn pace(
         windows,
         missing: progress.figures.missing,
         evidence: progress.evidence,
-        link: question.link(&format!("regions/{region}/pace"), parameters, &view.horizon()),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -105,8 +152,8 @@ pub(super) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
 struct DailyChanges(Vec<i64>);
 
 impl DailyChanges {
-    fn of(view: &View, scope: &Scope, question: &Question) -> Self {
-        let window: Window = question.window();
+    fn of(view: &View, scope: &Scope, days: &Days) -> Self {
+        let window: Window = days.window();
         let mut changes = Vec::new();
         for (_, group) in all_groups(&view.snapshot, scope) {
             let sign = match group.account {

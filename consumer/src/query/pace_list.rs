@@ -1,13 +1,17 @@
 //! The pace of every region of a level at once: how fast each goes, and how fast its target
 //! requires it to. What [`super::pace`] answers of one region, without the forecasts.
 
+use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::{RegionCode, RegionLevel, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{Goal, PaceList, PaceRow, PaceWindow};
-use super::pace::{TRAILING, before, goal};
+use super::days::Days;
+use super::pace::{PaceQuestion, TRAILING, before, goal};
 use super::progress::{applicable_target, rows_of};
-use super::question::Question;
+use super::question::{Endpoint, Level, Question, nation};
 use super::scan::{Scope, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -15,6 +19,37 @@ use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
 use crate::domain::share::Share;
+
+/// How fast every province, or every regency and city, within a region goes.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PaceListQuestion {
+    /// Which regions get a row.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    #[param(inline, example = "regency")]
+    pub level: Level,
+    /// The region within which they lie.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+}
+
+impl Endpoint for PaceListQuestion {
+    const PATH: &'static str = "/v1/pace";
+    type Days = Days;
+    type Answer = PaceList;
+}
+
+impl Question for PaceListQuestion {
+    const ID: &'static str = "list_paces";
+    const ANSWER: &'static str = "How fast every region goes, and how fast it would have to";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        pace_list(view, self.level, self.within, days)
+    }
+}
 
 /// People active at the end of a day, and by how many they changed over each trailing window.
 #[derive(Clone, Copy, Default)]
@@ -30,20 +65,23 @@ struct Sums {
 /// If there is no such region, it cannot have regions of that level, or the day is to come.
 pub fn pace_list(
     view: &View,
-    level: RegionLevel,
+    level: Level,
     within: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<PaceList, QueryError> {
+    let asked = PaceListQuestion { level, within };
+    let level = RegionLevel::from(level);
     let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
     if level < within.level() {
         return Err(QueryError::LevelAbove { level, within });
     }
-    let as_of = question.as_of.unwrap_or_else(|| before(view.today, 1));
+    let as_of = days.as_of.unwrap_or_else(|| before(view.today, 1));
     if as_of > view.today {
         return Err(QueryError::NotYet { parameter: "as_of", day: as_of, today: view.today });
     }
-    let question = Question { as_of: Some(as_of), ahead: false, ..*question };
-    let sums = sums(view, &scope, as_of, &question);
+    let days = Days { as_of: Some(as_of), ahead: false, ..*days };
+    let permanent = days.filled(&view.horizon());
+    let sums = sums(view, &scope, as_of, &days);
     let table = RegionTable::get();
     let codes = scope.indices().map(|index| table.at(laju_schemas::RegionIndex(index)).code);
     let rows = rows_of(level, codes).map(|code| {
@@ -55,7 +93,7 @@ pub fn pace_list(
                 *all += part;
             }
         }
-        let target = applicable_target(view, code, &question);
+        let target = applicable_target(view, code, &days);
         let goal = target.as_ref().map(|target| goal(target, sum.activated, as_of));
         let windows = TRAILING.iter().zip(sum.changes);
         Ok(PaceRow {
@@ -63,26 +101,25 @@ pub fn pace_list(
             activated: sum.activated,
             goal,
             windows: windows.map(|(&days, change)| window(days, change, goal, as_of)).collect(),
-            link: question.link(&format!("regions/{code}/pace"), &[], &view.horizon()),
+            link: PaceQuestion { code, from: None, to: None }.link(&permanent),
         })
     });
-    let parameters = [format!("level={level}"), format!("within={within}")];
     Ok(PaceList {
         level,
         within,
         as_of,
-        known_at: question.known_at,
+        known_at: days.known_at,
         rows: rows.collect::<Result<_, QueryError>>()?,
         evidence: view.evidence(),
-        link: question.link("pace", &parameters, &view.horizon()),
+        link: asked.link(&permanent),
     })
 }
 
 /// The sums of every region of a scope, by their place in the region table: one pass.
-fn sums(view: &View, scope: &Scope, as_of: Date, question: &Question) -> Vec<Sums> {
+fn sums(view: &View, scope: &Scope, as_of: Date, days: &Days) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); RegionTable::get().len()];
     let begins = TRAILING.map(|days| Day::of_date(before(as_of, days)));
-    let window = question.window();
+    let window = days.window();
     for (_, group) in all_groups(&view.snapshot, scope) {
         let sign = match group.account {
             Account::Activations | Account::MovesIn => 1,

@@ -3,25 +3,26 @@
 
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
-use laju_schemas::{RegionCode, RegionLevel};
+use laju_schemas::RegionCode;
 use serde_json::{Value, json};
 
 use super::answer::PaceList;
 use super::fixtures::{Fixture, date, region};
 use super::pace_list::pace_list;
-use super::question::Question;
+use super::days::Days;
+use super::question::Level;
 use super::view::View;
 use super::{QueryError, pace, pace_table};
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-03";
 
-fn ask(view: &View, level: RegionLevel, within: &str, question: Question) -> PaceList {
-    pace_list(view, level, within.parse().unwrap(), &question).unwrap()
+fn ask(view: &View, level: Level, within: &str, days: Days) -> PaceList {
+    pace_list(view, level, within.parse().unwrap(), &days).unwrap()
 }
 
-fn as_of(day: &str) -> Question {
-    Question { as_of: Some(date(day)), known_at: None, ahead: false }
+fn as_of(day: &str) -> Days {
+    Days { as_of: Some(date(day)), known_at: None, ahead: false }
 }
 
 fn row<'a>(list: &'a Value, code: &str) -> &'a Value {
@@ -67,22 +68,22 @@ fn islands() -> Fixture {
 #[test]
 fn every_row_is_what_the_regions_own_answer_says() {
     let view = islands().view(TODAY);
-    let known = Question {
+    let known = Days {
         as_of: Some(date("2024-07-31")),
         known_at: Some(date("2024-07-31")),
         ahead: false,
     };
     let mut seen = 0;
-    for question in [Question::default(), as_of("2024-07-29"), as_of("2022-01-03"), known] {
+    for days in [Days::default(), as_of("2024-07-29"), as_of("2022-01-03"), known] {
         for (level, within) in [
-            (RegionLevel::Regency, "19"),
-            (RegionLevel::Regency, "36"),
-            (RegionLevel::Regency, "36.04"),
-            (RegionLevel::Province, "ID"),
+            (Level::Regency, "19"),
+            (Level::Regency, "36"),
+            (Level::Regency, "36.04"),
+            (Level::Province, "ID"),
         ] {
-            let list = ask(&view, level, within, question);
+            let list = ask(&view, level, within, days);
             for row in &list.rows {
-                let own = pace::pace(&view, row.region.code, None, &question).unwrap();
+                let own = pace::pace(&view, row.region.code, None, &days).unwrap();
                 assert_eq!((&row.region, row.activated), (&own.region, own.activated));
                 assert_eq!((row.goal, list.as_of), (own.goal, own.as_of), "{:?}", row.region);
                 assert_eq!((list.known_at, &row.link), (own.known_at, &own.link));
@@ -105,27 +106,27 @@ fn every_row_is_what_the_regions_own_answer_says() {
 fn every_region_of_the_level_has_a_row_in_the_order_of_the_codes() {
     let view = islands().view(TODAY);
     let codes = |level, within| -> Vec<RegionCode> {
-        let list = ask(&view, level, within, Question::default());
-        assert_eq!((list.level, list.within), (level, within.parse().unwrap()));
+        let list = ask(&view, level, within, Days::default());
+        assert_eq!((list.level, list.within), (level.into(), within.parse().unwrap()));
         list.rows.iter().map(|row| row.region.code).collect()
     };
-    let all = codes(RegionLevel::Regency, "ID");
+    let all = codes(Level::Regency, "ID");
     assert!(all.len() == 514 && all.is_sorted());
-    assert_eq!(codes(RegionLevel::Province, "ID").len(), 38);
-    assert_eq!(codes(RegionLevel::Regency, "19").len(), 7);
-    assert_eq!(codes(RegionLevel::Province, "19"), ["19".parse().unwrap()]);
-    let (level, within) = (RegionLevel::Province, "19.01".parse().unwrap());
-    let above = pace_list(&view, level, within, &Question::default());
-    assert_eq!(above, Err(QueryError::LevelAbove { level, within }));
+    assert_eq!(codes(Level::Province, "ID").len(), 38);
+    assert_eq!(codes(Level::Regency, "19").len(), 7);
+    assert_eq!(codes(Level::Province, "19"), ["19".parse().unwrap()]);
+    let (level, within) = (Level::Province, "19.01".parse().unwrap());
+    let above = pace_list(&view, level, within, &Days::default());
+    assert_eq!(above, Err(QueryError::LevelAbove { level: level.into(), within }));
     let (day, today) = (date("2024-08-04"), date(TODAY));
-    let later = pace_list(&view, RegionLevel::Regency, within, &as_of("2024-08-04"));
+    let later = pace_list(&view, Level::Regency, within, &as_of("2024-08-04"));
     assert_eq!(later, Err(QueryError::NotYet { parameter: "as_of", day, today }));
 }
 
 #[test]
 fn the_share_of_the_pace_required_is_worked_out_by_hand() {
     let view = islands().view(TODAY);
-    let list = serde_json::to_value(ask(&view, RegionLevel::Regency, "ID", as_of("2024-08-02")));
+    let list = serde_json::to_value(ask(&view, Level::Regency, "ID", as_of("2024-08-02")));
     let list = list.unwrap();
     // 100 + 14 + 2 - 7 = 109 of 500: 391 to go in 151 days, 2.59 a day. Within 28 days from the
     // end of 5 July 14 + 2 - 7 = 9: (9 / 28) / (391 / 151) = 1359 / 10948 = 12.41 %. Within 7
@@ -157,7 +158,7 @@ fn the_share_of_the_pace_required_is_worked_out_by_hand() {
         assert_eq!(row(&list, code)["windows"][1]["is_enough"], Value::Null);
     }
     // On the last day of a target that is missed no pace would do.
-    let last = serde_json::to_value(ask(&view, RegionLevel::Regency, "36", as_of("2024-07-31")));
+    let last = serde_json::to_value(ask(&view, Level::Regency, "36", as_of("2024-07-31")));
     let last = last.unwrap();
     let tangerang = row(&last, "36.01");
     assert_eq!(
@@ -167,7 +168,7 @@ fn the_share_of_the_pace_required_is_worked_out_by_hand() {
     assert_eq!(tangerang["goal"]["required_per_day"], Value::Null);
     assert_eq!(tangerang["windows"][0]["percent_of_required"], Value::Null);
     // Of whoever is there none is required: 100 of 100 on the day before somebody moved.
-    let before = serde_json::to_value(ask(&view, RegionLevel::Regency, "19", as_of("2024-07-28")));
+    let before = serde_json::to_value(ask(&view, Level::Regency, "19", as_of("2024-07-28")));
     let before = before.unwrap();
     let there = row(&before, "19.71");
     assert_eq!(
@@ -181,7 +182,7 @@ fn the_share_of_the_pace_required_is_worked_out_by_hand() {
 #[test]
 fn a_list_of_paces_has_every_name_in_its_order_and_a_table() {
     let view = islands().view(TODAY);
-    let answer = ask(&view, RegionLevel::Regency, "19", as_of("2024-08-02"));
+    let answer = ask(&view, Level::Regency, "19", as_of("2024-08-02"));
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<PaceList>(&json).unwrap(), answer);
     let first = serde_json::to_string_pretty(&answer.rows[0]).unwrap();

@@ -5,21 +5,21 @@ use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
 use super::fixtures::{Fixture, date, region};
-use super::question::Question;
+use super::days::Days;
 use super::view::View;
 use super::{QueryError, pace, pace_table};
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-03";
 
-fn ask(view: &View, code: &str, span: Option<(&str, &str)>, question: Question) -> Value {
+fn ask(view: &View, code: &str, span: Option<(&str, &str)>, days: Days) -> Value {
     let span = span.map(|(from, to)| (date(from), date(to)));
-    let answer = pace::pace(view, code.parse().unwrap(), span, &question).unwrap();
+    let answer = pace::pace(view, code.parse().unwrap(), span, &days).unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
-fn as_of(day: &str) -> Question {
-    Question { as_of: Some(date(day)), known_at: None, ahead: false }
+fn as_of(day: &str) -> Days {
+    Days { as_of: Some(date(day)), known_at: None, ahead: false }
 }
 
 /// Kabupaten Serang as its office told the press.
@@ -37,7 +37,7 @@ fn kabupaten_serang_needs_more_than_its_pace() {
     let mut f = serang();
     f.activate(1, "36.04", "2024-08-03", 77);
     let view = f.view(TODAY);
-    let answer = ask(&view, "36.04", Some(("2024-01-01", "2024-08-02")), Question::default());
+    let answer = ask(&view, "36.04", Some(("2024-01-01", "2024-08-02")), Days::default());
     assert_eq!((&answer["as_of"], &answer["activated"]), (&json!("2024-08-02"), &json!(36_000)));
     assert_eq!(
         answer["goal"],
@@ -64,7 +64,7 @@ fn kabupaten_serang_needs_more_than_its_pace() {
         "/v1/regions/36.04/pace?from=2024-01-01&to=2024-08-02&as_of=2024-08-02&known_at=2024-08-03"
     );
     // Of the province the same people, but no target of its own.
-    let province = ask(&view, "36", Some(("2024-01-01", "2024-08-02")), Question::default());
+    let province = ask(&view, "36", Some(("2024-01-01", "2024-08-02")), Days::default());
     assert_eq!(province["windows"][0]["per_day"], "23.36");
     assert_eq!((&province["goal"], &province["target"]), (&Value::Null, &Value::Null));
     assert_eq!(province["windows"][0]["forecast"]["activated"], 39_528, "at the year's end");
@@ -105,7 +105,7 @@ fn trailing_windows_end_with_yesterday_and_count_the_net_change() {
     f.post(1, Account::MovesIn, "18.72", on, Detail::Move(region("18.71")), 3);
     f.activate(1, "18.71", TODAY, 500);
     let view = f.view(TODAY);
-    let answer = ask(&view, "18.71", None, Question::default());
+    let answer = ask(&view, "18.71", None, Days::default());
     assert_eq!(answer["as_of"], "2024-08-02", "today is not over");
     let windows = answer["windows"].as_array().unwrap();
     assert_eq!(windows.len(), 2);
@@ -123,11 +123,11 @@ fn trailing_windows_end_with_yesterday_and_count_the_net_change() {
     let between = &windows[1]["target_met_between"];
     let day = |name: &str| between[name].as_str().unwrap().to_owned();
     assert!(day("earliest").as_str() < "2025-02-10" && "2025-02-10" < day("latest").as_str());
-    let province = ask(&view, "18", None, Question::default());
+    let province = ask(&view, "18", None, Days::default());
     assert_eq!(province["windows"][0]["change"], 34, "a move within changes nothing");
     // Asked for, today counts; as it was known before, what came late does not.
     assert_eq!(ask(&view, "18.71", None, as_of(TODAY))["activated"], 715);
-    let known = Question { as_of: None, known_at: Some(date("2024-08-01")), ahead: false };
+    let known = Days { as_of: None, known_at: Some(date("2024-08-01")), ahead: false };
     let then = ask(&view, "18.71", None, known);
     assert_eq!((&then["windows"][0]["change"], &then["bounds"]), (&json!(28), &Value::Null));
 }
@@ -136,7 +136,7 @@ fn trailing_windows_end_with_yesterday_and_count_the_net_change() {
 fn where_there_is_too_little_there_is_no_forecast_and_a_reason() {
     let view = serang().view(TODAY);
     let window = |code: &str, from: &str, to: &str| {
-        ask(&view, code, Some((from, to)), Question::default())["windows"][0].clone()
+        ask(&view, code, Some((from, to)), Days::default())["windows"][0].clone()
     };
     let reasons = |window: &Value| {
         assert!(window["target_met_on"].is_null());
@@ -167,12 +167,12 @@ fn a_target_that_is_met_requires_nothing_and_one_too_far_has_no_day() {
         f.activate(1, "18.72", &format!("2024-07-{day:02}"), 2);
     }
     let view = f.view(TODAY);
-    let met = ask(&view, "18.71", None, Question::default());
+    let met = ask(&view, "18.71", None, Days::default());
     assert_eq!((&met["goal"]["to_go"], &met["goal"]["days_left"]), (&json!(0), &json!(0)));
     assert_eq!(met["goal"]["required_per_day"], "0.00");
     assert_eq!(met["windows"][0]["no_target_day"]["reason"], "already_met");
     assert_eq!(met["windows"][0]["is_enough"], true);
-    let far = ask(&view, "18.72", None, Question::default());
+    let far = ask(&view, "18.72", None, Days::default());
     assert_eq!(far["goal"]["required_per_day"], Value::Null, "no day is left");
     assert_eq!(far["windows"][1]["no_target_day"]["reason"], "too_far");
     assert_eq!(far["windows"][1]["is_enough"], Value::Null);
@@ -184,11 +184,11 @@ fn days_to_come_have_no_pace() {
     let code = "36.04".parse().unwrap();
     let (from, to, today) = (date("2024-01-01"), date("2024-08-04"), date(TODAY));
     assert_eq!(
-        pace::pace(&view, code, Some((from, to)), &Question::default()),
+        pace::pace(&view, code, Some((from, to)), &Days::default()),
         Err(QueryError::NotYet { parameter: "to", day: to, today })
     );
     assert_eq!(
-        pace::pace(&view, code, Some((from, from)), &Question::default()),
+        pace::pace(&view, code, Some((from, from)), &Days::default()),
         Err(QueryError::NoDayBetween { from, to: from })
     );
 }
@@ -198,7 +198,7 @@ fn a_pace_answer_has_every_name_in_its_order_and_a_table() {
     let view = serang().view(TODAY);
     let span = Some((date("2024-01-01"), date("2024-08-02")));
     let code = "36.04".parse().unwrap();
-    let answer = pace::pace(&view, code, span, &Question::default()).unwrap();
+    let answer = pace::pace(&view, code, span, &Days::default()).unwrap();
     let trailing = pace::pace(&view, code, None, &as_of("2024-08-01")).unwrap();
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<super::answer::Pace>(&json).unwrap(), answer);

@@ -4,12 +4,17 @@
 //! Postings that differ in nothing but the subject are one row, so that nobody is in it: what was
 //! posted and taken back on one and the same recorded day is seen only by what is left of it.
 
+use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
 use laju_schemas::event::DeactivationReason;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Age, PostingRow, Postings};
+use super::days::NoDays;
 use super::ledger::LedgerPosting;
+use super::question::{Endpoint, Question, date, limit, rows};
 use super::scan::{Scope, each_netted, each_netted_apart};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -17,30 +22,47 @@ use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 
 /// How many rows are shown where nothing else is asked for.
-pub const ROWS: usize = 1_000;
+pub const ROWS: u32 = 1_000;
 /// The most that can be asked for.
-pub const MOST_ROWS: usize = 10_000;
+pub const MOST_ROWS: u32 = 10_000;
 
 /// The accounts that the active people are the sum of.
 pub const ACTIVE: [Account; 4] =
     [Account::Activations, Account::Deactivations, Account::MovesIn, Account::MovesOut];
 
-/// One of [`ACTIVE`], in text as in exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActiveAccount(pub Account);
+/// The accounts that the active people are the sum of.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum ActiveAccount {
+    /// IKD activated.
+    Activations,
+    /// IKD deactivated.
+    Deactivations,
+    /// Active people who moved in.
+    MovesIn,
+    /// Active people who moved out.
+    MovesOut,
+}
 
-impl std::str::FromStr for ActiveAccount {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        ACTIVE.into_iter().find(|account| account.as_str() == text).map(Self).ok_or_else(|| {
-            format!("'{text}' is none of {}", ACTIVE.map(Account::as_str).join(", "))
-        })
+impl From<ActiveAccount> for Account {
+    fn from(account: ActiveAccount) -> Self {
+        match account {
+            ActiveAccount::Activations => Self::Activations,
+            ActiveAccount::Deactivations => Self::Deactivations,
+            ActiveAccount::MovesIn => Self::MovesIn,
+            ActiveAccount::MovesOut => Self::MovesOut,
+        }
     }
 }
 
 /// Whether postings add or take back what was added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// Amounts above zero.
     Posted,
@@ -48,51 +70,16 @@ pub enum Sign {
     Reversed,
 }
 
-impl Sign {
-    /// Its name in questions.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Posted => "posted",
-            Self::Reversed => "reversed",
-        }
-    }
-}
-
-impl std::str::FromStr for Sign {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = [Self::Posted, Self::Reversed].into_iter().find(|sign| sign.as_str() == text);
-        found.ok_or_else(|| format!("'{text}' is neither posted nor reversed"))
-    }
-}
-
-/// Why somebody was deactivated, in text as in the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reason(pub DeactivationReason);
-
-impl std::str::FromStr for Reason {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        DeactivationReason::from_symbol(text).map(Self).ok_or_else(|| {
-            let known: Vec<_> = DeactivationReason::ALL.iter().map(|r| r.as_str()).collect();
-            format!("'{text}' is none of {}", known.join(", "))
-        })
-    }
-}
-
 /// First and last day, each included; none is without an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Days {
+pub struct DayRange {
     /// The first.
     pub from: Option<Date>,
     /// The last.
     pub to: Option<Date>,
 }
 
-impl Days {
+impl DayRange {
     /// As numbers of days, the end excluded.
     pub(super) fn numbers(self) -> std::ops::Range<u32> {
         let from = self.from.and_then(Day::of_date).map_or(0, |day| u32::from(day.0));
@@ -105,53 +92,112 @@ impl Days {
     }
 }
 
-/// Which postings are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The postings that a region's figure consists of.
+#[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PostingsQuestion {
-    /// Of which account.
-    pub account: Account,
-    /// Only those that post, or those that take back.
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+    /// The account.
+    #[arg(long, value_enum)]
+    #[param(inline, example = "activations")]
+    pub account: ActiveAccount,
+    /// Only amounts above zero, or below.
+    #[arg(long, value_enum)]
+    #[param(inline)]
     pub sign: Option<Sign>,
-    /// Only deactivations for this reason.
+    /// Of deactivations, only those for this reason.
+    #[arg(long, value_parser = reason)]
     pub reason: Option<DeactivationReason>,
-    /// When it happened.
-    pub happened: Days,
-    /// When it was recorded.
-    pub recorded: Days,
-    /// How many days later it was recorded than it happened.
-    pub age: Option<Age>,
-    /// Only what events released from quarantine posted, or only the rest.
+    /// Only what happened on this day (at the home region) or later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub happened_from: Option<Date>,
+    /// Only what happened on this day or earlier.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub happened_to: Option<Date>,
+    /// Only what was recorded on this day (in Asia/Jakarta) or later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub recorded_from: Option<Date>,
+    /// Only what was recorded on this day or earlier.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(default, deserialize_with = "date")]
+    pub recorded_to: Option<Date>,
+    /// Only what was recorded at least so many days after it happened.
+    #[arg(long, value_name = "DAYS")]
+    #[param(minimum = 0, maximum = 4294967295i64)]
+    pub age_from: Option<u32>,
+    /// Only what was recorded at most so many days after it happened.
+    #[arg(long, value_name = "DAYS")]
+    #[param(minimum = 0, maximum = 4294967295i64)]
+    pub age_to: Option<u32>,
+    /// Only what events released from quarantine posted (true), or only the rest (false).
+    #[arg(long)]
     pub released: Option<bool>,
+    /// How many rows at most; 1,000 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS.into()))]
+    #[serde(default, deserialize_with = "limit::<1, MOST_ROWS, _>")]
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+}
+
+impl Endpoint for PostingsQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/postings";
+    type Days = NoDays;
+    type Answer = Postings;
+}
+
+impl Question for PostingsQuestion {
+    const ID: &'static str = "region_postings";
+    const ANSWER: &'static str = "The postings that a figure consists of";
+
+    fn answer(&self, _days: &NoDays, view: &View) -> Result<Postings, QueryError> {
+        postings(view, self)
+    }
+}
+
+/// Why somebody was deactivated, as in the contract.
+fn reason(text: &str) -> Result<DeactivationReason, String> {
+    DeactivationReason::from_symbol(text).ok_or_else(|| {
+        let known: Vec<_> = DeactivationReason::ALL.iter().map(|r| r.as_str()).collect();
+        format!("'{text}' is none of {}", known.join(", "))
+    })
 }
 
 impl PostingsQuestion {
-    /// A relative link to the question about a region.
+    /// All postings of an account.
     #[must_use]
-    pub fn link(&self, region: RegionCode) -> String {
-        let mut link = format!("/v1/regions/{region}/postings?account={}", self.account.as_str());
-        let mut add = |name: &str, value: Option<String>| {
-            link.extend(value.map(|value| format!("&{name}={value}")));
-        };
-        add("sign", self.sign.map(|sign| sign.as_str().to_owned()));
-        add("reason", self.reason.map(|reason| reason.to_string()));
-        add("happened_from", self.happened.from.map(|day| day.to_string()));
-        add("happened_to", self.happened.to.map(|day| day.to_string()));
-        add("recorded_from", self.recorded.from.map(|day| day.to_string()));
-        add("recorded_to", self.recorded.to.map(|day| day.to_string()));
-        add("age_from", self.age.map(|age| age.from_days.to_string()));
-        add("age_to", self.age.and_then(|age| age.to_days).map(|days| days.to_string()));
-        add("released", self.released.map(|released| released.to_string()));
-        link
+    pub fn of(code: RegionCode, account: ActiveAccount) -> Self {
+        Self {
+            code,
+            account,
+            sign: None,
+            reason: None,
+            happened_from: None,
+            happened_to: None,
+            recorded_from: None,
+            recorded_to: None,
+            age_from: None,
+            age_to: None,
+            released: None,
+            limit: None,
+        }
     }
 
     /// Whether a cell's key is asked for; its sign is known only once it is netted.
     fn wants(&self) -> impl Fn(&Cell) -> bool {
-        let (happened, recorded) = (self.happened.numbers(), self.recorded.numbers());
-        let (age, reason) = (self.age, self.reason);
+        let happened = DayRange { from: self.happened_from, to: self.happened_to }.numbers();
+        let recorded = DayRange { from: self.recorded_from, to: self.recorded_to }.numbers();
+        let age = Age { from_days: self.age_from.unwrap_or(0), to_days: self.age_to };
+        let reason = self.reason;
         move |cell| {
             happened.contains(&u32::from(cell.key.day().0))
                 && recorded.contains(&u32::from(cell.key.recorded().0))
-                && age.is_none_or(|age| has_age(age, cell))
+                && has_age(age, cell)
                 && reason.is_none_or(|reason| cell.key.detail() == Detail::Deactivation(reason))
         }
     }
@@ -173,10 +219,9 @@ fn has_age(age: Age, cell: &Cell) -> bool {
 /// If there is no such region.
 pub fn postings(
     view: &View,
-    region: RegionCode,
     question: &PostingsQuestion,
-    limit: usize,
 ) -> Result<Postings, QueryError> {
+    let region = question.code;
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let mut total = 0;
@@ -189,7 +234,8 @@ pub fn postings(
             found.push((partition, *cell));
         }
     };
-    let accounts = [question.account];
+    let account = Account::from(question.account);
+    let accounts = [account];
     match question.released {
         None => each_netted(&view.snapshot, &scope, &accounts, wants, find),
         Some(wanted) => {
@@ -204,14 +250,14 @@ pub fn postings(
     found.sort_unstable_by_key(|(partition, cell)| {
         (cell.key.recorded(), cell.key.day(), cell.key.order(), *partition)
     });
-    found.truncate(limit);
+    found.truncate(rows(question.limit, ROWS));
     let row = |(partition, cell): &(u32, Cell)| {
         let part = view.snapshot.partitions.get(partition)?;
         Some(row(LedgerPosting::of(*partition, cell, &part.names)))
     };
     Ok(Postings {
         region: name,
-        account: question.account.as_str().to_owned(),
+        account: account.as_str().to_owned(),
         total,
         rows_total,
         rows: found.iter().filter_map(row).collect(),

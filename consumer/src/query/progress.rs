@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clap::Args;
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{
     Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
     RegionName, TargetShare,
 };
-use super::question::{Knowledge, Question};
+use super::days::{Days, Knowledge};
+use super::question::{Endpoint, Level, Question, nation};
 use super::scan::{Scope, all_groups};
 use super::silence::Silent;
 use super::view::View;
@@ -18,6 +22,62 @@ use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::reference::Target;
 use crate::domain::share::Share;
+
+/// How far a region is.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ProgressQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+}
+
+impl Endpoint for ProgressQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/progress";
+    type Days = Days;
+    type Answer = Progress;
+}
+
+impl Question for ProgressQuestion {
+    const ID: &'static str = "region_progress";
+    const ANSWER: &'static str = "How far the region is";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        progress(view, self.code, days)
+    }
+}
+
+/// How far every province, or every regency and city, within a region is.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ProgressListQuestion {
+    /// Which regions get a row.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    #[param(inline, example = "regency")]
+    pub level: Level,
+    /// The region within which they lie.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+}
+
+impl Endpoint for ProgressListQuestion {
+    const PATH: &'static str = "/v1/progress";
+    type Days = Days;
+    type Answer = ProgressList;
+}
+
+impl Question for ProgressListQuestion {
+    const ID: &'static str = "list_progress";
+    const ANSWER: &'static str = "How far every region is";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        progress_list(view, self.level, self.within, days)
+    }
+}
 
 /// The sums of a region's accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,11 +132,11 @@ pub(super) const fn is_counted(account: Account) -> bool {
 
 /// The sums of every region of a scope, by their place in the region table: of all postings they
 /// are there already, else one pass.
-fn totals(view: &View, scope: &Scope, question: &Question) -> Arc<[Totals]> {
-    if question.as_of.is_none() && question.known_at.is_none() {
+fn totals(view: &View, scope: &Scope, days: &Days) -> Arc<[Totals]> {
+    if days.as_of.is_none() && days.known_at.is_none() {
         return Arc::clone(view.sums.totals());
     }
-    let window = question.window();
+    let window = days.window();
     let mut totals = vec![Totals::default(); RegionTable::get().len()];
     for (_, group) in
         all_groups(&view.snapshot, scope).filter(|(_, group)| is_counted(group.account))
@@ -104,18 +164,18 @@ pub(super) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
 pub fn progress(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<Progress, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let sum = sum_within(&totals(view, &scope, question), &scope);
+    let sum = sum_within(&totals(view, &scope, days), &scope);
     let silent = Silent::of(view);
     Ok(Progress {
-        as_of: question.day(view.today),
-        known_at: question.known_at,
-        figures: figures(view, &name, &sum, question, &silent),
+        as_of: days.day(view.today),
+        known_at: days.known_at,
+        figures: figures(view, &name, &sum, days, &silent),
         evidence: view.evidence(),
-        link: progress_link(region, view, question),
+        link: progress_link(region, view, days),
         region: name,
     })
 }
@@ -126,31 +186,32 @@ pub fn progress(
 /// If there is no such region, or it cannot have regions of that level.
 pub fn progress_list(
     view: &View,
-    level: RegionLevel,
+    level: Level,
     within: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<ProgressList, QueryError> {
+    let asked = ProgressListQuestion { level, within };
+    let level = RegionLevel::from(level);
     let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
     if level < within.level() {
         return Err(QueryError::LevelAbove { level, within });
     }
-    let totals = totals(view, &scope, question);
+    let totals = totals(view, &scope, days);
     let table = RegionTable::get();
     let silent = Silent::of(view);
     let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);
     let rows = rows_of(level, regions).map(|code| {
         let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
-        row(view, code, &sum_within(&totals, &scope), question, &silent)
+        row(view, code, &sum_within(&totals, &scope), days, &silent)
     });
-    let parameters = [format!("level={level}"), format!("within={within}")];
     Ok(ProgressList {
         level,
         within,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         rows: rows.collect::<Result<_, QueryError>>()?,
         evidence: view.evidence(),
-        link: question.link("progress", &parameters, &view.horizon()),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -159,12 +220,12 @@ pub(super) fn row(
     view: &View,
     code: RegionCode,
     sum: &Totals,
-    question: &Question,
+    days: &Days,
     silent: &Silent,
 ) -> Result<ProgressRow, QueryError> {
     let region = region_name(code)?;
-    let figures = figures(view, &region, sum, question, silent);
-    Ok(ProgressRow { region, figures, link: progress_link(code, view, question) })
+    let figures = figures(view, &region, sum, days, silent);
+    Ok(ProgressRow { region, figures, link: progress_link(code, view, days) })
 }
 
 pub(super) fn rows_of(
@@ -175,19 +236,19 @@ pub(super) fn rows_of(
     nation.into_iter().chain(regions.filter(move |code| code.level() == level))
 }
 
-fn progress_link(region: RegionCode, view: &View, question: &Question) -> String {
-    question.link(&format!("regions/{region}/progress"), &[], &view.horizon())
+fn progress_link(region: RegionCode, view: &View, days: &Days) -> String {
+    ProgressQuestion { code: region }.link(&days.filled(&view.horizon()))
 }
 
 fn figures(
     view: &View,
     region: &RegionName,
     sum: &Totals,
-    question: &Question,
+    days: &Days,
     silent: &Silent,
 ) -> Figures {
     let activated = sum.active();
-    let is_now = !question.asks_past_knowledge(view.today);
+    let is_now = !days.asks_past_knowledge(view.today);
     let missing = is_now.then(|| missing(view, region.code, silent));
     Figures {
         activated,
@@ -198,15 +259,15 @@ fn figures(
         cards: sum.cards(),
         deferrals: sum.of(Account::Deferrals),
         bounds: missing.as_ref().map(|missing| Bounds::of(activated, missing)),
-        denominators: denominators(view, region.code, activated, question),
-        target: target(view, region.code, activated, question),
+        denominators: denominators(view, region.code, activated, days),
+        target: target(view, region.code, activated, days),
         missing,
     }
 }
 
 /// What may be missing of a region, unless a question asks for the knowledge of a past day.
-pub(super) fn missing_of(view: &View, region: RegionCode, question: &Question) -> Option<Missing> {
-    let is_now = !question.asks_past_knowledge(view.today);
+pub(super) fn missing_of(view: &View, region: RegionCode, days: &Days) -> Option<Missing> {
+    let is_now = !days.asks_past_knowledge(view.today);
     is_now.then(|| missing(view, region, &Silent::of(view)))
 }
 
@@ -214,9 +275,9 @@ pub(super) fn missing_of(view: &View, region: RegionCode, question: &Question) -
 pub(super) fn missing_of_each<K: Ord>(
     view: &View,
     regions: impl Iterator<Item = (K, RegionCode)>,
-    question: &Question,
+    days: &Days,
 ) -> BTreeMap<K, Missing> {
-    if question.asks_past_knowledge(view.today) {
+    if days.asks_past_knowledge(view.today) {
         return BTreeMap::new();
     }
     let silent = Silent::of(view);
@@ -235,8 +296,8 @@ fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {
 }
 
 /// The day that limits which reference figures are known; `None` if none at all are.
-pub(super) fn known_until(question: &Question) -> Option<Option<Day>> {
-    match question.knowledge() {
+pub(super) fn known_until(days: &Days) -> Option<Option<Day>> {
+    match days.knowledge() {
         Knowledge::All => Some(None),
         Knowledge::Until(day) => Some(Some(day)),
         Knowledge::Nothing => None,
@@ -253,11 +314,11 @@ fn denominators(
     view: &View,
     region: RegionCode,
     activated: i64,
-    question: &Question,
+    days: &Days,
 ) -> Vec<DenominatorShare> {
-    let Some(known_at) = known_until(question) else { return Vec::new() };
+    let Some(known_at) = known_until(days) else { return Vec::new() };
     let book = &view.reference.book;
-    let found = book.denominators(region, question.day(view.today), known_at);
+    let found = book.denominators(region, days.day(view.today), known_at);
     let shares = found.into_iter().map(|denominator| DenominatorShare {
         basis: denominator.basis,
         value: denominator.value,
@@ -273,10 +334,10 @@ fn denominators(
 pub(super) fn applicable_target(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Option<Target> {
-    let known_at = known_until(question)?;
-    view.reference.book.target(region, question.day(view.today), known_at)
+    let known_at = known_until(days)?;
+    view.reference.book.target(region, days.day(view.today), known_at)
 }
 
 /// What share of a target so many people are; `None` of a target of nobody.
@@ -289,9 +350,9 @@ fn target(
     view: &View,
     region: RegionCode,
     activated: i64,
-    question: &Question,
+    days: &Days,
 ) -> Option<TargetShare> {
-    let target = applicable_target(view, region, question)?;
+    let target = applicable_target(view, region, days)?;
     Some(TargetShare {
         kind: target.kind.as_str().to_owned(),
         percent: target.percent,

@@ -2,24 +2,60 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
 use super::decided::{Effect, effect};
+use super::days::{Days, KnownAt};
 use super::missing::concerned;
-use super::question::Question;
+use super::question::{Endpoint, Question, limit, nation, rows};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
 
 /// How many of the latest records are shown where nothing else is asked for.
-pub const LATEST: usize = 50;
+pub const LATEST: u32 = 50;
 /// The most that can be asked for.
-pub const MOST_LATEST: usize = 1_000;
+pub const MOST_LATEST: u32 = 1_000;
+
+/// What could not be counted, and why.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct QuarantineQuestion {
+    /// Only records that name this region as home or service region.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+    /// How many of the latest records at most; all are counted; 50 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=MOST_LATEST.into()))]
+    #[serde(default, deserialize_with = "limit::<0, MOST_LATEST, _>")]
+    #[param(minimum = 0, maximum = 1000)]
+    pub limit: Option<u32>,
+}
+
+impl Endpoint for QuarantineQuestion {
+    const PATH: &'static str = "/v1/quarantine";
+    type Days = KnownAt;
+    type Answer = Quarantine;
+}
+
+impl Question for QuarantineQuestion {
+    const ID: &'static str = "list_quarantine";
+    const TAG: &'static str = "kiosks and events";
+    const ANSWER: &'static str = "What could not be counted";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        quarantine(view, days.known_at, self.within, rows(self.limit, LATEST))
+    }
+}
 
 /// What could not be counted of the records recorded up to `known_at` (`None` for all) that name a
 /// region (the nation: all of them): counts by reason, and the latest records, at most `limit`. What
@@ -36,7 +72,7 @@ pub fn quarantine(
     region_name(within)?;
     let region = RegionTable::get().index_of(within);
     let names = |key: &QuarantineKey| region.is_none_or(|region| concerned(key).contains(&region));
-    let window = Question { as_of: None, known_at, ahead: false }.window();
+    let window = Days { as_of: None, known_at, ahead: false }.window();
     let mut reasons = BTreeMap::new();
     let mut latest: Vec<(u32, &QuarantinedRecord)> = Vec::new();
     for (partition, part) in &view.snapshot.partitions {

@@ -1,151 +1,200 @@
-//! What is asked: the two days of a question, and the permanent link to it.
+//! What a question is: parameters, which are its query string, its command line and its part of the
+//! OpenAPI document in one; an answer; and the function between the two.
+//!
+//! A question is one file: the struct of its parameters with [`Endpoint`] and [`Question`]
+//! implemented for it. It is asked over HTTP once `api` has a route of it, and by `laju query` once
+//! that has a subcommand of it and a table of its answer.
 
+use std::fmt::Debug;
+
+use clap::Args;
 use jiff::civil::Date;
-use laju_schemas::TimestampMs;
+use laju_schemas::{RegionCode, RegionLevel};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::{DeserializeOwned, Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::scan::Window;
-use crate::domain::day::Day;
+use super::QueryError;
+use super::days::{Days, KnownAt, NoDays};
+use super::view::View;
 
-/// The two days of a question. Any day will do, also one before the programme.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// The day whose truth is asked for; `None` for every posting, also those dated ahead.
-    pub as_of: Option<Date>,
-    /// The day whose knowledge is asked for; `None` for all that is known.
-    pub known_at: Option<Date>,
-    /// Whether postings of days after `as_of` count as well: what a question without `as_of` was
-    /// answered on that day.
-    pub ahead: bool,
+/// What is left as it is in a path or a parameter.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Parameters of one request, in every form that they have.
+pub trait Parameters:
+    Args + IntoParams + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
 }
 
-/// Up to where a state goes beyond today: what a permanent link has to cover.
+impl<T> Parameters for T where
+    T: Args + IntoParams + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
+}
+
+/// The days that a question is about, beside its own parameters.
+pub trait DayParameters: Parameters {
+    /// The day of knowledge, where they leave nothing to the moment of the answer.
+    fn settled(&self) -> Option<Date>;
+}
+
+impl DayParameters for Days {
+    fn settled(&self) -> Option<Date> {
+        self.as_of.and(self.known_at)
+    }
+}
+
+impl DayParameters for KnownAt {
+    fn settled(&self) -> Option<Date> {
+        None
+    }
+}
+
+impl DayParameters for NoDays {
+    fn settled(&self) -> Option<Date> {
+        None
+    }
+}
+
+/// What can be asked for at one path.
+pub trait Endpoint: Parameters {
+    /// Where: a name in braces stands for the member of that name.
+    const PATH: &'static str;
+    /// The days that it takes.
+    type Days: DayParameters;
+    /// What is answered.
+    type Answer: Serialize + DeserializeOwned + ToSchema + 'static;
+
+    /// A relative link to it.
+    #[must_use]
+    fn link(&self, days: &Self::Days) -> String {
+        let mut path = Self::PATH.to_owned();
+        let mut separator = '?';
+        for (name, value) in pairs(self).into_iter().chain(pairs(days)) {
+            let (place, value) = (format!("{{{name}}}"), escaped(&value));
+            if Self::PATH.contains(&place) {
+                path = path.replace(&place, &value);
+            } else {
+                path.push(separator);
+                path.push_str(&format!("{name}={value}"));
+                separator = '&';
+            }
+        }
+        path
+    }
+}
+
+/// What the tag of an answer can be told from, before the answer is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Horizon {
-    /// Today, in the programme's zone.
-    pub today: Date,
-    /// The last day on which something in it counts as recorded, and today at least. It is later
-    /// where a record was stamped in the future.
-    pub known: Date,
-    /// Whether there are postings of days after today: of regions where it is tomorrow already, or
-    /// of a clock that is wrong.
-    pub ahead: bool,
+pub enum Rests {
+    /// From the version of the state.
+    OnState,
+    /// From nothing but the answer: it says more of the moment than that version tells.
+    OnMoment,
+    /// The same of what reads citizens' facts where they are folded, which may be busy.
+    OnFold,
 }
 
-/// Which days of knowledge a reference figure is looked up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knowledge {
-    /// All there is.
-    All,
-    /// What was recorded up to a day.
-    Until(Day),
-    /// Nothing: the day is before the programme.
-    Nothing,
+/// What is answered from one moment's state.
+pub trait Question: Endpoint {
+    /// Its name in generated clients.
+    const ID: &'static str;
+    /// The chapter of the OpenAPI document that it stands in.
+    const TAG: &'static str = "figures";
+    /// What its answer is, in a few words.
+    const ANSWER: &'static str;
+    /// What its answer rests on.
+    const RESTS: Rests = Rests::OnState;
+
+    /// Whether its parameters go with each other.
+    ///
+    /// # Errors
+    /// If not, whatever the state.
+    fn check(&self, _days: &Self::Days) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    /// Answers it.
+    ///
+    /// # Errors
+    /// If there is no answer: of what is no region, for example.
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError>;
 }
 
-impl Question {
-    /// Which postings count.
-    #[must_use]
-    pub fn window(&self) -> Window {
-        Window::new(self.until(), self.known_at)
-    }
-
-    /// The last day of postings that count; `None` for all there are.
-    #[must_use]
-    pub fn until(&self) -> Option<Date> {
-        self.as_of.filter(|_| !self.ahead)
-    }
-
-    /// The day shown, on which reference figures have to be valid.
-    #[must_use]
-    pub fn day(&self, today: Date) -> Date {
-        self.as_of.unwrap_or(today)
-    }
-
-    /// Which reference figures count.
-    #[must_use]
-    pub fn knowledge(&self) -> Knowledge {
-        match self.known_at.map(Day::of_date) {
-            None => Knowledge::All,
-            Some(Some(day)) => Knowledge::Until(day),
-            Some(None) => Knowledge::Nothing,
-        }
-    }
-
-    /// Whether it asks for the knowledge of a past day, of which it cannot be said any more what
-    /// was missing then.
-    #[must_use]
-    pub fn asks_past_knowledge(&self, today: Date) -> bool {
-        self.known_at.is_some_and(|day| day < today)
-    }
-
-    /// A relative link to the question with both days filled in: path, further parameters (each
-    /// `name=value`), days. It gives this answer: where a question without days counts postings
-    /// dated ahead or recorded in the future, the link covers those. From the day after
-    /// `known_at` on it is answered with the same counts for ever; until then knowledge still
-    /// grows.
-    #[must_use]
-    pub fn link(&self, path: &str, parameters: &[String], horizon: &Horizon) -> String {
-        let mut link = format!("/v1/{path}?");
-        for parameter in parameters {
-            link.push_str(parameter);
-            link.push('&');
-        }
-        let known_at = self.known_at.unwrap_or(horizon.known);
-        link.push_str(&format!("as_of={}&known_at={known_at}", self.day(horizon.today)));
-        if self.ahead || (self.as_of.is_none() && horizon.ahead) {
-            link.push_str("&ahead=true");
-        }
-        link
-    }
-}
-
-/// Today, in the programme's zone.
+/// A text as part of a path or a parameter.
 #[must_use]
-pub fn today(now: TimestampMs) -> Date {
-    const PROGRAMME_ZONE_MS: i64 = laju_schemas::Zone::Wib.hours() * 3_600_000;
-    jiff::Timestamp::from_millisecond(now.0.saturating_add(PROGRAMME_ZONE_MS))
-        .unwrap_or(jiff::Timestamp::MAX)
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .date()
+pub fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
-#[cfg(test)]
-mod tests {
-    use jiff::civil::date;
+/// The parameters that have a value, in their order.
+fn pairs(parameters: &impl Serialize) -> Vec<(String, String)> {
+    let text = serde_urlencoded::to_string(parameters).expect("parameters are plain values");
+    serde_urlencoded::from_str(&text).expect("what was just written")
+}
 
-    use super::*;
+/// A level of regions below the nation.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// A province.
+    Province,
+    /// A regency (kabupaten) or city (kota).
+    #[default]
+    Regency,
+}
 
-    #[test]
-    fn today_is_jakartas() {
-        let at = |text: &str| today(text.parse().unwrap());
-        assert_eq!(at("2023-12-31T16:59:59Z"), date(2023, 12, 31));
-        assert_eq!(at("2023-12-31T17:00:00Z"), date(2024, 1, 1));
+impl From<Level> for RegionLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Province => Self::Province,
+            Level::Regency => Self::Regency,
+        }
     }
+}
 
-    #[test]
-    fn a_link_fills_in_both_days() {
-        let today = date(2024, 8, 2);
-        let horizon = Horizon { today, known: today, ahead: false };
-        let question = Question::default();
-        assert_eq!(
-            question.link("regions/18.71/progress", &[], &horizon),
-            "/v1/regions/18.71/progress?as_of=2024-08-02&known_at=2024-08-02"
-        );
-        let far = Horizon { known: date(2099, 1, 1), ahead: true, ..horizon };
-        assert_eq!(
-            question.link("regions/18.71/progress", &[], &far),
-            "/v1/regions/18.71/progress?as_of=2024-08-02&known_at=2099-01-01&ahead=true"
-        );
-        let question = Question {
-            as_of: Some(date(2023, 12, 31)),
-            known_at: Some(date(2024, 1, 5)),
-            ahead: false,
-        };
-        assert_eq!(
-            question.link("progress", &["level=province".to_owned()], &far),
-            "/v1/progress?level=province&as_of=2023-12-31&known_at=2024-01-05"
-        );
-        assert!(question.asks_past_knowledge(today));
-        assert!(!Question { known_at: Some(today), ..question }.asks_past_knowledge(today));
-    }
+/// The whole nation, where a region is not given.
+#[must_use]
+pub fn nation() -> RegionCode {
+    RegionCode::NATION
+}
+
+/// A date, written as `YYYY-MM-DD` and in no other way.
+///
+/// # Errors
+/// If it is none.
+pub fn date<'de, T: From<Date>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let text = String::deserialize(from)?;
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
+    let expected = "a date like 2023-12-31";
+    date.map(T::from).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &expected))
+}
+
+/// How many rows are shown, if that is given.
+///
+/// # Errors
+/// If it is not from `LEAST` to `MOST`.
+pub fn limit<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u32>, D::Error> {
+    let limit = u32::deserialize(from)?;
+    let expected = format!("a number from {LEAST} to {MOST}");
+    let is_wrong = || D::Error::invalid_value(Unexpected::Unsigned(limit.into()), &&*expected);
+    (LEAST..=MOST).contains(&limit).then_some(Some(limit)).ok_or_else(is_wrong)
+}
+
+/// How many rows there are of so many, where `usual` are shown if nothing else is asked for.
+#[must_use]
+pub fn rows(limit: Option<u32>, usual: u32) -> usize {
+    limit.unwrap_or(usual) as usize
+}
+
+
+/// What a value of a parameter is called.
+#[must_use]
+pub fn name(value: &impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

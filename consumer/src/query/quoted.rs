@@ -9,6 +9,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{
     ACTIVATION_AGES, AgeCount, FORM, FigureContent, QuotedBounds, QuotedDenominator,
@@ -16,15 +17,18 @@ use laju_schemas::quoted::{
     TargetKind,
 };
 use laju_schemas::share::SharePercent;
-use laju_schemas::{QuotedFigure, RegionCode};
+use laju_schemas::{FigureId, QuotedFigure, RegionCode};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{
-    Bounds, DenominatorShare, Evidence, Figure, FigureThenAndNow, Missing, PartitionEvidence,
+    Bounds, DenominatorShare, Evidence, Figure, FigureList, FigureThenAndNow, Missing, PartitionEvidence,
     Progress, SilentKiosk, TargetShare,
 };
+use super::days::{Days, NoDays};
 use super::postings::age_of;
 use super::progress::progress;
-use super::question::Question;
+use super::question::{Endpoint, limit};
 use super::scan::{Scope, Window, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -36,9 +40,44 @@ pub use shelf::{FigureShelf, Found, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};
 
 /// How many figures a list shows where nothing else is asked for.
-pub const ROWS: usize = 50;
+pub const ROWS: u32 = 50;
 /// The most that can be asked for.
-pub const MOST_ROWS: usize = 1_000;
+pub const MOST_ROWS: u32 = 1_000;
+
+/// What was once quoted, what it is now, and why the two differ.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct FigureQuestion {
+    /// The figure's id.
+    #[arg(value_name = "UUID")]
+    pub id: FigureId,
+}
+
+impl Endpoint for FigureQuestion {
+    const PATH: &'static str = "/v1/figures/{id}";
+    type Days = NoDays;
+    type Answer = FigureThenAndNow;
+}
+
+/// Which figures were quoted.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FiguresQuestion {
+    /// Only figures of this region.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<RegionCode>,
+    /// How many at most, the latest first; 50 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS.into()))]
+    #[serde(default, deserialize_with = "limit::<1, MOST_ROWS, _>")]
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+}
+
+impl Endpoint for FiguresQuestion {
+    const PATH: &'static str = "/v1/figures";
+    type Days = NoDays;
+    type Answer = FigureList;
+}
 
 /// What cumulative counters are told apart by: enough to explain any later difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,19 +126,19 @@ fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
 pub fn content(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<FigureContent, QueryError> {
-    answered(view, region, question).map(|(content, _)| content)
+    answered(view, region, days).map(|(content, _)| content)
 }
 
 fn answered(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
 ) -> Result<(FigureContent, Progress), QueryError> {
-    let progress = progress(view, region, question)?;
+    let progress = progress(view, region, days)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
-    let counters = counters(&view.snapshot, &scope, question.window());
+    let counters = counters(&view.snapshot, &scope, days.window());
     let count = |category: Category| counters.get(&category).copied().unwrap_or(0);
     let ages = ACTIVATION_AGES.into_iter().enumerate();
     let reasons = DeactivationReason::ALL.iter();
@@ -139,11 +178,11 @@ fn answered(
 pub fn quote(
     view: &View,
     region: RegionCode,
-    question: &Question,
+    days: &Days,
     (quoted_by, note): (Option<String>, Option<String>),
 ) -> Result<QuotedFigure, QueryError> {
-    let question = Question { as_of: Some(question.day(view.today)), ahead: false, ..*question };
-    let (content, progress) = answered(view, region, &question)?;
+    let days = Days { as_of: Some(days.day(view.today)), ahead: false, ..*days };
+    let (content, progress) = answered(view, region, &days)?;
     let bounds = progress.figures.bounds;
     let missing = progress.figures.missing.as_ref();
     Ok(QuotedFigure {
@@ -157,8 +196,8 @@ pub fn quote(
 
 /// The question that a figure answers.
 #[must_use]
-pub fn question_of(content: &FigureContent) -> Question {
-    Question { as_of: Some(content.as_of), known_at: content.known_at, ahead: false }
+pub fn question_of(content: &FigureContent) -> Days {
+    Days { as_of: Some(content.as_of), known_at: content.known_at, ahead: false }
 }
 
 /// A figure, and what the same question answers now.
@@ -200,7 +239,7 @@ pub fn figure(quoted: &QuotedFigure) -> Result<Figure, QueryError> {
         quoted_at: quoted.quoted_at,
         quoted_by: quoted.quoted_by.clone(),
         note: quoted.note.clone(),
-        link: format!("/v1/figures/{figure_id}"),
+        link: FigureQuestion { id: *figure_id }.link(&NoDays {}),
     })
 }
 

@@ -1,9 +1,35 @@
 //! Which regions are there?
 
+use clap::Args;
 use laju_schemas::{FormerCode, Region, RegionCode, RegionLevel, RegionTable};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::QueryError;
 use super::answer::{RegionName, RegionRow, Regions};
+use super::days::NoDays;
+use super::question::{Endpoint, Level, nation};
+
+/// Which regions there are.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RegionsQuestion {
+    /// Only regions of this level.
+    #[arg(long, value_enum)]
+    #[param(inline, example = "regency")]
+    pub level: Option<Level>,
+    /// Only regions within this one, itself included.
+    #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
+    #[serde(default = "nation")]
+    #[param(example = "18")]
+    pub within: RegionCode,
+}
+
+impl Endpoint for RegionsQuestion {
+    const PATH: &'static str = "/v1/regions";
+    type Days = NoDays;
+    type Answer = Regions;
+}
 
 /// The regions of a level (`None` for every level) within a region, itself included.
 ///

@@ -1,13 +1,17 @@
 //! How did a region get where it is? What stood at the end of each day, week or month, and what
 //! flowed within it.
 
+use clap::Args;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 use laju_schemas::RegionCode;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::answer::{Bounds, Point, Series, Step};
+use super::days::Days;
 use super::progress::{Totals, is_counted, missing_of};
-use super::question::Question;
+use super::question::{Endpoint, Question, date};
 use super::scan::{Scope, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
@@ -17,20 +21,47 @@ use crate::domain::day::Day;
 /// The most steps that a series can have: more than ten years of days.
 pub const MOST_STEPS: usize = 4_000;
 
-impl Step {
-    /// Every step.
-    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+/// How a region got where it is.
+#[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SeriesQuestion {
+    /// A regency or city, a province, or the nation (ID).
+    #[arg(value_name = "REGION")]
+    #[param(example = "18.71")]
+    pub code: RegionCode,
+    /// The first day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(deserialize_with = "date")]
+    #[param(example = "2023-12-01")]
+    pub from: Date,
+    /// The last day; not before `from`.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[serde(deserialize_with = "date")]
+    #[param(example = "2023-12-31")]
+    pub to: Date,
+    /// Days, weeks from Monday, or calendar months.
+    #[arg(long, value_enum, default_value = "month")]
+    #[serde(default)]
+    #[param(example = "week")]
+    pub step: Step,
+}
 
-    /// Its name in questions and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
+impl Endpoint for SeriesQuestion {
+    const PATH: &'static str = "/v1/regions/{code}/series";
+    type Days = Days;
+    type Answer = Series;
+}
+
+impl Question for SeriesQuestion {
+    const ID: &'static str = "region_series";
+    const ANSWER: &'static str = "How the region got there";
+
+    fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
+        series(view, self, days)
     }
+}
 
+impl Step {
     /// The last day of the step that a day lies in.
     fn end(self, day: Date) -> Date {
         match self {
@@ -65,62 +96,43 @@ impl Step {
     }
 }
 
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Step {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|step| step.as_str() == text)
-            .ok_or_else(|| format!("'{text}' is none of day, week, month"))
-    }
-}
-
 /// A region's figures over time.
 ///
 /// # Errors
 /// If there is no such region, or `to` is before `from`, or there are more than [`MOST_STEPS`].
 pub fn series(
     view: &View,
-    region: RegionCode,
-    (from, to): (Date, Date),
-    step: Step,
-    question: &Question,
+    asked: &SeriesQuestion,
+    days: &Days,
 ) -> Result<Series, QueryError> {
+    let SeriesQuestion { code: region, from, to, step } = *asked;
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let steps = step.between(from, to)?;
-    let parameters = [format!("from={from}"), format!("to={to}"), format!("step={step}")];
-    let missing = missing_of(view, region, question);
-    let mut points = points(view, &scope, &steps, question);
+    let missing = missing_of(view, region, days);
+    let mut points = points(view, &scope, &steps, days);
     for point in &mut points {
         point.bounds = missing.as_ref().map(|missing| Bounds::of(point.activated, missing));
     }
     Ok(Series {
         region: name,
-        as_of: question.day(view.today),
-        known_at: question.known_at,
+        as_of: days.day(view.today),
+        known_at: days.known_at,
         from,
         to,
         step,
         points,
         missing,
         evidence: view.evidence(),
-        link: question.link(&format!("regions/{region}/series"), &parameters, &view.horizon()),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
-fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], question: &Question) -> Vec<Point> {
+fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], days: &Days) -> Vec<Point> {
     // Sums before the first step, and within each.
     let mut sums = vec![Totals::default(); steps.len() + 1];
     let places = places(steps);
-    let window = question.window();
+    let window = days.window();
     let groups = all_groups(&view.snapshot, scope).map(|(_, group)| group);
     for group in groups.filter(|group| is_counted(group.account)) {
         for cell in window.cells(group.cells) {

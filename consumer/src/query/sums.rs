@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::query::fixtures::Fixture;
     use crate::query::progress::progress_list;
-    use crate::query::question::Question;
+    use crate::query::days::Days;
 
     #[test]
     fn sums_kept_from_snapshot_to_snapshot_are_those_of_all_postings() {
@@ -124,13 +124,13 @@ mod tests {
         f.activate(0, "18.71", "2023-12-31", 90_000);
         f.activate(1, "19.71", "2024-08-01", 7);
         let view = f.view("2024-08-02");
-        let ask = |question: &Question| {
+        let ask = |days: &Days| {
             let within = RegionCode::NATION;
-            progress_list(&view, laju_schemas::RegionLevel::Regency, within, question).unwrap().rows
+            progress_list(&view, crate::query::question::Level::Regency, within, days).unwrap().rows
         };
-        let passed = Question { as_of: None, known_at: Some(view.today), ahead: false };
+        let passed = Days { as_of: None, known_at: Some(view.today), ahead: false };
         assert!(
-            ask(&Question::default())
+            ask(&Days::default())
                 .iter()
                 .zip(&ask(&passed))
                 .all(|(a, b)| a.figures == b.figures)

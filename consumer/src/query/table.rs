@@ -9,6 +9,7 @@ use super::answer::{
     Bounds, Breakdown, Count, DenominatorShare, Figures, Missing, Progress, ProgressList,
     Quarantine, RegionName, Regions, Series, TargetShare,
 };
+use super::question::name;
 use crate::domain::share::Share;
 
 pub(crate) use laju_schemas::text::harmless;
@@ -134,7 +135,7 @@ pub fn series(answer: &Series) -> String {
 /// A region's figures by one of their dimensions.
 #[must_use]
 pub fn breakdown(answer: &Breakdown) -> String {
-    let by = answer.by.as_str().replace('_', " ");
+    let by = name(&answer.by).replace('_', " ");
     let cards = matches!(answer.rows.first().map(|row| row.count), Some(Count::Cards { .. }));
     let mut table = match cards {
         true => with_header(&[&by, "requested", "printed"]),

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 use super::answer::{By, Step};
 use super::fixtures::{Fixture, activation, date, position, region};
+use super::breakdown::BreakdownQuestion;
 use super::kiosks::KiosksQuestion;
+use super::question::Level;
+use super::series::SeriesQuestion;
 use super::missing::KioskBook;
-use super::question::Question;
+use super::days::Days;
 use super::view::{Lack, Readiness, View};
 use super::*;
 use crate::domain::account::{Account, Detail};
@@ -22,12 +25,12 @@ fn code(text: &str) -> RegionCode {
     text.parse().unwrap()
 }
 
-fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
-    Question { as_of: as_of.map(date), known_at: known_at.map(date), ahead: false }
+fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Days {
+    Days { as_of: as_of.map(date), known_at: known_at.map(date), ahead: false }
 }
 
-fn ask(view: &View, region: &str, question: &Question) -> Value {
-    serde_json::to_value(progress::progress(view, code(region), question).unwrap()).unwrap()
+fn ask(view: &View, region: &str, days: &Days) -> Value {
+    serde_json::to_value(progress::progress(view, code(region), days).unwrap()).unwrap()
 }
 
 /// What the offices told the press, posted by hand.
@@ -121,7 +124,7 @@ fn without_as_of_what_is_dated_ahead_counts_and_references_are_todays() {
     let mut f = five_cities();
     f.activate(0, "17.71", "2024-08-03", 2);
     let view = f.view(TODAY);
-    let answer = ask(&view, "17.71", &Question::default());
+    let answer = ask(&view, "17.71", &Days::default());
     assert_eq!(answer["activated"], 1_055);
     assert_eq!(answer["as_of"], TODAY);
     assert_eq!(answer["known_at"], Value::Null);
@@ -171,28 +174,28 @@ fn i6_regions_add_up_and_every_region_has_a_row() {
     f.post(1, Account::MovesOut, "18.71", on, Detail::Move(region("17.71")), 7);
     f.post(1, Account::MovesIn, "17.71", on, Detail::Move(region("18.71")), 7);
     let view = f.view(TODAY);
-    let question = asked(Some("2024-03-01"), None);
+    let days = asked(Some("2024-03-01"), None);
     let list = |level, within: &str| {
-        progress::progress_list(&view, level, code(within), &question).unwrap()
+        progress::progress_list(&view, level, code(within), &days).unwrap()
     };
-    let regencies = list(RegionLevel::Regency, "ID");
-    let provinces = list(RegionLevel::Province, "ID");
+    let regencies = list(Level::Regency, "ID");
+    let provinces = list(Level::Province, "ID");
     assert_eq!((regencies.rows.len(), provinces.rows.len()), (514, 38));
-    let nation = progress::progress(&view, RegionCode::NATION, &question).unwrap();
+    let nation = progress::progress(&view, RegionCode::NATION, &days).unwrap();
     let sum = |rows: &[answer::ProgressRow]| -> i64 {
         rows.iter().map(|row| row.figures.activated).sum()
     };
     assert_eq!(sum(&regencies.rows), nation.figures.activated);
     assert_eq!(sum(&provinces.rows), nation.figures.activated);
     assert_eq!(nation.figures.moves_in, nation.figures.moves_out);
-    let lampung = list(RegionLevel::Regency, "18");
+    let lampung = list(Level::Regency, "18");
     assert!(lampung.rows.iter().all(|row| row.region.code.is_within(code("18"))));
     for row in lampung.rows.iter().chain(&provinces.rows).chain(&regencies.rows) {
-        let alone = progress::progress(&view, row.region.code, &question).unwrap();
+        let alone = progress::progress(&view, row.region.code, &days).unwrap();
         assert_eq!((&alone.figures, &alone.link), (&row.figures, &row.link));
     }
     assert_eq!(
-        progress::progress_list(&view, RegionLevel::Province, code("18.71"), &question),
+        progress::progress_list(&view, Level::Province, code("18.71"), &days),
         Err(QueryError::LevelAbove { level: RegionLevel::Province, within: code("18.71") })
     );
 }
@@ -210,25 +213,25 @@ fn a_series_has_the_stock_at_the_end_and_the_flows_within() {
     f.post(1, Account::PrintQueue, "18.71", ("2024-02-29", "2024-02-29"), Detail::Queue, -1);
     f.activate(0, "18.71", "2024-03-01", 1_000);
     let view = f.view(TODAY);
-    let ask = |question| {
+    let ask = |days| {
         let span = (date("2024-01-01"), date("2024-02-29"));
-        series::series(&view, code("18"), span, Step::Month, &question).unwrap()
+        series::series(&view, &SeriesQuestion { code: code("18"), from: span.0, to: span.1, step: Step::Month }, &days).unwrap()
     };
-    let points = |question| {
-        let points = ask(question).points.into_iter();
+    let points = |days| {
+        let points = ask(days).points.into_iter();
         points
             .map(|p| (p.activated, p.activations, p.deactivations, p.cards.queue))
             .collect::<Vec<_>>()
     };
-    assert_eq!(points(Question::default()), [(115, 15, 0, 4), (112, 0, 3, 3)]);
+    assert_eq!(points(Days::default()), [(115, 15, 0, 4), (112, 0, 3, 3)]);
     assert_eq!(points(asked(Some("2024-01-15"), None)), [(110, 10, 0, 4), (110, 0, 0, 4)]);
     assert_eq!(points(asked(None, Some("2024-02-02"))), [(115, 15, 0, 4), (115, 0, 0, 4)]);
     assert_eq!(
-        ask(Question::default()).link,
+        ask(Days::default()).link,
         "/v1/regions/18/series?from=2024-01-01&to=2024-02-29&step=month&as_of=2024-08-02&known_at=2024-08-02"
     );
     let span = (date("2023-01-01"), date("2024-08-02"));
-    let whole = series::series(&view, code("ID"), span, Step::Day, &Question::default()).unwrap();
+    let whole = series::series(&view, &SeriesQuestion { code: code("ID"), from: span.0, to: span.1, step: Step::Day }, &Days::default()).unwrap();
     let last = whole.points.last().unwrap();
     assert_eq!((whole.points.len(), last.activated), (580, 1_112));
     let flows: i64 = whole.points.iter().map(|p| p.activations - p.deactivations).sum();
@@ -259,11 +262,11 @@ fn breakdowns_name_every_key() {
     f.post(1, Account::CardsRequested, "18.71", on, Detail::Card(CardReason::Lost), 3);
     f.post(0, Account::CardsPrinted, "18.71", on, Detail::Card(CardReason::Lost), 2);
     let view = f.view(TODAY);
-    let rows = |by: By, question: &Question| {
-        let answer = breakdown::breakdown(&view, code("18"), by, question).unwrap();
+    let rows = |by: By, days: &Days| {
+        let answer = breakdown::breakdown(&view, &BreakdownQuestion { code: code("18"), by }, days).unwrap();
         serde_json::to_value(answer.rows).unwrap()
     };
-    let all = Question::default();
+    let all = Days::default();
     assert_eq!(
         rows(By::Channel, &all),
         json!([{"key": "office", "count": 8}, {"key": "sub_district", "count": 0},
@@ -315,7 +318,7 @@ fn kiosks_with_gaps() -> Fixture {
 fn missing_events_count_wherever_they_may_belong_and_once_above() {
     let view = kiosks_with_gaps().view(TODAY);
     let missing = |region: &str| {
-        let unknown = ask(&view, region, &Question::default())["missing"].clone();
+        let unknown = ask(&view, region, &Days::default())["missing"].clone();
         (unknown["events"].as_u64().unwrap(), unknown["kiosks"].as_u64().unwrap())
     };
     // K-1 lacks 4, 6, 7 and the announced 10: for its own region and those it has served.
@@ -347,7 +350,7 @@ fn quarantined_events_count_for_the_regions_they_name() {
     f.quarantine(1, Reason::Undecodable, "2024-07-02", None);
     let view = f.view(TODAY);
     let quarantined = |region: &str| {
-        ask(&view, region, &Question::default())["missing"]["quarantined"].as_u64().unwrap()
+        ask(&view, region, &Days::default())["missing"]["quarantined"].as_u64().unwrap()
     };
     let found = ["18.71", "18.72", "17.71", "18", "17", "ID", "36.04"].map(quarantined);
     assert_eq!(found, [2, 1, 1, 2, 1, 3, 0]);
@@ -378,7 +381,7 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
         let view = f.view(TODAY);
         let regions = ["18.71", "18.72", "17.71", "18", "17", "ID", "36.04"];
         let quarantined = regions.map(|region| {
-            let answer = ask(&view, region, &Question::default());
+            let answer = ask(&view, region, &Days::default());
             let unknown = answer["missing"]["quarantined"].as_i64().unwrap();
             let bound = |name: &str| answer["bounds"][name].as_i64().unwrap();
             let missing = answer["missing"]["events"].as_i64().unwrap();
@@ -436,7 +439,7 @@ fn an_event_sent_anew_that_is_refused_again_is_unknown_once() {
     let anew = (1, f.snapshot().partitions[&1].next_offset);
     f.decide(origin, Decision::Released, Some(anew));
     let unknown = |f: &Fixture| {
-        let found = ask(&f.view(TODAY), "18.71", &Question::default());
+        let found = ask(&f.view(TODAY), "18.71", &Days::default());
         found["missing"]["quarantined"].clone()
     };
     assert_eq!(unknown(&f), 1);
@@ -555,15 +558,15 @@ fn tables_say_what_the_answers_say() {
     let mut f = kiosks_with_gaps();
     f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
     let view = f.view(TODAY);
-    let question = asked(Some("2023-12-31"), None);
+    let days = asked(Some("2023-12-31"), None);
     let region = code("18.71");
-    let list = progress::progress_list(&view, RegionLevel::Province, code("17"), &question);
+    let list = progress::progress_list(&view, Level::Province, code("17"), &days);
     let span = (date("2023-11-01"), date("2023-12-31"));
-    let series = series::series(&view, region, span, Step::Month, &question);
-    let cards = breakdown::breakdown(&view, code("17.71"), By::CardReason, &question);
-    let channels = breakdown::breakdown(&view, region, By::Channel, &question);
+    let series = series::series(&view, &SeriesQuestion { code: region, from: span.0, to: span.1, step: Step::Month }, &days);
+    let cards = breakdown::breakdown(&view, &BreakdownQuestion { code: code("17.71"), by: By::CardReason }, &days);
+    let channels = breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
     let tables = [
-        table::progress(&progress::progress(&view, region, &question).unwrap()),
+        table::progress(&progress::progress(&view, region, &days).unwrap()),
         table::progress_list(&list.unwrap()),
         table::series(&series.unwrap()),
         table::breakdown(&cards.unwrap()),

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::missing::{Gaps, KioskBook};
-use super::question::{Horizon, today};
+use super::days::{Horizon, today};
 use super::sums::{RegionSums, Sums};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;

@@ -22,10 +22,32 @@ fn parse(line: &str) -> Result<QueryCommand, clap::Error> {
     Program::try_parse_from(words).map(|program| program.query.command)
 }
 
+fn path_of(command: &QueryCommand) -> String {
+    use QueryCommand as Of;
+    match command {
+        Of::Progress(ask) => ask.path(),
+        Of::Series(ask) => ask.path(),
+        Of::Breakdown(ask) => ask.path(),
+        Of::Pace(ask) => ask.path(),
+        Of::Change(ask) => ask.path(),
+        Of::Evidence(ask) => ask.path(),
+        Of::Postings(ask) => ask.path(),
+        Of::Flows(ask) => ask.path(),
+        Of::Outreach(ask) => ask.path(),
+        Of::Kiosks(ask) => ask.path(),
+        Of::Kiosk(ask) => ask.path(),
+        Of::Event(ask) => ask.path(),
+        Of::Figure(ask) => ask.path(),
+        Of::Figures(ask) => ask.path(),
+        Of::Quarantine(ask) => ask.path(),
+        Of::Regions(ask) => ask.path(),
+    }
+}
+
 #[test]
 fn a_command_line_becomes_a_question() {
     for (line, path) in [
-        ("progress", "/v1/progress"),
+        ("progress", "/v1/progress?level=regency&within=ID"),
         ("progress 18.71", "/v1/regions/18.71/progress"),
         (
             "progress 18.71 --as-of 2023-12-31 --known-at 2024-01-05",
@@ -45,7 +67,7 @@ fn a_command_line_becomes_a_question() {
             "pace 36.04 --from 2024-01-01 --to 2024-08-02 --known-at 2024-08-05",
             "/v1/regions/36.04/pace?from=2024-01-01&to=2024-08-02&known_at=2024-08-05",
         ),
-        ("pace", "/v1/pace"),
+        ("pace", "/v1/pace?level=regency&within=ID"),
         (
             "pace --level regency --within 19 --as-of 2024-08-02",
             "/v1/pace?level=regency&within=19&as_of=2024-08-02",
@@ -59,7 +81,7 @@ fn a_command_line_becomes_a_question() {
             "postings 18 --account deactivations --sign reversed --reason error --happened-to 2024-01-01 \
              --recorded-from 2024-01-02 --age-to 7 --limit 5",
             "/v1/regions/18/postings?account=deactivations&sign=reversed&reason=error\
-             &happened_to=2024-01-01&recorded_from=2024-01-02&age_from=0&age_to=7&limit=5",
+             &happened_to=2024-01-01&recorded_from=2024-01-02&age_to=7&limit=5",
         ),
         ("flows --within 18 --as-of 2023-12-31", "/v1/flows?within=18&as_of=2023-12-31"),
         ("flows 18.71 --known-at 2023-12-31", "/v1/regions/18.71/flows?known_at=2023-12-31"),
@@ -68,7 +90,7 @@ fn a_command_line_becomes_a_question() {
             "/v1/outreach?within=18&from=2024-01-01&to=2024-03-31&limit=3",
         ),
         ("outreach SMA/3 --as-of 2024-01-01", "/v1/outreach/SMA%2F3?as_of=2024-01-01"),
-        ("kiosks", "/v1/kiosks?limit=1000"),
+        ("kiosks", "/v1/kiosks"),
         (
             "kiosks --within 18 --silent --missing --after K/1 --limit 5",
             "/v1/kiosks?limit=5&within=18&silent=true&missing=true&after=K%2F1",
@@ -80,7 +102,7 @@ fn a_command_line_becomes_a_question() {
         ("kiosk van-7/ä", "/v1/kiosks/van-7%2F%C3%A4"),
         (
             "quarantine --known-at 2024-01-05 --within 18 --limit 3",
-            "/v1/quarantine?within=18&known_at=2024-01-05&limit=3",
+            "/v1/quarantine?within=18&limit=3&known_at=2024-01-05",
         ),
         (
             "figure 018F0000-0000-8000-8000-00000000000A",
@@ -90,7 +112,7 @@ fn a_command_line_becomes_a_question() {
         ("figures", "/v1/figures"),
         ("regions --level regency --within 18", "/v1/regions?level=regency&within=18"),
     ] {
-        assert_eq!(parse(line).unwrap().path(), path, "{line}");
+        assert_eq!(path_of(&parse(line).unwrap()), path, "{line}");
     }
     for line in [
         "progress 1871",

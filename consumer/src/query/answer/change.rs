@@ -11,10 +11,14 @@ use crate::domain::rate::Rate;
 use crate::domain::share::Share;
 
 /// Which of a question's two days differs between the two readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Axis {
     /// What was known: the same `as_of`, or none.
+    #[default]
     KnownAt,
     /// What was true: the same `known_at`, or none.
     AsOf,

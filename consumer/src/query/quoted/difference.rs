@@ -20,8 +20,10 @@ use crate::query::answer::{
     Age, Axis, DenominatorDifference, DenominatorShare, Figure, FigureDifference, FigurePart,
     FigurePartKind, OriginalLog, Progress, TargetDifference, TargetShare,
 };
+use crate::query::change::ChangeQuestion;
+use crate::query::days::{Days, Horizon, today};
 use crate::query::postings::ACTIVE;
-use crate::query::question::{Horizon, today};
+use crate::query::question::Endpoint as _;
 use crate::query::scan::{Scope, each_netted};
 use crate::query::view::View;
 
@@ -168,10 +170,9 @@ fn link(quoted: &QuotedFigure, horizon: Horizon) -> Option<String> {
     let content = &quoted.content;
     let from = today(quoted.quoted_at).checked_sub(1.day()).ok()?;
     let to = content.known_at.map_or(horizon.known, |known_at| known_at.min(horizon.today));
-    let (region, as_of, axis) = (content.region, content.as_of, Axis::KnownAt);
-    (from <= to).then(|| {
-        format!("/v1/regions/{region}/change?from={from}&to={to}&axis={axis}&as_of={as_of}")
-    })
+    let change = ChangeQuestion { code: content.region, from, to, axis: Axis::KnownAt };
+    let days = Days { as_of: Some(content.as_of), ..Days::default() };
+    (from <= to).then(|| change.link(&days))
 }
 
 fn denominators(then: &[DenominatorShare], now: &[DenominatorShare]) -> Vec<DenominatorDifference> {

@@ -16,8 +16,8 @@ use crate::query::fixtures::{Fixture, activation, date, region};
 
 const TODAY: &str = "2024-08-02";
 
-fn quoted(view: &View, code: &str, question: &Question) -> QuotedFigure {
-    quote(view, code.parse().unwrap(), question, (None, None)).unwrap()
+fn quoted(view: &View, code: &str, days: &Days) -> QuotedFigure {
+    quote(view, code.parse().unwrap(), days, (None, None)).unwrap()
 }
 
 fn post(f: &mut Fixture, account: Account, on: (&str, &str), amount: i32) {
@@ -44,9 +44,9 @@ fn state() -> Fixture {
 #[test]
 fn a_quoted_figure_says_what_the_progress_answer_says() {
     let view = state().view(TODAY);
-    let figure = quoted(&view, "18.71", &Question::default());
+    let figure = quoted(&view, "18.71", &Days::default());
     assert_eq!(figure.check(), Ok(()));
-    let progress = progress(&view, "18.71".parse().unwrap(), &Question::default()).unwrap();
+    let progress = progress(&view, "18.71".parse().unwrap(), &Days::default()).unwrap();
     let shown = super::figure(&figure).unwrap();
     assert_eq!((shown.as_of, shown.known_at), (date(TODAY), None), "of today, for ever");
     assert_eq!(shown.activated, 90_009);
@@ -71,20 +71,20 @@ fn a_quoted_figure_says_what_the_progress_answer_says() {
 #[test]
 fn the_same_answer_has_the_same_id_and_another_answer_another() {
     let mut state = state();
-    let one = quoted(&state.view(TODAY), "18.71", &Question::default());
+    let one = quoted(&state.view(TODAY), "18.71", &Days::default());
     let mut later = state.view(TODAY);
     later.now = TimestampMs(later.now.0 + 60_000);
     let two =
-        quote(&later, "18.71".parse().unwrap(), &Question::default(), (None, Some("n".into())));
+        quote(&later, "18.71".parse().unwrap(), &Days::default(), (None, Some("n".into())));
     let two = two.unwrap();
     assert_eq!((one.figure_id, one.digest), (two.figure_id, two.digest));
     assert_ne!(one.quoted_at, two.quoted_at);
-    let known = Question { known_at: Some(date(TODAY)), ..Question::default() };
+    let known = Days { known_at: Some(date(TODAY)), ..Days::default() };
     assert_ne!(quoted(&later, "18.71", &known).figure_id, one.figure_id);
-    assert_ne!(quoted(&later, "18", &Question::default()).figure_id, one.figure_id);
+    assert_ne!(quoted(&later, "18", &Days::default()).figure_id, one.figure_id);
     // An event of another region moves an offset, and with it what the figure rests on.
     state.activate(0, "36.04", "2024-08-01", 1);
-    assert_ne!(quoted(&state.view(TODAY), "18.71", &Question::default()).figure_id, one.figure_id);
+    assert_ne!(quoted(&state.view(TODAY), "18.71", &Days::default()).figure_id, one.figure_id);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn reason(kind: Kind, amount: i64) -> FigurePart {
 #[test]
 fn the_parts_of_a_difference_are_told_apart_and_add_up() {
     let mut f = state();
-    let figure = quoted(&f.view(TODAY), "18.71", &Question::default());
+    let figure = quoted(&f.view(TODAY), "18.71", &Days::default());
     // On the day of the last record of the partition that was quoted: by what is left of it.
     post(&mut f, Account::Activations, ("2024-08-01", "2024-08-01"), 4);
     post(&mut f, Account::Activations, ("2024-07-20", "2024-08-01"), -2);
@@ -127,7 +127,7 @@ fn the_parts_of_a_difference_are_told_apart_and_add_up() {
 
     let answer = then_and_now(&f.view("2024-08-05"), &figure).unwrap();
     let (now, why) = (answer.now.unwrap(), answer.difference.unwrap());
-    assert_eq!(now.as_of, date(TODAY), "the same question");
+    assert_eq!(now.as_of, date(TODAY), "the same days");
     assert_eq!(
         why.parts,
         [
@@ -163,12 +163,12 @@ fn the_parts_of_a_difference_are_told_apart_and_add_up() {
 #[test]
 fn a_figure_of_what_was_known_on_a_past_day_does_not_differ() {
     let mut f = state();
-    let question = Question {
+    let days = Days {
         as_of: Some(date("2023-12-31")),
         known_at: Some(date("2024-07-31")),
         ahead: false,
     };
-    let figure = quoted(&f.view(TODAY), "18.71", &question);
+    let figure = quoted(&f.view(TODAY), "18.71", &days);
     assert_eq!((figure.bounds, &figure.missing), (None, &None));
     post(&mut f, Account::Activations, ("2023-12-31", "2024-08-03"), 50);
     let answer = then_and_now(&f.view("2024-08-05"), &figure).unwrap();
@@ -181,7 +181,7 @@ fn a_figure_of_what_was_known_on_a_past_day_does_not_differ() {
 #[test]
 fn another_log_and_other_rules_are_told_and_the_parts_still_add_up() {
     let mut f = state();
-    let figure = quoted(&f.view(TODAY), "18.71", &Question::default());
+    let figure = quoted(&f.view(TODAY), "18.71", &Days::default());
     post(&mut f, Account::Activations, ("2024-07-29", "2024-08-03"), 7);
     post(&mut f, Account::Activations, ("2024-07-28", "2024-08-03"), -3);
     let mut view = f.view("2024-08-05");
@@ -215,13 +215,13 @@ fn another_log_and_other_rules_are_told_and_the_parts_still_add_up() {
 #[test]
 fn a_recomputation_that_differs_is_told_field_by_field() {
     let mut f = state();
-    let content = quoted(&f.view(TODAY), "18.71", &Question::default()).content;
+    let content = quoted(&f.view(TODAY), "18.71", &Days::default()).content;
     assert_eq!(differences(&content, &content), []);
-    let question = question_of(&content);
-    let again = super::content(&f.view("2024-12-31"), content.region, &question).unwrap();
+    let days = question_of(&content);
+    let again = super::content(&f.view("2024-12-31"), content.region, &days).unwrap();
     assert_eq!(differences(&content, &again), [], "on whatever day it is asked");
     f.denominator("18.71", Basis::RecordedKtp, 5, "2024-08-01");
-    let again = super::content(&f.view(TODAY), content.region, &question).unwrap();
+    let again = super::content(&f.view(TODAY), content.region, &days).unwrap();
     let found = differences(&content, &again);
     let fields: Vec<_> = found.iter().map(|difference| difference.field.as_str()).collect();
     assert_eq!(fields, ["denominators[1]", "evidence.reference_next_offset"]);
@@ -230,7 +230,7 @@ fn a_recomputation_that_differs_is_told_field_by_field() {
 
 #[tokio::test]
 async fn a_shelf_answers_once_it_is_read_and_lets_one_wait() {
-    let figure = quoted(&state().view(TODAY), "18.71", &Question::default());
+    let figure = quoted(&state().view(TODAY), "18.71", &Days::default());
     let id = figure.figure_id;
     let shelf = Arc::new(FigureShelf::default());
     shelf.set_trouble("no topic".to_owned());
@@ -266,7 +266,7 @@ proptest! {
     #[test]
     fn whatever_comes_later_the_parts_add_up(later in prop::collection::vec(later_posting(), 0..25)) {
         let mut f = state();
-        let figure = quoted(&f.view(TODAY), "18.71", &Question::default());
+        let figure = quoted(&f.view(TODAY), "18.71", &Days::default());
         let (mut expected, mut expected_late) = (0, 0);
         let as_of = date(TODAY);
         let last_day = date("2024-08-01");

@@ -13,7 +13,7 @@ use crate::query::QueryError;
 use crate::query::answer::{LiveRow, SilentKiosk};
 use crate::query::missing::Unknown;
 use crate::query::progress::{self, Totals, sum_within};
-use crate::query::question::Question;
+use crate::query::days::Days;
 use crate::query::scan::Scope;
 use crate::query::silence::Silent;
 use crate::query::view::{ReferenceView, View};
@@ -112,7 +112,7 @@ fn json(
     sums: &Totals,
     silent: &Silent,
 ) -> Result<Vec<u8>, QueryError> {
-    let row = progress::row(view, code, sums, &Question::default(), silent)?;
+    let row = progress::row(view, code, sums, &Days::default(), silent)?;
     // Names and numbers can always be written as JSON.
     Ok(serde_json::to_vec(&LiveRow { as_of: view.today, row }).unwrap_or_default())
 }

@@ -75,8 +75,8 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
     let view = f.view("2024-08-03");
     for (code, state) in states(&tomorrow) {
         let code = code.parse().unwrap();
-        let question = crate::query::question::Question::default();
-        let progress = crate::query::progress::progress(&view, code, &question).unwrap();
+        let days = crate::query::days::Days::default();
+        let progress = crate::query::progress::progress(&view, code, &days).unwrap();
         let mut progress = serde_json::to_value(progress).unwrap();
         let members = progress.as_object_mut().unwrap();
         for beside in ["known_at", "evidence"] {
