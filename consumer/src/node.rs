@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
 use crate::api::access::Access;
-use crate::api::quoted::{FigureDesk, NotConfirmed};
+use crate::api::quoted::{QuotedFigures, NotConfirmed};
 use crate::api::store::StorePlace;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
@@ -30,7 +30,7 @@ use crate::ingest::verdicts::Decided;
 use crate::ingest::worker::{self, Opened, Running, WorkerConfig, WorkerError};
 use crate::projection::snapshot::Snapshot;
 use crate::query::ahead::{RecordedAhead, recorded_ahead};
-use crate::query::quoted::FigureShelf;
+use crate::query::quoted::FigureStore;
 use crate::query::view::{LiveView, PartitionReadiness, Readiness, ReferenceView};
 use crate::seed::{self, SeedError, SeedFrom, SeedProgress};
 
@@ -162,13 +162,13 @@ pub fn start_from(
         .build()?;
     let render = metrics.clone();
     let stream = StreamSettings { readers: stream_readers, ..StreamSettings::default() };
-    let shelf = Arc::new(FigureShelf::default());
+    let figure_store = Arc::new(FigureStore::default());
     let store = StorePlace::default();
     let state = ApiState::new(Arc::clone(&live), clock, Arc::new(move || render.render()))
         .with_stream(stream)
         .with_store(Arc::clone(&store))
         .with_access(access)
-        .with_figures(figure_desk(&connection, &shelf));
+        .with_figures(figure_desk(&connection, &figure_store));
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -206,7 +206,7 @@ pub fn start_from(
     live.set_shards(running.shards.clone());
     let (topics, beside) = ((&connection, patience), Troubles::default());
     let mut helpers = helpers(topics, &live, (&progress, decided), &beside, &stop, metrics)?;
-    helpers.push(follow_quoted(topics, shelf, beside, &stop)?);
+    helpers.push(follow_quoted(topics, figure_store, beside, &stop)?);
     Ok(Node { address, live, progress, stop, running, helpers, runtime, server })
 }
 
@@ -252,18 +252,18 @@ fn new_node_id() -> String {
 }
 
 /// What the HTTP interface quotes figures with.
-fn figure_desk(connection: &Connection, shelf: &Arc<FigureShelf>) -> FigureDesk {
+fn figure_desk(connection: &Connection, figure_store: &Arc<FigureStore>) -> QuotedFigures {
     let publisher = FigurePublisher::new(connection.clone());
     let publish = move |figure: &laju_schemas::QuotedFigure| {
         publisher.publish(figure).map_err(|error| NotConfirmed(error.to_string()))
     };
-    FigureDesk { shelf: Arc::clone(shelf), publish: Arc::new(publish) }
+    QuotedFigures { figure_store: Arc::clone(figure_store), publish: Arc::new(publish) }
 }
 
 /// Follows the figures topic. Other figures are answered without it.
 fn follow_quoted(
     (connection, patience): (&Connection, Duration),
-    shelf: Arc<FigureShelf>,
+    figure_store: Arc<FigureStore>,
     troubles: Troubles,
     stop: &Stop,
 ) -> Result<JoinHandle<()>, NodeError> {
@@ -272,7 +272,7 @@ fn follow_quoted(
     Ok(thread.spawn(move || {
         follow_figures(&its, patience, &troubles, &until, |told| match told {
             Told::Record(record) => {
-                if let Some(damage) = shelf.put(*record) {
+                if let Some(damage) = figure_store.put(*record) {
                     tracing::error!(
                         offset = damage.offset,
                         figure = damage.figure_id.map(|id| id.to_string()),
@@ -281,8 +281,8 @@ fn follow_quoted(
                     );
                 }
             }
-            Told::CaughtUp => shelf.set_read(),
-            Told::Trouble(trouble) => shelf.set_trouble(trouble),
+            Told::CaughtUp => figure_store.set_read(),
+            Told::Trouble(trouble) => figure_store.set_trouble(trouble),
         });
     })?)
 }

@@ -10,7 +10,7 @@ mod backoff;
 pub mod best_clock;
 mod doubt;
 mod fate;
-mod hands;
+mod publisher;
 pub mod http;
 mod metrics;
 mod progress;
@@ -46,7 +46,7 @@ use best_clock::{Moment, TimeSource, Untimely};
 use progress::Shipping;
 use report::Reporter;
 use setback::Setbacks;
-use ship::{Command, Equipment, Shipper};
+use ship::{Command, ShipperConfig, Shipper};
 use submission::{Drafted, Fault, Kiosk, Submission};
 use timekeeper::Timekeeper;
 use verdicts::Heard;
@@ -55,7 +55,7 @@ use crate::problem::Words;
 pub use doubt::{Doubtful, DoubtfulTimes};
 
 pub use fate::{Fate, Whereabouts, WorkerAddress};
-pub use hands::ShipError;
+pub use publisher::ShipError;
 pub use progress::ShippingState;
 pub use setback::Setback;
 pub use verdicts::{QuarantinedEvent, Verdicts};
@@ -294,7 +294,7 @@ impl Agent {
         let time = Arc::new(Timekeeper::new(clock, &settings.outbox, latest, unconfirmed));
         let (sender, commands) = mpsc::unbounded_channel();
         let shipping = Arc::new(Shipping::new(sender));
-        let shipper = Shipper::new(Equipment {
+        let shipper = Shipper::new(ShipperConfig {
             outbox: outbox.clone(),
             connection: settings.connection,
             reporter: Reporter::new(kiosk.clone(), key.id(), settings.report_every),
@@ -376,7 +376,7 @@ impl Agent {
             }
             Ok::<_, OutboxError>((answers, drafts, (moment, sources)))
         };
-        let (answers, drafts, times) = hands::blocking(work).await?;
+        let (answers, drafts, times) = publisher::blocking(work).await?;
         let stored = self.store(drafts).await?;
         self.took(&stored, times).await;
         let mut stored = stored.into_iter();
@@ -429,7 +429,7 @@ impl Agent {
             Ok(source) => source,
             Err(untimely) => {
                 let inner = Arc::clone(&self.0);
-                let before = hands::blocking(move || inner.accepted_before(&draft, untimely));
+                let before = publisher::blocking(move || inner.accepted_before(&draft, untimely));
                 return Ok(before.await??);
             }
         };
@@ -477,7 +477,7 @@ impl Agent {
         }
         if self.0.time.is_unsaved() {
             let time = Arc::clone(&self.0.time);
-            hands::blocking(move || time.save()).await;
+            publisher::blocking(move || time.save()).await;
         }
     }
 
@@ -509,7 +509,7 @@ impl Agent {
     /// If the outbox cannot be read.
     pub async fn find(&self, event_id: EventId) -> Result<Option<Known>, OutboxError> {
         let outbox = self.0.outbox.clone();
-        hands::blocking(move || outbox.find(event_id)).await
+        publisher::blocking(move || outbox.find(event_id)).await
     }
 
     /// Puts events that were set aside back among those to be sent; answers how many.
@@ -538,7 +538,7 @@ impl Agent {
         }
         let counts = self.0.outbox.counts();
         let outbox = self.0.outbox.clone();
-        hands::blocking(move || outbox.close()).await?;
+        publisher::blocking(move || outbox.close()).await?;
         Ok(counts.unsent + counts.set_aside)
     }
 }

@@ -131,7 +131,7 @@ pub(super) async fn readyz(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let readiness = api.live.readiness();
-    let lacks = api.live.unready();
+    let not_ready = api.live.unready();
     let ahead = recorded_ahead(&api.live.snapshot.load(), (api.clock)());
     let partitions = readiness.positions.iter().map(|(partition, position)| ReadyPartition {
         partition: *partition,
@@ -148,12 +148,12 @@ pub(super) async fn readyz(
             trouble: (&troubled.trouble).into(),
         });
     let body = Ready {
-        ready: lacks.is_empty(),
+        ready: not_ready.is_empty(),
         phase: readiness.phase.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         fold_version: api.live.fold_version().to_owned(),
         max_lag_seconds: readiness.max_lag.map(|max| max.as_secs()),
-        waiting_for: lacks.iter().map(ToString::to_string).collect(),
+        waiting_for: not_ready.iter().map(ToString::to_string).collect(),
         partitions: partitions.collect(),
         troubles: troubles.collect(),
     };

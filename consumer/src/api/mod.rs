@@ -11,7 +11,7 @@ mod caching_tests;
 mod documented;
 mod former;
 pub mod health;
-mod lacks;
+mod not_ready;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -83,7 +83,7 @@ use crate::query::view::LiveView;
 use access::{Access, Guard, guard};
 use problem::Problem;
 use questions::route;
-use quoted::FigureDesk;
+use quoted::QuotedFigures;
 use store::StorePlace;
 use stream::{Feed, StreamSettings};
 
@@ -114,7 +114,7 @@ pub struct ApiState {
     store_turns: Arc<Semaphore>,
     feed: Feed,
     access: Access,
-    figures: FigureDesk,
+    figures: QuotedFigures,
     /// Figures that may be on their way to their topic at the same time: while it is away they
     /// wait for each other, and for nobody else.
     quote_turns: Arc<Semaphore>,
@@ -145,7 +145,7 @@ impl ApiState {
             store_turns: Arc::new(Semaphore::new(store::AT_ONCE)),
             feed,
             access: Access::default(),
-            figures: FigureDesk::default(),
+            figures: QuotedFigures::default(),
             quote_turns: turns(),
             document: Arc::from(""),
             shapes: 0,
@@ -178,7 +178,7 @@ impl ApiState {
 
     /// With what quoted figures are kept by.
     #[must_use]
-    pub fn with_figures(self, figures: FigureDesk) -> Self {
+    pub fn with_figures(self, figures: QuotedFigures) -> Self {
         Self { figures, ..self }
     }
 }
@@ -249,7 +249,7 @@ where
         .layer(from_fn_with_state(Arc::new(Guard::new(access)), guard))
         .layer(option_layer(cors))
         .layer(CatchPanicLayer::custom(problem::of_panic))
-        .layer(from_fn(problem::dress))
+        .layer(from_fn(problem::as_problems))
         .layer(CompressionLayer::new())
         .layer(from_fn(caching::tag_encodings))
         // A node that is not ready answers 503 to every probe, and what fails has said so itself.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::documented::ProblemInPath;
-use super::lacks;
+use super::not_ready;
 use super::parameters::Parameters;
 use super::tokens::{Caller, Role};
 use crate::query::QueryError;
@@ -266,7 +266,7 @@ impl From<QueryError> for Problem {
             QueryError::NoDayBetween { from, to } => {
                 format!("to ({to}) harus sesudah from ({from})")
             }
-            QueryError::Alone { given, lacks } => format!("{given} memerlukan {lacks} juga"),
+            QueryError::Alone { given, missing } => format!("{given} memerlukan {missing} juga"),
             QueryError::OtherDay { to } => {
                 format!("as_of: laju dari satu hari ke hari lain berlaku pada hari terakhirnya, {to}")
             }
@@ -295,7 +295,7 @@ impl From<QueryError> for Problem {
                 Self::new(Kind::UnknownOutreach, StatusCode::NOT_FOUND, detail)
             }
             QueryError::LevelAbove { .. } => Self::parameter("level", detail),
-            QueryError::Alone { lacks: parameter, .. }
+            QueryError::Alone { missing: parameter, .. }
             | QueryError::DayOfAxis { parameter }
             | QueryError::NotYet { parameter, .. } => Self::parameter(parameter, detail),
             QueryError::OtherDay { .. } => Self::parameter("as_of", detail),
@@ -309,7 +309,7 @@ impl From<QueryError> for Problem {
 
 impl From<NotReady> for Problem {
     fn from(error: NotReady) -> Self {
-        Self::not_ready(lacks::words(&error))
+        Self::not_ready(not_ready::words(&error))
     }
 }
 
@@ -321,7 +321,7 @@ impl Told for Problem {
 }
 
 impl IntoResponse for Problem {
-    /// In English; `dress` tells it in the reader's language.
+    /// In English; `as_problems` tells it in the reader's language.
     fn into_response(self) -> Response {
         let body = self.body(Language::English);
         let mut response = (self.status, axum::Json(body)).into_response();
@@ -390,7 +390,7 @@ pub(super) fn of_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// Makes a problem of every error that is not one yet (those of layers and extractors), tells it in
 /// the language of who asked, and forbids caches to keep anything: figures move on with every commit.
-pub(super) async fn dress(request: Request, next: Next) -> Response {
+pub(super) async fn as_problems(request: Request, next: Next) -> Response {
     let language = Language::of(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();

@@ -28,7 +28,7 @@ use crate::domain::figures::Kept;
 use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::days::{Days, today};
 use crate::query::quoted::{
-    self, FigureQuestion, FigureShelf, FiguresQuestion, Found, NotRead, ROWS,
+    self, FigureQuestion, FigureStore, FiguresQuestion, Found, NotRead, ROWS,
 };
 use crate::query::question::rows;
 use crate::query::region_name;
@@ -56,18 +56,18 @@ pub type PublishFigure =
 
 /// What quoted figures are kept by.
 #[derive(Clone)]
-pub struct FigureDesk {
+pub struct QuotedFigures {
     /// Those that this node has read.
-    pub shelf: Arc<FigureShelf>,
+    pub figure_store: Arc<FigureStore>,
     /// Publishes new ones.
     pub publish: PublishFigure,
 }
 
-impl Default for FigureDesk {
+impl Default for QuotedFigures {
     /// A desk of a node that has no figures: every question to it is answered 503.
     fn default() -> Self {
         let publish = |_: &QuotedFigure| Err(NotConfirmed("this node has no Kafka".to_owned()));
-        Self { shelf: Arc::default(), publish: Arc::new(publish) }
+        Self { figure_store: Arc::default(), publish: Arc::new(publish) }
     }
 }
 
@@ -154,8 +154,8 @@ async fn quote_region(
     .await??;
 
     let id = quoted.figure_id;
-    if let Some(Kept::Sound { figure, .. }) = desk.shelf.find(id)? {
-        let position = Position { figures: desk.shelf.next_offset(), ..position };
+    if let Some(Kept::Sound { figure, .. }) = desk.figure_store.find(id)? {
+        let position = Position { figures: desk.figure_store.next_offset(), ..position };
         return told(StatusCode::OK, &figure, &position);
     }
     let turns = Arc::clone(&api.quote_turns);
@@ -174,7 +174,7 @@ async fn quote_region(
         );
         Problem::new(Kind::FigureNotStored, StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
-    match desk.shelf.wait_for(id, READ_BACK).await {
+    match desk.figure_store.wait_for(id, READ_BACK).await {
         // Another node may have quoted the same at the same time: the first one stands.
         Some(Found { offset: stands, figure }) => {
             let is_ours = offset.is_none_or(|offset| offset == stands);
@@ -220,10 +220,10 @@ fn told(
 }
 
 /// Waits until the figures topic has been read as far as the request wants, but not for ever.
-async fn get_there(shelf: &FigureShelf, wanted: Option<Extension<position::Wanted>>) {
+async fn get_there(figure_store: &FigureStore, wanted: Option<Extension<position::Wanted>>) {
     let wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
     if let Some(offset) = wanted.iter().map(|position| position.figures).max() {
-        shelf.reach(offset, position::WAIT).await;
+        figure_store.reach(offset, position::WAIT).await;
     }
 }
 
@@ -244,10 +244,10 @@ pub(super) async fn one(
     let FigureQuestion { id } = parameters.take()?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
-    get_there(&api.figures.shelf, wanted).await;
+    get_there(&api.figures.figure_store, wanted).await;
     // Asked first, so that what is not found is not before it.
-    let read = api.figures.shelf.next_offset();
-    let figure = match api.figures.shelf.find(id)? {
+    let read = api.figures.figure_store.next_offset();
+    let figure = match api.figures.figure_store.find(id)? {
         Some(Kept::Sound { figure, .. }) => figure,
         Some(Kept::Damaged { offset, why }) => {
             let why = shown(&why);
@@ -313,7 +313,7 @@ pub(super) async fn list(
     let FiguresQuestion { region, limit } = parameters.take()?;
     let limit = rows(limit, ROWS);
     let asked = parameters.finish()?;
-    get_there(&api.figures.shelf, wanted).await;
+    get_there(&api.figures.figure_store, wanted).await;
     if let Some(region) = region {
         region_name(region)?;
     }
@@ -321,10 +321,10 @@ pub(super) async fn list(
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     blocking(move || {
         let _turn = turn;
-        let shelf = &api.figures.shelf;
-        let (total, figures) = shelf.latest(region, limit)?;
+        let figure_store = &api.figures.figure_store;
+        let (total, figures) = figure_store.latest(region, limit)?;
         let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
-        let (damaged_total, damaged) = shelf.damaged(limit)?;
+        let (damaged_total, damaged) = figure_store.damaged(limit)?;
         let damaged = damaged
             .into_iter()
             .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })

@@ -12,11 +12,11 @@ use laju_schemas::{QuotedFigure, TimestampMs};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::quoted::{FigureDesk, NotConfirmed, QuotedBy};
+use super::quoted::{QuotedFigures, NotConfirmed, QuotedBy};
 use super::*;
 use crate::domain::figures::FigureRecord;
 use crate::query::fixtures::Fixture;
-use crate::query::quoted::FigureShelf;
+use crate::query::quoted::FigureStore;
 
 const NOW: &str = "2024-08-02T05:00:00Z";
 
@@ -31,7 +31,7 @@ fn state() -> Fixture {
 pub(super) struct Node {
     pub(super) router: Router,
     live: Arc<LiveView>,
-    shelf: Arc<FigureShelf>,
+    figure_store: Arc<FigureStore>,
     published: Arc<Mutex<Vec<QuotedFigure>>>,
 }
 
@@ -44,9 +44,9 @@ fn record(offset: i64, figure: &QuotedFigure) -> FigureRecord {
 fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> Node {
     let now: TimestampMs = NOW.parse().unwrap();
     let live = Arc::new(state().live(TimestampMs(now.0 - 3_000)));
-    let shelf = Arc::new(FigureShelf::default());
+    let figure_store = Arc::new(FigureStore::default());
     let published = Arc::new(Mutex::new(Vec::new()));
-    let (topic, log) = (Arc::clone(&shelf), Arc::clone(&published));
+    let (topic, log) = (Arc::clone(&figure_store), Arc::clone(&published));
     let publish = move |figure: &QuotedFigure| {
         let mut log = log.lock().unwrap();
         if confirm.is_ok() && comes_back {
@@ -55,15 +55,15 @@ fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> No
         log.push(figure.clone());
         confirm.clone()
     };
-    let desk = FigureDesk { shelf: Arc::clone(&shelf), publish: Arc::new(publish) };
+    let desk = QuotedFigures { figure_store: Arc::clone(&figure_store), publish: Arc::new(publish) };
     let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
     let router = router(api.with_figures(desk));
-    Node { router, live, shelf, published }
+    Node { router, live, figure_store, published }
 }
 
 pub(super) fn ready() -> Node {
     let node = node_that(Ok(None), true);
-    node.shelf.set_read();
+    node.figure_store.set_read();
     node
 }
 
@@ -250,7 +250,7 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
     let mut forged = node.published.lock().unwrap()[0].clone();
     forged.content.activated += 1;
     let other = ready();
-    assert!(other.shelf.put(record(0, &forged)).is_some());
+    assert!(other.figure_store.put(record(0, &forged)).is_some());
     let link = figure["link"].as_str().unwrap();
     let (status, _, problem) = other.get(link).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -261,7 +261,7 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
     assert_eq!(list["damaged"][0]["figure_id"], figure["figure_id"]);
     // However many are damaged, no more are listed than rows were asked for.
     let key = Some(vec![0xff; 16]);
-    assert!(other.shelf.put(FigureRecord { key, ..record(1, &forged) }).is_some());
+    assert!(other.figure_store.put(FigureRecord { key, ..record(1, &forged) }).is_some());
     let (_, _, list) = other.get("/v1/figures?limit=1").await;
     assert_eq!((&list["damaged_total"], list["damaged"].as_array().unwrap().len()), (&json!(2), 1));
     let list = serde_json::from_value(list).unwrap();
@@ -291,7 +291,7 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn a_figure_that_is_not_confirmed_or_not_read_back_is_not_answered_as_quoted() {
     let away = node_that(Err(NotConfirmed("no broker".to_owned())), true);
-    away.shelf.set_read();
+    away.figure_store.set_read();
     let (status, headers, problem) = away.post(json!({"region": "18.71"})).await;
     assert_eq!(
         (status, &problem["type"]),
@@ -300,7 +300,7 @@ async fn a_figure_that_is_not_confirmed_or_not_read_back_is_not_answered_as_quot
     assert!(problem["detail"].as_str().unwrap().contains("no broker"), "{problem}");
     assert!(headers.contains_key("retry-after"));
     let slow = node_that(Ok(Some(7)), false);
-    slow.shelf.set_read();
+    slow.figure_store.set_read();
     let (status, _, problem) = slow.post(json!({"region": "18.71"})).await;
     assert_eq!(
         (status, &problem["type"]),
@@ -310,6 +310,6 @@ async fn a_figure_that_is_not_confirmed_or_not_read_back_is_not_answered_as_quot
     assert!(problem["detail"].as_str().unwrap().contains(&id), "{problem}");
     // Another node's record of the same figure stands before ours: nothing was made by us.
     let raced = node_that(Ok(Some(7)), true);
-    raced.shelf.set_read();
+    raced.figure_store.set_read();
     assert_eq!(raced.post(json!({"region": "18.71"})).await.0, StatusCode::OK);
 }

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
-use super::lacks;
+use super::not_ready;
 use super::parameters::Parameters;
 use super::position;
 use super::problem::{Kind, Problem};
@@ -216,7 +216,7 @@ impl Inner {
                     inner.upto.store(upto);
                     Status::Edition(edition)
                 }
-                Err(not_ready) => Status::Unready(lacks::words(&not_ready)),
+                Err(not_ready) => Status::Unready(not_ready::words(&not_ready)),
             };
             inner.publish(status);
             Ok(())

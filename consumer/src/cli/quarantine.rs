@@ -15,7 +15,7 @@ mod decide;
 mod dump;
 mod list;
 mod report;
-mod said;
+mod decoded;
 mod select;
 mod show;
 

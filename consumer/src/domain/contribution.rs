@@ -20,7 +20,7 @@ pub struct Standing {
 
 /// Where contributions go, and what is needed to write them down. Kept from fact to fact, so that
 /// nothing is allocated.
-pub struct Scribe<'a> {
+pub struct PostingWriter<'a> {
     /// The partition's dictionary.
     pub dictionary: &'a mut Dictionary,
     /// What is added to it on the way.
@@ -42,7 +42,7 @@ pub struct Workspace {
 }
 
 /// Posts what a set of facts, each different from the others, contributes.
-pub fn post(facts: &[CompactFact], workspace: &mut Workspace, scribe: &mut Scribe<'_>) -> Standing {
+pub fn post(facts: &[CompactFact], workspace: &mut Workspace, scribe: &mut PostingWriter<'_>) -> Standing {
     let standing = find_standing(facts, workspace, scribe.dictionary.names());
     walk(&workspace.facts, scribe);
     standing
@@ -51,7 +51,7 @@ pub fn post(facts: &[CompactFact], workspace: &mut Workspace, scribe: &mut Scrib
 /// Posts what a subject's only fact contributes, which is no retraction: the short way of
 /// [`post`].
 #[inline]
-pub fn post_only(fact: &CompactFact, scribe: &mut Scribe<'_>) {
+pub fn post_only(fact: &CompactFact, scribe: &mut PostingWriter<'_>) {
     walk(std::slice::from_ref(fact), scribe);
 }
 
@@ -172,7 +172,7 @@ pub(super) fn zone(region: RegionIndex) -> Zone {
     RegionTable::get().at(region).zone
 }
 
-impl Scribe<'_> {
+impl PostingWriter<'_> {
     #[inline]
     fn post(
         &mut self,
@@ -202,7 +202,7 @@ impl Scribe<'_> {
     }
 }
 
-impl Listener for Scribe<'_> {
+impl Listener for PostingWriter<'_> {
     #[inline]
     fn activated(&mut self, fact: &CompactFact, day: Day) {
         let context = *self.dictionary.names().context(fact.context);

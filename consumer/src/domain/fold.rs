@@ -8,7 +8,7 @@ use laju_schemas::{Fact, RegionIndex, SubjectId};
 
 use super::account::{Cell, add_up};
 use super::admission::{Admitted, LATE_MS};
-use super::contribution::{self, Scribe, Workspace};
+use super::contribution::{self, PostingWriter, Workspace};
 use super::day::Day;
 use super::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, member};
 use super::fact::CompactFact;
@@ -235,7 +235,7 @@ impl PartitionFold {
         let Self { subjects, dictionary, tallies, kiosks, workspace, difference } = self;
         let Changes { cells, entries, .. } = changes;
         let posted = cells.len();
-        let mut scribe = Scribe { dictionary, entries, recorded, sign: 1, cells };
+        let mut scribe = PostingWriter { dictionary, entries, recorded, sign: 1, cells };
         match subjects.insert(event.subject, fact) {
             Known::Repeat => return,
             Known::New if fact.kind() != FactKind::Retracted => {

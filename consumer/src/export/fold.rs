@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ingest::judged::{JudgedRecord, Judgement};
-use crate::projection::partition::{Claims, PartitionState};
+use crate::projection::partition::{UnverifiedFields, PartitionState};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.
@@ -25,7 +25,7 @@ impl Fold {
         match &record.judgement {
             Judgement::Counted(event) => state.counted(record.mark, event),
             Judgement::Refused(refusal, raw) => {
-                state.refused(record.mark, refusal, raw.map(Claims::from).as_ref());
+                state.refused(record.mark, refusal, raw.map(UnverifiedFields::from).as_ref());
             }
         }
         *uncommitted += 1;

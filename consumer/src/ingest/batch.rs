@@ -4,7 +4,7 @@
 use laju_schemas::{EventId, Fact, RegionIndex, SubjectId};
 
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::partition::{UnverifiedFields, PartitionState, RecordMark};
 
 /// A record that could not be counted. Its bytes are in the log: who puts them into quarantine reads
 /// them again there.
@@ -17,7 +17,7 @@ pub struct RefusedRecord {
     /// Why it could not be counted.
     pub refusal: Refusal,
     /// What it says of itself, where it decodes that far.
-    pub claims: Option<Claims>,
+    pub claims: Option<UnverifiedFields>,
 }
 
 /// How many items are announced before they are folded: about as many look-ups are under way at

@@ -75,7 +75,7 @@ const OVERHEAD: usize = 128;
 
 /// An event to be sent anew.
 #[derive(Clone, Debug)]
-pub struct Anew<'a> {
+pub struct Republish<'a> {
     /// Its citizen: the key.
     pub subject: SubjectId,
     /// Its bytes as they were.
@@ -90,7 +90,7 @@ pub struct Order<'a> {
     /// The decision.
     pub decision: QuarantineDecision,
     /// The event, if it is released.
-    pub anew: Option<Anew<'a>>,
+    pub anew: Option<Republish<'a>>,
 }
 
 impl Order<'_> {
@@ -329,7 +329,7 @@ impl Decider {
     fn send_event(
         &self,
         number: usize,
-        anew: &Anew<'_>,
+        anew: &Republish<'_>,
         decision: &QuarantineDecision,
         deadline: Instant,
     ) -> Result<(), DecideError> {

@@ -39,7 +39,7 @@ impl RecordMark {
 
 /// What a record that cannot be counted says of itself, where it decodes that far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
+pub struct UnverifiedFields {
     /// The event's id.
     pub event_id: EventId,
     /// The kiosk's id.
@@ -52,7 +52,7 @@ pub struct Claims {
     pub service_region: String,
 }
 
-impl From<&RawEvent<'_>> for Claims {
+impl From<&RawEvent<'_>> for UnverifiedFields {
     fn from(raw: &RawEvent<'_>) -> Self {
         Self {
             event_id: raw.event_id,
@@ -217,7 +217,7 @@ impl PartitionState {
     }
 
     /// Takes note of a record that cannot be counted. One that was passed before is passed over.
-    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, claims: Option<&Claims>) {
+    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, claims: Option<&UnverifiedFields>) {
         let Some((timestamp, recorded)) = self.advance(mark) else { return };
         let origin = claims.and_then(|claims| {
             let sequence = Sequence::try_from(claims.sequence).ok()?;

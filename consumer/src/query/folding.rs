@@ -10,7 +10,7 @@ use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
 use super::view::LiveView;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{Claims, PartitionState, RecordMark};
+use crate::projection::partition::{UnverifiedFields, PartitionState, RecordMark};
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
@@ -96,7 +96,7 @@ impl Folding {
 
     /// An event that cannot be counted.
     pub(crate) fn refuse(&mut self, partition: u32, number: u8, kiosk: &str, sequence: i64) {
-        let claims = Claims {
+        let claims = UnverifiedFields {
             event_id: id(number),
             kiosk_id: kiosk.to_owned(),
             sequence,

@@ -117,12 +117,12 @@ pub enum QueryError {
         to: jiff::civil::Date,
     },
     /// One of two parameters that go together.
-    #[error("{given} needs {lacks} as well")]
+    #[error("{given} needs {missing} as well")]
     Alone {
         /// The one that is there.
         given: &'static str,
         /// The one that is not.
-        lacks: &'static str,
+        missing: &'static str,
     },
     /// A pace between two days that is asked for as of another one.
     #[error("as_of: a pace from one day to another is as of the latter, {to}")]

@@ -56,8 +56,8 @@ impl Question for PaceQuestion {
 
     fn check(&self, days: &Days) -> Result<(), QueryError> {
         match (self.from, self.to, days.as_of) {
-            (None, Some(_), _) => Err(QueryError::Alone { given: "to", lacks: "from" }),
-            (Some(_), None, _) => Err(QueryError::Alone { given: "from", lacks: "to" }),
+            (None, Some(_), _) => Err(QueryError::Alone { given: "to", missing: "from" }),
+            (Some(_), None, _) => Err(QueryError::Alone { given: "from", missing: "to" }),
             (_, Some(to), Some(as_of)) if to != as_of => Err(QueryError::OtherDay { to }),
             _ => Ok(()),
         }

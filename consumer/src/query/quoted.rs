@@ -2,7 +2,7 @@
 //! id; and a figure once quoted beside what the same question answers now.
 
 mod difference;
-mod shelf;
+mod figure_store;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -36,7 +36,7 @@ use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::share::Share;
 use crate::projection::snapshot::Snapshot;
 
-pub use shelf::{FigureShelf, Found, NotRead, WhyDamaged};
+pub use figure_store::{FigureStore, Found, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};
 
 /// How many figures a list shows where nothing else is asked for.

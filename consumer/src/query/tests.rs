@@ -15,7 +15,7 @@ use super::question::Level;
 use super::series::SeriesQuestion;
 use super::missing::KioskBook;
 use super::days::Days;
-use super::view::{Lack, Readiness, View};
+use super::view::{NotReadyReason, Readiness, View};
 use super::*;
 use crate::domain::account::{Account, Detail};
 
@@ -506,24 +506,24 @@ fn figures_wait_until_everything_is_there() {
         assert_eq!(live.view(now).map(|_| ()).unwrap_err().0, lacks);
         lacks
     };
-    assert_eq!(lacks(|r| r.cluster_id = None), [Lack::Cluster]);
-    assert_eq!(lacks(|r| r.partitions = None), [Lack::Cluster]);
-    assert_eq!(lacks(|r| r.partitions = Some(12)), [Lack::Partitions { loaded: 2, total: 12 }]);
+    assert_eq!(lacks(|r| r.cluster_id = None), [NotReadyReason::Cluster]);
+    assert_eq!(lacks(|r| r.partitions = None), [NotReadyReason::Cluster]);
+    assert_eq!(lacks(|r| r.partitions = Some(12)), [NotReadyReason::Partitions { loaded: 2, total: 12 }]);
     assert_eq!(
         lacks(|r| r.positions.retain(|partition, _| *partition != 1)),
-        [Lack::Partitions { loaded: 1, total: 2 }]
+        [NotReadyReason::Partitions { loaded: 1, total: 2 }]
     );
-    assert_eq!(lacks(|r| r.reference_read = false), [Lack::Reference]);
-    assert_eq!(lacks(|r| r.status_read = false), [Lack::Status]);
-    assert_eq!(lacks(|r| r.decisions_read = false), [Lack::Decisions]);
+    assert_eq!(lacks(|r| r.reference_read = false), [NotReadyReason::Reference]);
+    assert_eq!(lacks(|r| r.status_read = false), [NotReadyReason::Status]);
+    assert_eq!(lacks(|r| r.decisions_read = false), [NotReadyReason::Decisions]);
     assert_eq!(
         lacks(|r| {
             r.positions.insert(1, position(2, 9, laju_schemas::TimestampMs(0)));
         }),
-        [Lack::CatchingUp { partitions: 1, events: 7 }]
+        [NotReadyReason::CatchingUp { partitions: 1, events: 7 }]
     );
     live.snapshot.store(std::sync::Arc::default());
-    assert_eq!(live.lacks(), [Lack::Partitions { loaded: 0, total: 2 }]);
+    assert_eq!(live.lacks(), [NotReadyReason::Partitions { loaded: 0, total: 2 }]);
 }
 
 #[test]

@@ -95,7 +95,7 @@ const STEADY_MS: i64 = 60_000;
 
 /// Something without which no figure is answered, or which keeps others from being sent here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Lack {
+pub enum NotReadyReason {
     /// No word from the brokers yet.
     #[error("this node has not reached Kafka yet")]
     Cluster,
@@ -143,7 +143,7 @@ pub enum Lack {
 
 /// Why no figure can be answered now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotReady(pub Vec<Lack>);
+pub struct NotReady(pub Vec<NotReadyReason>);
 
 impl std::fmt::Display for NotReady {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -364,14 +364,14 @@ impl LiveView {
 
     /// What stands in the way of answering figures: nothing, if the node is ready.
     #[must_use]
-    pub fn lacks(&self) -> Vec<Lack> {
+    pub fn lacks(&self) -> Vec<NotReadyReason> {
         lacks(&self.readiness.load(), &self.snapshot.load())
     }
 
     /// What keeps this node from being ready: what it lacks, and being too far behind. It answers
     /// figures all the same then, with their age: it may be the only node there is.
     #[must_use]
-    pub fn unready(&self) -> Vec<Lack> {
+    pub fn unready(&self) -> Vec<NotReadyReason> {
         let readiness = self.readiness.load();
         let mut lacks = lacks(&readiness, &self.snapshot.load());
         lacks.extend(behind(&readiness));
@@ -499,11 +499,11 @@ fn position(
     }
 }
 
-fn behind(readiness: &Readiness) -> Option<Lack> {
+fn behind(readiness: &Readiness) -> Option<NotReadyReason> {
     let max_lag = readiness.max_lag?;
     let (partition, position) = readiness.positions.iter().max_by_key(|(_, at)| at.lag_ms)?;
     let lag = Duration::from_millis(u64::try_from(position.lag_ms).unwrap_or(0));
-    (position.caught_up && lag > max_lag).then_some(Lack::Behind {
+    (position.caught_up && lag > max_lag).then_some(NotReadyReason::Behind {
         partition: *partition,
         seconds: lag.as_secs(),
         max_seconds: max_lag.as_secs(),
@@ -524,10 +524,10 @@ fn keeps_from_answering(troubled: &TroubledPartition, events: Option<&str>) -> b
     }
 }
 
-fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
+fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<NotReadyReason> {
     let mut lacks = Vec::new();
     match readiness.partitions.filter(|_| readiness.cluster_id.is_some()) {
-        None => lacks.push(Lack::Cluster),
+        None => lacks.push(NotReadyReason::Cluster),
         Some(total) => {
             let is_there = |partition: &u32| {
                 readiness.positions.contains_key(partition)
@@ -535,7 +535,7 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
             };
             let loaded = (0..total).filter(is_there).count();
             if loaded < total as usize {
-                lacks.push(Lack::Partitions { loaded, total });
+                lacks.push(NotReadyReason::Partitions { loaded, total });
             }
         }
     }
@@ -546,19 +546,19 @@ fn lacks(readiness: &Readiness, snapshot: &Snapshot) -> Vec<Lack> {
         events += u64::try_from(position.first_end - position.next_offset).unwrap_or(0);
     }
     if partitions > 0 {
-        lacks.push(Lack::CatchingUp { partitions, events });
+        lacks.push(NotReadyReason::CatchingUp { partitions, events });
     }
     if !readiness.reference_read {
-        lacks.push(Lack::Reference);
+        lacks.push(NotReadyReason::Reference);
     }
     if !readiness.status_read {
-        lacks.push(Lack::Status);
+        lacks.push(NotReadyReason::Status);
     }
     if !readiness.decisions_read {
-        lacks.push(Lack::Decisions);
+        lacks.push(NotReadyReason::Decisions);
     }
     let events = readiness.topic.as_deref();
     let troubles = readiness.troubles.iter().filter(|of| keeps_from_answering(of, events));
-    lacks.extend(troubles.cloned().map(Lack::Trouble));
+    lacks.extend(troubles.cloned().map(NotReadyReason::Trouble));
     lacks
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Agent, hands};
 use crate::http_client::{self, AddressError, Authorities, HttpError, Times};
-use crate::outbox::{Obstacle, OutboxError, State};
+use crate::outbox::{Rejection, OutboxError, State};
 use crate::secret::Token;
 
 /// How long a worker may take to answer.
@@ -78,7 +78,7 @@ pub enum Whereabouts {
     /// In the outbox; Kafka refused it for good.
     SetAside {
         /// What kind of refusal.
-        obstacle: Obstacle,
+        rejection: Rejection,
         /// Its words.
         detail: String,
         /// When, by the kiosk's clock.
@@ -134,7 +134,7 @@ impl From<State> for Whereabouts {
     fn from(state: State) -> Self {
         match state {
             State::Unsent => Self::Unsent,
-            State::SetAside { obstacle, detail, at } => Self::SetAside { obstacle, detail, at },
+            State::SetAside { rejection, detail, at } => Self::SetAside { rejection, detail, at },
             State::Acknowledged(receipt) => Self::Acknowledged {
                 partition: receipt.partition,
                 offset: receipt.offset,

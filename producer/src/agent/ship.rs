@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::hands::{Hands, ShipError, Unsendable, blocking, probe_authorisation, try_again};
+use super::publisher::{BlockingPublisher, ShipError, Unsendable, blocking, probe_authorisation, try_again};
 use super::progress::Shipping;
 use super::report::Reporter;
 use super::setback::{Setback, Setbacks};
@@ -31,7 +31,7 @@ use super::window::{Failure, Next, Window};
 use crate::connection::Connection;
 use crate::connection::ask::ASK_PATIENCE;
 use crate::last_word::{LastWord, LastWordError, Patience, Search};
-use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
+use crate::outbox::{Rejection, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
 use crate::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.
@@ -86,7 +86,7 @@ pub(super) struct Shipper {
     outbox: Outbox,
     connection: Connection,
     settings: PublishSettings,
-    hands: Option<Hands>,
+    publisher: Option<BlockingPublisher>,
     window: Window,
     flights: FuturesUnordered<Flight>,
     /// Counts producers: what an earlier one says no longer matters.
@@ -104,7 +104,7 @@ pub(super) struct Shipper {
 }
 
 /// What the shipper needs to begin.
-pub(super) struct Equipment {
+pub(super) struct ShipperConfig {
     pub(super) outbox: Outbox,
     pub(super) connection: Connection,
     pub(super) reporter: Reporter,
@@ -115,8 +115,8 @@ pub(super) struct Equipment {
 }
 
 impl Shipper {
-    pub(super) fn new(equipment: Equipment) -> Result<Self, ShipError> {
-        let Equipment { outbox, connection, reporter, shipping, time, commands, setbacks } =
+    pub(super) fn new(equipment: ShipperConfig) -> Result<Self, ShipError> {
+        let ShipperConfig { outbox, connection, reporter, shipping, time, commands, setbacks } =
             equipment;
         let settings = PublishSettings {
             // For ever: a kiosk may be offline for days.
@@ -124,14 +124,14 @@ impl Shipper {
             queue_messages: 2 * WINDOW as u32,
             ..PublishSettings::default()
         };
-        let hands = Hands::new(&connection, &settings)?;
-        shipping.listen_to(hands.publisher.broker_events());
+        let publisher = BlockingPublisher::new(&connection, &settings)?;
+        shipping.listen_to(publisher.publisher.broker_events());
         let unauthorised = outbox.counts().set_aside > 0;
         Ok(Self {
             outbox,
             connection,
             settings,
-            hands: Some(hands),
+            publisher: Some(publisher),
             window: Window::new(WINDOW),
             flights: FuturesUnordered::new(),
             generation: 0,
@@ -407,18 +407,18 @@ impl Shipper {
 
     /// Hands events to the producer. What could not be handed over is offered again.
     async fn publish(&mut self, events: Vec<Unsent>) -> Result<(), String> {
-        let Some(mut hands) = self.hands.take() else {
+        let Some(mut publisher) = self.publisher.take() else {
             return Err("the producer was lost".to_owned());
         };
-        let (hands, sent, failed) = blocking(move || {
+        let (publisher, sent, failed) = blocking(move || {
             let mut sent = Vec::with_capacity(events.len());
             let mut failed = None;
             let mut events = events.into_iter();
             for event in events.by_ref() {
-                match hands.publish(&event) {
+                match publisher.publish(&event) {
                     Ok(delivery) => sent.push((event.sequence, Ok(delivery))),
-                    Err(Unsendable::For(obstacle, detail)) => {
-                        sent.push((event.sequence, Err((obstacle, detail))));
+                    Err(Unsendable::For(rejection, detail)) => {
+                        sent.push((event.sequence, Err((rejection, detail))));
                     }
                     Err(Unsendable::Now(why)) => {
                         failed = Some((event.sequence, why));
@@ -427,10 +427,10 @@ impl Shipper {
                 }
             }
             let rest: Vec<u32> = events.map(|event| event.sequence).collect();
-            (hands, sent, failed.map(|(sequence, why)| (sequence, rest, why)))
+            (publisher, sent, failed.map(|(sequence, why)| (sequence, rest, why)))
         })
         .await;
-        self.hands = Some(hands);
+        self.publisher = Some(publisher);
         let (began, generation) = (Instant::now(), self.generation);
         for (sequence, result) in sent {
             match result {
@@ -443,7 +443,7 @@ impl Shipper {
                     });
                     self.flights.push(Box::pin(flight));
                 }
-                Err((obstacle, detail)) => self.set_aside(sequence, obstacle, detail),
+                Err((rejection, detail)) => self.set_aside(sequence, rejection, detail),
             }
         }
         self.shipping.set_in_flight(self.window.in_flight());
@@ -467,15 +467,15 @@ impl Shipper {
                 self.note_log();
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
-                    let which = Retry::Because(Obstacle::NotAuthorised);
+                    let which = Retry::Because(Rejection::NotAuthorised);
                     let (outbox, shipping) = (self.outbox.clone(), Arc::clone(&self.shipping));
                     tokio::spawn(try_again(outbox, shipping, which));
                 }
             }
             Landed::Event { sequence, result: Err(error), .. } => {
                 match self.window.failed(sequence, &error) {
-                    Failure::SetAside(obstacle) => {
-                        self.set_aside(sequence, obstacle, error.to_string());
+                    Failure::SetAside(rejection) => {
+                        self.set_aside(sequence, rejection, error.to_string());
                     }
                     Failure::Again => match error {
                         DeliveryError::TooLarge(_) | DeliveryError::Refused(_) => {
@@ -505,7 +505,7 @@ impl Shipper {
     /// Takes note of which log it is, once that is known.
     fn note_log(&self) {
         let log = &self.shipping.log;
-        let publisher = self.hands.as_ref().map(|hands| &hands.publisher);
+        let publisher = self.publisher.as_ref().map(|publisher| &publisher.publisher);
         if log.get().is_none()
             && let Some(cluster) = publisher.and_then(Publisher::cluster_id)
         {
@@ -513,11 +513,11 @@ impl Shipper {
         }
     }
 
-    fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
-        tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
+    fn set_aside(&mut self, sequence: u32, rejection: Rejection, detail: String) {
+        tracing::warn!(sequence, rejection = rejection.as_str(), detail, "an event is set aside");
         self.window.landed(sequence);
         let at = self.time.kiosk_clock();
-        self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
+        self.outcomes.push((sequence, Outcome::SetAside { rejection, detail, at }));
     }
 
     /// Writes what is known to the outbox, one write at a time. After a failed write the disk is
@@ -569,19 +569,19 @@ impl Shipper {
         if self.unauthorised {
             probe_authorisation(self.outbox.clone(), Arc::clone(&self.shipping)).await;
         }
-        let Some(hands) = self.hands.take() else {
+        let Some(publisher) = self.publisher.take() else {
             return self.reporter.landed(false, Instant::now());
         };
         let counts = self.outbox.counts();
         let moment = self.time.moment();
         let status = self.reporter.status(&counts, moment.offset_ms(), moment.reading.clock);
         let began = Instant::now();
-        let (hands, sent) = blocking(move || {
-            let sent = hands.publisher.publish_status(&status);
-            (hands, sent)
+        let (publisher, sent) = blocking(move || {
+            let sent = publisher.publisher.publish_status(&status);
+            (publisher, sent)
         })
         .await;
-        self.hands = Some(hands);
+        self.publisher = Some(publisher);
         match sent {
             Ok(delivery) => {
                 let flight = delivery.map(move |result| Landed::Report { began, result });
@@ -607,20 +607,20 @@ impl Shipper {
 
     /// A producer that the brokers have lost track of is replaced by a new one.
     fn renew_if_fatal(&mut self) -> Result<(), String> {
-        let fatal = self.hands.as_ref().and_then(|hands| hands.publisher.fatal_error());
+        let fatal = self.publisher.as_ref().and_then(|publisher| publisher.publisher.fatal_error());
         if let Some(why) = fatal {
             tracing::warn!(why, "the producer cannot go on: a new one takes over");
             self.generation += 1;
             self.window.forget_flights();
             self.flights.clear();
             self.reporter.forget();
-            self.hands = None;
+            self.publisher = None;
         }
-        if self.hands.is_none() {
-            let hands = Hands::new(&self.connection, &self.settings);
-            let hands = hands.map_err(|error| error.to_string())?;
-            self.shipping.listen_to(hands.publisher.broker_events());
-            self.hands = Some(hands);
+        if self.publisher.is_none() {
+            let publisher = BlockingPublisher::new(&self.connection, &self.settings);
+            let publisher = publisher.map_err(|error| error.to_string())?;
+            self.shipping.listen_to(publisher.publisher.broker_events());
+            self.publisher = Some(publisher);
         }
         Ok(())
     }
@@ -678,7 +678,7 @@ impl Shipper {
 }
 
 fn is_unauthorised(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
+    matches!(outcome, Outcome::SetAside { rejection: Rejection::NotAuthorised, .. })
 }
 
 /// Whether a comparison that has failed so far is given up: for good, or after the time that the

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use laju_consumer::domain::version::fold_version;
-use laju_consumer::ingest::decide::{Anew, DecideError, Decider, Order};
+use laju_consumer::ingest::decide::{Republish, DecideError, Decider, Order};
 use laju_producer::publish::Record;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::EventReader;
@@ -323,7 +323,7 @@ fn a_release_that_the_brokers_refuse_is_taken_back_at_once() {
             let Order { mut decision, .. } = discard(number);
             decision.decision = Decision::Released;
             let subject = subject(number.into());
-            Order { decision, anew: Some(Anew { subject, value, headers: &headers }) }
+            Order { decision, anew: Some(Republish { subject, value, headers: &headers }) }
         })
         .collect();
     let decider = Decider::open(&broker.connection()).unwrap();

@@ -9,7 +9,7 @@ use laju_schemas::{EventId, SubjectId, TimestampMs};
 use super::bar;
 use super::decide::{DecideArgs, already};
 use super::report::{Refused, Report};
-use super::said::{Said, masked};
+use super::decoded::{DecodedFields, masked};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, Judgement};
 use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
@@ -19,14 +19,14 @@ use crate::query::answer::RecordDecision;
 const MOST_BYTES: usize = 256 << 20;
 
 /// A record that is to be decided about.
-pub(super) struct Chosen {
+pub(super) struct SelectedRecord {
     pub(super) origin: Origin,
     pub(super) event_id: Option<EventId>,
     /// The event to be sent anew, if it is released.
     pub(super) event: Option<Event>,
 }
 
-impl Chosen {
+impl SelectedRecord {
     /// How many bytes of it are kept, and sent.
     pub(super) fn bytes(&self) -> usize {
         self.event.as_ref().map_or(0, |event| event.value.len())
@@ -49,7 +49,7 @@ impl DecideArgs {
         partitions: u32,
         decisions: &DecisionBook,
         report: &mut Report,
-    ) -> anyhow::Result<Vec<Chosen>> {
+    ) -> anyhow::Result<Vec<SelectedRecord>> {
         let wanted = self.filter.at(now)?;
         let schemas = self.schemas.read()?;
         let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
@@ -88,11 +88,11 @@ impl DecideArgs {
                     return;
                 }
                 let value = record.value.as_deref().unwrap_or_default();
-                let said = match judge.reader_for(value) {
-                    Ok(reader) => Said::of(&reader.book.explain(value), value),
+                let decoded = match judge.reader_for(value) {
+                    Ok(reader) => DecodedFields::of(&reader.book.explain(value), value),
                     Err(error) => return outage = Some(error),
                 };
-                if !by_name && !wanted.takes_saying(&said) {
+                if !by_name && !wanted.takes_saying(&decoded) {
                     return;
                 }
                 match judge.counts_at_its_place(&record, decisions) {
@@ -101,8 +101,8 @@ impl DecideArgs {
                     Err(error) => return outage = Some(error),
                 }
                 if action == Decision::Discarded {
-                    let (origin, event_id) = (record.origin, said.event_id);
-                    return chosen.push(Chosen { origin, event_id, event: None });
+                    let (origin, event_id) = (record.origin, decoded.event_id);
+                    return chosen.push(SelectedRecord { origin, event_id, event: None });
                 }
                 if bytes >= MOST_BYTES {
                     report.beyond += 1;
@@ -111,7 +111,7 @@ impl DecideArgs {
                 match judge.judge(&record, now) {
                     Ok(judgement) => {
                         let judged = self.judged(record, judgement, now, report);
-                        bytes += judged.as_ref().map_or(0, Chosen::bytes);
+                        bytes += judged.as_ref().map_or(0, SelectedRecord::bytes);
                         chosen.extend(judged);
                     }
                     Err(error) => outage = Some(error),
@@ -140,7 +140,7 @@ impl DecideArgs {
         judgement: Judgement,
         now: TimestampMs,
         report: &mut Report,
-    ) -> Option<Chosen> {
+    ) -> Option<SelectedRecord> {
         let mut refuse = |reason, detail: &str| {
             let (origin, detail) = (record.origin.to_string(), masked(detail).into_owned());
             report.refused.push(Refused { origin, reason, detail });
@@ -154,7 +154,7 @@ impl DecideArgs {
         };
         let value = record.value.unwrap_or_default();
         let event = Event { subject, value, headers: record.headers };
-        let chosen = Chosen { origin: record.origin, event_id: Some(event_id), event: Some(event) };
+        let chosen = SelectedRecord { origin: record.origin, event_id: Some(event_id), event: Some(event) };
         if self.order(Decision::Released, now, &chosen).is_too_large() {
             refuse(
                 Reason::TooLarge,

@@ -11,13 +11,13 @@ use laju_schemas::quarantine::Origin;
 use laju_schemas::text::{self, Lines};
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 
-use super::choose::Chosen;
+use super::choose::SelectedRecord;
 use super::report::{Already, Done, Report};
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
 use crate::ingest::decide::{
-    Anew, BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions,
+    Republish, BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions,
     require_rights,
 };
 use crate::ingest::stop::Stop;
@@ -167,7 +167,7 @@ impl DecideArgs {
         &self,
         action: Decision,
         now: TimestampMs,
-        chosen: &'c Chosen,
+        chosen: &'c SelectedRecord,
     ) -> Order<'c> {
         let decision = QuarantineDecision {
             decision_id: new_id(now),
@@ -182,7 +182,7 @@ impl DecideArgs {
             decided_at: now,
             origin_topic_id: None,
         };
-        let anew = chosen.event.as_ref().map(|event| Anew {
+        let anew = chosen.event.as_ref().map(|event| Republish {
             subject: event.subject,
             value: &event.value,
             headers: &event.headers,
@@ -194,7 +194,7 @@ impl DecideArgs {
     fn is_confirmed(
         &self,
         action: Decision,
-        chosen: &[Chosen],
+        chosen: &[SelectedRecord],
         report: &Report,
     ) -> anyhow::Result<bool> {
         if self.yes || !self.origins.is_empty() {
@@ -227,7 +227,7 @@ impl DecideArgs {
         &self,
         action: Decision,
         now: TimestampMs,
-        mut chosen: Vec<Chosen>,
+        mut chosen: Vec<SelectedRecord>,
         stop: &Stop,
         report: &mut Report,
     ) {
@@ -251,7 +251,7 @@ impl DecideArgs {
         &self,
         action: Decision,
         now: TimestampMs,
-        chosen: &mut Vec<Chosen>,
+        chosen: &mut Vec<SelectedRecord>,
         stop: &Stop,
         report: &mut Report,
         progress: &mut dyn FnMut(usize),
@@ -295,9 +295,9 @@ impl DecideArgs {
 
 /// How many of the records that are left go into one transaction: it has a number of records and of
 /// bytes, as it has to be committed in a time.
-fn in_a_transaction(rest: &[Chosen]) -> usize {
+fn in_a_transaction(rest: &[SelectedRecord]) -> usize {
     let mut bytes = 0;
-    let fits = |chosen: &&Chosen| {
+    let fits = |chosen: &&SelectedRecord| {
         bytes += chosen.bytes();
         bytes <= BYTES_IN_A_TRANSACTION
     };
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_transaction_has_so_many_records_and_so_many_bytes() {
-        let chosen = |bytes: usize| Chosen {
+        let chosen = |bytes: usize| SelectedRecord {
             origin: Origin { partition: 0, offset: 0 },
             event_id: None,
             event: Some(super::super::choose::Event {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::said::nik_runs;
+use super::decoded::nik_runs;
 
 /// Bytes in a row.
 const ROW: usize = 16;

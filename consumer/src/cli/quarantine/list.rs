@@ -13,7 +13,7 @@ use laju_schemas::explain::Fault;
 use laju_schemas::quarantine::Reason;
 use serde_json::{Value, json};
 
-use super::said::{Said, fault_json, masked, shown};
+use super::decoded::{DecodedFields, fault_json, masked, shown};
 use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::domain::decisions::DecisionBook;
@@ -93,7 +93,7 @@ pub struct ListArgs {
 /// A record as it is listed.
 struct Row {
     record: Quarantined,
-    said: Said,
+    decoded: DecodedFields,
     fault: Option<Fault>,
     decision: Option<RecordDecision>,
     /// Whether it counts where it stands, by the present rules.
@@ -142,13 +142,13 @@ impl ListArgs {
                     Ok(reader) => reader.book.explain(value),
                     Err(error) => return outage = Some(error),
                 };
-                let said = Said::of(&explained, value);
-                if !wanted.takes_saying(&said) {
+                let decoded = DecodedFields::of(&explained, value);
+                if !wanted.takes_saying(&decoded) {
                     return;
                 }
                 match judge.counts_at_its_place(&record, &decisions) {
                     Ok(counts) => {
-                        let told = (said, explained.fault, counts);
+                        let told = (decoded, explained.fault, counts);
                         self.add(&decisions, record, told, &mut listed);
                     }
                     Err(error) => outage = Some(error),
@@ -172,7 +172,7 @@ impl ListArgs {
         &self,
         decisions: &DecisionBook,
         mut record: Quarantined,
-        (said, fault, counts): (Said, Option<Fault>, bool),
+        (decoded, fault, counts): (DecodedFields, Option<Fault>, bool),
         listed: &mut Listed,
     ) {
         let decision =
@@ -193,7 +193,7 @@ impl ListArgs {
         count.open += u64::from(is_open);
         // Values may have megabytes, and are not shown here.
         (record.key, record.value, record.headers) = (None, None, Vec::new());
-        listed.rows.push_back(Row { record, said, fault, decision, counts });
+        listed.rows.push_back(Row { record, decoded, fault, decision, counts });
         if self.limit.is_some_and(|limit| listed.rows.len() > limit) {
             listed.rows.pop_front();
         }
@@ -228,7 +228,7 @@ impl Listed {
     fn to_csv(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(COLUMNS)?;
-        for Row { record, said, fault, decision, counts } in &self.rows {
+        for Row { record, decoded, fault, decision, counts } in &self.rows {
             // Spreadsheets and terminals get these, whoever wrote the texts.
             let text = |text: Option<&String>| text.map(|text| shown(text)).unwrap_or_default();
             let d = decision.as_ref();
@@ -238,13 +238,13 @@ impl Listed {
                 record.timestamp.to_string(),
                 record.reason.to_string(),
                 shown(&record.detail),
-                said.event_id.map(|id| id.to_string()).unwrap_or_default(),
-                text(said.kiosk_id.as_ref()),
-                said.sequence.map(|number| number.to_string()).unwrap_or_default(),
-                text(said.occurred_at.as_ref()),
-                text(said.home_region.as_ref()),
-                text(said.service_region.as_ref()),
-                text(said.fact.as_ref()),
+                decoded.event_id.map(|id| id.to_string()).unwrap_or_default(),
+                text(decoded.kiosk_id.as_ref()),
+                decoded.sequence.map(|number| number.to_string()).unwrap_or_default(),
+                text(decoded.occurred_at.as_ref()),
+                text(decoded.home_region.as_ref()),
+                text(decoded.service_region.as_ref()),
+                text(decoded.fact.as_ref()),
                 text(fault.as_ref().map(|fault| &fault.path)),
                 fault.as_ref().map(|fault| fault.byte.to_string()).unwrap_or_default(),
                 d.map(|d| d.decision.to_string()).unwrap_or_default(),
@@ -300,12 +300,12 @@ impl Listed {
             .set_header([
                 "place", "recorded", "reason", "kiosk", "regions", "fact", "detail", "decision",
             ]);
-        for Row { record, said, decision, counts, .. } in &self.rows {
+        for Row { record, decoded, decision, counts, .. } in &self.rows {
             let or_unknown =
                 |text: Option<&String>| text.map_or("?".to_owned(), |text| shown(text));
-            let sequence = said.sequence.map(|number| format!(" #{number}")).unwrap_or_default();
-            let kiosk = format!("{}{sequence}", or_unknown(said.kiosk_id.as_ref()));
-            let (home, service) = (&said.home_region, &said.service_region);
+            let sequence = decoded.sequence.map(|number| format!(" #{number}")).unwrap_or_default();
+            let kiosk = format!("{}{sequence}", or_unknown(decoded.kiosk_id.as_ref()));
+            let (home, service) = (&decoded.home_region, &decoded.service_region);
             let regions = if home == service {
                 or_unknown(home.as_ref())
             } else {
@@ -321,7 +321,7 @@ impl Listed {
                 Cell::new(record.reason),
                 Cell::new(kiosk),
                 Cell::new(regions),
-                Cell::new(or_unknown(said.fact.as_ref())),
+                Cell::new(or_unknown(decoded.fact.as_ref())),
                 Cell::new(shown(&record.detail)),
                 Cell::new(decision.join(", ")),
             ]);
@@ -332,7 +332,7 @@ impl Listed {
 
 impl Row {
     fn to_json(&self) -> Value {
-        let Self { record, said, fault, decision, counts } = self;
+        let Self { record, decoded, fault, decision, counts } = self;
         json!({
             "partition": record.origin.partition,
             "offset": record.origin.offset,
@@ -340,7 +340,7 @@ impl Row {
             "quarantined_at": record.quarantined_at,
             "reason": record.reason,
             "detail": masked(&record.detail),
-            "event": said,
+            "event": decoded,
             "fault": fault_json(fault.as_ref()),
             "decision": decision,
             "counts_at_its_place": counts,
@@ -370,13 +370,13 @@ mod tests {
             value: None,
             headers: Vec::new(),
         };
-        let said = Said {
+        let decoded = DecodedFields {
             kiosk_id: Some(evil.clone()),
             occurred_at: Some(evil.clone()),
             home_region: Some(evil.clone()),
             service_region: Some(evil.clone()),
             fact: Some(evil.clone()),
-            ..Said::default()
+            ..DecodedFields::default()
         };
         let fault = Fault { path: evil.clone(), byte: 7, why: evil.clone() };
         let decision = RecordDecision {
@@ -387,7 +387,7 @@ mod tests {
             released_partition: None,
             released_offset: None,
         };
-        let row = Row { record, said, fault: Some(fault), decision: Some(decision), counts: false };
+        let row = Row { record, decoded, fault: Some(fault), decision: Some(decision), counts: false };
         let listed = Listed { rows: [row].into(), ..Listed::default() };
         let mut out = Vec::new();
         listed.to_csv(&mut out).unwrap();

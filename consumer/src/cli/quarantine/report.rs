@@ -8,7 +8,7 @@ use laju_schemas::{EventId, QuarantineDecision};
 use serde::Serialize;
 
 use super::records;
-use super::said::shown;
+use super::decoded::shown;
 use crate::query::answer::RecordDecision;
 
 /// How many records are named one by one; more are counted by reason.

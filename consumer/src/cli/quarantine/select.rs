@@ -5,7 +5,7 @@ use clap::Args;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{FormerCode, KioskId, RegionCode, RegionTable, TimestampMs};
 
-use super::said::Said;
+use super::decoded::DecodedFields;
 use crate::cli::moment::Moment;
 use crate::ingest::quarantined::Quarantined;
 
@@ -82,21 +82,21 @@ impl Wanted<'_> {
     }
 
     /// Whether it is by what it says.
-    pub(super) fn takes_saying(&self, said: &Said) -> bool {
+    pub(super) fn takes_saying(&self, decoded: &DecodedFields) -> bool {
         let Filter { kiosk, region, .. } = self.filter;
         let is_kiosk =
-            kiosk.as_ref().is_none_or(|kiosk| said.kiosk_id.as_deref() == Some(kiosk.as_str()));
-        is_kiosk && region.is_none_or(|region| names(said, region))
+            kiosk.as_ref().is_none_or(|kiosk| decoded.kiosk_id.as_deref() == Some(kiosk.as_str()));
+        is_kiosk && region.is_none_or(|region| names(decoded, region))
     }
 }
 
 /// Whether a record names a region, or a regency of it.
-fn names(said: &Said, region: RegionCode) -> bool {
+fn names(decoded: &DecodedFields, region: RegionCode) -> bool {
     if region == RegionCode::NATION {
         return true;
     }
     let region = region.to_string();
-    [&said.home_region, &said.service_region].into_iter().flatten().any(|named| {
+    [&decoded.home_region, &decoded.service_region].into_iter().flatten().any(|named| {
         let today = FormerCode::find(named).map(|former| former.now.to_string());
         let rest = today.as_deref().unwrap_or(named).strip_prefix(&region);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -145,20 +145,20 @@ mod tests {
 
     #[test]
     fn what_it_says_is_asked_for_as_far_as_it_can_be_read() {
-        let said = |kiosk: Option<&str>, home: Option<&str>, service: Option<&str>| Said {
+        let decoded = |kiosk: Option<&str>, home: Option<&str>, service: Option<&str>| DecodedFields {
             kiosk_id: kiosk.map(str::to_owned),
             home_region: home.map(str::to_owned),
             service_region: service.map(str::to_owned),
-            ..Said::default()
+            ..DecodedFields::default()
         };
         let takes =
-            |filter: &Filter, said: &Said| filter.at(TimestampMs(0)).unwrap().takes_saying(said);
+            |filter: &Filter, decoded: &DecodedFields| filter.at(TimestampMs(0)).unwrap().takes_saying(decoded);
         let of_kiosk = Filter { kiosk: Some("k-1".parse().unwrap()), ..Filter::default() };
-        assert!(takes(&of_kiosk, &said(Some("k-1"), None, None)));
-        assert!(!takes(&of_kiosk, &said(Some("k-10"), None, None)));
-        assert!(!takes(&of_kiosk, &Said::default()));
+        assert!(takes(&of_kiosk, &decoded(Some("k-1"), None, None)));
+        assert!(!takes(&of_kiosk, &decoded(Some("k-10"), None, None)));
+        assert!(!takes(&of_kiosk, &DecodedFields::default()));
         let of = |code: &str| Filter { region: Some(region(code).unwrap()), ..Filter::default() };
-        let regions = said(None, Some("18.71"), Some("17.71"));
+        let regions = decoded(None, Some("18.71"), Some("17.71"));
         for (code, expected) in [("18", true), ("18.71", true), ("17", true), ("ID", true)]
             .into_iter()
             .chain([("18.72", false), ("31", false)])
@@ -166,12 +166,12 @@ mod tests {
             assert_eq!(takes(&of(code), &regions), expected, "{code}");
         }
         // A region that does not exist is of its province all the same.
-        assert!(takes(&of("18"), &said(None, Some("18.99"), None)));
-        assert!(!takes(&of("18"), &said(None, Some("181"), None)));
-        assert!(takes(&of("ID"), &Said::default()));
+        assert!(takes(&of("18"), &decoded(None, Some("18.99"), None)));
+        assert!(!takes(&of("18"), &decoded(None, Some("181"), None)));
+        assert!(takes(&of("ID"), &DecodedFields::default()));
         assert!(region("18.99").is_err());
         // A former code is its successor's, however the record and the question have it.
-        let papua = said(None, Some("91.01"), None);
+        let papua = decoded(None, Some("91.01"), None);
         for (code, expected) in [("93.01", true), ("91.01", true), ("93", true), ("91", false)] {
             assert_eq!(takes(&of(code), &papua), expected, "{code}");
         }

@@ -12,7 +12,7 @@ use laju_schemas::quarantine::Origin;
 use serde_json::{Value, json};
 
 use super::dump::dump;
-use super::said::{Said, fault_json, field_text, masked, nik_runs, shown};
+use super::decoded::{DecodedFields, fault_json, field_text, masked, nik_runs, shown};
 use super::{Schemas, bar};
 use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
 use crate::ingest::quarantined::{Quarantined, read_quarantine};
@@ -150,7 +150,7 @@ impl Shown {
             "key": record.key.as_deref().map(|key| masked(&hex::encode(key)).into_owned()),
             "value_bytes": value.len(),
             "headers": headers.collect::<Vec<_>>(),
-            "event": Said::of(explained, value),
+            "event": DecodedFields::of(explained, value),
             "fields": fields.collect::<Vec<_>>(),
             "fault": fault_json(explained.fault.as_ref()),
             "now": match judgement {
@@ -204,9 +204,9 @@ impl Shown {
             },
         );
         if let Some(d) = verdict {
-            let said =
+            let decoded =
                 format!("{} by {} at {}: {}", d.decision, d.decided_by, d.decided_at, d.reason);
-            line("Verdict", said);
+            line("Verdict", decoded);
         }
         if *counts {
             line("At its place", "it counts, by the present rules".to_owned());
@@ -226,8 +226,8 @@ impl Shown {
         let hidden = nik_runs(value);
         for field in &explained.fields {
             let bytes = format!("{}..{}", field.bytes.start, field.bytes.end);
-            let said = shown(&field_text(field, &hidden));
-            text.push_str(&format!("  {bytes:>11}  {} = {said}\n", field.path));
+            let decoded = shown(&field_text(field, &hidden));
+            text.push_str(&format!("  {bytes:>11}  {} = {decoded}\n", field.path));
         }
         if let Some(fault) = &explained.fault {
             let field = if fault.path.is_empty() { "behind the last field" } else { &fault.path };

@@ -15,7 +15,7 @@ use crate::domain::admission::{
 use crate::domain::decisions::DecisionBook;
 use crate::domain::version::fold_version;
 use crate::ingest::quarantined::Quarantined;
-use crate::projection::partition::Claims;
+use crate::projection::partition::UnverifiedFields;
 
 /// Whose header names the schema of a record, if one does.
 fn schema_header(record: &Quarantined) -> Option<SchemaHeader> {
@@ -33,7 +33,7 @@ pub enum Judgement {
         event_id: EventId,
     },
     /// It would be refused again; with what it says of itself, where it decodes that far.
-    Refused(Refusal, Option<Claims>),
+    Refused(Refusal, Option<UnverifiedFields>),
 }
 
 /// Judges by the rules of this program and the schemas that it knows.
@@ -148,7 +148,7 @@ impl Judge {
                 Judgement::Counts { subject: event.subject, event_id: event.event_id }
             }
             Verdict::Refused(refusal, raw) => {
-                Judgement::Refused(refusal, raw.as_ref().map(Claims::from))
+                Judgement::Refused(refusal, raw.as_ref().map(UnverifiedFields::from))
             }
             // It was learnt above; a registry cannot have forgotten it meanwhile.
             Verdict::NeedsSchema(id) => {

@@ -31,7 +31,7 @@ use crate::ingest::registrar::{Done, Registrar, Task};
 use crate::ingest::verdicts;
 use crate::ingest::waiting::Held;
 use crate::ingest::worker::WorkerError;
-use crate::projection::partition::{Claims, RecordMark};
+use crate::projection::partition::{UnverifiedFields, RecordMark};
 
 /// What a pipeline does about schemas that it does not know.
 pub struct Learning {
@@ -134,7 +134,7 @@ impl<H: RecordHeaders> Seen<'_, H> {
                 batch.counted(partition, mark, &event);
             }
             Verdict::Refused(refusal, raw) => {
-                batch.refused(refused(refusal, raw.as_ref().map(Claims::from)));
+                batch.refused(refused(refusal, raw.as_ref().map(UnverifiedFields::from)));
             }
             Verdict::NeedsSchema(id) => return Some(id),
         }

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::lines::{LedgerDigest, LedgerLine};
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{Claims, PartitionCommit, PartitionState, RecordMark};
+use crate::projection::partition::{UnverifiedFields, PartitionCommit, PartitionState, RecordMark};
 use crate::query::fixtures::region;
 
 pub(super) const PARTITION: u32 = 3;
@@ -80,7 +80,7 @@ pub(super) fn commits(
             continue;
         }
         if number % 50 == 49 {
-            let claims = Claims {
+            let claims = UnverifiedFields {
                 event_id: EventId(event_id),
                 kiosk_id: kiosk,
                 sequence: i64::from(number) + 1,

@@ -232,26 +232,26 @@ fn a_recomputation_that_differs_is_told_field_by_field() {
 async fn a_shelf_answers_once_it_is_read_and_lets_one_wait() {
     let figure = quoted(&state().view(TODAY), "18.71", &Days::default());
     let id = figure.figure_id;
-    let shelf = Arc::new(FigureShelf::default());
-    shelf.set_trouble("no topic".to_owned());
-    let error = shelf.find(id).unwrap_err().to_string();
+    let figure_store = Arc::new(FigureStore::default());
+    figure_store.set_trouble("no topic".to_owned());
+    let error = figure_store.find(id).unwrap_err().to_string();
     assert!(error.contains("not been read") && error.ends_with("no topic"), "{error}");
-    assert!(shelf.latest(None, 5).is_err() && shelf.damaged(5).is_err());
+    assert!(figure_store.latest(None, 5).is_err() && figure_store.damaged(5).is_err());
     let patience = std::time::Duration::from_secs(30);
     let waiting = tokio::spawn({
-        let shelf = Arc::clone(&shelf);
-        async move { shelf.wait_for(id, patience).await }
+        let figure_store = Arc::clone(&figure_store);
+        async move { figure_store.wait_for(id, patience).await }
     });
     tokio::task::yield_now().await;
     let key = Some(id.0.to_vec());
-    assert_eq!(shelf.put(FigureRecord { offset: 3, key, figure: Ok(figure.clone()) }), None);
+    assert_eq!(figure_store.put(FigureRecord { offset: 3, key, figure: Ok(figure.clone()) }), None);
     let found = waiting.await.unwrap().unwrap();
     assert_eq!((found.offset, &*found.figure), (3, &figure));
-    shelf.set_read();
-    assert!(matches!(shelf.find(id), Ok(Some(Kept::Sound { offset: 3, .. }))));
-    assert_eq!(shelf.latest(None, 5).unwrap().0, 1);
+    figure_store.set_read();
+    assert!(matches!(figure_store.find(id), Ok(Some(Kept::Sound { offset: 3, .. }))));
+    assert_eq!(figure_store.latest(None, 5).unwrap().0, 1);
     let other = laju_schemas::FigureId([0; 16]);
-    assert_eq!(shelf.wait_for(other, std::time::Duration::ZERO).await, None);
+    assert_eq!(figure_store.wait_for(other, std::time::Duration::ZERO).await, None);
 }
 
 /// A posting that comes after a figure was quoted: account, days from happening to recording, days

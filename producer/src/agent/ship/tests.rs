@@ -27,7 +27,7 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
     let accepted = outbox.accept(drafts.collect()).await.unwrap();
     assert!(accepted.iter().all(Result::is_ok));
     let (sender, commands) = mpsc::unbounded_channel();
-    Shipper::new(Equipment {
+    Shipper::new(ShipperConfig {
         outbox,
         connection: Connection::to("127.0.0.1:9".to_owned()),
         reporter: Reporter::new(

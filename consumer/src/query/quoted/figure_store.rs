@@ -33,7 +33,7 @@ pub struct Found {
 pub type WhyDamaged = (FigureId, Arc<str>);
 
 /// The figures quoted so far.
-pub struct FigureShelf {
+pub struct FigureStore {
     state: RwLock<State>,
     /// Told after every change.
     changes: watch::Sender<()>,
@@ -46,13 +46,13 @@ struct State {
     trouble: Option<String>,
 }
 
-impl Default for FigureShelf {
+impl Default for FigureStore {
     fn default() -> Self {
         Self { state: RwLock::default(), changes: watch::Sender::new(()) }
     }
 }
 
-impl FigureShelf {
+impl FigureStore {
     // A book that somebody panicked over is whole: its changes are single insertions.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)

@@ -16,7 +16,7 @@ const MAX_SAID: usize = 100;
 
 /// What a record says of itself: each only if the bytes make sense up to there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Said {
+pub(super) struct DecodedFields {
     pub(super) event_id: Option<EventId>,
     pub(super) kiosk_id: Option<String>,
     pub(super) sequence: Option<i64>,
@@ -27,21 +27,21 @@ pub(super) struct Said {
     pub(super) fact: Option<String>,
 }
 
-impl Said {
+impl DecodedFields {
     /// What a value says, given what it was explained as. What may be a NIK is not repeated, in
     /// whatever form it stands there; of a text without end the beginning is enough.
     pub(super) fn of(explained: &Explanation, value: &[u8]) -> Self {
         let hidden = nik_runs(value);
-        let said = |path| {
+        let decoded = |path| {
             let field = explained.fields.iter().find(|field| field.path == path)?;
             Some(field_text(field, &hidden))
         };
-        let text = |path| said(path).map(|text| text.chars().take(MAX_SAID).collect::<String>());
+        let text = |path| decoded(path).map(|text| text.chars().take(MAX_SAID).collect::<String>());
         let fact = explained.fields.iter().find_map(|field| field.path.strip_prefix("fact."));
         Self {
-            event_id: said("event_id").and_then(|id| id.parse().ok()),
+            event_id: decoded("event_id").and_then(|id| id.parse().ok()),
             kiosk_id: text("kiosk_id"),
-            sequence: said("sequence").and_then(|number| number.parse().ok()),
+            sequence: decoded("sequence").and_then(|number| number.parse().ok()),
             occurred_at: text("occurred_at"),
             home_region: text("home_region"),
             service_region: text("service_region"),
@@ -108,13 +108,13 @@ mod tests {
         out
     }
 
-    fn said(event: &RawEvent<'_>) -> (Said, Vec<String>) {
+    fn decoded(event: &RawEvent<'_>) -> (DecodedFields, Vec<String>) {
         let value = value(event);
         let explained = EventReader::new(&[]).unwrap().book.explain(&value);
         let hidden = nik_runs(&value);
         let fields = explained.fields.iter();
         let fields = fields.map(|field| field_text(field, &hidden).into_owned()).collect();
-        (Said::of(&explained, &value), fields)
+        (DecodedFields::of(&explained, &value), fields)
     }
 
     const EVENT: RawEvent<'_> = RawEvent {
@@ -132,18 +132,18 @@ mod tests {
     #[test]
     fn a_nik_in_a_field_that_is_no_text_is_not_shown_in_another_form() {
         assert_eq!(RawEvent::decode(&value(&EVENT)[10..]).unwrap(), EVENT);
-        let (whole, fields) = said(&EVENT);
+        let (whole, fields) = decoded(&EVENT);
         assert_eq!((whole.event_id, whole.sequence), (Some(EVENT.event_id), Some(EVENT.sequence)));
         assert!(fields.contains(&uuid::Uuid::from_bytes([7; 16]).to_string()), "{fields:?}");
         let nik = *b"1871012345678901";
-        let (said, fields) = said(&RawEvent {
+        let (decoded, fields) = decoded(&RawEvent {
             event_id: EventId(nik),
             subject: SubjectId(nik),
             sequence: 1_871_012_345_678_901,
             ..EVENT
         });
-        assert_eq!((said.event_id, said.sequence), (None, None));
-        assert_eq!(said.kiosk_id.as_deref(), Some("kbl-01"));
+        assert_eq!((decoded.event_id, decoded.sequence), (None, None));
+        assert_eq!(decoded.kiosk_id.as_deref(), Some("kbl-01"));
         let form = uuid::Uuid::from_bytes(nik).to_string();
         assert!(fields.iter().all(|text| *text != form && !text.contains("187101")), "{fields:?}");
         assert_eq!(fields.iter().filter(|text| **text == "(16 digits)").count(), 3, "{fields:?}");
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn of_a_text_without_end_the_beginning_is_kept() {
-        let (said, _) = said(&RawEvent { kiosk_id: &"é".repeat(100_000), ..EVENT });
-        assert_eq!(said.kiosk_id, Some("é".repeat(100)));
+        let (decoded, _) = decoded(&RawEvent { kiosk_id: &"é".repeat(100_000), ..EVENT });
+        assert_eq!(decoded.kiosk_id, Some("é".repeat(100)));
     }
 
     #[test]

@@ -4,36 +4,36 @@ use laju_producer::problem::Words;
 use laju_schemas::text::shown;
 
 use crate::domain::trouble::{TroubleKind, TroubledPartition};
-use crate::query::view::{Lack, NotReady};
+use crate::query::view::{NotReadyReason, NotReady};
 
 /// All of it, for whoever asked too early.
-pub(super) fn words(lacks: &NotReady) -> Words {
-    let indonesian: Vec<_> = lacks.0.iter().map(indonesian).collect();
-    Words::new(shown(&lacks.to_string()), indonesian.join("; "))
+pub(super) fn words(not_ready: &NotReady) -> Words {
+    let indonesian: Vec<_> = not_ready.0.iter().map(indonesian).collect();
+    Words::new(shown(&not_ready.to_string()), indonesian.join("; "))
 }
 
-fn indonesian(lack: &Lack) -> String {
+fn indonesian(lack: &NotReadyReason) -> String {
     match lack {
-        Lack::Cluster => "simpul ini belum menjangkau Kafka".to_owned(),
-        Lack::Partitions { loaded, total } => {
+        NotReadyReason::Cluster => "simpul ini belum menjangkau Kafka".to_owned(),
+        NotReadyReason::Partitions { loaded, total } => {
             format!("penyimpanan sedang dimuat: {loaded} dari {total} partisi topik peristiwa")
         }
-        Lack::CatchingUp { partitions, events } => {
+        NotReadyReason::CatchingUp { partitions, events } => {
             format!("{partitions} partisi masih mengejar, {events} peristiwa lagi")
         }
-        Lack::Behind { partition, seconds, max_seconds } => format!(
+        NotReadyReason::Behind { partition, seconds, max_seconds } => format!(
             "partisi {partition} tertinggal {seconds} detik dari akhirnya, lebih dari yang diizinkan --max-lag ({max_seconds} detik)"
         ),
-        Lack::Reference => {
+        NotReadyReason::Reference => {
             "topik acuan belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
         }
-        Lack::Status => {
+        NotReadyReason::Status => {
             "topik status kios belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
         }
-        Lack::Decisions => {
+        NotReadyReason::Decisions => {
             "keputusan karantina belum dibaca sampai akhir yang terlihat saat mulai".to_owned()
         }
-        Lack::Trouble(troubled) => trouble(troubled),
+        NotReadyReason::Trouble(troubled) => trouble(troubled),
     }
 }
 
@@ -75,13 +75,13 @@ mod tests {
             cure: "look".to_owned(),
         };
         let troubled = TroubledPartition { topic, partition, trouble };
-        let lacks = NotReady(vec![
-            Lack::Partitions { loaded: 1, total: 12 },
-            Lack::CatchingUp { partitions: 2, events: 345 },
-            Lack::Trouble(Arc::new(troubled)),
+        let not_ready = NotReady(vec![
+            NotReadyReason::Partitions { loaded: 1, total: 12 },
+            NotReadyReason::CatchingUp { partitions: 2, events: 345 },
+            NotReadyReason::Trouble(Arc::new(troubled)),
         ]);
-        let words = words(&lacks);
-        assert_eq!(words.to(Language::English), lacks.to_string());
+        let words = words(&not_ready);
+        assert_eq!(words.to(Language::English), not_ready.to_string());
         let indonesian = words.to(Language::Indonesian);
         for part in
             ["1 dari 12 partisi", "345 peristiwa lagi", "partisi 3 dari ikd.events.v1", "17"]
