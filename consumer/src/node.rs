@@ -201,7 +201,7 @@ pub fn start_from(
             return Err(error);
         }
     };
-    // Whoever begins with this store asks for it once it has been found in order.
+    // A node that begins with this store asks for it once it has been found in order.
     reader.into_iter().for_each(|reader| drop(store.set(reader)));
     live.set_shards(running.shards.clone());
     let (topics, beside) = ((&connection, patience), Troubles::default());

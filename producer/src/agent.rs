@@ -1,8 +1,8 @@
 //! The kiosk agent: takes events in, keeps them safe, and ships them.
 //!
 //! [`submission`] reads what a client says and turns a NIK into a pseudonym; the
-//! [`outbox`](crate::outbox) numbers the event and keeps it, synced to the disk, before anybody is
-//! told that it was accepted; the shipper sends it and takes it out when Kafka has acknowledged
+//! [`outbox`](crate::outbox) numbers the event and keeps it, synced to the disk, before anybody
+//! learns that it was accepted; the shipper sends it and takes it out when Kafka has acknowledged
 //! it. A Rust integration embeds [`Agent`]; all others talk to it over loopback HTTP ([`http`]).
 //! The NIK and the programme's key are in this process's memory and nowhere else.
 
@@ -263,7 +263,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop_listening();
-        // Whoever forgets to shut an agent down gets its outbox back all the same.
+        // A caller that forgets to shut an agent down gets its outbox back all the same.
         self.shipping.tell(Command::Stop(tokio::time::Instant::now()));
     }
 }
@@ -487,7 +487,7 @@ impl Agent {
         self.0.worker.as_ref().map(|_| self.0.heard.verdicts())
     }
 
-    /// What whoever sends an event once more is told besides: whether it, or others of this kiosk,
+    /// What a client that sends an event once more learns besides: whether it, or others of this kiosk,
     /// could not be counted.
     #[must_use]
     pub fn warning(&self, accepted: &Accepted) -> Option<String> {

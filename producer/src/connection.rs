@@ -270,7 +270,7 @@ impl Connection {
     ///
     /// # Errors
     /// If no broker answers within `timeout`, with what is most likely wrong. A refused password
-    /// or certificate is told at once.
+    /// or certificate is reported at once.
     pub fn check(&self, timeout: Duration) -> Result<ClusterInfo, ConnectionError> {
         check::check(&self.brokers, &self.client_config()?, timeout)
     }

@@ -72,12 +72,12 @@ pub enum HttpError {
     /// A file of certificates is given to a program that cannot use it.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// Whoever answers cannot show who they are.
+    /// The server cannot show who it is.
     #[error(
         "its certificate is not trusted ({0}): name a file with the certificate of the authority that signed it with --ca-file FILE or LAJU_CA_FILE"
     )]
     Untrusted(String),
-    /// Whoever answers is somebody else.
+    /// The server is somebody else.
     #[error(
         "its certificate is another host's: give the address by the name that stands in the certificate"
     )]

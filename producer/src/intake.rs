@@ -1,5 +1,5 @@
 //! What a kiosk must get right before an event is made of it: the same rules as a worker's, so
-//! that a mistake is told to the operator and does not end in quarantine.
+//! that a mistake is reported to the operator and does not end in quarantine.
 
 use laju_schemas::rules::{MAX_AHEAD_MS, PROGRAMME_BEGAN};
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};

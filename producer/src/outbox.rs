@@ -1,7 +1,7 @@
 //! The outbox: events on the kiosk's disk, from their acceptance until Kafka has them.
 //!
 //! It knows nothing of NIKs, HTTP or Kafka: it gets pseudonymous drafts, numbers and stores them,
-//! and is told what became of each. What it has accepted it never loses and never drops: it is
+//! and learns what became of each. What it has accepted it never loses and never drops: it is
 //! there, or the outbox refuses to open and says so.
 //!
 //! # On the disk: format 2
@@ -14,8 +14,8 @@
 //! | `outbox.redb` | the database; on Linux 4 MiB more are allocated behind its end, the reserve |
 //! | `outbox.witness` | how far the database had come |
 //! | `outbox.clock` | the agent's own, JSON: which events have doubtful times; only if some have |
-//! | `outbox.conflicts` | likewise: how many events of another device under this id the worker knew |
-//! | `outbox.setback` | likewise: that the outbox was set back, and when that was noticed |
+//! | `outbox.conflicts` | the same: how many events of another device under this id the worker knew |
+//! | `outbox.setback` | the same: that the outbox was set back, and when that was noticed |
 //!
 //! Database and witness are made as `….new` and renamed. The tables of the database (redb 4):
 //!

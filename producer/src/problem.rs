@@ -21,10 +21,10 @@ pub use kind::Kind;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A language that problems are told in.
+/// A language that problems are reported in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
-    /// For programs, and for whoever asks for nothing else.
+    /// For programs, and for clients that ask for nothing else.
     #[default]
     English,
     /// For the counter.

@@ -404,7 +404,7 @@ impl Publisher {
         self.producer.context().events().last_error()
     }
 
-    /// What the brokers complain about, for whoever wants to look at it later.
+    /// What the brokers complain about, for a caller that wants to look at it later.
     #[must_use]
     pub fn broker_events(&self) -> BrokerEvents {
         self.producer.context().events().clone()
@@ -425,7 +425,7 @@ fn enqueue<C: ProducerContext + 'static>(
     enqueue_unless(producer, room, prepared, what, &|| false).map(drop)
 }
 
-/// Likewise, but gives up waiting when told to: answers whether it was handed over.
+/// The same, but gives up waiting when told to: answers whether it was handed over.
 fn enqueue_unless<C: ProducerContext + 'static>(
     producer: &ThreadedProducer<C>,
     room: &Confirmations,

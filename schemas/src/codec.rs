@@ -46,25 +46,25 @@ impl Encoder {
         Self::new(&ACTIVATION_EVENT, schema_id)
     }
 
-    /// For the reference topic, likewise.
+    /// The same for the reference topic.
     #[must_use]
     pub fn reference(schema_id: Option<u32>) -> Self {
         Self::new(&REFERENCE_FIGURE, schema_id)
     }
 
-    /// For the kiosk status topic, likewise.
+    /// The same for the kiosk status topic.
     #[must_use]
     pub fn status(schema_id: Option<u32>) -> Self {
         Self::new(&KIOSK_STATUS, schema_id)
     }
 
-    /// For the figures topic, likewise.
+    /// The same for the figures topic.
     #[must_use]
     pub fn figures(schema_id: Option<u32>) -> Self {
         Self::new(&QUOTED_FIGURE, schema_id)
     }
 
-    /// For the decisions topic, likewise.
+    /// The same for the decisions topic.
     #[must_use]
     pub fn decisions(schema_id: Option<u32>) -> Self {
         Self::new(&QUARANTINE_DECISION, schema_id)

@@ -24,7 +24,7 @@ pub const MAX_REASON: usize = 500;
 symbols! {
     /// What is to become of a quarantined record.
     Decision {
-        /// Sent to the events topic anew.
+        /// Sent to the events topic again.
         Released = "released",
         /// Not to be counted, by the rules that refuse it: should later rules count it where it
         /// stands, it has to be retracted.
@@ -52,7 +52,7 @@ pub struct QuarantineDecision {
     pub decision: Decision,
     /// The event's id, where the record decodes.
     pub event_id: Option<EventId>,
-    /// The partition of the events topic where a released event stands anew.
+    /// The partition of the events topic that a released event was sent to.
     pub released_partition: Option<u32>,
     /// Its offset there.
     pub released_offset: Option<i64>,
@@ -102,7 +102,7 @@ impl QuarantineDecision {
         named.is_none() || id.is_none() || named == id
     }
 
-    /// Where a released event stands anew, if it says so.
+    /// Where a released event was sent to, if it says so.
     #[must_use]
     pub fn released(&self) -> Option<Origin> {
         let (partition, offset) = (self.released_partition?, self.released_offset?);

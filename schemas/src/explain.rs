@@ -18,7 +18,7 @@ use crate::time::{TimestampMs, date_from_days};
 
 /// How deep data of a type that contains itself is followed.
 const MAX_DEPTH: usize = 64;
-/// How many fields are told of.
+/// How many fields are reported.
 const MAX_FIELDS: usize = 1_000;
 /// How many bytes of a field without a better form are shown.
 const MAX_SHOWN: usize = 64;

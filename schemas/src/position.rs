@@ -4,8 +4,8 @@
 //! 123 of partition 0 and 456 of partition 1, the reference topic up to 17, the kiosk statuses up to
 //! 8, the quarantine decisions up to 2. Who has quoted a figure is given the figures topic as well
 //! (`;q5`). Each offset is that of the first record that is not in yet.
-//! What stands at 0 may be left out, so `1b2c3d4f.1:456` is a position as well: whoever has
-//! published an event knows that much. Clients hand tokens on as they are.
+//! What stands at 0 may be left out, so `1b2c3d4f.1:456` is a position as well: a client that
+//! has published an event knows that much. Clients hand tokens on as they are.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

@@ -4,7 +4,7 @@
 //! A copy may stand on the topic twice (after a crash between delivery and commit): every reader
 //! takes one per origin, that is per topic, partition and offset. What is decided about a record
 //! stands on another topic (see [`crate::decision`]); a released one is sent to the events topic
-//! anew, with headers that name its origin.
+//! again, with headers that name its origin.
 
 use std::fmt;
 use std::str::FromStr;

@@ -31,7 +31,7 @@ pub use bytes::FigureReader;
 /// The form of content and digest that this program writes, and the only one that it can check.
 pub const FORM: u32 = 1;
 
-/// How activations are told apart by the days between happening and recording, both included: the
+/// How activations are distinguished by the days between happening and recording, both included: the
 /// next day, within a week, within a month, later. Part of [`FORM`].
 pub const ACTIVATION_AGES: [(u32, Option<u32>); 4] =
     [(0, Some(1)), (2, Some(7)), (8, Some(30)), (31, None)];

@@ -1,4 +1,4 @@
-//! Rules that both sides of the log keep: a producer, so that a mistake is told at the counter;
+//! Rules that both sides of the log keep: a producer, so that a mistake is reported at the counter;
 //! a worker, so that what breaks them goes to quarantine. They are part of the fold's version.
 
 use crate::time::TimestampMs;

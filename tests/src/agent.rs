@@ -8,7 +8,7 @@ use crate::process::{Process, wait_until};
 
 /// A body's content type.
 pub const JSON: &str = "application/json";
-/// Likewise.
+/// The same, for lines of JSON.
 pub const NDJSON: &str = "application/x-ndjson";
 
 /// A NIK that can be, another for each number: of men born in January 1990 in Bandar Lampung.

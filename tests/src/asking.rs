@@ -110,7 +110,7 @@ impl Met {
                     Ok((answer.status().as_u16(), bears, answer.body_mut().read_to_string()?))
                 })
             };
-            // A kept connection may be closed as a question is on its way: whoever asks by HTTP asks
+            // A kept connection may be closed as a question is on its way: an HTTP client asks
             // once more then (RFC 9112, 9.3.1).
             let answered = question().or_else(|error| {
                 if !is_closed(&error) {

@@ -53,7 +53,7 @@ pub fn asked_day() -> impl Strategy<Value = Option<Date>> {
 }
 
 /// The same records in another order and some of them more than once. Each keeps its own
-/// timestamp; offsets are given anew.
+/// timestamp; offsets are assigned again.
 #[must_use]
 pub fn reordered(records: &[LogRecord], keys: &[u16]) -> Vec<LogRecord> {
     let count = records.len().max(keys.len());
@@ -136,7 +136,7 @@ fn build(partitions: u32, subjects: u8, steps: &[Step]) -> Log {
             OwnClock::Off(by) => clock + by,
             OwnClock::Absolute(ms) => ms,
         };
-        // In a long log the same six days are told of only so long, lest every event be late.
+        // In a long log the same six days are reported only so long: else every event would be late.
         let lately = FIRST_DAY_MS + (clock - first_record) / TOLD_FOR_MS * TOLD_FOR_MS;
         let now = Now { timestamp_ms, lately };
         let record = match step {

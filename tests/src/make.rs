@@ -34,7 +34,7 @@ pub fn store(path: &Path, log: &Log, records: &[LogRecord], commits: usize) {
 }
 
 /// Adds to the amount of the first cell in a partition's ledger as it is stored, and seals all of it
-/// anew: a store that is whole, and wrong.
+/// again: a store that is whole, and wrong.
 ///
 /// # Panics
 /// If it is no store, or has no such cell.

@@ -36,7 +36,7 @@ pub struct Meddler {
 }
 
 impl Meddler {
-    /// Stands before whoever listens at this address.
+    /// Stands before the server that listens at this address.
     ///
     /// # Panics
     /// If it cannot listen.
@@ -115,7 +115,7 @@ fn join(mut client: TcpStream, mut server: TcpStream, shared: &Arc<(Mutex<State>
         return;
     };
     std::thread::spawn(move || {
-        // Whoever hangs up ends it.
+        // Either side ends it by hanging up.
         drop(std::io::copy(&mut client, &mut to_server));
         drop(to_server.shutdown(Shutdown::Both));
     });

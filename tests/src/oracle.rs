@@ -59,7 +59,7 @@ pub struct Refused {
     pub recorded: Date,
     /// The home region, where it decodes and the region is known.
     pub home: Option<RegionCode>,
-    /// The service region, likewise.
+    /// The service region, where it decodes and the region is known.
     pub service: Option<RegionCode>,
     /// The kiosk and the sequence, where it decodes and they are well formed.
     pub origin: Option<(String, u32)>,

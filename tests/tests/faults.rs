@@ -207,7 +207,7 @@ fn i3_atomicity() {
 }
 
 /// Everything that could not be counted, and nothing else, is on the quarantine topic as it was,
-/// with why and from where; whoever takes one per origin sees each once.
+/// with why and from where; a reader that takes one per origin sees each once.
 fn assert_quarantine_is_whole(broker: &TestBroker, events: &[TopicRecord]) {
     let log: Vec<LogRecord> = events.iter().map(|event| event.record.clone()).collect();
     let refused = Oracle::read(&log, PARTITIONS).refused;

@@ -36,7 +36,7 @@ pub const USUAL_RATE: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 /// Who may ask, and how often.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Who may ask; without it whoever is on this machine.
+    /// Who may ask; without it every client on this machine.
     pub tokens: Option<Tokens>,
     /// The address listened on, whose name is taken without tokens, beside the loopback's.
     pub listen: Option<SocketAddr>,
@@ -77,7 +77,7 @@ impl Guard {
         Self { access, rate }
     }
 
-    /// Who asks.
+    /// The caller that a request comes from.
     fn admit(&self, parts: &axum::http::request::Parts) -> Result<Caller, Problem> {
         let caller = match &self.access.tokens {
             None => Some(Caller::local()),

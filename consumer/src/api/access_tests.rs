@@ -131,7 +131,7 @@ async fn only_the_role_quote_may_change_anything_and_the_handler_knows_who_did()
     assert!(body["detail"].as_str().unwrap().contains("'screen'"), "{body}");
     let (status, _, body) = post(&quote).await;
     assert_eq!((status, body), (StatusCode::OK, "office".into()));
-    // Without tokens it is whoever is on this machine.
+    // Without tokens it is every client on this machine.
     let open = with_post(Access::default());
     let (status, _, body) = answer(&open, Method::POST, "/v1/figures", &[]).await;
     assert_eq!((status, body), (StatusCode::OK, "local".into()));

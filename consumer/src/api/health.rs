@@ -18,7 +18,7 @@ use crate::query::view::Readiness;
 /// That the program runs and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alive {
-    /// Always true: whoever is not alive does not answer.
+    /// Always true: a node that is not alive does not answer.
     pub alive: bool,
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn sizes(
     answer(api, asked, move |view| Ok(summary(view, &topic))).await
 }
 
-/// `GET /v1/ledger/{partition}`: whoever reads it knows by its last line that it is whole.
+/// `GET /v1/ledger/{partition}`: the reader knows by its last line that it is whole.
 #[utoipa::path(
     get,
     operation_id = "partition_ledger",

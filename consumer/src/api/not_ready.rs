@@ -6,7 +6,7 @@ use laju_schemas::text::shown;
 use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::query::view::{NotReadyReason, NotReady};
 
-/// All of it, for whoever asked too early.
+/// All of it, for a client that asked too early.
 pub(super) fn words(not_ready: &NotReady) -> Words {
     let indonesian: Vec<_> = not_ready.0.iter().map(indonesian).collect();
     Words::new(shown(&not_ready.to_string()), indonesian.join("; "))

@@ -67,7 +67,7 @@ fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
         return Ok(Vec::new());
     }
     let given = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    // What cannot be read at all is refused by whoever takes the parameters.
+    // What cannot be read at all is refused by the handler that takes the parameters.
     let Query(given) = given.unwrap_or_default();
     let given = given.iter().filter(|(name, _)| name == AT_LEAST).map(|(_, text)| text.parse());
     let headers = request.headers().get_all(AT_LEAST_HEADER).iter();
@@ -75,8 +75,8 @@ fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
     given.chain(headers).collect()
 }
 
-/// Waits until the node is at a position. Where it answers no figures at all, that is for whoever
-/// is asked for them to say.
+/// Waits until the node is at a position. Where it answers no figures at all, the handler
+/// that is asked for them says so.
 ///
 /// # Errors
 /// If it does not get there in time, or the position is of another log.

@@ -40,7 +40,8 @@ use laju_schemas::text::shown;
 /// How long a figure that is in its topic may take until this node has read it from there.
 const READ_BACK: Duration = Duration::from_secs(3);
 
-/// Who quotes: the name of the access token, put into a request's extensions by whoever checked it.
+/// Who quotes: the name of the access token, put into a request's extensions by the code
+/// that checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotedBy(pub String);
 
@@ -179,7 +180,7 @@ async fn quote_region(
         Some(Found { offset: stands, figure }) => {
             let is_ours = offset.is_none_or(|offset| offset == stands);
             let status = if is_ours { StatusCode::CREATED } else { StatusCode::OK };
-            // Whoever asks another node for it with this finds it there.
+            // A client that asks another node for it with this finds it there.
             let position = Position { figures: stands + 1, ..position };
             told(status, &figure, &position)
         }

@@ -265,11 +265,11 @@ async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
     let (_, _, list) = other.get("/v1/figures?limit=1").await;
     assert_eq!((&list["damaged_total"], list["damaged"].as_array().unwrap().len()), (&json!(2), 1));
     let list = serde_json::from_value(list).unwrap();
-    let text = crate::query::figure_table::figures(&list);
+    let text = crate::cli::tables::figure::figures(&list);
     assert!(text.contains("and 1 more damaged"), "{text}");
     let (_, _, problem) = other.get(unknown).await;
     assert!(problem["detail"].as_str().unwrap().contains("up to offset 2"), "{problem}");
-    // Quoted anew, the id has a record that can be trusted.
+    // Quoted again, the id has a record that can be trusted.
     assert_eq!(other.post(json!({"region": "18.71"})).await.0, StatusCode::CREATED);
     assert_eq!(other.get(link).await.0, StatusCode::OK);
 

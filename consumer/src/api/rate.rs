@@ -23,7 +23,7 @@ pub(super) enum Client {
 }
 
 impl Client {
-    /// Whoever has one address of a /64 has all of them.
+    /// A client that has one address of a /64 has all of them.
     fn widened(self) -> Self {
         match self {
             Self::Peer(Some(IpAddr::V6(address))) if address.to_ipv4_mapped().is_none() => {

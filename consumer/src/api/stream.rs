@@ -1,9 +1,9 @@
 //! The live stream over HTTP, as server-sent events: `progress` (a region's latest state), `live`
-//! (everything has been told), `resync` (the reader begins anew), `unready` (the node cannot answer
+//! (everything has been sent), `resync` (the reader begins again), `unready` (the node cannot answer
 //! figures any more; the stream ends), `heartbeat` (nothing to tell).
 //!
 //! Editions are made once for all readers, a few times a second and only while there is one. A
-//! reader has a cursor and no queue: what it has not taken yet is told as it is when it takes it.
+//! reader has a cursor and no queue: what it has not taken yet is sent as it is when it takes it.
 //! Nothing here takes a lock that ingest waits for. The more there is to send, the longer it is to
 //! the next edition, so that readers take a bounded share of the machine.
 
@@ -295,7 +295,7 @@ struct Line {
     seat: Seat,
     status: watch::Receiver<Status>,
     reader: Reader,
-    /// When it is to be told something, whatever happens to other regions.
+    /// When it is to be sent something, whatever happens to other regions.
     due: Instant,
     /// Whether nothing has been sent yet.
     is_new: bool,
@@ -344,7 +344,7 @@ impl Line {
         }
     }
 
-    /// Writes what the reader has still to be told, as much as is sent at once.
+    /// Writes what the reader has still to be sent, as much as is sent at once.
     fn fill(&mut self, frame: &mut String, edition: &Edition) {
         let regions = self.reader.regions();
         while frame.len() < FRAME_BYTES {

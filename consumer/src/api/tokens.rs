@@ -1,5 +1,5 @@
-//! The tokens file: who may ask, as TOML. It holds digests only, so whoever reads it cannot ask;
-//! and no message here repeats a value of it, so a token put in by mistake is not told on.
+//! The tokens file: who may ask, as TOML. It holds digests only, so its readers cannot ask;
+//! and no message here repeats a value of it, so a token put in by mistake is not disclosed.
 //!
 //! ```toml
 //! [[token]]
@@ -22,7 +22,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-/// The name of whoever asks without a token on this machine: no token may have it.
+/// The name of a client without a token on this machine: no token may have it.
 pub const LOCAL: &str = "local";
 /// How long a name may be, in characters.
 const LONGEST_NAME: usize = 64;
@@ -38,7 +38,7 @@ pub enum Role {
     Quote,
     /// Read figures, and take the whole store, with every subject's pseudonym and facts: another node.
     Seed,
-    /// Everything: whoever is on the machine of a node that asks for no tokens. No token has it.
+    /// Everything: any client on the machine of a node that asks for no tokens. No token has it.
     Local,
 }
 
@@ -86,7 +86,7 @@ impl FromStr for Role {
     }
 }
 
-/// Who asks.
+/// The caller that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The name of the token, or [`LOCAL`] where none is needed. Never the token.
@@ -96,7 +96,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whoever asks where no token is needed: on this machine.
+    /// The caller where no token is needed: on this machine.
     #[must_use]
     pub fn local() -> Self {
         Self { name: LOCAL.into(), role: Role::Local }
@@ -122,7 +122,7 @@ pub enum TokensError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// Whoever has an account on the machine could let themselves in.
+    /// Anyone with an account on the machine could let themselves in.
     #[error("the tokens file {path} may be written by everyone; chmod o-w {path}")]
     WritableByAll {
         /// The file.

@@ -1,6 +1,6 @@
 //! A backup put into topics again: every record at the offset that it had, with its timestamp.
 //!
-//! Events come last: whoever begins to fold them before all are there has the decisions about them,
+//! Events come last: a node that begins to fold them before all are there has the decisions about them,
 //! and what says that the log is a copy, already. A restore that was killed goes on where it was: what
 //! stands in the topics has to be the beginning of the backup, or nothing is touched.
 

@@ -25,7 +25,7 @@ use super::verify::claim::{self, Claim};
 use super::worker::stop_on_signal;
 use crate::ingest::recompute::RecomputeError;
 use crate::ingest::stop::Stop;
-use crate::query::table::{harmless, number};
+use crate::cli::tables::{harmless, number};
 
 /// Exit code where neither can be said.
 const CANNOT_BE_COMPARED: u8 = 2;

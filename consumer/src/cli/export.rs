@@ -18,7 +18,7 @@ use crate::export::place::read_manifest;
 use crate::export::run::{ExportError, Exported, Request, Told, Wanted, export};
 use crate::export::write::Format;
 use crate::ingest::stop::Stop;
-use crate::query::table::number;
+use crate::cli::tables::number;
 
 /// Exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;

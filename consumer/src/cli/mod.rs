@@ -1,5 +1,5 @@
 //! The command line of the program `laju`. Each command is clap's `Args` with a `run` that writes
-//! to where it is told and answers with the exit code.
+//! to the output that it is given and answers with the exit code.
 
 pub mod backup;
 pub mod demo;
@@ -14,6 +14,7 @@ pub mod reference;
 pub mod replay;
 pub mod restore;
 mod seed;
+pub mod tables;
 pub mod token;
 pub mod topics;
 pub mod verify;

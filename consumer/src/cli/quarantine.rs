@@ -93,6 +93,6 @@ fn bar(what: &str, json: bool) -> ProgressBar {
 
 /// So many records, in words.
 fn records(count: usize) -> String {
-    let number = crate::query::table::number(count);
+    let number = crate::cli::tables::number(count);
     if count == 1 { "1 record".to_owned() } else { format!("{number} records") }
 }

@@ -33,11 +33,7 @@ use crate::query::question::Endpoint;
 use crate::query::quoted::{FigureQuestion, FiguresQuestion};
 use crate::query::regions::RegionsQuestion;
 use crate::query::series::SeriesQuestion;
-use crate::query::table::harmless;
-use crate::query::{
-    change_table, evidence_table, figure_table, flow_table, kiosk_table, outreach_table,
-    pace_table, table,
-};
+use super::tables::{self, harmless};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -141,22 +137,22 @@ impl QueryArgs {
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         use QueryCommand as Of;
         match &self.command {
-            Of::Progress(ask) => ask.print(table::progress, table::progress_list, out),
-            Of::Series(ask) => ask.print(table::series, out),
-            Of::Breakdown(ask) => ask.print(table::breakdown, out),
-            Of::Pace(ask) => ask.print(pace_table::pace, pace_table::pace_list, out),
-            Of::Change(ask) => ask.print(change_table::change, out),
-            Of::Evidence(ask) => ask.print(evidence_table::evidence, out),
-            Of::Postings(ask) => ask.print(change_table::postings, out),
-            Of::Flows(ask) => ask.print(flow_table::region_flows, flow_table::flows, out),
-            Of::Outreach(ask) => ask.print(outreach_table::visit, outreach_table::outreach, out),
-            Of::Kiosks(ask) => ask.print(kiosk_table::kiosks, out),
-            Of::Kiosk(ask) => ask.print(kiosk_table::kiosk, out),
-            Of::Event(ask) => ask.print(kiosk_table::event, out),
-            Of::Figure(ask) => ask.print(figure_table::then_and_now, out),
-            Of::Figures(ask) => ask.print(figure_table::figures, out),
-            Of::Quarantine(ask) => ask.print(table::quarantine, out),
-            Of::Regions(ask) => ask.print(table::regions, out),
+            Of::Progress(ask) => ask.print(tables::progress, tables::progress_list, out),
+            Of::Series(ask) => ask.print(tables::series, out),
+            Of::Breakdown(ask) => ask.print(tables::breakdown, out),
+            Of::Pace(ask) => ask.print(tables::pace::pace, tables::pace::pace_list, out),
+            Of::Change(ask) => ask.print(tables::change::change, out),
+            Of::Evidence(ask) => ask.print(tables::evidence::evidence, out),
+            Of::Postings(ask) => ask.print(tables::change::postings, out),
+            Of::Flows(ask) => ask.print(tables::flows::region_flows, tables::flows::flows, out),
+            Of::Outreach(ask) => ask.print(tables::outreach::visit, tables::outreach::outreach, out),
+            Of::Kiosks(ask) => ask.print(tables::kiosks::kiosks, out),
+            Of::Kiosk(ask) => ask.print(tables::kiosks::kiosk, out),
+            Of::Event(ask) => ask.print(tables::kiosks::event, out),
+            Of::Figure(ask) => ask.print(tables::figure::then_and_now, out),
+            Of::Figures(ask) => ask.print(tables::figure::figures, out),
+            Of::Quarantine(ask) => ask.print(tables::quarantine, out),
+            Of::Regions(ask) => ask.print(tables::regions, out),
         }?;
         Ok(ExitCode::SUCCESS)
     }
@@ -380,7 +376,7 @@ impl Node {
     }
 }
 
-/// A request by whoever has a token, if one was given, to be answered from a position on.
+/// A request with a token, if one was given, to be answered from a position on.
 fn by<B>(
     request: ureq::RequestBuilder<B>,
     token: Option<&secret::Token>,

@@ -9,7 +9,7 @@ use laju_schemas::RegionCode;
 use serde_json::json;
 
 use super::query::Node;
-use crate::query::figure_table;
+use crate::cli::tables;
 
 /// Quote a region's figure: fix the answer under an id for ever.
 ///
@@ -49,7 +49,7 @@ impl QuoteArgs {
             "known_at": self.known_at,
             "note": self.note,
         });
-        self.node.print_posted("/v1/figures", &body, figure_table::figure, out)?;
+        self.node.print_posted("/v1/figures", &body, tables::figure::figure, out)?;
         Ok(ExitCode::SUCCESS)
     }
 }

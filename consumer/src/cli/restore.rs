@@ -16,7 +16,7 @@ use super::worker::stop_on_signal_saying;
 use crate::backup::BackupError;
 use crate::backup::restore::{Restored, Restoring, Step};
 use crate::ingest::stop::Stop;
-use crate::query::table::number;
+use crate::cli::tables::number;
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: waiting for what was sent; once more to end at once";

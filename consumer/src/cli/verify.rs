@@ -37,7 +37,7 @@ const INTERRUPTED: u8 = 130;
 ///
 /// The events are folded again from nothing, in memory, up to the offsets of the ledger (or those
 /// that the figure rests on), and everything is compared: of a ledger every posting, count, kiosk
-/// and quarantined record. What differs is told with the records that it comes from.
+/// and quarantined record. What differs is reported with the records that it comes from.
 ///
 /// A ledger that goes less far than the log is said to be behind, with the partitions and how many
 /// records they lack. A worker that is running has ten seconds to fold them.
@@ -46,7 +46,7 @@ const INTERRUPTED: u8 = 130;
 /// it goes, but the worker stays behind the end of the log; 130: interrupted.
 ///
 /// What of a figure is checked against the log is the figure, its digest and its id. The digest does
-/// not cover bounds, missing, quoted_at, quoted_by and note: whoever can write to the figures topic
+/// not cover bounds, missing, quoted_at, quoted_by and note: anyone who can write to the figures topic
 /// can change those, and nothing shows it (of bounds it is checked only that the figure lies between
 /// them).
 #[derive(Clone, Debug, Args)]

@@ -182,7 +182,7 @@ pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
     stop_on_signal_saying(stop, "stopping: finishing the commit under way")
 }
 
-/// Likewise, saying something else.
+/// The same, with another log message.
 ///
 /// # Errors
 /// If signals cannot be listened to.

@@ -13,7 +13,7 @@
 //! and not be typed in. So the plan (`plan`) lets things happen that change a figure in ways
 //! that a counter gets wrong: deactivations, a new phone, moves between two cities (said by a
 //! `Relocated` or by an activation with another home), people served in one city and registered
-//! in another, mistakes that are retracted and entered anew. And the way to the broker
+//! in another, mistakes that are retracted and entered again. And the way to the broker
 //! (`delivery`) does what real ones do: kits come online days late and out of order, send twice,
 //! a retraction overtakes what it retracts, a few records cannot be counted at all, and one kiosk
 //! loses two events, so that "missing" has something to show. A figure as known on its day is

@@ -83,7 +83,7 @@ pub(super) fn find_standing(
     Standing { standing: standing.len(), retracted: taken_back }
 }
 
-/// Whom a timeline is told: fact by fact, what each of them changes.
+/// What a timeline is reported to: fact by fact, what each of them changes.
 pub(super) trait Listener {
     /// An activation in the fact's home region.
     fn activated(&mut self, fact: &CompactFact, day: Day);

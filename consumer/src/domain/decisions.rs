@@ -178,7 +178,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A decision about an origin; released ones say where the event stands anew.
+    /// A decision about an origin; released ones say where the event was sent to.
     pub(crate) fn decided(
         (partition, offset): (u32, i64),
         decision: Decision,

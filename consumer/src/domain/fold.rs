@@ -24,7 +24,7 @@ pub struct Tallies {
     /// Distinct facts that were retracted.
     pub retracted: u64,
     /// Events recorded more than 24 hours after they happened, repeats included. Those released from
-    /// quarantine are not among them: when they were sent anew says nothing of the kiosk.
+    /// quarantine are not among them: when they were sent again says nothing of the kiosk.
     pub late: u64,
     /// Events by kind of fact, repeats included, in the order of [`FactKind::ALL`].
     pub by_kind: [u64; FactKind::ALL.len()],
@@ -80,11 +80,11 @@ pub struct Changes {
     pub fact_days: Vec<(usize, Day)>,
     /// Sequences of events that count: see [`member`].
     pub received: Vec<u64>,
-    /// Sequences of records that cannot be counted, where they decode, likewise.
+    /// The same of records that cannot be counted, where they decode.
     pub refused: Vec<u64>,
-    /// Home regions served by kiosks, likewise.
+    /// Home regions served by kiosks, in the same form.
     pub served: Vec<u64>,
-    /// Days of recording on which kiosks were heard of, likewise, each once.
+    /// Days of recording on which kiosks were heard of, in the same form, each once.
     pub days: Vec<u64>,
     /// Kiosks of which events were released: they are not heard of by that. Each may stand here many
     /// times.

@@ -100,9 +100,9 @@ pub struct Trail {
 pub struct Closing {
     /// At the mean pace; `None` if not within [`HORIZON_DAYS`].
     pub expected: Option<i64>,
-    /// The first day on which the interval's upper end has closed it, likewise.
+    /// The first day on which the interval's upper end has closed it; `None` as above.
     pub earliest: Option<i64>,
-    /// The first day on which the interval's lower end has, likewise.
+    /// The first day on which the interval's lower end has; `None` as above.
     pub latest: Option<i64>,
 }
 
@@ -138,7 +138,7 @@ impl Trail {
         i128::from(self.change) * i128::from(days_left) >= i128::from(gap) * i128::from(self.days)
     }
 
-    /// Whether the pace is enough for a goal: of whoever is there no pace is required, and where
+    /// Whether the pace is enough for a goal: once it is reached no pace is required, and where
     /// no day is left there is none that would do. `None` of the latter.
     #[must_use]
     pub fn meets(&self, to_go: i64, days_left: i64) -> Option<bool> {

@@ -14,7 +14,7 @@ use crate::projection::partition::{Position, RecordMark};
 /// The form of the manifest and of how files are laid out.
 pub const FORM: u32 = 1;
 
-/// A record that was read: whoever goes on from here looks whether it is still the same.
+/// A record that was read: an export that goes on from here looks whether it is still the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRecord {
     /// Its offset.

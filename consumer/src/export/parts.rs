@@ -1,5 +1,5 @@
 //! The files of one dataset while they are written: one a month, all open at once, because each
-//! partition of the log goes through the months anew. How many rows wait in memory is bounded over
+//! partition of the log goes through the months again. How many rows wait in memory is bounded over
 //! all of them, and depends on nothing but the rows: the same rows give the same files.
 
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ impl Parts {
     }
 
     /// Ends all files. A dataset that has none so far (`is_first`) and no row gets one of no rows,
-    /// in the programme's first month, so that whoever opens it finds its columns.
+    /// in the programme's first month, so that a reader finds its columns.
     ///
     /// # Errors
     /// If they cannot be written.

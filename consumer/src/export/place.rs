@@ -133,7 +133,7 @@ impl Place {
     }
 
     /// Whether there is a folder of one of the three names. One that is empty is as good as marked:
-    /// nothing is in it that could be lost, and whoever is killed may leave one.
+    /// nothing is in it that could be lost, and a run that is killed may leave one.
     fn is_own(&self, name: &str) -> Result<bool, PlaceError> {
         let path = self.root.join(name);
         let metadata = match fs::symlink_metadata(&path) {

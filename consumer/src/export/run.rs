@@ -128,7 +128,7 @@ pub enum Told {
     Writing(Dataset),
 }
 
-/// Exports. Whoever stops it finds the folder as it was before.
+/// Exports. If it is stopped, the folder is as it was before.
 ///
 /// # Errors
 /// If anything is in the way. The folder is as it was before, then.
@@ -155,7 +155,7 @@ pub fn export(
             Ok(Exported { manifest, found, records })
         }
         Err(error) => {
-            // What went wrong first is what is told; the next run removes what is left.
+            // What went wrong first is what is reported; the next run removes what is left.
             if let Err(left) = place.abandon() {
                 tracing::warn!(error = %left, "what was written of the export could not be removed");
             }

@@ -183,7 +183,7 @@ impl Committer {
                 // One that was woken already, or has ended, needs no more.
                 let _ = self.refused.try_send(());
             }
-            // Only now: who is told that a partition has caught up finds it in the snapshot.
+            // Only now: a client that learns that a partition has caught up finds it in the snapshot.
             for (partition, position) in positions {
                 self.progress.partitions[partition as usize].committed(position.next_offset);
             }

@@ -62,7 +62,7 @@ impl ClientContext for IngestContext {
             let read = u32::try_from(*number).ok().filter(|n| self.partitions.contains(n));
             if let Some(progress) = read.and_then(|n| self.progress.partitions.get(n as usize)) {
                 progress.saw_end(partition.hi_offset.max(partition.ls_offset));
-                // Whom its records are fetched from: a follower, where racks are told.
+                // Whom its records are fetched from: a follower, where racks are configured.
                 let broker = Some(partition.broker).filter(|id| *id >= 0);
                 let broker = broker.unwrap_or(partition.leader);
                 let heard = heard.get(&broker);

@@ -1,8 +1,8 @@
-//! Decides about quarantined records: sends those released to the events topic anew, and writes
+//! Decides about quarantined records: sends those released to the events topic again, and writes
 //! down for each who decided what, and why.
 //!
-//! Exactly once, by Kafka's transactions: an event sent anew and the decision about it are one
-//! transaction, and whoever decides has the same transactional id, so that a second one at work
+//! Exactly once, by Kafka's transactions: an event sent again and the decision about it are one
+//! transaction, and every decider has the same transactional id, so that a second one at work
 //! stops the first, and whatever the first had not committed is taken back. What was decided is read
 //! after that, and what is decided already is left alone. librdkafka's embedded broker takes the
 //! requests and does not keep the promise; there the order (first the event, then the decision) and
@@ -73,7 +73,7 @@ const TURN: Duration = Duration::from_millis(20);
 /// What Kafka adds to a single message at most.
 const OVERHEAD: usize = 128;
 
-/// An event to be sent anew.
+/// An event to be sent again.
 #[derive(Clone, Debug)]
 pub struct Republish<'a> {
     /// Its citizen: the key.
@@ -84,7 +84,7 @@ pub struct Republish<'a> {
     pub headers: &'a Headers,
 }
 
-/// One decision to be made. Where a released event stands anew is filled in.
+/// One decision to be made. Where a released event was sent to is filled in.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
     /// The decision.
@@ -191,7 +191,7 @@ pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideErr
 }
 
 impl Decider {
-    /// Goes to work: from here on whoever was at work before is stopped, and what they had not
+    /// Goes to work: from here on the decider that was at work before is stopped, and what it had not
     /// committed is taken back.
     ///
     /// # Errors
@@ -246,7 +246,7 @@ impl Decider {
         read_decisions(&self.connection)
     }
 
-    /// Decides, all or nothing: sends the released events anew, waits until each is delivered,
+    /// Decides, all or nothing: sends the released events again, waits until each is delivered,
     /// writes the decisions down and commits. Answers them as they stand in the log.
     ///
     /// # Errors
@@ -447,7 +447,7 @@ impl Decider {
     }
 }
 
-/// An event's own headers as they go to the events topic anew. One whose name began as ours do came
+/// An event's own headers as they go to the events topic again. One whose name began as ours do came
 /// to quarantine as `original-…`, and keeps that name.
 fn own_headers(headers: &Headers) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
     let own = headers.iter().filter(|(name, _)| !name.starts_with(HEADER_PREFIX));

@@ -4,7 +4,7 @@
 //! librdkafka (2.12) hands an error on with its code and a sentence that names the offset; rdkafka
 //! keeps neither the sentence nor the partition. Which partition it is, [`super::probe`] finds out.
 //! What librdkafka does afterwards differs: it asks again for what it cannot unpack, but goes on
-//! *behind* a batch with a wrong checksum or of an unknown format. So whoever has such an error
+//! *behind* a batch with a wrong checksum or of an unknown format. So a reader with such an error
 //! takes no further record before it has gone back to where it stood.
 
 use rdkafka::error::RDKafkaErrorCode as Code;

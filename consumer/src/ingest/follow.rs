@@ -123,7 +123,7 @@ pub fn reference(
     follow(connection, &topic, troubles, stop, &mut book, each, publish)
 }
 
-/// Follows the kiosk status topic, likewise; with the statuses goes the offset behind the last record
+/// Follows the kiosk status topic too; with the statuses goes the offset behind the last record
 /// that they are made of (of several partitions, which it should not have, the sum).
 ///
 /// # Errors

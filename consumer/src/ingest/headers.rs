@@ -106,7 +106,7 @@ pub fn each_raw(
     Ok(())
 }
 
-/// That a record's headers can be read, if it has any: else whoever passes the record on would
+/// That a record's headers can be read, if it has any: else the code that passes it on would
 /// leave them out without knowing.
 ///
 /// # Errors
@@ -130,7 +130,7 @@ fn readable(answer: RDKafkaRespErr) -> Result<(), RDKafkaErrorCode> {
 /// [`HEADER_RELEASED_ORIGIN`] as librdkafka wants it.
 const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
 
-/// Whether a record is an event sent anew from quarantine. Asked of every record: one without
+/// Whether a record is an event sent again from quarantine. Asked of every record: one without
 /// headers costs a call.
 #[must_use]
 #[inline]

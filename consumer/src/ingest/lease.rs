@@ -2,7 +2,7 @@
 //! decides what a registry does not have. Figures wait for none of it.
 //!
 //! The lease is a partition's place in a consumer group whose members fetch nothing. The group's
-//! committed offset says up to where refused records are in quarantine: whoever gets the lease goes on
+//! committed offset says up to where refused records are in quarantine: the next holder of it goes on
 //! from there. A holder that was taken for dead may still publish for a moment: then a copy stands
 //! twice, with the same origin, and readers take one.
 
@@ -80,7 +80,7 @@ impl Leases {
     }
 
     /// Whether it is for this node to decide about the record at an offset: it holds the lease, and
-    /// whoever holds it next looks at the record again, should this node die before the record is in
+    /// the next holder looks at the record again, should this node die before the record is in
     /// quarantine. If only that is not so yet, it will be soon.
     pub(super) fn may_decide(&self, partition: u32, offset: i64) -> bool {
         let Some(lease) = self.of(partition) else { return false };
@@ -94,7 +94,7 @@ impl Leases {
         may
     }
 
-    /// There is a verdict about the record at an offset. Whoever gets the lease later knows by the
+    /// There is a verdict about the record at an offset. A later holder knows by the
     /// verdicts there are then.
     pub(super) fn want(&self, partition: u32, offset: i64) {
         if let Some(lease) = self.of(partition).filter(|_| self.holds(partition)) {
@@ -222,7 +222,7 @@ pub(super) fn tell(
 }
 
 /// Tells the group that less of a partition is in quarantine than it was told, and waits until it
-/// knows: whoever follows looks at those records again.
+/// knows: the next holder looks at those records again.
 pub(super) fn take_back(
     consumer: &BaseConsumer<LeaseContext>,
     partition: u32,

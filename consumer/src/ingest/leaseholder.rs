@@ -147,7 +147,7 @@ impl Leaseholder {
             }
             let held = self.leases.held();
             if is_over {
-                // What can be had at once; the rest is for whoever follows. Closing tells the group
+                // What can be had at once; the rest is for the next holder. Closing tells the group
                 // how far this one has got, and leaves it.
                 let until = Instant::now() + TURN;
                 let mut in_time = held.into_iter().take_while(|_| Instant::now() < until);

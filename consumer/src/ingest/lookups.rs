@@ -37,7 +37,7 @@ pub(super) enum Standing {
     Asked,
     /// It has no such schema, and has said so for this long.
     Missing(Duration),
-    /// Likewise, and for long enough: the record can be refused.
+    /// The same, and for long enough: the record can be refused.
     GivenUp(Duration),
     /// Nothing that can be used: why, in words.
     Unreachable(String),
@@ -62,7 +62,7 @@ struct Lookup {
     /// When to ask again.
     next: Instant,
     wait: Duration,
-    /// The patience of whoever waits longest.
+    /// The patience of the partition that waits longest.
     patience: Duration,
 }
 
@@ -314,7 +314,7 @@ mod tests {
             }
         }
         assert_eq!((asked, given_up), (vec![0, 5], Some(5)));
-        // Whoever else waits for it has the patience of its own partition.
+        // Another that waits for it has the patience of its own partition.
         assert!(matches!(lookups.standing(7, start, PATIENCE), Standing::Missing(_)));
         lookups.found_in(3);
         assert_eq!(lookups.patience_of(3), PATIENCE);

@@ -88,7 +88,7 @@ pub(super) fn note_wait(
 pub(crate) struct PatientRegistry {
     registry: Option<Registry>,
     lookups: Lookups,
-    /// When whoever asks began.
+    /// When the caller began.
     since: Instant,
     /// Whether to ask again here, and to fail without the schema.
     insists: bool,

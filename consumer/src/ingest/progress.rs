@@ -19,7 +19,7 @@ pub struct PartitionProgress {
     stable_end: AtomicI64,
     /// The end when it was asked for at the start.
     first_end: AtomicI64,
-    /// When whoever leads it was last heard of, in milliseconds since 1970.
+    /// When its leader was last heard of, in milliseconds since 1970.
     heard_ms: AtomicI64,
     /// Whom it is read from, when that was last known, and since when it is known without a gap, in
     /// milliseconds since 1970.

@@ -90,7 +90,7 @@ enum Kind {
 /// Reads the quarantine topic from its first record to the end seen at the start, and hands over
 /// each record of this connection's events topic, which has so many partitions: the last copy of
 /// each origin. The topic is read twice, as only the end tells which copy is the last, and all of
-/// them are more than can be kept. `progress` is told how many offsets are behind and how many there
+/// them are more than can be kept. `progress` is given how many offsets are behind and how many there
 /// are.
 ///
 /// # Errors

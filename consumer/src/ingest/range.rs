@@ -198,7 +198,7 @@ struct Part {
     next: i64,
     to: i64,
     done: bool,
-    /// Where its end was reported and asked for anew, if it was.
+    /// Where its end was reported and asked for again, if it was.
     asked_again_at: Option<i64>,
 }
 
@@ -283,7 +283,7 @@ impl RangeReader {
         Ok(reader)
     }
 
-    /// Gives up after another time without news than [`PATIENCE`], beginning anew.
+    /// Gives up after another time without news than [`PATIENCE`], beginning again.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -420,7 +420,7 @@ impl RangeReader {
         Ok(())
     }
 
-    /// Something came: patience begins anew.
+    /// Something came: patience begins again.
     fn news(&mut self) {
         (self.waited, self.complaint) = (Duration::ZERO, None);
     }
@@ -455,7 +455,7 @@ impl RangeReader {
             return Ok(());
         }
         let at = self.position(number).unwrap_or(part.next).max(part.next);
-        // Marks count as passed: whoever goes on from here need not read them again, and a client
+        // Marks count as passed: a reader that goes on from here need not read them again, and a client
         // told to seek does not know where it stands until something comes.
         if let Some(Some(part)) = self.parts.get_mut(number) {
             part.next = at.min(part.to);

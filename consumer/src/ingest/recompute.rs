@@ -57,7 +57,7 @@ pub enum RecomputeError {
     /// The registry does not have a record's schema, and nothing is written down about that.
     #[error(transparent)]
     Undecided(#[from] Undecided),
-    /// Whoever asked does not want it any more.
+    /// The caller does not want it any more.
     #[error("interrupted")]
     Interrupted,
 }

@@ -274,7 +274,7 @@ impl Standing {
 
     /// What librdkafka cannot make sense of it may ask for again and again, without a word.
     fn look_for_silence(&mut self, progress: &Progress, now: Instant) {
-        // Whoever was kept from polling knows nothing of who was silent.
+        // A thread that was kept from polling knows nothing of who was silent.
         let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
         for (partition, place) in (self.first..).zip(&mut self.places) {
             let at = &progress.partitions[partition as usize];

@@ -188,7 +188,7 @@ impl Tail {
             .set("group.id", GROUP)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // The end is told by the partition and not by its last record: behind that there may
+            // The end is reported by the partition and not by its last record: behind that there may
             // be nothing but the marks of transactions and what compaction has left.
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")

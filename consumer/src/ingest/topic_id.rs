@@ -4,7 +4,7 @@
 //!
 //! rdkafka does not have this request, so librdkafka's own is wrapped here. It is a request for
 //! metadata, small and answered by any broker from memory, and needs no right beyond that to
-//! describe the topic, which whoever reads it has.
+//! describe the topic, which every reader of it has.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -277,7 +277,7 @@ impl<C: ConsumerContext + 'static> Lookout<C> {
         lookout.ask();
         if lookout.is_asked {
             let answer = lookout.questions.answer(ASK * 2);
-            // What is wrong now is told by the next look.
+            // What is wrong now is reported by the next look.
             let _ = lookout.take(answer);
         }
         lookout

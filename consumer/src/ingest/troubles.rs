@@ -1,5 +1,5 @@
 //! The troubles that partitions have now, of all topics that a node reads: said in the log and in
-//! a metric when they begin and end, and shown to whoever asks whether the node is ready.
+//! a metric when they begin and end, and shown to clients that ask whether the node is ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

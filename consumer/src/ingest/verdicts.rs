@@ -1,5 +1,5 @@
 //! Verdicts as the fold follows them: that no registry has the schema of a record, written down on
-//! the decisions topic before anyone acts on it. Whoever judges the log reads them first, so that the
+//! the decisions topic before anyone acts on it. Every judge of the log reads them first, so that the
 //! same log gives the same ledger whatever a registry answers today.
 
 use std::sync::Arc;

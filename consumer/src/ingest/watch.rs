@@ -46,7 +46,7 @@ pub struct LogWatch {
 
 struct Asking {
     questions: Questions<BrokerEvents>,
-    /// Whoever leads a partition, as far as is known.
+    /// The leaders of partitions, as far as is known.
     leaders: BTreeSet<i32>,
 }
 
@@ -167,8 +167,8 @@ impl LogWatch {
         }
     }
 
-    /// Says by every partition's trouble why the worker is about to end, and gives whoever spreads
-    /// requests a moment to leave it alone. Nothing is committed meanwhile.
+    /// Says by every partition's trouble why the worker is about to end, and gives a balancer
+    /// a moment to leave it alone. Nothing is committed meanwhile.
     fn not_ready(&self, error: WorkerError, progress: &Progress, stop: &Stop) -> WorkerError {
         let (kind, cure) = match &error {
             WorkerError::AnotherTopic { .. } => (
@@ -230,7 +230,7 @@ fn first_offset(
 }
 
 impl Asking {
-    /// Asks every leader once, and whoever is said to lead as well: ids and numbers of partitions,
+    /// Asks every leader once, and every broker said to lead as well: ids and numbers of partitions,
     /// and why not everybody has answered, if not.
     fn round(&mut self, topic: &str) -> (Vec<(Option<String>, u32)>, Option<String>) {
         // What comes late is no answer to what is asked now.

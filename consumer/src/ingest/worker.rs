@@ -62,7 +62,7 @@ pub struct WorkerConfig {
     pub connection: Connection,
     /// The store's directory.
     pub store: PathBuf,
-    /// Whether to make the store anew from Kafka.
+    /// Whether to rebuild the store from Kafka.
     pub rebuild: bool,
     /// Texts of further versions of the events topic's schema.
     pub schemas: Vec<String>,
@@ -164,7 +164,7 @@ pub fn open_or_seed(
     };
     let watch = LogWatch::open(connection, log.clone())?;
     if config.rebuild || !(seed || Store::is_there(&config.store)) {
-        // Before anything is deleted: from a log without its beginning there is no making anew.
+        // Before anything is deleted: from a log without its beginning there is no rebuilding.
         watch.require_whole(PATIENCE)?;
     }
     tracing::info!(path = %config.store.display(), "opening the store");
@@ -394,7 +394,7 @@ fn spawn(
         .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))
 }
 
-/// How the events topic is read, whoever reads it: the connection's options, and what makes
+/// How the events topic is read, by every reader: the connection's options, and what makes
 /// reading fast. A benchmark that reads without a worker reads like this too.
 ///
 /// # Errors

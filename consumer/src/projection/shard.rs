@@ -1,5 +1,5 @@
-//! The partitions in memory, in shards. One thread folds the partitions of a shard; whoever commits
-//! takes what has changed of them, and whoever asks for citizens' facts reads them there, as they
+//! The partitions in memory, in shards. One thread folds the partitions of a shard; the committer
+//! takes what has changed of them, and a query for citizens' facts reads them there, as they
 //! are nowhere else in memory. A shard is locked for as long as a block of records is folded.
 
 use std::ops::Range;

@@ -121,7 +121,7 @@ pub struct QuarantineKey {
     pub recorded: Day,
     /// The home region it names, if it decodes and the region is known.
     pub home: Option<RegionIndex>,
-    /// The service region it names, likewise.
+    /// The service region it names, under the same conditions.
     pub service: Option<RegionIndex>,
 }
 

@@ -255,7 +255,7 @@ pub struct Missing {
     /// Kiosks with such events.
     pub kiosks: u64,
     /// Events that came in and could not be counted, and that nobody has discarded, or released so
-    /// that they are counted anew in this answer.
+    /// that they are counted again in this answer.
     pub quarantined: u64,
     /// The region's own kiosks that are silent beyond their habit, the longest silent first, at
     /// most 20 (`/v1/kiosks?silent=true&within=…` has all): an estimate beside the bounds, which
@@ -345,7 +345,7 @@ pub struct Series {
 pub struct Point {
     /// Its first day: the first of the day, week or month, or of the series.
     pub from: Date,
-    /// Its last day, likewise.
+    /// Its last day: the last of the day, week or month, or of the series.
     pub to: Date,
     /// People whose IKD was active at its end.
     pub activated: i64,
@@ -451,10 +451,10 @@ pub struct Quarantine {
     pub known_at: Option<Date>,
     /// All of them, whatever was decided about them since.
     pub total: u64,
-    /// Those of them that are unknown still: neither discarded nor released with the event sent anew
+    /// Those of them that are unknown still: neither discarded nor released with the event sent again
     /// in this answer. `missing` counts these.
     pub open: u64,
-    /// Those released, as far as the events sent anew are in this answer.
+    /// Those released, as far as the events sent again are in this answer.
     pub released: u64,
     /// Those discarded.
     pub discarded: u64,
@@ -492,7 +492,7 @@ pub struct QuarantinedRow {
     pub event_id: Option<EventId>,
     /// The home region that it names, if it can be read and is known.
     pub home_region: Option<RegionCode>,
-    /// The service region that it names, likewise.
+    /// The service region that it names, if it can be read and is known.
     pub service_region: Option<RegionCode>,
     /// The kiosk that it names, if it can be read.
     pub kiosk_id: Option<String>,
@@ -513,7 +513,7 @@ pub struct RecordDecision {
     pub reason: String,
     /// When, by the clock of who decided.
     pub decided_at: TimestampMs,
-    /// The partition of the events topic where a released event stands anew.
+    /// The partition of the events topic that a released event was sent to.
     pub released_partition: Option<u32>,
     /// Its offset there.
     pub released_offset: Option<i64>,

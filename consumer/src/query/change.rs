@@ -27,7 +27,7 @@ use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 use crate::domain::share::Share;
 
-/// How late activations are told apart: the next day, within a week, within a month, later.
+/// How late activations are distinguished: the next day, within a week, within a month, later.
 pub const AGES: [Age; 4] = [
     Age { from_days: 0, to_days: Some(1) },
     Age { from_days: 2, to_days: Some(7) },

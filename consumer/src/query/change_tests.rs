@@ -9,7 +9,8 @@ use super::answer::{Axis, Change, PartKind};
 use super::change::change;
 use super::fixtures::{Fixture, activation, date, region};
 use super::view::View;
-use super::{QueryError, change_table};
+use super::QueryError;
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-02";
@@ -132,7 +133,7 @@ fn what_was_released_from_quarantine_is_in_parts_of_its_own() {
     assert_eq!(answer.parts.iter().map(|part| part.count).sum::<i64>(), answer.change);
     // No figure has anything of the memos.
     assert_eq!(answer.later.activated, before.later.activated + 2);
-    let words = change_table::change(&answer);
+    let words = tables::change::change(&answer);
     assert!(words.contains("activations released from quarantine"), "{words}");
 }
 
@@ -177,7 +178,7 @@ fn a_change_answer_has_every_name_in_its_order_and_a_table() {
     let answer = ask(&view, Axis::KnownAt, "2024-03-01", "2024-04-01", None);
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), answer);
-    insta::assert_snapshot!(format!("{json}\n\n{}", change_table::change(&answer)));
+    insta::assert_snapshot!(format!("{json}\n\n{}", tables::change::change(&answer)));
     let code = "18.71".parse().unwrap();
     let (from, to) = (date("2024-03-02"), date("2024-03-01"));
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Which quarantined records are unknown no longer, because somebody decided about them.
 //!
-//! A discarded one at once; a released one as soon as the event sent anew is in the snapshot: not
+//! A discarded one at once; a released one as soon as the event sent again is in the snapshot: not
 //! before, so that bounds never become narrower than what they are of.
 
 use laju_schemas::decision::Decision;
@@ -60,7 +60,7 @@ impl Closed {
         let all = book.all();
         let last = self.seen.checked_sub(1).and_then(|at| all.get(at)).map(|d| d.decision_id);
         if last != self.last || all.len() < self.seen {
-            // The topic was read anew, and has become another one.
+            // The topic was read again, and has become another one.
             *self = Self::default();
         }
         let again = std::mem::take(&mut self.waiting);

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::FigureEvidence;
 use super::evidence::{KIOSKS, evidence};
-use super::evidence_table;
+use crate::cli::tables;
 use super::fixtures::{Fixture, date};
 use super::days::Days;
 
@@ -33,7 +33,7 @@ fn ask(f: &Fixture, region: &str, days: Days) -> FigureEvidence {
 fn an_evidence_answer_has_every_name_in_its_order_and_a_table() {
     let answer = ask(&state(), "18.71", Days::default());
     let json = serde_json::to_string_pretty(&answer).unwrap();
-    insta::assert_snapshot!(format!("{json}\n\n{}", evidence_table::evidence(&answer)));
+    insta::assert_snapshot!(format!("{json}\n\n{}", tables::evidence::evidence(&answer)));
     let text = serde_json::to_string(&answer).unwrap();
     assert_eq!(serde_json::from_str::<FigureEvidence>(&text).unwrap(), answer);
     // Anybody can make the digest from the answer alone.

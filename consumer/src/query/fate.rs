@@ -144,7 +144,7 @@ impl Found<'_> {
         (rank, self.part.partition)
     }
 
-    /// Facts are told as they are folded, and may be ahead of the last commit.
+    /// Facts are reported as they are folded, and may be ahead of the last commit.
     fn attest(&self, evidence: &mut Evidence) {
         let mut parts = evidence.partitions.iter_mut();
         if let Some(part) = parts.find(|part| part.partition == self.part.partition) {
@@ -208,7 +208,7 @@ impl Found<'_> {
         if let Some(record) = &mut answer.quarantine {
             let detail = detail_of(view, record.partition, record.offset);
             record.detail = detail.map(|(detail, _)| detail.to_owned());
-            // Without a decision: sent anew, or a bad copy of an event that had come in.
+            // Without a decision: sent again, or a bad copy of an event that had come in.
             let quarantined = "another record of it is in quarantine";
             let more = match decision_words(view, record.partition, record.offset) {
                 Some(decided) => format!("{quarantined}, {decided}"),

@@ -8,7 +8,8 @@ use super::fate::fate;
 use super::folding::{ACTIVATED, Folding, id, retracted};
 use super::kiosks::kiosk;
 use super::view::View;
-use super::{QueryError, kiosk_table};
+use super::QueryError;
+use crate::cli::tables;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::decisions::tests::decided;
 use crate::projection::shard::NoFacts;
@@ -151,7 +152,7 @@ fn what_could_not_be_counted_says_why_and_counts_once_it_is_released() {
     assert_eq!(some(&nameless, &["fate", "sequence"]), [json!("quarantined"), Value::Null]);
     let released = ask(&view, 7);
     assert_eq!(some(&released, &["fate", "partition"]), [json!("counted"), json!(1)]);
-    let table = |number| kiosk_table::event(&fate(&view, id(number)).unwrap());
+    let table = |number| tables::kiosks::event(&fate(&view, id(number)).unwrap());
     insta::assert_snapshot!([table(5), table(7), table(9)].join("\n\n"));
     assert_eq!(some(&released["quarantine"], &["partition", "offset"]), [json!(0), json!(0)]);
     assert_eq!(released["detail"], "another record of it is in quarantine");

@@ -194,7 +194,7 @@ impl Fixture {
         });
     }
 
-    /// What somebody decided about the record at an origin; a released one stands anew at a place.
+    /// What somebody decided about the record at an origin; a released one was sent to a place.
     pub(crate) fn decide(
         &mut self,
         origin: (u32, i64),
@@ -263,7 +263,7 @@ impl Fixture {
         self.figure(from, ReferenceFigure { percent, ..figure });
     }
 
-    /// A target that is a number of people, likewise.
+    /// A target that is a number of people, recorded on the day from which it is valid.
     pub(crate) fn absolute_target(&mut self, code: &str, value: u64, from: &str, to: &str) {
         let figure = blank(code, ReferenceKind::Target, Basis::Absolute, from);
         let valid_to = Some(date(to));

@@ -5,7 +5,7 @@ use laju_schemas::event::Channel;
 
 use super::answer::FlowRow;
 use super::fixtures::{Fixture, activation, date, region};
-use super::flow_table;
+use crate::cli::tables;
 use super::flows::{flows, region_flows};
 use super::progress::progress;
 use super::days::Days;
@@ -99,7 +99,7 @@ fn flow_answers_have_every_name_in_their_order_and_tables() {
         "{}\n\n{}\n\n{}\n\n{}",
         serde_json::to_string_pretty(&all).unwrap(),
         serde_json::to_string_pretty(&city).unwrap(),
-        flow_table::flows(&all),
-        flow_table::region_flows(&city)
+        tables::flows::flows(&all),
+        tables::flows::region_flows(&city)
     ));
 }

@@ -220,7 +220,7 @@ fn a_kiosk_is_told_which_of_its_events_are_in_quarantine_until_they_count_or_are
     assert!(row.detail.starts_with("made by hand"), "{row:?}");
     assert_eq!(kiosk(&view, "K-BAD").unwrap().row.missing, 0);
 
-    // The same event, sent anew and counted.
+    // The same event, sent again and counted.
     f.receive(1, ("K-BAD", "18.71"), 7..=7, "18.71", "2024-07-02");
     let quarantined = kiosk(&f.view(TODAY), "K-BAD").unwrap().quarantined;
     assert_eq!((quarantined.open, quarantined.latest.len()), (0, 0));

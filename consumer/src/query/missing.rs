@@ -144,7 +144,7 @@ impl KioskBook {
             })
         };
         if !self.absorbed.iter().all(follows) {
-            // A partition was given away or loaded anew: what was united cannot be taken apart.
+            // A partition was given away or loaded again: what was united cannot be taken apart.
             *self = Self::default();
         }
         let mut before = std::mem::take(&mut self.absorbed);

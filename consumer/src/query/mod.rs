@@ -7,40 +7,33 @@ pub mod ahead;
 pub mod answer;
 pub mod breakdown;
 pub mod change;
-pub mod change_table;
 #[cfg(test)]
 mod change_tests;
 pub mod conflicts;
 pub mod days;
 mod decided;
 pub mod evidence;
-pub mod evidence_table;
 #[cfg(test)]
 mod evidence_tests;
 pub mod fate;
 #[cfg(test)]
 mod fate_tests;
-pub mod figure_table;
 #[cfg(test)]
 pub(crate) mod fixtures;
-pub mod flow_table;
 #[cfg(test)]
 mod flow_tests;
 pub mod flows;
 #[cfg(test)]
 pub(crate) mod folding;
 pub mod kiosk_state;
-pub mod kiosk_table;
 pub mod kiosks;
 pub mod ledger;
 pub mod missing;
 pub mod outreach;
-pub mod outreach_table;
 #[cfg(test)]
 mod outreach_tests;
 pub mod pace;
 pub mod pace_list;
-pub mod pace_table;
 pub mod postings;
 pub mod progress;
 pub mod quarantine;
@@ -55,7 +48,6 @@ pub mod store;
 mod store_tests;
 pub mod stream;
 pub mod sums;
-pub mod table;
 mod version;
 pub mod view;
 

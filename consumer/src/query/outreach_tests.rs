@@ -8,7 +8,8 @@ use super::fixtures::{Fixture, activation, date, region};
 use super::outreach::{outreach, visit};
 use super::days::Days;
 use super::view::View;
-use super::{QueryError, outreach_table};
+use super::QueryError;
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 const OFFICE: &str = "18.71";
@@ -117,7 +118,7 @@ fn outreach_answers_have_every_name_in_their_order_and_tables() {
     insta::assert_snapshot!(format!(
         "{}\n\n{json}\n\n{}\n\n{}",
         serde_json::to_string_pretty(&all).unwrap(),
-        outreach_table::outreach(&all),
-        outreach_table::visit(&one)
+        tables::outreach::outreach(&all),
+        tables::outreach::visit(&one)
     ));
 }

@@ -136,7 +136,7 @@ pub(super) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
     let people = i64::try_from(target.people).unwrap_or(i64::MAX);
     let to_go = people.saturating_sub(activated).max(0);
     let days_left = days_between(as_of, by);
-    // Nothing is needed of whoever is there, on the last day as well.
+    // Nothing is needed once the goal is reached, on the last day as well.
     let over = if to_go == 0 { 1 } else { days_left };
     Goal {
         by,

@@ -12,7 +12,8 @@ use super::pace_list::pace_list;
 use super::days::Days;
 use super::question::Level;
 use super::view::View;
-use super::{QueryError, pace, pace_table};
+use super::{QueryError, pace};
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-03";
@@ -167,7 +168,7 @@ fn the_share_of_the_pace_required_is_worked_out_by_hand() {
     );
     assert_eq!(tangerang["goal"]["required_per_day"], Value::Null);
     assert_eq!(tangerang["windows"][0]["percent_of_required"], Value::Null);
-    // Of whoever is there none is required: 100 of 100 on the day before somebody moved.
+    // Once the goal is reached none is required: 100 of 100 on the day before somebody moved.
     let before = serde_json::to_value(ask(&view, Level::Regency, "19", as_of("2024-07-28")));
     let before = before.unwrap();
     let there = row(&before, "19.71");
@@ -186,5 +187,5 @@ fn a_list_of_paces_has_every_name_in_its_order_and_a_table() {
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<PaceList>(&json).unwrap(), answer);
     let first = serde_json::to_string_pretty(&answer.rows[0]).unwrap();
-    insta::assert_snapshot!(format!("{first}\n\n{}", pace_table::pace_list(&answer)));
+    insta::assert_snapshot!(format!("{first}\n\n{}", tables::pace::pace_list(&answer)));
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::fixtures::{Fixture, date, region};
 use super::days::Days;
 use super::view::View;
-use super::{QueryError, pace, pace_table};
+use super::{QueryError, pace};
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-03";
@@ -202,6 +203,6 @@ fn a_pace_answer_has_every_name_in_its_order_and_a_table() {
     let trailing = pace::pace(&view, code, None, &as_of("2024-08-01")).unwrap();
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<super::answer::Pace>(&json).unwrap(), answer);
-    let tables = [pace_table::pace(&answer), pace_table::pace(&trailing)].join("\n\n");
+    let tables = [tables::pace::pace(&answer), tables::pace::pace(&trailing)].join("\n\n");
     insta::assert_snapshot!(format!("{json}\n\n{tables}"));
 }

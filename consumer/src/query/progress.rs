@@ -271,7 +271,7 @@ pub(super) fn missing_of(view: &View, region: RegionCode, days: &Days) -> Option
     is_now.then(|| missing(view, region, &Silent::of(view)))
 }
 
-/// The same of several regions, by whatever they are told apart by.
+/// The same of several regions, by whatever key distinguishes them.
 pub(super) fn missing_of_each<K: Ord>(
     view: &View,
     regions: impl Iterator<Item = (K, RegionCode)>,

@@ -59,7 +59,7 @@ impl Question for QuarantineQuestion {
 
 /// What could not be counted of the records recorded up to `known_at` (`None` for all) that name a
 /// region (the nation: all of them): counts by reason, and the latest records, at most `limit`. What
-/// was decided about them is told as it is known now.
+/// was decided about them is reported as it is known now.
 ///
 /// # Errors
 /// If there is no such region.

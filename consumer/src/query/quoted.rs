@@ -79,7 +79,7 @@ impl Endpoint for FiguresQuestion {
     type Answer = FigureList;
 }
 
-/// What cumulative counters are told apart by: enough to explain any later difference.
+/// What distinguishes cumulative counters: enough to explain any later difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Category {
     /// By the place of their age in [`ACTIVATION_AGES`].

@@ -50,7 +50,7 @@ pub fn province_of(region: RegionIndex) -> Option<RegionIndex> {
 pub struct Window {
     /// How many days count from the programme's first; `None` for all there are.
     days: Option<u32>,
-    /// Likewise of the days of recording.
+    /// The same of the days of recording.
     recorded: Option<u32>,
 }
 

@@ -7,7 +7,7 @@
 //! | value | the chunk as [`crate::projection::format`] has it: CRC-32 of its payload, then the payload |
 //!
 //! Frames follow each other without anything between them, in the order of the chunks' numbers. There is
-//! no end mark: whoever asked knows how many were asked for. That they are the right ones is seen by the
+//! no end mark: the client knows how many it asked for. That they are the right ones is seen by the
 //! digest that the position row has of all of them.
 
 use std::io::{ErrorKind, Read};

@@ -17,6 +17,7 @@ use super::missing::KioskBook;
 use super::days::Days;
 use super::view::{NotReadyReason, Readiness, View};
 use super::*;
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 const TODAY: &str = "2024-08-02";
@@ -366,7 +367,7 @@ fn quarantined_events_count_for_the_regions_they_name() {
     assert_eq!((then.total, then.latest.len()), (1, 1));
 }
 
-/// A discarded record is unknown no longer at once, a released one as soon as the event sent anew
+/// A discarded record is unknown no longer at once, a released one as soon as the event sent again
 /// is in the snapshot: the bounds narrow then and not before.
 #[test]
 fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
@@ -402,7 +403,7 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     f.decide((9, 0), Decision::Discarded, None);
     f.decide(undecodable, Decision::Unknown, None);
     assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
-    // Sent anew to an offset that is not in the snapshot yet.
+    // Sent again to an offset that is not in the snapshot yet.
     let anew = (1, next(&f, 1));
     f.decide(second, Decision::Released, Some(anew));
     assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
@@ -422,8 +423,8 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     assert_eq!(decisions, of);
     let released = all.latest[0].decision.as_ref().unwrap();
     assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(anew.1)));
-    insta::assert_snapshot!(table::quarantine(&all));
-    // Of a past day's knowledge there are no bounds; what became of its records is told.
+    insta::assert_snapshot!(tables::quarantine(&all));
+    // Of a past day's knowledge there are no bounds; what became of its records is reported.
     let then =
         quarantine::quarantine(&view, Some(date("2024-07-01")), RegionCode::NATION, 9).unwrap();
     assert_eq!((then.total, then.open, then.discarded, then.released), (1, 0, 1, 0));
@@ -566,15 +567,15 @@ fn tables_say_what_the_answers_say() {
     let cards = breakdown::breakdown(&view, &BreakdownQuestion { code: code("17.71"), by: By::CardReason }, &days);
     let channels = breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
     let tables = [
-        table::progress(&progress::progress(&view, region, &days).unwrap()),
-        table::progress_list(&list.unwrap()),
-        table::series(&series.unwrap()),
-        table::breakdown(&cards.unwrap()),
-        table::breakdown(&channels.unwrap()),
-        kiosk_table::kiosks(&all_kiosks(&view)),
-        kiosk_table::kiosk(&kiosks::kiosk(&view, "K-1").unwrap()),
-        table::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
-        table::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
+        tables::progress(&progress::progress(&view, region, &days).unwrap()),
+        tables::progress_list(&list.unwrap()),
+        tables::series(&series.unwrap()),
+        tables::breakdown(&cards.unwrap()),
+        tables::breakdown(&channels.unwrap()),
+        tables::kiosks::kiosks(&all_kiosks(&view)),
+        tables::kiosks::kiosk(&kiosks::kiosk(&view, "K-1").unwrap()),
+        tables::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
+        tables::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
     ];
     insta::assert_snapshot!(tables.join("\n\n"));
 }

@@ -446,7 +446,7 @@ impl LiveView {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(|poisoned| {
-            // A question failed half-way through: what it left is made anew.
+            // A question failed half-way through: what it left is rebuilt.
             self.kept.clear_poison();
             let mut kept = poisoned.into_inner();
             *kept = Kept::default();

@@ -206,7 +206,7 @@ impl Checkpoint {
         }
     }
 
-    /// Writes it in place of the one before: whoever reads it sees this one or that one, whole.
+    /// Writes it in place of the one before: a reader sees this one or that one, whole.
     ///
     /// # Errors
     /// If it cannot be written.

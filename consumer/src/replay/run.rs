@@ -87,7 +87,7 @@ fn unwritten(name: &std::path::Path, source: io::Error) -> ReplayError {
     }
 }
 
-/// Is told of records that cannot be read.
+/// Is called with records that cannot be read.
 pub type OnUndecodable<'a> = Box<dyn FnMut(Place, &Undecodable) + 'a>;
 
 /// A replay under way.
@@ -108,7 +108,7 @@ pub struct Replay<'a> {
     pub counts: Counts,
     /// Asks it to stop.
     pub stop: &'a AtomicBool,
-    /// Is told of each record that cannot be read.
+    /// Is called with each record that cannot be read.
     pub on_undecodable: OnUndecodable<'a>,
 }
 

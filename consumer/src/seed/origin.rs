@@ -108,7 +108,7 @@ impl Origin {
             (StatusCode::FORBIDDEN, Some(detail)) => {
                 Failure::refused(SeedError::Forbidden { url, detail })
             }
-            // Chunks that it had: it was made anew since.
+            // Chunks that it had: it has been rebuilt since.
             (StatusCode::NOT_FOUND, Some(detail)) if path.contains('?') => Failure::Away(detail),
             (status, Some(detail))
                 if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS =>
@@ -176,7 +176,7 @@ pub(super) fn receive(origin: Arc<Origin>, run: Run) -> Result<Pieces, Failure> 
     let (sender, receiver) = sync_channel(AHEAD);
     spawn(move || {
         if let Err(failure) = read(&origin, &run, &sender) {
-            // Whoever has given up does not listen any more.
+            // A caller that has given up does not listen any more.
             drop(sender.send(Err(failure)));
         }
     })?;

@@ -148,7 +148,7 @@ impl Agent {
     /// How far an event has come; none if this agent does not know it (any more).
     ///
     /// # Errors
-    /// If the outbox cannot be read. A worker that does not answer is told within the fate.
+    /// If the outbox cannot be read. A worker that does not answer is reported within the fate.
     pub async fn fate(&self, event_id: EventId) -> Result<Option<Fate>, OutboxError> {
         let Some(known) = self.find(event_id).await? else { return Ok(None) };
         let whereabouts = Whereabouts::from(known.state);
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(ask(&address, id), serde_json::json!({}));
         assert!(answering.join().unwrap().unwrap().ends_with("Bearer laju_0f0f"));
         assert!(!format!("{address} {address:?}").contains("0f0f"));
-        // Nobody answers any more: what is told of that has no token either.
+        // Nobody answers any more: what is reported of that has no token either.
         assert!(!ask(&address, id).to_string().contains("0f0f"));
     }
 }

@@ -1,4 +1,4 @@
-//! How shipping goes, for whoever asks: written by the shipper, read by status and metrics.
+//! How shipping goes: written by the shipper, read by status and metrics.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;

@@ -61,7 +61,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// does not always give back what it has.
 const GLANCE: Duration = Duration::from_secs(5);
 
-/// What the shipper is told.
+/// The commands to the shipper.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Command {
     /// Events from this sequence on may have come back among the unsent.
@@ -633,7 +633,7 @@ impl Shipper {
         }
     }
 
-    /// Writes down which events have doubtful times, before the outbox is told that they are sent:
+    /// Writes down which events have doubtful times, before the outbox learns that they are sent:
     /// those that are not are looked at once more after a crash.
     async fn note_doubts(&mut self) {
         if self.time.is_unsaved() {

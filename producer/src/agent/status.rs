@@ -66,7 +66,7 @@ pub struct Status {
     pub outbox_limit_bytes: u64,
     /// When Kafka last acknowledged an event since the start, by the kiosk's clock.
     pub last_acknowledged_at: Option<TimestampMs>,
-    /// When the kiosk's status was last delivered, likewise.
+    /// When the kiosk's status was last delivered, by the same clock.
     pub last_reported_at: Option<TimestampMs>,
     /// The kiosk's clock minus the broker's, in milliseconds, once measured.
     pub clock_offset_ms: Option<i64>,
@@ -177,7 +177,7 @@ impl Agent {
         })
         .await;
         let (aside, doubtful) = match read {
-            // A full disk is what the status has to tell of: the database may be being opened anew.
+            // A full disk is what the status has to tell of: the database may be reopening.
             Err(error) if error.passes() => {
                 let bare = |found| DoubtfulEvents { found, shown: Vec::new() };
                 (Vec::new(), told.into_iter().map(bare).collect())

@@ -1,4 +1,4 @@
-//! What clients send: JSON, read so that every mistake is told with the field it is in, and never
+//! What clients send: JSON, read so that every mistake is reported with the field it is in, and never
 //! with a citizen's number.
 //!
 //! A body is one event, a JSON array of events, or NDJSON (an event a line). A mistake in one
@@ -95,7 +95,7 @@ pub enum Body {
     Batch(Vec<Result<Submission, Fault>>),
 }
 
-/// How the events of a body are told apart.
+/// How the events of a body are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object, or an array of them.
@@ -143,7 +143,7 @@ struct Fields {
     idempotency_key: Option<String>,
 }
 
-/// An instant whose mistakes are told without repeating any of its digits.
+/// An instant whose mistakes are reported without repeating any of its digits.
 struct Instant(TimestampMs);
 
 impl<'de> Deserialize<'de> for Instant {
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for NikField {
 /// Reads a body.
 ///
 /// # Errors
-/// If it cannot be told which events it holds; a mistake in one of them is told in its place.
+/// If it is unclear which events it holds; a mistake in one of them is reported in its place.
 pub fn read(format: Format, body: &[u8]) -> Result<Body, BodyError> {
     let body = text::begin(body)?;
     let events = match format {

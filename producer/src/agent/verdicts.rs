@@ -173,7 +173,7 @@ impl Verdicts {
         attention
     }
 
-    /// What a client is told that sends an event once more; none if there is nothing to tell.
+    /// What is reported to a client that sends an event once more; none if there is nothing.
     pub(super) fn warning(&self, event_id: EventId, now: TimestampMs) -> Option<String> {
         let mut words = Vec::new();
         if let Some(QuarantinedEvent { reason, detail, .. }) = self.of(event_id) {

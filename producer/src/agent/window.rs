@@ -160,7 +160,7 @@ impl Window {
         self.cursor = self.cursor.min(sequence.saturating_sub(1));
     }
 
-    /// Nothing that was on its way will ever come back: another producer begins anew.
+    /// Nothing that was on its way will ever come back: another producer begins again.
     pub(super) fn forget_flights(&mut self) {
         self.flights.clear();
         self.alone = None;

@@ -30,7 +30,7 @@ pub enum OutboxError {
         /// The outbox's directory.
         path: PathBuf,
     },
-    /// A read or write had failed and the database was opened anew: the same call may be made
+    /// A read or write had failed and the database was reopened: the same call may be made
     /// again.
     #[error("the outbox {path} was opened anew after a failed read or write: try again", path = path.display())]
     Reopened {

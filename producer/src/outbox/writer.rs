@@ -93,7 +93,7 @@ impl Job {
     }
 
     fn refuse(self, error: OutboxError) {
-        // Whoever does not wait any more need not be told.
+        // A caller that does not wait any more needs no answer.
         match self {
             Self::Accept(_, reply) => drop(reply.send(Err(error))),
             Self::Settle(_, reply) | Self::Close(reply) => drop(reply.send(Err(error))),
@@ -518,7 +518,7 @@ impl Writer {
         if lengthen == Lengthen::FromDisk && !self.lengthened {
             self.press();
         }
-        // A commit that failed may be there all the same: the database, opened anew and flushed,
+        // A commit that failed may be there all the same: the database, reopened and flushed,
         // is what tells.
         if next.is_some_and(|(state, _)| state == self.state) {
             return Ok(());
@@ -613,7 +613,7 @@ impl Writer {
         }
     }
 
-    /// Opens the database anew after a failure: redb refuses everything until then. The lock is
+    /// Reopens the database after a failure: redb refuses everything until then. The lock is
     /// held throughout.
     fn reopen(&mut self, lengthen: Lengthen) -> Result<(), OutboxError> {
         drop(self.shared.put(None));

@@ -1,5 +1,5 @@
 //! Mistakes in JSON, in words of our own: the parser's say what a type is called in this program
-//! and where in its memory it stood, which is of no use to whoever wrote the JSON.
+//! and where in its memory it stood, which is of no use to the author of the JSON.
 
 use laju_schemas::text::shown;
 use serde_json::error::Category;

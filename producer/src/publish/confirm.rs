@@ -106,7 +106,7 @@ impl DeliveryError {
     }
 }
 
-/// What is told about one record.
+/// Where the fate of one record is reported to.
 pub(super) struct Expectation {
     topic: Box<str>,
     sender: oneshot::Sender<Result<Receipt, DeliveryError>>,
@@ -136,7 +136,7 @@ impl Future for Delivery {
     }
 }
 
-/// The producer's context: tells each record's fate to whoever waits for it, and that there is
+/// The producer's context: tells each record's fate to the caller that waits for it, and that there is
 /// room in the queue.
 #[derive(Clone, Default)]
 pub(super) struct Confirmations {
@@ -210,7 +210,7 @@ impl ProducerContext for Confirmations {
             }
             Err((error, _)) => Err(DeliveryError::new(error, &topic, &self.events)),
         };
-        // Whoever does not wait for it has dropped the receiver.
+        // A caller that does not wait for it has dropped the receiver.
         let _ = sender.send(fate);
         self.announce_room();
     }

@@ -150,7 +150,7 @@ fn later_events_are_read_as_the_same_facts() {
     assert_same_events("everything at once", &in_order(all));
 }
 
-/// Two branches with the same fields are told apart by name, whatever their order: apache-avro
+/// Two branches with the same fields are distinguished by name, whatever their order: apache-avro
 /// takes the first that fits.
 #[test]
 fn branches_of_the_same_shape_are_told_apart_in_any_order() {

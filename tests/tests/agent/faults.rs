@@ -241,7 +241,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
                 assert!(answer["detail"].as_str().unwrap().contains("no room"), "{answer}");
                 full += 1;
             }
-            // It was opened anew between the two.
+            // It was reopened between the two.
             503 => {}
             _ => panic!("{status}: {answer}"),
         }

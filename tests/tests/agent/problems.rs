@@ -230,7 +230,7 @@ fn an_agent_tells_problems_in_the_clients_language_and_in_words_of_its_own() {
             assert_eq!(explained["explanation"], kind.explanation().to(language));
         }
     }
-    // Within a batch every event is told in the language of its request.
+    // Within a batch every event is reported in the language of its request.
     let batch = format!("[{wrong}]");
     let (_, _, answer) = asker.ask("POST", "/v1/events", "id", batch.as_bytes());
     assert!(answer["items"][0]["detail"].as_str().unwrap().starts_with("tidak ada"), "{answer}");

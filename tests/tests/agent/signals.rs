@@ -28,7 +28,7 @@ fn a_closed_terminal_drains_the_agent_as_sigterm_does() {
     let port: String = after.chars().take_while(char::is_ascii_digit).collect();
     let client = Client::new(format!("127.0.0.1:{port}"));
     client.send_lines(&lines(0..50));
-    // The terminal is gone, and so is whoever read what it says. It sends SIGHUP twice.
+    // The terminal is gone, and so is the reader of its output. It sends SIGHUP twice.
     drop(log);
     let pid = Pid::from_raw(agent.id() as i32);
     for _ in 0..2 {

@@ -302,7 +302,7 @@ fn a_last_word_is_found_behind_those_of_many_others_a_stretch_at_a_time() {
     assert!(process.stop().status.success());
 }
 
-/// Whoever may write to the status topic must not use up a kiosk's numbers.
+/// A client that may write to the status topic must not use up a kiosk's numbers.
 #[test]
 fn a_last_word_of_numbers_too_far_is_not_believed_and_said() {
     let broker = TestBroker::start(3);

@@ -1,5 +1,5 @@
 //! `laju diff`: nodes of the same rules are identical, wherever each of them is; and what other rules
-//! would change is told before anybody switches to them.
+//! would change is reported before anybody switches to them.
 
 use std::path::Path;
 

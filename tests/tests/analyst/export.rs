@@ -487,7 +487,7 @@ fn what_cannot_be_continued_is_refused_and_ctrl_c_leaves_what_was_there() {
         _ => panic!("{ended:?}"),
     }
     assert_eq!(fs::read(output.join("manifest.json")).unwrap(), before);
-    // A topic made anew is another log, whatever it is called; what is there does not vouch for
+    // A recreated topic is another log, whatever it is called; what is there does not vouch for
     // another manifest.
     let mut forged: Value = serde_json::from_slice(&before).unwrap();
     forged["cut"]["partitions"][0]["last_record"]["digest"] = "0".repeat(16).into();

@@ -107,7 +107,7 @@ fn nothing_lags(process: &mut Process) -> bool {
     lags.clone().count() == PARTITIONS as usize && lags.all(|line| line.ends_with(" 0"))
 }
 
-/// Of each event that was sent anew its origin, and where it stands.
+/// Of each event that was sent again its origin, and where it stands.
 fn released_events(broker: &TestBroker) -> Vec<(Origin, Origin)> {
     let released = broker.read(&EVENTS).into_iter().filter_map(|event| {
         let origin = event.header(HEADER_RELEASED_ORIGIN)?.parse().unwrap();
@@ -418,7 +418,7 @@ fn what_the_present_rules_count_where_it_stands_is_left_alone() {
     let after = Said { activated: 2, open: 0, unknown: 0, released: 1, ..before };
     wait_for(&mut process, &after);
 
-    // What was sent anew is refused by other rules and counts by these; refused by these, it is
+    // What was sent again is refused by other rules and counts by these; refused by these, it is
     // released and open all the same.
     let log = broker.read_log();
     let sent = log.iter().find(|r| (r.partition, r.offset) == (anew.partition, anew.offset));

@@ -72,7 +72,7 @@ fn impossible(command: Command, words: &[&str]) {
     }
 }
 
-/// Events of all sorts, some of them sent anew from quarantine.
+/// Events of all sorts, some of them sent again from quarantine.
 fn publish(broker: &TestBroker) {
     broker.publish(&seeded(PARTITIONS, 800));
     let origin: &[(&str, &[u8])] = &[(HEADER_RELEASED_ORIGIN, b"0/1")];
@@ -390,7 +390,7 @@ fn a_ledger_that_is_cut_or_changed_on_its_way_is_not_taken_for_the_workers() {
     });
     impossible(changed, &["changed on its way"]);
 
-    // Whoever is not answered can be told to give up.
+    // A client that is not answered can be told to give up.
     let (unanswered, asked) = served(|_, _| None);
     let waiting = Process::start(unanswered);
     while asked.recv().unwrap() != "/v1/ledger/0" {}

@@ -42,7 +42,7 @@ fn a_later_schema_given_as_a_file_is_counted_and_one_that_nobody_knows_is_quaran
     let store = tempfile::tempdir().unwrap();
     let stored = fold_all(&broker, store.path(), &[]);
     assert_eq!(counted(&stored), (0, published));
-    // Whoever holds the leases next puts into quarantine what is not there yet.
+    // The next holder of the leases puts into quarantine what is not there yet.
     let mut process = Process::start(worker(LAJU, &broker.connection(), store.path()));
     let copies = broker.wait_quarantine(published as usize);
     assert!(process.is_running() && process.stop().status.success());
@@ -54,7 +54,7 @@ fn a_later_schema_given_as_a_file_is_counted_and_one_that_nobody_knows_is_quaran
     let file =
         store.path().parent().unwrap().join(format!("later-{:x}.avsc", rand::random::<u64>()));
     std::fs::write(&file, &avsc).unwrap();
-    // With the schema the rules are others, so the store has to be made anew.
+    // With the schema the rules are others, so the store has to be rebuilt.
     let mut command = worker(LAJU, &broker.connection(), store.path());
     command.arg("--schema").arg(&file);
     run(command).assert_refused(&["fold version", "--rebuild"]);

@@ -12,8 +12,8 @@ use laju_tests::process::{Ended, command, connect, run, worker};
 
 use crate::{LAJU, PARTITIONS, refused};
 
-/// Runs `laju worker` on a port that is taken. Binding it would be the error told, so whatever
-/// else is told was found before.
+/// Runs `laju worker` on a port that is taken. Binding it would be the error reported, so
+/// whatever else is reported was found before.
 fn worker_on_a_taken_port(args: &[&str], env: &[(&str, &str)]) -> Ended {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -1,5 +1,5 @@
-//! Nodes behind a balancer: whoever asks is answered, and never from before, while one node after the
-//! other is stopped, killed and made anew, upgraded and downgraded, or cut off from Kafka.
+//! Nodes behind a balancer: every client is answered, and never from before, while one node after the
+//! other is stopped, killed and rebuilt, upgraded and downgraded, or cut off from Kafka.
 //!
 //! `LAJU_TEST_HAPROXY` names HAProxy. Without it one on the `PATH` is taken, and where there is none
 //! nothing is tested.

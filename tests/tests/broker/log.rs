@@ -115,7 +115,7 @@ fn partitions_that_are_added_end_a_running_worker_within_ten_seconds() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let words = ["had 3 partitions", "it has 6", "Keys now belong elsewhere", "laju replay"];
     ended.assert_refused(&words);
-    // Neither is a store made anew from such a log.
+    // Neither is a store rebuilt from such a log.
     let mut command = worker(LAJU, &broker.connection(), store.path());
     command.arg("--rebuild");
     run(command).assert_refused(&["had 3 partitions", "it has 6", "leaves the store as it is"]);

@@ -248,7 +248,7 @@ fn strangers(numbers: std::ops::Range<u32>) -> Vec<LogRecord> {
     numbers.map(stranger).collect()
 }
 
-/// How many there are for whoever reads the quarantine topic.
+/// How many there are for a reader of the quarantine topic.
 fn quarantined(broker: &TestBroker) -> u64 {
     let mut list = command(LAJU, &["quarantine", "list", "--json"]);
     connect(&mut list, &broker.connection());
@@ -286,7 +286,7 @@ fn what_several_nodes_refuse_is_in_quarantine_whichever_of_them_dies_or_hangs() 
     }
     assert_eq!(quarantined(&broker), 60);
 
-    // One is killed, and the other stopped: whoever comes next puts there what is not there yet.
+    // One is killed, and the other stopped: the next node puts there what is not there yet.
     let [first, second] = nodes;
     drop(first.kill());
     broker.publish(&strangers(60..80));
@@ -298,7 +298,7 @@ fn what_several_nodes_refuse_is_in_quarantine_whichever_of_them_dies_or_hangs() 
     assert!(copies.len() <= 100 + 80, "{}", copies.len());
     assert_eq!(quarantined(&broker), 100);
     assert_eq!(last.get("/v1/quarantine").1["total"], 100);
-    // Whoever follows begins where this one ended.
+    // The next node begins where this one ended.
     let rules = last.get("/readyz").1["fold_version"].as_str().unwrap().to_owned();
     let group = format!("{}laju-{rules}", broker.connection().topic_prefix);
     assert!(last.stop().status.success());

@@ -49,7 +49,7 @@ fn a_reader_that_comes_back_after_a_kill_has_every_region_as_it_is() {
     assert_eq!(events.iter().filter_map(code).count(), 553);
     assert_eq!(told.states["18.71"]["activated"], 20);
 
-    // What comes in while it listens it is told, and only that.
+    // What comes in while it listens is sent to it, and only that.
     broker.publish(&activations(20..30, PARTITIONS));
     let of_bandar = |told: &Told| told.states["18.71"]["activated"].as_i64();
     let ends = |event: &Event, told: &Told| event.id.is_some() && of_bandar(told) == Some(30);

@@ -238,7 +238,7 @@ fn what_the_registry_never_has_is_a_verdict_that_every_store_follows_until_it_is
     let first = ledger(store.path(), &place.connection);
 
     // The registry has it now. Nothing changes in what was decided: not at a restart, not for
-    // another store, not for one that is made anew, not as it was known before.
+    // another store, not for one that is rebuilt, not as it was known before.
     place.registry.hide(place.id, 0);
     let other = tempfile::tempdir().unwrap();
     let recorded = known["evidence"]["partitions"].as_array().unwrap().iter();
@@ -261,7 +261,7 @@ fn what_the_registry_never_has_is_a_verdict_that_every_store_follows_until_it_is
         assert_eq!(ledger(store.path(), &place.connection), first, "{option:?}");
     }
 
-    // Until somebody releases them: each counts once, where it stands anew.
+    // Until somebody releases them: each counts once, where it was sent to.
     let mut process = Process::start(place.worker(store.path(), "1s"));
     process.wait_ready();
     let _ = place.broker.wait_quarantine(11);

@@ -25,7 +25,7 @@ use crate::kiosks::Sent;
 
 /// Answers that are checked against the oracle.
 const ANSWERS: usize = 40;
-/// Questions without an answer that are told.
+/// Questions without an answer that are reported.
 const TOLD: usize = 20;
 /// Pairs of days that each node's ledger is asked about.
 const QUESTIONS: usize = 2;

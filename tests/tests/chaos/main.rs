@@ -1,5 +1,5 @@
 //! Three brokers, three nodes, a balancer, a schema registry, agents and clients, to which faults happen all the while:
-//! nothing is lost, nothing counts twice, no figure is wrong or goes back, and whoever asks is answered
+//! nothing is lost, nothing counts twice, no figure is wrong or goes back, and every client is answered
 //! as long as one node is healthy.
 //!
 //! It starts a Kafka of its own with the program that `LAJU_TEST_KAFKA_TOOL` names (`.ci/kafka/kafka`,

@@ -1,5 +1,5 @@
-//! Figures that move while one looks, as the demo's calendar goes on: by the stream, not by loading
-//! the page anew.
+//! Figures that move while one looks, as the demo's calendar goes on: by the stream, not by reloading
+//! the page.
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ const MOST_BYTES: usize = 256 << 20;
 pub(super) struct SelectedRecord {
     pub(super) origin: Origin,
     pub(super) event_id: Option<EventId>,
-    /// The event to be sent anew, if it is released.
+    /// The event to be sent again, if it is released.
     pub(super) event: Option<Event>,
 }
 
@@ -55,7 +55,7 @@ impl DecideArgs {
         let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
         let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
         let by_name = !missing.is_empty();
-        // Where released events stand anew, and those of them that are in quarantine there.
+        // Where released events were sent to, and those of them that are in quarantine there.
         let anew: HashSet<Origin> = decisions.all().iter().filter_map(|d| d.released()).collect();
         let mut again = HashSet::new();
         let (mut chosen, mut bytes, mut outage) = (Vec::new(), 0, None);

@@ -20,7 +20,7 @@ use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, check_topics, read_decisions};
 use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
-use crate::query::table::number;
+use crate::cli::tables::number;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 19] = [

@@ -27,7 +27,7 @@ pub(super) struct Refused {
 pub(super) struct Already {
     pub(super) origin: String,
     pub(super) decision: RecordDecision,
-    /// Where the event that was sent anew is in quarantine again, and nobody has decided about it.
+    /// Where the event that was sent again is in quarantine again, and nobody has decided about it.
     pub(super) again: Option<String>,
 }
 
@@ -175,7 +175,7 @@ impl Report {
             lines.push(format!("{} not reached: start again", records(self.left.len())));
         }
         if self.beyond > 0 {
-            lines.push(format!("{} more: start again", crate::query::table::number(self.beyond)));
+            lines.push(format!("{} more: start again", crate::cli::tables::number(self.beyond)));
         }
         lines.join("\n")
     }

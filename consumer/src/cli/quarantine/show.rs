@@ -51,7 +51,7 @@ struct Shown {
     decision: Option<RecordDecision>,
     /// The verdict by which every node refuses it where it stands.
     verdict: Option<RecordDecision>,
-    /// Where the event sent anew is in quarantine again.
+    /// Where the event sent again is in quarantine again.
     again: Option<Origin>,
 }
 

@@ -34,7 +34,7 @@ pub struct Line {
     pub line: u64,
     /// The figure.
     pub figure: ReferenceFigure,
-    /// What whoever imports it should know of it, though it is good.
+    /// What the person who imports it should know of it, though it is good.
     pub notes: Vec<String>,
 }
 

@@ -205,7 +205,7 @@ impl ReplayArgs {
         offsets.or_else(|| self.from.map(|moment| moment.to_string()))
     }
 
-    /// Up to where, likewise.
+    /// Up to where, in the same way.
     pub(super) fn asked_to(&self) -> Option<String> {
         let offsets = self.to_offsets.as_ref().map(ToString::to_string);
         offsets.or_else(|| self.to.map(|moment| moment.to_string()))

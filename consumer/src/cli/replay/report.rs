@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::options::ReplayArgs;
 use crate::ingest::range::{Range, RangeReader};
-use crate::query::table::{harmless, number};
+use crate::cli::tables::{harmless, number};
 use crate::replay::checkpoint::{Checkpoint, Counts};
 use crate::replay::rows::Place;
 use crate::replay::run::OnUndecodable;

@@ -122,7 +122,7 @@ fn received(
     let (sender, receiver) = mpsc::channel();
     let (of_thread, node_of_thread) = (Arc::clone(&count), node.clone());
     std::thread::Builder::new().name("laju-ledger".to_owned()).spawn(move || {
-        // Whoever has given up does not listen any more.
+        // A caller that has given up does not listen any more.
         drop(sender.send(receive_all(&node_of_thread, partition, of_thread)));
     })?;
     let (mut last, mut since) = (before, Instant::now());

@@ -26,7 +26,7 @@ use crate::ingest::tail::Tail;
 use crate::ingest::verdicts::copies_now;
 use crate::query::answer::OriginalLog;
 use crate::query::quoted::{FieldDifference, content, differences, question_of};
-use crate::query::table::{harmless, number};
+use crate::cli::tables::{harmless, number};
 use crate::query::view::{ReferenceView, View};
 
 /// How long nothing of the figures topic may come although there is more.

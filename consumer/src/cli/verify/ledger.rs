@@ -27,7 +27,7 @@ use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare
 use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::Origins;
 use crate::query::ledger::{LedgerHead, posting_count, refused};
-use crate::query::table::harmless;
+use crate::cli::tables::harmless;
 
 /// A ledger to be checked against the log.
 pub(super) struct LedgerCheck<'a> {

@@ -14,7 +14,7 @@ use crate::query::ledger::compare::{
 };
 use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::{Finding, Origins, Records};
-use crate::query::table::{harmless, number};
+use crate::cli::tables::{harmless, number};
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

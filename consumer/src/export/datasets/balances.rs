@@ -64,7 +64,7 @@ pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
             }
         }
     }
-    // In the order of names, as whoever sorts the files would have it.
+    // In the order of names, as a reader who sorts the files would have it.
     cells.sort_unstable_by_key(|((region, day, recorded, account), _)| {
         (*region, *day, *recorded, account.as_str())
     });

@@ -1,6 +1,6 @@
 //! The records of the log that could not be counted, with what they say of themselves where that
-//! can be read and is well formed. The bytes themselves stay out: whoever sent something wrong may
-//! have sent a NIK in the wrong field.
+//! can be read and is well formed. The bytes themselves stay out: the sender of something wrong
+//! may have put a NIK in the wrong field.
 
 use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence};
 

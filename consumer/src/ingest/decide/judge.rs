@@ -1,4 +1,4 @@
-//! Whether a quarantined record would count now, if it were sent anew as a release sends it: with
+//! Whether a quarantined record would count now, if it were sent again as a release sends it: with
 //! its subject as the key, in the key's partition, at this moment; and whether it counts where it
 //! stands.
 
@@ -68,7 +68,7 @@ impl Judge {
 
     /// Whether the original counts where it stands, with its own key and timestamp: other rules have
     /// refused it, and by these it is counted by every worker that has them, as they fold the log
-    /// anew. To release it is to no purpose then, and to discard it has no effect. A verdict among
+    /// again. To release it is in vain then, and to discard it has no effect. A verdict among
     /// the decisions refuses it for ever.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Judge {
         Ok(&mut self.reader)
     }
 
-    /// What the rules say of a record sent anew at an instant.
+    /// What the rules say of a record sent again at an instant.
     ///
     /// # Errors
     /// If the registry gives no answer: an outage, of which nothing follows for the record.

@@ -117,7 +117,7 @@ fn what_the_user_may_not_is_said_as_it_is_and_what_was_begun_is_taken_back() {
         "{error:?}"
     );
     assert!(!error.to_string().contains("tart again"), "{error}");
-    // Another reason is told once, with what to do.
+    // Another reason is reported once, with what to do.
     broker.answer_with(Requests::Produce, &[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]).unwrap();
     let error = decider.commit(&orders).unwrap_err();
     assert!(matches!(error, DecideError::Aborted(_)), "{error:?}");

@@ -58,7 +58,7 @@ impl SharedLookups {
         Self(Arc::new(Mutex::new(Lookups::new(patience))))
     }
 
-    /// Whoever panicked with it left it whole.
+    /// A thread that panicked with it left it whole.
     fn lock(&self) -> MutexGuard<'_, Lookups> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +164,8 @@ impl Pipeline {
         let partition = message.partition() as u32;
         let line = self.waiting.begin(partition);
         let is_enough = line.push(Held::of(message, mark, Instant::now()));
-        // Again and again: whoever reads it on after an error of its records knows nothing of this.
+        // Again and again: the code that reads it on after an error of its records knows nothing
+        // of this.
         if is_enough && self.pause(partition) {
             self.waiting.begin(partition).is_paused = true;
         }

@@ -28,7 +28,7 @@ const WAITING_RECORDS: &str = "20000";
 /// And how much of it, in KiB.
 const WAITING_KIB: &str = "8192";
 
-/// A client that reads where it is told to.
+/// A client that reads at the places that it is given.
 pub(super) fn consumer(
     connection: &Connection,
     topic: &str,

@@ -1,4 +1,4 @@
-//! What a store of another version of the program is told, and what is stored of a partition that
+//! What is reported of a store of another version of the program, and what is stored of a partition that
 //! begins again.
 
 use std::ops::Range;

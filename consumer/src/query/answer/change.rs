@@ -157,6 +157,6 @@ pub struct ShareChange {
     pub later_percent: Option<Share>,
     /// By how much the people alone changed it; none if a reading has no such share.
     pub by_people: Option<Rate>,
-    /// By how much a changed denominator or target did after that; likewise.
+    /// By how much a changed denominator or target did after that; none in the same case.
     pub by_reference: Option<Rate>,
 }

@@ -18,7 +18,7 @@ pub struct Flows {
     pub known_at: Option<Date>,
     /// Activations by home and serving region, in the order of the codes; no row of nothing.
     pub services: Vec<ServiceFlow>,
-    /// Moves of active people, likewise.
+    /// Moves of active people, in the same order; no row of nothing.
     pub moves: Vec<MoveFlow>,
     /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
     /// most its `events` and `quarantined` together.
@@ -74,7 +74,7 @@ pub struct RegionFlows {
     pub moved_in: i64,
     /// From where, the largest first.
     pub moved_in_from: Vec<FlowRow>,
-    /// Moves out of it, likewise.
+    /// Moves out of it: of a province fewer than its regencies' sum, too.
     pub moved_out: i64,
     /// To where, the largest first.
     pub moved_out_to: Vec<FlowRow>,

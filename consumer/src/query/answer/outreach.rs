@@ -16,7 +16,7 @@ pub struct Outreach {
     pub within: RegionCode,
     /// The first day that counts; none without an end.
     pub from: Option<Date>,
-    /// The last day that counts, likewise.
+    /// The last day that counts; none without an end.
     pub to: Option<Date>,
     /// The day that the figures speak of.
     pub as_of: Date,
@@ -130,7 +130,7 @@ pub struct VisitHours {
 pub struct VisitSlot {
     /// The day, by the office's clock.
     pub day: Date,
-    /// The hour, 0 to 23, likewise.
+    /// The hour, 0 to 23, by the same clock.
     pub hour: u8,
     /// The kiosk.
     pub kiosk_id: String,

@@ -73,7 +73,7 @@ pub struct PostingDifference {
     pub posting: LedgerPosting,
     /// The amount in the ledger; 0 where it has no such posting.
     pub in_ledger: i64,
-    /// The amount that the log gives, likewise.
+    /// The amount that the log gives; 0 where it gives no such posting.
     pub in_log: i64,
 }
 
@@ -231,8 +231,8 @@ pub fn compare(partition: u32, ledger: Rows, log: Rows, offsets: Offsets) -> Dif
     found
 }
 
-/// What the latest records that could not be counted are told otherwise: beside the digest, which
-/// does not cover them.
+/// How the latest records that could not be counted are reported differently: beside the digest,
+/// which does not cover them.
 #[must_use]
 pub fn compare_refused(
     mut ledger: Vec<LedgerRefused>,
@@ -262,7 +262,7 @@ fn by_key(a: &LedgerPosting, b: &LedgerPosting) -> Ordering {
     let key = |row: &LedgerPosting| LedgerPosting { amount: 0, ..row.clone() };
     let (a_first, b_first) =
         ((a.account, a.region, a.day, a.recorded), (b.account, b.region, b.day, b.recorded));
-    // Most are told apart by these, which cost nothing.
+    // Most are distinguished by these, which cost nothing.
     a_first.cmp(&b_first).then_with(|| key(a).cmp(&key(b)))
 }
 

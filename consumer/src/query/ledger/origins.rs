@@ -16,9 +16,9 @@ use crate::projection::partition::PartitionCommit;
 
 /// Records that are named of one difference at most; all are counted.
 pub const NAMED: usize = 1_000;
-/// Sequences that are told in words of one kiosk at most; all are in its ranges.
+/// Sequences that are reported in words of one kiosk at most; all are in its ranges.
 const TOLD: u64 = 1_000;
-/// Events that are told in words at most; all are in the kiosks' ranges.
+/// Events that are reported in words at most; all are in the kiosks' ranges.
 const FINDINGS: usize = 100_000;
 
 /// A record of the log.
@@ -123,7 +123,7 @@ impl Origins {
         let missing = |ranges: fn(&KioskDifference) -> &Vec<(u32, u32)>| {
             let of = |kiosk: &KioskDifference| {
                 let all = ranges(kiosk).iter().flat_map(|(first, last)| *first..=*last);
-                // No more of them are told of.
+                // No more of them are reported.
                 let set: RoaringBitmap = all.take(TOLD as usize).collect();
                 ((kiosk.partition, kiosk.kiosk_id.clone()), set)
             };

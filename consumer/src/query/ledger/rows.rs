@@ -127,11 +127,11 @@ pub struct LedgerKiosk {
     pub service_region: Option<RegionCode>,
     /// Sequences of its events that count: ranges, each from its first to its last.
     pub received_sequences: Vec<(u32, u32)>,
-    /// Sequences of its records that could not be counted, likewise.
+    /// Sequences of its records that could not be counted: ranges, too.
     pub refused_sequences: Vec<(u32, u32)>,
     /// Home regions of the people it has served.
     pub served_regions: Vec<RegionCode>,
-    /// Days of recording on which it was heard of: ranges likewise.
+    /// Days of recording on which it was heard of: ranges, too.
     pub days_heard: Vec<(Date, Date)>,
 }
 
@@ -172,7 +172,7 @@ pub struct LedgerQuarantined {
     pub recorded: Date,
     /// The home region that they name, if it can be read and is known.
     pub home_region: Option<RegionCode>,
-    /// The service region that they name, likewise.
+    /// The service region that they name, if it can be read and is known.
     pub service_region: Option<RegionCode>,
     /// How many.
     pub count: u64,
@@ -209,7 +209,7 @@ pub struct LedgerRefused {
     pub recorded: Date,
     /// The home region that it names, if it can be read and is known.
     pub home_region: Option<RegionCode>,
-    /// The service region that it names, likewise.
+    /// The service region that it names, if it can be read and is known.
     pub service_region: Option<RegionCode>,
     /// What exactly was wrong.
     pub detail: String,

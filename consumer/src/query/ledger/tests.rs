@@ -166,7 +166,7 @@ fn a_ledger_whose_names_are_gone_is_recognised_before_it_is_written() {
     assert!(!has_names(&view));
 }
 
-/// Once published, a digest is computed anew by others: what it is made of does not change.
+/// Once published, a digest is computed again by others: what it is made of does not change.
 #[test]
 fn the_digest_is_of_exactly_the_lines_documented() {
     let view = fold(7);

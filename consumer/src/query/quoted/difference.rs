@@ -78,7 +78,7 @@ fn is_prefix(figure: &Figure, now: &Progress, is_copied: bool) -> bool {
         && then.partitions.len() == now.partitions.len()
         && then.partitions.iter().zip(&now.partitions).all(|(then, now)| {
             // Timestamps are the broker's and their latest never goes back: where it did, the
-            // partition was emptied and filled anew.
+            // partition was emptied and filled again.
             then.partition == now.partition
                 && then.next_offset <= now.next_offset
                 && then.recorded_until <= now.recorded_until

@@ -127,7 +127,7 @@ impl FigureStore {
         let mut changes = self.changes.subscribe();
         let there =
             async { while self.next_offset() < offset && changes.changed().await.is_ok() {} };
-        // Who asked is told how far it has been read.
+        // The caller learns how far it has been read.
         let _ = tokio::time::timeout(patience, there).await;
     }
 

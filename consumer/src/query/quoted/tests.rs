@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::figures::{FigureRecord, Kept};
 use crate::query::answer::{Age, FigurePart, FigurePartKind as Kind};
 use crate::query::change::AGES;
-use crate::query::figure_table;
+use crate::cli::tables;
 use crate::query::fixtures::{Fixture, activation, date, region};
 
 const TODAY: &str = "2024-08-02";
@@ -62,7 +62,7 @@ fn a_quoted_figure_says_what_the_progress_answer_says() {
     assert_eq!(ages, [90_000, 0, 12, 0]);
     assert_eq!(shown.deactivations_by_reason[2].count, 5);
     assert_eq!(figure.quoted_at, view.now);
-    let text = figure_table::figure(&shown);
+    let text = tables::figure::figure(&shown);
     for words in ["90,009", "11.74 %", "46.94 %", &figure.figure_id.to_string()] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -154,7 +154,7 @@ fn the_parts_of_a_difference_are_told_apart_and_add_up() {
     assert_eq!(why.link.as_deref(), Some(link));
 
     let answer = then_and_now(&f.view("2024-08-05"), &figure).unwrap();
-    let text = figure_table::then_and_now(&answer);
+    let text = tables::figure::then_and_now(&answer);
     for words in ["as quoted", "2 to 7 days late", "+7", "deceased", "780,000"] {
         assert!(text.contains(words), "{words}: {text}");
     }

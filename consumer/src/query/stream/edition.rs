@@ -57,7 +57,7 @@ impl Edition {
     ) -> Self {
         let number = before.map_or(1, |before| before.number + 1);
         let mut made = before.map(|before| before.made.clone()).unwrap_or_default();
-        // Who is further behind begins anew.
+        // A reader that is further behind begins again.
         if made.len() as u64 > MOST_BEHIND {
             made.pop_front();
         }

@@ -1,4 +1,4 @@
-//! The id of an event of the stream: up to where its reader has been told everything.
+//! The id of an event of the stream: up to where its reader has been sent everything.
 //!
 //! `1b2c3d4f.0:123,1:456;r17;s8;d2;f9c3ad012;t1722531600000;e7f00ba12.42.9d3c` is: everything up to
 //! this [position](laju_schemas::position), counted by the rules with this digest, at this time in
@@ -20,7 +20,7 @@ const CLOCKS_DIFFER_MS: i64 = 5_000;
 /// What an event's id says to a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Up to where everything was told.
+    /// Up to where everything was sent.
     pub position: Position,
     /// The digest of the rules.
     fold: u32,
@@ -28,9 +28,9 @@ pub struct Mark {
     made_ms: i64,
     /// The run of the program that gave it.
     run: String,
-    /// Its edition up to which everything was told.
+    /// Its edition up to which everything was sent.
     number: u64,
-    /// The digest of the regions of which everything was told.
+    /// The digest of the regions of which everything was sent.
     selection: u32,
 }
 
@@ -53,8 +53,8 @@ impl Mark {
         parts.next().is_none().then_some(mark)
     }
 
-    /// The edition up to which a reader that brings this along has been told everything of these
-    /// regions, as far as this run can tell: the one that it names, or, where another node has told
+    /// The edition up to which a reader that brings this along has been sent everything of these
+    /// regions, as far as this run can tell: the one that it names, or, where another node has sent
     /// it, the latest of this run that is of no later state. The edition holds up to a position.
     #[must_use]
     pub fn seen(&self, edition: &Edition, upto: &Position, selection: &Selection) -> Option<u64> {
@@ -64,7 +64,7 @@ impl Mark {
         if *self.run == *edition.run {
             return (1..=edition.number).contains(&self.number).then_some(self.number);
         }
-        // What is told from here on must not be from before what was told there.
+        // What is sent from here on must not be from before what was sent there.
         if !upto.covers(&self.position) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A reader's place in the stream: what it has been told, and what it is told next.
+//! A reader's place in the stream: what it has been sent, and what it is sent next.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use super::edition::Edition;
 use super::mark::Mark;
 use super::selection::Selection;
 
-/// So many editions behind, a reader is told that it is too slow and begins anew: with four
+/// So many editions behind, a reader learns that it is too slow and begins again: with four
 /// editions a second, a minute.
 pub const MOST_BEHIND: u64 = 240;
 
-/// Why a reader begins anew.
+/// Why a reader begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resync {
     /// What it brought along is from other rules or other regions, or from before this node began.
     Unknown,
-    /// It takes what it is told too slowly.
+    /// It takes what it is sent too slowly.
     Slow,
 }
 
-/// What a reader is told.
+/// What a reader is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word<'a> {
     /// The state of every chosen region follows.
     Resync(Resync),
     /// A region's latest state: a [`crate::query::answer::LiveRow`] in JSON.
     State(&'a [u8]),
-    /// All that there is has been told; from here on it is live.
+    /// All that there is has been sent; from here on it is live.
     Live {
-        /// Whether only what had changed since the reader's last connection was told.
+        /// Whether only what had changed since the reader's last connection was sent.
         resumed: bool,
     },
 }
@@ -39,19 +39,19 @@ pub enum Word<'a> {
 #[derive(Clone, Debug)]
 pub struct Reader {
     selection: Selection,
-    /// The edition up to which everything was told; 0 for none.
+    /// The edition up to which everything was sent; 0 for none.
     seen: u64,
     batch: Option<Batch>,
 }
 
-/// What is being told.
+/// What is being sent.
 #[derive(Clone, Debug)]
 struct Batch {
     /// Said before anything else.
     resync: Option<Resync>,
-    /// What has changed since this edition is told.
+    /// What has changed since this edition is sent.
     since: u64,
-    /// Everything up to this edition has been told at the end.
+    /// Everything up to this edition has been sent at the end.
     upto: u64,
     /// What the id begins with that tells of that edition.
     id: Arc<str>,
@@ -89,11 +89,11 @@ impl Reader {
         self.selection.len()
     }
 
-    /// The next thing that it is told, with the id that goes with it: only the last of a batch has
-    /// one, because everything up to it has been told. `None` if it knows everything.
+    /// The next thing that it is sent, with the id that goes with it: only the last of a batch has
+    /// one, because everything up to it has been sent. `None` if it knows everything.
     ///
-    /// The edition may be a later one each time: what has not been told of a batch yet is told as
-    /// it is now, and what has changed since the batch began is told (again) in the next one.
+    /// The edition may be a later one each time: what has not been sent of a batch yet is sent as
+    /// it is now, and what has changed since the batch began is sent (again) in the next one.
     pub fn next<'a>(&mut self, edition: &'a Edition) -> Option<(Word<'a>, Option<String>)> {
         loop {
             let mut batch = match self.batch.take() {

@@ -295,7 +295,7 @@ proptest! {
         client.take(&node, &selection, usize::MAX);
         client.holds(&node, &selection);
         prop_assert!(client.live);
-        // And once more with the id that it has now: nothing has changed, and nothing is told.
+        // And once more with the id that it has now: nothing has changed, and nothing is sent.
         let mut reader = Reader::new(selection, node.now_is(), client.last_id.as_deref());
         prop_assert_eq!(reader.next(&node.edition).unwrap().0, Word::Live { resumed: true });
         prop_assert_eq!(reader.next(&node.edition), None);
@@ -337,7 +337,7 @@ fn at_another_node_only_what_has_changed_since_is_told_and_nothing_from_before()
     // A node that is behind does not know: the interface waits until it is there.
     assert_eq!(told(&there)[0], "Resync(Unknown)");
     there.follow(&log, 7);
-    // The clocks of two nodes may differ: so much is told again.
+    // The clocks of two nodes may differ: so much is sent again.
     let told = told(&there);
     assert_eq!(told.len(), 4, "{told:?}");
     assert_eq!(told.last().unwrap(), "Live { resumed: true }");

@@ -111,7 +111,7 @@ pub(super) async fn speak_to(request: Request, next: Next) -> Response {
     response
 }
 
-/// `GET /problems/{kind}`: what a kind of problem is, in the language of who asks.
+/// `GET /problems/{kind}`: what a kind of problem is, in the language of the client.
 pub(super) async fn explain(
     headers: header::HeaderMap,
     kind: Result<Path<String>, axum::extract::rejection::PathRejection>,

@@ -197,7 +197,7 @@ fn fill_up(ballast: &Path) {
     }
 }
 
-/// An office's weeks, not a flood: most of it acknowledged, and remembered for who asks again.
+/// An office's weeks, not a flood: most of it acknowledged, and remembered for a client that asks again.
 #[test]
 fn a_disk_that_others_fill_costs_a_small_outbox_no_memory_and_it_recovers() {
     for kind in [Kind::Tmpfs, Kind::Ext4] {

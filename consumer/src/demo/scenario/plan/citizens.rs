@@ -113,7 +113,7 @@ impl Plan {
         }
     }
 
-    /// An operator enters something wrong; it is retracted, and the right thing sent anew.
+    /// An operator enters something wrong; it is retracted, and the right thing is sent.
     fn activate_by_mistake_first(
         &mut self,
         office: usize,

@@ -1,15 +1,23 @@
 //! Answers as tables for people. It knows the shapes of answers only, so that a table is the same
 //! whether the answer was made here or came over HTTP, and whatever terminal it is printed on.
 
+pub mod change;
+pub mod evidence;
+pub mod figure;
+pub mod flows;
+pub mod kiosks;
+pub mod outreach;
+pub mod pace;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
 
-use super::answer::{
+use crate::query::answer::{
     Bounds, Breakdown, Count, DenominatorShare, Figures, Missing, Progress, ProgressList,
     Quarantine, RegionName, Regions, Series, TargetShare,
 };
-use super::question::name;
+use crate::query::question::name;
 use crate::domain::share::Share;
 
 pub(crate) use laju_schemas::text::harmless;

@@ -3,10 +3,10 @@
 use comfy_table::Cell;
 use comfy_table::presets::NOTHING;
 
-use super::answer::{
+use crate::query::answer::{
     Age, Figure, FigureDifference, FigureList, FigurePartKind, FigureThenAndNow, Progress,
 };
-use super::table::{
+use super::{
     harmless, heading, number, of_denominator, of_target, percent, right, with_header,
 };
 

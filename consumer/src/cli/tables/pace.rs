@@ -2,9 +2,9 @@
 
 use comfy_table::Cell;
 
-use super::answer::{Pace, PaceList, PaceOver, Unanswered};
-use super::pace::TRAILING;
-use super::table::{bounds_words, days, heading, number, of_target, percent, right, with_header};
+use crate::query::answer::{Pace, PaceList, PaceOver, Unanswered};
+use crate::query::pace::TRAILING;
+use super::{bounds_words, days, heading, number, of_target, percent, right, with_header};
 use crate::domain::rate::Rate;
 
 /// How fast a region goes: a column of figures for each window, and what is required.

@@ -3,8 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, Table};
 
-use super::answer::{EffectKind, EventFate, FateKind, KioskDetail, KioskRow, Kiosks};
-use super::table::{harmless, number, right, with_header};
+use crate::query::answer::{EffectKind, EventFate, FateKind, KioskDetail, KioskRow, Kiosks};
+use super::{harmless, number, right, with_header};
 
 /// The kiosks asked for.
 #[must_use]

@@ -2,9 +2,9 @@
 
 use comfy_table::Cell;
 
-use super::answer::{Age, Change, PartKind, Postings, ShareChange};
-use super::question::name;
-use super::table::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
+use crate::query::answer::{Age, Change, PartKind, Postings, ShareChange};
+use crate::query::question::name;
+use super::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
 
 /// Why a figure changed: a line for each part, and one for each share.
