@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::topic::{self, Topic};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::position::LogDigest;
 use laju_schemas::quarantine::Reason;

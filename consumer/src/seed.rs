@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::http_client::Trust;
+use laju_kafka::http_client::Trust;
 
 use crate::projection::format::{FORMAT_VERSION, Kind, PositionRow};
 use crate::projection::store::{Begun, Log, Seeding, Store};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use laju_consumer::cli::reference::ReferenceArgs;
-use laju_producer::connection::Connection;
-use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::REFERENCE;
 use rdkafka::mocking::MockCluster;

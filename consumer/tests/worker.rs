@@ -9,7 +9,7 @@ use laju_consumer::embedded::EmbeddedBroker;
 use laju_consumer::ingest::stop::Stop;
 use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, Running, WorkerConfig};
-use laju_producer::publish::{PublishSettings, Publisher};
+use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_schemas::event::Channel;
 use laju_schemas::{ActivationEvent, EventId, Fact, SubjectId, TimestampMs};
 

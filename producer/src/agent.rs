@@ -37,11 +37,11 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::clock;
-use crate::connection::Connection;
+use laju_kafka::connection::Connection;
 use crate::outbox::{
     Accepted, Draft, IdempotencyKey, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry,
 };
-use crate::publish::PublishError;
+use laju_kafka::publish::PublishError;
 use best_clock::{Moment, TimeSource, Untimely};
 use progress::Shipping;
 use report::Reporter;
@@ -51,7 +51,7 @@ use submission::{Drafted, Fault, Kiosk, Submission};
 use timekeeper::Timekeeper;
 use verdicts::Heard;
 
-use crate::problem::Words;
+use laju_kafka::problem::Words;
 pub use doubt::{Doubtful, DoubtfulTimes};
 
 pub use fate::{Fate, Whereabouts, WorkerAddress};

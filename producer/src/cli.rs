@@ -21,8 +21,8 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 use laju_schemas::topic::Topic;
 
-use crate::connection::{ClusterInfo, Connection, Operation};
-use crate::settings::{self, Environment, Logging};
+use laju_kafka::connection::{ClusterInfo, Connection, Operation};
+use laju_kafka::settings::{self, Environment, Logging};
 
 /// How long a command that sends something waits for a broker to answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

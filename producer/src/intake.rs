@@ -5,7 +5,7 @@ use laju_schemas::rules::{MAX_AHEAD_MS, PROGRAMME_BEGAN};
 use laju_schemas::{RegionCode, RegionTable, TimestampMs};
 use thiserror::Error;
 
-use crate::problem::Words;
+use laju_kafka::problem::Words;
 
 /// Why an event cannot be accepted: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -15,9 +15,9 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
-use crate::connection::ask::{is_passing, patiently};
-use crate::connection::{BrokerEvents, Connection, ConnectionError};
-use crate::registry::{Registry, RegistryError};
+use laju_kafka::connection::ask::{is_passing, patiently};
+use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
+use laju_kafka::registry::{Registry, RegistryError};
 
 /// How long one look at the topic waits before it is seen whether the time is over.
 const SLICE: Duration = Duration::from_millis(100);

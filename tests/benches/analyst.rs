@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
 use laju_tests::process::{Process, command, connect, worker};

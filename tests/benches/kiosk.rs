@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_producer::simulate::invented;
 use laju_schemas::SubjectId;
 use laju_tests::broker::TestBroker;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
 use laju_tests::process::{Process, command, connect, worker};

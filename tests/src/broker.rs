@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use laju_consumer::embedded::EmbeddedBroker;
 use laju_consumer::ingest::headers;
-use laju_producer::connection::Connection;
-use laju_producer::publish::{Delivery, PublishError, PublishSettings, Publisher, Record};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{Delivery, PublishError, PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
 use laju_schemas::quarantine::{HEADER_OFFSET, HEADER_PARTITION};
 use laju_schemas::topic::{self, EVENTS, QUARANTINE, Topic};

@@ -13,7 +13,7 @@ use laju_consumer::ingest::topic_id::topic_id;
 use laju_consumer::projection::partition::{Position, RecordMark};
 use laju_consumer::projection::snapshot::{QuarantineTally, Snapshot};
 use laju_consumer::projection::store::{Log, Store, StoreError};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 use rand::seq::IndexedRandom as _;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

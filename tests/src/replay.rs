@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::topic::EVENTS;
 
 use crate::process::{Ended, command, connect, run};

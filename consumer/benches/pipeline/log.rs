@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use laju_producer::connection::Connection;
-use laju_producer::publish::{BulkPublisher, PublishSettings, Record};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{BulkPublisher, PublishSettings, Record};
 use laju_producer::simulate::Scenario;
 use laju_schemas::topic::{self, EVENTS};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -38,7 +38,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use support::{Report, median};
 
 #[derive(Parser)]

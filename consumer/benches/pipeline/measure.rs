@@ -10,7 +10,7 @@ use laju_consumer::ingest::stop::Stop;
 use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, WorkerConfig};
 use laju_consumer::projection::store::{Log, Store};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

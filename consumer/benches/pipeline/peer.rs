@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::topic::EVENTS;
 

@@ -21,8 +21,8 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::position;
 use super::problem::{Problem, tell};
 use crate::query::view::View;
-use laju_producer::problem::Language;
-use laju_producer::words;
+use laju_kafka::problem::Language;
+use laju_kafka::words;
 use laju_schemas::position::{POSITION_HEADER, Position};
 
 /// Compressions, as their tags' suffixes say.

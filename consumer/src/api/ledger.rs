@@ -19,7 +19,7 @@ use super::sent::made_while_sent;
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::lines::write;
 use crate::query::ledger::summary::{Ledger, summary};
-use laju_producer::words;
+use laju_kafka::words;
 
 /// Ledgers that are sent at the same time; others wait for their turn as long as an answer may take.
 /// Figures do not wait for them.

@@ -1,6 +1,6 @@
 //! What a node lacks before it answers figures, in both languages.
 
-use laju_producer::problem::Words;
+use laju_kafka::problem::Words;
 use laju_schemas::text::shown;
 
 use crate::domain::trouble::{TroubleKind, TroubledPartition};
@@ -60,7 +60,7 @@ fn trouble(TroubledPartition { topic, partition, trouble }: &TroubledPartition) 
 mod tests {
     use std::sync::Arc;
 
-    use laju_producer::problem::Language;
+    use laju_kafka::problem::Language;
 
     use super::*;
     use crate::domain::trouble::Trouble;

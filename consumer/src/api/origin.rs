@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::problem::{Kind, Problem};
-use laju_producer::words;
+use laju_kafka::words;
 
 /// A web page's origin: `https://screen.example`, `http://localhost:3000`.
 #[derive(Clone, Debug, PartialEq, Eq)]

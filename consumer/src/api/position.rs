@@ -10,7 +10,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use laju_producer::words;
+use laju_kafka::words;
 use laju_schemas::position::{AT_LEAST_HEADER, NoPosition, Position};
 use tokio::time::Instant;
 

@@ -1,5 +1,5 @@
 //! Errors as RFC 9457 problem details: one type for every error that leaves over HTTP, of the kinds
-//! and in the languages that both programs have ([`laju_producer::problem`]).
+//! and in the languages that both programs have ([`laju_kafka::problem`]).
 
 use std::any::Any;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use laju_producer::problem::{Language, Told, Words, speak};
-use laju_producer::words;
+use laju_kafka::problem::{Language, Told, Words, speak};
+use laju_kafka::words;
 use laju_schemas::text::shown;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ use super::tokens::{Caller, Role};
 use crate::query::QueryError;
 use crate::query::view::NotReady;
 
-pub use laju_producer::problem::{Kind, PROBLEM_JSON};
+pub use laju_kafka::problem::{Kind, PROBLEM_JSON};
 
 /// How to ask with a token: a program, and a browser, which asks people only for the latter.
 const CHALLENGES: [&str; 2] = ["Bearer realm=\"laju\"", "Basic realm=\"laju\", charset=\"UTF-8\""];

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use laju_producer::problem::{Kind, Language};
+use laju_kafka::problem::{Kind, Language};
 use serde_json::Value;
 
 use super::problem::PROBLEM_JSON;

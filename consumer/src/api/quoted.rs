@@ -33,8 +33,8 @@ use crate::query::quoted::{
 use crate::query::question::rows;
 use crate::query::region_name;
 use crate::query::view::LiveView;
-use laju_producer::problem::Words;
-use laju_producer::words;
+use laju_kafka::problem::Words;
+use laju_kafka::words;
 use laju_schemas::text::shown;
 
 /// How long a figure that is in its topic may take until this node has read it from there.

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use laju_producer::serve::{self, Limits, Manners};
+use laju_kafka::serve::{self, Limits, Manners};
 use tokio::net::TcpListener;
 
 use super::{ApiState, router};

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use laju_producer::serve::Limits;
+use laju_kafka::serve::Limits;
 
 use super::server::run_within;
 use super::tests::{NOW, api, state};

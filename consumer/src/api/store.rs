@@ -8,8 +8,8 @@ use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use laju_producer::problem::Words;
-use laju_producer::words;
+use laju_kafka::problem::Words;
+use laju_kafka::words;
 use utoipa::ToSchema;
 
 use super::ApiState;

@@ -35,8 +35,8 @@ use super::{ApiState, Clock};
 use crate::query::question::Level;
 use crate::query::stream::{Edition, Editor, Mark, Reader, Resync, Selection, Word};
 use crate::query::view::LiveView;
-use laju_producer::problem::Words;
-use laju_producer::words;
+use laju_kafka::problem::Words;
+use laju_kafka::words;
 
 /// How much is handed to a connection at once, about: what one that is stuck holds in memory is a
 /// small multiple of it.

@@ -177,7 +177,7 @@ impl Tokens {
         if std::fs::metadata(path).map_err(of_system)?.mode() & 0o002 != 0 {
             return Err(TokensError::WritableByAll { path: path.to_owned() });
         }
-        let text = laju_producer::text::read(path).map_err(of_system)?;
+        let text = laju_kafka::text::read(path).map_err(of_system)?;
         let tokens = Self::parse(&text).map_err(|Wrong { at, reason }| {
             let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
             TokensError::Line { path: path.to_owned(), line, reason }
@@ -313,7 +313,7 @@ impl NewToken {
     pub fn append(&self, path: &Path) -> Result<(), TokensError> {
         use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt as _;
-        let before = match laju_producer::text::read(path) {
+        let before = match laju_kafka::text::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(TokensError::Read { path: path.to_owned(), source }),

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use laju_producer::connection::ConnectionError;
-use laju_producer::publish::exact::ExactError;
+use laju_kafka::connection::ConnectionError;
+use laju_kafka::publish::exact::ExactError;
 use laju_schemas::TimestampMs;
 use rdkafka::error::RDKafkaErrorCode;
 use thiserror::Error;

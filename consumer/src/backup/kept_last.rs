@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use rdkafka::message::Message as _;
 
 use super::error::BackupError;

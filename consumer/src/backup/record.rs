@@ -1,7 +1,7 @@
 //! A record of a topic as it is kept: Avro's binary encoding, by hand, because there are millions of
 //! them and each is only passed on. `record.avsc` is its schema; what it says, nobody here knows.
 
-use laju_producer::publish::exact::KeptHeader;
+use laju_kafka::publish::exact::KeptHeader;
 use rdkafka::Timestamp;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Message as _};

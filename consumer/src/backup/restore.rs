@@ -14,8 +14,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::exact::ExactPublisher;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::exact::ExactPublisher;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 use laju_schemas::{CopyId, LogCopy, TimestampMs};
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laju_producer::connection::{ClusterInfo, Connection, Operation};
+use laju_kafka::connection::{ClusterInfo, Connection, Operation};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 

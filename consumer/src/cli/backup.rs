@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use indicatif::ProgressBar;
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use laju_producer::http_client::{self, Trust};
+use laju_kafka::http_client::{self, Trust};
 use serde::Serialize;
 
 use self::sums::{AccountDiffers, Part, QuarantinedDiffers, Sums};

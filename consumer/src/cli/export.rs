@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use serde_json::json;
 
 use super::worker::stop_on_signal;
@@ -88,7 +88,7 @@ impl ExportArgs {
     /// If there is no export at the end of it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
-            laju_producer::text::read(path)
+            laju_kafka::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let request = Request {

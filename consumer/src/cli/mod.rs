@@ -24,8 +24,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use laju_producer::settings::{self, Environment, Logging};
-use laju_producer::terminal;
+use laju_kafka::settings::{self, Environment, Logging};
+use laju_kafka::terminal;
 use laju_schemas::TimestampMs;
 
 use crate::ingest::progress::now_ms;

@@ -72,7 +72,7 @@ pub struct Schemas {
 impl Schemas {
     fn read(&self) -> anyhow::Result<Vec<String>> {
         let text = |path: &PathBuf| {
-            laju_producer::text::read(path)
+            laju_kafka::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         };
         self.schemas.iter().map(text).collect()

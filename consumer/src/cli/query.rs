@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use laju_producer::http_client::{self, HttpError, Times, Trust};
-use laju_producer::secret;
+use laju_kafka::http_client::{self, HttpError, Times, Trust};
+use laju_kafka::secret;
 use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER, Position};
 use serde::de::DeserializeOwned;
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use laju_producer::connection::{ClusterInfo, Connection, Operation, Right};
+use laju_kafka::connection::{ClusterInfo, Connection, Operation, Right};
 use laju_schemas::TimestampMs;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
@@ -31,7 +31,7 @@ use crate::replay::decode::Decoder;
 use crate::replay::file::{PartFile, is_whole, part_of, put};
 use crate::replay::rows::{Format, RowWriter};
 use crate::replay::run::{Replay, RunError, Sink};
-use laju_producer::terminal::Tamed;
+use laju_kafka::terminal::Tamed;
 
 pub use options::{OffsetVector, ReplayArgs};
 
@@ -48,7 +48,7 @@ impl ReplayArgs {
     /// If the log cannot be read, or what is read cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
-            laju_producer::text::read(path)
+            laju_kafka::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;

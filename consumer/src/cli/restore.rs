@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use laju_producer::connection::Connection;
-use laju_producer::publish::exact::ExactError;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::exact::ExactError;
 use laju_schemas::{CopyId, LogCopy, TimestampMs};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use laju_producer::http_client::{self, Trust};
+use laju_kafka::http_client::{self, Trust};
 
 use super::worker::patience;
 use crate::seed::SeedFrom;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
 use serde_json::json;

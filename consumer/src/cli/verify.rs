@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
-use laju_producer::connection::Connection;
-use laju_producer::http_client;
+use laju_kafka::connection::Connection;
+use laju_kafka::http_client;
 use laju_schemas::FigureId;
 
 use self::figure::FigureCheck;
@@ -107,7 +107,7 @@ impl VerifyArgs {
         let stop = Stop::default();
         stop_on_signal(&stop)?;
         let schemas = self.schemas.iter().map(|path| {
-            laju_producer::text::read(path)
+            laju_kafka::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use laju_producer::connection::Connection;
-use laju_producer::serve;
-use laju_producer::signal::{INTERRUPTED, Signals};
+use laju_kafka::connection::Connection;
+use laju_kafka::serve;
+use laju_kafka::signal::{INTERRUPTED, Signals};
 use std::io::IsTerminal as _;
 
 use super::http::HttpArgs;
@@ -133,7 +133,7 @@ impl WorkerArgs {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let access = self.http.access()?;
         let schemas = self.schemas.iter().map(|path| {
-            laju_producer::text::read(path)
+            laju_kafka::text::read(path)
                 .with_context(|| format!("the schema file {} cannot be read", path.display()))
         });
         let config = WorkerConfig {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::Date;
-use laju_producer::http_client::{self, Authorities, HttpError, Times};
+use laju_kafka::http_client::{self, Authorities, HttpError, Times};
 use laju_schemas::{RegionCode, RegionTable};
 use serde::Serialize;
 use serde_json::Value;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use laju_producer::connection::ConnectionError;
-use laju_producer::publish::{BulkPublisher, PublishError, PublishSettings, Record};
+use laju_kafka::connection::ConnectionError;
+use laju_kafka::publish::{BulkPublisher, PublishError, PublishSettings, Record};
 use laju_schemas::codec::{EncodeError, Encoder};
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
 use laju_schemas::{KioskStatus, TimestampMs};

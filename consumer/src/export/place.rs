@@ -14,7 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::bystanders::is_bystander;
-use laju_producer::text;
+use laju_kafka::text;
 use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
 

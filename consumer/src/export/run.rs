@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use laju_producer::connection::{Connection, ConnectionError, Operation};
+use laju_kafka::connection::{Connection, ConnectionError, Operation};
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
 use thiserror::Error;

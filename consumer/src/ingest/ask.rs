@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use laju_producer::connection::ask::{patiently, whole};
+use laju_kafka::connection::ask::{patiently, whole};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{Connection, ConnectionError};
-use laju_producer::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, ConnectionError};
+use laju_kafka::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
 use laju_schemas::topic::{ALL, EVENTS};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Message as _};

@@ -15,8 +15,8 @@ mod judge;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{
     BrokerEvents, Connection, ConnectionError, Operation, Resource, Right,
 };
 use laju_schemas::codec::Encoder;

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
-use laju_producer::registry::Registry;
+use laju_kafka::connection::Connection;
+use laju_kafka::registry::Registry;
 use laju_schemas::decision::DecisionReader;
 use laju_schemas::framing::Framing;
 use laju_schemas::known::{ReadError, SchemaError};

@@ -5,9 +5,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
-use laju_producer::registry::Registry;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
+use laju_kafka::registry::Registry;
 use laju_schemas::QuotedFigure;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::quoted::FigureReader;

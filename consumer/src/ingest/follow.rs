@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::registry::Registry;
+use laju_kafka::connection::Connection;
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::registry::Registry;
 use laju_schemas::TimestampMs;
 use laju_schemas::known::ReadError;
 use laju_schemas::pseudonym::KeyId;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::quarantine::Origin;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use laju_producer::connection::{Connection, ConnectionError, Operation, Resource, Right};
+use laju_kafka::connection::{Connection, ConnectionError, Operation, Resource, Right};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;

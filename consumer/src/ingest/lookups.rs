@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use laju_producer::registry::Lacking;
+use laju_kafka::registry::Lacking;
 
 /// How long until it is asked again, at first.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use laju_producer::registry::{Found, Lacking, Registry, RegistryError};
+use laju_kafka::registry::{Found, Lacking, Registry, RegistryError};
 use laju_schemas::known::ReadError;
 use thiserror::Error;
 

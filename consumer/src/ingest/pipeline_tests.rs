@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_producer::connection::Connection;
-use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::topic::EVENTS;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};

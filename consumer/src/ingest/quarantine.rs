@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::{
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{
     Delivery, DeliveryError, PublishError, PublishSettings, Publisher, Record,
 };
 use laju_schemas::quarantine::{

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{Connection, ConnectionError};
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, ConnectionError};
 use laju_schemas::TimestampMs;
 use laju_schemas::quarantine::{
     HEADER_DETAIL, HEADER_FOLD_VERSION, HEADER_OFFSET, HEADER_PARTITION, HEADER_PREFIX,

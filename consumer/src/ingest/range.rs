@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
+use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{Connection, ConnectionError};
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, ConnectionError};
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::quarantine::Origin;
 use laju_schemas::topic::{EVENTS, REFERENCE};

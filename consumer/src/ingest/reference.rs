@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use laju_producer::registry::Registry;
+use laju_kafka::registry::Registry;
 use laju_schemas::known::{ReadError, SchemaError};
 use laju_schemas::reference::ReferenceReader;
 

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use laju_producer::connection::Connection;
-use laju_producer::publish::{PublishSettings, Publisher, Record};
-use laju_producer::registry::{Found, Registry};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::registry::{Found, Registry};
 use laju_schemas::QuarantineDecision;
 use laju_schemas::codec::Encoder;
 use laju_schemas::topic::DECISIONS;

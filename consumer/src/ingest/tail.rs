@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::BrokerEvents;
-use laju_producer::connection::ask::{patiently, whole};
+use laju_kafka::connection::BrokerEvents;
+use laju_kafka::connection::ask::{patiently, whole};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

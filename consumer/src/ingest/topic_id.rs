@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
+use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka_sys as sys;

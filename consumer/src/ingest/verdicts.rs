@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{Connection, ConnectionError, Operation};
-use laju_producer::registry::Lacking;
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, ConnectionError, Operation};
+use laju_kafka::registry::Lacking;
 use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::known::SchemaError;
 use laju_schemas::quarantine::Origin;

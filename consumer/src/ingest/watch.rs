@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::{BrokerEvents, Connection};
+use laju_kafka::connection::{BrokerEvents, Connection};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::progress::Progress;

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_producer::connection::{
+use laju_kafka::connection::{
     BrokerEvents, ClusterInfo, Connection, ConnectionError, Operation, Right,
 };
 use laju_schemas::known::EventReader;

@@ -486,7 +486,7 @@ fn lock(path: &Path, create: bool) -> Result<File, StoreError> {
         .write(true)
         .open(path.join(LOCK))
         .map_err(io)?;
-    match laju_producer::lock::take(&lock) {
+    match laju_kafka::lock::take(&lock) {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(fs::TryLockError::Error(source)) => Err(io(source)),

@@ -188,7 +188,7 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be read, or is of another replay.
     pub fn load(path: &Path, request: &Request) -> Result<Option<Self>, CheckpointError> {
-        let text = match laju_producer::text::read(path) {
+        let text = match laju_kafka::text::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CheckpointError::Io { path: path.to_owned(), source }),

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::registry::Registry;
+use laju_kafka::registry::Registry;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::{Origin, Reason};
@@ -111,7 +111,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use laju_producer::registry::RegistryAccess;
+    use laju_kafka::registry::RegistryAccess;
     use laju_schemas::framing::{Framing, SchemaHeader};
 
     use super::*;

@@ -1,7 +1,7 @@
 //! Why a store cannot be taken from another node, and what to do about it.
 
-use laju_producer::http_client::HttpError;
-use laju_producer::secret::SecretError;
+use laju_kafka::http_client::HttpError;
+use laju_kafka::secret::SecretError;
 use thiserror::Error;
 
 use crate::projection::store::StoreError;

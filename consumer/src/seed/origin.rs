@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use laju_producer::http_client::{self, HttpError, Times};
-use laju_producer::secret::{self, Token};
+use laju_kafka::http_client::{self, HttpError, Times};
+use laju_kafka::secret::{self, Token};
 use laju_schemas::text::shown;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};

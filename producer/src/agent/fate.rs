@@ -8,9 +8,9 @@ use laju_schemas::{EventId, TimestampMs};
 use serde::{Serialize, Serializer};
 
 use super::{Agent, hands};
-use crate::http_client::{self, AddressError, Authorities, HttpError, Times};
+use laju_kafka::http_client::{self, AddressError, Authorities, HttpError, Times};
 use crate::outbox::{Rejection, OutboxError, State};
-use crate::secret::Token;
+use laju_kafka::secret::Token;
 
 /// How long a worker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -190,7 +190,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::secret;
+    use laju_kafka::secret;
 
     /// Answers one request, and says with which `Authorization` it came.
     fn worker() -> (WorkerAddress, std::thread::JoinHandle<Option<String>>) {

@@ -31,11 +31,11 @@ use tower_http::timeout::TimeoutLayer;
 use super::Agent;
 use super::submission::{self, Body, BodyError, Format, Submission};
 use crate::outbox::Retry;
-use crate::problem::Told as _;
-use crate::problem::{Kind, Language, Mistake, Words, of_json};
-use crate::serve::{self, Limits, Manners};
-use crate::text;
-use crate::words;
+use laju_kafka::problem::Told as _;
+use laju_kafka::problem::{Kind, Language, Mistake, Words, of_json};
+use laju_kafka::serve::{self, Limits, Manners};
+use laju_kafka::text;
+use laju_kafka::words;
 use laju_schemas::text::shown;
 use problem::Problem;
 

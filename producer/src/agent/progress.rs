@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::setback::Setback;
 use super::ship::Command;
-use crate::connection::BrokerEvents;
+use laju_kafka::connection::BrokerEvents;
 
 /// How long after the start nothing is numbered before the outbox has been compared with what the
 /// kiosk last said in Kafka.

@@ -7,9 +7,9 @@ use laju_schemas::known::{EventReader, SchemaError};
 use thiserror::Error;
 
 use super::progress::Shipping;
-use crate::connection::Connection;
+use laju_kafka::connection::Connection;
 use crate::outbox::{Rejection, Outbox, Retry, Unsent};
-use crate::publish::{Delivery, PublishError, PublishSettings, Publisher};
+use laju_kafka::publish::{Delivery, PublishError, PublishSettings, Publisher};
 
 /// Why shipping cannot begin.
 #[derive(Debug, Error)]

@@ -28,11 +28,11 @@ use super::report::Reporter;
 use super::setback::{Setback, Setbacks};
 use super::timekeeper::Timekeeper;
 use super::window::{Failure, Next, Window};
-use crate::connection::Connection;
-use crate::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::Connection;
+use laju_kafka::connection::ask::ASK_PATIENCE;
 use crate::last_word::{LastWord, LastWordError, Patience, Search};
 use crate::outbox::{Rejection, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
-use crate::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
+use laju_kafka::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.
 const WINDOW: usize = 10_000;

@@ -13,9 +13,10 @@ use thiserror::Error;
 
 use super::best_clock::{Moment, TimeSource, Untimely};
 use crate::outbox::{Draft, IdempotencyKey};
-use crate::problem::{Mistake, Words, of_json, place_of};
-use crate::text::{self, TextError};
-use crate::{intake, nik, words};
+use laju_kafka::problem::{Mistake, Words, of_json, place_of};
+use laju_kafka::text::{self, TextError};
+use crate::{intake, nik};
+use laju_kafka::words;
 use laju_schemas::id::IdError;
 use laju_schemas::nik::NikProblem;
 use laju_schemas::text::shown;
@@ -507,7 +508,7 @@ mod tests {
 
     use super::super::best_clock::{BestClock, Reading};
     use super::*;
-    use crate::problem::Language;
+    use laju_kafka::problem::Language;
 
     const GOOD: &str = r#"{"nik": "1871010101900001", "home_region": "18.71",
         "fact": {"Activated": {"channel": "office", "venue": null, "first_time_holder": false}}}"#;

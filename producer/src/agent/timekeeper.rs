@@ -16,7 +16,7 @@ use super::best_clock::{BestClock, Moment, Reading, TimeSource, VERSION_BEGAN};
 use super::doubt::{Doubt, Doubtful, Unconfirmed};
 use crate::clock;
 use crate::outbox::Dated;
-use crate::publish::Receipt;
+use laju_kafka::publish::Receipt;
 
 /// Beside the outbox's own files.
 const FILE: &str = "outbox.clock";

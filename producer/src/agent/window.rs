@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::outbox::Rejection;
-use crate::publish::DeliveryError;
+use laju_kafka::publish::DeliveryError;
 
 /// The sequences that were handed to Kafka, or whose fate is not stored yet.
 pub(super) struct Window {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::agent::http::is_this_machine;
-use crate::http_client::{self, Authorities, HttpError, Times};
+use laju_kafka::http_client::{self, Authorities, HttpError, Times};
 
 /// The largest answer: a batch of the largest size, each item refused at length.
 const MAX_ANSWER: u64 = 64 << 20;

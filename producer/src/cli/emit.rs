@@ -23,10 +23,10 @@ use super::status::ATTENTION;
 use super::stop::Stop;
 use crate::agent::http::{BatchAnswer, OneAnswer};
 use crate::agent::submission::MAX_EVENT_BYTES;
-use crate::secret;
-use crate::settings::Environment;
-use crate::terminal::{self, shown};
-use crate::text;
+use laju_kafka::secret;
+use laju_kafka::settings::Environment;
+use laju_kafka::terminal::{self, shown};
+use laju_kafka::text;
 
 /// Lines sent in one request.
 const BATCH: usize = 2_000;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::agent::AgentAddress;
 use super::status::ATTENTION;
 use crate::agent::Fate;
-use crate::terminal::{self, shown};
+use laju_kafka::terminal::{self, shown};
 
 /// The options of `event`.
 #[derive(Debug, Args)]

@@ -11,11 +11,11 @@ use laju_schemas::{KioskId, KioskStatus, RegionCode};
 use serde_json::json;
 
 use super::require_topic;
-use crate::connection::ask::ASK_PATIENCE;
-use crate::connection::{Connection, Operation};
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, Operation};
 use crate::last_word::{Patience, Search};
-use crate::publish::{PublishSettings, Publisher};
-use crate::terminal;
+use laju_kafka::publish::{PublishSettings, Publisher};
+use laju_kafka::terminal;
 use crate::{clock, intake};
 
 /// How long the topic may take to be read.

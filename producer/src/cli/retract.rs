@@ -12,7 +12,7 @@ use super::agent::AgentAddress;
 use super::emit::warned;
 use super::fact::symbol;
 use crate::agent::http::OneAnswer;
-use crate::terminal;
+use laju_kafka::terminal;
 
 /// The options of `retract`.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use laju_schemas::EventId;
 use serde_json::{Value, json};
 
 use super::agent::AgentAddress;
-use crate::terminal;
+use laju_kafka::terminal;
 
 /// The options of `retry`.
 #[derive(Debug, Args)]

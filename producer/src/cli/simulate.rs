@@ -19,12 +19,13 @@ use serde::Serialize;
 
 use super::require_topic;
 use super::stop::Stop;
-use crate::connection::{Connection, Operation};
-use crate::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
-use crate::settings::Environment;
+use laju_kafka::connection::{Connection, Operation};
+use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
+use laju_kafka::settings::Environment;
 use crate::simulate::{Generator, Scenario, Shares, Trouble};
-use crate::terminal;
-use crate::{clock, secret};
+use laju_kafka::terminal;
+use crate::clock;
+use laju_kafka::secret;
 use agents::Agents;
 
 /// How long the deliveries under way are waited for at the end.

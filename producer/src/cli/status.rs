@@ -11,8 +11,8 @@ use laju_schemas::TimestampMs;
 
 use super::agent::AgentAddress;
 use crate::agent::{ClockState, DoubtfulEvents, Status};
-use crate::settings::Environment;
-use crate::terminal::{self, shown};
+use laju_kafka::settings::Environment;
+use laju_kafka::terminal::{self, shown};
 
 /// How the program ends if something deserves attention.
 pub(super) const ATTENTION: u8 = 3;

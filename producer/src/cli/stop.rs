@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::signal::{INTERRUPTED, Signals};
+use laju_kafka::signal::{INTERRUPTED, Signals};
 
 /// Whether the user has asked for an end.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 
 use super::{IdempotencyKey, Rejection};
-use crate::publish::Receipt;
+use laju_kafka::publish::Receipt;
 
 /// The version of this format. A later one is refused, an earlier one is brought up to it.
 pub const FORMAT_VERSION: u32 = 2;

@@ -19,7 +19,7 @@ use super::format::{
 use super::room::{Backend, Room};
 use super::witness::{self, Found, Testimony, Witness};
 use super::{OutboxError, OutboxSettings};
-use crate::lock;
+use laju_kafka::lock;
 
 const LOCK: &str = "outbox.lock";
 const DATABASE: &str = "outbox.redb";

@@ -12,7 +12,7 @@ use super::format::{
     SetAsideRow, State, UNSENT, UnsentRow, accounted,
 };
 use super::{Accepted, Draft, OutboxError, OutboxSettings, Outcome, Refusal, Retry};
-use crate::publish::Receipt;
+use laju_kafka::publish::Receipt;
 
 /// What a message has besides its value: the key, headers of the shipper's, Kafka's framing.
 const MESSAGE_OVERHEAD: usize = 1 << 10;

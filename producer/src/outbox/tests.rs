@@ -18,7 +18,7 @@ use redb::ReadableTable;
 
 use super::format::{ACKNOWLEDGED, META, STATE, State as Totals, UNSENT};
 use super::*;
-use crate::publish::Receipt;
+use laju_kafka::publish::Receipt;
 
 fn kiosk() -> KioskId {
     "kiosk-7".parse().unwrap()

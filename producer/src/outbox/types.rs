@@ -8,7 +8,7 @@ use laju_schemas::{EventId, Fact, OutreachId, RegionCode, Sequence, SubjectId, T
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::publish::Receipt;
+use laju_kafka::publish::Receipt;
 
 /// How much an outbox holds and remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]

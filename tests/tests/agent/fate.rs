@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use laju_producer::agent::{Agent, AgentSettings, WorkerAddress, http, submission};
 use laju_producer::clock;
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_producer::outbox::OutboxSettings;
 use laju_schemas::TimestampMs;
 use laju_schemas::pseudonym::ProgrammeKey;

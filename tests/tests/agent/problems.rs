@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use laju_producer::problem::{Kind, Language};
+use laju_kafka::problem::{Kind, Language};
 use laju_tests::process::{command, run};
 use serde_json::{Value, json};
 

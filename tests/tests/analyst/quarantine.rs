@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::ingest::decide::{Republish, DecideError, Decider, Order};
-use laju_producer::publish::Record;
+use laju_kafka::publish::Record;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::{

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use laju_consumer::projection::store::Log;
-use laju_producer::connection::Connection;
-use laju_producer::publish::Record;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::Record;
 use laju_schemas::codec::Encoder;
 use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
 use laju_schemas::raw::RawEvent;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use laju_consumer::ingest::topic_id::topic_id;
-use laju_producer::connection::Connection;
-use laju_producer::publish::Record;
-use laju_producer::registry::{Registry, RegistryAccess};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::Record;
+use laju_kafka::registry::{Registry, RegistryAccess};
 use laju_schemas::codec::Encoder;
 use laju_schemas::event::{DeactivationReason, RetractionReason};
 use laju_schemas::framing::Framing;

@@ -14,7 +14,7 @@ mod transactions;
 use std::path::Path;
 use std::process::Command;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::topic::{ALL, DECISIONS, Topic};
 use laju_tests::broker::{TestBroker, TopicRecord};
 use laju_tests::process::{Ended, command, connect, run};

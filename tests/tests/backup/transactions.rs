@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use laju_producer::publish::exact::{ExactError, ExactPublisher, ExactRecord, FILLER};
+use laju_kafka::publish::exact::{ExactError, ExactPublisher, ExactRecord, FILLER};
 use laju_schemas::topic::{ALL, EVENTS, KIOSK_STATUS, REFERENCE, Topic};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;

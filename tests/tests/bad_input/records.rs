@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use laju_producer::publish::{PublishError, PublishSettings, Publisher, Record};
+use laju_kafka::publish::{PublishError, PublishSettings, Publisher, Record};
 use laju_schemas::Fact;
 use laju_schemas::framing::Framing;
 use laju_schemas::partition::partition_for;

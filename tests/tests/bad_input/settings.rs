@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::asking::Met;
 use laju_tests::balancer::NODES;
 use laju_tests::events::activations;

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::asking::{Met, Over};
 use laju_tests::balancer::{Balancer, NODES, haproxy};
 use laju_tests::broker::TestBroker;

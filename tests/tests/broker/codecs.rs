@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use laju_producer::publish::{Delivery, PublishSettings, Publisher};
+use laju_kafka::publish::{Delivery, PublishSettings, Publisher};
 use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::topic::EVENTS;
 use laju_schemas::{ReferenceFigure, ReferenceId};

@@ -1,8 +1,8 @@
 //! Records that cannot be had: damaged ones, and ones of a codec that nobody has. The partition
 //! stands still and says so, nothing behind them is counted, and it goes on by itself.
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;

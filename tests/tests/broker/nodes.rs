@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, activations, record};

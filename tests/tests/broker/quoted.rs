@@ -1,8 +1,8 @@
 //! Figures once quoted: kept by their topic alone, explained part by part when they differ from
 //! what the same question answers later, recomputed from Kafka, and told from forged ones.
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::Record;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::Record;
 use laju_schemas::codec::Encoder;
 use laju_schemas::event::{DeactivationReason, RetractionReason};
 use laju_schemas::quoted::{FigureContent, FigureReader};

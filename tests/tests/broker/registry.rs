@@ -1,8 +1,8 @@
 //! Confluent framing through a registry: schemas known from it alone, an id that it does not
 //! know, and an outage. A stand-in answers, or the real one that `LAJU_TEST_REGISTRY` names.
 
-use laju_producer::publish::{PublishSettings, Publisher};
-use laju_producer::registry::{Registry, RegistryAccess};
+use laju_kafka::publish::{PublishSettings, Publisher};
+use laju_kafka::registry::{Registry, RegistryAccess};
 use laju_schemas::framing::Framing;
 use laju_schemas::raw::RawEvent;
 use laju_schemas::topic::EVENTS;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use laju_consumer::domain::day::Day;
-use laju_producer::connection::Connection;
-use laju_producer::publish::Record;
-use laju_producer::registry::{Found, Registry, RegistryAccess};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::Record;
+use laju_kafka::registry::{Found, Registry, RegistryAccess};
 use laju_schemas::codec::Encoder;
 use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::framing::Framing;

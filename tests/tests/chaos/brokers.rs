@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use laju_producer::publish::{Delivery, PublishSettings, Publisher, Record};
+use laju_kafka::publish::{Delivery, PublishSettings, Publisher, Record};
 use laju_schemas::topic::EVENTS as EVENTS_TOPIC;
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;

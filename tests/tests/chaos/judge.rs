@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use laju_consumer::domain::account::Account;
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::{HEADER_OFFSET, HEADER_PARTITION};
 use laju_tests::asking::{Met, Unanswered};

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::framing::Framing;
 use laju_schemas::known::{ACTIVATION_EVENT, ACTIVATION_EVENT_AVSC};
 use laju_schemas::raw::RawEvent;

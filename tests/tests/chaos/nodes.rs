@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::balancer::{Balancer, NODES};
 use laju_tests::disk::{Mounted, SlowDisks, fill_up};
 use laju_tests::process::{PATIENCE, Process, command, connect};

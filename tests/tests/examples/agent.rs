@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::broker::TestBroker;
 use laju_tests::ports::free_ports;
 use laju_tests::process::{Ended, Process, command, connect, run_with_input, wait_until, worker};

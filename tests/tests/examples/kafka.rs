@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::framing::Framing;
 use laju_schemas::known::ACTIVATION_EVENT;
 use laju_schemas::partition::partition_for;

@@ -1,8 +1,8 @@
 //! Who does not get an answer, and why.
 
-use laju_producer::connection::Connection;
-use laju_producer::http_client::HttpError;
-use laju_producer::registry::RegistryError;
+use laju_kafka::connection::Connection;
+use laju_kafka::http_client::HttpError;
+use laju_kafka::registry::RegistryError;
 use laju_tests::process::{Ended, run};
 use laju_tests::tls::{Canned, TlsFront};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_tests::broker::TestBroker;
 use laju_tests::kafka::OwnKafka;
 use tempfile::NamedTempFile;

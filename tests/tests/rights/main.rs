@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::quarantine::{HEADER_OFFSET, HEADER_PARTITION};
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TopicRecord;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::exact::FILLER;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::exact::FILLER;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::partition::KeptPartition;

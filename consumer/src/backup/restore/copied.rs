@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use laju_producer::publish::exact::{ExactPublisher, ExactRecord};
+use laju_kafka::publish::exact::{ExactPublisher, ExactRecord};
 use laju_schemas::LogCopy;
 use laju_schemas::codec::Encoder;
 use laju_schemas::log_copy::{COPY_KEY, CopiedPartition};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use laju_producer::publish::exact::{ExactPublisher, ExactRecord};
+use laju_kafka::publish::exact::{ExactPublisher, ExactRecord};
 use laju_schemas::topic::{EVENTS, Topic};
 
 use super::target::Target;
@@ -133,7 +133,7 @@ impl KeptPartition<'_> {
         let (_, found) = publisher.watermarks(partition)?;
         if found != end {
             let (topic, wanted) = (self.name.clone(), end);
-            let elsewhere = laju_producer::publish::exact::ExactError::Elsewhere {
+            let elsewhere = laju_kafka::publish::exact::ExactError::Elsewhere {
                 topic,
                 partition,
                 wanted,

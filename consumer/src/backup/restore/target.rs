@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::{Connection, Operation};
+use laju_kafka::connection::{Connection, Operation};
 use laju_schemas::topic::{EVENTS, Topic};
 
 use super::Part;

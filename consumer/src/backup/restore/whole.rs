@@ -1,7 +1,7 @@
 //! Whether a topic goes from where it has to up to where it has to, and no further.
 
-use laju_producer::connection::Connection;
-use laju_producer::publish::exact::ExactPublisher;
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::exact::ExactPublisher;
 use laju_schemas::topic::DECISIONS;
 
 use super::Part;

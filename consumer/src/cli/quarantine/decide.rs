@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON};
 use laju_schemas::quarantine::Origin;
 use laju_schemas::text::{self, Lines};

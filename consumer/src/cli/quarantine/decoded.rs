@@ -8,7 +8,7 @@ use laju_schemas::explain::{ExplainedField, Explanation, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(super) use laju_producer::terminal::shown;
+pub(super) use laju_kafka::terminal::shown;
 pub(super) use laju_schemas::nik::{masked, spans_in_bytes as nik_runs};
 
 /// How many characters of a text are kept: names and codes have fewer, and others have megabytes.

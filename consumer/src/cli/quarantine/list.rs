@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use laju_schemas::explain::Fault;

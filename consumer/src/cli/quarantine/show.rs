@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use laju_producer::connection::Connection;
+use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::explain::Explanation;
 use laju_schemas::quarantine::Origin;

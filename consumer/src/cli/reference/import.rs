@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use laju_producer::text;
+use laju_kafka::text;
 use laju_schemas::reference::{Basis, Percent, ReferenceError, ReferenceKind};
 use laju_schemas::{FormerCode, ReferenceFigure, ReferenceId};
 

@@ -7,9 +7,9 @@ use anyhow::bail;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::civil::Date;
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{Connection, Operation};
-use laju_producer::terminal::Tamed;
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{Connection, Operation};
+use laju_kafka::terminal::Tamed;
 use laju_schemas::{ReferenceFigure, RegionCode, RegionTable, TimestampMs, Zone};
 use serde_json::{Value, json};
 

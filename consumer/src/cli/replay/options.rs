@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use laju_producer::connection::{Connection, KafkaProperty};
+use laju_kafka::connection::{Connection, KafkaProperty};
 use laju_schemas::event::FactKind;
 use laju_schemas::{RegionCode, SubjectId};
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
-use laju_producer::connection::ask::ASK_PATIENCE;
-use laju_producer::connection::{ClusterInfo, Connection, Operation};
+use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::connection::{ClusterInfo, Connection, Operation};
 use laju_schemas::known::EventReader;
 use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault, NOT_IN_DIGEST};
 use laju_schemas::topic::{EVENTS, FIGURES, REFERENCE};

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::bail;
-use laju_producer::connection::{ClusterInfo, Operation, Right};
+use laju_kafka::connection::{ClusterInfo, Operation, Right};
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use laju_producer::connection::BrokerEvents;
+use laju_kafka::connection::BrokerEvents;
 use laju_schemas::quarantine::Origin;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;

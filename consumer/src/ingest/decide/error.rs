@@ -1,7 +1,7 @@
 //! Why nothing more can be decided, and what to do about it.
 
-use laju_producer::connection::ConnectionError;
-use laju_producer::registry::RegistryError;
+use laju_kafka::connection::ConnectionError;
+use laju_kafka::registry::RegistryError;
 use laju_schemas::codec::EncodeError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;

@@ -2,7 +2,7 @@
 //! its subject as the key, in the key's partition, at this moment; and whether it counts where it
 //! stands.
 
-use laju_producer::registry::{Registry, RegistryError};
+use laju_kafka::registry::{Registry, RegistryError};
 use laju_schemas::framing::SchemaHeader;
 use laju_schemas::known::{EventReader, ReadError, SchemaError};
 use laju_schemas::partition::partition_for;

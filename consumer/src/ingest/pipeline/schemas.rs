@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use laju_producer::connection::Connection;
-use laju_producer::registry::Registry;
+use laju_kafka::connection::Connection;
+use laju_kafka::registry::Registry;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use laju_producer::connection::ask::{ASK_PATIENCE, patiently, whole};
-use laju_producer::connection::{BrokerEvents, Connection, ConnectionError};
+use laju_kafka::connection::ask::{ASK_PATIENCE, patiently, whole};
+use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -1,4 +1,4 @@
-use laju_producer::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
 

@@ -1,7 +1,7 @@
 //! Why a worker cannot start, or had to stop, and what to do about it.
 
-use laju_producer::connection::ConnectionError;
-use laju_producer::publish::PublishError;
+use laju_kafka::connection::ConnectionError;
+use laju_kafka::publish::PublishError;
 use laju_schemas::known::SchemaError;
 use rdkafka::error::KafkaError;
 use thiserror::Error;

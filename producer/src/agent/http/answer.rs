@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::status_of;
 use crate::agent::Refused;
 use crate::outbox::Accepted;
-use crate::problem::{Language, Words};
+use laju_kafka::problem::{Language, Words};
 
 /// One event was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
-use crate::problem::Kind;
-use crate::words;
+use laju_kafka::problem::Kind;
+use laju_kafka::words;
 
 /// A web page's origin, e.g. `http://localhost:3000`.
 #[derive(Clone, Debug, PartialEq, Eq)]

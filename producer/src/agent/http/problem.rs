@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problems, of the kinds that both programs have ([`crate::problem`]). A detail
+//! Errors as RFC 9457 problems, of the kinds that both programs have ([`laju_kafka::problem`]). A detail
 //! never holds a citizen's number: what clients sent is repeated only where it may be.
 
 use axum::extract::{Path, Request};
@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::agent::{Refused, RetractError};
 use crate::outbox::OutboxError;
-use crate::problem::{Kind, Language, PROBLEM_JSON, Told, Words, speak};
-use crate::words;
+use laju_kafka::problem::{Kind, Language, PROBLEM_JSON, Told, Words, speak};
+use laju_kafka::words;
 
 /// An error on its way to a client.
 #[derive(Clone, Debug)]

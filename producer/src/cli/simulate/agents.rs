@@ -12,7 +12,7 @@ use laju_schemas::{ActivationEvent, EventId, Fact, KioskId};
 use super::Summary;
 use crate::agent::submission::{Kiosk, Submission};
 use crate::agent::{Agent, AgentSettings};
-use crate::connection::Connection;
+use laju_kafka::connection::Connection;
 use crate::outbox::OutboxSettings;
 use crate::simulate::{Generator, Payload, invented};
 use crate::{clock, nik};

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
-use laju_producer::publish::{PublishSettings, Publisher};
+use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_schemas::framing::Framing;
 use laju_schemas::known::EventReader;
 use laju_schemas::{RawEvent, RegionCode, TimestampMs};

@@ -14,7 +14,7 @@ use laju_schemas::pseudonym::{KeyError, Nik, ProgrammeKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::nik::{self, NikProblem};
+use laju_schemas::nik::{self, NikProblem};
 use crate::text;
 
 /// A key has 64 digits and a NIK 16: more than this is some other file.
