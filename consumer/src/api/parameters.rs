@@ -54,9 +54,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         }
         let in_path = match RawPathParams::from_request_parts(parts, state).await {
             Ok(named) => Ok(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
-            Err(RawPathParamsRejection::InvalidUtf8InPathParam(wrong)) => {
-                Err(Problem::bad_path_part(wrong.key()))
-            }
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(wrong)) => Err(match wrong.key() {
+                CODE => bad_code(Problem::not_text()),
+                name => Problem::bad_path_part(name),
+            }),
             Err(_) => Ok(Vec::new()),
         };
         Ok(Self { in_path, given, known: Vec::new(), asked: Asked::of(parts) })
@@ -292,7 +293,7 @@ impl Wrong {
                     "{error}",
                     "'{given}' bukan kode wilayah: kabupaten atau kota ditulis seperti 18.71, provinsi seperti 18, nasional ID"
                 );
-                return Problem::new(Kind::BadRegionCode, StatusCode::BAD_REQUEST, detail);
+                return bad_code(detail);
             }
             What::Other(error) => {
                 words!("{name}: {error}", "{name}: '{given}' tidak dapat dipakai di sini")
@@ -304,6 +305,10 @@ impl Wrong {
 
 /// The region in a path.
 pub(super) const CODE: &str = "code";
+
+fn bad_code(detail: Words) -> Problem {
+    Problem::new(Kind::BadRegionCode, StatusCode::BAD_REQUEST, detail)
+}
 
 /// What a value should be, in Indonesian.
 fn indonesian(expected: &str) -> String {

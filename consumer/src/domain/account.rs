@@ -211,6 +211,13 @@ const DAY: u32 = 16;
 const ACCOUNT: u32 = 32;
 const REGION: u32 = 40;
 
+// One value more than there are bits for would run into the field beside it, without a word.
+const _: () = {
+    assert!(Account::ALL.len() <= 1 << (REGION - ACCOUNT));
+    assert!(Channel::ALL.len() <= 1 << 4);
+    assert!(Venue::ALL.len() <= NO_VENUE as usize);
+};
+
 impl CellKey {
     /// Bytes of a key on disk.
     pub const BYTES: usize = 15;

@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
+use laju_schemas::rules::MAX_AHEAD_MS;
 use laju_schemas::{EventId, Fact, RegionIndex};
 
-use super::day::PROGRAMME_START_MS;
+use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
 use super::dictionary::{ContextRef, Extra, Names};
 
 /// A fact of a subject, without the subject.
@@ -30,6 +31,15 @@ const HOME_BITS: u32 = 10;
 const BODY_BITS: u32 = 8;
 const KIND: u32 = HOME_BITS + BODY_BITS;
 const OCCURRED: u32 = KIND + 3;
+
+// One value more than there are bits for would run into the field beside it, without a word.
+const _: () = {
+    assert!(FactKind::ALL.len() <= 1 << (OCCURRED - KIND));
+    assert!(Channel::ALL.len() <= 1 << 3);
+    assert!(Venue::ALL.len() < 1 << 4, "none is a value too");
+    let last = LAST_RECORD_MS + MAX_AHEAD_MS - PROGRAMME_START_MS;
+    assert!((last as u64) < 1 << (u64::BITS - OCCURRED));
+};
 
 impl CompactFact {
     /// Bytes of a fact in the store.
