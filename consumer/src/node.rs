@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
 use crate::api::access::Access;
-use crate::api::quoted::{QuotedFigures, NotConfirmed};
+use crate::api::quoted::{NotConfirmed, QuotedFigures};
 use crate::api::store::StorePlace;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};

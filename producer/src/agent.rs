@@ -10,10 +10,10 @@ mod backoff;
 pub mod best_clock;
 mod doubt;
 mod fate;
-mod publisher;
 pub mod http;
 mod metrics;
 mod progress;
+mod publisher;
 mod report;
 mod setback;
 mod ship;
@@ -37,26 +37,26 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::clock;
-use laju_kafka::connection::Connection;
 use crate::outbox::{
     Accepted, Draft, IdempotencyKey, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry,
 };
-use laju_kafka::publish::PublishError;
 use best_clock::{Moment, TimeSource, Untimely};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::PublishError;
 use progress::Shipping;
 use report::Reporter;
 use setback::Setbacks;
-use ship::{Command, ShipperConfig, Shipper};
+use ship::{Command, Shipper, ShipperConfig};
 use submission::{Drafted, Fault, Kiosk, Submission};
 use timekeeper::Timekeeper;
 use verdicts::Heard;
 
-use laju_kafka::problem::Words;
 pub use doubt::{Doubtful, DoubtfulTimes};
+use laju_kafka::problem::Words;
 
 pub use fate::{Fate, Whereabouts, WorkerAddress};
-pub use publisher::ShipError;
 pub use progress::ShippingState;
+pub use publisher::ShipError;
 pub use setback::Setback;
 pub use verdicts::{QuarantinedEvent, Verdicts};
 

@@ -89,8 +89,8 @@ pub use error::OutboxError;
 pub use format::{FORMAT_VERSION, ROW_OVERHEAD};
 pub use pending::Pending;
 pub use types::{
-    Accepted, Counts, Dated, Draft, IdempotencyKey, Known, Rejection, OutboxSettings, Outcome,
-    Refusal, Retry, RolledBack, SetAside, State, Unsent,
+    Accepted, Counts, Dated, Draft, IdempotencyKey, Known, OutboxSettings, Outcome, Refusal,
+    Rejection, Retry, RolledBack, SetAside, State, Unsent,
 };
 
 use pending::ended;

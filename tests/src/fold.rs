@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use laju_consumer::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
-use laju_consumer::projection::partition::{Claims, PartitionState, RecordMark};
+use laju_consumer::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
 use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
 use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::RawEvent;
@@ -149,7 +149,7 @@ fn refused(
     refusal: &Refusal,
     raw: Option<RawEvent<'_>>,
 ) {
-    state.refused(mark, refusal, raw.as_ref().map(Claims::from).as_ref());
+    state.refused(mark, refusal, raw.as_ref().map(UnverifiedFields::from).as_ref());
 }
 
 fn commit(states: &mut BTreeMap<u32, PartitionState>, snapshot: &mut Snapshot) {

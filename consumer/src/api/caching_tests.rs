@@ -91,8 +91,8 @@ async fn what_the_client_has_is_not_worked_out_again() {
     use axum::extract::State;
     use axum::response::Response;
 
-    use super::questions::answer;
     use super::parameters::Parameters;
+    use super::questions::answer;
 
     async fn asks(
         State(api): State<ApiState>,

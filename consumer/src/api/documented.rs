@@ -79,4 +79,3 @@ pub(super) struct Quotation {
     #[schema(min_length = 1, max_length = 500)]
     note: Option<String>,
 }
-

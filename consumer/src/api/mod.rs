@@ -11,12 +11,12 @@ mod caching_tests;
 mod documented;
 mod former;
 pub mod health;
-mod not_ready;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod link_tests;
+mod not_ready;
 mod openapi;
 #[cfg(test)]
 mod openapi_tests;

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use laju_kafka::problem::Words;
@@ -25,8 +25,10 @@ use super::problem::{Kind, Problem};
 use crate::query::question::DayParameters;
 
 /// What phrases for a parameter's value are in Indonesian.
-const PHRASES: [(&str, &str); 2] =
-    [("a date like 2023-12-31", "tanggal seperti 2023-12-31"), ("true or false", "true atau false")];
+const PHRASES: [(&str, &str); 2] = [
+    ("a date like 2023-12-31", "tanggal seperti 2023-12-31"),
+    ("true or false", "true atau false"),
+];
 
 /// The parameters of a request, taken out struct by struct.
 pub(super) struct Parameters {
@@ -54,10 +56,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         }
         let in_path = match RawPathParams::from_request_parts(parts, state).await {
             Ok(named) => Ok(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
-            Err(RawPathParamsRejection::InvalidUtf8InPathParam(wrong)) => Err(match wrong.key() {
-                CODE => bad_code(Problem::not_text()),
-                name => Problem::bad_path_part(name),
-            }),
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => {
+                let template = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+                Err(match template.and_then(|path| path.split(['{', '}']).nth(1)) {
+                    Some(CODE) => bad_code(Problem::not_text()),
+                    Some(name) => Problem::bad_path_part(name),
+                    None => Problem::bad_path(),
+                })
+            }
             Err(_) => Ok(Vec::new()),
         };
         Ok(Self { in_path, given, known: Vec::new(), asked: Asked::of(parts) })
@@ -75,9 +81,9 @@ impl Parameters {
         let in_path = self.in_path.as_ref().map_err(Clone::clone)?;
         let code = in_path.iter().find(|(name, _)| name == CODE);
         let read = |(_, text): &(String, String)| {
-            text.parse().map_err(|error: RegionCodeError| {
-                serde::de::Error::custom(error)
-            }).map_err(|wrong: Wrong| wrong.in_value(CODE, text).into_problem())
+            text.parse()
+                .map_err(|error: RegionCodeError| serde::de::Error::custom(error))
+                .map_err(|wrong: Wrong| wrong.in_value(CODE, text).into_problem())
         };
         code.map(read).transpose()
     }
@@ -133,7 +139,9 @@ impl<'de> Deserializer<'de> for Members<'_> {
         let mut pairs = Vec::new();
         for field in fields {
             let before = pairs.len();
-            pairs.extend(in_path.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)));
+            pairs.extend(
+                in_path.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)),
+            );
             if pairs.len() == before {
                 known.push(field);
             }
@@ -156,7 +164,10 @@ struct Pairs {
 impl<'de> MapAccess<'de> for Pairs {
     type Error = Wrong;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Wrong> {
         self.value = self.left.next();
         let Some((name, _)) = self.value else { return Ok(None) };
         let name: StrDeserializer<'_, Wrong> = name.into_deserializer();

@@ -268,7 +268,9 @@ impl From<QueryError> for Problem {
             }
             QueryError::Alone { given, missing } => format!("{given} memerlukan {missing} juga"),
             QueryError::OtherDay { to } => {
-                format!("as_of: laju dari satu hari ke hari lain berlaku pada hari terakhirnya, {to}")
+                format!(
+                    "as_of: laju dari satu hari ke hari lain berlaku pada hari terakhirnya, {to}"
+                )
             }
             QueryError::DayOfAxis { parameter } => {
                 format!("{parameter}: kedua hari sudah dari sumbu ini, jadi tidak ada hari ketiga")

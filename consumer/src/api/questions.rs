@@ -10,7 +10,7 @@ use clap::Command;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterIn, Paths};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, Required, ResponseBuilder};
 use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -18,6 +18,7 @@ use super::ApiState;
 use super::caching::{Answer, Asked};
 use super::parameters::Parameters;
 use super::problem::Problem;
+use crate::query::answer::Regions;
 use crate::query::question::{Endpoint, Question, Rests};
 use crate::query::regions::{RegionsQuestion, regions};
 use crate::query::view::View;
@@ -27,9 +28,8 @@ use crate::query::{QueryError, region_name};
 pub(super) fn route<Q: Question>() -> UtoipaMethodRouter<ApiState> {
     let about = Q::augment_args(Command::new("question")).get_about().map(ToString::to_string);
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Q::Answer::name())));
-    let response = ResponseBuilder::new()
-        .description(Q::ANSWER)
-        .content("application/json", content.build());
+    let response =
+        ResponseBuilder::new().description(Q::ANSWER).content("application/json", content.build());
     let mut operation = OperationBuilder::new()
         .operation_id(Some(Q::ID))
         .tag(Q::TAG)

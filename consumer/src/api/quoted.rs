@@ -27,10 +27,10 @@ use crate::domain::day::Day;
 use crate::domain::figures::Kept;
 use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::days::{Days, today};
+use crate::query::question::rows;
 use crate::query::quoted::{
     self, FigureQuestion, FigureStore, FiguresQuestion, Found, NotRead, ROWS,
 };
-use crate::query::question::rows;
 use crate::query::region_name;
 use crate::query::view::LiveView;
 use laju_kafka::problem::Words;
@@ -116,11 +116,8 @@ async fn quote_region(
     mut members: Members,
     by: Option<Extension<QuotedBy>>,
 ) -> Result<Response, Problem> {
-    let question = Days {
-        as_of: members.date("as_of")?,
-        known_at: members.date("known_at")?,
-        ahead: false,
-    };
+    let question =
+        Days { as_of: members.date("as_of")?, known_at: members.date("known_at")?, ahead: false };
     let note = members.note("note")?;
     members.finish()?;
     let day = today((api.clock)());

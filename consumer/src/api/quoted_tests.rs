@@ -12,7 +12,7 @@ use laju_schemas::{QuotedFigure, TimestampMs};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::quoted::{QuotedFigures, NotConfirmed, QuotedBy};
+use super::quoted::{NotConfirmed, QuotedBy, QuotedFigures};
 use super::*;
 use crate::domain::figures::FigureRecord;
 use crate::query::fixtures::Fixture;
@@ -55,7 +55,8 @@ fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> No
         log.push(figure.clone());
         confirm.clone()
     };
-    let desk = QuotedFigures { figure_store: Arc::clone(&figure_store), publish: Arc::new(publish) };
+    let desk =
+        QuotedFigures { figure_store: Arc::clone(&figure_store), publish: Arc::new(publish) };
     let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
     let router = router(api.with_figures(desk));
     Node { router, live, figure_store, published }

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::worker::stop_on_signal_saying;
 use crate::backup::{BackupError, Checked, Manifest, Taken, Taking, check};
-use crate::ingest::stop::Stop;
 use crate::cli::tables::number;
+use crate::ingest::stop::Stop;
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: making sure of what was read; once more to end at once";

@@ -23,9 +23,9 @@ use self::sums::{AccountDiffers, Part, QuarantinedDiffers, Sums};
 use super::query::Node;
 use super::verify::claim::{self, Claim};
 use super::worker::stop_on_signal;
+use crate::cli::tables::{harmless, number};
 use crate::ingest::recompute::RecomputeError;
 use crate::ingest::stop::Stop;
-use crate::cli::tables::{harmless, number};
 
 /// Exit code where neither can be said.
 const CANNOT_BE_COMPARED: u8 = 2;

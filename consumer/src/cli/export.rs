@@ -13,12 +13,12 @@ use laju_kafka::connection::Connection;
 use serde_json::json;
 
 use super::worker::stop_on_signal;
+use crate::cli::tables::number;
 use crate::export::datasets::Dataset;
 use crate::export::place::read_manifest;
 use crate::export::run::{ExportError, Exported, Request, Told, Wanted, export};
 use crate::export::write::Format;
 use crate::ingest::stop::Stop;
-use crate::cli::tables::number;
 
 /// Exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;

@@ -12,10 +12,10 @@ use laju_schemas::TimestampMs;
 
 mod choose;
 mod decide;
+mod decoded;
 mod dump;
 mod list;
 mod report;
-mod decoded;
 mod select;
 mod show;
 

@@ -16,6 +16,7 @@ use laju_kafka::secret;
 use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER, Position};
 use serde::de::DeserializeOwned;
 
+use super::tables::{self, harmless};
 use crate::api::problem::ProblemBody;
 use crate::query::breakdown::BreakdownQuestion;
 use crate::query::change::ChangeQuestion;
@@ -33,7 +34,6 @@ use crate::query::question::Endpoint;
 use crate::query::quoted::{FigureQuestion, FiguresQuestion};
 use crate::query::regions::RegionsQuestion;
 use crate::query::series::SeriesQuestion;
-use super::tables::{self, harmless};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.
@@ -145,7 +145,9 @@ impl QueryArgs {
             Of::Evidence(ask) => ask.print(tables::evidence::evidence, out),
             Of::Postings(ask) => ask.print(tables::change::postings, out),
             Of::Flows(ask) => ask.print(tables::flows::region_flows, tables::flows::flows, out),
-            Of::Outreach(ask) => ask.print(tables::outreach::visit, tables::outreach::outreach, out),
+            Of::Outreach(ask) => {
+                ask.print(tables::outreach::visit, tables::outreach::outreach, out)
+            }
             Of::Kiosks(ask) => ask.print(tables::kiosks::kiosks, out),
             Of::Kiosk(ask) => ask.print(tables::kiosks::kiosk, out),
             Of::Event(ask) => ask.print(tables::kiosks::event, out),
@@ -214,7 +216,7 @@ impl<One: Endpoint, All: Endpoint<Days = One::Days>> Args for OneOrAll<One, All>
         }
         command = All::augment_args(command);
         for id in ids(&command).into_iter().filter(|id| !of_one.contains(id)) {
-            command = command.mut_arg(id, |argument| argument.conflicts_with(name.clone()));
+            command = command.mut_arg(id, |argument| argument.conflicts_with_all(of_one.clone()));
         }
         Node::augment_args(One::Days::augment_args(command))
     }

@@ -15,8 +15,8 @@ use super::backup::{INTERRUPTED, cannot, show};
 use super::worker::stop_on_signal_saying;
 use crate::backup::BackupError;
 use crate::backup::restore::{Restored, Restoring, Step};
-use crate::ingest::stop::Stop;
 use crate::cli::tables::number;
+use crate::ingest::stop::Stop;
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: waiting for what was sent; once more to end at once";

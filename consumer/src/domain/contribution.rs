@@ -42,7 +42,11 @@ pub struct Workspace {
 }
 
 /// Posts what a set of facts, each different from the others, contributes.
-pub fn post(facts: &[CompactFact], workspace: &mut Workspace, scribe: &mut PostingWriter<'_>) -> Standing {
+pub fn post(
+    facts: &[CompactFact],
+    workspace: &mut Workspace,
+    scribe: &mut PostingWriter<'_>,
+) -> Standing {
     let standing = find_standing(facts, workspace, scribe.dictionary.names());
     walk(&workspace.facts, scribe);
     standing

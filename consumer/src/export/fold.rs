@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ingest::judged::{JudgedRecord, Judgement};
-use crate::projection::partition::{UnverifiedFields, PartitionState};
+use crate::projection::partition::{PartitionState, UnverifiedFields};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.

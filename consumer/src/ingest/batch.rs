@@ -4,7 +4,7 @@
 use laju_schemas::{EventId, Fact, RegionIndex, SubjectId};
 
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{UnverifiedFields, PartitionState, RecordMark};
+use crate::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
 
 /// A record that could not be counted. Its bytes are in the log: who puts them into quarantine reads
 /// them again there.

@@ -25,7 +25,7 @@ use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
 use crate::domain::admission::{Verdict, clamp_timestamp, judge};
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
-use crate::projection::partition::{UnverifiedFields, PartitionCommit, PartitionState, RecordMark};
+use crate::projection::partition::{PartitionCommit, PartitionState, RecordMark, UnverifiedFields};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
 /// How long a call of the reader may wait for records.
@@ -221,7 +221,11 @@ impl Fold {
                     part.state.counted(mark, &event);
                 }
                 Verdict::Refused(refusal, raw) => {
-                    part.state.refused(mark, &refusal, raw.as_ref().map(UnverifiedFields::from).as_ref());
+                    part.state.refused(
+                        mark,
+                        &refusal,
+                        raw.as_ref().map(UnverifiedFields::from).as_ref(),
+                    );
                 }
                 Verdict::NeedsSchema(id) => {
                     let avsc = match self.registry.schema(id) {

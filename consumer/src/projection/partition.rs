@@ -217,7 +217,12 @@ impl PartitionState {
     }
 
     /// Takes note of a record that cannot be counted. One that was passed before is passed over.
-    pub fn refused(&mut self, mark: RecordMark, refusal: &Refusal, claims: Option<&UnverifiedFields>) {
+    pub fn refused(
+        &mut self,
+        mark: RecordMark,
+        refusal: &Refusal,
+        claims: Option<&UnverifiedFields>,
+    ) {
         let Some((timestamp, recorded)) = self.advance(mark) else { return };
         let origin = claims.and_then(|claims| {
             let sequence = Sequence::try_from(claims.sequence).ok()?;

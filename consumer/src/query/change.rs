@@ -147,9 +147,10 @@ impl Between {
                 let until = self.fixed.filter(|_| !self.ahead);
                 (DayRange { from: None, to: until }, DayRange { from: after, to: Some(self.to) })
             }
-            Axis::AsOf => {
-                (DayRange { from: after, to: Some(self.to) }, DayRange { from: None, to: self.fixed })
-            }
+            Axis::AsOf => (
+                DayRange { from: after, to: Some(self.to) },
+                DayRange { from: None, to: self.fixed },
+            ),
         };
         match part.kind {
             PartKind::NewActivations => happened.from = after,
@@ -295,9 +296,7 @@ fn link(code: RegionCode, between: &Between, horizon: &Horizon) -> String {
     let Between { axis, from, to, fixed, .. } = *between;
     let days = match axis {
         Axis::KnownAt => Days { known_at: None, ..between.days_of(to).filled(horizon) },
-        Axis::AsOf => {
-            Days { known_at: Some(fixed.unwrap_or(horizon.known)), ..Days::default() }
-        }
+        Axis::AsOf => Days { known_at: Some(fixed.unwrap_or(horizon.known)), ..Days::default() },
     };
     ChangeQuestion { code, from, to, axis }.link(&days)
 }

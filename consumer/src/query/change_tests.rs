@@ -5,11 +5,11 @@ use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
+use super::QueryError;
 use super::answer::{Axis, Change, PartKind};
 use super::change::change;
 use super::fixtures::{Fixture, activation, date, region};
 use super::view::View;
-use super::QueryError;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 

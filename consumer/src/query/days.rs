@@ -11,9 +11,7 @@ use super::scan::Window;
 use crate::domain::day::Day;
 
 /// The two days of a question. Any day will do, also one before the programme.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Days {
     /// What was true at the end of this day (each region's own local day). Without it every
@@ -35,9 +33,7 @@ pub struct Days {
 }
 
 /// The day of knowledge alone.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct KnownAt {
     /// What was known at the end of this day in Asia/Jakarta. Without it all that is known.
@@ -48,9 +44,7 @@ pub struct KnownAt {
 }
 
 /// The days of a question about this moment.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, IntoParams)]
 pub struct NoDays {}
 
 /// Up to where a state goes beyond today: what a permanent link has to cover.

@@ -5,10 +5,10 @@ use laju_schemas::reference::Basis;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::FigureEvidence;
-use super::evidence::{KIOSKS, evidence};
-use crate::cli::tables;
-use super::fixtures::{Fixture, date};
 use super::days::Days;
+use super::evidence::{KIOSKS, evidence};
+use super::fixtures::{Fixture, date};
+use crate::cli::tables;
 
 const TODAY: &str = "2024-08-02";
 

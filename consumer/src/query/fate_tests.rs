@@ -4,11 +4,11 @@ use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use serde_json::{Value, json};
 
+use super::QueryError;
 use super::fate::fate;
 use super::folding::{ACTIVATED, Folding, id, retracted};
 use super::kiosks::kiosk;
 use super::view::View;
-use super::QueryError;
 use crate::cli::tables;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::decisions::tests::decided;

@@ -4,12 +4,12 @@ use laju_schemas::RegionCode;
 use laju_schemas::event::Channel;
 
 use super::answer::FlowRow;
+use super::days::Days;
 use super::fixtures::{Fixture, activation, date, region};
-use crate::cli::tables;
 use super::flows::{flows, region_flows};
 use super::progress::progress;
-use super::days::Days;
 use super::view::View;
+use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 
 fn code(text: &str) -> RegionCode {

@@ -10,7 +10,7 @@ use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
 use super::view::LiveView;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{UnverifiedFields, PartitionState, RecordMark};
+use crate::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::{PartitionView, Snapshot};
 

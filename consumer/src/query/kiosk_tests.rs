@@ -3,10 +3,10 @@
 use laju_schemas::quarantine::Reason;
 use serde_json::{Value, json};
 
+use super::days::Days;
 use super::fixtures::Fixture;
 use super::kiosks::{KiosksQuestion, kiosk, kiosks};
 use super::missing::KioskBook;
-use super::days::Days;
 use super::view::View;
 use super::{QueryError, progress};
 

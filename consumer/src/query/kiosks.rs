@@ -116,13 +116,10 @@ pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryErr
     let from = after.map_or(0, |after| all.partition_point(|kiosk| &*kiosk.id <= after));
     let limit = rows(question.limit, PAGE);
     let page = &all[from..all.len().min(from.saturating_add(limit))];
-    let next = page
-        .last()
-        .filter(|_| from + page.len() < all.len())
-        .map(|last| {
-            let (limit, after) = (Some(limit as u32), Some(last.id.to_string()));
-            KiosksQuestion { limit, after, ..question.clone() }.link(&NoDays {})
-        });
+    let next = page.last().filter(|_| from + page.len() < all.len()).map(|last| {
+        let (limit, after) = (Some(limit as u32), Some(last.id.to_string()));
+        KiosksQuestion { limit, after, ..question.clone() }.link(&NoDays {})
+    });
     let usual = usual_key(&view.statuses);
     Ok(Kiosks {
         rows: page.iter().map(|kiosk| row(view, usual, kiosk, kiosk.conflicts)).collect(),

@@ -282,8 +282,7 @@ pub fn outreach(
     {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
-    let visits =
-        Visits::of(view, &Looked { scope, id: None, range, days, window: days.window() })?;
+    let visits = Visits::of(view, &Looked { scope, id: None, range, days, window: days.window() })?;
     let mut latest: Vec<_> = visits.visits.iter().collect();
     latest.sort_by_key(|(key, visited)| (std::cmp::Reverse(visited.days().last().copied()), **key));
     let total = latest.len() as u64;

@@ -3,12 +3,12 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::{Channel, DeferralReason, Venue};
 
-use super::answer::Outreach;
-use super::fixtures::{Fixture, activation, date, region};
-use super::outreach::{outreach, visit};
-use super::days::Days;
-use super::view::View;
 use super::QueryError;
+use super::answer::Outreach;
+use super::days::Days;
+use super::fixtures::{Fixture, activation, date, region};
+use super::outreach::{OutreachQuestion, outreach, visit};
+use super::view::View;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 

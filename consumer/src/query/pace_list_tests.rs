@@ -1,15 +1,15 @@
 //! The pace of every region at once: each row is what the region's own answer says, and the share
 //! of the pace required is worked out by hand.
 
+use laju_schemas::RegionCode;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
-use laju_schemas::RegionCode;
 use serde_json::{Value, json};
 
 use super::answer::PaceList;
+use super::days::Days;
 use super::fixtures::{Fixture, date, region};
 use super::pace_list::pace_list;
-use super::days::Days;
 use super::question::Level;
 use super::view::View;
 use super::{QueryError, pace};
@@ -69,11 +69,8 @@ fn islands() -> Fixture {
 #[test]
 fn every_row_is_what_the_regions_own_answer_says() {
     let view = islands().view(TODAY);
-    let known = Days {
-        as_of: Some(date("2024-07-31")),
-        known_at: Some(date("2024-07-31")),
-        ahead: false,
-    };
+    let known =
+        Days { as_of: Some(date("2024-07-31")), known_at: Some(date("2024-07-31")), ahead: false };
     let mut seen = 0;
     for days in [Days::default(), as_of("2024-07-29"), as_of("2022-01-03"), known] {
         for (level, within) in [

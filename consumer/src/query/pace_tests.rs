@@ -4,8 +4,8 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::fixtures::{Fixture, date, region};
 use super::days::Days;
+use super::fixtures::{Fixture, date, region};
 use super::view::View;
 use super::{QueryError, pace};
 use crate::cli::tables;

@@ -31,9 +31,7 @@ pub const ACTIVE: [Account; 4] =
     [Account::Activations, Account::Deactivations, Account::MovesIn, Account::MovesOut];
 
 /// The accounts that the active people are the sum of.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum ActiveAccount {
@@ -59,9 +57,7 @@ impl From<ActiveAccount> for Account {
 }
 
 /// Whether postings add or take back what was added.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// Amounts above zero.
@@ -217,10 +213,7 @@ fn has_age(age: Age, cell: &Cell) -> bool {
 ///
 /// # Errors
 /// If there is no such region.
-pub fn postings(
-    view: &View,
-    question: &PostingsQuestion,
-) -> Result<Postings, QueryError> {
+pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, QueryError> {
     let region = question.code;
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;

@@ -161,11 +161,7 @@ pub(super) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
 ///
 /// # Errors
 /// If there is no such region.
-pub fn progress(
-    view: &View,
-    region: RegionCode,
-    days: &Days,
-) -> Result<Progress, QueryError> {
+pub fn progress(view: &View, region: RegionCode, days: &Days) -> Result<Progress, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
     let sum = sum_within(&totals(view, &scope, days), &scope);
@@ -331,11 +327,7 @@ fn denominators(
 }
 
 /// The target that applies on the day of a question.
-pub(super) fn applicable_target(
-    view: &View,
-    region: RegionCode,
-    days: &Days,
-) -> Option<Target> {
+pub(super) fn applicable_target(view: &View, region: RegionCode, days: &Days) -> Option<Target> {
     let known_at = known_until(days)?;
     view.reference.book.target(region, days.day(view.today), known_at)
 }
@@ -346,12 +338,7 @@ pub(super) fn attainment(target: &Target, activated: i64) -> Option<Share> {
     Share::of_fraction(part(activated), numerator, denominator)
 }
 
-fn target(
-    view: &View,
-    region: RegionCode,
-    activated: i64,
-    days: &Days,
-) -> Option<TargetShare> {
+fn target(view: &View, region: RegionCode, activated: i64, days: &Days) -> Option<TargetShare> {
     let target = applicable_target(view, region, days)?;
     Some(TargetShare {
         kind: target.kind.as_str().to_owned(),

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::answer::{KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
-use super::decided::{Effect, effect};
 use super::days::{Days, KnownAt};
+use super::decided::{Effect, effect};
 use super::missing::concerned;
 use super::question::{Endpoint, Question, limit, nation, rows};
 use super::view::View;

@@ -192,7 +192,6 @@ pub fn rows(limit: Option<u32>, usual: u32) -> usize {
     limit.unwrap_or(usual) as usize
 }
 
-
 /// What a value of a parameter is called.
 #[must_use]
 pub fn name(value: &impl clap::ValueEnum) -> String {

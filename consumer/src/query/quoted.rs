@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::answer::{
-    Bounds, DenominatorShare, Evidence, Figure, FigureList, FigureThenAndNow, Missing, PartitionEvidence,
-    Progress, SilentKiosk, TargetShare,
+    Bounds, DenominatorShare, Evidence, Figure, FigureList, FigureThenAndNow, Missing,
+    PartitionEvidence, Progress, SilentKiosk, TargetShare,
 };
 use super::days::{Days, NoDays};
 use super::postings::age_of;
@@ -123,11 +123,7 @@ fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
 ///
 /// # Errors
 /// If there is no such region.
-pub fn content(
-    view: &View,
-    region: RegionCode,
-    days: &Days,
-) -> Result<FigureContent, QueryError> {
+pub fn content(view: &View, region: RegionCode, days: &Days) -> Result<FigureContent, QueryError> {
     answered(view, region, days).map(|(content, _)| content)
 }
 

@@ -100,11 +100,7 @@ impl Step {
 ///
 /// # Errors
 /// If there is no such region, or `to` is before `from`, or there are more than [`MOST_STEPS`].
-pub fn series(
-    view: &View,
-    asked: &SeriesQuestion,
-    days: &Days,
-) -> Result<Series, QueryError> {
+pub fn series(view: &View, asked: &SeriesQuestion, days: &Days) -> Result<Series, QueryError> {
     let SeriesQuestion { code: region, from, to, step } = *asked;
     let name = region_name(region)?;
     let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;

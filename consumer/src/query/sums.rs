@@ -95,9 +95,9 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::days::Days;
     use crate::query::fixtures::Fixture;
     use crate::query::progress::progress_list;
-    use crate::query::days::Days;
 
     #[test]
     fn sums_kept_from_snapshot_to_snapshot_are_those_of_all_postings() {
@@ -130,10 +130,7 @@ mod tests {
         };
         let passed = Days { as_of: None, known_at: Some(view.today), ahead: false };
         assert!(
-            ask(&Days::default())
-                .iter()
-                .zip(&ask(&passed))
-                .all(|(a, b)| a.figures == b.figures)
+            ask(&Days::default()).iter().zip(&ask(&passed)).all(|(a, b)| a.figures == b.figures)
         );
     }
 }

@@ -8,13 +8,13 @@ use laju_schemas::{RegionCode, RegionLevel};
 use serde_json::{Value, json};
 
 use super::answer::{By, Step};
-use super::fixtures::{Fixture, activation, date, position, region};
 use super::breakdown::BreakdownQuestion;
+use super::days::Days;
+use super::fixtures::{Fixture, activation, date, position, region};
 use super::kiosks::KiosksQuestion;
+use super::missing::KioskBook;
 use super::question::Level;
 use super::series::SeriesQuestion;
-use super::missing::KioskBook;
-use super::days::Days;
 use super::view::{NotReadyReason, Readiness, View};
 use super::*;
 use crate::cli::tables;
@@ -176,9 +176,8 @@ fn i6_regions_add_up_and_every_region_has_a_row() {
     f.post(1, Account::MovesIn, "17.71", on, Detail::Move(region("18.71")), 7);
     let view = f.view(TODAY);
     let days = asked(Some("2024-03-01"), None);
-    let list = |level, within: &str| {
-        progress::progress_list(&view, level, code(within), &days).unwrap()
-    };
+    let list =
+        |level, within: &str| progress::progress_list(&view, level, code(within), &days).unwrap();
     let regencies = list(Level::Regency, "ID");
     let provinces = list(Level::Province, "ID");
     assert_eq!((regencies.rows.len(), provinces.rows.len()), (514, 38));
@@ -216,7 +215,12 @@ fn a_series_has_the_stock_at_the_end_and_the_flows_within() {
     let view = f.view(TODAY);
     let ask = |days| {
         let span = (date("2024-01-01"), date("2024-02-29"));
-        series::series(&view, &SeriesQuestion { code: code("18"), from: span.0, to: span.1, step: Step::Month }, &days).unwrap()
+        series::series(
+            &view,
+            &SeriesQuestion { code: code("18"), from: span.0, to: span.1, step: Step::Month },
+            &days,
+        )
+        .unwrap()
     };
     let points = |days| {
         let points = ask(days).points.into_iter();
@@ -232,7 +236,12 @@ fn a_series_has_the_stock_at_the_end_and_the_flows_within() {
         "/v1/regions/18/series?from=2024-01-01&to=2024-02-29&step=month&as_of=2024-08-02&known_at=2024-08-02"
     );
     let span = (date("2023-01-01"), date("2024-08-02"));
-    let whole = series::series(&view, &SeriesQuestion { code: code("ID"), from: span.0, to: span.1, step: Step::Day }, &Days::default()).unwrap();
+    let whole = series::series(
+        &view,
+        &SeriesQuestion { code: code("ID"), from: span.0, to: span.1, step: Step::Day },
+        &Days::default(),
+    )
+    .unwrap();
     let last = whole.points.last().unwrap();
     assert_eq!((whole.points.len(), last.activated), (580, 1_112));
     let flows: i64 = whole.points.iter().map(|p| p.activations - p.deactivations).sum();
@@ -264,7 +273,8 @@ fn breakdowns_name_every_key() {
     f.post(0, Account::CardsPrinted, "18.71", on, Detail::Card(CardReason::Lost), 2);
     let view = f.view(TODAY);
     let rows = |by: By, days: &Days| {
-        let answer = breakdown::breakdown(&view, &BreakdownQuestion { code: code("18"), by }, days).unwrap();
+        let answer =
+            breakdown::breakdown(&view, &BreakdownQuestion { code: code("18"), by }, days).unwrap();
         serde_json::to_value(answer.rows).unwrap()
     };
     let all = Days::default();
@@ -509,7 +519,10 @@ fn figures_wait_until_everything_is_there() {
     };
     assert_eq!(lacks(|r| r.cluster_id = None), [NotReadyReason::Cluster]);
     assert_eq!(lacks(|r| r.partitions = None), [NotReadyReason::Cluster]);
-    assert_eq!(lacks(|r| r.partitions = Some(12)), [NotReadyReason::Partitions { loaded: 2, total: 12 }]);
+    assert_eq!(
+        lacks(|r| r.partitions = Some(12)),
+        [NotReadyReason::Partitions { loaded: 2, total: 12 }]
+    );
     assert_eq!(
         lacks(|r| r.positions.retain(|partition, _| *partition != 1)),
         [NotReadyReason::Partitions { loaded: 1, total: 2 }]
@@ -563,9 +576,18 @@ fn tables_say_what_the_answers_say() {
     let region = code("18.71");
     let list = progress::progress_list(&view, Level::Province, code("17"), &days);
     let span = (date("2023-11-01"), date("2023-12-31"));
-    let series = series::series(&view, &SeriesQuestion { code: region, from: span.0, to: span.1, step: Step::Month }, &days);
-    let cards = breakdown::breakdown(&view, &BreakdownQuestion { code: code("17.71"), by: By::CardReason }, &days);
-    let channels = breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
+    let series = series::series(
+        &view,
+        &SeriesQuestion { code: region, from: span.0, to: span.1, step: Step::Month },
+        &days,
+    );
+    let cards = breakdown::breakdown(
+        &view,
+        &BreakdownQuestion { code: code("17.71"), by: By::CardReason },
+        &days,
+    );
+    let channels =
+        breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
     let tables = [
         tables::progress(&progress::progress(&view, region, &days).unwrap()),
         tables::progress_list(&list.unwrap()),

@@ -13,8 +13,8 @@ use laju_schemas::position::{LogDigest, Position};
 use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
-use super::missing::{Gaps, KioskBook};
 use super::days::{Horizon, today};
+use super::missing::{Gaps, KioskBook};
 use super::sums::{RegionSums, Sums};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;

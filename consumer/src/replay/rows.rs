@@ -8,7 +8,7 @@ use laju_schemas::{EventId, Fact, RawEvent, SubjectId, TimestampMs};
 use serde::Serialize;
 
 use super::decode::Undecodable;
-use crate::query::table::harmless;
+use laju_schemas::text::harmless;
 
 /// How rows look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, serde::Deserialize)]

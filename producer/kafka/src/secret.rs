@@ -14,8 +14,8 @@ use laju_schemas::pseudonym::{KeyError, Nik, ProgrammeKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use laju_schemas::nik::{self, NikProblem};
 use crate::text;
+use laju_schemas::nik::{self, NikProblem};
 
 /// A key has 64 digits and a NIK 16: more than this is some other file.
 const LONGEST: u64 = 4096;

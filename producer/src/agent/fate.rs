@@ -7,9 +7,9 @@ use laju_schemas::position::Position;
 use laju_schemas::{EventId, TimestampMs};
 use serde::{Serialize, Serializer};
 
-use super::{Agent, hands};
+use super::{Agent, publisher};
+use crate::outbox::{OutboxError, Rejection, State};
 use laju_kafka::http_client::{self, AddressError, Authorities, HttpError, Times};
-use crate::outbox::{Rejection, OutboxError, State};
 use laju_kafka::secret::Token;
 
 /// How long a worker may take to answer.
@@ -154,7 +154,7 @@ impl Agent {
         let whereabouts = Whereabouts::from(known.state);
         let worker = match (&whereabouts, self.0.worker.clone()) {
             (Whereabouts::Acknowledged { .. }, Some(address)) => {
-                Some(hands::blocking(move || ask(&address, event_id)).await)
+                Some(publisher::blocking(move || ask(&address, event_id)).await)
             }
             _ => None,
         };

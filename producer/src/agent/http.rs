@@ -128,7 +128,7 @@ async fn take_events(
         return Err(too_large());
     }
     let (body, _room) = receive(body, &shared.bodies).await?;
-    let read = super::hands::blocking(move || submission::read(format, &body)).await;
+    let read = super::publisher::blocking(move || submission::read(format, &body)).await;
     let bad = |error: BodyError| {
         Problem::new(StatusCode::BAD_REQUEST, error.words()).of_kind(Kind::BadBody)
     };

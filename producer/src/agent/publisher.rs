@@ -7,8 +7,8 @@ use laju_schemas::known::{EventReader, SchemaError};
 use thiserror::Error;
 
 use super::progress::Shipping;
+use crate::outbox::{Outbox, Rejection, Retry, Unsent};
 use laju_kafka::connection::Connection;
-use crate::outbox::{Rejection, Outbox, Retry, Unsent};
 use laju_kafka::publish::{Delivery, PublishError, PublishSettings, Publisher};
 
 /// Why shipping cannot begin.
@@ -71,7 +71,9 @@ impl BlockingPublisher {
         let read = read.map_err(|error| refused(format!("it cannot be read: {error}")))?;
         let event = read.check().map_err(|error| refused(error.to_string()))?;
         self.publisher.publish(&event).map_err(|error| match error {
-            PublishError::TooLarge { .. } => Unsendable::For(Rejection::TooLarge, error.to_string()),
+            PublishError::TooLarge { .. } => {
+                Unsendable::For(Rejection::TooLarge, error.to_string())
+            }
             PublishError::Encode(_) | PublishError::Reference(_) => refused(error.to_string()),
             PublishError::Connection(_)
             | PublishError::Registry(_)

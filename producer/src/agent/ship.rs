@@ -22,16 +22,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::publisher::{BlockingPublisher, ShipError, Unsendable, blocking, probe_authorisation, try_again};
 use super::progress::Shipping;
+use super::publisher::{
+    BlockingPublisher, ShipError, Unsendable, blocking, probe_authorisation, try_again,
+};
 use super::report::Reporter;
 use super::setback::{Setback, Setbacks};
 use super::timekeeper::Timekeeper;
 use super::window::{Failure, Next, Window};
+use crate::last_word::{LastWord, LastWordError, Patience, Search};
+use crate::outbox::{Outbox, OutboxError, Outcome, Pending, Rejection, Retry, RolledBack, Unsent};
 use laju_kafka::connection::Connection;
 use laju_kafka::connection::ask::ASK_PATIENCE;
-use crate::last_word::{LastWord, LastWordError, Patience, Search};
-use crate::outbox::{Rejection, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
 use laju_kafka::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.

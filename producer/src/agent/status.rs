@@ -8,8 +8,8 @@ use super::best_clock::{Moment, Now};
 use super::doubt::{Doubtful, DoubtfulTimes};
 use super::progress::ShippingState;
 use super::verdicts::Verdicts;
-use super::{Agent, hands};
-use crate::outbox::{Counts, Dated, Rejection, OutboxError};
+use super::{Agent, publisher};
+use crate::outbox::{Counts, Dated, OutboxError, Rejection};
 
 /// How many set-aside events are shown.
 const SHOWN: usize = 100;
@@ -165,7 +165,7 @@ impl Agent {
         let outbox = self.0.outbox.clone();
         let found = self.0.time.doubtful();
         let told = found.clone();
-        let read = hands::blocking(move || {
+        let read = publisher::blocking(move || {
             let doubtful = found.into_iter().map(|found| {
                 let by_clock = found.times == DoubtfulTimes::WrongClock;
                 let wanted = |event: &Dated| event.is_by_kiosk_clock() == by_clock;

@@ -13,9 +13,9 @@ use thiserror::Error;
 
 use super::best_clock::{Moment, TimeSource, Untimely};
 use crate::outbox::{Draft, IdempotencyKey};
+use crate::{intake, nik};
 use laju_kafka::problem::{Mistake, Words, of_json, place_of};
 use laju_kafka::text::{self, TextError};
-use crate::{intake, nik};
 use laju_kafka::words;
 use laju_schemas::id::IdError;
 use laju_schemas::nik::NikProblem;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fate::WorkerAddress;
-use super::hands;
+use super::publisher;
 use super::status::Advice;
 use super::timekeeper::{self, Timekeeper};
 
@@ -273,7 +273,7 @@ impl Heard {
         loop {
             let (worker, path) = (worker.clone(), path.clone());
             let (heard, time) = (Arc::clone(&self), Arc::clone(&time));
-            hands::blocking(move || {
+            publisher::blocking(move || {
                 let answer = worker.get(&path);
                 let answer = answer.map_err(|error| format!("{worker} does not answer: {error}"));
                 heard.hear(answer, time.kiosk_clock());

@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::fact::FactCommand;
 use super::require_topic;
+use crate::{clock, intake};
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{PublishSettings, Publisher};
+use laju_kafka::secret;
 use laju_kafka::settings::Environment;
 use laju_kafka::terminal;
-use crate::{clock, intake};
-use laju_kafka::secret;
 
 /// The options of `publish`, which stand before the fact.
 #[derive(Debug, Args)]

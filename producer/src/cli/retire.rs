@@ -11,12 +11,12 @@ use laju_schemas::{KioskId, KioskStatus, RegionCode};
 use serde_json::json;
 
 use super::require_topic;
+use crate::last_word::{Patience, Search};
+use crate::{clock, intake};
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, Operation};
-use crate::last_word::{Patience, Search};
 use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_kafka::terminal;
-use crate::{clock, intake};
 
 /// How long the topic may take to be read.
 const PATIENCE: Patience =

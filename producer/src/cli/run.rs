@@ -13,13 +13,13 @@ use laju_schemas::{KioskId, RegionCode};
 use crate::agent::http::{self, Origin};
 use crate::agent::submission::Kiosk;
 use crate::agent::{Agent, AgentSettings, WorkerAddress};
-use laju_kafka::connection::Connection;
+use crate::clock;
 use crate::outbox::OutboxSettings;
+use laju_kafka::connection::Connection;
+use laju_kafka::secret;
 use laju_kafka::serve;
 use laju_kafka::settings::Environment;
 use laju_kafka::signal::{self, Signals};
-use crate::clock;
-use laju_kafka::secret;
 
 /// Descriptors for all connections, brokers and files.
 const DESCRIPTORS: u64 = 2_048;

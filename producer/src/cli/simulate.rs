@@ -19,14 +19,14 @@ use serde::Serialize;
 
 use super::require_topic;
 use super::stop::Stop;
+use crate::clock;
+use crate::simulate::{Generator, Scenario, Shares, Trouble};
+use agents::Agents;
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
-use laju_kafka::settings::Environment;
-use crate::simulate::{Generator, Scenario, Shares, Trouble};
-use laju_kafka::terminal;
-use crate::clock;
 use laju_kafka::secret;
-use agents::Agents;
+use laju_kafka::settings::Environment;
+use laju_kafka::terminal;
 
 /// How long the deliveries under way are waited for at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::writer::{Job, Shared};
 use super::{
-    Accepted, Dated, IdempotencyKey, Known, Rejection, Outbox, OutboxError, Refusal, SetAside,
+    Accepted, Dated, IdempotencyKey, Known, Outbox, OutboxError, Refusal, Rejection, SetAside,
     State, Unsent,
 };
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use laju_producer::outbox::{Rejection, Outbox, Outcome, State};
+use laju_producer::outbox::{Outbox, Outcome, Rejection, State};
 use laju_producer::publish::Receipt;
 use laju_schemas::{EventId, TimestampMs};
 use rand::rngs::StdRng;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use laju_kafka::connection::Connection;
 use laju_producer::agent::submission::{Kiosk, event};
 use laju_producer::agent::{Agent, AgentSettings, ClockState, DoubtfulTimes, Refused, Status};
 use laju_producer::clock;
-use laju_kafka::connection::Connection;
 use laju_producer::outbox::{Accepted, OutboxSettings};
 use laju_schemas::TimestampMs;
 use laju_schemas::known::EventReader;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use laju_kafka::connection::Connection;
 use laju_producer::agent::submission::{Kiosk, event};
 use laju_producer::agent::{Agent, AgentSettings};
 use laju_producer::clock;
-use laju_kafka::connection::Connection;
 use laju_producer::outbox::OutboxSettings;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS};

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use laju_kafka::connection::Connection;
 use laju_producer::agent::{Agent, AgentSettings, WorkerAddress, http, submission};
 use laju_producer::clock;
-use laju_kafka::connection::Connection;
 use laju_producer::outbox::OutboxSettings;
 use laju_schemas::TimestampMs;
 use laju_schemas::pseudonym::ProgrammeKey;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use laju_consumer::domain::version::fold_version;
-use laju_consumer::ingest::decide::{Republish, DecideError, Decider, Order};
+use laju_consumer::ingest::decide::{DecideError, Decider, Order, Republish};
 use laju_kafka::publish::Record;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::EventReader;

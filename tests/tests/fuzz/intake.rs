@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use laju_kafka::problem::Language;
 use laju_producer::agent::best_clock::{BestClock, Moment, Reading};
 use laju_producer::agent::submission::{Body, Drafted, Fault, Format, Kiosk, Submission, read};
-use laju_kafka::problem::Language;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, RegionTable, TimestampMs};
 use laju_tests::fuzz::{json, run};

@@ -8,8 +8,8 @@ use laju_schemas::{EventId, SubjectId, TimestampMs};
 
 use super::bar;
 use super::decide::{DecideArgs, already};
-use super::report::{Refused, Report};
 use super::decoded::{DecodedFields, masked};
+use super::report::{Refused, Report};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, Judgement};
 use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
@@ -154,7 +154,8 @@ impl DecideArgs {
         };
         let value = record.value.unwrap_or_default();
         let event = Event { subject, value, headers: record.headers };
-        let chosen = SelectedRecord { origin: record.origin, event_id: Some(event_id), event: Some(event) };
+        let chosen =
+            SelectedRecord { origin: record.origin, event_id: Some(event_id), event: Some(event) };
         if self.order(Decision::Released, now, &chosen).is_too_large() {
             refuse(
                 Reason::TooLarge,

@@ -17,8 +17,8 @@ use super::select::Filter;
 use super::{Schemas, bar, records};
 use crate::cli::worker::stop_on_signal;
 use crate::ingest::decide::{
-    Republish, BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, check_topics, read_decisions,
-    require_rights,
+    BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, Republish, check_topics,
+    read_decisions, require_rights,
 };
 use crate::ingest::stop::Stop;
 use crate::query::answer::RecordDecision;

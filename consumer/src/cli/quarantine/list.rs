@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use super::decoded::{DecodedFields, fault_json, masked, shown};
 use super::select::Filter;
 use super::{Schemas, bar, records};
+use crate::cli::tables::number;
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, check_topics, read_decisions};
 use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
-use crate::cli::tables::number;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 19] = [
@@ -387,7 +387,8 @@ mod tests {
             released_partition: None,
             released_offset: None,
         };
-        let row = Row { record, decoded, fault: Some(fault), decision: Some(decision), counts: false };
+        let row =
+            Row { record, decoded, fault: Some(fault), decision: Some(decision), counts: false };
         let listed = Listed { rows: [row].into(), ..Listed::default() };
         let mut out = Vec::new();
         listed.to_csv(&mut out).unwrap();

@@ -7,8 +7,8 @@ use laju_schemas::quarantine::{Origin, Reason};
 use laju_schemas::{EventId, QuarantineDecision};
 use serde::Serialize;
 
-use super::records;
 use super::decoded::shown;
+use super::records;
 use crate::query::answer::RecordDecision;
 
 /// How many records are named one by one; more are counted by reason.

@@ -145,14 +145,16 @@ mod tests {
 
     #[test]
     fn what_it_says_is_asked_for_as_far_as_it_can_be_read() {
-        let decoded = |kiosk: Option<&str>, home: Option<&str>, service: Option<&str>| DecodedFields {
-            kiosk_id: kiosk.map(str::to_owned),
-            home_region: home.map(str::to_owned),
-            service_region: service.map(str::to_owned),
-            ..DecodedFields::default()
+        let decoded =
+            |kiosk: Option<&str>, home: Option<&str>, service: Option<&str>| DecodedFields {
+                kiosk_id: kiosk.map(str::to_owned),
+                home_region: home.map(str::to_owned),
+                service_region: service.map(str::to_owned),
+                ..DecodedFields::default()
+            };
+        let takes = |filter: &Filter, decoded: &DecodedFields| {
+            filter.at(TimestampMs(0)).unwrap().takes_saying(decoded)
         };
-        let takes =
-            |filter: &Filter, decoded: &DecodedFields| filter.at(TimestampMs(0)).unwrap().takes_saying(decoded);
         let of_kiosk = Filter { kiosk: Some("k-1".parse().unwrap()), ..Filter::default() };
         assert!(takes(&of_kiosk, &decoded(Some("k-1"), None, None)));
         assert!(!takes(&of_kiosk, &decoded(Some("k-10"), None, None)));

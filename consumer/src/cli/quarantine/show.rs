@@ -11,8 +11,8 @@ use laju_schemas::explain::Explanation;
 use laju_schemas::quarantine::Origin;
 use serde_json::{Value, json};
 
-use super::dump::dump;
 use super::decoded::{DecodedFields, fault_json, field_text, masked, nik_runs, shown};
+use super::dump::dump;
 use super::{Schemas, bar};
 use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
 use crate::ingest::quarantined::{Quarantined, read_quarantine};

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::options::ReplayArgs;
-use crate::ingest::range::{Range, RangeReader};
 use crate::cli::tables::{harmless, number};
+use crate::ingest::range::{Range, RangeReader};
 use crate::replay::checkpoint::{Checkpoint, Counts};
 use crate::replay::rows::Place;
 use crate::replay::run::OnUndecodable;

@@ -2,10 +2,10 @@
 
 use comfy_table::Cell;
 
-use crate::query::answer::{Age, Change, PartKind, Postings, ShareChange};
-use crate::query::question::name;
 use super::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
+use crate::query::answer::{Age, Change, PartKind, Postings, ShareChange};
+use crate::query::question::name;
 
 /// Why a figure changed: a line for each part, and one for each share.
 #[must_use]

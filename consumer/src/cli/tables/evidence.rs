@@ -2,8 +2,8 @@
 
 use comfy_table::Cell;
 
-use crate::query::answer::{FigureEvidence, ReferenceEvidence};
 use super::{bounds_words, harmless, heading, number, percent, right, with_header};
+use crate::query::answer::{FigureEvidence, ReferenceEvidence};
 
 /// How many records of one denominator are shown: of a sum there is one for each regency.
 const RECORDS: usize = 20;

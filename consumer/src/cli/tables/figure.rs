@@ -3,11 +3,9 @@
 use comfy_table::Cell;
 use comfy_table::presets::NOTHING;
 
+use super::{harmless, heading, number, of_denominator, of_target, percent, right, with_header};
 use crate::query::answer::{
     Age, Figure, FigureDifference, FigureList, FigurePartKind, FigureThenAndNow, Progress,
-};
-use super::{
-    harmless, heading, number, of_denominator, of_target, percent, right, with_header,
 };
 
 /// A figure as it was quoted: a line for each number.

@@ -2,8 +2,8 @@
 
 use comfy_table::Cell;
 
-use crate::query::answer::{FlowRow, Flows, RegionFlows};
 use super::{days, heading, number, right, unknown_words, with_header};
+use crate::query::answer::{FlowRow, Flows, RegionFlows};
 
 /// Two sparse matrices, a line for each pair of regions.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use comfy_table::Cell;
 
-use crate::query::answer::{Outreach, Visit, VisitDetail};
 use super::{days, harmless, number, right, unknown_words, with_header};
+use crate::query::answer::{Outreach, Visit, VisitDetail};
 
 /// Visits, a line for each.
 #[must_use]

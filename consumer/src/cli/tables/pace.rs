@@ -2,10 +2,10 @@
 
 use comfy_table::Cell;
 
-use crate::query::answer::{Pace, PaceList, PaceOver, Unanswered};
-use crate::query::pace::TRAILING;
 use super::{bounds_words, days, heading, number, of_target, percent, right, with_header};
 use crate::domain::rate::Rate;
+use crate::query::answer::{Pace, PaceList, PaceOver, Unanswered};
+use crate::query::pace::TRAILING;
 
 /// How fast a region goes: a column of figures for each window, and what is required.
 #[must_use]

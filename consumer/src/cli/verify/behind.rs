@@ -11,9 +11,9 @@ use rdkafka::message::Message as _;
 use serde::Serialize;
 
 use crate::cli::query::Node;
+use crate::cli::tables::number;
 use crate::ingest::range::{Order, Polled, Range, RangeError, RangeReader};
 use crate::query::ledger::summary::Ledger;
-use crate::cli::tables::number;
 
 /// How long a worker may take to fold what came while its ledger was asked for.
 const CATCH_UP: Duration = Duration::from_secs(10);

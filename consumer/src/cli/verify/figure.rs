@@ -18,6 +18,7 @@ use laju_schemas::{FigureId, QuotedFigure};
 use serde::Serialize;
 
 use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, bar};
+use crate::cli::tables::{harmless, number};
 use crate::domain::figures::{FigureBook, Kept};
 use crate::domain::version::fold_version;
 use crate::ingest::figures::FigureFeed;
@@ -26,7 +27,6 @@ use crate::ingest::tail::Tail;
 use crate::ingest::verdicts::copies_now;
 use crate::query::answer::OriginalLog;
 use crate::query::quoted::{FieldDifference, content, differences, question_of};
-use crate::cli::tables::{harmless, number};
 use crate::query::view::{ReferenceView, View};
 
 /// How long nothing of the figures topic may come although there is more.

@@ -17,6 +17,7 @@ use super::claim::{self, Claim};
 use super::report::{Folded, Part, Report, Verdict};
 use super::{BEHIND, CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
 use crate::cli::query::Node;
+use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
 use crate::ingest::range::{PATIENCE, ends};
 use crate::ingest::recompute::{LogPart, RecomputeError, commits_of, snapshot_of};
@@ -27,7 +28,6 @@ use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare
 use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::Origins;
 use crate::query::ledger::{LedgerHead, posting_count, refused};
-use crate::cli::tables::harmless;
 
 /// A ledger to be checked against the log.
 pub(super) struct LedgerCheck<'a> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::behind::Behind;
 
+use crate::cli::tables::{harmless, number};
 use crate::ingest::recompute::LogPart;
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::compare::{
@@ -14,7 +15,6 @@ use crate::query::ledger::compare::{
 };
 use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::{Finding, Origins, Records};
-use crate::cli::tables::{harmless, number};
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

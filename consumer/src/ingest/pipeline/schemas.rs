@@ -31,7 +31,7 @@ use crate::ingest::registrar::{Done, Registrar, Task};
 use crate::ingest::verdicts;
 use crate::ingest::waiting::Held;
 use crate::ingest::worker::WorkerError;
-use crate::projection::partition::{UnverifiedFields, RecordMark};
+use crate::projection::partition::{RecordMark, UnverifiedFields};
 
 /// What a pipeline does about schemas that it does not know.
 pub struct Learning {

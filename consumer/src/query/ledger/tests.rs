@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::lines::{LedgerDigest, LedgerLine};
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
-use crate::projection::partition::{UnverifiedFields, PartitionCommit, PartitionState, RecordMark};
+use crate::projection::partition::{PartitionCommit, PartitionState, RecordMark, UnverifiedFields};
 use crate::query::fixtures::region;
 
 pub(super) const PARTITION: u32 = 3;

@@ -8,10 +8,10 @@ use laju_schemas::reference::Basis;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cli::tables;
 use crate::domain::figures::{FigureRecord, Kept};
 use crate::query::answer::{Age, FigurePart, FigurePartKind as Kind};
 use crate::query::change::AGES;
-use crate::cli::tables;
 use crate::query::fixtures::{Fixture, activation, date, region};
 
 const TODAY: &str = "2024-08-02";
@@ -74,8 +74,7 @@ fn the_same_answer_has_the_same_id_and_another_answer_another() {
     let one = quoted(&state.view(TODAY), "18.71", &Days::default());
     let mut later = state.view(TODAY);
     later.now = TimestampMs(later.now.0 + 60_000);
-    let two =
-        quote(&later, "18.71".parse().unwrap(), &Days::default(), (None, Some("n".into())));
+    let two = quote(&later, "18.71".parse().unwrap(), &Days::default(), (None, Some("n".into())));
     let two = two.unwrap();
     assert_eq!((one.figure_id, one.digest), (two.figure_id, two.digest));
     assert_ne!(one.quoted_at, two.quoted_at);
@@ -163,11 +162,8 @@ fn the_parts_of_a_difference_are_told_apart_and_add_up() {
 #[test]
 fn a_figure_of_what_was_known_on_a_past_day_does_not_differ() {
     let mut f = state();
-    let days = Days {
-        as_of: Some(date("2023-12-31")),
-        known_at: Some(date("2024-07-31")),
-        ahead: false,
-    };
+    let days =
+        Days { as_of: Some(date("2023-12-31")), known_at: Some(date("2024-07-31")), ahead: false };
     let figure = quoted(&f.view(TODAY), "18.71", &days);
     assert_eq!((figure.bounds, &figure.missing), (None, &None));
     post(&mut f, Account::Activations, ("2023-12-31", "2024-08-03"), 50);

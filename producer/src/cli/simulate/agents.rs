@@ -12,10 +12,10 @@ use laju_schemas::{ActivationEvent, EventId, Fact, KioskId};
 use super::Summary;
 use crate::agent::submission::{Kiosk, Submission};
 use crate::agent::{Agent, AgentSettings};
-use laju_kafka::connection::Connection;
 use crate::outbox::OutboxSettings;
 use crate::simulate::{Generator, Payload, invented};
 use crate::{clock, nik};
+use laju_kafka::connection::Connection;
 
 /// How many agents there may be in one process: each has a client of its own.
 pub(super) const MOST: u32 = 100;
