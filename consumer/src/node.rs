@@ -168,7 +168,7 @@ pub fn start_from(
         .with_stream(stream)
         .with_store(Arc::clone(&store))
         .with_access(access)
-        .with_figures(figure_desk(&connection, &figure_store));
+        .with_figures(quoted_figures(&connection, &figure_store));
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -252,7 +252,7 @@ fn new_node_id() -> String {
 }
 
 /// What the HTTP interface quotes figures with.
-fn figure_desk(connection: &Connection, figure_store: &Arc<FigureStore>) -> QuotedFigures {
+fn quoted_figures(connection: &Connection, figure_store: &Arc<FigureStore>) -> QuotedFigures {
     let publisher = FigurePublisher::new(connection.clone());
     let publish = move |figure: &laju_schemas::QuotedFigure| {
         publisher.publish(figure).map_err(|error| NotConfirmed(error.to_string()))

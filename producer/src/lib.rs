@@ -14,5 +14,5 @@ pub mod last_word;
 pub mod outbox;
 pub mod simulate;
 
-pub use laju_kafka::{connection, publish, registry, secret};
+pub use laju_kafka::{connection, http_client, problem, publish, registry, secret};
 pub use laju_schemas::nik;

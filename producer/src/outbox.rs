@@ -24,7 +24,7 @@
 //! | `meta` | `identity` | a sealed JSON object: `format_version`, `kiosk_id`, `key_id` (null before anybody has named a key) |
 //! | | `state` | sealed: generation 8, highest sequence 4, then 8 each: unsent, their bytes, set aside, their bytes, acknowledged ever, of those forgotten, idempotency keys; the newest receipt's timestamp and the latest acceptance, each 1 (there or not) + 8; numbers passed over 8 |
 //! | `unsent` | sequence | sealed: entry, event |
-//! | `set_aside` | sequence | sealed: entry, rejection 1, when 8, length 2 and text of the detail, event |
+//! | `set_aside` | sequence | sealed: entry, obstacle 1, when 8, length 2 and text of the detail, event |
 //! | `acknowledged` | sequence | sealed: entry, partition 4, offset 8, timestamp 1 + 8, its place in `forget` 8 |
 //! | `events` | event id | sequence |
 //! | `keys` | digest of the idempotency key | sequence |
@@ -89,8 +89,8 @@ pub use error::OutboxError;
 pub use format::{FORMAT_VERSION, ROW_OVERHEAD};
 pub use pending::Pending;
 pub use types::{
-    Accepted, Counts, Dated, Draft, IdempotencyKey, Known, OutboxSettings, Outcome, Refusal,
-    Rejection, Retry, RolledBack, SetAside, State, Unsent,
+    Accepted, Counts, Dated, Draft, IdempotencyKey, Known, Obstacle, OutboxSettings, Outcome,
+    Refusal, Retry, RolledBack, SetAside, State, Unsent,
 };
 
 use pending::ended;

@@ -1,10 +1,9 @@
 //! Parameters and bodies as the OpenAPI document shows them where their handlers read them with
 //! words of their own; questions say theirs themselves.
-#![allow(dead_code, reason = "the document is made from their shapes; hardly any holds a value")]
+#![allow(dead_code, reason = "the document is made from their shapes; nothing holds a value")]
 
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
-use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 /// The partition asked about.
@@ -34,18 +33,6 @@ pub(super) struct KindInPath {
     /// What they hold.
     #[param(inline, example = "ledger")]
     kind: ChunkKind,
-}
-
-/// From which chunk on, and up to which.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ChunkRange {
-    /// The number of the first one; 0 if it is not given.
-    #[param(minimum = 0, maximum = 9007199254740991i64)]
-    pub(super) from: Option<u64>,
-    /// The number after the last one; how many there are if it is not given.
-    #[param(minimum = 0, maximum = 9007199254740991i64)]
-    pub(super) to: Option<u64>,
 }
 
 /// The kind of problem.

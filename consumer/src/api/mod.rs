@@ -183,8 +183,8 @@ impl ApiState {
     }
 }
 
-/// Every path of the interface: a handler stands here, and `#[utoipa::path]` on it says where it
-/// answers and what, so that no path is without its place in the document.
+/// Every path of the interface, each with its part of the document: a question says itself where it is
+/// asked and what it answers, and of every other handler `#[utoipa::path]` does.
 fn paths() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(questions::list_regions))

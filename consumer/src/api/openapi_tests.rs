@@ -361,7 +361,7 @@ async fn answers_are_as_the_document_says() {
     }
     assert!(get_ok(&node, "/v1/outreach").await["total"].as_u64().unwrap() > 0);
 
-    // What only a node with a desk for figures has.
+    // What only a node that keeps quoted figures has.
     let quoting = quoted_tests::ready();
     let quotation = json!({"region": "18.71", "as_of": "2023-12-31", "note": "rilis"});
     let (_, _, figure) = quoting.post(quotation).await;

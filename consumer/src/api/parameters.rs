@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{FromRequestParts, MatchedPath, Query, RawPathParams};
+use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use laju_kafka::problem::Words;
@@ -32,7 +32,8 @@ const PHRASES: [(&str, &str); 2] = [
 
 /// The parameters of a request, taken out struct by struct.
 pub(super) struct Parameters {
-    in_path: Result<Vec<(String, String)>, Problem>,
+    /// None where they are no text.
+    in_path: Option<Vec<(String, String)>>,
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
     asked: Asked,
@@ -55,16 +56,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             given.retain(|(name, _)| name != position::AT_LEAST);
         }
         let in_path = match RawPathParams::from_request_parts(parts, state).await {
-            Ok(named) => Ok(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
-            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => {
-                let template = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-                Err(match template.and_then(|path| path.split(['{', '}']).nth(1)) {
-                    Some(CODE) => bad_code(Problem::not_text()),
-                    Some(name) => Problem::bad_path_part(name),
-                    None => Problem::bad_path(),
-                })
-            }
-            Err(_) => Ok(Vec::new()),
+            Ok(named) => Some(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => None,
+            Err(_) => Some(Vec::new()),
         };
         Ok(Self { in_path, given, known: Vec::new(), asked: Asked::of(parts) })
     }
@@ -78,14 +72,17 @@ impl Parameters {
 
     /// The region in the path, if there is one.
     pub(super) fn region(&self) -> Result<Option<RegionCode>, Problem> {
-        let in_path = self.in_path.as_ref().map_err(Clone::clone)?;
-        let code = in_path.iter().find(|(name, _)| name == CODE);
-        let read = |(_, text): &(String, String)| {
-            text.parse()
-                .map_err(|error: RegionCodeError| serde::de::Error::custom(error))
-                .map_err(|wrong: Wrong| wrong.in_value(CODE, text).into_problem())
-        };
-        code.map(read).transpose()
+        let in_path = self.in_path.iter().flatten();
+        let code = in_path.filter(|(name, _)| name == CODE).map(|(_, text)| {
+            text.parse().map_err(|error: RegionCodeError| {
+                let (error, given) = (shown(&error.to_string()), shorten(text));
+                bad_code(words!(
+                    "{error}",
+                    "'{given}' bukan kode wilayah: kabupaten atau kota ditulis seperti 18.71, provinsi seperti 18, nasional ID"
+                ))
+            })
+        });
+        code.last().transpose()
     }
 
     /// The days of a question.
@@ -135,17 +132,19 @@ impl<'de> Deserializer<'de> for Members<'_> {
         visitor: V,
     ) -> Result<V::Value, Wrong> {
         let Parameters { in_path, given, known, .. } = self.0;
-        let in_path = in_path.as_mut().map_err(|problem| Wrong::path(problem))?;
+        let Some(in_path) = in_path else {
+            return Err(Wrong::of(What::NoText(fields.first().copied().unwrap_or_default())));
+        };
         let mut pairs = Vec::new();
         for field in fields {
+            let is_its = |(name, _): &mut (String, String)| name == field;
             let before = pairs.len();
-            pairs.extend(
-                in_path.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)),
-            );
+            pairs.extend(in_path.extract_if(.., is_its).map(|(_, text)| (*field, text)));
+            // What is in the path is not taken from the query as well.
             if pairs.len() == before {
                 known.push(field);
+                pairs.extend(given.extract_if(.., is_its).map(|(_, text)| (*field, text)));
             }
-            pairs.extend(given.extract_if(.., |(name, _)| name == field).map(|(_, v)| (*field, v)));
         }
         visitor.visit_map(Pairs { left: pairs.into_iter(), value: None })
     }
@@ -256,16 +255,13 @@ enum What {
     NoneOf(&'static [&'static str]),
     NoNumber,
     Other(String),
-    Path(Problem),
+    /// What the path has under this name.
+    NoText(&'static str),
 }
 
 impl Wrong {
     fn of(what: What) -> Self {
         Self { name: "", given: String::new(), what }
-    }
-
-    fn path(problem: &Problem) -> Self {
-        Self::of(What::Path(problem.clone()))
     }
 
     /// The same, of a value of this name.
@@ -276,7 +272,8 @@ impl Wrong {
     fn into_problem(self) -> Problem {
         let Self { name, given, what } = self;
         let detail: Words = match what {
-            What::Path(problem) => return problem,
+            What::NoText(CODE) => return bad_code(Problem::not_text()),
+            What::NoText(name) => return Problem::bad_path_part(name),
             What::Missing => words!("{name} is missing", "{name} belum diisi"),
             What::Twice => {
                 words!("{name} is given more than once", "{name} diberikan lebih dari sekali")
@@ -299,12 +296,8 @@ impl Wrong {
                 "{name}: '{given}' is not a whole number that is taken here",
                 "{name}: '{given}' bukan bilangan bulat yang dapat dipakai di sini"
             ),
-            What::Other(error) if name == CODE => {
-                let detail = words!(
-                    "{error}",
-                    "'{given}' bukan kode wilayah: kabupaten atau kota ditulis seperti 18.71, provinsi seperti 18, nasional ID"
-                );
-                return bad_code(detail);
+            What::Other(error) if ["id", "event_id"].contains(&name) => {
+                words!("{name}: {error}", "{name}: '{given}' bukan UUID")
             }
             What::Other(error) => {
                 words!("{name}: {error}", "{name}: '{given}' tidak dapat dipakai di sini")

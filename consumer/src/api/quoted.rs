@@ -65,7 +65,7 @@ pub struct QuotedFigures {
 }
 
 impl Default for QuotedFigures {
-    /// A desk of a node that has no figures: every question to it is answered 503.
+    /// Those of a node that has none: every question about them is answered 503.
     fn default() -> Self {
         let publish = |_: &QuotedFigure| Err(NotConfirmed("this node has no Kafka".to_owned()));
         Self { figure_store: Arc::default(), publish: Arc::new(publish) }
@@ -140,7 +140,7 @@ async fn quote_region(
     }
 
     let by = by.map(|Extension(QuotedBy(name))| name);
-    let desk = api.figures.clone();
+    let quoted_figures = api.figures.clone();
     let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     let (live, clock) = (Arc::clone(&api.live), Arc::clone(&api.clock));
     let (quoted, position) = blocking(move || -> Result<_, Problem> {
@@ -152,13 +152,13 @@ async fn quote_region(
     .await??;
 
     let id = quoted.figure_id;
-    if let Some(Kept::Sound { figure, .. }) = desk.figure_store.find(id)? {
-        let position = Position { figures: desk.figure_store.next_offset(), ..position };
+    if let Some(Kept::Sound { figure, .. }) = quoted_figures.figure_store.find(id)? {
+        let position = Position { figures: quoted_figures.figure_store.next_offset(), ..position };
         return told(StatusCode::OK, &figure, &position);
     }
     let turns = Arc::clone(&api.quote_turns);
     let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
-    let publish = Arc::clone(&desk.publish);
+    let publish = Arc::clone(&quoted_figures.publish);
     let offset = blocking(move || {
         let _turn = turn;
         publish(&quoted)
@@ -172,7 +172,7 @@ async fn quote_region(
         );
         Problem::new(Kind::FigureNotStored, StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
-    match desk.figure_store.wait_for(id, READ_BACK).await {
+    match quoted_figures.figure_store.wait_for(id, READ_BACK).await {
         // Another node may have quoted the same at the same time: the first one stands.
         Some(Found { offset: stands, figure }) => {
             let is_ours = offset.is_none_or(|offset| offset == stands);

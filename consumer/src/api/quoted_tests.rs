@@ -1,4 +1,4 @@
-//! Quoted figures as clients see them: a desk whose topic is a shelf and nothing else.
+//! Quoted figures as clients see them: their topic is a store in memory and nothing else.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -55,10 +55,10 @@ fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> No
         log.push(figure.clone());
         confirm.clone()
     };
-    let desk =
+    let quoted_figures =
         QuotedFigures { figure_store: Arc::clone(&figure_store), publish: Arc::new(publish) };
     let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
-    let router = router(api.with_figures(desk));
+    let router = router(api.with_figures(quoted_figures));
     Node { router, live, figure_store, published }
 }
 

@@ -10,10 +10,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use laju_kafka::problem::Words;
 use laju_kafka::words;
-use utoipa::ToSchema;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
-use super::documented::{ChunkRange, KindInPath, PartitionInPath};
+use super::documented::{KindInPath, PartitionInPath};
 use super::ledger::{no_partition, partition_in};
 use super::parameters::Parameters;
 use super::problem::{Kind as ProblemKind, Problem};
@@ -40,6 +41,18 @@ pub type StorePlace = Arc<OnceLock<StoreReader>>;
 #[schema(value_type = String, format = Binary)]
 #[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
 pub(super) struct Chunks(Vec<u8>);
+
+/// From which chunk on, and up to which.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChunkRange {
+    /// The number of the first one; 0 if it is not given.
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
+    from: Option<u64>,
+    /// The number after the last one; how many there are if it is not given.
+    #[param(minimum = 0, maximum = 9007199254740991i64)]
+    to: Option<u64>,
+}
 
 /// `GET /v1/store`: what this node's store is, and up to where it goes.
 #[utoipa::path(

@@ -423,6 +423,11 @@ async fn a_parameter_that_is_wrong_is_named() {
             "known_at",
         ),
         (
+            "/v1/regions/18.71/change?from=2024-01-01&to=2024-01-02&axis=as_of&ahead=true"
+                .to_owned(),
+            "ahead",
+        ),
+        (
             "/v1/regions/18.71/change?from=2024-01-01&to=2024-01-02&axis=as_of&as_of=2024-01-02"
                 .to_owned(),
             "as_of",

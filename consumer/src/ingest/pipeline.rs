@@ -532,7 +532,7 @@ const fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
              broker.version.fallback and api.version.request"
         }
         Code::ClusterAuthorizationFailed => {
-            "this user may not use the cluster: give them the rights that the README lists"
+            "this user may not use the cluster: give them the rights in consumer/docs/rights.md"
         }
         _ => return None,
     })

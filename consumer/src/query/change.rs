@@ -53,8 +53,8 @@ pub struct ChangeQuestion {
     #[serde(deserialize_with = "date")]
     #[param(example = "2023-12-31")]
     pub to: Date,
-    /// Whether they are days of knowledge or of truth. The day of the other axis may be given
-    /// beside them, and that of this one may not.
+    /// Whether they are days of knowledge (if it is not given) or of truth. The day of the other
+    /// axis may be given beside them, and that of this one may not.
     #[arg(long, value_enum, default_value_t)]
     #[serde(default)]
     #[param(example = "known_at")]

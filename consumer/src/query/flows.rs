@@ -21,7 +21,7 @@ use crate::domain::account::{Account, Detail};
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FlowsQuestion {
-    /// Only pairs with one end within this region.
+    /// Only pairs with one end within this region; the whole nation if it is not given.
     #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
     #[serde(default = "nation")]
     #[param(example = "18")]

@@ -71,7 +71,7 @@ impl Question for KiosksQuestion {
 #[into_params(parameter_in = Query)]
 pub struct KioskQuestion {
     /// The kiosk's id, percent-encoded; upper and lower case apart.
-    #[arg(value_name = "KIOSK")]
+    #[arg(value_name = "KIOSK", help = "The kiosk's id; upper and lower case apart")]
     pub id: String,
 }
 

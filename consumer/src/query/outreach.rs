@@ -38,7 +38,7 @@ pub const MOST_VISITS: u32 = 10_000;
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OutreachQuestion {
-    /// Only visits of offices within this region.
+    /// Only visits of offices within this region; the whole nation if it is not given.
     #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
     #[serde(default = "nation")]
     #[param(example = "18")]
@@ -79,7 +79,7 @@ impl Question for OutreachQuestion {
 #[into_params(parameter_in = Query)]
 pub struct VisitQuestion {
     /// The visit's id, percent-encoded; upper and lower case apart.
-    #[arg(value_name = "VISIT")]
+    #[arg(value_name = "VISIT", help = "The visit's id; upper and lower case apart")]
     pub id: String,
 }
 

@@ -24,12 +24,12 @@ use crate::domain::share::Share;
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PaceListQuestion {
-    /// Which regions get a row.
+    /// Which regions get a row; regencies and cities if it is not given.
     #[arg(long, value_enum, default_value_t)]
     #[serde(default)]
     #[param(inline, example = "regency")]
     pub level: Level,
-    /// The region within which they lie.
+    /// The region within which they lie; the whole nation if it is not given.
     #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
     #[serde(default = "nation")]
     #[param(example = "18")]

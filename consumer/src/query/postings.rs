@@ -105,7 +105,7 @@ pub struct PostingsQuestion {
     #[param(inline)]
     pub sign: Option<Sign>,
     /// Of deactivations, only those for this reason.
-    #[arg(long, value_parser = reason)]
+    #[arg(long)]
     pub reason: Option<DeactivationReason>,
     /// Only what happened on this day (at the home region) or later.
     #[arg(long, value_name = "YYYY-MM-DD")]
@@ -154,14 +154,6 @@ impl Question for PostingsQuestion {
     fn answer(&self, _days: &NoDays, view: &View) -> Result<Postings, QueryError> {
         postings(view, self)
     }
-}
-
-/// Why somebody was deactivated, as in the contract.
-fn reason(text: &str) -> Result<DeactivationReason, String> {
-    DeactivationReason::from_symbol(text).ok_or_else(|| {
-        let known: Vec<_> = DeactivationReason::ALL.iter().map(|r| r.as_str()).collect();
-        format!("'{text}' is none of {}", known.join(", "))
-    })
 }
 
 impl PostingsQuestion {

@@ -29,7 +29,7 @@ pub const MOST_LATEST: u32 = 1_000;
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct QuarantineQuestion {
-    /// Only records that name this region as home or service region.
+    /// Only records that name this region as home or service region; all if it is not given.
     #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
     #[serde(default = "nation")]
     #[param(example = "18")]

@@ -36,7 +36,9 @@ impl<T> Parameters for T where
 /// The days that a question is about, beside its own parameters.
 pub trait DayParameters: Parameters {
     /// The day of knowledge, where they leave nothing to the moment of the answer.
-    fn settled(&self) -> Option<Date>;
+    fn settled(&self) -> Option<Date> {
+        None
+    }
 }
 
 impl DayParameters for Days {
@@ -45,17 +47,9 @@ impl DayParameters for Days {
     }
 }
 
-impl DayParameters for KnownAt {
-    fn settled(&self) -> Option<Date> {
-        None
-    }
-}
+impl DayParameters for KnownAt {}
 
-impl DayParameters for NoDays {
-    fn settled(&self) -> Option<Date> {
-        None
-    }
-}
+impl DayParameters for NoDays {}
 
 /// What can be asked for at one path.
 pub trait Endpoint: Parameters {

@@ -18,7 +18,7 @@ pub struct RegionsQuestion {
     #[arg(long, value_enum)]
     #[param(inline, example = "regency")]
     pub level: Option<Level>,
-    /// Only regions within this one, itself included.
+    /// Only regions within this one, itself included; of the whole nation if it is not given.
     #[arg(long, value_name = "REGION", default_value_t = RegionCode::NATION)]
     #[serde(default = "nation")]
     #[param(example = "18")]

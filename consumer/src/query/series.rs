@@ -39,7 +39,7 @@ pub struct SeriesQuestion {
     #[serde(deserialize_with = "date")]
     #[param(example = "2023-12-31")]
     pub to: Date,
-    /// Days, weeks from Monday, or calendar months.
+    /// Days, weeks from Monday, or calendar months; over HTTP days if it is not given.
     #[arg(long, value_enum, default_value = "month")]
     #[serde(default)]
     #[param(example = "week")]

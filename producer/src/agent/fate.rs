@@ -8,7 +8,7 @@ use laju_schemas::{EventId, TimestampMs};
 use serde::{Serialize, Serializer};
 
 use super::{Agent, publisher};
-use crate::outbox::{OutboxError, Rejection, State};
+use crate::outbox::{Obstacle, OutboxError, State};
 use laju_kafka::http_client::{self, AddressError, Authorities, HttpError, Times};
 use laju_kafka::secret::Token;
 
@@ -78,7 +78,7 @@ pub enum Whereabouts {
     /// In the outbox; Kafka refused it for good.
     SetAside {
         /// What kind of refusal.
-        rejection: Rejection,
+        obstacle: Obstacle,
         /// Its words.
         detail: String,
         /// When, by the kiosk's clock.
@@ -134,7 +134,7 @@ impl From<State> for Whereabouts {
     fn from(state: State) -> Self {
         match state {
             State::Unsent => Self::Unsent,
-            State::SetAside { rejection, detail, at } => Self::SetAside { rejection, detail, at },
+            State::SetAside { obstacle, detail, at } => Self::SetAside { obstacle, detail, at },
             State::Acknowledged(receipt) => Self::Acknowledged {
                 partition: receipt.partition,
                 offset: receipt.offset,

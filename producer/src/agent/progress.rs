@@ -27,7 +27,7 @@ pub struct ShippingState {
     /// When the kiosk's status was last delivered, by the kiosk's clock.
     pub last_reported_at: Option<TimestampMs>,
     /// What was last in the way; none once something has been acknowledged after it.
-    pub rejection: Option<String>,
+    pub obstacle: Option<String>,
     /// What shows that the outbox has fallen back, or that another device has this kiosk's id.
     pub set_back: Option<Setback>,
     /// Why it is not known whether the outbox has fallen back, and what to do about that.
@@ -66,7 +66,7 @@ impl Shipping {
     pub(super) fn state(&self) -> ShippingState {
         let mut state = self.lock().clone();
         let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        state.rejection = state.rejection.or_else(|| brokers.last_error());
+        state.obstacle = state.obstacle.or_else(|| brokers.last_error());
         state
     }
 
@@ -107,17 +107,17 @@ impl Shipping {
     pub(super) fn acknowledged(&self, at: TimestampMs) {
         let mut state = self.lock();
         state.last_acknowledged_at = Some(at);
-        state.rejection = None;
+        state.obstacle = None;
     }
 
     pub(super) fn reported(&self, at: TimestampMs) {
         let mut state = self.lock();
         state.last_reported_at = Some(at);
-        state.rejection = None;
+        state.obstacle = None;
     }
 
     pub(super) fn failed(&self, why: String) {
-        self.lock().rejection = Some(why);
+        self.lock().obstacle = Some(why);
     }
 
     pub(super) fn set_back(&self, setback: Setback) {

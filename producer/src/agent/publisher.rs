@@ -7,7 +7,7 @@ use laju_schemas::known::{EventReader, SchemaError};
 use thiserror::Error;
 
 use super::progress::Shipping;
-use crate::outbox::{Outbox, Rejection, Retry, Unsent};
+use crate::outbox::{Obstacle, Outbox, Retry, Unsent};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::{Delivery, PublishError, PublishSettings, Publisher};
 
@@ -40,7 +40,7 @@ pub(super) async fn try_again(outbox: Outbox, shipping: Arc<Shipping>, which: Re
 /// Finds out with one event whether this user is authorised by now.
 pub(super) async fn probe_authorisation(outbox: Outbox, shipping: Arc<Shipping>) {
     let of = outbox.clone();
-    let first = blocking(move || of.first_set_aside(Rejection::NotAuthorised)).await;
+    let first = blocking(move || of.first_set_aside(Obstacle::NotAuthorised)).await;
     if let Ok(Some(event_id)) = first {
         try_again(outbox, shipping, Retry::Event(event_id)).await;
     }
@@ -49,7 +49,7 @@ pub(super) async fn probe_authorisation(outbox: Outbox, shipping: Arc<Shipping>)
 /// Why an event cannot be handed to the producer.
 pub(super) enum Unsendable {
     /// For good.
-    For(Rejection, String),
+    For(Obstacle, String),
     /// For the time being.
     Now(String),
 }
@@ -66,14 +66,12 @@ impl BlockingPublisher {
 
     /// Hands an event to the producer.
     pub(super) fn publish(&mut self, event: &Unsent) -> Result<Delivery, Unsendable> {
-        let refused = |why: String| Unsendable::For(Rejection::Refused, why);
+        let refused = |why: String| Unsendable::For(Obstacle::Refused, why);
         let read = self.reader.read(&event.value);
         let read = read.map_err(|error| refused(format!("it cannot be read: {error}")))?;
         let event = read.check().map_err(|error| refused(error.to_string()))?;
         self.publisher.publish(&event).map_err(|error| match error {
-            PublishError::TooLarge { .. } => {
-                Unsendable::For(Rejection::TooLarge, error.to_string())
-            }
+            PublishError::TooLarge { .. } => Unsendable::For(Obstacle::TooLarge, error.to_string()),
             PublishError::Encode(_) | PublishError::Reference(_) => refused(error.to_string()),
             PublishError::Connection(_)
             | PublishError::Registry(_)

@@ -31,7 +31,7 @@ use super::setback::{Setback, Setbacks};
 use super::timekeeper::Timekeeper;
 use super::window::{Failure, Next, Window};
 use crate::last_word::{LastWord, LastWordError, Patience, Search};
-use crate::outbox::{Outbox, OutboxError, Outcome, Pending, Rejection, Retry, RolledBack, Unsent};
+use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
 use laju_kafka::connection::Connection;
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
@@ -419,8 +419,8 @@ impl Shipper {
             for event in events.by_ref() {
                 match publisher.publish(&event) {
                     Ok(delivery) => sent.push((event.sequence, Ok(delivery))),
-                    Err(Unsendable::For(rejection, detail)) => {
-                        sent.push((event.sequence, Err((rejection, detail))));
+                    Err(Unsendable::For(obstacle, detail)) => {
+                        sent.push((event.sequence, Err((obstacle, detail))));
                     }
                     Err(Unsendable::Now(why)) => {
                         failed = Some((event.sequence, why));
@@ -445,7 +445,7 @@ impl Shipper {
                     });
                     self.flights.push(Box::pin(flight));
                 }
-                Err((rejection, detail)) => self.set_aside(sequence, rejection, detail),
+                Err((obstacle, detail)) => self.set_aside(sequence, obstacle, detail),
             }
         }
         self.shipping.set_in_flight(self.window.in_flight());
@@ -469,15 +469,15 @@ impl Shipper {
                 self.note_log();
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
-                    let which = Retry::Because(Rejection::NotAuthorised);
+                    let which = Retry::Because(Obstacle::NotAuthorised);
                     let (outbox, shipping) = (self.outbox.clone(), Arc::clone(&self.shipping));
                     tokio::spawn(try_again(outbox, shipping, which));
                 }
             }
             Landed::Event { sequence, result: Err(error), .. } => {
                 match self.window.failed(sequence, &error) {
-                    Failure::SetAside(rejection) => {
-                        self.set_aside(sequence, rejection, error.to_string());
+                    Failure::SetAside(obstacle) => {
+                        self.set_aside(sequence, obstacle, error.to_string());
                     }
                     Failure::Again => match error {
                         DeliveryError::TooLarge(_) | DeliveryError::Refused(_) => {
@@ -515,11 +515,11 @@ impl Shipper {
         }
     }
 
-    fn set_aside(&mut self, sequence: u32, rejection: Rejection, detail: String) {
-        tracing::warn!(sequence, rejection = rejection.as_str(), detail, "an event is set aside");
+    fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
+        tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
         self.window.landed(sequence);
         let at = self.time.kiosk_clock();
-        self.outcomes.push((sequence, Outcome::SetAside { rejection, detail, at }));
+        self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
     }
 
     /// Writes what is known to the outbox, one write at a time. After a failed write the disk is
@@ -680,7 +680,7 @@ impl Shipper {
 }
 
 fn is_unauthorised(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::SetAside { rejection: Rejection::NotAuthorised, .. })
+    matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
 }
 
 /// Whether a comparison that has failed so far is given up: for good, or after the time that the

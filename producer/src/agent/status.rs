@@ -9,7 +9,7 @@ use super::doubt::{Doubtful, DoubtfulTimes};
 use super::progress::ShippingState;
 use super::verdicts::Verdicts;
 use super::{Agent, publisher};
-use crate::outbox::{Counts, Dated, OutboxError, Rejection};
+use crate::outbox::{Counts, Dated, Obstacle, OutboxError};
 
 /// How many set-aside events are shown.
 const SHOWN: usize = 100;
@@ -80,7 +80,7 @@ pub struct Status {
     #[serde(default)]
     pub worker: Option<Verdicts>,
     /// What is in the way of sending.
-    pub rejection: Option<String>,
+    pub obstacle: Option<String>,
     /// The first of the events that were set aside.
     pub set_aside_events: Vec<SetAsideEvent>,
     /// What deserves attention; nothing if all is well.
@@ -140,7 +140,7 @@ pub struct SetAsideEvent {
     /// The kiosk's own number of it.
     pub sequence: u32,
     /// What kind of refusal.
-    pub rejection: Rejection,
+    pub obstacle: Obstacle,
     /// Its words.
     pub detail: String,
     /// When, by the kiosk's clock.
@@ -187,7 +187,7 @@ impl Agent {
         let aside = aside.into_iter().map(|event| SetAsideEvent {
             event_id: event.event_id,
             sequence: event.sequence,
-            rejection: event.rejection,
+            obstacle: event.obstacle,
             detail: event.detail,
             at: event.at,
         });
@@ -233,7 +233,7 @@ impl Agent {
             clock,
             doubtful,
             worker,
-            rejection: shipping.rejection,
+            obstacle: shipping.obstacle,
             set_aside_events: aside.collect(),
             attention,
         })
@@ -297,11 +297,11 @@ fn attention(counts: &Counts, shipping: &ShippingState, now: TimestampMs) -> Vec
         let since = shipping.last_acknowledged_at.map_or(since, |at| at.max(since));
         now.0 - since.0 > LONG_MS
     });
-    if let Some(rejection) = &shipping.rejection
+    if let Some(obstacle) = &shipping.obstacle
         && counts.unsent > 0
     {
         say(
-            format!("{} waiting: {rejection}", events(counts.unsent)),
+            format!("{} waiting: {obstacle}", events(counts.unsent)),
             "check the connection and the brokers' address; the agent tries for ever",
         );
     } else if waits {
@@ -431,7 +431,7 @@ mod tests {
         assert!(said(&crowded, &calm, now).contains("the disk is full: no events are taken"));
         let aside = Counts { set_aside: 3, ..well };
         assert!(said(&aside, &calm, now).contains("3 events refused"));
-        let away = ShippingState { rejection: Some("no broker".to_owned()), ..calm.clone() };
+        let away = ShippingState { obstacle: Some("no broker".to_owned()), ..calm.clone() };
         assert!(said(&well, &away, now).contains("no broker"));
         let (what, at) = ("fell back".to_owned(), Some(TimestampMs(now)));
         let setback = Some(Setback { what, at, passed_over: 7 });

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::outbox::Rejection;
+use crate::outbox::Obstacle;
 use laju_kafka::publish::DeliveryError;
 
 /// The sequences that were handed to Kafka, or whose fate is not stored yet.
@@ -44,7 +44,7 @@ pub(super) enum Failure {
     /// It will be sent again.
     Again,
     /// It is to be set aside.
-    SetAside(Rejection),
+    SetAside(Obstacle),
 }
 
 impl Window {
@@ -123,20 +123,20 @@ impl Window {
 
     /// Its delivery failed.
     pub(super) fn failed(&mut self, sequence: u32, error: &DeliveryError) -> Failure {
-        let rejection = match error {
-            DeliveryError::NotAllowed(_) => Some(Rejection::NotAuthorised),
-            DeliveryError::TooLarge(_) => Some(Rejection::TooLarge),
-            DeliveryError::Refused(_) => Some(Rejection::Refused),
+        let obstacle = match error {
+            DeliveryError::NotAllowed(_) => Some(Obstacle::NotAuthorised),
+            DeliveryError::TooLarge(_) => Some(Obstacle::TooLarge),
+            DeliveryError::Refused(_) => Some(Obstacle::Refused),
             DeliveryError::TimedOut(_)
             | DeliveryError::NoTopic(_)
             | DeliveryError::PublisherLost(_)
             | DeliveryError::Closed => None,
         };
         let alone = self.alone == Some(sequence);
-        match rejection {
+        match obstacle {
             // It says nothing of the event itself: all of a batch are refused alike.
-            Some(Rejection::NotAuthorised) => Failure::SetAside(Rejection::NotAuthorised),
-            Some(rejection) if alone => Failure::SetAside(rejection),
+            Some(Obstacle::NotAuthorised) => Failure::SetAside(Obstacle::NotAuthorised),
+            Some(obstacle) if alone => Failure::SetAside(obstacle),
             Some(_) => {
                 self.suspects.insert(sequence);
                 self.again(sequence);
@@ -233,14 +233,14 @@ mod tests {
         assert_eq!(window.offer(2), Next::Wait);
         window.landed(1);
         send(&mut window, [2]);
-        assert_eq!(window.failed(2, &too_large), Failure::SetAside(Rejection::TooLarge));
+        assert_eq!(window.failed(2, &too_large), Failure::SetAside(Obstacle::TooLarge));
         window.landed(2);
         send(&mut window, [3]);
         assert_eq!(window.offer(4), Next::Wait);
         window.landed(3);
         send(&mut window, 4..=5);
         let refused = DeliveryError::NotAllowed(String::new());
-        assert_eq!(window.failed(4, &refused), Failure::SetAside(Rejection::NotAuthorised));
+        assert_eq!(window.failed(4, &refused), Failure::SetAside(Obstacle::NotAuthorised));
     }
 
     #[test]

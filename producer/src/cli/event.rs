@@ -48,7 +48,7 @@ impl Event {
         for name in ["event_id", "sequence", "occurred_at", "accepted_at", "state"] {
             row(name, &fate[name]);
         }
-        for name in ["rejection", "detail", "partition", "offset", "recorded_at"] {
+        for name in ["obstacle", "detail", "partition", "offset", "recorded_at"] {
             row(name, &fate[name]);
         }
         if let Value::Object(worker) = &fate["worker"] {

@@ -92,7 +92,7 @@ fn text(status: &Status, colour: bool) -> String {
                 event.sequence.to_string(),
                 event.event_id.to_string(),
                 since(event.at, status.now),
-                format!("{}: {}", event.rejection.as_str(), shown(&event.detail)),
+                format!("{}: {}", event.obstacle.as_str(), shown(&event.detail)),
             ]);
         }
         out.push_str(&format!("\nset aside\n{table}\n"));
@@ -161,7 +161,7 @@ fn since(at: TimestampMs, now: TimestampMs) -> String {
 mod tests {
     use super::*;
     use crate::agent::{Advice, SetAsideEvent};
-    use crate::outbox::Rejection;
+    use crate::outbox::Obstacle;
 
     #[test]
     fn what_is_stuck_is_said_with_what_to_do_about_it() {
@@ -190,11 +190,11 @@ mod tests {
             clock: ClockState::Measured { now },
             doubtful: Vec::new(),
             worker: None,
-            rejection: None,
+            obstacle: None,
             set_aside_events: vec![SetAsideEvent {
                 event_id: laju_schemas::EventId([1; 16]),
                 sequence: 7,
-                rejection: Rejection::TooLarge,
+                obstacle: Obstacle::TooLarge,
                 detail: "the topic takes less".to_owned(),
                 at: now,
             }],

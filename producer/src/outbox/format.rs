@@ -5,7 +5,7 @@ use laju_schemas::{EventId, RegionCode, SubjectId, TimestampMs};
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 
-use super::{IdempotencyKey, Rejection};
+use super::{IdempotencyKey, Obstacle};
 use laju_kafka::publish::Receipt;
 
 /// The version of this format. A later one is refused, an earlier one is brought up to it.
@@ -137,7 +137,7 @@ impl UnsentRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SetAsideRow {
     pub(super) entry: Entry,
-    pub(super) rejection: Rejection,
+    pub(super) obstacle: Obstacle,
     pub(super) detail: String,
     pub(super) at: TimestampMs,
     pub(super) value: Vec<u8>,
@@ -147,7 +147,7 @@ impl SetAsideRow {
     pub(super) fn to_bytes(&self, sequence: u32) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.value.len() + self.detail.len() + 112);
         self.entry.write(&mut out);
-        out.push(self.rejection as u8);
+        out.push(self.obstacle as u8);
         out.extend_from_slice(&self.at.0.to_le_bytes());
         let detail = &self.detail[..self.detail.floor_char_boundary(MAX_DETAIL_BYTES)];
         out.extend_from_slice(&(detail.len() as u16).to_le_bytes());
@@ -160,7 +160,7 @@ impl SetAsideRow {
         let mut at = Cursor(unseal(sequence, row)?);
         Some(Self {
             entry: Entry::read(&mut at)?,
-            rejection: Rejection::ALL.get(usize::from(at.u8()?)).copied()?,
+            obstacle: Obstacle::ALL.get(usize::from(at.u8()?)).copied()?,
             at: TimestampMs(at.i64()?),
             detail: at.text()?.to_owned(),
             value: at.0.to_vec(),

@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::writer::{Job, Shared};
 use super::{
-    Accepted, Dated, IdempotencyKey, Known, Outbox, OutboxError, Refusal, Rejection, SetAside,
+    Accepted, Dated, IdempotencyKey, Known, Obstacle, Outbox, OutboxError, Refusal, SetAside,
     State, Unsent,
 };
 
@@ -63,7 +63,7 @@ impl Outbox {
                     sequence,
                     event_id: row.entry.event_id,
                     occurred_at: row.entry.occurred_at,
-                    rejection: row.rejection,
+                    obstacle: row.obstacle,
                     detail: row.detail,
                     at: row.at,
                 })
@@ -72,12 +72,12 @@ impl Outbox {
         })
     }
 
-    /// The first event that was set aside for this rejection. It reads the disk: not for async
+    /// The first event that was set aside for this obstacle. It reads the disk: not for async
     /// threads.
     ///
     /// # Errors
     /// As for [`Outbox::unsent_after`].
-    pub fn first_set_aside(&self, rejection: Rejection) -> Result<Option<EventId>, OutboxError> {
+    pub fn first_set_aside(&self, obstacle: Obstacle) -> Result<Option<EventId>, OutboxError> {
         self.read(|shared, transaction| {
             let failed = |error| OutboxError::database(&shared.directory, error);
             let table = transaction
@@ -87,7 +87,7 @@ impl Outbox {
                 let (sequence, row) = row.map_err(failed)?;
                 let row = SetAsideRow::from_bytes(sequence.value(), row.value())
                     .ok_or_else(|| damaged(shared, sequence.value()))?;
-                if row.rejection == rejection {
+                if row.obstacle == obstacle {
                     return Ok(Some(row.entry.event_id));
                 }
             }
@@ -256,8 +256,8 @@ fn find_row(
         if let Some(row) = transaction.open_table(SET_ASIDE)?.get(sequence)? {
             let row = SetAsideRow::from_bytes(sequence, row.value());
             return Ok(row.map(|row| {
-                let SetAsideRow { entry, rejection, detail, at, .. } = row;
-                (entry, State::SetAside { rejection, detail, at })
+                let SetAsideRow { entry, obstacle, detail, at, .. } = row;
+                (entry, State::SetAside { obstacle, detail, at })
             }));
         }
         if let Some(row) = transaction.open_table(ACKNOWLEDGED)?.get(sequence)? {

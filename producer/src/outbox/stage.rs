@@ -238,9 +238,9 @@ impl<'a> Stage<'a> {
         let failed = self.failed();
         match outcome {
             Outcome::Acknowledged(receipt) => self.acknowledge(number, entry, *receipt),
-            Outcome::SetAside { rejection, detail, at } => {
+            Outcome::SetAside { obstacle, detail, at } => {
                 let detail = detail.clone();
-                let row = SetAsideRow { entry, rejection: *rejection, detail, at: *at, value };
+                let row = SetAsideRow { entry, obstacle: *obstacle, detail, at: *at, value };
                 let row = row.to_bytes(number);
                 self.set_aside.insert(number, row.as_slice()).map_err(&failed)?;
                 self.state.set_aside += 1;
@@ -290,7 +290,7 @@ impl<'a> Stage<'a> {
                     let number = number.value();
                     let row = SetAsideRow::from_bytes(number, row.value())
                         .ok_or_else(|| self.damaged_row(number))?;
-                    if !matches!(which, Retry::Because(rejection) if *rejection != row.rejection) {
+                    if !matches!(which, Retry::Because(obstacle) if *obstacle != row.obstacle) {
                         numbers.push(number);
                     }
                 }

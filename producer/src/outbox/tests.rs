@@ -74,8 +74,8 @@ fn acknowledged(offset: u64, timestamp: i64) -> Outcome {
     Outcome::Acknowledged(receipt(offset, timestamp))
 }
 
-fn set_aside(rejection: Rejection) -> Outcome {
-    Outcome::SetAside { rejection, detail: "no".to_owned(), at: TimestampMs(5) }
+fn set_aside(obstacle: Obstacle) -> Outcome {
+    Outcome::SetAside { obstacle, detail: "no".to_owned(), at: TimestampMs(5) }
 }
 
 /// The bytes that an accepted draft must be sent as.
@@ -181,9 +181,9 @@ fn an_event_goes_from_unsent_to_set_aside_and_back_to_acknowledged() {
     assert_eq!(full.oldest_unsent, Some(draft(1).occurred_at));
     assert_eq!(full.latest_accepted_at, Some(draft(4).accepted_at));
     let outcomes = vec![
-        (1, set_aside(Rejection::TooLarge)),
+        (1, set_aside(Obstacle::TooLarge)),
         (2, acknowledged(9, 1_000)),
-        (3, set_aside(Rejection::NotAuthorised)),
+        (3, set_aside(Obstacle::NotAuthorised)),
     ];
     outbox.settle(outcomes.clone()).wait().unwrap();
     assert_eq!(sequences(&outbox), [4]);
@@ -192,18 +192,18 @@ fn an_event_goes_from_unsent_to_set_aside_and_back_to_acknowledged() {
     assert_eq!(counts.oldest_unsent, Some(draft(4).occurred_at));
     let aside = outbox.set_aside(10).unwrap();
     assert_eq!(aside.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!((aside[0].rejection, aside[0].detail.as_str()), (Rejection::TooLarge, "no"));
+    assert_eq!((aside[0].obstacle, aside[0].detail.as_str()), (Obstacle::TooLarge, "no"));
     let known = outbox.find(event_id(2)).unwrap().unwrap();
     assert_eq!(known.state, State::Acknowledged(receipt(9, 1_000)));
     assert_eq!((known.sequence, known.subject), (2, draft(2).subject));
     // An outcome that comes twice, or for an event that was never there, changes nothing.
     outbox
-        .settle(vec![(2, set_aside(Rejection::Refused)), (77, outcomes[1].1.clone())])
+        .settle(vec![(2, set_aside(Obstacle::Refused)), (77, outcomes[1].1.clone())])
         .wait()
         .unwrap();
     assert_eq!(outbox.counts(), counts);
 
-    assert_eq!(outbox.retry(Retry::Because(Rejection::Refused)).wait().unwrap(), None);
+    assert_eq!(outbox.retry(Retry::Because(Obstacle::Refused)).wait().unwrap(), None);
     assert_eq!(outbox.retry(Retry::Event(event_id(2))).wait().unwrap(), None);
     assert_eq!(outbox.retry(Retry::Event(event_id(3))).wait().unwrap(), Some((3, 1)));
     assert_eq!(sequences(&outbox), [3, 4]);
@@ -281,7 +281,7 @@ fn a_full_outbox_refuses_and_goes_on_when_there_is_room() {
     assert_eq!(answers[8], Err(Refusal::Full { limit_bytes: 1_000 }));
     assert!(outbox.counts().unsent_bytes <= 1_000);
     // What is set aside takes room as well.
-    outbox.settle(vec![(1, set_aside(Rejection::Refused))]).wait().unwrap();
+    outbox.settle(vec![(1, set_aside(Obstacle::Refused))]).wait().unwrap();
     assert_eq!(accept(&outbox, draft(10)), Err(Refusal::Full { limit_bytes: 1_000 }));
     outbox.settle(vec![(1, acknowledged(1, 1))]).wait().unwrap();
     assert_eq!(accept(&outbox, draft(10)).unwrap().sequence.get() as usize, taken + 1);

@@ -153,7 +153,7 @@ pub enum Outcome {
     /// Kafka does not take it. Those behind it go on.
     SetAside {
         /// Why.
-        rejection: Rejection,
+        obstacle: Obstacle,
         /// In words; cut after 1,000 bytes.
         detail: String,
         /// When, by the kiosk's clock.
@@ -165,7 +165,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 #[serde(rename_all = "snake_case")]
-pub enum Rejection {
+pub enum Obstacle {
     /// It is larger than the topic takes.
     TooLarge,
     /// This user may not write to the topic.
@@ -174,8 +174,8 @@ pub enum Rejection {
     Refused,
 }
 
-impl Rejection {
-    /// Every rejection, as stored: only ever added to.
+impl Obstacle {
+    /// Every obstacle, as stored: only ever added to.
     pub const ALL: [Self; 3] = [Self::TooLarge, Self::NotAuthorised, Self::Refused];
 
     /// Its name.
@@ -189,7 +189,7 @@ impl Rejection {
     }
 }
 
-impl std::fmt::Display for Rejection {
+impl std::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }
@@ -202,8 +202,8 @@ pub enum Retry {
     All,
     /// This one.
     Event(EventId),
-    /// Those with this rejection.
-    Because(Rejection),
+    /// Those with this obstacle.
+    Because(Obstacle),
 }
 
 /// An event that was set aside.
@@ -216,7 +216,7 @@ pub struct SetAside {
     /// When it happened.
     pub occurred_at: TimestampMs,
     /// Why it was set aside.
-    pub rejection: Rejection,
+    pub obstacle: Obstacle,
     /// In words.
     pub detail: String,
     /// When, by the kiosk's clock.
@@ -250,7 +250,7 @@ pub enum State {
     /// Kafka does not take it.
     SetAside {
         /// Why.
-        rejection: Rejection,
+        obstacle: Obstacle,
         /// In words.
         detail: String,
         /// When, by the kiosk's clock.

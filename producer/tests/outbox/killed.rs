@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use laju_producer::outbox::{Outbox, Outcome, Rejection, State};
+use laju_producer::outbox::{Obstacle, Outbox, Outcome, State};
 use laju_producer::publish::Receipt;
 use laju_schemas::{EventId, TimestampMs};
 use rand::rngs::StdRng;
@@ -49,7 +49,7 @@ fn ship(outbox: &Outbox) {
         let settled = unsent.into_iter().take(10).map(|event| {
             let outcome = if event.sequence.is_multiple_of(7) {
                 let detail = "as a test".to_owned();
-                Outcome::SetAside { rejection: Rejection::Refused, detail, at: TimestampMs(1) }
+                Outcome::SetAside { obstacle: Obstacle::Refused, detail, at: TimestampMs(1) }
             } else {
                 let offset = event.sequence.into();
                 Outcome::Acknowledged(Receipt {

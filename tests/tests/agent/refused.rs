@@ -62,10 +62,10 @@ fn an_event_that_is_too_large_is_set_aside_and_those_behind_it_go_on() {
     let status = client.status();
     let aside = &status["set_aside_events"];
     assert_eq!((&aside[0]["event_id"], &aside[0]["sequence"]), (&json!(id), &json!(21)), "{aside}");
-    assert_eq!(aside[0]["rejection"], "too_large", "{aside}");
+    assert_eq!(aside[0]["obstacle"], "too_large", "{aside}");
     assert!(status["attention"].to_string().contains("laju-kiosk retry"), "{status}");
     let (_, fate) = client.get(&format!("/v1/events/{id}"));
-    assert_eq!((&fate["state"], &fate["rejection"]), (&json!("set_aside"), &json!("too_large")));
+    assert_eq!((&fate["state"], &fate["obstacle"]), (&json!("set_aside"), &json!("too_large")));
     let table = run(command(KIOSK, &["status", "--agent", &format!("http://{}", client.address)]));
     assert!(table.stdout.contains("laju-kiosk retry"), "{table:?}");
 
@@ -113,8 +113,8 @@ fn events_wait_for_a_topic_that_is_made_later() {
     let (process, client) = kiosk.start();
     client.send_lines(&lines(0..30));
     wait_until("the status says what is in the way", || {
-        let rejection = client.status()["rejection"].to_string().to_lowercase();
-        rejection.contains("topic")
+        let obstacle = client.status()["obstacle"].to_string().to_lowercase();
+        obstacle.contains("topic")
     });
     assert_eq!(client.status()["unsent"], 30);
     broker.create_topic(&EVENTS, 3, EVENTS.max_message_bytes);

@@ -108,6 +108,8 @@ fn a_command_line_becomes_a_question() {
             "figure 018F0000-0000-8000-8000-00000000000A",
             "/v1/figures/018f0000-0000-8000-8000-00000000000a",
         ),
+        ("progress 18.71 --ahead", "/v1/regions/18.71/progress?ahead=true"),
+        ("kiosks --silent=false --missing=true", "/v1/kiosks?silent=false&missing=true"),
         ("figures --region 18 --limit 3", "/v1/figures?region=18&limit=3"),
         ("figures", "/v1/figures"),
         ("regions --level regency --within 18", "/v1/regions?level=regency&within=18"),
@@ -135,6 +137,10 @@ fn a_command_line_becomes_a_question() {
         "figure 18.71",
         "figure",
         "kiosks --as-of 2023-12-31",
+        "kiosks --silent=maybe",
+        "kiosks --limit 0",
+        "flows 18.71 --within 18",
+        "outreach SMA-3 --limit 3",
         "",
     ] {
         assert!(parse(line).is_err(), "{line}");

@@ -32,7 +32,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let draft = (0..40_u8, proptest::option::of((0..12_u8, 0..2_u8)));
     let settled = prop_oneof![
         3 => proptest::option::weighted(0.8, 0..300_i64).prop_map(Settled::Acknowledged),
-        2 => (0..3_usize, 0..30_u8).prop_map(|(rejection, detail)| Settled::SetAside(rejection, detail)),
+        2 => (0..3_usize, 0..30_u8).prop_map(|(obstacle, detail)| Settled::SetAside(obstacle, detail)),
     ];
     let which = prop_oneof![
         Just(Which::All),
@@ -130,8 +130,8 @@ impl Model {
                 event.recorded = timestamp.or(self.newest).unwrap_or(i64::MAX);
                 event.state = State::Acknowledged(receipt);
             }
-            Outcome::SetAside { rejection, detail, at } => {
-                event.state = State::SetAside { rejection, detail, at };
+            Outcome::SetAside { obstacle, detail, at } => {
+                event.state = State::SetAside { obstacle, detail, at };
             }
         }
     }
@@ -146,11 +146,11 @@ impl Model {
     fn retry(&mut self, which: Retry) -> Option<(u32, u64)> {
         let mut back = None;
         for event in &mut self.events {
-            let State::SetAside { rejection, .. } = event.state else { continue };
+            let State::SetAside { obstacle, .. } = event.state else { continue };
             let is_meant = match which {
                 Retry::All => true,
                 Retry::Event(event_id) => event.draft.event_id == event_id,
-                Retry::Because(because) => rejection == because,
+                Retry::Because(because) => obstacle == because,
             };
             if is_meant {
                 event.state = State::Unsent;
@@ -175,11 +175,11 @@ impl Model {
             .collect();
         assert_eq!(outbox.unsent_after(0, usize::MAX).unwrap(), expected);
         let aside = self.events.iter().filter_map(|event| match &event.state {
-            State::SetAside { rejection, detail, at } => Some(SetAside {
+            State::SetAside { obstacle, detail, at } => Some(SetAside {
                 sequence: event.sequence,
                 event_id: event.draft.event_id,
                 occurred_at: event.draft.occurred_at,
-                rejection: *rejection,
+                obstacle: *obstacle,
                 detail: detail.clone(),
                 at: *at,
             }),
@@ -255,8 +255,8 @@ fn run(operations: Vec<Operation>) {
                                 timestamp: timestamp.map(TimestampMs),
                                 by_broker: true,
                             }),
-                            Settled::SetAside(rejection, length) => Outcome::SetAside {
-                                rejection: Rejection::ALL[rejection],
+                            Settled::SetAside(obstacle, length) => Outcome::SetAside {
+                                obstacle: Obstacle::ALL[obstacle],
                                 detail: "é".repeat(length.into()),
                                 at: TimestampMs(length.into()),
                             },
@@ -271,7 +271,7 @@ fn run(operations: Vec<Operation>) {
                 let which = match which {
                     Which::All => Retry::All,
                     Which::Event(number) => Retry::Event(event_id(number.into())),
-                    Which::Because(rejection) => Retry::Because(Rejection::ALL[rejection]),
+                    Which::Because(obstacle) => Retry::Because(Obstacle::ALL[obstacle]),
                 };
                 assert_eq!(outbox.retry(which).wait().unwrap(), model.retry(which));
             }
