@@ -18,22 +18,22 @@ use serde::de::DeserializeOwned;
 
 use super::tables::{self, harmless};
 use crate::api::problem::ProblemBody;
-use crate::query::breakdown::BreakdownQuestion;
-use crate::query::change::ChangeQuestion;
-use crate::query::evidence::EvidenceQuestion;
-use crate::query::fate::EventQuestion;
-use crate::query::flows::{FlowsQuestion, RegionFlowsQuestion};
-use crate::query::kiosks::{KioskQuestion, KiosksQuestion};
-use crate::query::outreach::{OutreachQuestion, VisitQuestion};
-use crate::query::pace::PaceQuestion;
-use crate::query::pace_list::PaceListQuestion;
-use crate::query::postings::PostingsQuestion;
-use crate::query::progress::{ProgressListQuestion, ProgressQuestion};
-use crate::query::quarantine::QuarantineQuestion;
+use crate::query::explanations::change::ChangeQuestion;
+use crate::query::explanations::evidence::EvidenceQuestion;
+use crate::query::explanations::postings::PostingsQuestion;
+use crate::query::figures::breakdown::BreakdownQuestion;
+use crate::query::figures::flows::{FlowsQuestion, RegionFlowsQuestion};
+use crate::query::figures::outreach::{OutreachQuestion, VisitQuestion};
+use crate::query::figures::pace::PaceQuestion;
+use crate::query::figures::pace_list::PaceListQuestion;
+use crate::query::figures::progress::{ProgressListQuestion, ProgressQuestion};
+use crate::query::figures::series::SeriesQuestion;
+use crate::query::kiosks::fate::EventQuestion;
+use crate::query::kiosks::list::{KioskQuestion, KiosksQuestion};
+use crate::query::kiosks::quarantine::QuarantineQuestion;
 use crate::query::question::Endpoint;
 use crate::query::quoted::{FigureQuestion, FiguresQuestion};
 use crate::query::regions::RegionsQuestion;
-use crate::query::series::SeriesQuestion;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read: far above that of all regions.

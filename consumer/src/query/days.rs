@@ -137,7 +137,7 @@ mod tests {
     use laju_schemas::RegionCode;
 
     use super::*;
-    use crate::query::progress::{ProgressListQuestion, ProgressQuestion};
+    use crate::query::figures::progress::{ProgressListQuestion, ProgressQuestion};
     use crate::query::question::{Endpoint as _, Level};
 
     #[test]

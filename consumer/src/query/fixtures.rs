@@ -14,8 +14,6 @@ use laju_schemas::{
     RegionTable, TimestampMs,
 };
 
-use super::missing::KioskBook;
-use super::sums::RegionSums;
 use super::view::{LiveView, PartitionReadiness, ReferenceView, Statuses, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
@@ -29,6 +27,8 @@ use crate::projection::snapshot::{
     KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord,
     RecordedStatus, Snapshot, Tallies,
 };
+use crate::query::figures::sums::RegionSums;
+use crate::query::kiosks::missing::KioskBook;
 
 /// A date in text.
 pub(crate) fn date(text: &str) -> Date {

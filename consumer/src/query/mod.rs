@@ -5,58 +5,26 @@
 
 pub mod ahead;
 pub mod answer;
-pub mod breakdown;
-pub mod change;
-#[cfg(test)]
-mod change_tests;
-pub mod conflicts;
 pub mod days;
-mod decided;
-pub mod evidence;
-#[cfg(test)]
-mod evidence_tests;
-pub mod fate;
-#[cfg(test)]
-mod fate_tests;
+pub mod explanations;
+pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixtures;
 #[cfg(test)]
-mod flow_tests;
-pub mod flows;
-#[cfg(test)]
 pub(crate) mod folding;
-pub mod kiosk_state;
 pub mod kiosks;
 pub mod ledger;
-pub mod missing;
-pub mod outreach;
-#[cfg(test)]
-mod outreach_tests;
-pub mod pace;
-pub mod pace_list;
-pub mod postings;
-pub mod progress;
-pub mod quarantine;
 pub mod question;
 pub mod quoted;
 pub mod regions;
 pub mod scan;
-pub mod series;
-pub mod silence;
 pub mod store;
 #[cfg(test)]
 mod store_tests;
 pub mod stream;
-pub mod sums;
 mod version;
 pub mod view;
 
-#[cfg(test)]
-mod kiosk_tests;
-#[cfg(test)]
-mod pace_list_tests;
-#[cfg(test)]
-mod pace_tests;
 #[cfg(test)]
 mod tests;
 

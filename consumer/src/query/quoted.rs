@@ -26,8 +26,6 @@ use super::answer::{
     PartitionEvidence, Progress, SilentKiosk, TargetShare,
 };
 use super::days::{Days, NoDays};
-use super::postings::age_of;
-use super::progress::progress;
 use super::question::{Endpoint, limit};
 use super::scan::{Scope, Window, all_groups};
 use super::view::View;
@@ -35,6 +33,8 @@ use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::share::Share;
 use crate::projection::snapshot::Snapshot;
+use crate::query::explanations::postings::age_of;
+use crate::query::figures::progress::progress;
 
 pub use figure_store::{FigureStore, Found, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};

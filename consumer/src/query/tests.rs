@@ -8,17 +8,19 @@ use laju_schemas::{RegionCode, RegionLevel};
 use serde_json::{Value, json};
 
 use super::answer::{By, Step};
-use super::breakdown::BreakdownQuestion;
 use super::days::Days;
+use super::figures::{breakdown, progress, series};
 use super::fixtures::{Fixture, activation, date, position, region};
-use super::kiosks::KiosksQuestion;
-use super::missing::KioskBook;
+use super::kiosks::{list, quarantine};
 use super::question::Level;
-use super::series::SeriesQuestion;
 use super::view::{NotReadyReason, Readiness, View};
 use super::*;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::figures::breakdown::BreakdownQuestion;
+use crate::query::figures::series::SeriesQuestion;
+use crate::query::kiosks::list::KiosksQuestion;
+use crate::query::kiosks::missing::KioskBook;
 
 const TODAY: &str = "2024-08-02";
 
@@ -309,7 +311,7 @@ fn breakdowns_name_every_key() {
 }
 
 fn all_kiosks(view: &View) -> answer::Kiosks {
-    kiosks::kiosks(view, &KiosksQuestion::default()).unwrap()
+    list::kiosks(view, &KiosksQuestion::default()).unwrap()
 }
 
 /// One kiosk with gaps in both partitions, one complete, one announced, one retired.
@@ -595,7 +597,7 @@ fn tables_say_what_the_answers_say() {
         tables::breakdown(&cards.unwrap()),
         tables::breakdown(&channels.unwrap()),
         tables::kiosks::kiosks(&all_kiosks(&view)),
-        tables::kiosks::kiosk(&kiosks::kiosk(&view, "K-1").unwrap()),
+        tables::kiosks::kiosk(&list::kiosk(&view, "K-1").unwrap()),
         tables::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
         tables::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
     ];

@@ -14,8 +14,6 @@ use thiserror::Error;
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::days::{Horizon, today};
-use super::missing::{Gaps, KioskBook};
-use super::sums::{RegionSums, Sums};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
@@ -23,6 +21,8 @@ use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
+use crate::query::figures::sums::{RegionSums, Sums};
+use crate::query::kiosks::missing::{Gaps, KioskBook};
 
 /// The reference figures read so far.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::domain::decisions::DecisionBook;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
 use crate::projection::snapshot::{Snapshot, Statuses};
-use crate::query::missing::KioskBook;
+use crate::query::kiosks::missing::KioskBook;
 
 /// The dataset.
 pub const TABLE: Table = Table {

@@ -20,9 +20,9 @@ use crate::query::answer::{
     Age, Axis, DenominatorDifference, DenominatorShare, Figure, FigureDifference, FigurePart,
     FigurePartKind, OriginalLog, Progress, TargetDifference, TargetShare,
 };
-use crate::query::change::ChangeQuestion;
 use crate::query::days::{Days, Horizon, today};
-use crate::query::postings::ACTIVE;
+use crate::query::explanations::change::ChangeQuestion;
+use crate::query::explanations::postings::ACTIVE;
 use crate::query::question::Endpoint as _;
 use crate::query::scan::{Scope, each_netted};
 use crate::query::view::View;

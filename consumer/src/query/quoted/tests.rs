@@ -11,7 +11,7 @@ use super::*;
 use crate::cli::tables;
 use crate::domain::figures::{FigureRecord, Kept};
 use crate::query::answer::{Age, FigurePart, FigurePartKind as Kind};
-use crate::query::change::AGES;
+use crate::query::explanations::change::AGES;
 use crate::query::fixtures::{Fixture, activation, date, region};
 
 const TODAY: &str = "2024-08-02";
@@ -269,7 +269,7 @@ proptest! {
         let on_last_day = later.iter().any(|(_, _, after, _)| *after == 0);
         let taken_back = later.iter().any(|(_, _, _, amount)| *amount < 0);
         for (account, age, after, amount) in later {
-            let account = crate::query::postings::ACTIVE[account];
+            let account = crate::query::explanations::postings::ACTIVE[account];
             let recorded = last_day.checked_add(jiff::Span::new().days(i64::from(after))).unwrap();
             let happened = recorded.checked_sub(jiff::Span::new().days(i64::from(age))).unwrap();
             let on = (happened.to_string(), recorded.to_string());

@@ -12,10 +12,10 @@ use super::selection::Place;
 use crate::query::QueryError;
 use crate::query::answer::{LiveRow, SilentKiosk};
 use crate::query::days::Days;
-use crate::query::missing::Unknown;
-use crate::query::progress::{self, Totals, sum_within};
+use crate::query::figures::progress::{self, Totals, sum_within};
+use crate::query::kiosks::missing::Unknown;
+use crate::query::kiosks::silence::Silent;
 use crate::query::scan::Scope;
-use crate::query::silence::Silent;
 use crate::query::view::{ReferenceView, View};
 
 /// Makes one edition after the other, of ever later moments.

@@ -76,7 +76,7 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
     for (code, state) in states(&tomorrow) {
         let code = code.parse().unwrap();
         let days = crate::query::days::Days::default();
-        let progress = crate::query::progress::progress(&view, code, &days).unwrap();
+        let progress = crate::query::figures::progress::progress(&view, code, &days).unwrap();
         let mut progress = serde_json::to_value(progress).unwrap();
         let members = progress.as_object_mut().unwrap();
         for beside in ["known_at", "evidence"] {

@@ -8,19 +8,19 @@ use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{
-    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
-};
-use super::days::Days;
-use super::progress::{applicable_target, attainment, progress};
-use super::question::{Endpoint, Question, date};
-use super::scan::{Scope, Window, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail, per_day, per_month};
 use crate::domain::reference::Target;
+use crate::query::answer::{
+    Goal, GoalDay, Interval, NoAnswerReason, Pace, PaceForecast, PaceOver, TargetDay, Unanswered,
+};
+use crate::query::days::Days;
+use crate::query::figures::progress::{applicable_target, attainment, progress};
+use crate::query::question::{Endpoint, Question, date};
+use crate::query::scan::{Scope, Window, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// The days of each trailing window.
 pub const TRAILING: [i32; 2] = [7, 28];
@@ -120,7 +120,7 @@ pub fn pace(
     })
 }
 
-pub(super) fn before(day: Date, days: i32) -> Date {
+pub(crate) fn before(day: Date, days: i32) -> Date {
     day.saturating_sub(days.days())
 }
 
@@ -128,7 +128,7 @@ fn days_between(from: Date, to: Date) -> i64 {
     i64::from((to - from).get_days())
 }
 
-pub(super) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
+pub(crate) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
     let (by, by_is) = match target.valid_to {
         Some(last) => (last, GoalDay::ValidTo),
         None => (as_of.last_of_year(), GoalDay::YearEnd),

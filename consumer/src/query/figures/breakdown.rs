@@ -9,14 +9,14 @@ use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{Breakdown, BreakdownRow, By, Count};
-use super::days::Days;
-use super::progress::missing_of;
-use super::question::{Endpoint, Question};
-use super::scan::{Scope, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Detail};
+use crate::query::answer::{Breakdown, BreakdownRow, By, Count};
+use crate::query::days::Days;
+use crate::query::figures::progress::missing_of;
+use crate::query::question::{Endpoint, Question};
+use crate::query::scan::{Scope, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// The number of a key that an event does not have.
 const NONE: u64 = u64::MAX;

@@ -11,15 +11,15 @@ use laju_schemas::event::DeactivationReason;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Age, PostingRow, Postings};
-use super::days::NoDays;
-use super::ledger::LedgerPosting;
-use super::question::{Endpoint, Question, date, limit, rows};
-use super::scan::{Scope, each_netted, each_netted_apart};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
+use crate::query::answer::{Age, PostingRow, Postings};
+use crate::query::days::NoDays;
+use crate::query::ledger::LedgerPosting;
+use crate::query::question::{Endpoint, Question, date, limit, rows};
+use crate::query::scan::{Scope, each_netted, each_netted_apart};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How many rows are shown where nothing else is asked for.
 pub const ROWS: u32 = 1_000;
@@ -77,7 +77,7 @@ pub struct DayRange {
 
 impl DayRange {
     /// As numbers of days, the end excluded.
-    pub(super) fn numbers(self) -> std::ops::Range<u32> {
+    pub(crate) fn numbers(self) -> std::ops::Range<u32> {
         let from = self.from.and_then(Day::of_date).map_or(0, |day| u32::from(day.0));
         let to = match self.to.map(Day::of_date) {
             None => u32::MAX,
@@ -192,7 +192,7 @@ impl PostingsQuestion {
 }
 
 /// Days from when it happened to when it was recorded; 0 of what was dated ahead.
-pub(super) fn age_of(cell: &Cell) -> u32 {
+pub(crate) fn age_of(cell: &Cell) -> u32 {
     u32::from(cell.key.recorded().0).saturating_sub(cell.key.day().0.into())
 }
 

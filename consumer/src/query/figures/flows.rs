@@ -8,14 +8,16 @@ use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{Bounds, FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow};
-use super::days::Days;
-use super::progress::missing_of;
-use super::question::{Endpoint, Question, nation};
-use super::scan::{Scope, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Detail};
+use crate::query::answer::{
+    Bounds, FlowBounds, FlowRow, Flows, MoveFlow, RegionFlows, ServiceFlow,
+};
+use crate::query::days::Days;
+use crate::query::figures::progress::missing_of;
+use crate::query::question::{Endpoint, Question, nation};
+use crate::query::scan::{Scope, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// Who serves whom, and who moves where.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]

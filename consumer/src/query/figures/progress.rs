@@ -8,20 +8,20 @@ use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{
-    Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
-    RegionName, TargetShare,
-};
-use super::days::{Days, Knowledge};
-use super::question::{Endpoint, Level, Question, nation};
-use super::scan::{Scope, all_groups};
-use super::silence::Silent;
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::reference::Target;
 use crate::domain::share::Share;
+use crate::query::answer::{
+    Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
+    RegionName, TargetShare,
+};
+use crate::query::days::{Days, Knowledge};
+use crate::query::kiosks::silence::Silent;
+use crate::query::question::{Endpoint, Level, Question, nation};
+use crate::query::scan::{Scope, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How far a region is.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -81,23 +81,23 @@ impl Question for ProgressListQuestion {
 
 /// The sums of a region's accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     accounts: [i64; Account::ALL.len()],
     recorded_first_time: i64,
 }
 
 impl Totals {
-    pub(super) fn of(&self, account: Account) -> i64 {
+    pub(crate) fn of(&self, account: Account) -> i64 {
         self.accounts[account as usize]
     }
 
     /// People whose IKD is active.
-    pub(super) fn active(&self) -> i64 {
+    pub(crate) fn active(&self) -> i64 {
         self.of(Account::Activations) - self.of(Account::Deactivations) + self.of(Account::MovesIn)
             - self.of(Account::MovesOut)
     }
 
-    pub(super) fn cards(&self) -> Cards {
+    pub(crate) fn cards(&self) -> Cards {
         Cards {
             recorded: self.of(Account::CardsRecorded),
             recorded_first_time: self.recorded_first_time,
@@ -108,7 +108,7 @@ impl Totals {
     }
 
     #[inline]
-    pub(super) fn post(&mut self, account: Account, cell: &Cell) {
+    pub(crate) fn post(&mut self, account: Account, cell: &Cell) {
         let amount = i64::from(cell.amount);
         self.accounts[account as usize] += amount;
         if account == Account::CardsRecorded && cell.key.detail() == Detail::Recorded(true) {
@@ -116,7 +116,7 @@ impl Totals {
         }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (sum, part) in self.accounts.iter_mut().zip(other.accounts) {
             *sum += part;
         }
@@ -125,7 +125,7 @@ impl Totals {
 }
 
 /// Whether a progress answer has something of an account.
-pub(super) const fn is_counted(account: Account) -> bool {
+pub(crate) const fn is_counted(account: Account) -> bool {
     !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
         && account.memo_of().is_none()
 }
@@ -149,7 +149,7 @@ fn totals(view: &View, scope: &Scope, days: &Days) -> Arc<[Totals]> {
     totals.into()
 }
 
-pub(super) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
+pub(crate) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
     let mut sum = Totals::default();
     for index in scope.indices() {
         sum.add(&totals[usize::from(index)]);
@@ -212,7 +212,7 @@ pub fn progress_list(
 }
 
 /// One region's row, of sums made elsewhere.
-pub(super) fn row(
+pub(crate) fn row(
     view: &View,
     code: RegionCode,
     sum: &Totals,
@@ -224,7 +224,7 @@ pub(super) fn row(
     Ok(ProgressRow { region, figures, link: progress_link(code, view, days) })
 }
 
-pub(super) fn rows_of(
+pub(crate) fn rows_of(
     level: RegionLevel,
     regions: impl Iterator<Item = RegionCode>,
 ) -> impl Iterator<Item = RegionCode> {
@@ -262,13 +262,13 @@ fn figures(
 }
 
 /// What may be missing of a region, unless a question asks for the knowledge of a past day.
-pub(super) fn missing_of(view: &View, region: RegionCode, days: &Days) -> Option<Missing> {
+pub(crate) fn missing_of(view: &View, region: RegionCode, days: &Days) -> Option<Missing> {
     let is_now = !days.asks_past_knowledge(view.today);
     is_now.then(|| missing(view, region, &Silent::of(view)))
 }
 
 /// The same of several regions, by whatever key distinguishes them.
-pub(super) fn missing_of_each<K: Ord>(
+pub(crate) fn missing_of_each<K: Ord>(
     view: &View,
     regions: impl Iterator<Item = (K, RegionCode)>,
     days: &Days,
@@ -292,7 +292,7 @@ fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {
 }
 
 /// The day that limits which reference figures are known; `None` if none at all are.
-pub(super) fn known_until(days: &Days) -> Option<Option<Day>> {
+pub(crate) fn known_until(days: &Days) -> Option<Option<Day>> {
     match days.knowledge() {
         Knowledge::All => Some(None),
         Knowledge::Until(day) => Some(Some(day)),
@@ -327,13 +327,13 @@ fn denominators(
 }
 
 /// The target that applies on the day of a question.
-pub(super) fn applicable_target(view: &View, region: RegionCode, days: &Days) -> Option<Target> {
+pub(crate) fn applicable_target(view: &View, region: RegionCode, days: &Days) -> Option<Target> {
     let known_at = known_until(days)?;
     view.reference.book.target(region, days.day(view.today), known_at)
 }
 
 /// What share of a target so many people are; `None` of a target of nobody.
-pub(super) fn attainment(target: &Target, activated: i64) -> Option<Share> {
+pub(crate) fn attainment(target: &Target, activated: i64) -> Option<Share> {
     let (numerator, denominator) = target.exact;
     Share::of_fraction(part(activated), numerator, denominator)
 }

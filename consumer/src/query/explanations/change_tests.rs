@@ -5,13 +5,13 @@ use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::QueryError;
-use super::answer::{Axis, Change, PartKind};
-use super::change::change;
-use super::fixtures::{Fixture, activation, date, region};
-use super::view::View;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
+use crate::query::answer::{Axis, Change, PartKind};
+use crate::query::explanations::change::change;
+use crate::query::fixtures::{Fixture, activation, date, region};
+use crate::query::view::View;
 
 const TODAY: &str = "2024-08-02";
 

@@ -46,17 +46,17 @@ pub struct KioskState {
 
 /// What partitions have of a kiosk.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Activity {
-    pub(super) received: u64,
-    pub(super) facts: u64,
-    pub(super) last_heard: i64,
-    pub(super) service: Option<RegionIndex>,
+pub(crate) struct Activity {
+    pub(crate) received: u64,
+    pub(crate) facts: u64,
+    pub(crate) last_heard: i64,
+    pub(crate) service: Option<RegionIndex>,
 }
 
 impl KioskState {
     /// A kiosk's state: `received` are the sequences of its events that count, `refused` those of
     /// its records that do not.
-    pub(super) fn new(
+    pub(crate) fn new(
         id: &Arc<str>,
         activity: Activity,
         (received, refused): (&RoaringBitmap, &RoaringBitmap),
@@ -113,7 +113,7 @@ impl KioskState {
 }
 
 /// Both sets in one; mostly there are no refused sequences, and nothing is copied.
-pub(super) fn united<'a>(
+pub(crate) fn united<'a>(
     received: &'a RoaringBitmap,
     refused: &RoaringBitmap,
 ) -> Cow<'a, RoaringBitmap> {
@@ -121,7 +121,7 @@ pub(super) fn united<'a>(
 }
 
 /// The first gaps, at most `most`, up to the highest sequence.
-pub(super) fn first_gaps(received: &RoaringBitmap, highest: u32, most: usize) -> Vec<(u32, u32)> {
+pub(crate) fn first_gaps(received: &RoaringBitmap, highest: u32, most: usize) -> Vec<(u32, u32)> {
     let mut gaps = Vec::new();
     let mut next = 1;
     let mut ranges = received.iter();

@@ -6,15 +6,16 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::answer::PaceList;
-use super::days::Days;
-use super::fixtures::{Fixture, date, region};
-use super::pace_list::pace_list;
-use super::question::Level;
-use super::view::View;
-use super::{QueryError, pace};
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
+use crate::query::answer::PaceList;
+use crate::query::days::Days;
+use crate::query::figures::pace;
+use crate::query::figures::pace_list::pace_list;
+use crate::query::fixtures::{Fixture, date, region};
+use crate::query::question::Level;
+use crate::query::view::View;
 
 const TODAY: &str = "2024-08-03";
 

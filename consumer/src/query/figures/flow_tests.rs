@@ -3,14 +3,14 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::Channel;
 
-use super::answer::FlowRow;
-use super::days::Days;
-use super::fixtures::{Fixture, activation, date, region};
-use super::flows::{flows, region_flows};
-use super::progress::progress;
-use super::view::View;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::answer::FlowRow;
+use crate::query::days::Days;
+use crate::query::figures::flows::{flows, region_flows};
+use crate::query::figures::progress::progress;
+use crate::query::fixtures::{Fixture, activation, date, region};
+use crate::query::view::View;
 
 fn code(text: &str) -> RegionCode {
     text.parse().unwrap()

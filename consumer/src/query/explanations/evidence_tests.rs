@@ -4,11 +4,11 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::Basis;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::FigureEvidence;
-use super::days::Days;
-use super::evidence::{KIOSKS, evidence};
-use super::fixtures::{Fixture, date};
 use crate::cli::tables;
+use crate::query::answer::FigureEvidence;
+use crate::query::days::Days;
+use crate::query::explanations::evidence::{KIOSKS, evidence};
+use crate::query::fixtures::{Fixture, date};
 
 const TODAY: &str = "2024-08-02";
 

@@ -4,12 +4,13 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::days::Days;
-use super::fixtures::{Fixture, date, region};
-use super::view::View;
-use super::{QueryError, pace};
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
+use crate::query::days::Days;
+use crate::query::figures::pace;
+use crate::query::fixtures::{Fixture, date, region};
+use crate::query::view::View;
 
 const TODAY: &str = "2024-08-03";
 
@@ -202,7 +203,7 @@ fn a_pace_answer_has_every_name_in_its_order_and_a_table() {
     let answer = pace::pace(&view, code, span, &Days::default()).unwrap();
     let trailing = pace::pace(&view, code, None, &as_of("2024-08-01")).unwrap();
     let json = serde_json::to_string_pretty(&answer).unwrap();
-    assert_eq!(serde_json::from_str::<super::answer::Pace>(&json).unwrap(), answer);
+    assert_eq!(serde_json::from_str::<crate::query::answer::Pace>(&json).unwrap(), answer);
     let tables = [tables::pace::pace(&answer), tables::pace::pace(&trailing)].join("\n\n");
     insta::assert_snapshot!(format!("{json}\n\n{tables}"));
 }

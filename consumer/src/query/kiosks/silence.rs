@@ -3,10 +3,10 @@
 
 use laju_schemas::{RegionIndex, RegionTable};
 
-use super::answer::SilentKiosk;
-use super::kiosk_state::KioskState;
-use super::scan::province_of;
-use super::view::View;
+use crate::query::answer::SilentKiosk;
+use crate::query::kiosks::state::KioskState;
+use crate::query::scan::province_of;
+use crate::query::view::View;
 
 /// How many are named of a region.
 pub const NAMED: usize = 20;

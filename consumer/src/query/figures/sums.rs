@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use laju_schemas::{RegionCode, RegionTable};
 
-use super::progress::{Totals, is_counted};
-use super::scan::{Scope, groups};
 use crate::domain::account::Cell;
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
+use crate::query::figures::progress::{Totals, is_counted};
+use crate::query::scan::{Scope, groups};
 
 /// Every region's sums of all postings of a snapshot.
 #[derive(Clone)]
@@ -28,19 +28,19 @@ impl RegionSums {
     }
 
     /// By their place in the region table.
-    pub(super) fn totals(&self) -> &Arc<[Totals]> {
+    pub(crate) fn totals(&self) -> &Arc<[Totals]> {
         &self.totals
     }
 
     /// The last day that something is posted on.
-    pub(super) fn latest(&self) -> Option<Day> {
+    pub(crate) fn latest(&self) -> Option<Day> {
         self.latest
     }
 }
 
 /// The sums of the runs of the latest snapshot.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     /// By the address of the run, which nothing else has as long as it is kept.
     runs: HashMap<usize, Kept>,
 }
@@ -53,7 +53,7 @@ struct Kept {
 
 impl Sums {
     /// Every region's sums of all postings, by its place in the region table.
-    pub(super) fn of(&mut self, snapshot: &Snapshot) -> RegionSums {
+    pub(crate) fn of(&mut self, snapshot: &Snapshot) -> RegionSums {
         let mut before = std::mem::take(&mut self.runs);
         let mut totals = vec![Totals::default(); RegionTable::get().len()];
         let mut latest = None;
@@ -96,8 +96,8 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::query::days::Days;
+    use crate::query::figures::progress::progress_list;
     use crate::query::fixtures::Fixture;
-    use crate::query::progress::progress_list;
 
     #[test]
     fn sums_kept_from_snapshot_to_snapshot_are_those_of_all_postings() {

@@ -8,16 +8,16 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::QueryError;
-use super::answer::{AnnouncedFall, KioskDetail, KioskRow, Kiosks, StatusRow};
-use super::conflicts::conflicts;
-use super::days::NoDays;
-use super::kiosk_state::{KioskState, first_gaps, united};
-use super::quarantine::of_kiosk;
-use super::question::{Endpoint, Question, Rests, limit, rows};
-use super::view::View;
 use crate::projection::kiosk_keys::usual_key;
 use crate::projection::snapshot::{Fall, PartitionView, RecordedStatus};
+use crate::query::QueryError;
+use crate::query::answer::{AnnouncedFall, KioskDetail, KioskRow, Kiosks, StatusRow};
+use crate::query::days::NoDays;
+use crate::query::kiosks::conflicts::conflicts;
+use crate::query::kiosks::quarantine::of_kiosk;
+use crate::query::kiosks::state::{KioskState, first_gaps, united};
+use crate::query::question::{Endpoint, Question, Rests, limit, rows};
+use crate::query::view::View;
 
 /// How many kiosks are on a page where nothing else is asked for.
 pub const PAGE: u32 = 1_000;
@@ -108,7 +108,7 @@ impl KiosksQuestion {
 /// If there is no such region.
 pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryError> {
     if let Some(within) = question.within {
-        super::region_name(within)?;
+        crate::query::region_name(within)?;
     }
     let asked_for = |kiosk: &&KioskState| question.is_asked_for(kiosk, view);
     let all: Vec<&KioskState> = view.gaps.kiosks.iter().filter(asked_for).collect();
@@ -190,7 +190,7 @@ impl Sets {
 }
 
 /// A kiosk's number in a partition, if that partition has heard of it.
-pub(super) fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
+pub(crate) fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
     (0..part.kiosks.len() as u32).find(|kiosk| part.names.kiosk(*kiosk) == id)
 }
 

@@ -1,5 +1,5 @@
 //! The pace of every region of a level at once: how fast each goes, and how fast its target
-//! requires it to. What [`super::pace`] answers of one region, without the forecasts.
+//! requires it to. What [`crate::query::figures::pace`] answers of one region, without the forecasts.
 
 use clap::Args;
 use jiff::civil::Date;
@@ -7,18 +7,18 @@ use laju_schemas::{RegionCode, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{Goal, PaceList, PaceRow, PaceWindow};
-use super::days::Days;
-use super::pace::{PaceQuestion, TRAILING, before, goal};
-use super::progress::{applicable_target, rows_of};
-use super::question::{Endpoint, Level, Question, nation};
-use super::scan::{Scope, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
 use crate::domain::share::Share;
+use crate::query::answer::{Goal, PaceList, PaceRow, PaceWindow};
+use crate::query::days::Days;
+use crate::query::figures::pace::{PaceQuestion, TRAILING, before, goal};
+use crate::query::figures::progress::{applicable_target, rows_of};
+use crate::query::question::{Endpoint, Level, Question, nation};
+use crate::query::scan::{Scope, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How fast every province, or every regency and city, within a region goes.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]

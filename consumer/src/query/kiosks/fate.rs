@@ -7,17 +7,17 @@ use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{EffectKind, EventFate, Evidence, FateKind, QuarantinedEvent};
-use super::days::NoDays;
-use super::question::{Endpoint, Question, Rests};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::day::Day;
 use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
 use crate::projection::partition::Position;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::{NoFacts, SubjectFacts};
 use crate::projection::snapshot::PartitionView;
+use crate::query::answer::{EffectKind, EventFate, Evidence, FateKind, QuarantinedEvent};
+use crate::query::days::NoDays;
+use crate::query::question::{Endpoint, Question, Rests};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// What became of an event.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -69,7 +69,7 @@ pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
 }
 
 /// The facts of subjects, each named with its partition.
-pub(super) fn ask(
+pub(crate) fn ask(
     view: &View,
     subjects: &[(u32, SubjectId)],
 ) -> Result<Vec<SubjectFacts>, NoFacts> {

@@ -14,18 +14,22 @@ use laju_schemas::reference::Basis;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange};
-use super::days::{Days, Horizon, NoDays};
-use super::postings::{ACTIVE, ActiveAccount, DayRange, PostingsQuestion, Sign, age_of};
-use super::progress::{applicable_target, attainment, progress};
-use super::question::{Endpoint, Question, date};
-use super::scan::{Scope, each_netted_apart};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 use crate::domain::share::Share;
+use crate::query::answer::{
+    Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange,
+};
+use crate::query::days::{Days, Horizon, NoDays};
+use crate::query::explanations::postings::{
+    ACTIVE, ActiveAccount, DayRange, PostingsQuestion, Sign, age_of,
+};
+use crate::query::figures::progress::{applicable_target, attainment, progress};
+use crate::query::question::{Endpoint, Question, date};
+use crate::query::scan::{Scope, each_netted_apart};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How late activations are distinguished: the next day, within a week, within a month, later.
 pub const AGES: [Age; 4] = [

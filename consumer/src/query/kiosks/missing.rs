@@ -12,14 +12,14 @@ use std::sync::Arc;
 use laju_schemas::{RegionIndex, RegionTable};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
-use super::decided::Closed;
-use super::kiosk_state::{Activity, KioskState};
-use super::scan::province_of;
-use super::view::Statuses;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
 use crate::projection::snapshot::{PartitionView, QuarantineKey, QuarantineTally, Snapshot};
+use crate::query::kiosks::decided::Closed;
+use crate::query::kiosks::state::{Activity, KioskState};
+use crate::query::scan::province_of;
+use crate::query::view::Statuses;
 
 /// What is unknown of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -283,7 +283,7 @@ fn new_runs<'a>(
 
 /// The regions that a quarantined event may concern, each once: those that it names, and their
 /// provinces.
-pub(super) fn concerned(key: &QuarantineKey) -> Vec<RegionIndex> {
+pub(crate) fn concerned(key: &QuarantineKey) -> Vec<RegionIndex> {
     let named = [key.home, key.service].into_iter().flatten();
     let mut concerned: Vec<_> =
         named.flat_map(|region| [Some(region), province_of(region)]).flatten().collect();

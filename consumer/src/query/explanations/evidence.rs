@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::IntoParams;
 
-use super::QueryError;
-use super::ahead::recorded_ahead;
-use super::answer::{
+use crate::domain::account::Account;
+use crate::domain::reference::RecordedFigure;
+use crate::query::QueryError;
+use crate::query::ahead::recorded_ahead;
+use crate::query::answer::{
     DenominatorEvidence, DenominatorShare, EvidenceCore, EvidencePart, FigureEvidence, Figures,
     MissingKiosk, MissingKiosks, QuarantinedEvidence, ReferenceEvidence, TargetEvidence,
     TargetShare,
 };
-use super::days::{Days, KnownAt, NoDays};
-use super::kiosk_state::KioskState;
-use super::kiosks::KioskQuestion;
-use super::postings::{ActiveAccount, PostingsQuestion};
-use super::progress::{known_until, progress};
-use super::quarantine::{QuarantineQuestion, quarantine};
-use super::question::{Endpoint, Question, Rests};
-use super::view::View;
-use crate::domain::account::Account;
-use crate::domain::reference::RecordedFigure;
+use crate::query::days::{Days, KnownAt, NoDays};
+use crate::query::explanations::postings::{ActiveAccount, PostingsQuestion};
+use crate::query::figures::progress::{known_until, progress};
+use crate::query::kiosks::list::KioskQuestion;
+use crate::query::kiosks::quarantine::{QuarantineQuestion, quarantine};
+use crate::query::kiosks::state::KioskState;
+use crate::query::question::{Endpoint, Question, Rests};
+use crate::query::view::View;
 
 /// How many kiosks are named of which something is missing.
 pub const KIOSKS: usize = 100;

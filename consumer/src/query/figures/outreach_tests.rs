@@ -3,14 +3,14 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::{Channel, DeferralReason, Venue};
 
-use super::QueryError;
-use super::answer::Outreach;
-use super::days::Days;
-use super::fixtures::{Fixture, activation, date, region};
-use super::outreach::{OutreachQuestion, outreach, visit};
-use super::view::View;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
+use crate::query::answer::Outreach;
+use crate::query::days::Days;
+use crate::query::figures::outreach::{OutreachQuestion, outreach, visit};
+use crate::query::fixtures::{Fixture, activation, date, region};
+use crate::query::view::View;
 
 const OFFICE: &str = "18.71";
 
@@ -114,7 +114,7 @@ fn outreach_answers_have_every_name_in_their_order_and_tables() {
     let all = ask(&view, "ID", Some("2024-04-01"), None);
     let one = visit(&view, "SMA-3", &Days::default()).unwrap();
     let json = serde_json::to_string_pretty(&one).unwrap();
-    assert_eq!(serde_json::from_str::<super::answer::VisitDetail>(&json).unwrap(), one);
+    assert_eq!(serde_json::from_str::<crate::query::answer::VisitDetail>(&json).unwrap(), one);
     insta::assert_snapshot!(format!(
         "{}\n\n{json}\n\n{}\n\n{}",
         serde_json::to_string_pretty(&all).unwrap(),

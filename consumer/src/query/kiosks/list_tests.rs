@@ -3,12 +3,13 @@
 use laju_schemas::quarantine::Reason;
 use serde_json::{Value, json};
 
-use super::days::Days;
-use super::fixtures::Fixture;
-use super::kiosks::{KiosksQuestion, kiosk, kiosks};
-use super::missing::KioskBook;
-use super::view::View;
-use super::{QueryError, progress};
+use crate::query::QueryError;
+use crate::query::days::Days;
+use crate::query::figures::progress;
+use crate::query::fixtures::Fixture;
+use crate::query::kiosks::list::{KiosksQuestion, kiosk, kiosks};
+use crate::query::kiosks::missing::KioskBook;
+use crate::query::view::View;
 
 const TODAY: &str = "2024-08-02";
 

@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use laju_schemas::{EventId, SubjectId};
 use roaring::RoaringBitmap;
 
-use super::answer::{ConflictingSequence, Conflicts};
-use super::fate::ask;
-use super::kiosk_state::KioskState;
-use super::kiosks::number_of;
-use super::view::View;
 use crate::domain::dictionary::KioskRef;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::SubjectFacts;
 use crate::projection::snapshot::PartitionView;
+use crate::query::answer::{ConflictingSequence, Conflicts};
+use crate::query::kiosks::fate::ask;
+use crate::query::kiosks::list::number_of;
+use crate::query::kiosks::state::KioskState;
+use crate::query::view::View;
 
 /// How many sequences in conflict are named.
 pub const NAMED: usize = 100;
@@ -25,7 +25,7 @@ pub const NAMED: usize = 100;
 const ASKED: usize = 1_000;
 
 /// A kiosk's conflicts; `in_several` are the sequences that count in more than one partition.
-pub(super) fn conflicts(view: &View, kiosk: &KioskState, in_several: &RoaringBitmap) -> Conflicts {
+pub(crate) fn conflicts(view: &View, kiosk: &KioskState, in_several: &RoaringBitmap) -> Conflicts {
     if kiosk.conflicts == 0 {
         return Conflicts { events: 0, sequences: Vec::new(), note: None };
     }

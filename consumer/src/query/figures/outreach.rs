@@ -14,20 +14,20 @@ use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{
-    Bounds, Missing, OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours,
-    VisitSlot,
-};
-use super::days::Days;
-use super::postings::DayRange;
-use super::progress::{missing_of, missing_of_each};
-use super::question::{Endpoint, Question, date, limit, nation, rows};
-use super::scan::{Scope, Window, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
+use crate::query::answer::{
+    Bounds, Missing, OfficeCounter, Outreach, ReasonShare, Visit, VisitDetail, VisitHours,
+    VisitSlot,
+};
+use crate::query::days::Days;
+use crate::query::explanations::postings::DayRange;
+use crate::query::figures::progress::{missing_of, missing_of_each};
+use crate::query::question::{Endpoint, Question, date, limit, nation, rows};
+use crate::query::scan::{Scope, Window, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How many visits are shown where nothing else is asked for.
 pub const VISITS: u32 = 1_000;

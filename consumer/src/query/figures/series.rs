@@ -8,15 +8,15 @@ use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{Bounds, Point, Series, Step};
-use super::days::Days;
-use super::progress::{Totals, is_counted, missing_of};
-use super::question::{Endpoint, Question, date};
-use super::scan::{Scope, all_groups};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
+use crate::query::answer::{Bounds, Point, Series, Step};
+use crate::query::days::Days;
+use crate::query::figures::progress::{Totals, is_counted, missing_of};
+use crate::query::question::{Endpoint, Question, date};
+use crate::query::scan::{Scope, all_groups};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// The most steps that a series can have: more than ten years of days.
 pub const MOST_STEPS: usize = 4_000;

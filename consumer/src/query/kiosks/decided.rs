@@ -6,13 +6,13 @@
 use laju_schemas::decision::Decision;
 use laju_schemas::{DecisionId, QuarantineDecision, RegionTable};
 
-use super::missing::concerned;
 use crate::domain::decisions::DecisionBook;
 use crate::projection::snapshot::{QuarantineKey, Snapshot};
+use crate::query::kiosks::missing::concerned;
 
 /// What a decision means for one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// The record, which would have counted there, is unknown no longer.
     Closed(QuarantineKey),
     /// It is still unknown, or not read yet: a later snapshot may tell otherwise.
@@ -22,7 +22,7 @@ pub(super) enum Effect {
 }
 
 /// What a decision means for a snapshot.
-pub(super) fn effect(snapshot: &Snapshot, decision: &QuarantineDecision) -> Effect {
+pub(crate) fn effect(snapshot: &Snapshot, decision: &QuarantineDecision) -> Effect {
     let origin = decision.origin();
     let Some(part) = snapshot.partitions.get(&origin.partition) else { return Effect::Waiting };
     let Some(key) = part.quarantine.key_at(origin.offset) else {
@@ -44,7 +44,7 @@ pub(super) fn effect(snapshot: &Snapshot, decision: &QuarantineDecision) -> Effe
 /// what is new is looked at. The same snapshot and decisions give the same counts, whatever was
 /// seen before, as long as partitions and decisions only grow.
 #[derive(Default)]
-pub(super) struct Closed {
+pub(crate) struct Closed {
     /// By region, and all of them at the end; empty while there are none.
     counts: Vec<u64>,
     /// How many decisions were looked at, and the last one of them.
@@ -56,7 +56,7 @@ pub(super) struct Closed {
 
 impl Closed {
     /// Adds what a snapshot and the decisions have beyond those before.
-    pub(super) fn absorb(&mut self, snapshot: &Snapshot, book: &DecisionBook) {
+    pub(crate) fn absorb(&mut self, snapshot: &Snapshot, book: &DecisionBook) {
         let all = book.all();
         let last = self.seen.checked_sub(1).and_then(|at| all.get(at)).map(|d| d.decision_id);
         if last != self.last || all.len() < self.seen {
@@ -85,12 +85,12 @@ impl Closed {
     }
 
     /// By region; nothing while no record is.
-    pub(super) fn regions(&self) -> &[u64] {
+    pub(crate) fn regions(&self) -> &[u64] {
         self.counts.split_last().map_or(&[], |(_, regions)| regions)
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> u64 {
+    pub(crate) fn all(&self) -> u64 {
         self.counts.last().copied().unwrap_or(0)
     }
 }

@@ -4,15 +4,15 @@ use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use serde_json::{Value, json};
 
-use super::QueryError;
-use super::fate::fate;
-use super::folding::{ACTIVATED, Folding, id, retracted};
-use super::kiosks::kiosk;
-use super::view::View;
 use crate::cli::tables;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::decisions::tests::decided;
 use crate::projection::shard::NoFacts;
+use crate::query::QueryError;
+use crate::query::folding::{ACTIVATED, Folding, id, retracted};
+use crate::query::kiosks::fate::fate;
+use crate::query::kiosks::list::kiosk;
+use crate::query::view::View;
 
 const NOON: &str = "2024-07-01T05:00:00Z";
 

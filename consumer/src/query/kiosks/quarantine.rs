@@ -11,14 +11,16 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::answer::{KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision};
-use super::days::{Days, KnownAt};
-use super::decided::{Effect, effect};
-use super::missing::concerned;
-use super::question::{Endpoint, Question, limit, nation, rows};
-use super::view::View;
-use super::{QueryError, region_name};
 use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
+use crate::query::answer::{
+    KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision,
+};
+use crate::query::days::{Days, KnownAt};
+use crate::query::kiosks::decided::{Effect, effect};
+use crate::query::kiosks::missing::concerned;
+use crate::query::question::{Endpoint, Question, limit, nation, rows};
+use crate::query::view::View;
+use crate::query::{QueryError, region_name};
 
 /// How many of the latest records are shown where nothing else is asked for.
 pub const LATEST: u32 = 50;
@@ -122,7 +124,7 @@ pub fn quarantine(
 
 /// What could not be counted of a kiosk: `uncounted` are the sequences of its quarantined records
 /// of which no event counts.
-pub(super) fn of_kiosk(view: &View, id: &str, mut uncounted: RoaringBitmap) -> KioskQuarantine {
+pub(crate) fn of_kiosk(view: &View, id: &str, mut uncounted: RoaringBitmap) -> KioskQuarantine {
     const SHOWN: usize = 100;
     let mut latest = Vec::new();
     let mut discarded = RoaringBitmap::new();

@@ -1,0 +1,18 @@
+//! Figures: how far a region is and how it got there, by what, how fast, and who served whom.
+
+pub mod breakdown;
+#[cfg(test)]
+mod flow_tests;
+pub mod flows;
+pub mod outreach;
+#[cfg(test)]
+mod outreach_tests;
+pub mod pace;
+pub mod pace_list;
+#[cfg(test)]
+mod pace_list_tests;
+#[cfg(test)]
+mod pace_tests;
+pub mod progress;
+pub mod series;
+pub mod sums;

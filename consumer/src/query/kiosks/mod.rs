@@ -1,0 +1,15 @@
+//! Kiosks and their events: what has come in, what is missing, what became of an event, and what
+//! could not be counted.
+
+pub mod conflicts;
+pub(crate) mod decided;
+pub mod fate;
+#[cfg(test)]
+mod fate_tests;
+pub mod list;
+#[cfg(test)]
+mod list_tests;
+pub mod missing;
+pub mod quarantine;
+pub mod silence;
+pub mod state;
