@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use laju_consumer::domain::account::Account;
+use laju_consumer::domain::version::fold_version;
 use laju_consumer::projection::snapshot::Snapshot;
+use laju_consumer::query::ledger::lines::LedgerDigest;
 use laju_schemas::event::FactKind;
 use laju_schemas::{
     ActivationEvent, Fact, FormerCode, RegionCode, RegionLevel, RegionTable, TimestampMs,
@@ -381,4 +383,52 @@ fn generated_logs_have_everything() {
         assert!(balances.keys().any(|(of, ..)| *of == account), "{account:?}");
     }
     assert_eq!(log.records, generate::seeded(7, 3, 200, 6_000).records);
+}
+
+/// A log with every kind of fact and fault, made once and never again.
+const GOLDEN_LOG: &str = include_str!("../golden/log.jsonl");
+/// By the revision of the rules: the digest of the ledger that the golden log gives.
+const GOLDEN_LEDGERS: [(&str, &str); 1] = [("3", "DIGEST")];
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct GoldenRecord {
+    partition: u32,
+    offset: i64,
+    timestamp_ms: i64,
+    key: Option<String>,
+    value: Option<String>,
+}
+
+#[test]
+fn no_rule_changes_without_its_version() {
+    let bytes = |text: Option<String>| text.map(|text| hex::decode(text).unwrap());
+    let records = GOLDEN_LOG.lines().map(|line| {
+        let record: GoldenRecord = serde_json::from_str(line).unwrap();
+        let GoldenRecord { partition, offset, timestamp_ms, key, value } = record;
+        LogRecord { partition, offset, timestamp_ms, key: bytes(key), value: bytes(value) }
+    });
+    let snapshot = fold_records(&records.collect::<Vec<_>>(), 2, &[]);
+    let accounts: BTreeSet<_> = ledger::rows(&snapshot).iter().map(|row| row.account).collect();
+    let mut told = Account::ALL.into_iter().filter(|account| account.memo_of().is_none());
+    assert!(told.all(|account| accounts.contains(&account)), "{accounts:?}");
+    let digest = LedgerDigest::of_all(snapshot.partitions.values().map(|view| LedgerDigest::of(view)));
+
+    let version = fold_version(&[], false);
+    let (revision, _) = version.split_once('-').unwrap();
+    let known = GOLDEN_LEDGERS.iter().find(|(of, _)| *of == revision);
+    assert_eq!(
+        known.map(|(_, digest)| *digest),
+        Some(&*digest.to_string()),
+        "the same log folds to another ledger: raise the REVISION of the rules, and add the digest"
+    );
+}
+
+#[test]
+fn zz_write_golden() {
+    let log = generate::seeded(20_261_130, 2, 14, 700);
+    let lines: String = log.records.iter().map(|r| {
+        let g = GoldenRecord { partition: r.partition, offset: r.offset, timestamp_ms: r.timestamp_ms, key: r.key.as_ref().map(hex::encode), value: r.value.as_ref().map(hex::encode) };
+        serde_json::to_string(&g).unwrap() + "\n"
+    }).collect();
+    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/golden/log.jsonl"), lines).unwrap();
 }

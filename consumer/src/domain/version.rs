@@ -1,10 +1,10 @@
 //! The version of the rules: whatever changes what a log folds to changes it.
 
-use laju_schemas::RegionTable;
 use laju_schemas::rules::MAX_AHEAD_MS;
+use laju_schemas::{KioskId, RegionTable};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::admission::MAX_VALUE_BYTES;
+use super::admission::{LATE_MS, MAX_VALUE_BYTES};
 use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
 
 /// Counts changes of the rules that no constant shows. Raise it with every change of
@@ -16,8 +16,9 @@ const REVISION: u32 = 3;
 #[must_use]
 pub fn fold_version(fingerprints: &[u64], registry: bool) -> String {
     let facts = format!(
-        "{REVISION} {PROGRAMME_START_MS} {LAST_RECORD_MS} {MAX_AHEAD_MS} {MAX_VALUE_BYTES} {:x} \
-         {fingerprints:x?} {registry}",
+        "{REVISION} {PROGRAMME_START_MS} {LAST_RECORD_MS} {MAX_AHEAD_MS} {LATE_MS} {MAX_VALUE_BYTES} \
+         {} {:x} {fingerprints:x?} {registry}",
+        KioskId::MAX_BYTES,
         RegionTable::get().digest(),
     );
     format!("{REVISION}-{:08x}", xxh3_64(facts.as_bytes()) as u32)
