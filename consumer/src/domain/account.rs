@@ -48,36 +48,60 @@ pub enum Account {
     ReleasedMovesOut,
 }
 
+/// What is to be said of an account.
+struct Row {
+    account: Account,
+    /// In answers and exports.
+    name: &'static str,
+    /// What one posted to it does to the active people.
+    effect: i64,
+    memo_of: Option<Account>,
+}
+
+const fn row(account: Account, name: &'static str, effect: i64, memo_of: Option<Account>) -> Row {
+    Row { account, name, effect, memo_of }
+}
+
+/// Every account, in the order of their numbers.
+const TABLE: [Row; 15] = [
+    row(Account::Activations, "activations", 1, None),
+    row(Account::Deactivations, "deactivations", -1, None),
+    row(Account::MovesIn, "moves_in", 1, None),
+    row(Account::MovesOut, "moves_out", -1, None),
+    row(Account::Deferrals, "deferrals", 0, None),
+    row(Account::CardsRecorded, "cards_recorded", 0, None),
+    row(Account::CardsRequested, "cards_requested", 0, None),
+    row(Account::CardsPrinted, "cards_printed", 0, None),
+    row(Account::PrintQueue, "print_queue", 0, None),
+    row(Account::VisitActivations, "visit_activations", 0, None),
+    row(Account::VisitDeferrals, "visit_deferrals", 0, None),
+    row(Account::ReleasedActivations, "released_activations", 0, Some(Account::Activations)),
+    row(Account::ReleasedDeactivations, "released_deactivations", 0, Some(Account::Deactivations)),
+    row(Account::ReleasedMovesIn, "released_moves_in", 0, Some(Account::MovesIn)),
+    row(Account::ReleasedMovesOut, "released_moves_out", 0, Some(Account::MovesOut)),
+];
+
 impl Account {
     /// Every account, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
-        Self::Activations,
-        Self::Deactivations,
-        Self::MovesIn,
-        Self::MovesOut,
-        Self::Deferrals,
-        Self::CardsRecorded,
-        Self::CardsRequested,
-        Self::CardsPrinted,
-        Self::PrintQueue,
-        Self::VisitActivations,
-        Self::VisitDeferrals,
-        Self::ReleasedActivations,
-        Self::ReleasedDeactivations,
-        Self::ReleasedMovesIn,
-        Self::ReleasedMovesOut,
-    ];
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::Activations; TABLE.len()];
+        let mut number = 0;
+        while number < TABLE.len() {
+            all[number] = TABLE[number].account;
+            assert!(all[number] as usize == number, "each in the place of its number");
+            number += 1;
+        }
+        all
+    };
+
+    const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
 
     /// The account of which this is a memo; none if it is no memo.
     #[must_use]
     pub const fn memo_of(self) -> Option<Self> {
-        match self {
-            Self::ReleasedActivations => Some(Self::Activations),
-            Self::ReleasedDeactivations => Some(Self::Deactivations),
-            Self::ReleasedMovesIn => Some(Self::MovesIn),
-            Self::ReleasedMovesOut => Some(Self::MovesOut),
-            _ => None,
-        }
+        self.row().memo_of
     }
 
     /// The memo of this account; none if it has none.
@@ -92,32 +116,22 @@ impl Account {
         }
     }
 
+    /// What one posted to it does to the active people: more, fewer or nothing.
+    #[must_use]
+    pub const fn effect(self) -> i64 {
+        self.row().effect
+    }
+
     /// The account of a number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Its name in exports.
+    /// Its name in answers and exports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Activations => "activations",
-            Self::Deactivations => "deactivations",
-            Self::MovesIn => "moves_in",
-            Self::MovesOut => "moves_out",
-            Self::Deferrals => "deferrals",
-            Self::CardsRecorded => "cards_recorded",
-            Self::CardsRequested => "cards_requested",
-            Self::CardsPrinted => "cards_printed",
-            Self::PrintQueue => "print_queue",
-            Self::VisitActivations => "visit_activations",
-            Self::VisitDeferrals => "visit_deferrals",
-            Self::ReleasedActivations => "released_activations",
-            Self::ReleasedDeactivations => "released_deactivations",
-            Self::ReleasedMovesIn => "released_moves_in",
-            Self::ReleasedMovesOut => "released_moves_out",
-        }
+        self.row().name
     }
 }
 

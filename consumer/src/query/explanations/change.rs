@@ -217,14 +217,6 @@ impl PartKind {
     }
 }
 
-/// Whether an account's postings make the active people more or fewer.
-const fn effect(account: Account) -> i64 {
-    match account {
-        Account::Deactivations | Account::MovesOut => -1,
-        _ => 1,
-    }
-}
-
 /// Why a region's figure differs between two days of an axis. `fixed` is the day of the other
 /// axis; none for all there is. With `ahead` postings of days after `fixed` count as well, where
 /// that is the day of what was true.
@@ -250,7 +242,7 @@ pub fn change(
     let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
     let mut any_released = false;
     each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |_, cell, is_released| {
-        let count = effect(cell.key.account()) * i64::from(cell.amount);
+        let count = cell.key.account().effect() * i64::from(cell.amount);
         *counts.entry(between.part(cell, is_released)).or_default() += count;
         any_released |= is_released;
     });

@@ -8,7 +8,6 @@ use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail, per_day, per_month};
 use crate::domain::reference::Target;
@@ -156,11 +155,10 @@ impl DailyChanges {
         let window: Window = days.window();
         let mut changes = Vec::new();
         for (_, group) in all_groups(&view.snapshot, scope) {
-            let sign = match group.account {
-                Account::Activations | Account::MovesIn => 1,
-                Account::Deactivations | Account::MovesOut => -1,
-                _ => continue,
-            };
+            let sign = group.account.effect();
+            if sign == 0 {
+                continue;
+            }
             for cell in window.cells(group.cells) {
                 let day = usize::from(cell.key.day().0);
                 if changes.len() <= day {

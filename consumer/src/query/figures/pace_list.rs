@@ -7,7 +7,6 @@ use laju_schemas::{RegionCode, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
 use crate::domain::share::Share;
@@ -121,11 +120,10 @@ fn sums(view: &View, scope: &Scope, as_of: Date, days: &Days) -> Vec<Sums> {
     let begins = TRAILING.map(|days| Day::of_date(before(as_of, days)));
     let window = days.window();
     for (_, group) in all_groups(&view.snapshot, scope) {
-        let sign = match group.account {
-            Account::Activations | Account::MovesIn => 1,
-            Account::Deactivations | Account::MovesOut => -1,
-            _ => continue,
-        };
+        let sign = group.account.effect();
+        if sign == 0 {
+            continue;
+        }
         let sum = &mut sums[usize::from(group.region.0)];
         for cell in window.cells(group.cells) {
             let amount = sign * i64::from(cell.amount);
