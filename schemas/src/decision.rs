@@ -1,11 +1,13 @@
 //! What was decided about a record that could not be counted: see [`crate::quarantine`].
 
+use std::sync::LazyLock;
+
 use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, fault, symbol};
 use crate::id::{DecisionId, EventId};
-use crate::known::{QUARANTINE_DECISION, ReadError, SchemaBook, SchemaError};
+use crate::known::{OwnSchema, QUARANTINE_DECISION, TopicValue, ValueReader};
 use crate::nik::masked;
 use crate::quarantine::Origin;
 use crate::raw::DecodeError;
@@ -181,32 +183,17 @@ fn topic_id(at: &mut Cursor<'_>) -> Result<String, DecodeError> {
     }
 }
 
-/// Reads the values of the decisions topic, in either framing.
-pub struct DecisionReader(SchemaBook);
+impl TopicValue for QuarantineDecision {
+    const OWN: &'static LazyLock<OwnSchema> = &QUARANTINE_DECISION;
+    const FORMER: &'static [&'static str] = &EARLIER;
 
-impl DecisionReader {
-    /// A reader that knows this program's schema and those of earlier versions.
-    ///
-    /// # Errors
-    /// Never with the schemas that are part of the program.
-    pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&QUARANTINE_DECISION, &EARLIER.map(str::to_owned)).map(Self)
-    }
-
-    /// Notes what the registry has under an id: the text of a schema, or nothing.
-    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        self.0.learn(id, avsc);
-    }
-
-    /// Reads a value.
-    ///
-    /// # Errors
-    /// If its schema is not known, or it is not a decision.
-    pub fn read(&self, value: &[u8]) -> Result<QuarantineDecision, ReadError> {
-        let mut buffer = Vec::new();
-        Ok(QuarantineDecision::decode(self.0.payload(value, &mut buffer)?)?)
+    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(payload)
     }
 }
+
+/// Reads the values of the decisions topic, in either framing.
+pub type DecisionReader = ValueReader<QuarantineDecision>;
 
 #[cfg(test)]
 mod tests {

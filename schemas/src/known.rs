@@ -1,6 +1,7 @@
 //! The schemas that a reader knows, and which of them a value was written with.
 
 use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
@@ -298,6 +299,51 @@ impl SchemaBook {
 fn no_framing(value: &[u8]) -> String {
     let start = hex::encode(&value[..value.len().min(2)]);
     format!("no known framing begins with {start}")
+}
+
+/// What the values of one of the topics beside the events are.
+pub trait TopicValue: Sized {
+    /// The schema that this program writes them with.
+    const OWN: &'static LazyLock<OwnSchema>;
+    /// Those that they were written with before.
+    const FORMER: &'static [&'static str] = &[];
+
+    /// Reads one out of Avro of the program's own schema.
+    ///
+    /// # Errors
+    /// If it is none, or its fields do not go together.
+    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError>;
+}
+
+/// Reads the values of such a topic, in either framing.
+pub struct ValueReader<T> {
+    book: SchemaBook,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: TopicValue> ValueReader<T> {
+    /// A reader that knows this program's schema and those of earlier versions.
+    ///
+    /// # Errors
+    /// Never with the schemas that are part of the program.
+    pub fn new() -> Result<Self, SchemaError> {
+        let former: Vec<String> = T::FORMER.iter().map(|avsc| (*avsc).to_owned()).collect();
+        Ok(Self { book: SchemaBook::new(T::OWN, &former)?, value: PhantomData })
+    }
+
+    /// Notes what the registry has under an id: the text of a schema, or nothing.
+    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
+        self.book.learn(id, avsc);
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// If its schema is not known, or it is none of the topic's.
+    pub fn read(&self, value: &[u8]) -> Result<T, ReadError> {
+        let mut buffer = Vec::new();
+        Ok(T::from_avro(self.book.payload(value, &mut buffer)?)?)
+    }
 }
 
 /// Reads the values of the events topic, whichever known schema and framing they have.

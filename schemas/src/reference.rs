@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use apache_avro::Decimal;
 use apache_avro::types::Value;
@@ -12,7 +13,7 @@ use thiserror::Error;
 use crate::cursor::{Cursor, fault, symbol};
 use crate::decimal::{decimal_bytes, decimal_of};
 use crate::id::ReferenceId;
-use crate::known::{REFERENCE_FIGURE, ReadError, SchemaBook, SchemaError};
+use crate::known::{OwnSchema, REFERENCE_FIGURE, TopicValue, ValueReader};
 use crate::nik::masked;
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
@@ -284,34 +285,18 @@ fn date(at: &mut Cursor<'_>, field: &'static str) -> Result<Date, DecodeError> {
     date_from_days(days).ok_or_else(|| fault(field, &format!("{days} days from 1970 is no date")))
 }
 
-/// Reads the values of the reference topic, in either framing.
-pub struct ReferenceReader(SchemaBook);
+impl TopicValue for ReferenceFigure {
+    const OWN: &'static LazyLock<OwnSchema> = &REFERENCE_FIGURE;
 
-impl ReferenceReader {
-    /// A reader that knows this program's schema.
-    ///
-    /// # Errors
-    /// Never with the schema that is part of the program.
-    pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&REFERENCE_FIGURE, &[]).map(Self)
-    }
-
-    /// Notes what the registry has under an id: the text of a schema, or nothing.
-    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        self.0.learn(id, avsc);
-    }
-
-    /// Reads a value.
-    ///
-    /// # Errors
-    /// If its schema is not known, or it is not a reference figure whose fields go together.
-    pub fn read(&self, value: &[u8]) -> Result<ReferenceFigure, ReadError> {
-        let mut buffer = Vec::new();
-        let figure = ReferenceFigure::decode(self.0.payload(value, &mut buffer)?)?;
-        figure.check().map_err(|e| DecodeError::Other(e.to_string()))?;
+    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
+        let figure = Self::decode(payload)?;
+        figure.check().map_err(|error| DecodeError::Other(error.to_string()))?;
         Ok(figure)
     }
 }
+
+/// Reads the values of the reference topic, in either framing.
+pub type ReferenceReader = ValueReader<ReferenceFigure>;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,13 @@
 //! What a kiosk says of itself, so that missing events are noticed.
 
+use std::sync::LazyLock;
+
 use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, fault};
 use crate::id::KioskId;
-use crate::known::{FORMER_KIOSK_STATUS_AVSCS, KIOSK_STATUS, ReadError, SchemaBook, SchemaError};
+use crate::known::{FORMER_KIOSK_STATUS_AVSCS, KIOSK_STATUS, OwnSchema, TopicValue, ValueReader};
 use crate::pseudonym::KeyId;
 use crate::raw::DecodeError;
 use crate::region::RegionCode;
@@ -93,32 +95,17 @@ impl KioskStatus {
     }
 }
 
-/// Reads the values of the kiosk status topic, in either framing.
-pub struct StatusReader(SchemaBook);
+impl TopicValue for KioskStatus {
+    const OWN: &'static LazyLock<OwnSchema> = &KIOSK_STATUS;
+    const FORMER: &'static [&'static str] = &FORMER_KIOSK_STATUS_AVSCS;
 
-impl StatusReader {
-    /// A reader that knows this program's schema, and those that older agents write.
-    ///
-    /// # Errors
-    /// Never with the schemas that are part of the program.
-    pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&KIOSK_STATUS, &FORMER_KIOSK_STATUS_AVSCS.map(str::to_owned)).map(Self)
-    }
-
-    /// Notes what the registry has under an id: the text of a schema, or nothing.
-    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        self.0.learn(id, avsc);
-    }
-
-    /// Reads a value.
-    ///
-    /// # Errors
-    /// If its schema is not known, or it is not a kiosk's status.
-    pub fn read(&self, value: &[u8]) -> Result<KioskStatus, ReadError> {
-        let mut buffer = Vec::new();
-        Ok(KioskStatus::decode(self.0.payload(value, &mut buffer)?)?)
+    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(payload)
     }
 }
+
+/// Reads the values of the kiosk status topic, in either framing.
+pub type StatusReader = ValueReader<KioskStatus>;
 
 #[cfg(test)]
 mod tests {

@@ -411,7 +411,8 @@ fn no_rule_changes_without_its_version() {
     let accounts: BTreeSet<_> = ledger::rows(&snapshot).iter().map(|row| row.account).collect();
     let mut told = Account::ALL.into_iter().filter(|account| account.memo_of().is_none());
     assert!(told.all(|account| accounts.contains(&account)), "{accounts:?}");
-    let digest = LedgerDigest::of_all(snapshot.partitions.values().map(|view| LedgerDigest::of(view)));
+    let digest =
+        LedgerDigest::of_all(snapshot.partitions.values().map(|view| LedgerDigest::of(view)));
 
     let version = fold_version(&[], false);
     let (revision, _) = version.split_once('-').unwrap();
@@ -426,9 +427,19 @@ fn no_rule_changes_without_its_version() {
 #[test]
 fn zz_write_golden() {
     let log = generate::seeded(20_261_130, 2, 14, 700);
-    let lines: String = log.records.iter().map(|r| {
-        let g = GoldenRecord { partition: r.partition, offset: r.offset, timestamp_ms: r.timestamp_ms, key: r.key.as_ref().map(hex::encode), value: r.value.as_ref().map(hex::encode) };
-        serde_json::to_string(&g).unwrap() + "\n"
-    }).collect();
+    let lines: String = log
+        .records
+        .iter()
+        .map(|r| {
+            let g = GoldenRecord {
+                partition: r.partition,
+                offset: r.offset,
+                timestamp_ms: r.timestamp_ms,
+                key: r.key.as_ref().map(hex::encode),
+                value: r.value.as_ref().map(hex::encode),
+            };
+            serde_json::to_string(&g).unwrap() + "\n"
+        })
+        .collect();
     std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/golden/log.jsonl"), lines).unwrap();
 }

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
 use laju_kafka::registry::Registry;
-use laju_schemas::decision::DecisionReader;
 use laju_schemas::framing::Framing;
-use laju_schemas::known::{ReadError, SchemaError};
+use laju_schemas::known::SchemaError;
 use laju_schemas::topic::DECISIONS;
 use laju_schemas::{LogCopy, QuarantineDecision};
 
 use super::follow::follow;
-use super::patient::{NotKnown, PatientRegistry, note_wait};
+use super::patient::{NotKnown, PatientReader, note_wait};
 use super::stop::Stop;
 use super::tail::TailRecord;
 use super::troubles::Troubles;
@@ -41,10 +40,7 @@ pub struct NoDecision {
 }
 
 /// Reads the records of the decisions topic.
-pub struct DecisionFeed {
-    reader: DecisionReader,
-    registry: PatientRegistry,
-}
+pub struct DecisionFeed(PatientReader<QuarantineDecision>);
 
 impl DecisionFeed {
     /// A feed that asks the registry, if there is one, for schemas it does not
@@ -53,8 +49,7 @@ impl DecisionFeed {
     /// # Errors
     /// Never with the schema that is part of the program.
     pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::new(registry, patience);
-        Ok(Self { reader: DecisionReader::new()?, registry })
+        PatientReader::new(registry, patience).map(Self)
     }
 
     /// A feed for a command that reads the topic once: it asks the registry for a schema for some
@@ -63,8 +58,7 @@ impl DecisionFeed {
     /// # Errors
     /// As [`Self::new`].
     pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::insisting(registry);
-        Ok(Self { reader: DecisionReader::new()?, registry })
+        PatientReader::once(registry).map(Self)
     }
 
     /// Adds a record to a book; tells of one that is no decision.
@@ -92,7 +86,7 @@ impl DecisionFeed {
         }
         let read = match said {
             Some(Err(error)) => Err(error.into()),
-            _ => self.read(value.unwrap_or_default())?,
+            _ => self.0.read(value.unwrap_or_default())?,
         };
         Ok(match read {
             Ok(decision) => {
@@ -105,16 +99,6 @@ impl DecisionFeed {
                 Some(NoDecision { offset, why: error.to_string(), is_junk })
             }
         })
-    }
-
-    fn read(&mut self, value: &[u8]) -> Result<Result<QuarantineDecision, ReadError>, NotKnown> {
-        let first = self.reader.read(value);
-        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let Some(avsc) = self.registry.schema(id)? else {
-            return Ok(Err(self.registry.unknown(id)));
-        };
-        self.reader.learn(id, Some(&avsc));
-        Ok(self.reader.read(value))
     }
 }
 

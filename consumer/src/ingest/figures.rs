@@ -9,13 +9,12 @@ use laju_kafka::connection::Connection;
 use laju_kafka::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
 use laju_kafka::registry::Registry;
 use laju_schemas::QuotedFigure;
-use laju_schemas::known::{ReadError, SchemaError};
-use laju_schemas::quoted::FigureReader;
+use laju_schemas::known::SchemaError;
 use laju_schemas::topic::FIGURES;
 use thiserror::Error;
 
 use super::follow::follow;
-use super::patient::{NotKnown, PatientRegistry, note_wait};
+use super::patient::{NotKnown, PatientReader, note_wait};
 use super::stop::Stop;
 use super::tail::TailRecord;
 use super::troubles::Troubles;
@@ -32,10 +31,7 @@ const RETRY: Duration = Duration::from_secs(2);
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Reads the records of the figures topic.
-pub struct FigureFeed {
-    reader: FigureReader,
-    registry: PatientRegistry,
-}
+pub struct FigureFeed(PatientReader<QuotedFigure>);
 
 impl FigureFeed {
     /// A feed that asks the registry, if there is one, for schemas it does not
@@ -44,8 +40,7 @@ impl FigureFeed {
     /// # Errors
     /// Never with the schema that is part of the program.
     pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::new(registry, patience);
-        Ok(Self { reader: FigureReader::new()?, registry })
+        PatientReader::new(registry, patience).map(Self)
     }
 
     /// A feed for a command that reads the topic once: it asks the registry for a schema for some
@@ -54,8 +49,7 @@ impl FigureFeed {
     /// # Errors
     /// As [`Self::new`].
     pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::insisting(registry);
-        Ok(Self { reader: FigureReader::new()?, registry })
+        PatientReader::once(registry).map(Self)
     }
 
     /// A record as it was read, or with what is wrong with it.
@@ -63,22 +57,12 @@ impl FigureFeed {
     /// # Errors
     /// If it is not known yet which schema the record has. It may be given again.
     pub fn read(&mut self, record: &TailRecord<'_>) -> Result<FigureRecord, NotKnown> {
-        let figure = self.value(record.value().unwrap_or_default())?;
+        let figure = self.0.read(record.value().unwrap_or_default())?;
         Ok(FigureRecord {
             offset: record.offset(),
             key: record.key().map(<[u8]>::to_vec),
             figure: figure.map_err(|error| error.to_string()),
         })
-    }
-
-    fn value(&mut self, value: &[u8]) -> Result<Result<QuotedFigure, ReadError>, NotKnown> {
-        let first = self.reader.read(value);
-        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let Some(avsc) = self.registry.schema(id)? else {
-            return Ok(Err(self.registry.unknown(id)));
-        };
-        self.reader.learn(id, Some(&avsc));
-        Ok(self.reader.read(value))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use laju_kafka::registry::{Found, Lacking, Registry, RegistryError};
-use laju_schemas::known::ReadError;
+use laju_schemas::known::{ReadError, SchemaError, TopicValue, ValueReader};
 use thiserror::Error;
 
 use super::lookups::{Lookups, NoSchema, Standing};
@@ -81,6 +81,42 @@ pub(super) fn note_wait(
             WAITING_FOR.into_iter().for_each(|kind| troubles.end(topic, partition, kind));
         }
         None => {}
+    }
+}
+
+/// Reads the values of a topic beside the events, and asks the registry for schemas that it does not
+/// know.
+pub(crate) struct PatientReader<T> {
+    reader: ValueReader<T>,
+    registry: PatientRegistry,
+}
+
+impl<T: TopicValue> PatientReader<T> {
+    /// One that asks the registry, if there is one, and believes that it has none after so long.
+    pub(crate) fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::new(registry, patience);
+        Ok(Self { reader: ValueReader::new()?, registry })
+    }
+
+    /// One for a command that reads the topic once: it asks the registry for a schema for some
+    /// seconds, and then gives an error, as nothing is to be left out in silence.
+    pub(crate) fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
+        let registry = PatientRegistry::insisting(registry);
+        Ok(Self { reader: ValueReader::new()?, registry })
+    }
+
+    /// A value, or what is wrong with it.
+    ///
+    /// # Errors
+    /// If it is not known yet which schema it has. It may be given again.
+    pub(crate) fn read(&mut self, value: &[u8]) -> Result<Result<T, ReadError>, NotKnown> {
+        let first = self.reader.read(value);
+        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
+        let Some(avsc) = self.registry.schema(id)? else {
+            return Ok(Err(self.registry.unknown(id)));
+        };
+        self.reader.learn(id, Some(&avsc));
+        Ok(self.reader.read(value))
     }
 }
 

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use laju_kafka::registry::Registry;
-use laju_schemas::known::{ReadError, SchemaError};
-use laju_schemas::reference::ReferenceReader;
+use laju_schemas::ReferenceFigure;
+use laju_schemas::known::SchemaError;
 
-use super::patient::{NotKnown, PatientRegistry};
+use super::patient::{NotKnown, PatientReader};
 use super::tail::TailRecord;
 use crate::domain::day::{Day, LAST_RECORD_MS};
 use crate::domain::reference::{RecordedFigure, ReferenceBook};
@@ -23,10 +23,7 @@ pub struct Unreadable {
 }
 
 /// Reads the records of the reference topic.
-pub struct ReferenceFeed {
-    reader: ReferenceReader,
-    registry: PatientRegistry,
-}
+pub struct ReferenceFeed(PatientReader<ReferenceFigure>);
 
 impl ReferenceFeed {
     /// A feed that asks the registry, if there is one, for schemas it does not
@@ -35,8 +32,7 @@ impl ReferenceFeed {
     /// # Errors
     /// Never with the schema that is part of the program.
     pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::new(registry, patience);
-        Ok(Self { reader: ReferenceReader::new()?, registry })
+        PatientReader::new(registry, patience).map(Self)
     }
 
     /// A feed for a command that reads the topic once: it asks the registry for a schema for some
@@ -45,8 +41,7 @@ impl ReferenceFeed {
     /// # Errors
     /// As [`Self::new`].
     pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::insisting(registry);
-        Ok(Self { reader: ReferenceReader::new()?, registry })
+        PatientReader::once(registry).map(Self)
     }
 
     /// Adds a record to the book; answers what is wrong with it if it is no figure.
@@ -71,7 +66,7 @@ impl ReferenceFeed {
         book: &mut ReferenceBook,
     ) -> Result<Option<Unreadable>, NotKnown> {
         let recorded = Day::recorded(timestamp_ms.min(LAST_RECORD_MS));
-        let reason = match self.read(value.unwrap_or_default())? {
+        let reason = match self.0.read(value.unwrap_or_default())? {
             Ok(figure) => {
                 book.add(RecordedFigure { offset, recorded, figure });
                 return Ok(None);
@@ -80,19 +75,6 @@ impl ReferenceFeed {
         };
         book.skip(offset, recorded);
         Ok(Some(Unreadable { offset, reason: reason.to_string() }))
-    }
-
-    fn read(
-        &mut self,
-        value: &[u8],
-    ) -> Result<Result<laju_schemas::ReferenceFigure, ReadError>, NotKnown> {
-        let first = self.reader.read(value);
-        let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
-        let Some(avsc) = self.registry.schema(id)? else {
-            return Ok(Err(self.registry.unknown(id)));
-        };
-        self.reader.learn(id, Some(&avsc));
-        Ok(self.reader.read(value))
     }
 }
 

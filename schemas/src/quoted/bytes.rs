@@ -1,5 +1,7 @@
 //! Quoted figures to Avro and back.
 
+use std::sync::LazyLock;
+
 use apache_avro::Decimal;
 use apache_avro::types::Value;
 use jiff::civil::Date;
@@ -13,7 +15,7 @@ use crate::cursor::{Cursor, fault, symbol};
 use crate::decimal::{decimal_bytes, decimal_of};
 use crate::event::DeactivationReason;
 use crate::id::{FigureId, ReferenceId};
-use crate::known::{QUOTED_FIGURE, ReadError, SchemaBook, SchemaError};
+use crate::known::{OwnSchema, QUOTED_FIGURE, TopicValue, ValueReader};
 use crate::raw::DecodeError;
 use crate::reference::{Basis, Percent};
 use crate::region::RegionCode;
@@ -320,29 +322,14 @@ fn missing_of(at: &mut Cursor<'_>) -> Result<QuotedMissing, DecodeError> {
     })
 }
 
-/// Reads the values of the figures topic, in either framing.
-pub struct FigureReader(SchemaBook);
+impl TopicValue for QuotedFigure {
+    const OWN: &'static LazyLock<OwnSchema> = &QUOTED_FIGURE;
 
-impl FigureReader {
-    /// A reader that knows this program's schema.
-    ///
-    /// # Errors
-    /// Never with the schema that is part of the program.
-    pub fn new() -> Result<Self, SchemaError> {
-        SchemaBook::new(&QUOTED_FIGURE, &[]).map(Self)
-    }
-
-    /// Notes what the registry has under an id: the text of a schema, or nothing.
-    pub fn learn(&mut self, id: u32, avsc: Option<&str>) {
-        self.0.learn(id, avsc);
-    }
-
-    /// Reads a value. Whether it says what was quoted is for [`QuotedFigure::check`] to say.
-    ///
-    /// # Errors
-    /// If its schema is not known, or it is not a quoted figure.
-    pub fn read(&self, value: &[u8]) -> Result<QuotedFigure, ReadError> {
-        let mut buffer = Vec::new();
-        Ok(QuotedFigure::decode(self.0.payload(value, &mut buffer)?)?)
+    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(payload)
     }
 }
+
+/// Reads the values of the figures topic, in either framing. Whether one says what was quoted is for
+/// [`QuotedFigure::check`] to say.
+pub type FigureReader = ValueReader<QuotedFigure>;
