@@ -11,7 +11,6 @@ mod continued;
 pub mod csv;
 pub mod cut;
 pub mod datasets;
-mod fold;
 pub mod parquet;
 pub mod parts;
 pub mod place;

@@ -15,7 +15,6 @@ use super::cut::{Cut, DatasetEntry, FORM, Manifest};
 use super::datasets::{
     Dataset, Rows, balances, events, kiosks, postings, quarantine, reference, regions, statuses,
 };
-use super::fold::Fold;
 use super::parts::Parts;
 use super::place::{Place, PlaceError};
 use super::table::Described;
@@ -23,6 +22,7 @@ use super::write::{Format, Metadata, WriteError};
 use crate::domain::version::fold_version;
 use crate::ingest::follow::statuses_now;
 use crate::ingest::judged::{JudgedError, JudgedLog, JudgedRecord, Judgement};
+use crate::ingest::log_fold::SnapshotFold;
 use crate::ingest::range::{PATIENCE, RangeError, ends};
 use crate::ingest::recompute::{RecomputeError, reference_until};
 use crate::ingest::stop::Stop;
@@ -408,7 +408,7 @@ impl<'a> Run<'a> {
         let total: i64 = to.iter().map(|(partition, end)| (end - start(partition)).max(0)).sum();
         told(Told::Reading(total.unsigned_abs()));
 
-        let mut fold = folds.then(Fold::default);
+        let mut fold = folds.then(|| SnapshotFold::new(std::iter::empty()));
         let mut records = 0;
         loop {
             let more = log.read(|record| {
@@ -467,7 +467,7 @@ impl<'a> Run<'a> {
             files.extend(output.parts.finish(is_first)?);
             self.add(output.dataset, files);
         }
-        Ok(fold.map(Fold::finish).unwrap_or_default())
+        Ok(fold.map(SnapshotFold::finish).unwrap_or_default())
     }
 }
 

@@ -1,6 +1,6 @@
-//! The events topic between offsets, one partition after the other, each record judged as a worker
-//! judges it and with the day of recording that the fold gives it: for those who take the log
-//! apart record by record. The same offsets always give the same records in the same order.
+//! The events topic between offsets, each record judged as a worker judges it and with the day of
+//! recording that the fold gives it: for those who take the log apart record by record. The same
+//! offsets always give the same records of a partition in the same order.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,6 +25,32 @@ use crate::projection::partition::{Position, RecordMark};
 
 /// How long a call of the reader may wait for records.
 const SLICE: Duration = Duration::from_millis(100);
+
+/// The records that are folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// The topic's full name.
+    pub topic: String,
+    /// How many partitions it has, which says where a key belongs.
+    pub partitions: u32,
+    /// Of each partition that is folded, which records: from the first one on.
+    pub ranges: BTreeMap<u32, Range>,
+}
+
+impl LogPart {
+    /// The records of a topic before these offsets.
+    #[must_use]
+    pub fn until(topic: String, partitions: u32, offsets: &BTreeMap<u32, i64>) -> Self {
+        let whole = |(&partition, &to): (&u32, &i64)| (partition, Range { from: 0, to });
+        Self { topic, partitions, ranges: offsets.iter().map(whole).collect() }
+    }
+
+    /// How many offsets there are: at least as many as records.
+    #[must_use]
+    pub fn offsets(&self) -> u64 {
+        self.ranges.values().map(|range| range.to.max(0) as u64).sum()
+    }
+}
 
 /// Why the log cannot be read.
 #[derive(Debug, Error)]
@@ -127,18 +153,42 @@ impl JudgedLog {
             let from = known.map_or(position.next_offset, |known| known.min(position.next_offset));
             ranges.insert(partition, Range { from, to });
         }
-        let log = RangeReader::open(connection, &topic, &ranges, Order::OneByOne)?;
+        let partitions = u32::try_from(to.len()).unwrap_or(u32::MAX);
+        let part = LogPart { topic, partitions, ranges };
+        Self::begin(connection, schemas, &part, Order::OneByOne, (positions, known))
+    }
+
+    /// Opens a part of a log; its partitions are read beside each other.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(
+        connection: &Connection,
+        schemas: &[String],
+        part: &LogPart,
+    ) -> Result<Self, JudgedError> {
+        let nothing_before = (BTreeMap::new(), BTreeMap::new());
+        Self::begin(connection, schemas, part, Order::Together, nothing_before)
+    }
+
+    fn begin(
+        connection: &Connection,
+        schemas: &[String],
+        part: &LogPart,
+        order: Order,
+        (positions, known): (BTreeMap<u32, Position>, BTreeMap<u32, RecordMark>),
+    ) -> Result<Self, JudgedError> {
+        let registry = connection.registry_client().map_err(RangeError::from)?;
         let judge = Judge {
-            topic,
+            topic: part.topic.clone(),
             reader: EventReader::new(schemas)?,
-            registry: PatientRegistry::insisting(
-                connection.registry_client().map_err(RangeError::from)?,
-            ),
+            registry: PatientRegistry::insisting(registry),
             verdicts: verdicts_now(connection)?,
-            partitions: u32::try_from(to.len()).unwrap_or(u32::MAX),
+            partitions: part.partitions,
             positions,
             known,
         };
+        let log = RangeReader::open(connection, &part.topic, &part.ranges, order)?;
         Ok(Self { log, judge })
     }
 

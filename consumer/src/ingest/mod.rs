@@ -17,6 +17,7 @@ pub mod judged;
 pub mod lag;
 mod lease;
 mod leaseholder;
+pub mod log_fold;
 mod lookups;
 mod originals;
 pub mod patient;

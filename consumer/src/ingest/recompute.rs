@@ -3,35 +3,23 @@
 //! store, no group, nothing committed.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, ConnectionError};
-use laju_schemas::known::{EventReader, SchemaError};
-use laju_schemas::quarantine::Origin;
+use laju_schemas::known::SchemaError;
 use laju_schemas::topic::{EVENTS, REFERENCE};
-use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
-use super::headers::RecordHeaders as _;
-use super::patient::{NotKnown, PatientRegistry};
-use super::range::{Order, PATIENCE, Polled, Range, RangeError, RangeReader};
+use super::judged::{JudgedError, JudgedLog, JudgedRecord, LogPart};
+use super::log_fold::{LogFold, SnapshotFold};
+use super::patient::NotKnown;
+use super::range::{PATIENCE, RangeError};
 use super::reference::ReferenceFeed;
 use super::tail::{Tail, TailError};
-use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
-use crate::domain::admission::{Verdict, clamp_timestamp, judge};
-use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
-use crate::projection::partition::{PartitionCommit, PartitionState, RecordMark, UnverifiedFields};
-use crate::projection::snapshot::{PartitionView, Snapshot};
-
-/// How long a call of the reader may wait for records.
-const SLICE: Duration = Duration::from_millis(100);
-/// Records of a partition between two commits to memory: what a commit holds is freed by it.
-const COMMIT_EVERY: u64 = 10_000;
+use crate::projection::partition::PartitionCommit;
+use crate::projection::snapshot::Snapshot;
 
 /// Why a log cannot be folded up to given offsets.
 #[derive(Debug, Error)]
@@ -51,47 +39,12 @@ pub enum RecomputeError {
     /// A schema is asked for, and the registry does not answer, or does not have it.
     #[error(transparent)]
     NotKnown(#[from] NotKnown),
-    /// The verdicts that the fold follows.
+    /// The log cannot be read record by record.
     #[error(transparent)]
-    Verdicts(#[from] VerdictsError),
-    /// The registry does not have a record's schema, and nothing is written down about that.
-    #[error(transparent)]
-    Undecided(#[from] Undecided),
+    Judged(#[from] JudgedError),
     /// The caller does not want it any more.
     #[error("interrupted")]
     Interrupted,
-}
-
-/// The records that are folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogPart {
-    /// The topic's full name.
-    pub topic: String,
-    /// How many partitions it has, which says where a key belongs.
-    pub partitions: u32,
-    /// Of each partition that is folded, which records: from the first one on.
-    pub ranges: BTreeMap<u32, Range>,
-}
-
-impl LogPart {
-    /// The records of a topic before these offsets.
-    #[must_use]
-    pub fn until(topic: String, partitions: u32, offsets: &BTreeMap<u32, i64>) -> Self {
-        let whole = |(&partition, &to): (&u32, &i64)| (partition, Range { from: 0, to });
-        Self { topic, partitions, ranges: offsets.iter().map(whole).collect() }
-    }
-
-    /// How many offsets there are: at least as many as records.
-    #[must_use]
-    pub fn offsets(&self) -> u64 {
-        self.ranges.values().map(|range| range.to.max(0) as u64).sum()
-    }
-}
-
-/// A partition on its way to its offset.
-struct Part {
-    state: PartitionState,
-    uncommitted: u64,
 }
 
 /// Folds every partition of the events topic up to its offset: the state that a worker has after
@@ -124,14 +77,9 @@ pub fn snapshot_of(
     stop: &AtomicBool,
     told: &mut dyn FnMut(u64, u64),
 ) -> Result<Snapshot, RecomputeError> {
-    let empty = |&partition: &u32| (partition, Arc::new(PartitionView::empty(partition)));
-    let mut snapshot = Snapshot { partitions: log.ranges.keys().map(empty).collect() };
-    commits_of(connection, log, schemas, COMMIT_EVERY, stop, told, &mut |commit| {
-        if let Some(view) = snapshot.partitions.get_mut(&commit.partition) {
-            *view = Arc::new(view.after_unstored(commit));
-        }
-    })?;
-    Ok(snapshot)
+    let mut fold = SnapshotFold::new(log.ranges.keys().copied());
+    each_of(connection, log, schemas, stop, told, &mut |record| fold.take(record))?;
+    Ok(fold.finish())
 }
 
 /// Folds a part of a log, and hands over what each partition's fold has added, after every so many
@@ -148,105 +96,41 @@ pub fn commits_of(
     told: &mut dyn FnMut(u64, u64),
     take: &mut dyn FnMut(PartitionCommit),
 ) -> Result<(), RecomputeError> {
-    let begin = |&number: &u32| {
-        let state = PartitionState::new(number);
-        (number, Part { state, uncommitted: 0 })
-    };
-    let mut fold = Fold {
-        reader: EventReader::new(schemas)?,
-        registry: PatientRegistry::insisting(connection.registry_client()?),
-        verdicts: verdicts_now(connection)?,
-        partitions: log.partitions,
-        parts: log.ranges.keys().map(begin).collect(),
-        every,
-    };
-    let mut reader = RangeReader::open(connection, &log.topic, &log.ranges, Order::Together)?;
+    let mut fold = LogFold::new(every);
+    each_of(connection, log, schemas, stop, told, &mut |record| {
+        fold.take(record).into_iter().for_each(&mut *take);
+    })?;
+    fold.rest().for_each(take);
+    Ok(())
+}
+
+/// Hands over every record of a part of a log.
+fn each_of(
+    connection: &Connection,
+    log: &LogPart,
+    schemas: &[String],
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(u64, u64),
+    each: &mut dyn FnMut(&JudgedRecord<'_>),
+) -> Result<(), RecomputeError> {
+    let mut log = JudgedLog::of(connection, schemas, log)?;
     let mut records = 0;
     loop {
         if stop.load(Ordering::Acquire) {
             return Err(RecomputeError::Interrupted);
         }
-        let polled = reader.poll(SLICE, |message| {
-            fold.take(message, message.partition() as u32, take)?;
-            Ok::<_, RecomputeError>(ControlFlow::Continue(()))
+        let before = records;
+        let is_more = log.read(|record| {
+            each(&record);
+            records += 1;
+            Ok::<_, RecomputeError>(())
         })?;
-        match polled {
-            Polled::Records(more) => {
-                records += more as u64;
-                told(records, reader.next_offsets().values().map(|at| (*at).max(0) as u64).sum());
-            }
-            Polled::Idle => {}
-            Polled::Done => break,
+        if records > before {
+            told(records, log.next_offsets().values().map(|at| (*at).max(0) as u64).sum());
         }
-    }
-    fold.parts.values_mut().filter_map(|part| part.state.take_commit()).for_each(take);
-    Ok(())
-}
-
-struct Fold {
-    reader: EventReader,
-    registry: PatientRegistry,
-    verdicts: DecisionBook,
-    /// How many the topic has, which says where a key belongs.
-    partitions: u32,
-    parts: BTreeMap<u32, Part>,
-    /// Records of a partition between two commits.
-    every: u64,
-}
-
-impl Fold {
-    fn take(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        partition: u32,
-        take: &mut dyn FnMut(PartitionCommit),
-    ) -> Result<(), RecomputeError> {
-        let (key, value) = (message.key(), message.payload());
-        let mark = RecordMark {
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or(-1),
-            digest: RecordMark::digest(key, value),
-        };
-        let timestamp = clamp_timestamp(mark.timestamp);
-        let Some(part) = self.parts.get_mut(&partition) else { return Ok(()) };
-        let origin = Origin { partition, offset: mark.offset };
-        loop {
-            if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, message) {
-                part.state.refused(mark, &refusal, None);
-                break;
-            }
-            match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(mut event) => {
-                    event.is_released = message.is_released();
-                    part.state.counted(mark, &event);
-                }
-                Verdict::Refused(refusal, raw) => {
-                    part.state.refused(
-                        mark,
-                        &refusal,
-                        raw.as_ref().map(UnverifiedFields::from).as_ref(),
-                    );
-                }
-                Verdict::NeedsSchema(id) => {
-                    let avsc = match self.registry.schema(id) {
-                        Err(NotKnown::Lacking { lacking, .. }) => {
-                            return Err(Undecided { origin, lacking }.into());
-                        }
-                        known => known?,
-                    };
-                    // Without a registry an id is nobody's, whatever the world says.
-                    self.reader.book.learn(id, avsc.as_deref());
-                    continue;
-                }
-            }
-            break;
+        if !is_more {
+            return Ok(());
         }
-        part.uncommitted += 1;
-        if part.uncommitted >= self.every {
-            part.uncommitted = 0;
-            part.state.take_commit().into_iter().for_each(take);
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,87 @@
+//! The fold of a log that is read record by record, in memory: the same judge and the same fold as a
+//! worker's, without a store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::judged::{JudgedRecord, Judgement};
+use crate::projection::partition::{PartitionCommit, PartitionState, UnverifiedFields};
+use crate::projection::snapshot::{PartitionView, Snapshot};
+
+/// Records of a partition between two commits to memory: what a commit holds is freed by it.
+const COMMIT_EVERY: u64 = 10_000;
+
+/// Folds records into what each partition's fold has added.
+pub struct LogFold {
+    /// By partition, with how many of its records are in no commit yet.
+    states: BTreeMap<u32, (PartitionState, u64)>,
+    every: u64,
+}
+
+impl LogFold {
+    /// A fold that gives a commit after every so many records of a partition.
+    #[must_use]
+    pub fn new(every: u64) -> Self {
+        Self { states: BTreeMap::new(), every }
+    }
+
+    /// Folds a record; gives a commit if it is time for one.
+    pub fn take(&mut self, record: &JudgedRecord<'_>) -> Option<PartitionCommit> {
+        let partition = record.partition;
+        let begin = || (PartitionState::new(partition), 0);
+        let (state, uncommitted) = self.states.entry(partition).or_insert_with(begin);
+        match &record.judgement {
+            Judgement::Counted(event) => state.counted(record.mark, event),
+            Judgement::Refused(refusal, raw) => {
+                state.refused(record.mark, refusal, raw.map(UnverifiedFields::from).as_ref());
+            }
+        }
+        *uncommitted += 1;
+        if *uncommitted < self.every {
+            return None;
+        }
+        *uncommitted = 0;
+        state.take_commit()
+    }
+
+    /// What is in no commit yet.
+    pub fn rest(&mut self) -> impl Iterator<Item = PartitionCommit> {
+        self.states.values_mut().filter_map(|(state, _)| state.take_commit())
+    }
+}
+
+/// Folds records into a snapshot.
+pub struct SnapshotFold {
+    fold: LogFold,
+    views: BTreeMap<u32, PartitionView>,
+}
+
+impl SnapshotFold {
+    /// Of these partitions, which may have no records.
+    #[must_use]
+    pub fn new(partitions: impl Iterator<Item = u32>) -> Self {
+        let views = partitions.map(|partition| (partition, PartitionView::empty(partition)));
+        Self { fold: LogFold::new(COMMIT_EVERY), views: views.collect() }
+    }
+
+    /// Folds a record.
+    pub fn take(&mut self, record: &JudgedRecord<'_>) {
+        if let Some(commit) = self.fold.take(record) {
+            add(&mut self.views, commit);
+        }
+    }
+
+    /// The state after the last record.
+    #[must_use]
+    pub fn finish(mut self) -> Snapshot {
+        self.fold.rest().for_each(|commit| add(&mut self.views, commit));
+        let shared = |(partition, view)| (partition, Arc::new(view));
+        Snapshot { partitions: self.views.into_iter().map(shared).collect() }
+    }
+}
+
+fn add(views: &mut BTreeMap<u32, PartitionView>, commit: PartitionCommit) {
+    let partition = commit.partition;
+    let view = views.entry(partition).or_insert_with(|| PartitionView::empty(partition));
+    *view = view.after_unstored(commit);
+}
