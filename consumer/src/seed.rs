@@ -27,14 +27,14 @@ pub use error::SeedError;
 use origin::{Origin, Run};
 
 /// How long a node that is away is tried again, unless somebody says otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The pauses between tries: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often in a row damage is borne with, and how often chunks that do not add up.
 const TRIES: u32 = 5;
 /// How often it is looked whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// From where a store is taken.
 #[derive(Clone, Debug)]
@@ -155,7 +155,8 @@ impl Attempt<'_> {
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.go_on()?;
-            std::thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
+            let left = until.saturating_duration_since(Instant::now());
+            std::thread::sleep(STOP_CHECK_INTERVAL.min(left));
         }
         self.go_on()
     }
@@ -167,7 +168,7 @@ impl Attempt<'_> {
     /// Takes what is not here yet of what the other node has now.
     fn all(&mut self, seeding: &mut Seeding) -> Result<Vec<PositionRow>, Failure> {
         self.go_on()?;
-        let manifest = origin::manifest(&self.origin, SLICE, || self.go_on())?;
+        let manifest = origin::manifest(&self.origin, STOP_CHECK_INTERVAL, || self.go_on())?;
         let rows = checked(&manifest, seeding.log(), self.origin.url())?;
         let begun = seeding.begin(&manifest.node_id)?;
         let places = || (0..).zip(&rows).flat_map(|(n, row)| Kind::ALL.map(|kind| (n, kind, row)));
@@ -256,7 +257,7 @@ impl Attempt<'_> {
         let mut left = numbers.end - numbers.start;
         let mut pieces = origin::receive(Arc::clone(&self.origin), run)?;
         while left > 0 {
-            let Some(piece) = pieces.next(SLICE, || self.go_on())? else {
+            let Some(piece) = pieces.next(STOP_CHECK_INTERVAL, || self.go_on())? else {
                 // Nothing comes at the moment: what has come is safe meanwhile.
                 seeding.flush()?;
                 continue;

@@ -20,10 +20,10 @@ use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
 use laju_kafka::registry::{Registry, RegistryError};
 
 /// How long one look at the topic waits before it is seen whether the time is over.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long is waited before a schema that the registry does not have is asked for again.
-const PAUSE: Duration = Duration::from_secs(1);
+const REGISTRY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many offsets are looked through at a time, at first: about what some hundred kiosks say in
 /// some minutes. Twice as many each time as long as that is quick.
@@ -290,7 +290,7 @@ impl StatusTopic {
                 let left = offsets.end;
                 return Err(LastWordError::Unfinished { topic: self.name.clone(), left });
             }
-            let message = match self.consumer.poll(SLICE) {
+            let message = match self.consumer.poll(POLL_TIMEOUT) {
                 None => continue,
                 Some(Ok(message)) => message,
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
@@ -333,7 +333,7 @@ fn read(
         let mut avsc = registry.schema(id)?;
         // Some registries say so for seconds after a schema was registered.
         while avsc.is_none() && Instant::now() < until {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(REGISTRY_RETRY_INTERVAL);
             avsc = registry.schema(id)?;
         }
         reader.learn(id, avsc.as_deref());

@@ -8,6 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::quoted::FigureDigest;
 use crate::reference::Percent;
+use crate::share::Share;
 use crate::{EventId, FigureId, ReferenceId, RegionCode, TimestampMs};
 
 fn text(description: &str, example: &str) -> ObjectBuilder {
@@ -55,6 +56,11 @@ text_schema!(
         "25"
     )
     .pattern(Some(r"^[0-9]{1,5}(\.[0-9]{1,4})?$"))
+);
+text_schema!(
+    Share,
+    text("A percentage with two decimal places, of an exact fraction, rounded half up.", "11.73")
+        .pattern(Some(r"^[0-9]+\.[0-9]{2}$"))
 );
 text_schema!(
     EventId,

@@ -22,7 +22,7 @@ use crate::event::DeactivationReason;
 use crate::id::{FigureId, ReferenceId};
 use crate::reference::{Basis, Percent};
 use crate::region::RegionCode;
-use crate::share::{SharePercent, hundredths_of};
+use crate::share::Share;
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
 
@@ -180,7 +180,7 @@ pub struct QuotedDenominator {
     /// People.
     pub value: u64,
     /// Activated of them; `None` of nobody.
-    pub coverage_percent: Option<SharePercent>,
+    pub coverage_percent: Option<Share>,
     /// The first day on which it applies.
     pub valid_from: Date,
     /// Where it comes from.
@@ -201,7 +201,7 @@ pub struct QuotedTarget {
     /// People to be reached, rounded up.
     pub people: u64,
     /// Activated of the exact target; `None` of nobody.
-    pub attainment_percent: Option<SharePercent>,
+    pub attainment_percent: Option<Share>,
     /// The first day on which it applies.
     pub valid_from: Date,
     /// The last day on which it applies, if one is set.
@@ -377,9 +377,7 @@ impl FigureContent {
     fn check_shares(&self) -> Result<(), FigureFault> {
         // As everywhere: never fewer than nobody.
         let people = u64::try_from(self.activated).unwrap_or(0);
-        let share = |numerator, denominator| {
-            hundredths_of(people, numerator, denominator).map(SharePercent::from_hundredths)
-        };
+        let share = |numerator, denominator| Share::of_fraction(people, numerator, denominator);
         for row in &self.denominators {
             if row.coverage_percent != share(row.value.into(), 1) {
                 return Err(FigureFault::Share("coverage_percent"));

@@ -1,5 +1,5 @@
-//! Shares as the contract carries them: percentages with two decimal places, already rounded; and
-//! how they are rounded.
+//! Shares: exact fractions as percentages with two decimal places, rounded half up, once. No binary
+//! fraction comes near them, and nothing here knows what is divided by what.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,31 +9,37 @@ use thiserror::Error;
 
 /// A percentage with two decimal places: hundredths of a percent. In text and JSON `"11.73"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SharePercent(u64);
+pub struct Share(u64);
 
 /// A text that is not such a percentage.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a percentage with two decimal places")]
-pub struct SharePercentError;
+pub struct ShareError;
 
-/// `part` of `numerator / denominator` in hundredths of a percent, rounded half up, once and at the
-/// end. `None` if the fraction is zero or none at all, or the share is beyond any number here.
-#[must_use]
-pub fn hundredths_of(part: u64, numerator: u128, denominator: u128) -> Option<u64> {
-    if numerator == 0 || denominator == 0 {
-        return None;
-    }
-    // part ÷ (n/d) in hundredths of a percent, half up: ⌊(2·10⁴·part·d + n) ÷ 2n⌋.
-    let doubled = u128::from(part).checked_mul(20_000)?.checked_mul(denominator)?;
-    let rounded = doubled.checked_add(numerator)? / numerator.checked_mul(2)?;
-    u64::try_from(rounded).ok()
-}
-
-impl SharePercent {
+impl Share {
     /// The largest that the contract can carry: eighteen digits.
     pub const MAX: Self = Self(999_999_999_999_999_999);
 
-    /// From hundredths of a percent; what is above [`SharePercent::MAX`] counts as that.
+    /// `part` of `whole`. `None` of nobody.
+    #[must_use]
+    pub fn of(part: u64, whole: u64) -> Option<Self> {
+        Self::of_fraction(part, whole.into(), 1)
+    }
+
+    /// `part` of `numerator / denominator`, rounded half up, once and at the end. `None` if the
+    /// fraction is zero or none at all, or the share is beyond any number here.
+    #[must_use]
+    pub fn of_fraction(part: u64, numerator: u128, denominator: u128) -> Option<Self> {
+        if numerator == 0 || denominator == 0 {
+            return None;
+        }
+        // part ÷ (n/d) in hundredths of a percent, half up: ⌊(2·10⁴·part·d + n) ÷ 2n⌋.
+        let doubled = u128::from(part).checked_mul(20_000)?.checked_mul(denominator)?;
+        let rounded = doubled.checked_add(numerator)? / numerator.checked_mul(2)?;
+        u64::try_from(rounded).ok().map(Self::from_hundredths)
+    }
+
+    /// From hundredths of a percent; what is above [`Share::MAX`] counts as that.
     #[must_use]
     pub fn from_hundredths(hundredths: u64) -> Self {
         Self(hundredths.min(Self::MAX.0))
@@ -46,33 +52,33 @@ impl SharePercent {
     }
 }
 
-impl fmt::Display for SharePercent {
+impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{:02}", self.0 / 100, self.0 % 100))
     }
 }
 
-impl FromStr for SharePercent {
-    type Err = SharePercentError;
+impl FromStr for Share {
+    type Err = ShareError;
 
-    fn from_str(text: &str) -> Result<Self, SharePercentError> {
-        let (whole, places) = text.split_once('.').ok_or(SharePercentError)?;
+    fn from_str(text: &str) -> Result<Self, ShareError> {
+        let (whole, places) = text.split_once('.').ok_or(ShareError)?;
         let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
         if places.len() != 2 || !digits(whole) || !digits(places) {
-            return Err(SharePercentError);
+            return Err(ShareError);
         }
-        let hundredths = format!("{whole}{places}").parse().map_err(|_| SharePercentError)?;
-        if hundredths > Self::MAX.0 { Err(SharePercentError) } else { Ok(Self(hundredths)) }
+        let hundredths = format!("{whole}{places}").parse().map_err(|_| ShareError)?;
+        if hundredths > Self::MAX.0 { Err(ShareError) } else { Ok(Self(hundredths)) }
     }
 }
 
-impl Serialize for SharePercent {
+impl Serialize for Share {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for SharePercent {
+impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
@@ -82,14 +88,55 @@ impl<'de> Deserialize<'de> for SharePercent {
 mod tests {
     use super::*;
 
+    fn of(part: u64, whole: u64) -> String {
+        Share::of(part, whole).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_offices_figures_come_out() {
+        assert_eq!(of(90_000, 767_000), "11.73");
+        assert_eq!(of(90_000, 191_750), "46.94");
+        assert_eq!(of(1_400, 112_000), "1.25");
+        assert_eq!(of(1_400, 28_000), "5.00");
+        assert_eq!(of(1_053, 27_000), "3.90");
+        assert_eq!(of(36_000, 40_000), "90.00");
+    }
+
+    #[test]
+    fn halves_round_up_and_only_once() {
+        assert_eq!(of(1, 20_000), "0.01", "0.005 %");
+        assert_eq!(of(4_999, 100_000_000), "0.00", "0.004999 %");
+        assert_eq!(of(1, 3), "33.33");
+        assert_eq!(of(2, 3), "66.67");
+        assert_eq!(of(9_999_950, 10_000_000), "100.00");
+        assert_eq!(of(0, 5), "0.00");
+        assert_eq!(of(30, 20), "150.00");
+    }
+
+    #[test]
+    fn a_target_that_is_no_whole_number_of_people_is_not_rounded_first() {
+        // 25 % of 10 people is 2.5: of the rounded 3 it would be 66.67 %.
+        assert_eq!(Share::of_fraction(2, 25 * 10, 100).unwrap().to_string(), "80.00");
+    }
+
+    #[test]
+    fn nothing_is_no_share_of_nobody() {
+        assert_eq!(Share::of(5, 0), None);
+        assert_eq!(Share::of_fraction(5, 1, 0), None);
+        assert_eq!(Share::of_fraction(u64::MAX, 1, u128::MAX), None);
+        assert_eq!(of(u64::MAX / 10_000, u64::MAX), "0.01");
+    }
+
     #[test]
     fn two_places_and_nothing_else() {
         for text in ["0.00", "11.73", "100.00", "9999999999999999.99"] {
-            assert_eq!(text.parse::<SharePercent>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
         }
         for text in ["11", "11.7", "11.733", ".50", "-1.00", "1,00", "", "10000000000000000.00"] {
-            assert!(text.parse::<SharePercent>().is_err(), "{text}");
+            assert!(text.parse::<Share>().is_err(), "{text}");
         }
-        assert_eq!(SharePercent::from_hundredths(u64::MAX), SharePercent::MAX);
+        assert_eq!(Share::from_hundredths(u64::MAX), Share::MAX);
+        assert_eq!("11.73".parse::<Share>().unwrap().hundredths(), 1_173);
+        assert_eq!(serde_json::to_string(&Share::from_hundredths(1_173)).unwrap(), "\"11.73\"");
     }
 }

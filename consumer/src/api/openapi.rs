@@ -22,7 +22,7 @@ use super::ApiState;
 use super::caching::Answer;
 use super::documented::PageFileInPath;
 use super::parameters::Parameters;
-use super::position::{AT_LEAST, WAIT};
+use super::position::{AT_LEAST, CATCH_UP_TIMEOUT};
 use super::problem::{self, PROBLEM_JSON, Problem, ProblemBody};
 use crate::query::answer::ConflictingSequence;
 
@@ -181,7 +181,7 @@ fn at_least() -> [RefOr<Parameter>; 2] {
         let description = format!(
             "A position that an answer bore in Laju-Position: this one goes at least as far. The node \
              is waited for, {} s at most; else the answer is 503 with Retry-After",
-            WAIT.as_secs()
+            CATCH_UP_TIMEOUT.as_secs()
         );
         let parameter = ParameterBuilder::new()
             .name(name)

@@ -20,7 +20,7 @@ use super::problem::Problem;
 /// The parameter that says the same as the header.
 pub(super) const AT_LEAST: &str = "at_least";
 /// How long a request waits for the node to get to a position.
-pub(super) const WAIT: Duration = Duration::from_secs(5);
+pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether the node is there.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -82,7 +82,7 @@ fn wanted(request: &Request) -> Result<Vec<Position>, NoPosition> {
 /// If it does not get there in time, or the position is of another log.
 pub(super) async fn reach(api: &ApiState, wanted: &Position) -> Result<(), Problem> {
     let live = &api.live;
-    let (until, asked_at) = (Instant::now() + WAIT, (api.clock)());
+    let (until, asked_at) = (Instant::now() + CATCH_UP_TIMEOUT, (api.clock)());
     while live.lacks().is_empty() && !live.reaches(wanted) {
         let beyond = words!(
             "{AT_LEAST}: this position is of the log of another cluster or topic, or beyond the end of \
@@ -97,7 +97,7 @@ pub(super) async fn reach(api: &ApiState, wanted: &Position) -> Result<(), Probl
             if live.is_beyond_the_end(wanted, asked_at) {
                 return Err(Problem::parameter(AT_LEAST, beyond));
             }
-            let seconds = WAIT.as_secs();
+            let seconds = CATCH_UP_TIMEOUT.as_secs();
             return Err(Problem::not_ready(words!(
                 "this node did not get to {wanted} within {seconds} s: ask again, or another node",
                 "simpul ini belum sampai ke {wanted} dalam {seconds} detik: coba lagi, atau tanya \

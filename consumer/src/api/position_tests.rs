@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 
-use super::position::WAIT;
+use super::position::CATCH_UP_TIMEOUT;
 use super::tests::*;
 use super::*;
 
@@ -82,7 +82,7 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
         (status, &headers["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from_static("2"))
     );
-    assert!(begun.elapsed() >= WAIT);
+    assert!(begun.elapsed() >= CATCH_UP_TIMEOUT);
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert!(body["detail"].as_str().unwrap().contains(&wanted.to_string()), "{body}");
 
@@ -116,7 +116,7 @@ async fn a_node_is_waited_for_that_is_not_there_yet() {
         let (node, wanted) = (node.clone(), wanted.to_string());
         async move { send(&node, at(path, &wanted)).await }
     });
-    tokio::time::sleep(WAIT / 2).await;
+    tokio::time::sleep(CATCH_UP_TIMEOUT / 2).await;
     assert!(!asked.is_finished());
     let mut later = state();
     later.activate(1, "18.71", "2024-01-02", 5);

@@ -221,7 +221,7 @@ fn told(
 async fn get_there(figure_store: &FigureStore, wanted: Option<Extension<position::Wanted>>) {
     let wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
     if let Some(offset) = wanted.iter().map(|position| position.figures).max() {
-        figure_store.reach(offset, position::WAIT).await;
+        figure_store.reach(offset, position::CATCH_UP_TIMEOUT).await;
     }
 }
 

@@ -16,7 +16,7 @@ use super::tests::{NOW, api, state};
 use super::*;
 
 /// How long anything may take that is expected to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 struct Server {
     address: SocketAddr,
@@ -39,7 +39,7 @@ async fn server(limits: Limits) -> Server {
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(RESPONSE_TIMEOUT)).unwrap();
     stream
 }
 
@@ -66,7 +66,8 @@ const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_told_and_room_comes_back() {
-    let server = server(Limits { connections: 2, idle: PATIENCE, ..Limits::default() }).await;
+    let limits = Limits { connections: 2, idle: RESPONSE_TIMEOUT, ..Limits::default() };
+    let server = server(limits).await;
     let (mut first, mut second) = (connect(&server), connect(&server));
     for stream in [&mut first, &mut second] {
         assert!(head(stream, HEALTHZ).starts_with("HTTP/1.1 200"));
@@ -83,7 +84,7 @@ async fn connections_beyond_the_limit_are_told_and_room_comes_back() {
         assert!(problem.detail.contains(words), "{}", problem.detail);
     }
     drop(first);
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + RESPONSE_TIMEOUT;
     loop {
         let mut again = connect(&server);
         if head(&mut again, HEALTHZ).starts_with("HTTP/1.1 200") {
@@ -115,7 +116,7 @@ async fn a_client_that_takes_no_answer_is_cut_and_its_place_is_free() {
     // More answers than the system keeps for a reader who does not read.
     let ask = "GET /v1/progress HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
     greedy.write_all(ask.as_bytes()).unwrap();
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + RESPONSE_TIMEOUT;
     loop {
         let mut other = connect(&server);
         if head(&mut other, HEALTHZ).starts_with("HTTP/1.1 200") {

@@ -16,7 +16,7 @@ use crate::query::fixtures::Fixture;
 use crate::query::view::LiveView;
 
 const NOW: &str = "2024-08-02T05:00:00Z";
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn now() -> TimestampMs {
     NOW.parse().unwrap()
@@ -79,7 +79,7 @@ fn quick() -> StreamSettings {
 
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false);
-    config.timeout_recv_body(Some(PATIENCE)).build().into()
+    config.timeout_recv_body(Some(RESPONSE_TIMEOUT)).build().into()
 }
 
 struct Client {
@@ -296,7 +296,7 @@ async fn readers_beyond_the_limit_are_told_to_come_back() {
     // A seat is free again when a reader has gone.
     drop(clients.pop());
     let again = move || {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
         while agent().head(node.url("")).call().unwrap().status() != 200 {
             assert!(Instant::now() < deadline, "the seat stays taken");
         }

@@ -17,7 +17,7 @@ use super::segment::SegmentReader;
 use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long records are waited for before it is looked at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// That the records which were kept last of each partition are those that the log has at their places.
 /// One that is gone by retention or compaction tells nothing. `topic` is the name in the contract,
@@ -48,7 +48,7 @@ pub(super) fn require(
     let mut other = None;
     let mut reader = RangeReader::open(connection, &kept.name, &ranges, Order::Together)?;
     loop {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             let (partition, mut found) = (message.partition() as u32, Vec::new());
             let is_read = record::put(&mut found, message).is_ok();
             let is_same = last.get(&partition).is_some_and(|last| record::is_same(last, &found));

@@ -25,7 +25,7 @@ use super::check::check_files;
 use super::directory::Directory;
 use super::error::BackupError;
 use super::manifest::{Cut, Manifest, TopicPart};
-use crate::ingest::range::PATIENCE;
+use crate::ingest::range::READ_TIMEOUT;
 use crate::ingest::topic_id::topic_id;
 
 /// In which order topics are written: what speaks of others before those, decisions and events last.
@@ -103,7 +103,7 @@ impl Restoring<'_> {
         let events_name = connection.topic(&EVENTS);
         let there = cluster.partitions(&events_name).is_some();
         let events_id = match there {
-            true => topic_id(connection, &events_name, PATIENCE)?,
+            true => topic_id(connection, &events_name, READ_TIMEOUT)?,
             false => None,
         };
         if let Some(original) = manifest.topics.get(EVENTS.name)
@@ -139,7 +139,7 @@ impl Restoring<'_> {
             return Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() });
         }
         target.prepare()?;
-        let topic_id = topic_id(connection, &events_name, PATIENCE)?;
+        let topic_id = topic_id(connection, &events_name, READ_TIMEOUT)?;
         let of_log = copied::of(self, &manifest, cut, topic_id.as_deref());
 
         let ends = parts.iter().flat_map(|part| &part.partitions).map(|partition| partition.end);

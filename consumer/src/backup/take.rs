@@ -18,14 +18,14 @@ use super::error::BackupError;
 use super::keeping::Keeping;
 use super::kept_last;
 use super::manifest::{Cut, Manifest, TopicPart};
-use crate::ingest::range::{Order, PATIENCE, Polled, Range, RangeReader, ends};
+use crate::ingest::range::{Order, Polled, READ_TIMEOUT, Range, RangeReader, ends};
 use crate::ingest::topic_id::topic_id;
 use crate::ingest::topics::{TopicAdmin, TopicsError};
 
 /// In which order it is looked up where topics end: what speaks of others before those.
 const LOOKED_AT: [Topic; 6] = [FIGURES, DECISIONS, QUARANTINE, REFERENCE, KIOSK_STATUS, EVENTS];
 /// How long the log is waited for before it is looked at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -174,7 +174,7 @@ impl Taking<'_> {
         std::thread::scope(|scope| {
             let ask = |topic: &&Topic| {
                 let name = self.connection.topic(topic);
-                scope.spawn(move || topic_id(self.connection, &name, PATIENCE))
+                scope.spawn(move || topic_id(self.connection, &name, READ_TIMEOUT))
             };
             let asked: Vec<_> = there.iter().map(ask).collect();
             let answers = asked.into_iter().map(|asked| match asked.join() {
@@ -243,7 +243,7 @@ impl Taking<'_> {
         let mut reader = RangeReader::open(self.connection, &part.name, ranges, Order::Together)?;
         let from: i64 = ranges.values().map(|range| range.from).sum();
         loop {
-            let polled = reader.poll(SLICE, |message| {
+            let polled = reader.poll(POLL_TIMEOUT, |message| {
                 kept.append(message)?;
                 Ok::<_, BackupError>(ControlFlow::Continue(()))
             })?;

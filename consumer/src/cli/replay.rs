@@ -21,7 +21,7 @@ use self::plan::Plan;
 use self::report::Reporter;
 use super::worker::stop_on_signal_saying;
 use crate::ingest::copy::{Original, Target, TopicCopy};
-use crate::ingest::range::{PATIENCE, RangeError, RangeReader};
+use crate::ingest::range::{READ_TIMEOUT, RangeError, RangeReader};
 use crate::ingest::stop::Stop;
 use crate::ingest::topic_id::topic_id;
 use crate::ingest::verdicts::verdicts_now;
@@ -275,7 +275,7 @@ impl ReplayArgs {
         Ok(Request {
             cluster_id: cluster.cluster_id.clone(),
             topic: topic.to_owned(),
-            topic_id: topic_id(&self.connection, topic, PATIENCE)?,
+            topic_id: topic_id(&self.connection, topic, READ_TIMEOUT)?,
             from: self.asked_from(),
             to: self.asked_to(),
             partitions: self.partitions.clone(),

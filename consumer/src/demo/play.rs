@@ -25,7 +25,7 @@ use crate::ingest::worker::WorkerConfig;
 use crate::node::{self, Node, NodeError};
 
 /// How long anything in the demo may take that depends on the broker or the worker.
-const PATIENCE: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why the demo cannot go on.
 #[derive(Debug, Error)]
@@ -164,7 +164,7 @@ impl Demo {
     }
 
     fn flush(&self) -> Result<(), DemoError> {
-        let left = self.publisher.flush(PATIENCE) as u64 + self.publisher.counts().failed;
+        let left = self.publisher.flush(SETTLE_TIMEOUT) as u64 + self.publisher.counts().failed;
         if left > 0 { Err(DemoError::Unconfirmed(left)) } else { Ok(()) }
     }
 
@@ -194,7 +194,7 @@ impl Demo {
     /// # Errors
     /// If something was, or it takes too long.
     pub fn settle(&self) -> Result<(), DemoError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
         let statuses = self.scenario.statuses().len();
         let live = &self.node.live;
         loop {
@@ -210,7 +210,7 @@ impl Demo {
                 return Err(DemoError::Lost(format!(
                     "{folded} of {} records were folded in {} s",
                     self.published,
-                    PATIENCE.as_secs()
+                    SETTLE_TIMEOUT.as_secs()
                 )));
             }
             std::thread::sleep(Duration::from_millis(5));

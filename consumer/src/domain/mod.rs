@@ -16,7 +16,6 @@ pub mod habit;
 pub mod pace;
 pub mod rate;
 pub mod reference;
-pub mod share;
 pub mod subjects;
 pub mod trouble;
 pub mod version;

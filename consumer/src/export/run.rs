@@ -23,7 +23,7 @@ use crate::domain::version::fold_version;
 use crate::ingest::follow::statuses_now;
 use crate::ingest::judged::{JudgedError, JudgedLog, JudgedRecord, Judgement};
 use crate::ingest::log_fold::SnapshotFold;
-use crate::ingest::range::{PATIENCE, RangeError, ends};
+use crate::ingest::range::{READ_TIMEOUT, RangeError, ends};
 use crate::ingest::recompute::{RecomputeError, reference_until};
 use crate::ingest::stop::Stop;
 use crate::ingest::topic_id::{TopicChange, topic_id};
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
         let registry = connection.registry.is_some();
         let topic = connection.topic(&EVENTS);
         // Before the ends are asked for: they are of this one, or the export ends with an error.
-        let topic_id = topic_id(connection, &topic, PATIENCE)?;
+        let topic_id = topic_id(connection, &topic, READ_TIMEOUT)?;
         let before = place.manifest.clone();
         let like = match &request.wanted {
             Wanted::Like(like) => Some(&**like),
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
     /// That what was read is of the topic that it was to be of: asked for after the last record.
     fn require_same_topic(&self) -> Result<(), ExportError> {
         let topic = &self.manifest.topic;
-        let now = topic_id(self.connection, topic, PATIENCE)?;
+        let now = topic_id(self.connection, topic, READ_TIMEOUT)?;
         match (self.manifest.topic_id.clone(), now) {
             (Some(was), Some(is)) if was != is => {
                 let change = TopicChange::MadeAgain { was, is };

@@ -8,12 +8,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// For how long the brokers may know nothing of it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether the brokers know the topic (by its full name), now or within a few seconds. Where they
 /// do not answer at all it is not known to be gone.
 pub(super) fn is_there<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> bool {
-    let known = patiently(PATIENCE, |timeout| {
+    let known = patiently(METADATA_TIMEOUT, |timeout| {
         // Asked for by name, some brokers would make it.
         let metadata = consumer.fetch_metadata(None, timeout)?;
         let found = metadata.topics().iter().find(|known| known.name() == topic);

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the target's ends are asked for in passing.
 const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// One turn of waiting for confirmations.
-const TURN: Duration = Duration::from_millis(250);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long confirmations are waited for after being asked to stop.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 /// The largest record that is handed to librdkafka; what the topic takes is the broker's word. A
@@ -341,7 +341,7 @@ impl TopicCopy {
     /// If one was not delivered, or it could not wait for that.
     pub fn confirm(&self, stop: &AtomicBool) -> Result<(), CopyError> {
         let mut until = None;
-        while self.publisher.flush(TURN) > 0 {
+        while self.publisher.flush(FLUSH_TIMEOUT) > 0 {
             self.check()?;
             if stop.load(Ordering::Acquire)
                 && Instant::now() >= *until.get_or_insert_with(|| Instant::now() + STOP_WAIT)

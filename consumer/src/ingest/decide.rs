@@ -67,9 +67,9 @@ pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to be let in: the brokers take back what another one has not ended.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long nothing of the decisions topic may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a turn of polling lasts.
-const TURN: Duration = Duration::from_millis(20);
+const POLL_TIMEOUT: Duration = Duration::from_millis(20);
 /// What Kafka adds to a single message at most.
 const OVERHEAD: usize = 128;
 
@@ -171,7 +171,7 @@ pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideErr
     // What a verdict says of a topic that had the name before is about other records.
     let id = topic_id(connection, &connection.topic(&EVENTS), ASK_PATIENCE)?;
     let (mut book, mut outage) = (DecisionBook::of_topic(id.as_deref()), None);
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(READ_TIMEOUT, |record| {
         if outage.is_some() {
             return;
         }
@@ -361,7 +361,7 @@ impl Decider {
             if !is_full || Instant::now() >= deadline {
                 return Err(self.not_delivered(&error));
             }
-            self.producer.poll(TURN);
+            self.producer.poll(POLL_TIMEOUT);
             record = back;
         }
     }
@@ -374,7 +374,7 @@ impl Decider {
     ) -> Result<Vec<(usize, Origin)>, DecideError> {
         let mut places = Vec::with_capacity(count);
         while places.len() < count {
-            self.producer.poll(TURN);
+            self.producer.poll(POLL_TIMEOUT);
             while let Ok((number, place)) = self.delivered.try_recv() {
                 places.push((number, place.map_err(|error| self.not_delivered(&error))?));
             }
@@ -404,7 +404,7 @@ impl Decider {
             if !may_mend || Instant::now() >= deadline {
                 return Err(self.failed(&error));
             }
-            self.producer.poll(TURN);
+            self.producer.poll(POLL_TIMEOUT);
         }
     }
 

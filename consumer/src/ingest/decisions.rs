@@ -22,11 +22,11 @@ use crate::domain::decisions::DecisionBook;
 /// How long the cluster may take to say whether there is such a topic.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that cannot be read is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a registry that does not answer is left alone.
 const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 /// How long a wait may keep us from looking at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A record that is no decision, or none that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn follow_decisions(
             tracing::warn!(reason = trouble, "decisions about quarantined records cannot be read");
             last_trouble = trouble;
         }
-        wait(stop, RETRY);
+        wait(stop, RETRY_INTERVAL);
     }
 }
 
@@ -205,7 +205,7 @@ fn follow_once(
 fn wait(stop: &Stop, time: Duration) {
     let until = Instant::now() + time;
     while !stop.is_stopped() && Instant::now() < until {
-        std::thread::sleep(SLICE);
+        std::thread::sleep(STOP_CHECK_INTERVAL);
     }
 }
 

@@ -26,9 +26,9 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a registry that does not answer is left alone.
 const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 /// How long a topic that cannot be read is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a wait may keep us from looking at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads the records of the figures topic.
 pub struct FigureFeed(PatientReader<QuotedFigure>);
@@ -98,7 +98,7 @@ pub fn follow_figures(
             last_trouble.clone_from(&trouble);
         }
         tell(Told::Trouble(trouble));
-        wait(stop, RETRY);
+        wait(stop, RETRY_INTERVAL);
     }
 }
 
@@ -132,7 +132,7 @@ fn follow_once(
 fn wait(stop: &Stop, time: Duration) {
     let until = Instant::now() + time;
     while !stop.is_stopped() && Instant::now() < until {
-        std::thread::sleep(SLICE);
+        std::thread::sleep(STOP_CHECK_INTERVAL);
     }
 }
 

@@ -24,11 +24,11 @@ use crate::projection::snapshot::{RecordedStatus, Statuses};
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that could not be opened, or a registry that did not answer, is left alone.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long nothing may come before it is looked at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long nothing may come although there is more, where the topic is read once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long what has changed waits for more that comes at once.
 const PUBLISH_WAIT: Duration = Duration::from_millis(5);
 /// How long it waits at most, while more is coming all the time.
@@ -58,7 +58,7 @@ pub(super) fn follow<S>(
     let (mut caught_up, mut changed) = (false, false);
     let mut published = Instant::now();
     while !stop.is_stopped() {
-        let wait = if changed { PUBLISH_WAIT } else { SLICE };
+        let wait = if changed { PUBLISH_WAIT } else { POLL_TIMEOUT };
         let news = tail.poll(wait, |tailed| match tailed {
             Tailed::Record(record) => {
                 let next_offset = record.offset() + 1;
@@ -115,7 +115,7 @@ pub fn reference(
                 }
                 Err(error) => {
                     tracing::warn!(%error, topic, "waiting for the schema registry");
-                    std::thread::sleep(RETRY);
+                    std::thread::sleep(RETRY_INTERVAL);
                 }
             }
         }
@@ -181,7 +181,7 @@ pub fn statuses_now(connection: &Connection, stop: &Stop) -> Result<(Statuses, i
     let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
     let mut statuses = Statuses::new();
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(READ_TIMEOUT, |record| {
         take_status(&record, &mut reader, registry.as_ref(), stop, &mut statuses);
     })
     .map_err(failed)?;
@@ -238,7 +238,7 @@ fn take_status(
                 Ok(avsc) => reader.learn(id, avsc.flatten().as_deref()),
                 Err(error) => {
                     tracing::warn!(%error, "waiting for the schema registry");
-                    std::thread::sleep(RETRY);
+                    std::thread::sleep(RETRY_INTERVAL);
                 }
             },
             Err(error) => {

@@ -24,7 +24,7 @@ use crate::domain::decisions::DecisionBook;
 use crate::projection::partition::{Position, RecordMark};
 
 /// How long a call of the reader may wait for records.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The records that are folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl JudgedLog {
         &mut self,
         mut each: impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let polled = self.log.poll(SLICE, |message| {
+        let polled = self.log.poll(POLL_TIMEOUT, |message| {
             self.judge.take(message, &mut each)?;
             Ok::<_, E>(ControlFlow::Continue(()))
         })?;

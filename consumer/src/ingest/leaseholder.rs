@@ -27,16 +27,16 @@ use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, StoreReader};
 
 /// How often the group is listened to.
-const TICK: Duration = Duration::from_millis(50);
+const GROUP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the offsets up to which quarantine is complete are committed.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// How long a question to the group may take.
 const ASK_WAIT: Duration = Duration::from_secs(5);
 /// How long one partition may take before the others and the group are looked at; and all of them
 /// at the end.
-const TURN: Duration = Duration::from_secs(5);
+const SERVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long quarantine is left alone after something failed.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is said that quarantine cannot be written.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 /// How many rows are looked at in one go.
@@ -141,7 +141,8 @@ impl Leaseholder {
             return self.stop.fail(error.into());
         }
         loop {
-            let is_over = self.news.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected);
+            let news = self.news.recv_timeout(GROUP_POLL_INTERVAL);
+            let is_over = news == Err(RecvTimeoutError::Disconnected);
             if let Err(error) = self.listen() {
                 return self.stop.fail(error);
             }
@@ -149,7 +150,7 @@ impl Leaseholder {
             if is_over {
                 // What can be had at once; the rest is for the next holder. Closing tells the group
                 // how far this one has got, and leaves it.
-                let until = Instant::now() + TURN;
+                let until = Instant::now() + SERVE_TIMEOUT;
                 let mut in_time = held.into_iter().take_while(|_| Instant::now() < until);
                 let _ = in_time.try_for_each(|partition| self.serve(partition));
                 return;
@@ -274,7 +275,7 @@ impl Leaseholder {
     /// Leaves everything alone for a moment, and says why now and then.
     fn rest(&mut self, why: &str) {
         let now = Instant::now();
-        self.rests = Some(now + RETRY);
+        self.rests = Some(now + RETRY_INTERVAL);
         if self.said.is_none_or(|said| now >= said + SAY_EVERY) {
             self.said = Some(now);
             tracing::error!(

@@ -217,7 +217,7 @@ impl Lookup {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(300);
+    const REGISTRY_PATIENCE: Duration = Duration::from_secs(300);
 
     fn missing() -> NoSchema {
         NoSchema::Missing(Lacking::of(7))
@@ -230,16 +230,16 @@ mod tests {
     #[test]
     fn an_id_is_given_up_only_after_the_registry_has_said_so_for_the_whole_time() {
         let start = Instant::now();
-        let mut lookups = Lookups::new(PATIENCE);
+        let mut lookups = Lookups::new(REGISTRY_PATIENCE);
         let (mut asked, mut given_up) = (Vec::new(), None);
         for second in 0..=400 {
             let now = seconds(start, second);
-            if given_up.is_none() && lookups.ask(7, start, PATIENCE, now) {
-                assert!(!lookups.ask(7, start, PATIENCE, now), "one question at a time");
+            if given_up.is_none() && lookups.ask(7, start, REGISTRY_PATIENCE, now) {
+                assert!(!lookups.ask(7, start, REGISTRY_PATIENCE, now), "one question at a time");
                 asked.push(second);
                 lookups.answered(7, missing(), now);
             }
-            if matches!(lookups.standing(7, start, PATIENCE), Standing::GivenUp(_)) {
+            if matches!(lookups.standing(7, start, REGISTRY_PATIENCE), Standing::GivenUp(_)) {
                 given_up.get_or_insert(second);
             }
         }
@@ -251,35 +251,47 @@ mod tests {
     #[test]
     fn an_outage_is_no_answer_and_the_time_begins_again_after_it() {
         let start = Instant::now();
-        let mut lookups = Lookups::new(PATIENCE);
-        assert!(lookups.ask(7, start, PATIENCE, start));
+        let mut lookups = Lookups::new(REGISTRY_PATIENCE);
+        assert!(lookups.ask(7, start, REGISTRY_PATIENCE, start));
         lookups.answered(7, missing(), start);
         lookups.answered(7, NoSchema::Unreachable("503".to_owned()), seconds(start, 299));
-        assert_eq!(lookups.standing(7, start, PATIENCE), Standing::Unreachable("503".to_owned()));
+        assert_eq!(
+            lookups.standing(7, start, REGISTRY_PATIENCE),
+            Standing::Unreachable("503".to_owned())
+        );
         lookups.answered(7, NoSchema::Unreachable("503".to_owned()), seconds(start, 4_000));
         lookups.answered(7, missing(), seconds(start, 4_001));
-        assert_eq!(lookups.standing(7, start, PATIENCE), Standing::Missing(Duration::ZERO));
+        assert_eq!(
+            lookups.standing(7, start, REGISTRY_PATIENCE),
+            Standing::Missing(Duration::ZERO)
+        );
         lookups.answered(7, missing(), seconds(start, 4_301));
-        assert_eq!(lookups.standing(7, start, PATIENCE), Standing::GivenUp(PATIENCE));
+        assert_eq!(
+            lookups.standing(7, start, REGISTRY_PATIENCE),
+            Standing::GivenUp(REGISTRY_PATIENCE)
+        );
     }
 
     #[test]
     fn a_record_that_comes_after_an_id_was_given_up_is_asked_for_once_more_and_waits_no_longer() {
         let start = Instant::now();
-        let mut lookups = Lookups::new(PATIENCE);
-        assert!(lookups.ask(7, start, PATIENCE, start));
+        let mut lookups = Lookups::new(REGISTRY_PATIENCE);
+        assert!(lookups.ask(7, start, REGISTRY_PATIENCE, start));
         lookups.answered(7, missing(), start);
         lookups.answered(7, missing(), seconds(start, 300));
         let later = seconds(start, 301);
-        assert!(matches!(lookups.standing(7, later, PATIENCE), Standing::Missing(_)));
-        assert!(lookups.ask(7, later, PATIENCE, later), "at once");
+        assert!(matches!(lookups.standing(7, later, REGISTRY_PATIENCE), Standing::Missing(_)));
+        assert!(lookups.ask(7, later, REGISTRY_PATIENCE, later), "at once");
         lookups.answered(7, missing(), later);
-        assert!(matches!(lookups.standing(7, later, PATIENCE), Standing::GivenUp(_)));
+        assert!(matches!(lookups.standing(7, later, REGISTRY_PATIENCE), Standing::GivenUp(_)));
         // Much later it may have been registered a moment ago.
         let much_later = seconds(start, 5_000);
-        assert!(lookups.ask(7, much_later, PATIENCE, much_later));
+        assert!(lookups.ask(7, much_later, REGISTRY_PATIENCE, much_later));
         lookups.answered(7, missing(), much_later);
-        assert_eq!(lookups.standing(7, much_later, PATIENCE), Standing::Missing(Duration::ZERO));
+        assert_eq!(
+            lookups.standing(7, much_later, REGISTRY_PATIENCE),
+            Standing::Missing(Duration::ZERO)
+        );
     }
 
     #[test]
@@ -295,13 +307,16 @@ mod tests {
     #[test]
     fn ids_that_seem_to_be_made_up_are_given_up_after_two_questions_until_one_is_found() {
         let start = Instant::now();
-        let mut lookups = Lookups::new(PATIENCE);
+        let mut lookups = Lookups::new(REGISTRY_PATIENCE);
         for id in 0..FRUITLESS as u32 {
-            assert_eq!(lookups.patience_of(3), PATIENCE);
+            assert_eq!(lookups.patience_of(3), REGISTRY_PATIENCE);
             lookups.gave_up(3, id);
             lookups.gave_up(3, id);
         }
-        assert_eq!((lookups.patience_of(3), lookups.patience_of(4)), (SHORT_PATIENCE, PATIENCE));
+        assert_eq!(
+            (lookups.patience_of(3), lookups.patience_of(4)),
+            (SHORT_PATIENCE, REGISTRY_PATIENCE)
+        );
         let (mut asked, mut given_up) = (Vec::new(), None);
         for second in 0..=60 {
             let now = seconds(start, second);
@@ -315,8 +330,8 @@ mod tests {
         }
         assert_eq!((asked, given_up), (vec![0, 5], Some(5)));
         // Another that waits for it has the patience of its own partition.
-        assert!(matches!(lookups.standing(7, start, PATIENCE), Standing::Missing(_)));
+        assert!(matches!(lookups.standing(7, start, REGISTRY_PATIENCE), Standing::Missing(_)));
         lookups.found_in(3);
-        assert_eq!(lookups.patience_of(3), PATIENCE);
+        assert_eq!(lookups.patience_of(3), REGISTRY_PATIENCE);
     }
 }

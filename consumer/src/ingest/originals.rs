@@ -20,9 +20,9 @@ const MANY_BYTES: usize = 8 << 20;
 /// The next one is read in the same go if it is not further away: what is between is read for nothing.
 const NEAR: i64 = 20_000;
 /// How long a call of the reader may wait for records.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long nothing may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A record that could not be counted, as it stands in the log.
 #[derive(Debug)]
@@ -72,11 +72,11 @@ pub(super) fn read(
         Err(RangeError::Cut { low, .. }) => open(Range { from: low.min(range.to), ..range }),
         other => other,
     };
-    let mut reader = reader?.with_patience(PATIENCE);
+    let mut reader = reader?.with_patience(READ_TIMEOUT);
     let mut originals = Vec::with_capacity(rows.len());
     let (mut rows, mut bytes) = (rows.iter().peekable(), 0);
     loop {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             while let Some(row) = rows.next_if(|row| row.offset < message.offset()) {
                 originals.push(Original::gone(row.clone()));
             }

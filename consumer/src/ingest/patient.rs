@@ -43,7 +43,7 @@ pub enum NotKnown {
 /// How long a command asks for a schema that a registry says it does not have.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// How long until it asks again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The kinds of trouble of a partition that waits for a schema.
 pub(super) const WAITING_FOR: [TroubleKind; 2] =
@@ -166,7 +166,7 @@ impl PatientRegistry {
                 (true, false) => return Ok(None),
                 (true, true) => return Err(NotKnown::Lacking { lacking, seconds }),
                 (false, false) => return Err(NotKnown::NotYet { lacking, patience: seconds }),
-                (false, true) => std::thread::sleep(AGAIN),
+                (false, true) => std::thread::sleep(RETRY_INTERVAL),
             }
         }
     }

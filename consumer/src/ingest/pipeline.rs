@@ -49,7 +49,7 @@ const CLOCK_STRIDE: usize = 64;
 /// How often records that wait are looked at: up to a thousand of each partition.
 const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How long a call of librdkafka may keep us from looking at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a partition's end is asked for.
 const ASK_WAIT: Duration = Duration::from_secs(2);
 /// How often a partition that seems too short is asked again before it is taken for another log.
@@ -114,7 +114,7 @@ impl Pipeline {
         let mut batch = Batch::default();
         // What is folded follows the verdicts there are.
         while !self.decided.is_read() && !self.stop.is_stopped() {
-            std::thread::sleep(SLICE / 10);
+            std::thread::sleep(POLL_TIMEOUT / 10);
         }
         let _ = self.decided.refresh();
         for (_, view) in self.snapshot.load_full().partitions.range(self.shard.partitions()) {
@@ -133,7 +133,7 @@ impl Pipeline {
             let idle = ready.is_none();
             let next = ready.or_else(|| {
                 self.fold(&mut batch, false);
-                consumer.poll(if self.waiting.is_empty() { SLICE } else { SERVE_EVERY })
+                consumer.poll(if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY })
             });
             match next {
                 Some(Ok(message)) => {
@@ -217,7 +217,7 @@ impl Pipeline {
             self.wake.some();
         }
         while uncommitted >= self.room && !self.stop.is_stopped() {
-            if self.shard.wait_for_room(self.room, SLICE) {
+            if self.shard.wait_for_room(self.room, POLL_TIMEOUT) {
                 break;
             }
         }
@@ -443,7 +443,8 @@ impl Pipeline {
     fn too_short(&self) -> Option<WorkerError> {
         self.shard.partitions().find_map(|partition| {
             let offset = self.expected(partition)?.offset;
-            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
+            let marks =
+                self.consumer.fetch_watermarks(&self.topic, partition as i32, POLL_TIMEOUT * 50);
             let (_, end) = marks.ok()?;
             (end <= offset).then(|| WorkerError::AnotherLog {
                 topic: self.topic.clone(),
@@ -457,7 +458,8 @@ impl Pipeline {
     fn cut(&self) -> Option<WorkerError> {
         self.shard.partitions().find_map(|partition| {
             let wanted = self.standing.next(partition);
-            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, SLICE * 50);
+            let marks =
+                self.consumer.fetch_watermarks(&self.topic, partition as i32, POLL_TIMEOUT * 50);
             let (low, _) = marks.ok()?;
             let topic = self.topic.clone();
             (low > wanted).then_some(WorkerError::LogCut { topic, partition, low, wanted })

@@ -23,7 +23,7 @@ use crate::domain::trouble::TroubleKind;
 use crate::embedded::EmbeddedBroker;
 use crate::projection::snapshot::Snapshot;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(connection: Connection, store: &std::path::Path) -> (Running, Arc<Progress>) {
     start_patient(connection, store, Duration::ZERO)
@@ -53,7 +53,7 @@ fn start_patient(
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CONDITION_TIMEOUT;
     while !is_so() {
         assert!(Instant::now() < deadline, "it does not come to be: {what}");
         std::thread::sleep(Duration::from_millis(10));

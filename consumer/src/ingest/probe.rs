@@ -22,9 +22,9 @@ pub const PATIENCE_OF_ONE: Duration = Duration::from_secs(3);
 /// How long it may where nobody else waits for an answer.
 pub const PATIENCE_ASIDE: Duration = Duration::from_secs(15);
 /// How long all of them may.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a call of the client may keep us from looking at the time.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// librdkafka assigns partitions only to clients that name a group. This one is never joined.
 const GROUP: &str = "laju-probe";
 
@@ -79,7 +79,7 @@ pub fn probe(
     let consumer: BaseConsumer<BrokerEvents> =
         BaseConsumer::from_config_and_context(&config, BrokerEvents::quiet())?;
     let mut probed = Probed::default();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PROBE_TIMEOUT;
     for (&partition, &next) in at {
         let mut only = TopicPartitionList::new();
         only.add_partition_offset(topic, partition as i32, Offset::Offset(next))?;
@@ -87,7 +87,7 @@ pub fn probe(
         consumer.assign(&only)?;
         let until = deadline.min(Instant::now() + patience);
         while Instant::now() < until {
-            match consumer.poll(SLICE) {
+            match consumer.poll(POLL_TIMEOUT) {
                 None => {}
                 Some(Ok(message)) if message.partition() == partition as i32 => {
                     probed.sound.push(partition);

@@ -22,7 +22,7 @@ use thiserror::Error;
 use super::tail::{Tail, TailError, TailRecord, Tailed};
 
 /// How long nothing may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A record's headers: names, and values that may be null.
 pub type Headers = Vec<(String, Option<Vec<u8>>)>;
@@ -175,7 +175,7 @@ fn read(
     let first: i64 = tail.next_offsets().sum();
     let end: i64 = tail.end_offsets().sum();
     let total = u64::try_from(end - first).unwrap_or(0);
-    Ok(tail.read_to_end(PATIENCE, |record| each(&record, total))?)
+    Ok(tail.read_to_end(READ_TIMEOUT, |record| each(&record, total))?)
 }
 
 fn kind(

@@ -31,11 +31,11 @@ pub use places::{ends, offsets_at};
 
 /// How long nothing may come although there is more, before reading gives up: a broker's restart
 /// is over by then.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Records handed over by one call at most, so that the caller can look at other things.
-pub const TURN: usize = 1_024;
+pub const MAX_POLL_RECORDS: usize = 1_024;
 
 /// The offsets of a partition that are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +262,7 @@ impl RangeReader {
             *part = Some(Part { next, to, done, asked_again_at: None });
         }
         let topic = topic.to_owned();
-        let (patience, waited, complaint) = (PATIENCE, Duration::ZERO, None);
+        let (patience, waited, complaint) = (READ_TIMEOUT, Duration::ZERO, None);
         let (consumer, queues, current) = (Arc::new(consumer), Vec::new(), 0);
         let lookout = Lookout::new(&consumer, &topic, partitions);
         let mut reader = Self {
@@ -283,7 +283,7 @@ impl RangeReader {
         Ok(reader)
     }
 
-    /// Gives up after another time without news than [`PATIENCE`], beginning again.
+    /// Gives up after another time without news than [`READ_TIMEOUT`], beginning again.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -306,7 +306,7 @@ impl RangeReader {
         let begun = Instant::now();
         let (deadline, open) = (begun + wait, self.open);
         let mut records = 0;
-        while self.open > 0 && records < TURN {
+        while self.open > 0 && records < MAX_POLL_RECORDS {
             let wait = match records {
                 0 => deadline.saturating_duration_since(Instant::now()),
                 _ => Duration::ZERO,

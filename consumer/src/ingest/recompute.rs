@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::judged::{JudgedError, JudgedLog, JudgedRecord, LogPart};
 use super::log_fold::{LogFold, SnapshotFold};
 use super::patient::NotKnown;
-use super::range::{PATIENCE, RangeError};
+use super::range::{READ_TIMEOUT, RangeError};
 use super::reference::ReferenceFeed;
 use super::tail::{Tail, TailError};
 use crate::domain::reference::ReferenceBook;
@@ -158,7 +158,7 @@ pub fn reference_until(
     }
     let mut feed = ReferenceFeed::once(connection.registry_client()?)?;
     let mut outage = None;
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(READ_TIMEOUT, |record| {
         if record.offset() < next_offset && outage.is_none() {
             outage = feed.add(&record, &mut book).err();
         }

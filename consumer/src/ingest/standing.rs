@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a partition's ends are asked for.
 const ASK_WAIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether partitions get on.
-const TICK: Duration = Duration::from_secs(1);
+const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a partition may bring nothing although there is more.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a partition's broker may not be heard of before the silence is the broker's.
@@ -225,7 +225,7 @@ impl Standing {
         progress: &Progress,
     ) -> KafkaResult<bool> {
         let now = Instant::now();
-        if now.saturating_duration_since(self.ticked) < TICK {
+        if now.saturating_duration_since(self.ticked) < PROGRESS_CHECK_INTERVAL {
             return Ok(false);
         }
         self.look_for_silence(progress, now);
@@ -275,7 +275,7 @@ impl Standing {
     /// What librdkafka cannot make sense of it may ask for again and again, without a word.
     fn look_for_silence(&mut self, progress: &Progress, now: Instant) {
         // A thread that was kept from polling knows nothing of who was silent.
-        let was_away = now.saturating_duration_since(self.ticked) > 5 * TICK;
+        let was_away = now.saturating_duration_since(self.ticked) > 5 * PROGRESS_CHECK_INTERVAL;
         for (partition, place) in (self.first..).zip(&mut self.places) {
             let at = &progress.partitions[partition as usize];
             let is_heard = at.heard_ms().is_some_and(|heard| now_ms() - heard < HEARD_MS);

@@ -25,7 +25,7 @@ use super::topic_id::{Lookout, TopicChange};
 use crate::domain::trouble::{Trouble, TroubledPartition};
 
 /// How long a call of librdkafka may keep us from looking at `stop`.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// librdkafka assigns partitions only to clients that name a group. This one is never joined.
 const GROUP: &str = "laju-tail";
@@ -307,7 +307,7 @@ impl Tail {
     ) -> Result<(), TailError> {
         let mut last = Instant::now();
         while !self.has_caught_up() {
-            let news = self.poll(SLICE, |tailed| {
+            let news = self.poll(POLL_TIMEOUT, |tailed| {
                 if let Tailed::Record(record) = tailed {
                     each(record);
                 }
@@ -333,7 +333,7 @@ impl Tail {
     ) -> Result<(), TailError> {
         while !stop.load(Ordering::Relaxed) {
             let mut flow = ControlFlow::Continue(());
-            self.poll(SLICE, |tailed| flow = each(tailed))?;
+            self.poll(POLL_TIMEOUT, |tailed| flow = each(tailed))?;
             if flow.is_break() {
                 break;
             }

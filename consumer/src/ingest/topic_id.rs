@@ -21,7 +21,7 @@ use rdkafka_sys as sys;
 use thiserror::Error;
 
 /// How long one question may take before it is asked again.
-const ASK: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A topic's own id as Kafka's tools write it, 22 letters, digits, `-` and `_`; none for zero, which
 /// brokers without ids answer.
@@ -269,14 +269,15 @@ impl<C: ConsumerContext + 'static> Lookout<C> {
     /// For a topic with so many partitions. The id is the first one that is answered, and it is
     /// waited for a little here.
     pub(super) fn new(client: &Arc<BaseConsumer<C>>, topic: &str, partitions: u32) -> Self {
-        let leaders = leaders(client, topic, ASK).unwrap_or_default().into_iter().collect();
+        let leaders =
+            leaders(client, topic, REQUEST_TIMEOUT).unwrap_or_default().into_iter().collect();
         let questions = Questions::new(Arc::clone(client));
         let (topic, asked_at) = (topic.to_owned(), Instant::now());
         let mut lookout =
             Self { questions, topic, id: None, partitions, leaders, is_asked: false, asked_at };
         lookout.ask();
         if lookout.is_asked {
-            let answer = lookout.questions.answer(ASK * 2);
+            let answer = lookout.questions.answer(REQUEST_TIMEOUT * 2);
             // What is wrong now is reported by the next look.
             let _ = lookout.take(answer);
         }
@@ -286,7 +287,7 @@ impl<C: ConsumerContext + 'static> Lookout<C> {
     fn ask(&mut self) {
         self.asked_at = Instant::now();
         if let Some(&leader) = self.leaders.first() {
-            self.questions.ask(leader, &self.topic, ASK);
+            self.questions.ask(leader, &self.topic, REQUEST_TIMEOUT);
             self.is_asked = true;
         }
     }
@@ -347,11 +348,11 @@ pub fn topic_id(
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut reason = "no broker leads a partition".to_owned();
     while !left().is_zero() {
-        match leaders(questions.client(), topic, left().min(ASK)) {
+        match leaders(questions.client(), topic, left().min(REQUEST_TIMEOUT)) {
             Ok(leaders) => {
                 if let Some(&leader) = leaders.first() {
-                    questions.ask(leader, topic, left().min(ASK));
-                    match questions.answer(left().min(ASK)) {
+                    questions.ask(leader, topic, left().min(REQUEST_TIMEOUT));
+                    match questions.answer(left().min(REQUEST_TIMEOUT)) {
                         Some(Ok(described)) => return Ok(described.id),
                         Some(Err(why)) => reason = why,
                         None => "no broker answers".clone_into(&mut reason),
@@ -398,12 +399,12 @@ mod tests {
     fn the_partitions_and_leaders_are_told_and_a_topic_that_is_not_there_is_not_made() {
         let broker = EmbeddedBroker::start(3).unwrap();
         let questions = Questions::new(asking(&broker.connection()).unwrap());
-        questions.ask(1, EVENTS.name, ASK);
-        let described = questions.answer(ASK).unwrap().unwrap();
+        questions.ask(1, EVENTS.name, REQUEST_TIMEOUT);
+        let described = questions.answer(REQUEST_TIMEOUT).unwrap().unwrap();
         assert_eq!((described.broker, described.partitions), (1, 3));
         assert_eq!(described.leaders, [1].into());
-        questions.ask(1, "no.such.topic", ASK);
-        assert!(questions.answer(ASK).unwrap().is_err());
+        questions.ask(1, "no.such.topic", REQUEST_TIMEOUT);
+        assert!(questions.answer(REQUEST_TIMEOUT).unwrap().is_err());
         let cluster = broker.connection().check(Duration::from_secs(10)).unwrap();
         assert_eq!(cluster.partitions("no.such.topic"), None);
     }

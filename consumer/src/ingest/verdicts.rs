@@ -30,11 +30,11 @@ use crate::projection::snapshot::PartitionView;
 /// How long the cluster may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long nothing may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long no broker may know the topic before it is taken for one that is not there.
 const UNSEEN: Duration = Duration::from_secs(2);
 /// How long until they are asked again.
-const AGAIN: Duration = Duration::from_millis(250);
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What was decided, as a worker knows it: filled by who follows the decisions topic, read by who
 /// folds and by who answers.
@@ -233,7 +233,7 @@ fn each_decision(
         return Ok(());
     }
     let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(READ_TIMEOUT, |record| {
         each(record.offset(), record.value().unwrap_or_default());
     })?;
     Ok(())
@@ -249,7 +249,7 @@ fn is_there(connection: &Connection, topic: &str) -> Result<bool, ConnectionErro
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        std::thread::sleep(AGAIN);
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }
 

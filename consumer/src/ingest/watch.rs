@@ -21,13 +21,13 @@ use crate::domain::trouble::{Trouble, TroubleKind};
 use crate::projection::store::Log;
 
 /// How long a question may take.
-const ASK: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is looked while nothing is committed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a worker that is about to end is not ready before it does.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long a question that was not answered is left alone.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a look has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl LogWatch {
                 );
                 return Ok(false);
             }
-            if !warned && begun.elapsed() >= ASK {
+            if !warned && begun.elapsed() >= REQUEST_TIMEOUT {
                 warned = true;
                 tracing::warn!(
                     reason,
@@ -129,7 +129,7 @@ impl LogWatch {
             if warned {
                 self.not_confirmed(progress);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
@@ -163,7 +163,7 @@ impl LogWatch {
                 }
                 next = Instant::now() + LOOK_EVERY;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
@@ -188,7 +188,7 @@ impl LogWatch {
         }
         let until = Instant::now() + DRAIN;
         while Instant::now() < until && !stop.is_stopped() {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
         error
     }
@@ -221,10 +221,10 @@ fn first_offset(
     deadline: Instant,
 ) -> Result<i64, WorkerError> {
     loop {
-        match client.fetch_watermarks(topic, partition as i32, ASK) {
+        match client.fetch_watermarks(topic, partition as i32, REQUEST_TIMEOUT) {
             Ok((low, _)) => return Ok(low),
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
-            Err(_) => std::thread::sleep(PAUSE),
+            Err(_) => std::thread::sleep(RETRY_INTERVAL),
         }
     }
 }
@@ -238,7 +238,7 @@ impl Asking {
         // The client's errors are of no use here, but have to be taken.
         while self.questions.client().poll(Duration::ZERO).is_some() {}
         if self.leaders.is_empty() {
-            match leaders(self.questions.client(), topic, ASK) {
+            match leaders(self.questions.client(), topic, REQUEST_TIMEOUT) {
                 Ok(leaders) if leaders.is_empty() => {
                     return (Vec::new(), Some("no broker leads a partition of it".to_owned()));
                 }
@@ -251,11 +251,11 @@ impl Asking {
         let (mut answers, mut failed, mut named) = (Vec::new(), None, BTreeSet::new());
         while !to_ask.is_empty() {
             for &broker in &to_ask {
-                self.questions.ask(broker, topic, ASK);
+                self.questions.ask(broker, topic, REQUEST_TIMEOUT);
             }
             // Every question has an answer, if only that its time is over.
             for _ in 0..to_ask.len() {
-                match self.questions.answer(ASK * 2) {
+                match self.questions.answer(REQUEST_TIMEOUT * 2) {
                     Some(Ok(described)) => {
                         named.extend(described.leaders);
                         answers.push((described.id, described.partitions));
@@ -349,7 +349,7 @@ mod tests {
             let deadline = Instant::now() + Duration::from_secs(60);
             while !progress.troubles.any() {
                 assert!(Instant::now() < deadline, "it does not say so");
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(RETRY_INTERVAL);
             }
             let troubles = progress.troubles.all();
             let said = troubles.iter().map(|t| (t.partition, t.trouble.kind));
@@ -367,12 +367,12 @@ mod tests {
         let log = log(&broker, 3);
         let watch = LogWatch::open(&broker.connection(), log).unwrap();
         let asking = watch.asking.lock().unwrap();
-        asking.questions.ask(1, EVENTS.name, ASK);
+        asking.questions.ask(1, EVENTS.name, REQUEST_TIMEOUT);
         // Its answer comes, and nobody takes it.
         std::thread::sleep(Duration::from_millis(500));
         asking.questions.begin_round();
         assert_eq!(asking.questions.answer(Duration::from_millis(100)), None);
-        asking.questions.ask(1, EVENTS.name, ASK);
-        assert!(asking.questions.answer(ASK).unwrap().is_ok());
+        asking.questions.ask(1, EVENTS.name, REQUEST_TIMEOUT);
+        assert!(asking.questions.answer(REQUEST_TIMEOUT).unwrap().is_ok());
     }
 }

@@ -27,7 +27,7 @@ use super::lease::Leases;
 use super::leaseholder::Leaseholder;
 use super::pipeline::{Learning, Pipeline, SharedLookups};
 use super::progress::Progress;
-use super::range::PATIENCE;
+use super::range::READ_TIMEOUT;
 use super::standing::Standing;
 use super::stop::Stop;
 use super::topic_id::topic_id;
@@ -157,7 +157,7 @@ pub fn open_or_seed(
     let topic = connection.topic(&EVENTS);
     let log = Log {
         cluster_id: cluster.cluster_id.clone(),
-        topic_id: topic_id(connection, &topic, PATIENCE)?,
+        topic_id: topic_id(connection, &topic, READ_TIMEOUT)?,
         partitions: cluster.partitions(&topic).unwrap_or_default(),
         fold_version,
         topic,
@@ -165,7 +165,7 @@ pub fn open_or_seed(
     let watch = LogWatch::open(connection, log.clone())?;
     if config.rebuild || !(seed || Store::is_there(&config.store)) {
         // Before anything is deleted: from a log without its beginning there is no rebuilding.
-        watch.require_whole(PATIENCE)?;
+        watch.require_whole(READ_TIMEOUT)?;
     }
     tracing::info!(path = %config.store.display(), "opening the store");
     let store = if seed {

@@ -22,7 +22,7 @@ use laju_schemas::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::share::Share;
+use laju_schemas::share::Share;
 
 pub use change::{Age, Axis, Change, ChangePart, PartKind, Reading, ShareChange};
 pub use evidence::{

@@ -16,7 +16,6 @@ use laju_schemas::quoted::{
     QuotedEvidence, QuotedMissing, QuotedPartition, QuotedSilence, QuotedTarget, ReasonCount,
     TargetKind,
 };
-use laju_schemas::share::SharePercent;
 use laju_schemas::{FigureId, QuotedFigure, RegionCode};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -31,7 +30,6 @@ use super::scan::{Scope, Window, all_groups};
 use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
-use crate::domain::share::Share;
 use crate::projection::snapshot::Snapshot;
 use crate::query::explanations::postings::age_of;
 use crate::query::figures::progress::progress;
@@ -239,19 +237,11 @@ pub fn figure(quoted: &QuotedFigure) -> Result<Figure, QueryError> {
     })
 }
 
-fn quoted_share(share: Share) -> SharePercent {
-    SharePercent::from_hundredths(share.hundredths())
-}
-
-fn shown_share(share: SharePercent) -> Share {
-    Share::from_hundredths(share.hundredths())
-}
-
 fn quoted_denominator(share: &DenominatorShare) -> QuotedDenominator {
     QuotedDenominator {
         basis: share.basis,
         value: share.value,
-        coverage_percent: share.coverage_percent.map(quoted_share),
+        coverage_percent: share.coverage_percent,
         valid_from: share.valid_from,
         source: share.source.clone(),
         reference_id: share.reference_id,
@@ -262,7 +252,7 @@ fn shown_denominator(quoted: &QuotedDenominator) -> DenominatorShare {
     DenominatorShare {
         basis: quoted.basis,
         value: quoted.value,
-        coverage_percent: quoted.coverage_percent.map(shown_share),
+        coverage_percent: quoted.coverage_percent,
         valid_from: quoted.valid_from,
         source: quoted.source.clone(),
         reference_id: quoted.reference_id,
@@ -275,7 +265,7 @@ fn quoted_target(target: &TargetShare) -> QuotedTarget {
         percent: target.percent,
         basis: target.basis,
         people: target.people,
-        attainment_percent: target.attainment_percent.map(quoted_share),
+        attainment_percent: target.attainment_percent,
         valid_from: target.valid_from,
         valid_to: target.valid_to,
         source: target.source.clone(),
@@ -290,7 +280,7 @@ fn shown_target(quoted: &QuotedTarget) -> TargetShare {
         percent: quoted.percent,
         basis: quoted.basis,
         people: quoted.people,
-        attainment_percent: quoted.attainment_percent.map(shown_share),
+        attainment_percent: quoted.attainment_percent,
         valid_from: quoted.valid_from,
         valid_to: quoted.valid_to,
         source: quoted.source.clone(),

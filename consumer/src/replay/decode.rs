@@ -17,12 +17,12 @@ use crate::ingest::patient::PatientRegistry;
 use crate::ingest::verdicts;
 
 /// How long a registry that does not answer is left alone.
-const RETRY: Duration = Duration::from_secs(1);
+const REGISTRY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a registry's word that it has no such schema is not believed: rows go out, and no
 /// ledger is made of them.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long until it is looked again at whether to stop.
-const SLICE: Duration = Duration::from_millis(50);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a value is not an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Decoder {
     /// follows these verdicts.
     #[must_use]
     pub fn new(reader: EventReader, registry: Option<Registry>, verdicts: DecisionBook) -> Self {
-        let registry = PatientRegistry::new(registry, PATIENCE);
+        let registry = PatientRegistry::new(registry, REGISTRY_PATIENCE);
         Self { reader, registry, verdicts }
     }
 
@@ -98,12 +98,12 @@ impl Decoder {
                     tracing::warn!(%error, id, "waiting for the schema registry");
                 }
             }
-            let until = Instant::now() + RETRY;
+            let until = Instant::now() + REGISTRY_RETRY_INTERVAL;
             while Instant::now() < until {
                 if stop.load(Ordering::Acquire) {
                     return Err(ReplayError::Interrupted);
                 }
-                std::thread::sleep(SLICE);
+                std::thread::sleep(STOP_CHECK_INTERVAL);
             }
         }
     }

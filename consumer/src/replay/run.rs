@@ -17,10 +17,10 @@ use super::file::PartFile;
 use super::filter::Filter;
 use super::rows::{Place, RowWriter};
 use crate::ingest::copy::TopicCopy;
-use crate::ingest::range::{Polled, RangeReader, TURN};
+use crate::ingest::range::{MAX_POLL_RECORDS, Polled, RangeReader};
 
 /// How long a call of the reader may keep us from looking at `stop`.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long what was gathered may wait while more keeps coming.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// How often a checkpoint is written, whichever comes first.
@@ -171,10 +171,10 @@ impl Replay<'_> {
                 let before = self.counts;
                 self.take(record).inspect_err(|_| self.counts = before)
             };
-            let is_caught_up = match reader.poll(SLICE, &mut take)? {
+            let is_caught_up = match reader.poll(POLL_TIMEOUT, &mut take)? {
                 Polled::Done => break,
                 Polled::Idle => true,
-                Polled::Records(count) => count < TURN,
+                Polled::Records(count) => count < MAX_POLL_RECORDS,
             };
             let is_copy = matches!(self.sink, Sink::Topic(_));
             if is_caught_up || is_copy || flushed.elapsed() >= FLUSH_EVERY {

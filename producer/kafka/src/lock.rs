@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 
 /// How long a lock that somebody has is tried again. A process that was killed gives it back a moment
 /// later, and one that is being started has a copy of every descriptor until it runs its own program.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often.
-const PAUSE: Duration = Duration::from_millis(10);
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Takes the lock of a file, which lasts as long as the file is open; a kill gives it back.
 ///
 /// # Errors
 /// If another process has it and keeps it, or the system does not lock.
 pub fn take(file: &File) -> Result<(), TryLockError> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(RETRY_INTERVAL);
+            }
             taken => return taken,
         }
     }
@@ -35,7 +37,7 @@ mod tests {
         take(&held).unwrap();
         assert!(matches!(take(&second), Err(TryLockError::WouldBlock)));
         let given_back = std::thread::spawn(move || {
-            std::thread::sleep(PATIENCE / 4);
+            std::thread::sleep(LOCK_TIMEOUT / 4);
             drop(held);
         });
         take(&second).unwrap();

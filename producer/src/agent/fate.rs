@@ -13,7 +13,7 @@ use laju_kafka::http_client::{self, AddressError, Authorities, HttpError, Times}
 use laju_kafka::secret::Token;
 
 /// How long a worker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a worker is asked.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl WorkerAddress {
 }
 
 fn client(authorities: &Authorities) -> ureq::Agent {
-    http_client::client(authorities, Times { whole: Some(PATIENCE), ..Times::default() })
+    http_client::client(authorities, Times { whole: Some(REQUEST_TIMEOUT), ..Times::default() })
 }
 
 impl std::fmt::Display for WorkerAddress {

@@ -31,9 +31,9 @@ use laju_kafka::text;
 /// Lines sent in one request.
 const BATCH: usize = 2_000;
 /// How long an agent that does not answer, or has no room, is asked again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long to wait before asking again.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The options of `emit`, which stand before the fact.
 #[derive(Debug, Args)]
@@ -270,7 +270,7 @@ impl Batch {
         stop: &Stop,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        let mut until = Instant::now() + PATIENCE;
+        let mut until = Instant::now() + RETRY_TIMEOUT;
         while let (Some(first), Some(last)) = (self.lines.first(), self.lines.last()) {
             let (first, last) = (first.number, last.number);
             let not_accepted = || format!("lines {first} to {last} were not all accepted; {AGAIN}");
@@ -288,12 +288,12 @@ impl Batch {
                 },
             };
             if self.lines.len() < count {
-                until = Instant::now() + PATIENCE;
+                until = Instant::now() + RETRY_TIMEOUT;
             }
             if Instant::now() > until || stop.is_asked_for() {
                 return Err(why).with_context(not_accepted);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_kafka::terminal;
 
 /// How long the topic may take to be read.
-const PATIENCE: Patience =
+const READ_TIMEOUTS: Patience =
     Patience { silence: ASK_PATIENCE, whole: Duration::from_secs(10 * 60), schema: ASK_PATIENCE };
 
 /// The options of `retire`.
@@ -49,7 +49,7 @@ impl Retire {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         require_topic(&self.connection, &KIOSK_STATUS, &[Operation::Read, Operation::Write])?;
         let last = Search::new(self.connection.clone(), self.kiosk_id.clone())
-            .look(PATIENCE)
+            .look(READ_TIMEOUTS)
             .with_context(|| format!("{} cannot be read", self.connection.topic(&KIOSK_STATUS)))?
             .map(|word| word.status);
         let region = match (&last, self.service_region) {

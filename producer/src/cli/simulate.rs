@@ -33,7 +33,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many records are sent between two looks at the clock, where no rate is asked for.
 const STRIDE: u64 = 64;
 /// The longest pause before looking whether the end is asked for.
-const PAUSE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -333,7 +333,7 @@ impl Simulate {
             if ahead.is_zero() {
                 return false;
             }
-            std::thread::sleep(ahead.min(PAUSE));
+            std::thread::sleep(ahead.min(STOP_CHECK_INTERVAL));
         }
     }
 

@@ -32,7 +32,7 @@ const FORGET_FEW: usize = 100;
 
 /// While the disk is full, it is looked for room after so long, and this many times as long as
 /// looking took: reading and settling go on meanwhile.
-const PAUSE: Duration = Duration::from_millis(50);
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const PAUSE_TIMES: u32 = 10;
 /// And this often where nobody asks for anything.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -481,7 +481,7 @@ impl Writer {
     }
 
     fn pause(&mut self, effort: Duration) {
-        self.paused_until = Instant::now().checked_add(PAUSE + effort * PAUSE_TIMES);
+        self.paused_until = Instant::now().checked_add(ROOM_CHECK_INTERVAL + effort * PAUSE_TIMES);
     }
 
     fn refuse_accepting(&self, batch: &mut Vec<Job>) {

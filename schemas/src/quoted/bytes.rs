@@ -19,7 +19,7 @@ use crate::known::{OwnSchema, QUOTED_FIGURE, TopicValue, ValueReader};
 use crate::raw::DecodeError;
 use crate::reference::{Basis, Percent};
 use crate::region::RegionCode;
-use crate::share::SharePercent;
+use crate::share::Share;
 use crate::time::{TimestampMs, date_from_days, days_of_date};
 
 fn nullable(value: Option<Value>) -> Value {
@@ -49,7 +49,7 @@ fn text(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-fn share(share: SharePercent) -> Value {
+fn share(share: Share) -> Value {
     let hundredths = i64::try_from(share.hundredths()).unwrap_or(i64::MAX);
     Value::Decimal(Decimal::from(decimal_bytes(hundredths)))
 }
@@ -222,11 +222,11 @@ fn date(at: &mut Cursor<'_>, field: &'static str) -> Result<Date, DecodeError> {
     date_from_days(days).ok_or_else(|| fault(field, &format!("{days} days from 1970 is no date")))
 }
 
-fn share_of(at: &mut Cursor<'_>, field: &'static str) -> Result<Option<SharePercent>, DecodeError> {
+fn share_of(at: &mut Cursor<'_>, field: &'static str) -> Result<Option<Share>, DecodeError> {
     at.nullable(field, |at| {
         let number = decimal_of(at.bytes(field)?).and_then(|number| u64::try_from(number).ok());
-        let fits = number.filter(|number| *number <= SharePercent::MAX.hundredths());
-        fits.map(SharePercent::from_hundredths).ok_or_else(|| fault(field, &"no percentage"))
+        let fits = number.filter(|number| *number <= Share::MAX.hundredths());
+        fits.map(Share::from_hundredths).ok_or_else(|| fault(field, &"no percentage"))
     })
 }
 

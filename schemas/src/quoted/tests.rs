@@ -113,7 +113,7 @@ fn shares_and_bounds_must_follow_from_the_numbers_beside_them() {
         QuotedFigure::new(content, TimestampMs(0)).check()
     };
     let share = |name| Err(FigureFault::Share(name));
-    let other = Some(SharePercent::from_hundredths(1));
+    let other = Some(Share::from_hundredths(1));
     assert_eq!(fault(&|_| ()), Ok(()));
     assert_eq!(
         fault(&|content| content.denominators[0].coverage_percent = None),
@@ -259,7 +259,7 @@ proptest! {
     fn every_figure_comes_back_in_both_framings(
         numbers in any::<[i64; 6]>(),
         text in ".{0,40}",
-        percent in prop::option::of(0_u64..=SharePercent::MAX.hundredths()),
+        percent in prop::option::of(0_u64..=Share::MAX.hundredths()),
         days in -100_000_i32..100_000,
         id in any::<u32>(),
     ) {
@@ -268,7 +268,7 @@ proptest! {
         content.activations_by_age[1].count = numbers[1];
         content.evidence.partitions[0].next_offset = numbers[2];
         content.evidence.cluster_id.clone_from(&text);
-        content.denominators[0].coverage_percent = percent.map(SharePercent::from_hundredths);
+        content.denominators[0].coverage_percent = percent.map(Share::from_hundredths);
         content.denominators[0].value = numbers[3].unsigned_abs() >> 1;
         content.as_of = crate::time::date_from_days(days).unwrap();
         let mut figure = QuotedFigure::new(content, TimestampMs(numbers[4]));

@@ -16,7 +16,7 @@ use crate::backup::record;
 use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long records are waited for before it is looked at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl KeptPartition<'_> {
     /// That a partition which goes from `low` up to before `at` is the beginning of this one: it ends
@@ -121,7 +121,7 @@ impl KeptPartition<'_> {
         let mut reader = RangeReader::open(connection, &self.name, &ranges, Order::Together)?;
         let mut goes_on = true;
         loop {
-            let polled = reader.poll(SLICE, |message| {
+            let polled = reader.poll(POLL_TIMEOUT, |message| {
                 goes_on = each(message);
                 Ok::<_, BackupError>(match goes_on {
                     true => ControlFlow::Continue(()),

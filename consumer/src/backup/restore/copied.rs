@@ -18,7 +18,7 @@ use crate::backup::manifest::{Cut, Manifest};
 use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long the record is waited for before it is looked at whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Puts it there, unless a restore of the same backup before has. `part` is that of the decisions.
 ///
@@ -139,7 +139,7 @@ fn there(
     let mut reader = RangeReader::open(connection, &part.name, &ranges, Order::Together)?;
     let mut found = None;
     loop {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             found = message.payload().and_then(LogCopy::read).and_then(Result::ok);
             Ok::<_, BackupError>(ControlFlow::Continue(()))
         })?;

@@ -15,7 +15,7 @@ use crate::ingest::topics::{Found, Made, TopicAdmin, TopicsError};
 /// How long a question to the brokers may take, and how long a topic just made is waited for.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long until it is asked for again.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 const LARGEST: &str = "max.message.bytes";
 
@@ -204,7 +204,7 @@ impl TargetTopic {
                 _ if Instant::now() >= deadline => {
                     return Err(BackupError::Missing(self.name.clone()));
                 }
-                _ => tokio::time::sleep(PAUSE).await,
+                _ => tokio::time::sleep(RETRY_INTERVAL).await,
             }
         }
     }
@@ -227,7 +227,7 @@ impl TargetTopic {
                 let what = "change a topic's configuration";
                 return Err(TopicsError::Kafka { what, reason }.into());
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 }

@@ -13,12 +13,12 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
 
-use crate::domain::share::Share;
 use crate::query::answer::{
     Bounds, Breakdown, Count, DenominatorShare, Figures, Missing, Progress, ProgressList,
     Quarantine, RegionName, Regions, Series, TargetShare,
 };
 use crate::query::question::name;
+use laju_schemas::share::Share;
 
 pub(crate) use laju_schemas::text::harmless;
 

@@ -18,7 +18,7 @@ use crate::query::ledger::summary::Ledger;
 /// How long a worker may take to fold what came while its ledger was asked for.
 const CATCH_UP: Duration = Duration::from_secs(10);
 /// How often it is asked how far it is, and how long a call of the reader may wait for records.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A partition of which the log has more than the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -106,7 +106,7 @@ fn count(
     }
     let mut reader = RangeReader::open(connection, topic, ranges, Order::Together)?;
     while !stop.load(Ordering::Acquire) {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_INTERVAL, |message| {
             if let Some(row) = found.get_mut(&(message.partition() as u32)) {
                 row.records += 1;
                 row.until = message.offset() + 1;
@@ -149,6 +149,6 @@ pub(super) fn catches_up(
         if has_all || Instant::now() >= deadline {
             return Ok(has_all);
         }
-        std::thread::sleep(SLICE);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -21,9 +21,9 @@ use crate::query::ledger::summary::Ledger;
 use crate::query::ledger::{LedgerHead, LedgerRefused, has_names, refused};
 
 /// How long nothing of a worker's ledger may come. It may wait for its turn behind others.
-const PATIENCE: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often it is looked whether to stop.
-const SLICE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A partition's ledger as somebody says it is.
 pub(in crate::cli) struct Claim {
@@ -127,7 +127,7 @@ fn received(
     })?;
     let (mut last, mut since) = (before, Instant::now());
     loop {
-        match receiver.recv_timeout(SLICE) {
+        match receiver.recv_timeout(STOP_CHECK_INTERVAL) {
             Ok(claim) => {
                 let claim =
                     claim.with_context(|| format!("the ledger of partition {partition}"))?;
@@ -145,10 +145,10 @@ fn received(
         bar.set_position(now);
         if now != last {
             (last, since) = (now, Instant::now());
-        } else if since.elapsed() > PATIENCE {
+        } else if since.elapsed() > READ_TIMEOUT {
             bail!(
                 "nothing came of the ledger of partition {partition} for {} s",
-                PATIENCE.as_secs()
+                READ_TIMEOUT.as_secs()
             );
         }
     }

@@ -31,7 +31,7 @@ use crate::query::quoted::{FieldDifference, content, differences, question_of};
 use crate::query::view::{ReferenceView, View};
 
 /// How long nothing of the figures topic may come although there is more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A figure to be checked against the log.
 pub(super) struct FigureCheck<'a> {
@@ -155,7 +155,7 @@ impl FigureCheck<'_> {
         let mut tail = Tail::open(&self.connection.client_config()?, &topic, ASK_PATIENCE)?;
         let mut feed = FigureFeed::once(self.connection.registry_client()?)?;
         let (mut book, mut first, mut outage) = (FigureBook::default(), None, None);
-        tail.read_to_end(PATIENCE, |record| {
+        tail.read_to_end(READ_TIMEOUT, |record| {
             // Others are not asked about: what nobody can read of theirs does not matter here.
             if record.key() != Some(&self.figure.0) || outage.is_some() {
                 return;

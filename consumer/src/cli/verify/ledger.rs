@@ -20,7 +20,7 @@ use crate::cli::query::Node;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
 use crate::ingest::judged::LogPart;
-use crate::ingest::range::{PATIENCE, ends};
+use crate::ingest::range::{READ_TIMEOUT, ends};
 use crate::ingest::recompute::{RecomputeError, commits_of, snapshot_of};
 use crate::ingest::topic_id::topic_id;
 use crate::ingest::verdicts::verdicts_of_any_topic;
@@ -208,7 +208,7 @@ impl LedgerCheck<'_> {
                 }
             }
             // Where one of both has none, the brokers were of before Kafka 2.8.
-            let here = topic_id(connection, &topic, PATIENCE)?;
+            let here = topic_id(connection, &topic, READ_TIMEOUT)?;
             if let (Some(of_ledger), Some(here)) = (&head.topic_id, &here)
                 && of_ledger != here
             {

@@ -42,7 +42,7 @@ fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() 
     let mut read = Vec::new();
     let config = broker.connection().client_config().unwrap();
     let mut tail = Tail::open(&config, EVENTS.name, TIMEOUT).unwrap();
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(READ_TIMEOUT, |record| {
         let place = Origin { partition: record.partition() as u32, offset: record.offset() };
         let key = record.key().unwrap().to_vec();
         assert_eq!(record.value(), Some(&b"bytes"[..]));

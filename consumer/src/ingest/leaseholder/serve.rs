@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{Leaseholder, ROWS, Shelf, TURN, lease};
+use super::{Leaseholder, ROWS, SERVE_TIMEOUT, Shelf, lease};
 use crate::ingest::originals;
 use crate::projection::format::Kind;
 use crate::projection::snapshot::QuarantinedRecord;
@@ -45,7 +45,7 @@ impl Leaseholder {
         let begun = Instant::now();
         let (mut chunk, mut from) = (self.shelf(partition).chunk, done);
         let mut failed = None;
-        while begun.elapsed() < TURN {
+        while begun.elapsed() < SERVE_TIMEOUT {
             let found = self.store.refused(partition, chunk, from, ROWS);
             let mut found = found.map_err(|error| error.to_string())?;
             let shelf = self.shelf(partition);
@@ -124,7 +124,7 @@ impl Leaseholder {
                 let Tried { end, outcome, .. } = self.publish(partition, &rows)?;
                 outcome?;
                 rows.retain(|row| row.offset >= end);
-                if begun.elapsed() >= TURN {
+                if begun.elapsed() >= SERVE_TIMEOUT {
                     return Ok(());
                 }
             }
@@ -133,7 +133,8 @@ impl Leaseholder {
 
     /// Publishes some of these rows of a partition, from the first on.
     fn publish(&mut self, partition: u32, rows: &[QuarantinedRecord]) -> Result<Tried, String> {
-        let originals = originals::read(&self.connection, &self.log.topic, partition, rows, TURN)
+        let topic = &self.log.topic;
+        let originals = originals::read(&self.connection, topic, partition, rows, SERVE_TIMEOUT)
             .map_err(|error| error.to_string())?;
         let end = originals.last().map_or(0, |original| original.row.offset + 1);
         let (confirmed, outcome) = self.quarantine.publish(partition, &originals);

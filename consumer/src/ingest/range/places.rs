@@ -18,7 +18,7 @@ use crate::ingest::worker::reading;
 /// librdkafka assigns partitions only to clients that name a group. This one is never joined.
 const GROUP: &str = "laju-range";
 /// How long a search waits for records before it looks at its patience.
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long a question may take that is asked again anyway.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -219,7 +219,7 @@ fn search(
     let mut reader = RangeReader::open(connection, topic, ranges, Order::Together)?;
     loop {
         let mut hit = None;
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             if message.timestamp().to_millis().unwrap_or(-1) < timestamp_ms {
                 return Ok::<_, RangeError>(ControlFlow::Continue(()));
             }

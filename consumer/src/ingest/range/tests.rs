@@ -5,7 +5,7 @@ use laju_schemas::topic::EVENTS;
 use super::*;
 use crate::embedded::EmbeddedBroker;
 
-const SLICE: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const TOPIC: &str = EVENTS.name;
 
 struct Broker {
@@ -52,7 +52,7 @@ impl Broker {
 fn read(reader: &mut RangeReader, most: usize) -> Result<Vec<(i32, i64)>, RangeError> {
     let mut seen = Vec::new();
     while seen.len() < most {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             seen.push((message.partition(), message.offset()));
             let flow =
                 if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
@@ -99,7 +99,7 @@ fn who_breaks_off_goes_on_behind_the_last_record_that_was_taken() {
     assert_eq!(reader.next_offsets(), [(0, 7)].into());
     // A record that fails was not taken.
     let failed = loop {
-        match reader.poll(SLICE, |message| match message.offset() {
+        match reader.poll(POLL_TIMEOUT, |message| match message.offset() {
             12 => Err(RangeError::Missing("no such thing".to_owned())),
             _ => Ok(ControlFlow::Continue(())),
         }) {
@@ -159,7 +159,7 @@ fn an_outage_in_the_middle_is_waited_out_and_one_too_long_is_told() {
     broker.embedded.go_away().unwrap();
     reader = reader.with_patience(Duration::from_millis(300));
     let error = loop {
-        let polled = reader.poll(SLICE, |message| {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
             seen.push((message.partition(), message.offset()));
             Ok::<_, RangeError>(ControlFlow::Continue(()))
         });
@@ -178,7 +178,7 @@ fn an_outage_in_the_middle_is_waited_out_and_one_too_long_is_told() {
     let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, RangeError>(ControlFlow::Break(())));
     assert_eq!(nothing.unwrap(), Polled::Idle);
     broker.embedded.come_back().unwrap();
-    reader = reader.with_patience(PATIENCE);
+    reader = reader.with_patience(READ_TIMEOUT);
     seen.extend(read(&mut reader, usize::MAX).unwrap());
     assert_eq!(seen, offsets(0, 0..COUNT));
 }

@@ -5,7 +5,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Broker {
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -33,7 +33,7 @@ impl Broker {
                 .timestamp(1000 + value);
             self.producer.send(record).unwrap();
         }
-        self.producer.flush(PATIENCE).unwrap();
+        self.producer.flush(BROKER_TIMEOUT).unwrap();
     }
 }
 
@@ -53,10 +53,10 @@ fn everything_there_is_is_handed_over_in_order_and_then_it_returns() {
     broker.cluster.create_topic("t", 2, 1).unwrap();
     broker.send("t", 0, 0..300);
     broker.send("t", 1, 0..3);
-    let mut tail = Tail::open(&broker.config(), "t", PATIENCE).unwrap();
+    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
     assert_eq!(tail.end_offsets().collect::<Vec<_>>(), [300, 3]);
     let mut seen = [Vec::new(), Vec::new()];
-    tail.read_to_end(PATIENCE, |record| {
+    tail.read_to_end(BROKER_TIMEOUT, |record| {
         assert_eq!(record.timestamp_ms(), 1000 + record.offset());
         assert_eq!(record.key(), Some(&b"k"[..]));
         seen[record.partition() as usize].push(text(&record));
@@ -71,7 +71,7 @@ fn everything_there_is_is_handed_over_in_order_and_then_it_returns() {
 fn an_empty_topic_is_read_at_once() {
     let broker = Broker::new();
     broker.cluster.create_topic("t", 3, 1).unwrap();
-    let mut tail = Tail::open(&broker.config(), "t", PATIENCE).unwrap();
+    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
     tail.read_to_end(Duration::ZERO, |_| panic!("there is nothing")).unwrap();
     assert!(tail.has_caught_up());
 }
@@ -80,7 +80,7 @@ fn an_empty_topic_is_read_at_once() {
 fn a_missing_topic_is_an_error_that_says_how_to_make_it_and_is_not_made() {
     let broker = Broker::new();
     for _ in 0..2 {
-        let error = Tail::open(&broker.config(), "t", PATIENCE).err().unwrap();
+        let error = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).err().unwrap();
         assert!(matches!(error, TailError::Missing(_)), "{error}");
         assert!(error.to_string().contains("laju topics create"), "{error}");
     }
@@ -95,7 +95,7 @@ fn a_follower_tells_once_that_it_has_caught_up_goes_on_and_stops() {
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {
-            let mut tail = Tail::open(&config, "t", PATIENCE)?;
+            let mut tail = Tail::open(&config, "t", BROKER_TIMEOUT)?;
             tail.follow(&stop, |tailed| {
                 let news = match tailed {
                     Tailed::Record(record) => text(&record),
@@ -107,7 +107,7 @@ fn a_follower_tells_once_that_it_has_caught_up_goes_on_and_stops() {
                 }
             })
         });
-        let next = || receiver.recv_timeout(PATIENCE).unwrap();
+        let next = || receiver.recv_timeout(BROKER_TIMEOUT).unwrap();
         let first: Vec<_> = (0..6).map(|_| next()).collect();
         assert_eq!(first, ["0", "1", "2", "3", "4", "caught up"]);
         broker.send("t", 0, 5..7);
@@ -123,7 +123,7 @@ fn a_broker_that_goes_silent_is_told_with_how_far_it_was_read() {
     let broker = Broker::new();
     broker.cluster.create_topic("t", 1, 1).unwrap();
     broker.send("t", 0, 0..5);
-    let mut tail = Tail::open(&broker.config(), "t", PATIENCE).unwrap();
+    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
     broker.cluster.broker_down(1).unwrap();
     // What was fetched before it went may still come.
     match tail.read_to_end(Duration::from_millis(300), |_| {}) {

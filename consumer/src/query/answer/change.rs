@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::domain::rate::Rate;
-use crate::domain::share::Share;
+use laju_schemas::share::Share;
 
 /// Which of a question's two days differs between the two readings.
 #[derive(

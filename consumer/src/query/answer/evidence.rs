@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, ReasonCount, RegionName};
-use crate::domain::share::Share;
 use crate::query::ahead::RecordedAhead;
+use laju_schemas::share::Share;
 
 /// What a region's figure rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

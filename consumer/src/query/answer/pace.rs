@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{Bounds, Evidence, Missing, RegionName, TargetShare};
 use crate::domain::rate::Rate;
-use crate::domain::share::Share;
+use laju_schemas::share::Share;
 
 /// How fast a region goes, how fast it would have to, and where its pace leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,4 +1,4 @@
-//! How shares and rates look in an OpenAPI document: as the text that they are in JSON.
+//! How rates look in an OpenAPI document: as the text that they are in JSON.
 
 use std::borrow::Cow;
 
@@ -7,26 +7,6 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::rate::Rate;
-use crate::domain::share::Share;
-
-impl PartialSchema for Share {
-    fn schema() -> RefOr<Schema> {
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(
-                "A percentage with two decimal places, of an exact fraction, rounded half up.",
-            ))
-            .pattern(Some(r"^[0-9]+\.[0-9]{2}$"))
-            .examples(["11.73"]);
-        Schema::from(schema.build()).into()
-    }
-}
-
-impl ToSchema for Share {
-    fn name() -> Cow<'static, str> {
-        "Share".into()
-    }
-}
 
 impl PartialSchema for Rate {
     fn schema() -> RefOr<Schema> {

@@ -17,7 +17,6 @@ use utoipa::IntoParams;
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
-use crate::domain::share::Share;
 use crate::query::answer::{
     Age, Axis, Change, ChangePart, PartKind, Progress, Reading, ShareChange,
 };
@@ -30,6 +29,7 @@ use crate::query::question::{Endpoint, Question, date};
 use crate::query::scan::{Scope, each_netted_apart};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
+use laju_schemas::share::Share;
 
 /// How late activations are distinguished: the next day, within a week, within a month, later.
 pub const AGES: [Age; 4] = [

@@ -9,7 +9,6 @@ use utoipa::IntoParams;
 
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
-use crate::domain::share::Share;
 use crate::query::answer::{Goal, PaceList, PaceRow, PaceWindow};
 use crate::query::days::Days;
 use crate::query::figures::pace::{PaceQuestion, TRAILING, before, goal};
@@ -18,6 +17,7 @@ use crate::query::question::{Endpoint, Level, Question, nation};
 use crate::query::scan::{Scope, all_groups};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
+use laju_schemas::share::Share;
 
 /// How fast every province, or every regency and city, within a region goes.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]

@@ -11,7 +11,6 @@ use utoipa::IntoParams;
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::reference::Target;
-use crate::domain::share::Share;
 use crate::query::answer::{
     Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
     RegionName, TargetShare,
@@ -22,6 +21,7 @@ use crate::query::question::{Endpoint, Level, Question, nation};
 use crate::query::scan::{Scope, all_groups};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
+use laju_schemas::share::Share;
 
 /// How far a region is.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]

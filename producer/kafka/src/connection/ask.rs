@@ -14,7 +14,7 @@ pub const ASK_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long is waited between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whether an answer is one that time mends.
 #[must_use]
@@ -62,7 +62,7 @@ pub fn patiently<T>(
     patience: Duration,
     ask: impl FnMut(Duration) -> KafkaResult<T>,
 ) -> KafkaResult<T> {
-    with_pauses(patience, PAUSE, ask)
+    with_pauses(patience, RETRY_INTERVAL, ask)
 }
 
 fn with_pauses<T>(

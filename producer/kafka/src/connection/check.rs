@@ -18,10 +18,10 @@ use super::ConnectionError;
 use super::ask::is_passing;
 
 /// One question to the cluster; between two of them the remembered error is looked at.
-const SLICE: Duration = Duration::from_millis(250);
+const METADATA_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long is waited before a question is asked again that had half an answer.
-const AGAIN: Duration = Duration::from_millis(100);
+const METADATA_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 struct Reported {
@@ -245,7 +245,7 @@ pub(super) fn check(
         match ask(probe.client(), deadline) {
             // A topic without a leader is one that is there.
             Ok(metadata) if is_passing_of_any(&metadata) && Instant::now() < deadline => {
-                std::thread::sleep(AGAIN);
+                std::thread::sleep(METADATA_RETRY_INTERVAL);
             }
             Ok(metadata) => break metadata,
             Err(_) if events.is_settled() || Instant::now() >= deadline => {
@@ -256,7 +256,7 @@ pub(super) fn check(
     };
     let cluster_id = probe
         .client()
-        .fetch_cluster_id(deadline.saturating_duration_since(Instant::now()).max(SLICE))
+        .fetch_cluster_id(deadline.saturating_duration_since(Instant::now()).max(METADATA_TIMEOUT))
         .ok_or_else(|| ConnectionError::NoClusterId(brokers.to_owned()))?;
     let mut topics: Vec<_> = metadata
         .topics()
@@ -280,7 +280,7 @@ fn is_passing_of_any(metadata: &Metadata) -> bool {
 
 fn ask<C: ClientContext>(client: &Client<C>, deadline: Instant) -> KafkaResult<Metadata> {
     let left = deadline.saturating_duration_since(Instant::now());
-    client.fetch_metadata(None, left.clamp(Duration::from_millis(1), SLICE))
+    client.fetch_metadata(None, left.clamp(Duration::from_millis(1), METADATA_TIMEOUT))
 }
 
 #[cfg(test)]

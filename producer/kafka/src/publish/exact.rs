@@ -32,7 +32,7 @@ pub use error::ExactError;
 /// How long a step of a transaction may take: a broker's restart is over by then.
 const STEP: Duration = Duration::from_secs(60);
 /// One turn of waiting for confirmations.
-const TURN: Duration = Duration::from_millis(100);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a mark is waited for before it is looked for again.
 const MARK_PAUSE: Duration = Duration::from_millis(1);
 /// Clients that take turns with transactions: the brokers end one of a client a little after they
@@ -292,7 +292,7 @@ impl ExactPublisher {
     }
 
     fn settle_of(&self, client: &Client, stop: &AtomicBool) -> Result<(), ExactError> {
-        while flush(client, TURN) > 0 {
+        while flush(client, FLUSH_TIMEOUT) > 0 {
             self.check()?;
             if stop.load(Ordering::Acquire) {
                 return Err(ExactError::Stopped);
