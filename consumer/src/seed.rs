@@ -26,8 +26,6 @@ use error::Failure;
 pub use error::SeedError;
 use origin::{Origin, Run};
 
-/// How long a node that is away is tried again, unless somebody says otherwise.
-pub const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The pauses between tries: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
