@@ -199,7 +199,7 @@ pub type DecisionReader = ValueReader<QuarantineDecision>;
 mod tests {
     use super::*;
     use crate::codec::Encoder;
-    use crate::known::{KIOSK_STATUS_AVSC, QUARANTINE_DECISION_AVSC};
+    use crate::known::{KIOSK_STATUS_AVSC, QUARANTINE_DECISION_AVSC, ReadError};
 
     fn decision() -> QuarantineDecision {
         QuarantineDecision {

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::codec::Encoder;
     use crate::cursor::put_long;
-    use crate::known::{ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC};
+    use crate::known::{ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, ReadError};
 
     /// A status's bytes with these two numbers.
     fn bytes(kiosk_id: &str, region: &str, highest: i64, unsent: i64) -> Vec<u8> {
