@@ -73,7 +73,7 @@ impl Parameters {
     /// The region in the path, if there is one.
     pub(super) fn region(&self) -> Result<Option<RegionCode>, Problem> {
         let in_path = self.in_path.iter().flatten();
-        let code = in_path.filter(|(name, _)| name == CODE).map(|(_, text)| {
+        let mut code = in_path.filter(|(name, _)| name == CODE).map(|(_, text)| {
             text.parse().map_err(|error: RegionCodeError| {
                 let (error, given) = (shown(&error.to_string()), shorten(text));
                 bad_code(words!(
@@ -82,7 +82,7 @@ impl Parameters {
                 ))
             })
         });
-        code.last().transpose()
+        code.next().transpose()
     }
 
     /// The days of a question.
