@@ -81,18 +81,34 @@ const TABLE: [Row; 15] = [
     row(Account::ReleasedMovesOut, "released_moves_out", 0, Some(Account::MovesOut)),
 ];
 
+const _: () = {
+    let mut number = 0;
+    while number < TABLE.len() {
+        assert!(TABLE[number].account as usize == number, "each in the place of its number");
+        assert!(Account::ALL[number] as usize == number, "each in the place of its number");
+        number += 1;
+    }
+};
+
 impl Account {
     /// Every account, in the order of their numbers.
-    pub const ALL: [Self; TABLE.len()] = {
-        let mut all = [Self::Activations; TABLE.len()];
-        let mut number = 0;
-        while number < TABLE.len() {
-            all[number] = TABLE[number].account;
-            assert!(all[number] as usize == number, "each in the place of its number");
-            number += 1;
-        }
-        all
-    };
+    pub const ALL: [Self; 15] = [
+        Self::Activations,
+        Self::Deactivations,
+        Self::MovesIn,
+        Self::MovesOut,
+        Self::Deferrals,
+        Self::CardsRecorded,
+        Self::CardsRequested,
+        Self::CardsPrinted,
+        Self::PrintQueue,
+        Self::VisitActivations,
+        Self::VisitDeferrals,
+        Self::ReleasedActivations,
+        Self::ReleasedDeactivations,
+        Self::ReleasedMovesIn,
+        Self::ReleasedMovesOut,
+    ];
 
     const fn row(self) -> &'static Row {
         &TABLE[self as usize]
