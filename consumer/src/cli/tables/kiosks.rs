@@ -1,4 +1,4 @@
-//! Kiosks and the fates of their events as tables for people: see [`super::table`], whose ways it follows.
+//! Kiosks and the fates of their events as tables for people: in the ways of [`super`].
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, Table};
