@@ -90,20 +90,20 @@ pub struct Order<'a> {
     /// The decision.
     pub decision: QuarantineDecision,
     /// The event, if it is released.
-    pub anew: Option<Republish<'a>>,
+    pub republish: Option<Republish<'a>>,
 }
 
 impl Order<'_> {
     /// Whether the event is too large for the events topic with what is added to it.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
-        let Some(anew) = &self.anew else { return false };
-        let own =
-            own_headers(anew.headers).map(|(name, value)| (name, value.map_or(0, <[u8]>::len)));
+        let Some(republish) = &self.republish else { return false };
+        let own = own_headers(republish.headers)
+            .map(|(name, value)| (name, value.map_or(0, <[u8]>::len)));
         let ours = released_headers(&self.decision);
         let ours = ours.iter().map(|(name, value)| (*name, value.len()));
         let headers: usize = own.chain(ours).map(|(name, value)| name.len() + value + 8).sum();
-        let bytes = anew.value.len() + anew.subject.0.len() + headers + OVERHEAD;
+        let bytes = republish.value.len() + republish.subject.0.len() + headers + OVERHEAD;
         bytes > EVENTS.max_message_bytes as usize
     }
 }
@@ -296,8 +296,8 @@ impl Decider {
         let mut decisions: Vec<_> = orders.iter().map(|order| order.decision.clone()).collect();
         let mut sent = 0;
         for (number, order) in orders.iter().enumerate() {
-            if let Some(anew) = &order.anew {
-                self.send_event(number, anew, &order.decision, deadline)?;
+            if let Some(republish) = &order.republish {
+                self.send_event(number, republish, &order.decision, deadline)?;
                 sent += 1;
             }
         }
@@ -329,22 +329,22 @@ impl Decider {
     fn send_event(
         &self,
         number: usize,
-        anew: &Republish<'_>,
+        republish: &Republish<'_>,
         decision: &QuarantineDecision,
         deadline: Instant,
     ) -> Result<(), DecideError> {
         debug_assert_eq!(decision.decision, Decision::Released);
         let mut headers = OwnedHeaders::new();
-        for (key, value) in own_headers(anew.headers) {
+        for (key, value) in own_headers(republish.headers) {
             headers = headers.insert(Header { key, value });
         }
         for (key, value) in &released_headers(decision) {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let partition = partition_for(&anew.subject.0, self.partitions);
+        let partition = partition_for(&republish.subject.0, self.partitions);
         let record = BaseRecord::with_opaque_to(&self.events, number)
-            .key(&anew.subject.0[..])
-            .payload(anew.value)
+            .key(&republish.subject.0[..])
+            .payload(republish.value)
             .partition(i32::try_from(partition).unwrap_or(i32::MAX))
             .headers(headers);
         self.send(record, deadline)

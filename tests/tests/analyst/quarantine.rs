@@ -208,12 +208,12 @@ fn what_is_released_counts_once_and_what_would_be_refused_again_is_not_sent() {
     let released = released_events(&broker);
     assert_eq!(released.len(), 2);
     for done in report["decided"].as_array().unwrap() {
-        let anew = Origin {
+        let republish = Origin {
             partition: done["released_partition"].as_u64().unwrap() as u32,
             offset: done["released_offset"].as_i64().unwrap(),
         };
         let origin: Origin = done["origin"].as_str().unwrap().parse().unwrap();
-        assert!(released.contains(&(origin, anew)), "{released:?} {done}");
+        assert!(released.contains(&(origin, republish)), "{released:?} {done}");
     }
 
     // Again: nothing is sent.
@@ -278,7 +278,7 @@ fn discard(number: u8) -> Order<'static> {
         decided_at: TimestampMs(now_ms()),
         origin_topic_id: None,
     };
-    Order { decision, anew: None }
+    Order { decision, republish: None }
 }
 
 /// The embedded broker keeps nobody out: there the order of things has to do.
@@ -323,7 +323,7 @@ fn a_release_that_the_brokers_refuse_is_taken_back_at_once() {
             let Order { mut decision, .. } = discard(number);
             decision.decision = Decision::Released;
             let subject = subject(number.into());
-            Order { decision, anew: Some(Republish { subject, value, headers: &headers }) }
+            Order { decision, republish: Some(Republish { subject, value, headers: &headers }) }
         })
         .collect();
     let decider = Decider::open(&broker.connection()).unwrap();
@@ -413,7 +413,7 @@ fn what_the_present_rules_count_where_it_stands_is_left_alone() {
     assert_eq!(report["decided"].as_array().unwrap().len(), 1, "{report}");
     let released = released_events(&broker);
     assert_eq!(released.len(), 1, "{released:?}");
-    let (origin, anew) = released[0];
+    let (origin, republish) = released[0];
     assert_eq!(origin.to_string(), misplaced);
     let after = Said { activated: 2, open: 0, unknown: 0, released: 1, ..before };
     wait_for(&mut process, &after);
@@ -421,7 +421,8 @@ fn what_the_present_rules_count_where_it_stands_is_left_alone() {
     // What was sent again is refused by other rules and counts by these; refused by these, it is
     // released and open all the same.
     let log = broker.read_log();
-    let sent = log.iter().find(|r| (r.partition, r.offset) == (anew.partition, anew.offset));
+    let sent =
+        log.iter().find(|r| (r.partition, r.offset) == (republish.partition, republish.offset));
     put_into_quarantine(&broker, sent.unwrap(), "unknown_region", "0-01234567");
     let (code, report) = json_of(&run(decide(&broker, &["release", &misplaced])));
     assert_eq!((code, &report["already"][0]["again"]), (Some(0), &Value::Null), "{report}");
@@ -429,7 +430,7 @@ fn what_the_present_rules_count_where_it_stands_is_left_alone() {
     put_into_quarantine(&broker, sent.unwrap(), "unknown_schema", &rules);
     let (code, report) = json_of(&run(decide(&broker, &["release", &misplaced])));
     assert_eq!(code, Some(1), "{report}");
-    assert_eq!(report["already"][0]["again"], json!(anew.to_string()), "{report}");
+    assert_eq!(report["already"][0]["again"], json!(republish.to_string()), "{report}");
 }
 
 #[test]

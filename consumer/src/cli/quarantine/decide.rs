@@ -182,12 +182,12 @@ impl DecideArgs {
             decided_at: now,
             origin_topic_id: None,
         };
-        let anew = chosen.event.as_ref().map(|event| Republish {
+        let republish = chosen.event.as_ref().map(|event| Republish {
             subject: event.subject,
             value: &event.value,
             headers: &event.headers,
         });
-        Order { decision, anew }
+        Order { decision, republish }
     }
 
     /// Whether it is to be done: records that were not named one by one are asked about.

@@ -25,10 +25,10 @@ fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() 
         .iter()
         .zip(1..)
         .map(|(subject, id)| {
-            let anew = Republish { subject: *subject, value: b"bytes", headers: &headers };
-            Order { decision: release((0, id.into()), id), anew: Some(anew) }
+            let republish = Republish { subject: *subject, value: b"bytes", headers: &headers };
+            Order { decision: release((0, id.into()), id), republish: Some(republish) }
         })
-        .chain([Order { decision: decided((0, 90), Decision::Discarded, None), anew: None }])
+        .chain([Order { decision: decided((0, 90), Decision::Discarded, None), republish: None }])
         .collect();
     let decisions = decider.commit(&orders).unwrap();
     for (decision, subject) in decisions.iter().zip(&subjects) {
@@ -68,7 +68,7 @@ fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() 
         assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value)));
     }
     // The same producer goes on with another transaction.
-    let again = Order { decision: decided((1, 1), Decision::Discarded, None), anew: None };
+    let again = Order { decision: decided((1, 1), Decision::Discarded, None), republish: None };
     decider.commit(&[again]).unwrap();
     assert_eq!(decider.decided().unwrap().all().len(), 9);
 }
@@ -79,8 +79,8 @@ fn an_event_that_the_topic_would_not_take_is_known_beforehand() {
     let limit = EVENTS.max_message_bytes as usize;
     let too_large = |bytes: usize| {
         let value = vec![0; bytes];
-        let anew = Republish { subject: SubjectId([1; 16]), value: &value, headers: &headers };
-        Order { decision: release((0, 1), 1), anew: Some(anew) }.is_too_large()
+        let republish = Republish { subject: SubjectId([1; 16]), value: &value, headers: &headers };
+        Order { decision: release((0, 1), 1), republish: Some(republish) }.is_too_large()
     };
     assert_eq!([limit - 1_000, limit - 100, limit].map(too_large), [false, true, true]);
 }
@@ -105,8 +105,8 @@ fn what_the_user_may_not_is_said_as_it_is_and_what_was_begun_is_taken_back() {
     let orders: Vec<_> = (0..9)
         .map(|number| {
             let subject = SubjectId([number; 16]);
-            let anew = Republish { subject, value: b"bytes", headers: &headers };
-            Order { decision: release((0, number.into()), number), anew: Some(anew) }
+            let republish = Republish { subject, value: b"bytes", headers: &headers };
+            Order { decision: release((0, number.into()), number), republish: Some(republish) }
         })
         .collect();
     let denied = Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
