@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use laju_kafka::connection::Connection;
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
-use laju_tests::process::{Process, command, connect, worker};
+use laju_tests::process::{Process, command, connect, simulate, worker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -54,7 +54,7 @@ fn measure(broker: &TestBroker, events: u64) {
     folding.wait_ready();
     let pid = Pid::from_raw(folding.id() as i32);
     kill(pid, Signal::SIGSTOP).unwrap();
-    publish(&connection, events);
+    simulate(KIOSK, &connection, events);
     let begun = Instant::now();
     kill(pid, Signal::SIGCONT).unwrap();
     folding.wait_folded(events);
@@ -151,16 +151,4 @@ fn size(path: &Path) -> u64 {
         return path.metadata().unwrap().len();
     }
     std::fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
-}
-
-fn publish(connection: &Connection, events: u64) {
-    let mut simulate = command(KIOSK, &["simulate", "--events", &events.to_string()]);
-    simulate.args(["--from", "2023-01-01", "--duplicates", "0.05"]);
-    connect(&mut simulate, connection);
-    let mut process = Process::start(simulate);
-    while process.is_running() {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let ended = process.wait();
-    assert!(ended.status.success(), "{ended:?}");
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use laju_kafka::connection::Connection;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
-use laju_tests::process::{Process, command, connect, worker};
+use laju_tests::process::{Process, simulate, under, worker};
 use nix::sys::signal::Signal;
 
 const LAJU: &str = env!("CARGO_BIN_EXE_laju-under-test");
@@ -79,7 +79,7 @@ fn measure(options: &Options) {
     let directory = tempfile::tempdir().unwrap();
     let connection = broker.connection();
     let nodes = Nodes { connection: &connection, directory: directory.path(), pin: options.pin };
-    simulate(&connection, events);
+    simulate(KIOSK, &connection, events);
     println!("{events} events, {PARTITIONS} partitions");
     if is_wanted("start") {
         starts(&nodes, options.rounds, events);
@@ -131,15 +131,7 @@ impl Nodes<'_> {
         }
         let last = std::thread::available_parallelism().unwrap().get() - 1;
         let processors = if is_first { "0".to_owned() } else { format!("1-{last}") };
-        let mut pinned = Command::new("taskset");
-        pinned.args(["-c", &processors]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => pinned.env(name, value),
-                None => pinned.env_remove(name),
-            };
-        }
-        pinned
+        under(&["taskset", "-c", &processors], &command)
     }
 
     fn ready(&self, command: Command) -> Process {
@@ -396,18 +388,6 @@ impl Log {
         end.store(true, Ordering::Relaxed);
         asking.join().unwrap()
     }
-}
-
-fn simulate(connection: &Connection, events: u64) {
-    let mut simulate = command(KIOSK, &["simulate", "--events", &events.to_string()]);
-    simulate.args(["--from", "2023-01-01", "--duplicates", "0.05"]);
-    connect(&mut simulate, connection);
-    let mut process = Process::start(simulate);
-    while process.is_running() {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let ended = process.wait();
-    assert!(ended.status.success(), "{ended:?}");
 }
 
 struct Percentiles {

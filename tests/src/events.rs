@@ -10,7 +10,11 @@ use laju_schemas::framing::Framing;
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::partition::partition_for;
 use laju_schemas::raw::RawEvent;
-use laju_schemas::{DecisionId, EventId, Fact, QuarantineDecision, SubjectId, TimestampMs};
+use laju_schemas::reference::{Basis, ReferenceKind};
+use laju_schemas::{
+    DecisionId, EventId, Fact, QuarantineDecision, ReferenceFigure, ReferenceId, SubjectId,
+    TimestampMs,
+};
 use serde_json::{Value, json};
 
 use crate::log::LogRecord;
@@ -160,5 +164,22 @@ pub fn verdict(partition: u32, offset: i64, topic_id: Option<&str>) -> Quarantin
         reason: "it has no schema with id 1".to_owned(),
         decided_at: TimestampMs(0),
         origin_topic_id: topic_id.map(str::to_owned),
+    }
+}
+
+/// The denominator of [`REGION`] from 2023 on that is told under this number.
+#[must_use]
+pub fn denominator(number: u8, value: u64) -> ReferenceFigure {
+    ReferenceFigure {
+        reference_id: ReferenceId([number; 16]),
+        region: REGION.parse().expect("a region of the table"),
+        kind: ReferenceKind::Denominator,
+        basis: Basis::WajibKtp,
+        value: Some(value),
+        percent: None,
+        valid_from: "2023-01-01".parse().expect("a day"),
+        valid_to: None,
+        source: format!("letter {number}"),
+        issued_by: "tests".to_owned(),
     }
 }

@@ -19,6 +19,7 @@ pub mod meddler;
 pub mod oracle;
 pub mod ports;
 pub mod process;
+pub mod property;
 pub mod proxy;
 pub mod registry;
 pub mod replay;

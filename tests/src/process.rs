@@ -56,6 +56,51 @@ pub fn worker(program: &str, connection: &Connection, store: &Path) -> Command {
     command
 }
 
+/// A command as another program starts it, such as `taskset -c 0`, in the same environment.
+#[must_use]
+pub fn under(outer: &[&str], command: &Command) -> Command {
+    let mut whole = Command::new(outer[0]);
+    whole.args(&outer[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(name, value),
+            None => whole.env_remove(name),
+        };
+    }
+    whole
+}
+
+/// A command as a shell starts it after a script of its own: limits, say.
+#[must_use]
+pub fn after(script: &str, command: &Command) -> Command {
+    under(&["sh", "-c", &format!("{script}; exec \"$@\""), "sh"], command)
+}
+
+/// A command with files no larger than so many blocks of 512 bytes, as on a full disk; what would
+/// make one larger fails instead of ending the process.
+#[must_use]
+pub fn with_files_up_to(blocks: u64, command: &Command) -> Command {
+    after(&format!("trap '' XFSZ; ulimit -f {blocks}"), command)
+}
+
+/// Has the kiosk's program make so many events of the year 2023 and later, one in twenty of them
+/// twice, and publish them.
+///
+/// # Panics
+/// If it fails.
+pub fn simulate(kiosk: &str, connection: &Connection, events: u64) {
+    let mut simulate = command(kiosk, &["simulate", "--events", &events.to_string()]);
+    simulate.args(["--from", "2023-01-01", "--duplicates", "0.05"]);
+    connect(&mut simulate, connection);
+    let mut process = Process::start(simulate);
+    // As long as it takes: hundreds of millions take more than anything else here.
+    while process.is_running() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = process.wait();
+    assert!(ended.status.success(), "{ended:?}");
+}
+
 /// Waits until something is so.
 ///
 /// # Panics

@@ -14,23 +14,13 @@ use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable, SubjectId};
 use laju_tests::fold::fold_record;
 use laju_tests::generate::{self, Log};
 use laju_tests::oracle::{self, Oracle};
+use laju_tests::property;
 use proptest::prelude::*;
-use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 const STEPS: usize = 60;
 
 fn config() -> ProptestConfig {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/fate.txt");
-    let given = ProptestConfig::default();
-    ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 320 },
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(20_220_101),
-            fixed => fixed,
-        },
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
-        ..given
-    }
+    property::config("fate", 320, 20_220_101)
 }
 
 /// The fate of each event that counts, by subject and event id.

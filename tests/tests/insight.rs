@@ -22,21 +22,11 @@ use laju_schemas::event::DeactivationReason;
 use laju_tests::fold::fold_log;
 use laju_tests::generate;
 use laju_tests::oracle::{Balances, Oracle};
+use laju_tests::property;
 use proptest::prelude::*;
-use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 fn config() -> ProptestConfig {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/insight.txt");
-    let given = ProptestConfig::default();
-    ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 160 },
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(20_240_802),
-            fixed => fixed,
-        },
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
-        ..given
-    }
+    property::config("insight", 160, 20_240_802)
 }
 
 fn view(log: &generate::Log) -> View {

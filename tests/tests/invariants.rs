@@ -21,25 +21,15 @@ use laju_tests::generate::{self, Log};
 use laju_tests::ledger::{self, Row};
 use laju_tests::log::LogRecord;
 use laju_tests::oracle::Oracle;
+use laju_tests::property;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 const STEPS: usize = 60;
 
 fn config() -> ProptestConfig {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/invariants.txt");
-    let given = ProptestConfig::default();
-    ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 320 },
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(20_220_101),
-            fixed => fixed,
-        },
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
-        ..given
-    }
+    property::config("invariants", 320, 20_220_101)
 }
 
 fn fold(log: &Log, cuts: &[Index]) -> Snapshot {

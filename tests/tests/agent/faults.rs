@@ -5,12 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use laju_tests::broker::TestBroker;
 use laju_tests::judge::copy_tree;
-use laju_tests::process::{Ended, Process, run};
+use laju_tests::process::{Ended, Process, run, with_files_up_to};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -207,15 +206,6 @@ fn a_bad_setting_stops_the_agent_before_anything_binds_or_is_made() {
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::write(&key, "00112233").unwrap();
     refuse(&|_| {}, &[key.to_str().unwrap(), "64"]);
-}
-
-/// The command, with files no larger than so many blocks of 512 bytes; what would make one larger
-/// fails instead of ending the process.
-fn with_files_up_to(blocks: u64, command: &Command) -> Command {
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
-    let mut limited = laju_tests::process::command("sh", &["-c", &script, "sh"]);
-    limited.arg(command.get_program()).args(command.get_args());
-    limited
 }
 
 #[test]

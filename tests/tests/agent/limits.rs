@@ -3,10 +3,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use laju_tests::process::{PATIENCE, Process, wait_until};
+use laju_tests::process::{PATIENCE, Process, after, wait_until};
 use serde_json::Value;
 
 use crate::kiosk::{Client, JSON, Kiosk, activation, no_broker};
@@ -141,25 +140,11 @@ fn the_interface_says_no_to_what_is_too_large_or_not_for_it() {
     drop(process);
 }
 
-/// A command that may have so many files open.
-fn with_files(files: u32, command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    limited.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
-    limited.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    limited
-}
-
 /// A browser or a program that leaks connections: all of the agent's files would be theirs.
 #[test]
 fn hundreds_of_idle_connections_do_not_silence_an_agent_with_few_files() {
     let kiosk = Kiosk::new(no_broker());
-    let mut process = Process::start(with_files(256, &kiosk.command()));
+    let mut process = Process::start(after("ulimit -n 256", &kiosk.command()));
     let address = process.address();
     let idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let begun = Instant::now();

@@ -5,28 +5,16 @@ use std::sync::atomic::AtomicBool;
 
 use laju_consumer::backup::BackupError;
 use laju_consumer::backup::restore::{Restoring, Step};
-use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::topic::{ALL, EVENTS, REFERENCE};
-use laju_schemas::{CopyId, ReferenceFigure, ReferenceId, TimestampMs};
+use laju_schemas::{CopyId, TimestampMs};
 use laju_tests::broker::TestBroker;
-use laju_tests::events::{activations, now_ms};
+use laju_tests::events::{self, activations, now_ms};
 use laju_tests::process::run;
 
 use crate::{PARTITIONS, answer, assert_same, backup, restore};
 
 fn denominator(broker: &TestBroker, number: u8) {
-    let figure = ReferenceFigure {
-        reference_id: ReferenceId([number; 16]),
-        region: "18.71".parse().unwrap(),
-        kind: ReferenceKind::Denominator,
-        basis: Basis::WajibKtp,
-        value: Some(1_000),
-        percent: None,
-        valid_from: "2023-01-01".parse().unwrap(),
-        valid_to: None,
-        source: format!("letter {number}"),
-        issued_by: "tests".to_owned(),
-    };
+    let figure = events::denominator(number, 1_000);
     broker.publisher().publish_reference(&figure).unwrap().wait().unwrap();
 }
 

@@ -13,11 +13,10 @@ use laju_schemas::event::{DeactivationReason, RetractionReason};
 use laju_schemas::framing::Framing;
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::raw::RawEvent;
-use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::topic::{DECISIONS, EVENTS, KIOSK_STATUS};
-use laju_schemas::{Fact, KioskStatus, LogCopy, ReferenceFigure, ReferenceId, TimestampMs};
+use laju_schemas::{Fact, KioskStatus, LogCopy, TimestampMs};
 use laju_tests::broker::{TestBroker, real_brokers};
-use laju_tests::events::{activation, activations, now_ms, record, verdict, with_value};
+use laju_tests::events::{self, activation, activations, now_ms, record, verdict, with_value};
 use laju_tests::judge::{Stored, log_of};
 use laju_tests::kafka::OwnKafka;
 use laju_tests::log::LogRecord;
@@ -62,18 +61,7 @@ impl Installation {
     }
 
     fn denominator(&self, number: u8, value: u64) {
-        let figure = ReferenceFigure {
-            reference_id: ReferenceId([number; 16]),
-            region: "18.71".parse().unwrap(),
-            kind: ReferenceKind::Denominator,
-            basis: Basis::WajibKtp,
-            value: Some(value),
-            percent: None,
-            valid_from: "2023-01-01".parse().unwrap(),
-            valid_to: None,
-            source: format!("letter {number}"),
-            issued_by: "tests".to_owned(),
-        };
+        let figure = events::denominator(number, value);
         self.broker.publisher().publish_reference(&figure).unwrap().wait().unwrap();
     }
 

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::topic::EVENTS;
@@ -15,7 +14,7 @@ use laju_tests::generate;
 use laju_tests::judge::{Stored, copy_tree};
 use laju_tests::log::LogRecord;
 use laju_tests::make;
-use laju_tests::process::{Process, run, wait_until, worker};
+use laju_tests::process::{Process, run, wait_until, with_files_up_to, worker};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -329,20 +328,6 @@ fn a_damaged_store_is_refused_by_the_program_and_made_anew_from_kafka() {
     assert_eq!(rebuilt.ledger_bytes(), stored.ledger_bytes());
 }
 
-/// A worker that may write files of so many blocks of 512 bytes at most, as on a full disk.
-fn on_a_disk_of(blocks: u64, command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
-    limited.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    limited
-}
-
 #[test]
 fn a_full_disk_stops_the_worker_and_nothing_is_lost() {
     let broker = TestBroker::start(PARTITIONS);
@@ -350,11 +335,11 @@ fn a_full_disk_stops_the_worker_and_nothing_is_lost() {
     let store = tempfile::tempdir().unwrap();
     // No room at all: it cannot even be made.
     let command = worker(LAJU, &broker.connection(), store.path());
-    run(on_a_disk_of(0, &command)).assert_refused(&["cannot be", "disk"]);
+    run(with_files_up_to(0, &command)).assert_refused(&["cannot be", "disk"]);
     assert_eq!(counted(&fold_all(&broker, store.path(), &[])), (100, 0));
     // Room for what is there, and for a MiB more.
     let size = fs::metadata(store.path().join("db").join("db")).unwrap().len();
-    let mut process = Process::start(on_a_disk_of((size + (1 << 20)) / 512, &command));
+    let mut process = Process::start(with_files_up_to((size + (1 << 20)) / 512, &command));
     process.wait_for("reading begins");
     let mut published = 100;
     while process.is_running() {

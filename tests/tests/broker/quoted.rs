@@ -7,11 +7,10 @@ use laju_schemas::codec::Encoder;
 use laju_schemas::event::{DeactivationReason, RetractionReason};
 use laju_schemas::quoted::{FigureContent, FigureReader};
 use laju_schemas::raw::RawEvent;
-use laju_schemas::reference::{Basis, ReferenceKind};
 use laju_schemas::topic::FIGURES;
-use laju_schemas::{EventId, Fact, FigureId, QuotedFigure, ReferenceFigure, ReferenceId};
+use laju_schemas::{EventId, Fact, FigureId, QuotedFigure};
 use laju_tests::broker::{TestBroker, Topics};
-use laju_tests::events::{activation, now_ms, record};
+use laju_tests::events::{self, activation, now_ms, record};
 use laju_tests::generate;
 use laju_tests::process::{Ended, Process, command, connect, run, wait_until, worker};
 use laju_tests::registry::TestRegistry;
@@ -23,18 +22,7 @@ const PARTITIONS: u32 = 4;
 const DAY_MS: i64 = 86_400_000;
 
 fn denominator(broker: &TestBroker, number: u8, value: u64) {
-    let figure = ReferenceFigure {
-        reference_id: ReferenceId([number; 16]),
-        region: "18.71".parse().unwrap(),
-        kind: ReferenceKind::Denominator,
-        basis: Basis::WajibKtp,
-        value: Some(value),
-        percent: None,
-        valid_from: "2023-01-01".parse().unwrap(),
-        valid_to: None,
-        source: format!("letter {number}"),
-        issued_by: "tests".to_owned(),
-    };
+    let figure = events::denominator(number, value);
     broker.publisher().publish_reference(&figure).unwrap().wait().unwrap();
 }
 
