@@ -10,7 +10,7 @@ const SHOWN = 200;
 
 export function changeCard(width, change, mode, choose) {
   const w = words();
-  const name = (part) => [w.parts[part.part] ?? part.part, part.reason && w.keys[part.reason], part.age && w.ageOf(part.age.from_days, part.age.to_days)].filter(Boolean).join(", ");
+  const name = (part) => [w.parts[part.part] ?? part.part, part.reason && (w.keys[part.reason] ?? part.reason), part.age && w.ageOf(part.age.from_days, part.age.to_days)].filter(Boolean).join(", ");
   const most = Math.max(1, ...change.parts.map((part) => Math.abs(part.count)));
   const list = h("ul", { class: "bars" }, change.parts.map((part) => h("li", null,
     h("span", null, name(part)),

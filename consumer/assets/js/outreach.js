@@ -11,7 +11,7 @@ export function outreachCard(width, answer) {
   const c = w.visitColumns;
   if (!answer.rows.length) return card(width, w.outreach, null, h("p", { class: "soft" }, w.noVisits));
   const days = (visit) => (visit.first_day === visit.last_day ? shortDay(visit.first_day) : `${shortDay(visit.first_day)} – ${shortDay(visit.last_day)}`);
-  const reasons = (visit) => visit.deferral_reasons.map(({ reason, count: n }) => `${w.keys[reason]} ${count(n)}`).join(", ");
+  const reasons = (visit) => visit.deferral_reasons.map(({ reason, count: n }) => `${w.keys[reason] ?? reason} ${count(n)}`).join(", ");
   const rows = answer.rows.slice(0, SHOWN).map((visit) => h("tr", null,
     h("th", { scope: "row" }, h("a", { href: visit.link }, visit.outreach_id)),
     h("td", null, days(visit)), h("td", null, w.keys[visit.venue ?? "none"] ?? visit.venue),

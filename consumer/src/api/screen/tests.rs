@@ -7,6 +7,9 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::http::Request;
 use laju_schemas::TimestampMs;
+use laju_schemas::event::{
+    CardReason, Channel, DeactivationReason, DeferralReason, RetractionReason, Venue,
+};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -180,4 +183,25 @@ fn everything_that_is_named_is_there_and_everything_there_is_named() {
     let unused: Vec<_> =
         Assets::iter().filter(|path| !reached.contains(path.as_ref()) && !is_text(path)).collect();
     assert!(unused.is_empty(), "nothing names {unused:?}");
+}
+
+#[test]
+fn every_symbol_of_the_contract_has_its_words_in_both_languages() {
+    let symbols: [Vec<&str>; 6] = [
+        Channel::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+        Venue::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+        DeactivationReason::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+        DeferralReason::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+        CardReason::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+        RetractionReason::ALL.iter().map(|symbol| symbol.as_str()).collect(),
+    ];
+    for language in ["js/words/en.js", "js/words/id.js"] {
+        let words = Assets::get(language).unwrap().data;
+        let words = std::str::from_utf8(&words).unwrap();
+        let (_, words) = words.split_once("\n  keys: {").unwrap();
+        let (words, _) = words.split_once("\n  },").unwrap();
+        for symbol in symbols.iter().flatten() {
+            assert!(words.contains(&format!(" {symbol}: \"")), "{language} has no {symbol}");
+        }
+    }
 }
