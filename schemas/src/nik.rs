@@ -34,13 +34,12 @@
 mod digits;
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use thiserror::Error;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::pseudonym::Nik;
 use crate::region::{RegionCode, RegionTable};
 use digits::{Digit, stretches};
 
@@ -52,6 +51,32 @@ const NEARLY: usize = 14;
 const LONGEST_NUMBER: usize = 15;
 /// How many digits have to be digits where letters may stand for others.
 const FEWEST_REAL: usize = 8;
+
+/// A text that is not a NIK. It never contains the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a NIK has 16 digits")]
+pub struct NikError;
+
+/// A citizen's number, 16 digits. Wiped when dropped, never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Nik(pub(crate) [u8; 16]);
+
+impl Nik {
+    /// Reads a NIK: exactly 16 ASCII digits.
+    ///
+    /// # Errors
+    /// If it is anything else.
+    pub fn parse(text: &str) -> Result<Self, NikError> {
+        let digits: [u8; 16] = text.as_bytes().try_into().map_err(|_| NikError)?;
+        if digits.iter().all(u8::is_ascii_digit) { Ok(Self(digits)) } else { Err(NikError) }
+    }
+}
+
+impl fmt::Debug for Nik {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nik(…)")
+    }
+}
 
 /// Why a text is not a NIK. Never says a digit of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -15,11 +15,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::id::SubjectId;
-
-/// A text that is not a NIK. It never contains the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a NIK has 16 digits")]
-pub struct NikError;
+use crate::nik::Nik;
 
 /// A text that is not the programme's key. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -77,27 +73,6 @@ impl Serialize for KeyId {
 impl<'de> Deserialize<'de> for KeyId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// A citizen's number, 16 digits. Wiped when dropped, never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Nik([u8; 16]);
-
-impl Nik {
-    /// Reads a NIK: exactly 16 ASCII digits.
-    ///
-    /// # Errors
-    /// If it is anything else.
-    pub fn parse(text: &str) -> Result<Self, NikError> {
-        let digits: [u8; 16] = text.as_bytes().try_into().map_err(|_| NikError)?;
-        if digits.iter().all(u8::is_ascii_digit) { Ok(Self(digits)) } else { Err(NikError) }
-    }
-}
-
-impl fmt::Debug for Nik {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Nik(…)")
     }
 }
 
@@ -175,6 +150,7 @@ impl fmt::Debug for ProgrammeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nik::NikError;
 
     const KEY: &str = "6f1d09c7a25be843f09a7731d54ce682be1370fa4598d21ec36b0d84e7295fa1";
 

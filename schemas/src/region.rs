@@ -2,6 +2,7 @@
 //!
 //! Source of codes and names: Kepmendagri 300.2.2-2138/2025 (see `schemas/data/SOURCES.md`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -9,8 +10,6 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-
-use crate::former::FormerCode;
 
 /// A text that is not shaped like a region code.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -43,7 +42,7 @@ fn hint(text: &str) -> String {
 
 /// A Kemendagri code: `18.71` (regency or city), `18` (province) or `ID` (the nation). Its shape
 /// is right; whether it exists is for [`RegionTable`] to say. Always text outside the program.
-/// Never one that a region had before (see [`FormerCode`]): that is read as today's.
+/// Never one that a region had before (see [`crate::former`]): that is read as today's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegionCode(u16);
 
@@ -54,11 +53,11 @@ impl RegionCode {
     /// Reads a code from text; a former code as its successor's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::number_of(text).map(FormerCode::current).map(Self)
+        Self::number_of(text).map(successor).map(Self)
     }
 
     /// The number of a code in text, which may be a former one.
-    pub(crate) fn number_of(text: &str) -> Option<u16> {
+    fn number_of(text: &str) -> Option<u16> {
         let digit = |b: u8| b.is_ascii_digit().then(|| u16::from(b - b'0'));
         match *text.as_bytes() {
             [b'I', b'D'] => Some(Self::NATION.0),
@@ -111,13 +110,34 @@ impl RegionCode {
     #[must_use]
     pub fn from_number(number: u16) -> Option<Self> {
         let is_number = number == 0 || (100..10_000).contains(&number);
-        is_number.then(|| Self(FormerCode::current(number)))
+        is_number.then(|| Self(successor(number)))
     }
 
-    /// For the table of former codes alone, which is not there yet while it is made.
-    pub(crate) const fn from_number_as_it_is(number: u16) -> Self {
-        Self(number)
+    /// Every code that a region had before, in their order, as it was written, and the region's now.
+    pub(crate) fn former() -> impl Iterator<Item = (String, Self)> {
+        SUCCESSORS.iter().map(|(former, now)| (Self(*former).to_string(), Self(*now)))
     }
+}
+
+/// The numbers of former codes and of their successors'.
+static SUCCESSORS: LazyLock<BTreeMap<u16, u16>> = LazyLock::new(|| {
+    read_successors().expect("the former codes are part of the program and read by its tests")
+});
+
+fn read_successors() -> Option<BTreeMap<u16, u16>> {
+    let mut rows = csv::Reader::from_reader(FORMER_CSV.as_bytes());
+    let number = |row: &csv::StringRecord, place| RegionCode::number_of(row.get(place)?);
+    rows.records()
+        .map(|row| row.ok().and_then(|row| Some((number(&row, 0)?, number(&row, 2)?))))
+        .collect()
+}
+
+/// The number of today's code for a number that may be a former code's. It is asked for every code
+/// that is read, so that all but two provinces' are left at once.
+#[inline]
+fn successor(number: u16) -> u16 {
+    let may_be_former = matches!(number / 100, 91 | 92);
+    may_be_former.then(|| SUCCESSORS.get(&number).copied()).flatten().unwrap_or(number)
 }
 
 impl fmt::Display for RegionCode {
@@ -259,6 +279,7 @@ pub struct RegionTable {
 
 const ABSENT: u16 = u16::MAX;
 const REGIONS_CSV: &str = include_str!("../data/regions.csv");
+const FORMER_CSV: &str = include_str!("../data/former-papua-codes.csv");
 const POPULATION_CSV: &str = include_str!("../data/population.csv");
 
 static TABLE: LazyLock<RegionTable> = LazyLock::new(|| {
@@ -297,7 +318,7 @@ impl RegionTable {
             by_number[usize::from(region.code.to_number())] = u16::try_from(index).ok()?;
         }
         let now = regions.iter().map(|r| format!("{} {}\n", r.code, r.zone.hours()));
-        let former = FormerCode::all().iter().map(|f| format!("{} is {}\n", f.code, f.now));
+        let former = RegionCode::former().map(|(code, now)| format!("{code} is {now}\n"));
         let codes: String = now.chain(former).collect();
         let digest = Sha256::digest(codes.as_bytes());
         let digest = u64::from_be_bytes(*digest.first_chunk()?);

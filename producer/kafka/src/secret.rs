@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use laju_schemas::pseudonym::{KeyError, Nik, ProgrammeKey};
+use laju_schemas::nik::{self, Nik, NikProblem};
+use laju_schemas::pseudonym::{KeyError, ProgrammeKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::text;
-use laju_schemas::nik::{self, NikProblem};
 
 /// A key has 64 digits and a NIK 16: more than this is some other file.
 const LONGEST: u64 = 4096;

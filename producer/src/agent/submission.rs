@@ -4,7 +4,8 @@
 //! A body is one event, a JSON array of events, or NDJSON (an event a line). A mistake in one
 //! event of a batch leaves the others untouched. Nothing here knows HTTP or the outbox.
 
-use laju_schemas::pseudonym::{Nik, ProgrammeKey};
+use laju_schemas::nik::{Nik, NikProblem};
+use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, Fact, FormerCode, KioskId, OutreachId, RegionCode, TimestampMs};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -18,7 +19,6 @@ use laju_kafka::problem::{Mistake, Words, of_json, place_of};
 use laju_kafka::text::{self, TextError};
 use laju_kafka::words;
 use laju_schemas::id::IdError;
-use laju_schemas::nik::NikProblem;
 use laju_schemas::text::shown;
 
 /// The largest event, in bytes of JSON: the contract's texts have 64 bytes at most.

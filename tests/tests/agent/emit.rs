@@ -210,7 +210,7 @@ fn codes_that_papua_had_until_2022_are_their_successors_from_the_kiosk_to_the_an
     let place = |code: &str| value.windows(5).position(|part| part == code.as_bytes());
     let (at, old) = former
         .iter()
-        .find_map(|former| Some((place(&former.now.to_string())?, former.code)))
+        .find_map(|former| Some((place(&former.now.to_string())?, former.code.as_str())))
         .expect("one of the codes");
     value[at..at + 5].copy_from_slice(old.as_bytes());
     broker.publish(&[record]);

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_consumer::domain::account::Account;
-use laju_schemas::pseudonym::{Nik, ProgrammeKey};
+use laju_schemas::nik::Nik;
+use laju_schemas::pseudonym::ProgrammeKey;
 use laju_tests::asking::Over;
 use laju_tests::broker::TestBroker;
 use laju_tests::judge::{Stored, log_of};

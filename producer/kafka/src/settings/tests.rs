@@ -232,7 +232,7 @@ struct Regions {
 fn former_region_codes_are_named_whatever_parses_them_and_nothing_else_is() {
     let given = ["laju", "--region", "91.01", "--homes", "18.71,92.71", "--percent", "91.02"];
     let matches = Regions::command().try_get_matches_from(given).unwrap();
-    let named: Vec<_> = former_codes(&matches).iter().map(|former| former.code).collect();
+    let named: Vec<_> = former_codes(&matches).iter().map(|former| former.code.as_str()).collect();
     assert_eq!(named, ["91.01", "92.71"]);
     let regions = Regions::try_parse_from(given).unwrap();
     assert_eq!(regions.region.to_string(), "93.01");
