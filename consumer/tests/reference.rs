@@ -121,7 +121,7 @@ fn what_was_known_on_a_past_day_is_told_by_the_records_own_days() {
             source: "letter".to_owned(),
             issued_by: "me".to_owned(),
         };
-        broker.put(&encoder.reference_figure(&figure).unwrap(), timestamp);
+        broker.put(&encoder.value(&figure).unwrap(), timestamp);
     }
     broker.put(b"junk", NOW.0 - 4 * day);
     assert_eq!(connection.topic(&REFERENCE), REFERENCE.name);

@@ -1,20 +1,15 @@
-//! Events to bytes, through apache-avro's schema-aware serde path.
+//! Values to framed bytes: events through apache-avro's schema-aware serde path, those of other topics
+//! as [`crate::datum`] writes them.
 
-use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use thiserror::Error;
 
-use crate::decision::QuarantineDecision;
 use crate::event::ActivationEvent;
 use crate::framing::Framing;
 use crate::known::{
     ACTIVATION_EVENT, KIOSK_STATUS, LOG_COPY, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE,
-    REFERENCE_FIGURE,
+    REFERENCE_FIGURE, TopicValue,
 };
-use crate::log_copy::LogCopy;
-use crate::quoted::QuotedFigure;
-use crate::reference::ReferenceFigure;
-use crate::status::KioskStatus;
 
 /// A value that apache-avro could not write: a fault of this program, never of the value.
 #[derive(Debug, Error)]
@@ -23,6 +18,7 @@ pub struct EncodeError(String);
 
 /// Writes values of one topic, each with the same framing. Build one and keep it.
 pub struct Encoder {
+    own: &'static OwnSchema,
     writer: GenericDatumWriter<'static>,
     framing: Framing,
 }
@@ -36,7 +32,7 @@ impl Encoder {
         let writer = GenericDatumWriter::builder(&own.schema)
             .build()
             .expect("the schema is part of the program, read by its tests");
-        Self { writer, framing }
+        Self { own, writer, framing }
     }
 
     /// For the events topic: Confluent framing with the registry's schema id, or single-object
@@ -89,53 +85,17 @@ impl Encoder {
         })
     }
 
-    /// A reference figure's bytes, framed.
+    /// The bytes of a value of another topic, framed.
     ///
     /// # Errors
-    /// If the encoder is not one for reference figures.
-    pub fn reference_figure(&self, figure: &ReferenceFigure) -> Result<Vec<u8>, EncodeError> {
-        self.value(figure.to_avro())
-    }
-
-    /// A kiosk status's bytes, framed.
-    ///
-    /// # Errors
-    /// If the encoder is not one for kiosk statuses.
-    pub fn kiosk_status(&self, status: &KioskStatus) -> Result<Vec<u8>, EncodeError> {
-        self.value(status.to_avro())
-    }
-
-    /// A quoted figure's bytes, framed.
-    ///
-    /// # Errors
-    /// If the encoder is not one for quoted figures.
-    pub fn quoted_figure(&self, figure: &QuotedFigure) -> Result<Vec<u8>, EncodeError> {
-        self.value(figure.to_avro())
-    }
-
-    /// A decision's bytes, framed.
-    ///
-    /// # Errors
-    /// If the encoder is not one for decisions.
-    pub fn quarantine_decision(
-        &self,
-        decision: &QuarantineDecision,
-    ) -> Result<Vec<u8>, EncodeError> {
-        self.value(decision.to_avro())
-    }
-
-    /// The bytes of the record by which a log says that it is a copy, framed.
-    ///
-    /// # Errors
-    /// If the encoder is not one for such records.
-    pub fn log_copy(&self, copy: &LogCopy) -> Result<Vec<u8>, EncodeError> {
-        self.value(copy.to_avro())
-    }
-
-    fn value(&self, value: Value) -> Result<Vec<u8>, EncodeError> {
+    /// If the encoder is not one for such values.
+    pub fn value<T: TopicValue>(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
+        if !std::ptr::eq(self.own, &**T::OWN) {
+            return Err(EncodeError("it is of another topic".to_owned()));
+        }
         let mut out = Vec::with_capacity(128);
         self.framing.write(&mut out);
-        self.writer.write_value(&mut out, value).map_err(|e| EncodeError(e.to_string()))?;
+        value.write(&mut out);
         Ok(out)
     }
 }

@@ -3,11 +3,39 @@
 //! It knows numbers, lengths, texts and choices, and no schema. Whatever the bytes say, it
 //! allocates nothing and reads no further than they go.
 
-use std::fmt::Display;
+use thiserror::Error;
 
-use crate::raw::DecodeError;
+/// Why bytes are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The value has no bytes at all.
+    #[error("the value is empty")]
+    Empty,
+    /// The bytes end inside a field.
+    #[error("{0}: the bytes end in the middle of it")]
+    Truncated(&'static str),
+    /// A number of more than ten bytes, or one beyond its type.
+    #[error("{0}: not a number that Avro can have written")]
+    Number(&'static str),
+    /// A length that is negative or more than the bytes that are left.
+    #[error("{0}: its length cannot be")]
+    Length(&'static str),
+    /// Text that is not UTF-8.
+    #[error("{0}: not UTF-8")]
+    Utf8(&'static str),
+    /// A union branch, enum symbol or boolean that the schema does not have.
+    #[error("{0}: no such branch, symbol or boolean")]
+    Choice(&'static str),
+    /// Bytes behind the event.
+    #[error("{0} bytes are left behind the event")]
+    Rest(usize),
+    /// What is wrong with a value written with another schema, or with what a value holds.
+    #[error("{0}")]
+    Other(String),
+}
 
-pub(crate) struct Cursor<'a>(&'a [u8]);
+/// What is not read yet.
+pub struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
     #[inline]
@@ -142,14 +170,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-macro_rules! symbol {
-    ($cursor:expr, $enum:ty, $field:literal) => {
-        <$enum>::from_index($cursor.index($field)?).ok_or(DecodeError::Choice($field))?
-    };
-}
-
-pub(crate) use symbol;
-
 /// Appends a number, as Avro writes an int, a long, a length, a branch or a symbol.
 pub(crate) fn put_long(out: &mut Vec<u8>, number: i64) {
     let mut rest = ((number << 1) ^ (number >> 63)) as u64;
@@ -160,7 +180,8 @@ pub(crate) fn put_long(out: &mut Vec<u8>, number: i64) {
     out.push(rest as u8);
 }
 
-/// A field whose bytes decode, but hold what it cannot.
-pub(crate) fn fault(field: &str, why: &dyn Display) -> DecodeError {
-    DecodeError::Other(format!("{field}: {why}"))
+/// Appends bytes or a text, with their length.
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_long(out, bytes.len() as i64);
+    out.extend_from_slice(bytes);
 }

@@ -2,15 +2,14 @@
 
 use std::sync::LazyLock;
 
-use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::{Cursor, fault, symbol};
+use crate::cursor::{Cursor, DecodeError};
+use crate::datum::{fault, offset, record};
 use crate::id::{DecisionId, EventId};
 use crate::known::{OwnSchema, QUARANTINE_DECISION, TopicValue, ValueReader};
 use crate::nik::masked;
 use crate::quarantine::Origin;
-use crate::raw::DecodeError;
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
 
@@ -110,86 +109,45 @@ impl QuarantineDecision {
         let (partition, offset) = (self.released_partition?, self.released_offset?);
         Some(Origin { partition, offset })
     }
-
-    pub(crate) fn to_avro(&self) -> Value {
-        let option = |value: Option<Value>| match value {
-            Some(value) => Value::Union(1, Box::new(value)),
-            None => Value::Union(0, Box::new(Value::Null)),
-        };
-        let int = |number: u32| Value::Int(i32::try_from(number).unwrap_or(i32::MAX));
-        let fields = [
-            ("decision_id", Value::Fixed(16, self.decision_id.0.to_vec())),
-            ("origin_partition", int(self.origin_partition)),
-            ("origin_offset", Value::Long(self.origin_offset)),
-            ("decision", Value::Enum(self.decision.index().into(), self.decision.to_string())),
-            ("event_id", option(self.event_id.map(|id| Value::Fixed(16, id.0.to_vec())))),
-            ("released_partition", option(self.released_partition.map(int))),
-            ("released_offset", option(self.released_offset.map(Value::Long))),
-            ("decided_by", Value::String(self.decided_by.clone())),
-            ("reason", Value::String(self.reason.clone())),
-            ("decided_at", Value::TimestampMillis(self.decided_at.0)),
-            ("origin_topic_id", option(self.origin_topic_id.clone().map(Value::String))),
-        ];
-        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut at = Cursor::new(payload);
-        let at = &mut at;
-        let decision = Self {
-            decision_id: DecisionId(at.fixed("decision_id")?),
-            origin_partition: partition(at, "origin_partition")?,
-            origin_offset: offset(at, "origin_offset")?,
-            decision: symbol!(at, Decision, "decision"),
-            event_id: at.nullable("event_id", |at| at.fixed("event_id"))?.map(EventId),
-            released_partition: at
-                .nullable("released_partition", |at| partition(at, "released_partition"))?,
-            released_offset: at.nullable("released_offset", |at| offset(at, "released_offset"))?,
-            decided_by: words(at, "decided_by", MAX_DECIDED_BY)?,
-            reason: words(at, "reason", MAX_REASON)?,
-            decided_at: TimestampMs(at.long("decided_at")?),
-            origin_topic_id: at.nullable("origin_topic_id", topic_id)?,
-        };
-        at.end()?;
-        Ok(decision)
-    }
 }
 
-fn partition(at: &mut Cursor<'_>, field: &'static str) -> Result<u32, DecodeError> {
-    let number = at.int(field)?;
-    u32::try_from(number).map_err(|_| fault(field, &format!("{number} is below 0")))
-}
+record!(QuarantineDecision {
+    decision_id,
+    origin_partition,
+    origin_offset: offset,
+    decision,
+    event_id,
+    released_partition,
+    released_offset: |at: &mut Cursor<'_>, field| at.nullable(field, |at| offset(at, field)),
+    decided_by: words::<MAX_DECIDED_BY>,
+    reason: words::<MAX_REASON>,
+    decided_at,
+    origin_topic_id: |at: &mut Cursor<'_>, field| at.nullable(field, |at| topic_id(at, field)),
+});
 
-fn offset(at: &mut Cursor<'_>, field: &'static str) -> Result<i64, DecodeError> {
-    let number = at.long(field)?;
-    if number < 0 { Err(fault(field, &format!("{number} is below 0"))) } else { Ok(number) }
-}
-
-fn words(at: &mut Cursor<'_>, field: &'static str, most: usize) -> Result<String, DecodeError> {
+fn words<const MOST: usize>(
+    at: &mut Cursor<'_>,
+    field: &'static str,
+) -> Result<String, DecodeError> {
     let text = at.text(field)?;
-    check_text(text, most).map_err(|why| fault(field, &why))?;
+    check_text(text, MOST).map_err(|why| fault(field, &why))?;
     Ok(masked(text).into_owned())
 }
 
 /// A topic's id: 16 bytes in base64, as Kafka's tools write them.
-fn topic_id(at: &mut Cursor<'_>) -> Result<String, DecodeError> {
-    const FIELD: &str = "origin_topic_id";
-    let text = at.text(FIELD)?;
+fn topic_id(at: &mut Cursor<'_>, field: &'static str) -> Result<String, DecodeError> {
+    let text = at.text(field)?;
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if text.len() == 22 && text.bytes().all(is_letter) {
         Ok(text.to_owned())
     } else {
-        Err(fault(FIELD, &"must have 22 letters, digits, - and _"))
+        Err(fault(field, &"must have 22 letters, digits, - and _"))
     }
 }
 
 impl TopicValue for QuarantineDecision {
     const OWN: &'static LazyLock<OwnSchema> = &QUARANTINE_DECISION;
     const FORMER: &'static [&'static str] = &EARLIER;
-
-    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
-        Self::decode(payload)
-    }
 }
 
 /// Reads the values of the decisions topic, in either framing.
@@ -218,7 +176,7 @@ mod tests {
     }
 
     fn again(decision: &QuarantineDecision) -> Result<QuarantineDecision, String> {
-        let value = Encoder::decisions(None).quarantine_decision(decision).unwrap();
+        let value = Encoder::decisions(None).value(decision).unwrap();
         DecisionReader::new().unwrap().read(&value).map_err(|error| error.to_string())
     }
 
@@ -269,7 +227,7 @@ mod tests {
         fields[3]["type"]["symbols"] =
             serde_json::json!(["postponed", "released", "discarded", "unknown_schema", "unknown"]);
         // `released` is the first symbol of ours, `postponed` of theirs.
-        let value = Encoder::decisions(Some(9)).quarantine_decision(&decision()).unwrap();
+        let value = Encoder::decisions(Some(9)).value(&decision()).unwrap();
         let value = [&value[..], &[2, 2, b'x']].concat();
         let mut reader = DecisionReader::new().unwrap();
         assert!(matches!(reader.read(&value), Err(ReadError::Unlearned(9))));
@@ -282,8 +240,8 @@ mod tests {
 
     #[test]
     fn an_encoder_of_another_topic_writes_no_decision() {
-        assert!(Encoder::decisions(None).quarantine_decision(&decision()).is_ok());
-        assert!(Encoder::figures(None).quarantine_decision(&decision()).is_err());
-        assert!(Encoder::events(Some(1)).quarantine_decision(&decision()).is_err());
+        assert!(Encoder::decisions(None).value(&decision()).is_ok());
+        assert!(Encoder::figures(None).value(&decision()).is_err());
+        assert!(Encoder::events(Some(1)).value(&decision()).is_err());
     }
 }

@@ -11,8 +11,8 @@ use apache_avro::schema::{InnerDecimalSchema, Name, Schema, UuidSchema};
 use jiff::civil::Date;
 
 use crate::cursor::Cursor;
+use crate::cursor::DecodeError;
 use crate::decimal::decimal_of;
-use crate::raw::DecodeError;
 use crate::resolve::{names_of, resolved};
 use crate::time::{TimestampMs, date_from_days};
 

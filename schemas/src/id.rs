@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::cursor::{Cursor, DecodeError};
+use crate::datum::Datum;
 use crate::nik::holds_nik;
 
 /// Why a text is not an identity.
@@ -54,6 +56,16 @@ macro_rules! sixteen_bytes {
                 uuid::Uuid::parse_str(text)
                     .map(|id| Self(id.into_bytes()))
                     .map_err(|_| IdError::NotAUuid(text.chars().take(80).collect()))
+            }
+        }
+
+        impl Datum for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                self.0.write(out);
+            }
+
+            fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
+                at.fixed(field).map(Self)
             }
         }
 
@@ -130,6 +142,8 @@ macro_rules! short_text {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Box<str>);
+
+        crate::datum::text!($name);
 
         impl $name {
             /// The longest that is accepted, in bytes.

@@ -8,9 +8,11 @@ use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use thiserror::Error;
 
+use crate::cursor::DecodeError;
+use crate::datum::{Datum, whole};
 use crate::explain::{Explanation, explain};
 use crate::framing::{Framing, never_given};
-use crate::raw::{DecodeError, RawEvent};
+use crate::raw::RawEvent;
 use crate::resolve::Resolver;
 
 /// The events topic's schema, as integrators use it.
@@ -302,17 +304,19 @@ fn no_framing(value: &[u8]) -> String {
 }
 
 /// What the values of one of the topics beside the events are.
-pub trait TopicValue: Sized {
+pub trait TopicValue: Datum {
     /// The schema that this program writes them with.
     const OWN: &'static LazyLock<OwnSchema>;
     /// Those that they were written with before.
     const FORMER: &'static [&'static str] = &[];
 
-    /// Reads one out of Avro of the program's own schema.
+    /// Whether its fields go together.
     ///
     /// # Errors
-    /// If it is none, or its fields do not go together.
-    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError>;
+    /// Says why not.
+    fn fits(&self) -> Result<(), DecodeError> {
+        Ok(())
+    }
 }
 
 /// Reads the values of such a topic, in either framing.
@@ -342,7 +346,9 @@ impl<T: TopicValue> ValueReader<T> {
     /// If its schema is not known, or it is none of the topic's.
     pub fn read(&self, value: &[u8]) -> Result<T, ReadError> {
         let mut buffer = Vec::new();
-        Ok(T::from_avro(self.book.payload(value, &mut buffer)?)?)
+        let value: T = whole(self.book.payload(value, &mut buffer)?)?;
+        value.fits()?;
+        Ok(value)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod codec;
 mod cursor;
+mod datum;
 mod decimal;
 pub mod decision;
 pub mod event;
@@ -38,6 +39,7 @@ pub mod text;
 pub mod time;
 pub mod topic;
 
+pub use cursor::DecodeError;
 pub use decision::QuarantineDecision;
 pub use event::{ActivationEvent, Fact};
 pub use former::FormerCode;

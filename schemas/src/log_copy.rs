@@ -1,14 +1,15 @@
 //! That a log is a copy of another one: a record of the decisions topic, written by who restored it.
 //! What the original's decisions and quoted figures say of places of its log, they say of the copy.
 
-use apache_avro::types::Value;
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::{Cursor, fault};
+use crate::cursor::DecodeError;
+use crate::datum::{offset, record, whole};
 use crate::framing::Framing;
 use crate::id::CopyId;
-use crate::known::LOG_COPY;
-use crate::raw::DecodeError;
+use crate::known::{LOG_COPY, OwnSchema, TopicValue};
 use crate::time::TimestampMs;
 
 /// The key of such a record on the decisions topic.
@@ -65,32 +66,6 @@ impl LogCopy {
         named.is_none() || id.is_none() || named == id
     }
 
-    pub(crate) fn to_avro(&self) -> Value {
-        let text = |text: &str| Value::String(text.to_owned());
-        let option = |value: Option<&str>| match value {
-            Some(value) => Value::Union(1, Box::new(text(value))),
-            None => Value::Union(0, Box::new(Value::Null)),
-        };
-        let partition = |row: &CopiedPartition| {
-            let number = Value::Int(i32::try_from(row.partition).unwrap_or(i32::MAX));
-            let fields = [("partition", number), ("next_offset", Value::Long(row.next_offset))];
-            Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
-        };
-        let fields = [
-            ("copy_id", Value::Fixed(16, self.copy_id.0.to_vec())),
-            ("original_cluster_id", text(&self.original_cluster_id)),
-            ("original_topic", text(&self.original_topic)),
-            ("original_topic_id", option(self.original_topic_id.as_deref())),
-            ("topic", text(&self.topic)),
-            ("topic_id", option(self.topic_id.as_deref())),
-            ("partitions", Value::Array(self.partitions.iter().map(partition).collect())),
-            ("reference_next_offset", Value::Long(self.reference_next_offset)),
-            ("copied_at", Value::TimestampMillis(self.copied_at.0)),
-            ("restored_at", Value::TimestampMillis(self.restored_at.0)),
-        ];
-        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
-    }
-
     /// Reads a value of the decisions topic, if it says that it is such a record; none if it is
     /// something else.
     ///
@@ -99,42 +74,29 @@ impl LogCopy {
     pub fn read(value: &[u8]) -> Option<Result<Self, DecodeError>> {
         match Framing::split(value) {
             Some((Framing::SingleObject(print), payload)) if print == LOG_COPY.fingerprint => {
-                Some(Self::decode(payload))
+                Some(whole(payload))
             }
             _ => None,
         }
     }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut at = Cursor::new(payload);
-        let at = &mut at;
-        let copy = Self {
-            copy_id: CopyId(at.fixed("copy_id")?),
-            original_cluster_id: at.text("original_cluster_id")?.to_owned(),
-            original_topic: at.text("original_topic")?.to_owned(),
-            original_topic_id: at
-                .nullable("original_topic_id", |at| Ok(at.text("original_topic_id")?.to_owned()))?,
-            topic: at.text("topic")?.to_owned(),
-            topic_id: at.nullable("topic_id", |at| Ok(at.text("topic_id")?.to_owned()))?,
-            partitions: at.array("partitions", |at| {
-                let number = at.int("partitions.partition")?;
-                let partition = u32::try_from(number)
-                    .map_err(|_| fault("partitions.partition", &format!("{number} is below 0")))?;
-                let next_offset = offset(at, "partitions.next_offset")?;
-                Ok(CopiedPartition { partition, next_offset })
-            })?,
-            reference_next_offset: offset(at, "reference_next_offset")?,
-            copied_at: TimestampMs(at.long("copied_at")?),
-            restored_at: TimestampMs(at.long("restored_at")?),
-        };
-        at.end()?;
-        Ok(copy)
-    }
 }
 
-fn offset(at: &mut Cursor<'_>, field: &'static str) -> Result<i64, DecodeError> {
-    let number = at.long(field)?;
-    if number < 0 { Err(fault(field, &format!("{number} is below 0"))) } else { Ok(number) }
+record!(LogCopy {
+    copy_id,
+    original_cluster_id,
+    original_topic,
+    original_topic_id,
+    topic,
+    topic_id,
+    partitions,
+    reference_next_offset: offset,
+    copied_at,
+    restored_at,
+});
+record!(CopiedPartition in "partitions." { partition, next_offset: offset, });
+
+impl TopicValue for LogCopy {
+    const OWN: &'static LazyLock<OwnSchema> = &LOG_COPY;
 }
 
 #[cfg(test)]
@@ -162,7 +124,7 @@ mod tests {
 
     #[test]
     fn it_is_read_as_written_and_what_is_no_such_record_is_none() {
-        let value = Encoder::copies().log_copy(&copy()).unwrap();
+        let value = Encoder::copies().value(&copy()).unwrap();
         assert_eq!(LogCopy::read(&value), Some(Ok(copy())));
         assert!(LogCopy::read(&[&value[..], &[0]].concat()).is_some_and(|read| read.is_err()));
         let cut = LogCopy::read(&value[..value.len() - 1]);
@@ -171,7 +133,7 @@ mod tests {
             assert_eq!(LogCopy::read(other), None);
         }
         let below = LogCopy { reference_next_offset: -1, ..copy() };
-        let value = Encoder::copies().log_copy(&below).unwrap();
+        let value = Encoder::copies().value(&below).unwrap();
         let why = LogCopy::read(&value).unwrap().unwrap_err().to_string();
         assert!(why.starts_with("reference_next_offset"), "{why}");
     }

@@ -9,24 +9,25 @@
 //! `sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())`;
 //! `golden/check.py` computes it so.
 
-mod bytes;
 mod canonical;
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::cursor::{Cursor, DecodeError};
+use crate::datum::{Datum, record};
 use crate::event::DeactivationReason;
 use crate::id::{FigureId, ReferenceId};
+use crate::known::{OwnSchema, QUOTED_FIGURE, TopicValue, ValueReader};
 use crate::reference::{Basis, Percent};
 use crate::region::RegionCode;
 use crate::share::Share;
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
-
-pub use bytes::FigureReader;
 
 /// The form of content and digest that this program writes, and the only one that it can check.
 pub const FORM: u32 = 1;
@@ -66,6 +67,16 @@ impl fmt::Display for FigureDigest {
 impl fmt::Debug for FigureDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FigureDigest({self})")
+    }
+}
+
+impl Datum for FigureDigest {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
+        at.fixed(field).map(Self)
     }
 }
 
@@ -270,6 +281,52 @@ pub struct QuotedSilence {
     /// When its last word was recorded.
     pub silent_since: TimestampMs,
 }
+
+record!(QuotedFigure { figure_id, content, digest, bounds, missing, quoted_at, quoted_by, note });
+record!(FigureContent {
+    form,
+    region,
+    as_of,
+    known_at,
+    activated,
+    activations,
+    activations_by_age,
+    deactivations,
+    deactivations_by_reason,
+    moves_in,
+    moves_out,
+    denominators,
+    target,
+    evidence,
+});
+record!(AgeCount { from_days, to_days, count });
+record!(ReasonCount { reason, count });
+record!(QuotedDenominator { basis, value, coverage_percent, valid_from, source, reference_id });
+record!(QuotedTarget {
+    kind,
+    percent,
+    basis,
+    people,
+    attainment_percent,
+    valid_from,
+    valid_to,
+    source,
+    reference_id,
+    inherited_from,
+});
+record!(QuotedEvidence { cluster_id, partitions, reference_next_offset, fold_version });
+record!(QuotedPartition { partition, next_offset, recorded_until });
+record!(QuotedBounds { lower, upper });
+record!(QuotedMissing { events, kiosks, quarantined, silent_kiosks });
+record!(QuotedSilence { kiosk_id, usual_per_day, silent_since });
+
+impl TopicValue for QuotedFigure {
+    const OWN: &'static LazyLock<OwnSchema> = &QUOTED_FIGURE;
+}
+
+/// Reads the values of the figures topic, in either framing. Whether one says what was quoted is for
+/// [`QuotedFigure::check`] to say.
+pub type FigureReader = ValueReader<QuotedFigure>;
 
 /// What is wrong with a figure that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -5,12 +5,11 @@
 
 use std::str::FromStr;
 
-use thiserror::Error;
-
-use crate::cursor::{Cursor, symbol};
+use crate::cursor::{Cursor, DecodeError};
+use crate::datum::{Datum as _, fault};
 use crate::event::{
     ActivationEvent, CardReason, Channel, DeactivationReason, DeferralReason, Fact,
-    RetractionReason, Venue,
+    RetractionReason,
 };
 use crate::id::{EventId, Sequence, SubjectId};
 use crate::region::RegionCode;
@@ -37,35 +36,6 @@ pub struct RawEvent<'a> {
     pub outreach_id: Option<&'a str>,
     /// See [`crate::ActivationEvent::fact`].
     pub fact: Fact<&'a str>,
-}
-
-/// Why bytes are not an event.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DecodeError {
-    /// The value has no bytes at all.
-    #[error("the value is empty")]
-    Empty,
-    /// The bytes end inside a field.
-    #[error("{0}: the bytes end in the middle of it")]
-    Truncated(&'static str),
-    /// A number of more than ten bytes, or one beyond its type.
-    #[error("{0}: not a number that Avro can have written")]
-    Number(&'static str),
-    /// A length that is negative or more than the bytes that are left.
-    #[error("{0}: its length cannot be")]
-    Length(&'static str),
-    /// Text that is not UTF-8.
-    #[error("{0}: not UTF-8")]
-    Utf8(&'static str),
-    /// A union branch, enum symbol or boolean that the schema does not have.
-    #[error("{0}: no such branch, symbol or boolean")]
-    Choice(&'static str),
-    /// Bytes behind the event.
-    #[error("{0} bytes are left behind the event")]
-    Rest(usize),
-    /// What is wrong with a value written with another schema, or with what a value holds.
-    #[error("{0}")]
-    Other(String),
 }
 
 impl<'a> RawEvent<'a> {
@@ -100,22 +70,22 @@ impl<'a> RawEvent<'a> {
         where
             T::Err: std::fmt::Display,
         {
-            text.parse().map_err(|why| DecodeError::Other(format!("{field}: {why}")))
+            text.parse().map_err(|why| fault(field, &why))
         }
         let region = |text: &str| RegionCode::parse(text);
         Ok(ActivationEvent {
             event_id: self.event_id,
             kiosk_id: parse("kiosk_id", self.kiosk_id)?,
-            sequence: Sequence::try_from(self.sequence)
-                .map_err(|why| DecodeError::Other(format!("sequence: {why}")))?,
+            sequence: Sequence::try_from(self.sequence).map_err(|why| fault("sequence", &why))?,
             occurred_at: TimestampMs(self.occurred_at),
             subject: self.subject,
             home_region: parse("home_region", self.home_region)?,
             service_region: parse("service_region", self.service_region)?,
             outreach_id: self.outreach_id.map(|id| parse("outreach_id", id)).transpose()?,
-            fact: self.fact.try_map_region(region).ok_or_else(|| {
-                DecodeError::Other("fact.from_region: not a region code".to_owned())
-            })?,
+            fact: self
+                .fact
+                .try_map_region(region)
+                .ok_or_else(|| fault("fact.from_region", &"not a region code"))?,
         })
     }
 
@@ -123,19 +93,19 @@ impl<'a> RawEvent<'a> {
     fn fact(at: &mut Cursor<'a>) -> Result<Fact<&'a str>, DecodeError> {
         Ok(match at.index("fact")? {
             0 => Fact::Activated {
-                channel: symbol!(at, Channel, "fact.channel"),
-                venue: at.nullable("fact.venue", |at| Ok(symbol!(at, Venue, "fact.venue")))?,
+                channel: Channel::read(at, "fact.channel")?,
+                venue: Option::read(at, "fact.venue")?,
                 first_time_holder: at.boolean("fact.first_time_holder")?,
             },
-            1 => Fact::Deactivated { reason: symbol!(at, DeactivationReason, "fact.reason") },
+            1 => Fact::Deactivated { reason: DeactivationReason::read(at, "fact.reason")? },
             2 => Fact::Relocated { from_region: at.text("fact.from_region")? },
-            3 => Fact::Deferred { reason: symbol!(at, DeferralReason, "fact.reason") },
+            3 => Fact::Deferred { reason: DeferralReason::read(at, "fact.reason")? },
             4 => Fact::CardRecorded { first_time_holder: at.boolean("fact.first_time_holder")? },
-            5 => Fact::CardRequested { reason: symbol!(at, CardReason, "fact.reason") },
-            6 => Fact::CardPrinted { reason: symbol!(at, CardReason, "fact.reason") },
+            5 => Fact::CardRequested { reason: CardReason::read(at, "fact.reason")? },
+            6 => Fact::CardPrinted { reason: CardReason::read(at, "fact.reason")? },
             7 => Fact::Retracted {
                 event_id: EventId(at.fixed("fact.event_id")?),
-                reason: symbol!(at, RetractionReason, "fact.reason"),
+                reason: RetractionReason::read(at, "fact.reason")?,
             },
             _ => return Err(DecodeError::Choice("fact")),
         })

@@ -4,22 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use apache_avro::Decimal;
-use apache_avro::types::Value;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use crate::cursor::{Cursor, fault, symbol};
+use crate::cursor::{Cursor, DecodeError, put_bytes};
+use crate::datum::{Datum, fault, record};
 use crate::decimal::{decimal_bytes, decimal_of};
 use crate::id::ReferenceId;
 use crate::known::{OwnSchema, REFERENCE_FIGURE, TopicValue, ValueReader};
 use crate::nik::masked;
-use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::symbols::symbols;
 use crate::text::{self, Lines, TextError};
-use crate::time::{date_from_days, days_of_date};
 
 symbols! {
     /// What a reference figure is.
@@ -219,79 +216,42 @@ impl ReferenceFigure {
         }
         Ok(())
     }
+}
 
-    pub(crate) fn to_avro(&self) -> Value {
-        let option = |value: Option<Value>| match value {
-            Some(value) => Value::Union(1, Box::new(value)),
-            None => Value::Union(0, Box::new(Value::Null)),
-        };
-        let percent = self.percent.map(|p| Value::Decimal(Decimal::from(percent_bytes(p))));
-        let symbol = |index: u8, text: &str| Value::Enum(index.into(), text.to_owned());
-        let fields = [
-            ("reference_id", Value::Fixed(16, self.reference_id.0.to_vec())),
-            ("region", Value::String(self.region.to_string())),
-            ("kind", symbol(self.kind.index(), self.kind.as_str())),
-            ("basis", symbol(self.basis.index(), self.basis.as_str())),
-            (
-                "value",
-                option(self.value.map(|v| Value::Long(i64::try_from(v).unwrap_or(i64::MAX)))),
-            ),
-            ("percent", option(percent)),
-            ("valid_from", Value::Date(days_of_date(self.valid_from))),
-            ("valid_to", option(self.valid_to.map(|d| Value::Date(days_of_date(d))))),
-            ("source", Value::String(self.source.clone())),
-            ("issued_by", Value::String(self.issued_by.clone())),
-        ];
-        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
+record!(ReferenceFigure {
+    reference_id,
+    region,
+    kind,
+    basis,
+    value,
+    percent,
+    valid_from,
+    valid_to,
+    source: words,
+    issued_by: words,
+});
+
+/// What an older program wrote is shown without what may be a NIK.
+fn words(at: &mut Cursor<'_>, field: &'static str) -> Result<String, DecodeError> {
+    Ok(masked(at.text(field)?).into_owned())
+}
+
+impl Datum for Percent {
+    fn write(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &decimal_bytes(self.ten_thousandths().into()));
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut at = Cursor::new(payload);
-        let people = |number: i64| {
-            u64::try_from(number).map_err(|_| fault("value", &format!("{number} is below 0")))
-        };
-        let percent = |bytes: &[u8]| {
-            percent_of(bytes).ok_or_else(|| fault("percent", &"not from 0 to 99999"))
-        };
-        let figure = Self {
-            reference_id: ReferenceId(at.fixed("reference_id")?),
-            region: at.text("region")?.parse().map_err(|e| fault("region", &e))?,
-            kind: symbol!(at, ReferenceKind, "kind"),
-            basis: symbol!(at, Basis, "basis"),
-            value: at.nullable("value", |at| people(at.long("value")?))?,
-            percent: at.nullable("percent", |at| percent(at.bytes("percent")?))?,
-            valid_from: date(&mut at, "valid_from")?,
-            valid_to: at.nullable("valid_to", |at| date(at, "valid_to"))?,
-            source: masked(at.text("source")?).into_owned(),
-            issued_by: masked(at.text("issued_by")?).into_owned(),
-        };
-        at.end()?;
-        Ok(figure)
+    fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
+        let number = decimal_of(at.bytes(field)?).and_then(Self::from_ten_thousandths);
+        number.ok_or_else(|| fault(field, &"not from 0 to 99999"))
     }
-}
-
-/// A percentage as Avro's decimal, as Java and Python write it.
-fn percent_bytes(percent: Percent) -> Vec<u8> {
-    decimal_bytes(percent.ten_thousandths().into())
-}
-
-/// A percentage out of Avro's decimal.
-fn percent_of(bytes: &[u8]) -> Option<Percent> {
-    decimal_of(bytes).and_then(Percent::from_ten_thousandths)
-}
-
-fn date(at: &mut Cursor<'_>, field: &'static str) -> Result<Date, DecodeError> {
-    let days = at.int(field)?;
-    date_from_days(days).ok_or_else(|| fault(field, &format!("{days} days from 1970 is no date")))
 }
 
 impl TopicValue for ReferenceFigure {
     const OWN: &'static LazyLock<OwnSchema> = &REFERENCE_FIGURE;
 
-    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
-        let figure = Self::decode(payload)?;
-        figure.check().map_err(|error| DecodeError::Other(error.to_string()))?;
-        Ok(figure)
+    fn fits(&self) -> Result<(), DecodeError> {
+        self.check().map_err(|error| DecodeError::Other(error.to_string()))
     }
 }
 
@@ -302,6 +262,8 @@ pub type ReferenceReader = ValueReader<ReferenceFigure>;
 mod tests {
     use super::*;
     use crate::cursor::put_long;
+    use crate::datum::whole;
+    use crate::time::days_of_date;
 
     #[test]
     fn no_nik_and_no_control_character_is_published() {
@@ -318,7 +280,7 @@ mod tests {
             assert_eq!(source.check_new(), Err(ReferenceError::Unfit("source", why)));
             // What an older program published is read, without the NIK.
             assert_eq!(source.check(), Ok(()));
-            let value = crate::codec::Encoder::reference(None).reference_figure(&source).unwrap();
+            let value = crate::codec::Encoder::reference(None).value(&source).unwrap();
             let read = ReferenceReader::new().unwrap().read(&value).unwrap();
             assert_eq!(read.source, wrong.replace("1871010101900001", "(16 digits)"));
             let issued_by = ReferenceFigure { issued_by: wrong.to_owned(), ..right.clone() };
@@ -347,7 +309,9 @@ mod tests {
                 (number, printed)
             );
             assert_eq!(printed.parse::<Percent>().unwrap(), percent);
-            assert_eq!(percent_of(&percent_bytes(percent)), Some(percent));
+            let mut bytes = Vec::new();
+            percent.write(&mut bytes);
+            assert_eq!(whole(&bytes), Ok(percent));
         }
         assert_eq!(format!("{:>7}|", "3.9".parse::<Percent>().unwrap()), "    3.9|");
     }
@@ -383,7 +347,11 @@ mod tests {
 
     #[test]
     fn a_percentage_is_read_from_a_number_of_any_length() {
-        let read = |bytes: &[u8]| percent_of(bytes).map(Percent::ten_thousandths);
+        let read = |bytes: &[u8]| {
+            let mut counted = Vec::new();
+            put_bytes(&mut counted, bytes);
+            whole(&counted).ok().map(Percent::ten_thousandths)
+        };
         assert_eq!(read(&[0x03, 0xd0, 0x90]), Some(250_000));
         assert_eq!(read(&[0; 200]), Some(0));
         assert_eq!(read(&[&[0; 20][..], &[0x03, 0xd0, 0x90]].concat()), Some(250_000));
@@ -471,7 +439,7 @@ mod tests {
         let read = |days: i64| {
             let mut bytes = Vec::new();
             put_long(&mut bytes, days);
-            date(&mut Cursor::new(&bytes), "valid_from")
+            whole::<Date>(&bytes)
         };
         assert_eq!(read(0), Ok(jiff::civil::date(1970, 1, 1)));
         assert_eq!(read(-1), Ok(jiff::civil::date(1969, 12, 31)));

@@ -46,6 +46,8 @@ fn hint(text: &str) -> String {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegionCode(u16);
 
+crate::datum::text!(RegionCode);
+
 impl RegionCode {
     /// The nation.
     pub const NATION: Self = Self(0);

@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, Schema, UuidSchema};
 use serde_json::Value as Json;
 
+use crate::cursor::DecodeError;
 use crate::cursor::{Cursor, put_long};
 use crate::known::SchemaError;
-use crate::raw::DecodeError;
 use crate::skip::{Skip, Skipper, Types};
 
 /// A schema that values were written with, known to be readable as one of ours.

@@ -7,6 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::cursor::{Cursor, DecodeError, put_bytes};
+use crate::datum::{Datum, fault};
+use crate::decimal::{decimal_bytes, decimal_of};
+
 /// A percentage with two decimal places: hundredths of a percent. In text and JSON `"11.73"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Share(u64);
@@ -69,6 +73,18 @@ impl FromStr for Share {
         }
         let hundredths = format!("{whole}{places}").parse().map_err(|_| ShareError)?;
         if hundredths > Self::MAX.0 { Err(ShareError) } else { Ok(Self(hundredths)) }
+    }
+}
+
+impl Datum for Share {
+    fn write(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &decimal_bytes(i64::try_from(self.0).unwrap_or(i64::MAX)));
+    }
+
+    fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
+        let number = decimal_of(at.bytes(field)?).and_then(|number| u64::try_from(number).ok());
+        let share = number.map(Self).filter(|share| *share <= Self::MAX);
+        share.ok_or_else(|| fault(field, &"no percentage"))
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use apache_avro::schema::{InnerDecimalSchema, Name, Schema, UuidSchema};
 
 use crate::cursor::Cursor;
-use crate::raw::DecodeError;
+use crate::cursor::DecodeError;
 use crate::resolve::{names_of, resolved};
 
 /// How deep data of a type that contains itself may be nested.

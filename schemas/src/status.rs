@@ -2,14 +2,13 @@
 
 use std::sync::LazyLock;
 
-use apache_avro::types::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::{Cursor, fault};
+use crate::cursor::{Cursor, DecodeError};
+use crate::datum::{fault, record};
 use crate::id::KioskId;
 use crate::known::{FORMER_KIOSK_STATUS_AVSCS, KIOSK_STATUS, OwnSchema, TopicValue, ValueReader};
 use crate::pseudonym::KeyId;
-use crate::raw::DecodeError;
 use crate::region::RegionCode;
 use crate::time::TimestampMs;
 
@@ -39,69 +38,29 @@ pub struct KioskStatus {
     pub key_id: Option<KeyId>,
 }
 
-impl KioskStatus {
-    pub(crate) fn to_avro(&self) -> Value {
-        let option = |value: Option<Value>| match value {
-            Some(value) => Value::Union(1, Box::new(value)),
-            None => Value::Union(0, Box::new(Value::Null)),
-        };
-        let fields = [
-            ("kiosk_id", Value::String(self.kiosk_id.to_string())),
-            ("service_region", Value::String(self.service_region.to_string())),
-            ("highest_sequence", Value::Long(self.highest_sequence.into())),
-            ("unsent", Value::Long(i64::try_from(self.unsent).unwrap_or(i64::MAX))),
-            ("oldest_unsent", option(self.oldest_unsent.map(|t| Value::TimestampMillis(t.0)))),
-            ("clock_offset_ms", option(self.clock_offset_ms.map(Value::Long))),
-            ("agent_version", Value::String(self.agent_version.clone())),
-            ("sent_at", Value::TimestampMillis(self.sent_at.0)),
-            ("retired", Value::Boolean(self.retired)),
-            ("key_id", option(self.key_id.map(|id| Value::String(id.to_string())))),
-        ];
-        Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
-    }
+record!(KioskStatus {
+    kiosk_id,
+    service_region,
+    highest_sequence: sequence,
+    unsent,
+    oldest_unsent,
+    clock_offset_ms,
+    agent_version,
+    sent_at,
+    retired,
+    key_id,
+});
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut at = Cursor::new(payload);
-        let highest = |number: i64| {
-            u32::try_from(number).map_err(|_| {
-                fault("highest_sequence", &format!("{number} is not from 0 to 4294967295"))
-            })
-        };
-        let unsent = |number: i64| {
-            u64::try_from(number).map_err(|_| fault("unsent", &format!("{number} is below 0")))
-        };
-        let status = Self {
-            kiosk_id: at.text("kiosk_id")?.parse().map_err(|e| fault("kiosk_id", &e))?,
-            service_region: at
-                .text("service_region")?
-                .parse()
-                .map_err(|e| fault("service_region", &e))?,
-            highest_sequence: highest(at.long("highest_sequence")?)?,
-            unsent: unsent(at.long("unsent")?)?,
-            oldest_unsent: at
-                .nullable("oldest_unsent", |at| at.long("oldest_unsent"))?
-                .map(TimestampMs),
-            clock_offset_ms: at.nullable("clock_offset_ms", |at| at.long("clock_offset_ms"))?,
-            agent_version: at.text("agent_version")?.to_owned(),
-            sent_at: TimestampMs(at.long("sent_at")?),
-            retired: at.boolean("retired")?,
-            key_id: match at.nullable("key_id", |at| at.text("key_id"))? {
-                Some(text) => Some(text.parse().map_err(|e| fault("key_id", &e))?),
-                None => None,
-            },
-        };
-        at.end()?;
-        Ok(status)
-    }
+/// The schema has a long where other numbers of this size are ints.
+fn sequence(at: &mut Cursor<'_>, field: &'static str) -> Result<u32, DecodeError> {
+    let number = at.long(field)?;
+    u32::try_from(number)
+        .map_err(|_| fault(field, &format!("{number} is not from 0 to 4294967295")))
 }
 
 impl TopicValue for KioskStatus {
     const OWN: &'static LazyLock<OwnSchema> = &KIOSK_STATUS;
     const FORMER: &'static [&'static str] = &FORMER_KIOSK_STATUS_AVSCS;
-
-    fn from_avro(payload: &[u8]) -> Result<Self, DecodeError> {
-        Self::decode(payload)
-    }
 }
 
 /// Reads the values of the kiosk status topic, in either framing.
@@ -111,15 +70,15 @@ pub type StatusReader = ValueReader<KioskStatus>;
 mod tests {
     use super::*;
     use crate::codec::Encoder;
-    use crate::cursor::put_long;
+    use crate::cursor::{put_bytes, put_long};
+    use crate::datum::whole;
     use crate::known::{ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, ReadError};
 
     /// A status's bytes with these two numbers.
     fn bytes(kiosk_id: &str, region: &str, highest: i64, unsent: i64) -> Vec<u8> {
         let mut out = Vec::new();
         for text in [kiosk_id, region] {
-            put_long(&mut out, text.len() as i64);
-            out.extend_from_slice(text.as_bytes());
+            put_bytes(&mut out, text.as_bytes());
         }
         put_long(&mut out, highest);
         put_long(&mut out, unsent);
@@ -131,7 +90,7 @@ mod tests {
     #[test]
     fn a_field_that_holds_what_it_cannot_is_named() {
         let read = |id, region, highest, unsent| {
-            KioskStatus::decode(&bytes(id, region, highest, unsent)).map_err(|e| e.to_string())
+            whole::<KioskStatus>(&bytes(id, region, highest, unsent)).map_err(|e| e.to_string())
         };
         assert!(read("k", "18.71", u32::MAX.into(), i64::MAX).is_ok());
         let named = [
@@ -142,7 +101,7 @@ mod tests {
             ("unsent", read("k", "18.71", 0, -1)),
         ];
         let odd_key = [&bytes("k", "18.71", 0, 0)[..15], &[2, 4, b'0', b'f']].concat();
-        let odd_key = KioskStatus::decode(&odd_key).map_err(|e| e.to_string());
+        let odd_key = whole::<KioskStatus>(&odd_key).map_err(|e| e.to_string());
         for (field, read) in named.into_iter().chain([("key_id", odd_key)]) {
             assert!(read.as_ref().is_err_and(|why| why.starts_with(field)), "{field}: {read:?}");
         }
@@ -164,9 +123,9 @@ mod tests {
 
     #[test]
     fn an_encoder_of_another_topic_writes_nothing() {
-        let status = KioskStatus::decode(&bytes("k", "18.71", 3, 1)).unwrap();
-        assert!(Encoder::status(None).kiosk_status(&status).is_ok());
-        assert!(Encoder::events(None).kiosk_status(&status).is_err());
-        assert!(Encoder::reference(Some(1)).kiosk_status(&status).is_err());
+        let status = whole::<KioskStatus>(&bytes("k", "18.71", 3, 1)).unwrap();
+        assert!(Encoder::status(None).value(&status).is_ok());
+        assert!(Encoder::events(None).value(&status).is_err());
+        assert!(Encoder::reference(Some(1)).value(&status).is_err());
     }
 }

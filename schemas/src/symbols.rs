@@ -40,6 +40,20 @@ macro_rules! symbols {
             }
         }
 
+        impl $crate::datum::Datum for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                $crate::cursor::put_long(out, self.index().into());
+            }
+
+            #[inline]
+            fn read(
+                at: &mut $crate::cursor::Cursor<'_>,
+                field: &'static str,
+            ) -> Result<Self, $crate::cursor::DecodeError> {
+                Self::from_index(at.index(field)?).ok_or($crate::cursor::DecodeError::Choice(field))
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())

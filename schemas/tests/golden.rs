@@ -162,9 +162,9 @@ fn reference_figures_have_exactly_these_bytes_and_are_read_from_them() {
     for golden in golden(FIGURES) {
         let figure: ReferenceFigure = golden.value();
         assert_eq!(figure.check(), Ok(()), "{}", golden.name);
-        let framed = single_object.reference_figure(&figure).unwrap();
+        let framed = single_object.value(&figure).unwrap();
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.reference_figure(&figure).unwrap();
+        let framed = confluent.value(&figure).unwrap();
         assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
         for bytes in [&golden.single_object, &golden.confluent] {
             let read = reader.read(bytes).unwrap();
@@ -186,9 +186,9 @@ fn kiosk_statuses_have_exactly_these_bytes_and_are_read_from_them() {
             continue;
         }
         let status: KioskStatus = golden.value();
-        let framed = single_object.kiosk_status(&status).unwrap();
+        let framed = single_object.value(&status).unwrap();
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.kiosk_status(&status).unwrap();
+        let framed = confluent.value(&status).unwrap();
         assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
         for bytes in [&golden.single_object, &golden.confluent] {
             let read = reader.read(bytes).unwrap();
@@ -222,9 +222,9 @@ fn quoted_figures_have_exactly_these_bytes_and_digests_and_are_read_from_them() 
         let figure: QuotedFigure = golden.value();
         // Taken by fastavro's side, from the JSON alone.
         assert_eq!(figure.check(), Ok(()), "{}", golden.name);
-        let framed = single_object.quoted_figure(&figure).unwrap();
+        let framed = single_object.value(&figure).unwrap();
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.quoted_figure(&figure).unwrap();
+        let framed = confluent.value(&figure).unwrap();
         assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
         for bytes in [&golden.single_object, &golden.confluent] {
             let read = reader.read(bytes).unwrap();
@@ -257,9 +257,9 @@ fn decisions_have_exactly_these_bytes_and_are_read_from_them() {
     let mut seen = BTreeSet::new();
     for golden in golden(DECISIONS) {
         let decision: QuarantineDecision = golden.value();
-        let framed = single_object.quarantine_decision(&decision).unwrap();
+        let framed = single_object.value(&decision).unwrap();
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.quarantine_decision(&decision).unwrap();
+        let framed = confluent.value(&decision).unwrap();
         assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
         for bytes in [&golden.single_object, &golden.confluent] {
             let read = reader.read(bytes).unwrap();
@@ -296,7 +296,7 @@ fn copies_have_exactly_these_bytes_and_are_read_from_them() {
     let encoder = Encoder::copies();
     for golden in golden(COPIES) {
         let copy: LogCopy = golden.value();
-        let framed = encoder.log_copy(&copy).unwrap();
+        let framed = encoder.value(&copy).unwrap();
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
         let read = LogCopy::read(&golden.single_object).unwrap().unwrap();
         assert_eq!(read, copy, "{}", golden.name);

@@ -125,7 +125,7 @@ impl Demo {
         let encoder = Encoder::reference(None);
         let topic = connection.topic(&REFERENCE);
         for (timestamp, figure) in self.scenario.reference() {
-            let value = encoder.reference_figure(&figure)?;
+            let value = encoder.value(&figure)?;
             let key = figure.region.to_string();
             self.publisher.publish(&Record {
                 topic: &topic,
@@ -180,7 +180,7 @@ impl Demo {
             self.publisher.publish(&Record {
                 topic: &topic,
                 key: Some(status.kiosk_id.as_str().as_bytes()),
-                value: Some(&encoder.kiosk_status(status)?),
+                value: Some(&encoder.value(status)?),
                 timestamp: Some(status.sent_at),
                 ..Record::default()
             })?;

@@ -311,7 +311,7 @@ impl Decider {
         }
         tracing::debug!(sent, "the events sent anew are delivered");
         for (number, decision) in decisions.iter().enumerate() {
-            let value = self.encoder.quarantine_decision(decision)?;
+            let value = self.encoder.value(decision)?;
             let key = decision.origin().to_string();
             let record = BaseRecord::with_opaque_to(&self.decisions, number)
                 .key(key.as_bytes())

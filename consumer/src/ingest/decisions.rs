@@ -222,7 +222,7 @@ mod tests {
         let mut feed = DecisionFeed::new(None, Duration::ZERO).unwrap();
         let mut book = DecisionBook::default();
         let discarded = decided((0, 4), Decision::Discarded, None);
-        let value = Encoder::decisions(None).quarantine_decision(&discarded).unwrap();
+        let value = Encoder::decisions(None).value(&discarded).unwrap();
         let values = [None, Some(&b"junk"[..]), Some(&[0, 0, 0, 0, 7, 1][..]), Some(&value)];
         let told: Vec<_> = (0..)
             .zip(values)

@@ -114,7 +114,7 @@ impl Writer {
         let encoder = Encoder::decisions(None);
         let mut deliveries = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
-            let value = encoder.quarantine_decision(verdict).map_err(|error| error.to_string())?;
+            let value = encoder.value(verdict).map_err(|error| error.to_string())?;
             let key = verdict.origin().to_string();
             let record = Record {
                 topic: &topic,

@@ -316,7 +316,7 @@ impl Publisher {
     pub fn publish_reference(&self, figure: &ReferenceFigure) -> Result<Delivery, PublishError> {
         let encoder = self.reference.encoder(self.registry.as_ref())?;
         figure.check_new()?;
-        let value = encoder.reference_figure(figure)?;
+        let value = encoder.value(figure)?;
         let key = figure.region.to_string();
         let record = Record {
             topic: &self.reference.topic,
@@ -332,7 +332,7 @@ impl Publisher {
     /// # Errors
     /// As for [`Publisher::publish`].
     pub fn publish_status(&self, status: &KioskStatus) -> Result<Delivery, PublishError> {
-        let value = self.status.encoder(self.registry.as_ref())?.kiosk_status(status)?;
+        let value = self.status.encoder(self.registry.as_ref())?.value(status)?;
         let record = Record {
             topic: &self.status.topic,
             key: Some(status.kiosk_id.as_str().as_bytes()),
@@ -347,7 +347,7 @@ impl Publisher {
     /// # Errors
     /// As for [`Publisher::publish`].
     pub fn publish_figure(&self, figure: &QuotedFigure) -> Result<Delivery, PublishError> {
-        let value = self.figures.encoder(self.registry.as_ref())?.quoted_figure(figure)?;
+        let value = self.figures.encoder(self.registry.as_ref())?.value(figure)?;
         let record = Record {
             topic: &self.figures.topic,
             key: Some(&figure.figure_id.0),

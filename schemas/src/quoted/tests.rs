@@ -198,7 +198,7 @@ fn a_later_version_of_the_schema_is_read_also_inside_of_rows() {
         },
         TimestampMs(5),
     );
-    let value = Encoder::figures(Some(9)).quoted_figure(&figure).unwrap();
+    let value = Encoder::figures(Some(9)).value(&figure).unwrap();
     // One row of three fields in a block, and behind it the end of the array.
     let row = [2, 0, 0, 6, 0];
     let place = value.windows(5).position(|bytes| bytes == row).unwrap();
@@ -221,8 +221,8 @@ fn a_later_version_of_the_schema_is_read_also_inside_of_rows() {
 
 #[test]
 fn an_encoder_of_another_topic_writes_no_figure() {
-    assert!(Encoder::figures(None).quoted_figure(&full()).is_ok());
-    assert!(Encoder::reference(None).quoted_figure(&full()).is_err());
+    assert!(Encoder::figures(None).value(&full()).is_ok());
+    assert!(Encoder::reference(None).value(&full()).is_err());
 }
 
 proptest! {
@@ -275,10 +275,10 @@ proptest! {
         figure.note = Some(text);
         figure.bounds = Some(QuotedBounds { lower: numbers[5], upper: numbers[0] });
         let mut reader = FigureReader::new().unwrap();
-        let value = Encoder::figures(None).quoted_figure(&figure).unwrap();
+        let value = Encoder::figures(None).value(&figure).unwrap();
         prop_assert_eq!(&reader.read(&value).unwrap(), &figure);
         reader.learn(id, Some(QUOTED_FIGURE_AVSC));
-        let value = Encoder::figures(Some(id)).quoted_figure(&figure).unwrap();
+        let value = Encoder::figures(Some(id)).value(&figure).unwrap();
         prop_assert_eq!(&reader.read(&value).unwrap(), &figure);
     }
 }

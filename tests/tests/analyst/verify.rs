@@ -442,7 +442,7 @@ fn a_copy_of_a_log_with_verdicts_is_neither_confirmed_nor_refuted() {
     broker.publish(&activations(0..20, PARTITIONS));
     let store = made(&broker, &broker.read_log());
     let verdict = verdict(0, 0, None);
-    let value = Encoder::decisions(None).quarantine_decision(&verdict).unwrap();
+    let value = Encoder::decisions(None).value(&verdict).unwrap();
     let topic = broker.connection().topic(&DECISIONS);
     let record =
         Record { topic: &topic, value: Some(&value), partition: Some(0), ..Record::default() };

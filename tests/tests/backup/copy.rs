@@ -86,7 +86,7 @@ impl Installation {
         let patience = std::time::Duration::from_secs(30);
         let id = topic_id(&self.connection, &self.connection.topic(&EVENTS), patience).unwrap();
         let verdict = verdict(about.partition, about.offset, id.as_deref());
-        let value = Encoder::decisions(None).quarantine_decision(&verdict).unwrap();
+        let value = Encoder::decisions(None).value(&verdict).unwrap();
         let topic = self.connection.topic(&DECISIONS);
         self.put(&Record {
             topic: &topic,

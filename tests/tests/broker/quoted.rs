@@ -186,7 +186,7 @@ fn a_figure_outlives_its_store_and_every_later_difference_is_explained_and_it_ve
 
 /// Puts a record into the figures topic that nobody quoted.
 fn forge(broker: &TestBroker, figure: &QuotedFigure) {
-    let value = Encoder::figures(None).quoted_figure(figure).unwrap();
+    let value = Encoder::figures(None).value(figure).unwrap();
     let topic = broker.connection().topic(&FIGURES);
     let record = Record {
         topic: &topic,

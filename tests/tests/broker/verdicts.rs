@@ -81,7 +81,7 @@ impl Place {
     /// Writes the verdict of another node about a record, of the events topic with an id.
     fn write_verdict(&self, about: &LogRecord, topic_id: Option<&str>) {
         let verdict = verdict(about.partition, about.offset, topic_id);
-        let value = Encoder::decisions(None).quarantine_decision(&verdict).unwrap();
+        let value = Encoder::decisions(None).value(&verdict).unwrap();
         let topic = self.connection.topic(&DECISIONS);
         let record = Record {
             topic: &topic,

@@ -92,14 +92,14 @@ fn no_bytes_make_a_reader_panic_and_what_is_read_is_read_again_as_the_same() {
         |Value(value)| {
             let figure = figures.read(value).ok();
             if let Some(figure) = &figure {
-                let written = figure_encoder.reference_figure(figure).unwrap();
+                let written = figure_encoder.value(figure).unwrap();
                 assert_eq!(&figures.read(&written).unwrap(), figure);
                 // Whatever it says, it is no reason to panic.
                 drop(figure.check());
             }
             let status = statuses.read(value).ok();
             if let Some(status) = &status {
-                let written = status_encoder.kiosk_status(status).unwrap();
+                let written = status_encoder.value(status).unwrap();
                 assert_eq!(&statuses.read(&written).unwrap(), status);
             }
             let event = events.read(value).ok();

@@ -41,7 +41,7 @@ pub(super) fn put(
         });
     }
     let value = Encoder::copies()
-        .log_copy(&copy)
+        .value(&copy)
         .expect("what is of this shape fits its schema, as its tests say");
     let record = ExactRecord {
         partition: 0,

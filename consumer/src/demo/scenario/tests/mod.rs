@@ -292,7 +292,7 @@ fn the_reference_figures_are_whole_and_in_order() {
     assert_eq!((ids.len(), reference.len()), (12, 12));
     for (_, figure) in &reference {
         figure.check().unwrap();
-        let bytes = Encoder::reference(None).reference_figure(figure).unwrap();
+        let bytes = Encoder::reference(None).value(figure).unwrap();
         let reader = laju_schemas::reference::ReferenceReader::new().unwrap();
         assert_eq!(reader.read(&bytes).unwrap(), *figure);
     }
