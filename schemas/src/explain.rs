@@ -1,23 +1,18 @@
 //! What the bytes of a value say, field by field, and where they stop making sense: for people who
 //! look at a value that could not be read. Slow, and never used to decide anything.
 //!
-//! It goes by the schema that the value was written with. The bytes may be hostile: nothing that
-//! they state is allocated, and nested data is followed to a fixed depth.
+//! It goes by the schema that the value was written with.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use apache_avro::schema::{InnerDecimalSchema, Name, Schema, UuidSchema};
+use apache_avro::Schema;
 use jiff::civil::Date;
 
-use crate::cursor::Cursor;
-use crate::cursor::DecodeError;
+use crate::cursor::{Cursor, DecodeError};
 use crate::decimal::decimal_of;
-use crate::resolve::{names_of, resolved};
 use crate::time::{TimestampMs, date_from_days};
+use crate::walk::{FIXED, Leaf, Part, Types, Visitor};
 
-/// How deep data of a type that contains itself is followed.
-const MAX_DEPTH: usize = 64;
 /// How many fields are reported.
 const MAX_FIELDS: usize = 1_000;
 /// How many bytes of a field without a better form are shown.
@@ -73,198 +68,123 @@ impl Explanation {
 
 /// Explains the bytes behind a header of so many bytes, by the schema that they were written with.
 pub(crate) fn explain(schema: &Schema, header_bytes: usize, value: &[u8]) -> Explanation {
-    let mut walk = Walk {
-        names: names_of(schema),
-        length: value.len(),
+    let mut notes = Notes {
+        start: value.as_ptr().addr(),
         found: Explanation { header_bytes, ..Explanation::default() },
+        path: String::new(),
+        from: header_bytes,
+        parts: Vec::new(),
     };
     let mut at = Cursor::new(&value[header_bytes..]);
-    if walk.value(schema, &mut at, "", 0).is_ok()
-        && let Err(error) = at.end()
-    {
-        walk.fault("", walk.place(&at), &error);
-    }
-    walk.found
-}
-
-/// That a fault was found and noted.
-struct Stopped;
-
-struct Walk<'s> {
-    names: HashMap<&'s Name, &'s Schema>,
-    length: usize,
-    found: Explanation,
-}
-
-impl<'s> Walk<'s> {
-    fn place(&self, at: &Cursor<'_>) -> usize {
-        self.length - at.rest().len()
-    }
-
-    fn fault(&mut self, path: &str, byte: usize, error: &DecodeError) -> Stopped {
-        let why = match error {
-            DecodeError::Empty => "the value is empty".to_owned(),
-            DecodeError::Truncated(_) => "the bytes end in the middle of it".to_owned(),
-            DecodeError::Number(_) => "not a number that Avro can have written".to_owned(),
-            DecodeError::Length(_) => "its length cannot be".to_owned(),
-            DecodeError::Utf8(_) => "not UTF-8".to_owned(),
-            DecodeError::Choice(_) => "no such branch, symbol or boolean".to_owned(),
-            DecodeError::Rest(_) | DecodeError::Other(_) => error.to_string(),
+    let read = Types::of(schema).walk(schema, &mut at, &mut notes).and_then(|()| {
+        notes.reads(at.rest());
+        at.end()
+    });
+    if let Err(error) = read {
+        let error = match error {
+            DecodeError::Length(FIXED) => DecodeError::Truncated(FIXED).to_string(),
+            error => error.to_string(),
         };
-        let path = path.to_owned();
-        self.found.fault.get_or_insert(Fault { path, byte, why });
-        Stopped
+        // What the field is called is its path.
+        let why = error.split_once(": ").map_or(&*error, |(_, why)| why).to_owned();
+        notes.found.fault = Some(Fault { path: notes.path, byte: notes.from, why });
+    }
+    notes.found
+}
+
+/// What was found so far.
+struct Notes {
+    /// The address of the value's first byte.
+    start: usize,
+    found: Explanation,
+    /// The path of what is read, and its first byte.
+    path: String,
+    from: usize,
+    /// Of each part that has begun: the length of the path before it, and of a branch its number's
+    /// first byte and how many fields there were before it.
+    parts: Vec<(usize, Option<(usize, usize)>)>,
+}
+
+impl Notes {
+    fn place(&self, rest: &[u8]) -> usize {
+        rest.as_ptr().addr() - self.start
     }
 
-    /// Reads one field and notes it.
-    fn leaf<'a>(
-        &mut self,
-        at: &mut Cursor<'a>,
-        path: &str,
-        read: impl FnOnce(&mut Cursor<'a>) -> Result<String, DecodeError>,
-    ) -> Result<(), Stopped> {
-        let from = self.place(at);
-        let value = read(at).map_err(|error| self.fault(path, from, &error))?;
+    fn note(&mut self, bytes: Range<usize>, value: String) {
         if self.found.fields.len() < MAX_FIELDS {
-            let bytes = from..self.place(at);
-            self.found.fields.push(ExplainedField { path: path.to_owned(), bytes, value });
-        }
-        Ok(())
-    }
-
-    fn value(
-        &mut self,
-        schema: &'s Schema,
-        at: &mut Cursor<'_>,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), Stopped> {
-        use Schema as S;
-        if depth > MAX_DEPTH {
-            let error = DecodeError::Other("data nested too deeply".to_owned());
-            return Err(self.fault(path, self.place(at), &error));
-        }
-        let depth = depth + 1;
-        match resolved(&self.names, schema) {
-            S::Record(record) => record.fields.iter().try_for_each(|field| {
-                self.value(&field.schema, at, &joined(path, &field.name), depth)
-            }),
-            S::Union(union) => {
-                let from = self.place(at);
-                let index = at.index("").map_err(|error| self.fault(path, from, &error))?;
-                let Some(branch) = union.variants().get(index) else {
-                    return Err(self.fault(path, from, &DecodeError::Choice("")));
-                };
-                let before = self.found.fields.len();
-                match resolved(&self.names, branch) {
-                    S::Null => self.leaf(at, path, |_| Ok("null".to_owned())),
-                    branch @ S::Record(record) => {
-                        let path = joined(path, record.name.name());
-                        if record.fields.is_empty() {
-                            return self.leaf(at, &path, |_| Ok(String::new()));
-                        }
-                        self.value(branch, at, &path, depth)
-                    }
-                    branch => self.value(branch, at, path, depth),
-                }?;
-                // The branch's number is a byte of a field without parts.
-                if let [field] = &mut self.found.fields[before..] {
-                    field.bytes.start = from;
-                }
-                Ok(())
-            }
-            S::Array(array) => {
-                self.blocks(at, path, |walk, at, path| walk.value(&array.items, at, path, depth))
-            }
-            S::Map(map) => self.blocks(at, path, |walk, at, path| {
-                walk.leaf(at, path, |at| at.text("").map(str::to_owned))?;
-                walk.value(&map.types, at, path, depth)
-            }),
-            leaf => self.leaf(at, path, |at| text_of(leaf, at)),
+            self.found.fields.push(ExplainedField { path: self.path.clone(), bytes, value });
         }
     }
 
-    /// The items of an array or a map.
-    fn blocks<'a>(
-        &mut self,
-        at: &mut Cursor<'a>,
-        path: &str,
-        mut item: impl FnMut(&mut Self, &mut Cursor<'a>, &str) -> Result<(), Stopped>,
-    ) -> Result<(), Stopped> {
-        let mut number = 0;
-        loop {
-            let from = self.place(at);
-            let count = at.long("").map_err(|error| self.fault(path, from, &error))?;
-            if count == 0 {
-                return Ok(());
-            }
-            if count < 0 {
-                // The block's size in bytes, for those who pass it over.
-                at.long("").map_err(|error| self.fault(path, from, &error))?;
-            }
-            for _ in 0..count.unsigned_abs() {
-                let before = at.rest().len();
-                item(self, at, &format!("{path}[{number}]"))?;
-                number += 1;
-                // Items without bytes all are: their number costs nothing to state.
-                if at.rest().len() == before {
-                    break;
-                }
-            }
+    fn name(&mut self, name: &str) {
+        if !self.path.is_empty() {
+            self.path.push('.');
         }
+        self.path.push_str(name);
     }
 }
 
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+impl Visitor for Notes {
+    fn reads(&mut self, rest: &[u8]) {
+        self.from = self.place(rest);
+    }
+
+    fn enter(&mut self, part: Part<'_>, rest: &[u8]) {
+        let is_branch = matches!(part, Part::Branch(_));
+        let branch = is_branch.then_some((self.from, self.found.fields.len()));
+        self.parts.push((self.path.len(), branch));
+        match part {
+            Part::Field(name) => self.name(name),
+            Part::Item(number) => self.path.push_str(&format!("[{number}]")),
+            Part::Branch(Schema::Record(record)) => {
+                self.name(record.name.name());
+                if record.fields.is_empty() {
+                    let here = self.place(rest);
+                    self.note(here..here, String::new());
+                }
+            }
+            Part::Branch(_) => {}
+        }
+    }
+
+    fn leave(&mut self) {
+        let Some((path, branch)) = self.parts.pop() else { return };
+        self.path.truncate(path);
+        // The branch's number is a byte of a field without parts.
+        if let Some((from, before)) = branch
+            && let [field] = &mut self.found.fields[before..]
+        {
+            field.bytes.start = from;
+        }
+    }
+
+    fn leaf(&mut self, schema: &Schema, leaf: Leaf<'_>, rest: &[u8]) {
+        self.note(self.from..self.place(rest), text_of(schema, leaf));
+    }
 }
 
-/// What a field without parts holds.
-fn text_of(schema: &Schema, at: &mut Cursor<'_>) -> Result<String, DecodeError> {
-    use Schema as S;
-    Ok(match schema {
-        S::Null => "null".to_owned(),
-        S::Boolean => at.boolean("")?.to_string(),
-        S::Int | S::TimeMillis => at.int("")?.to_string(),
-        S::Date => {
-            let days = at.int("")?;
+fn text_of(schema: &Schema, leaf: Leaf<'_>) -> String {
+    match (leaf, schema) {
+        (Leaf::Null, _) => "null".to_owned(),
+        (Leaf::Boolean(value), _) => value.to_string(),
+        (Leaf::Int(days), Schema::Date) => {
             date_from_days(days).as_ref().map_or_else(|| format!("day {days}"), Date::to_string)
         }
-        S::TimestampMillis => TimestampMs(at.long("")?).to_string(),
-        S::Long
-        | S::TimeMicros
-        | S::TimestampMicros
-        | S::TimestampNanos
-        | S::LocalTimestampMillis
-        | S::LocalTimestampMicros
-        | S::LocalTimestampNanos => at.long("")?.to_string(),
-        S::Float => f32::from_le_bytes(at.fixed("")?).to_string(),
-        S::Double => f64::from_le_bytes(at.fixed("")?).to_string(),
-        S::String | S::Uuid(UuidSchema::String) => at.text("")?.to_owned(),
-        S::Bytes | S::BigDecimal | S::Uuid(UuidSchema::Bytes) => shown(at.bytes("")?),
-        S::Fixed(fixed) | S::Uuid(UuidSchema::Fixed(fixed)) | S::Duration(fixed) => {
-            shown(at.take(fixed.size, "").map_err(|_| DecodeError::Truncated(""))?)
-        }
-        S::Decimal(decimal) => match &decimal.inner {
-            InnerDecimalSchema::Fixed(fixed) => {
-                shown(at.take(fixed.size, "").map_err(|_| DecodeError::Truncated(""))?)
-            }
-            InnerDecimalSchema::Bytes => {
-                let bytes = at.bytes("")?;
-                match decimal_of(bytes) {
-                    Some(number) => format!("{number}e-{}", decimal.scale),
-                    None => shown(bytes),
-                }
-            }
+        (Leaf::Int(number), _) => number.to_string(),
+        (Leaf::Long(instant), Schema::TimestampMillis) => TimestampMs(instant).to_string(),
+        (Leaf::Long(number), _) => number.to_string(),
+        (Leaf::Text(text), _) => text.to_owned(),
+        (Leaf::Fixed(&[a, b, c, d]), Schema::Float) => f32::from_le_bytes([a, b, c, d]).to_string(),
+        (Leaf::Fixed(bytes), Schema::Double) => match bytes.first_chunk() {
+            Some(bytes) => f64::from_le_bytes(*bytes).to_string(),
+            None => shown(bytes),
         },
-        S::Enum(symbols) => {
-            let symbol = symbols.symbols.get(at.index("")?);
-            symbol.cloned().ok_or(DecodeError::Choice(""))?
-        }
-        S::Record(_) | S::Union(_) | S::Array(_) | S::Map(_) | S::Ref { .. } => {
-            return Err(DecodeError::Other("a type that is not defined".to_owned()));
-        }
-    })
+        (Leaf::Bytes(bytes), Schema::Decimal(decimal)) => match decimal_of(bytes) {
+            Some(number) => format!("{number}e-{}", decimal.scale),
+            None => shown(bytes),
+        },
+        (Leaf::Bytes(bytes) | Leaf::Fixed(bytes), _) => shown(bytes),
+    }
 }
 
 /// Sixteen bytes as a UUID, others in hexadecimal digits.

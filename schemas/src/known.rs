@@ -15,6 +15,8 @@ use crate::framing::{Framing, never_given};
 use crate::raw::RawEvent;
 use crate::resolve::Resolver;
 
+pub use crate::resolve::SchemaError;
+
 /// The events topic's schema, as integrators use it.
 pub const ACTIVATION_EVENT_AVSC: &str = include_str!("../avsc/activation_event.avsc");
 /// The reference topic's schema.
@@ -65,17 +67,6 @@ pub static QUARANTINE_DECISION: LazyLock<OwnSchema> =
     LazyLock::new(|| OwnSchema::parse(QUARANTINE_DECISION_AVSC));
 /// The schema of the record by which a log says that it is a copy.
 pub static LOG_COPY: LazyLock<OwnSchema> = LazyLock::new(|| OwnSchema::parse(LOG_COPY_AVSC));
-
-/// A text that cannot serve as a schema of a topic.
-#[derive(Debug, Error)]
-pub enum SchemaError {
-    /// Not an Avro schema.
-    #[error("not an Avro schema: {0}")]
-    Parse(String),
-    /// A schema that cannot be read as this program's.
-    #[error("cannot be read as the schema this program knows: {0}")]
-    Incompatible(String),
-}
 
 /// The 64-bit Rabin fingerprint of a schema's parsing canonical form.
 ///

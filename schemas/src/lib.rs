@@ -32,12 +32,12 @@ pub mod region;
 mod resolve;
 pub mod rules;
 pub mod share;
-mod skip;
 pub mod status;
 mod symbols;
 pub mod text;
 pub mod time;
 pub mod topic;
+mod walk;
 
 pub use cursor::DecodeError;
 pub use decision::QuarantineDecision;

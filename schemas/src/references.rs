@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::known::SchemaError;
+use crate::resolve::SchemaError;
 
 /// Avro's types without a name.
 const PRIMITIVES: [&str; 8] =

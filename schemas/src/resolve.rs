@@ -9,15 +9,23 @@
 //! fit, so that a `Deferred` is read as a `Deactivated`; it reads a text, a boolean or a union
 //! behind the end of the bytes as null; and it follows nested data of any depth.
 
-use std::collections::HashMap;
-
 use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, Schema, UuidSchema};
 use serde_json::Value as Json;
+use thiserror::Error;
 
-use crate::cursor::DecodeError;
-use crate::cursor::{Cursor, put_long};
-use crate::known::SchemaError;
-use crate::skip::{Skip, Skipper, Types};
+use crate::cursor::{Cursor, DecodeError, put_bytes, put_long};
+use crate::walk::Types;
+
+/// A text that cannot serve as a schema of a topic.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    /// Not an Avro schema.
+    #[error("not an Avro schema: {0}")]
+    Parse(String),
+    /// A schema that cannot be read as this program's.
+    #[error("cannot be read as the schema this program knows: {0}")]
+    Incompatible(String),
+}
 
 /// A schema that values were written with, known to be readable as one of ours.
 pub(crate) struct Resolver {
@@ -30,7 +38,7 @@ pub(crate) struct Resolver {
 /// How a value of theirs becomes one of ours.
 enum Plan {
     /// The same bytes in both.
-    Same(Skip),
+    Same(Schema),
     /// The place of each of their symbols among ours.
     Enum(Vec<usize>),
     /// The place of each of their branches among ours, and its own plan.
@@ -51,18 +59,17 @@ enum Step {
     /// A field that is the one at this place among ours.
     Keep(usize, Plan),
     /// A field that we do not have.
-    Drop(Skip),
+    Drop(Schema),
 }
 
 impl Resolver {
     /// Takes the text of an `.avsc`, if its values can be read as ours.
     pub(crate) fn new(ours: &Schema, avsc: &str) -> Result<Self, SchemaError> {
         let theirs = Schema::parse_str(avsc).map_err(|e| SchemaError::Parse(e.to_string()))?;
-        let mut matcher = Matcher { ours: names_of(ours), skipper: Skipper::new(&theirs) };
+        let matcher = Matcher { ours: Types::of(ours), theirs: Types::of(&theirs) };
         let root = name_of(ours).unwrap_or("value").to_owned();
         let plan = matcher.plan(ours, &theirs, &root).map_err(SchemaError::Incompatible)?;
-        let types = matcher.skipper.finish().map_err(SchemaError::Incompatible)?;
-        Ok(Self { plan, types, schema: theirs })
+        Ok(Self { plan, types: matcher.theirs, schema: theirs })
     }
 
     /// Appends to `out` the same value in our schema's bytes.
@@ -77,9 +84,9 @@ impl Resolver {
 
     fn run(&self, plan: &Plan, at: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         match plan {
-            Plan::Same(skip) => {
+            Plan::Same(schema) => {
                 let before = at.rest();
-                self.types.skip(skip, at)?;
+                self.types.walk(schema, at, &mut ())?;
                 out.extend_from_slice(&before[..before.len() - at.rest().len()]);
             }
             Plan::Enum(places) => {
@@ -128,7 +135,7 @@ impl Resolver {
                             self.run(plan, at, &mut kept)?;
                             ranges[*place] = from..kept.len();
                         }
-                        Step::Drop(skip) => self.types.skip(skip, at)?,
+                        Step::Drop(schema) => self.types.walk(schema, at, &mut ())?,
                     }
                 }
                 for (range, default) in ranges.into_iter().zip(defaults) {
@@ -141,16 +148,16 @@ impl Resolver {
 }
 
 /// Matches a schema of theirs to one of ours.
-struct Matcher<'s> {
-    ours: HashMap<&'s Name, &'s Schema>,
-    skipper: Skipper<'s>,
+struct Matcher {
+    ours: Types,
+    theirs: Types,
 }
 
-impl<'s> Matcher<'s> {
+impl Matcher {
     /// The plan, or where and why there is none.
-    fn plan(&mut self, ours: &'s Schema, theirs: &'s Schema, at: &str) -> Result<Plan, String> {
+    fn plan(&self, ours: &Schema, theirs: &Schema, at: &str) -> Result<Plan, String> {
         use Schema as S;
-        match (self.ours(ours), self.skipper.resolve(theirs)) {
+        match (self.ours.resolve(ours), self.theirs.resolve(theirs)) {
             (S::Record(ours), S::Record(theirs)) => self.record(ours, theirs, at),
             (S::Union(ours), S::Union(theirs)) => {
                 let branches =
@@ -175,21 +182,14 @@ impl<'s> Matcher<'s> {
             (S::Array(ours), S::Array(theirs)) => {
                 self.plan(&ours.items, &theirs.items, at).map(|plan| Plan::Array(Box::new(plan)))
             }
-            (ours, theirs) if same_bytes(ours, theirs) => {
-                Ok(Plan::Same(self.skipper.skip(theirs)?))
-            }
+            (ours, theirs) if same_bytes(ours, theirs) => Ok(Plan::Same(theirs.clone())),
             (ours, theirs) => {
                 Err(format!("{at} has another type: {}, not {}", describe(theirs), describe(ours)))
             }
         }
     }
 
-    fn record(
-        &mut self,
-        ours: &'s RecordSchema,
-        theirs: &'s RecordSchema,
-        at: &str,
-    ) -> Result<Plan, String> {
+    fn record(&self, ours: &RecordSchema, theirs: &RecordSchema, at: &str) -> Result<Plan, String> {
         if ours.name.name() != theirs.name.name() {
             return Err(format!("{at} is a {}, not a {}", theirs.name.name(), ours.name.name()));
         }
@@ -200,7 +200,7 @@ impl<'s> Matcher<'s> {
                     let at = format!("{at}.{}", field.name);
                     Step::Keep(place, self.plan(&ours.fields[place].schema, &field.schema, &at)?)
                 }
-                None => Step::Drop(self.skipper.skip(&field.schema)?),
+                None => Step::Drop(field.schema.clone()),
             });
         }
         let defaults = ours.fields.iter().map(|field| {
@@ -215,15 +215,10 @@ impl<'s> Matcher<'s> {
     }
 
     /// Which branch of our union takes a type of theirs, and how.
-    fn branch(
-        &mut self,
-        ours: &'s [Schema],
-        theirs: &'s Schema,
-        at: &str,
-    ) -> Result<(usize, Plan), String> {
-        let theirs = self.skipper.resolve(theirs);
-        let takes = |branch: &'s Schema| {
-            let branch = self.ours(branch);
+    fn branch(&self, ours: &[Schema], theirs: &Schema, at: &str) -> Result<(usize, Plan), String> {
+        let theirs = self.theirs.resolve(theirs);
+        let takes = |branch: &Schema| {
+            let branch = self.ours.resolve(branch);
             match (name_of(branch), name_of(theirs)) {
                 (Some(ours), Some(theirs)) => ours == theirs,
                 (None, None) => same_bytes(branch, theirs),
@@ -241,38 +236,29 @@ impl<'s> Matcher<'s> {
     }
 
     /// The bytes of a default of ours; none if it is not of that type.
-    fn default(&self, schema: &'s Schema, default: &Json) -> Option<Vec<u8>> {
-        let long = |number: i64| {
-            let mut bytes = Vec::new();
-            put_long(&mut bytes, number);
-            bytes
-        };
-        Some(match (self.ours(schema), default) {
-            (Schema::Null, Json::Null) => Vec::new(),
-            (Schema::Boolean, Json::Bool(value)) => vec![u8::from(*value)],
+    fn default(&self, schema: &Schema, default: &Json) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        match (self.ours.resolve(schema), default) {
+            (Schema::Null, Json::Null) => {}
+            (Schema::Boolean, Json::Bool(value)) => out.push(u8::from(*value)),
             (
                 Schema::Int | Schema::Long | Schema::Date | Schema::TimestampMillis,
-                Json::Number(n),
-            ) => long(n.as_i64()?),
-            (Schema::String, Json::String(text)) => {
-                [&long(i64::try_from(text.len()).ok()?), text.as_bytes()].concat()
-            }
+                Json::Number(number),
+            ) => put_long(&mut out, number.as_i64()?),
+            (Schema::String, Json::String(text)) => put_bytes(&mut out, text.as_bytes()),
             (Schema::Enum(symbols), Json::String(symbol)) => {
-                long(symbols.symbols.iter().position(|s| s == symbol)? as i64)
+                put_long(&mut out, symbols.symbols.iter().position(|s| s == symbol)? as i64);
             }
             (Schema::Union(union), default) => {
-                let branches = union.variants().iter().enumerate();
-                let mut taken = branches.filter_map(|(place, branch)| {
-                    Some([long(place as i64), self.default(branch, default)?].concat())
-                });
-                taken.next()?
+                let mut branches = union.variants().iter().enumerate();
+                let (place, bytes) = branches
+                    .find_map(|(place, branch)| Some((place, self.default(branch, default)?)))?;
+                put_long(&mut out, place as i64);
+                out.extend(bytes);
             }
             _ => return None,
-        })
-    }
-
-    fn ours(&self, schema: &'s Schema) -> &'s Schema {
-        resolved(&self.ours, schema)
+        }
+        Some(out)
     }
 }
 
@@ -301,38 +287,6 @@ fn same_bytes(ours: &Schema, theirs: &Schema) -> bool {
         | (S::Date, S::Date)
         | (S::TimestampMillis, S::TimestampMillis | S::Long) => true,
         _ => false,
-    }
-}
-
-/// The named types that a schema defines.
-pub(crate) fn names_of(schema: &Schema) -> HashMap<&Name, &Schema> {
-    fn collect<'s>(schema: &'s Schema, names: &mut HashMap<&'s Name, &'s Schema>) {
-        if !matches!(schema, Schema::Ref { .. })
-            && let Some(name) = schema.name()
-        {
-            names.insert(name, schema);
-        }
-        match schema {
-            Schema::Record(record) => record.fields.iter().for_each(|f| collect(&f.schema, names)),
-            Schema::Union(union) => union.variants().iter().for_each(|s| collect(s, names)),
-            Schema::Array(array) => collect(&array.items, names),
-            Schema::Map(map) => collect(&map.types, names),
-            _ => {}
-        }
-    }
-    let mut names = HashMap::new();
-    collect(schema, &mut names);
-    names
-}
-
-/// The type behind a reference; any other schema itself.
-pub(crate) fn resolved<'s>(
-    names: &HashMap<&'s Name, &'s Schema>,
-    schema: &'s Schema,
-) -> &'s Schema {
-    match schema {
-        Schema::Ref { name } => names.get(name).copied().unwrap_or(schema),
-        _ => schema,
     }
 }
 
