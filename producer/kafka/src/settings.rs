@@ -8,79 +8,26 @@
 //! What comes from the environment or the file stands as a default to clap: an option on the
 //! command line that conflicts with it is no error, and it is the program's to prefer it.
 
+mod error;
 mod file;
 mod layer;
 mod misplaced;
+mod option;
 mod report;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, Parser, ValueHint};
+use clap::{Arg, ArgMatches, Parser, ValueHint};
 use laju_schemas::{FormerCode, RegionCode};
-use thiserror::Error;
 
+use option::CONFIG;
+
+pub use error::SettingsError;
+pub use layer::Environment;
 pub use report::{LogFormat, Logging, colour_on_stderr, exit_code, init_tracing};
 
-/// How a program reads its environment; tests give it a map.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-const CONFIG: &str = "config";
 const CONFIG_ENV: &str = "LAJU_CONFIG";
-
-/// Why the settings cannot be used.
-#[derive(Debug, Error)]
-pub enum SettingsError {
-    /// What clap has to say: a wrong option, or the help that was asked for.
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    /// The file cannot be read.
-    #[error("cannot read the settings in {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error(
-        "{path}, line {line}: this is not TOML: a setting is written name = \"text\", name = 7 or name = true, a table [name]; each name once"
-    )]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// A key that is no option.
-    #[error("{path}: there is no setting '{key}'; {allowed}")]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The key, with the tables it stands in.
-        key: String,
-        /// What there is.
-        allowed: String,
-    },
-    /// A value of another type, or one that the option does not take.
-    #[error("{path}: the setting '{key}' {wrong}")]
-    WrongValue {
-        /// The file.
-        path: PathBuf,
-        /// The key, with the tables it stands in.
-        key: String,
-        /// What is wrong with it, and what would be right.
-        wrong: String,
-    },
-    /// A variable whose value the option does not take.
-    #[error("the environment variable {variable} {wrong}")]
-    Environment {
-        /// The variable.
-        variable: String,
-        /// What is wrong with it, and what would be right.
-        wrong: String,
-    },
-}
 
 /// Reads a program's settings. `args` begins with the program's name; `env` looks up a variable
 /// (one that is set to nothing counts as not set).
@@ -158,21 +105,6 @@ fn subcommands(matches: &ArgMatches) -> Vec<String> {
         matches = inner;
     }
     path
-}
-
-/// Options that no file sets: the file's own, and the one that would delete a store at every start.
-const COMMAND_LINE_ONLY: [&str; 2] = [CONFIG, "rebuild"];
-
-/// Whether an argument is an option that a setting can stand for.
-fn is_setting(arg: &Arg) -> bool {
-    use clap::ArgAction::{Append, Set, SetFalse, SetTrue};
-    arg.get_long().is_some_and(|long| !COMMAND_LINE_ONLY.contains(&long))
-        && matches!(arg.get_action(), Set | Append | SetTrue | SetFalse)
-}
-
-/// A command's subcommand of this name.
-fn subcommand<'a>(command: &'a Command, name: &str) -> Option<&'a Command> {
-    command.get_subcommands().find(|sub| sub.get_name() == name)
 }
 
 #[cfg(test)]

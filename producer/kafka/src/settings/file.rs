@@ -7,7 +7,8 @@ use std::path::Path;
 use clap::{Arg, ArgAction, Command};
 use toml::{Table, Value};
 
-use super::{SettingsError, layer, subcommand};
+use super::error::SettingsError;
+use super::option::{self, subcommand};
 
 /// For each long option that the file sets, its values as clap takes them.
 pub(super) type Values = HashMap<String, Vec<OsString>>;
@@ -49,7 +50,7 @@ impl Reader<'_> {
         values: &mut Values,
     ) -> Result<(), SettingsError> {
         let mut known = inherited.clone();
-        layer::settings_of(command, &mut known);
+        option::settings_of(command, &mut known);
         let mut globals = inherited.clone();
         globals.extend(
             command
@@ -121,7 +122,7 @@ fn given(arg: &Arg, value: &Value) -> Result<Vec<OsString>, String> {
     let repeatable = matches!(arg.get_action(), ArgAction::Append);
     let given = match (arg.get_action(), value) {
         (ArgAction::SetTrue | ArgAction::SetFalse, Value::Boolean(on)) => {
-            return Ok(vec![layer::flag_value(arg, *on)]);
+            return Ok(vec![option::flag_value(arg, *on)]);
         }
         (ArgAction::SetTrue | ArgAction::SetFalse, other) => {
             return Err(format!("must be true or false, but is {}", described(other)));
@@ -139,7 +140,7 @@ fn given(arg: &Arg, value: &Value) -> Result<Vec<OsString>, String> {
             None => return Err(format!("takes a single value, but is {}", described(value))),
         },
     };
-    layer::check(arg, &given)?;
+    option::check(arg, &given)?;
     Ok(given)
 }
 

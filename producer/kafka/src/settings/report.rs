@@ -9,7 +9,8 @@ use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use super::{Environment, SettingsError};
+use super::error::SettingsError;
+use super::layer::Environment;
 use crate::terminal::{LogLines, shown};
 
 /// How log lines look.
