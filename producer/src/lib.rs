@@ -6,6 +6,8 @@
 //! makes events up. What the program `laju` needs as well is in `laju-kafka`; of it an integration
 //! finds here what it has to name.
 
+#![warn(missing_docs)]
+
 pub mod agent;
 pub mod cli;
 pub mod clock;

@@ -5,6 +5,8 @@
 //! An integrator in another language needs only the files in `schemas/avsc/` and what
 //! [`topic`], [`partition`] and [`framing`] say about keys, partitions and headers.
 
+#![warn(missing_docs)]
+
 pub mod codec;
 mod cursor;
 mod datum;

@@ -42,13 +42,10 @@ pub struct Times {
 /// An address that is no address of an HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// Something else than a scheme and a host.
     #[error("an address is like https://laju.example or http://laju.example:8080")]
     Shape,
-    /// A user or a password in it, where every log would show them.
     #[error("an address must not hold a user or a password: they come from files")]
     Credentials,
-    /// This program cannot speak TLS.
     #[error(
         "this program was built without TLS, which https needs: build it with the feature `tls`, or `tls-system` for the machine's OpenSSL"
     )]
@@ -58,46 +55,31 @@ pub enum AddressError {
 /// Why no answer came.
 #[derive(Debug, Error)]
 pub enum HttpError {
-    /// The file of certificates cannot be read.
     #[error("cannot read the certificates in {path}")]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file holds something else.
+    CaFile { path: PathBuf, source: std::io::Error },
     #[error("{0} holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")]
     NoCertificate(PathBuf),
     /// A file of certificates is given to a program that cannot use it.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The server cannot show who it is.
     #[error(
         "its certificate is not trusted ({0}): name a file with the certificate of the authority that signed it with --ca-file FILE or LAJU_CA_FILE"
     )]
     Untrusted(String),
-    /// The server is somebody else.
     #[error(
         "its certificate is another host's: give the address by the name that stands in the certificate"
     )]
     AnotherHost,
-    /// TLS is asked for, and something else is spoken there.
     #[error("what answers there does not speak TLS: is it http:// and not https://?")]
     NoTls,
-    /// HTTP is asked for, and something else is spoken there.
     #[error("what answers there does not speak HTTP: is it https:// and not http://?")]
     NoHttp,
-    /// Nothing came in time.
     #[error("nothing came back in time")]
     Timeout,
-    /// There is no such host.
     #[error("there is no host of that name")]
     NoHost,
-    /// The connection failed or broke off.
     #[error("the connection failed: {0}")]
     Connection(String),
-    /// The answer cannot be read.
     #[error("the answer cannot be read: {0}")]
     Answer(String),
 }

@@ -129,7 +129,6 @@ pub enum PublishError {
     /// The value does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// Larger than the topic takes.
     #[error(
         "{what} has {bytes} bytes; {topic} takes {limit} at most, with key, headers and framing"
     )]
@@ -138,19 +137,15 @@ pub enum PublishError {
         what: String,
         /// How large it is.
         bytes: usize,
-        /// The topic.
         topic: String,
         /// The limit in bytes.
         limit: u32,
     },
-    /// librdkafka does not take it.
     #[error("{what} cannot be sent to {topic}")]
     Queue {
         /// What was to be sent.
         what: String,
-        /// The topic.
         topic: String,
-        /// Why.
         source: Box<KafkaError>,
     },
 }

@@ -30,25 +30,20 @@ const QUOTED: usize = 500;
 /// Why the registry gave no answer that can be used.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// Nobody answers at its address.
     #[error("the schema registry {url} cannot be reached")]
     Unreachable {
         /// Its address.
         url: String,
-        /// Why not.
         source: HttpError,
     },
-    /// The subject has a schema that this program's does not go with.
     #[error(
         "the schema registry refuses this program's schema for {subject}: it is not compatible with the one there ({message})"
     )]
     Incompatible {
-        /// The subject.
         subject: String,
         /// What the registry said.
         message: String,
     },
-    /// It refuses for another reason: rights, or a fault of its own.
     #[error("the schema registry answers {status} to {question}: {message}")]
     Refused {
         /// The HTTP status.
@@ -58,7 +53,6 @@ pub enum RegistryError {
         /// What it said.
         message: String,
     },
-    /// Something answers, but not a schema registry.
     #[error(
         "{url} does not answer as a schema registry does ({message}); is the path right? Apicurio's is /apis/ccompat/v7"
     )]

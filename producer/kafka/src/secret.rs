@@ -23,39 +23,30 @@ const LONGEST: u64 = 4096;
 /// Why a secret cannot be used.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// Neither a file nor the variable.
     #[error("{0}")]
     Missing(&'static str),
-    /// A file that cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// The file, or `standard input`.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
-    /// Others may read the key.
     #[error(
         "the key file {path} may be read or changed by others (mode {mode:o}): run `chmod 600 {path}`"
     )]
     Open {
-        /// The file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
     },
-    /// Too long to be what is wanted.
     #[error("{0} is too long to be a key or a NIK")]
     TooLong(PathBuf),
-    /// Not a token.
     #[error(
         "{0} holds no token: one line of letters, digits and signs, as `laju token new` prints it for a worker"
     )]
     NoToken(PathBuf),
-    /// Not a password.
     #[error("{0} holds no password: one line of text")]
     NoPassword(PathBuf),
-    /// Not a key.
     #[error("{from}: {source}")]
     Key {
         /// Where it was read.
@@ -63,7 +54,6 @@ pub enum SecretError {
         /// What is wrong with it.
         source: KeyError,
     },
-    /// Not a NIK.
     #[error("{from}: {source}")]
     Nik {
         /// Where it was read.

@@ -32,13 +32,11 @@ const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Why bytes are not the text they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
-    /// Two bytes for each letter.
     #[error(
         "it is UTF-16, which Windows calls Unicode: save it as UTF-8 (in PowerShell 5: \
          `-Encoding utf8`)"
     )]
     Utf16,
-    /// Some other encoding, or no text at all.
     #[error("its byte {0} is not UTF-8: save it as UTF-8, not as ANSI or Windows-1252")]
     NotUtf8(usize),
 }

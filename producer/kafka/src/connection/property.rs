@@ -38,13 +38,10 @@ const OURS: &[(&str, &str)] = &[
 /// A property that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PropertyError {
-    /// Not `KEY=VALUE`.
     #[error("a property is written KEY=VALUE, e.g. security.protocol=SASL_SSL")]
     Shape,
-    /// A key that the program depends on.
     #[error("the property {key} cannot be set: {why}")]
     Protected {
-        /// The key.
         key: String,
         /// Why, or what to use instead.
         why: &'static str,
@@ -65,7 +62,6 @@ impl KafkaProperty {
         &self.key
     }
 
-    /// Its value.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

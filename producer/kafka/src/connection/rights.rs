@@ -95,7 +95,6 @@ impl fmt::Display for Right {
     }
 }
 
-/// Rights that a user lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.text())]
 pub struct MissingRights {

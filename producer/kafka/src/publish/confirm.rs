@@ -22,7 +22,6 @@ use laju_schemas::rules::PROGRAMME_BEGAN;
 /// Where a record stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The partition.
     pub partition: u32,
     /// The offset within it; unknown if the broker recognised a retry of what it had already.
     pub offset: Option<u64>,
@@ -52,12 +51,10 @@ pub enum DeliveryError {
     /// Nobody confirmed it in time. It may still have arrived.
     #[error("no broker confirmed it in time{}", because(.0.as_deref()))]
     TimedOut(Option<String>),
-    /// This user may not write to the topic.
     #[error(
         "the Kafka user lacks the right to Write on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Write --topic {0}` (consumer/docs/rights.md lists what each program needs)"
     )]
     NotAllowed(String),
-    /// The topic does not exist.
     #[error("there is no topic {0}: make it with `laju topics create`")]
     NoTopic(String),
     /// The topic takes smaller messages than the contract says.
@@ -69,10 +66,8 @@ pub enum DeliveryError {
     /// publisher can send it.
     #[error("the brokers have lost track of this publisher: {0}")]
     PublisherLost(String),
-    /// The publisher was dropped before.
     #[error("the publisher was closed before it was sent")]
     Closed,
-    /// Anything else.
     #[error("the brokers refuse it: {0}")]
     Refused(String),
 }

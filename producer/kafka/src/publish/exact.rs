@@ -52,15 +52,11 @@ pub type KeptHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 /// A record with the place that it has to have.
 #[derive(Clone, Copy, Debug)]
 pub struct ExactRecord<'a> {
-    /// The partition.
     pub partition: u32,
-    /// The offset.
     pub offset: i64,
     /// Milliseconds since 1970; without, the producer's clock is asked.
     pub timestamp: Option<i64>,
-    /// The key.
     pub key: Option<&'a [u8]>,
-    /// The value.
     pub value: Option<&'a [u8]>,
     /// The headers, in order.
     pub headers: &'a [KeptHeader<'a>],

@@ -30,15 +30,12 @@ pub struct RegistryCredentials {
 /// Why a registry cannot be asked as somebody.
 #[derive(Debug, Error)]
 pub enum CredentialsError {
-    /// Two ways at once.
     #[error(
         "give --registry-user with --registry-password-file, or --registry-token-file, not both"
     )]
     Both,
-    /// One half of a pair.
     #[error("--registry-user and --registry-password-file go together: {0} is missing")]
     Half(&'static str),
-    /// A name that cannot be sent.
     #[error("--registry-user must not be empty, nor hold ':' or a control character")]
     User,
     /// The file of the password or the token.

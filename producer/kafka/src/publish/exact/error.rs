@@ -14,46 +14,32 @@ pub enum ExactError {
     /// librdkafka does not take it.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// It was not delivered.
     #[error("a record was not delivered to {topic}: {why}")]
-    Delivery {
-        /// The topic.
-        topic: String,
-        /// Why.
-        why: DeliveryError,
-    },
-    /// It stands elsewhere.
+    Delivery { topic: String, why: DeliveryError },
     #[error(
         "a record that had to stand at offset {wanted} of partition {partition} of {topic} stands at {found}: somebody else writes to the topic. Stop who does, delete the topic, and begin again"
     )]
     Elsewhere {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: u32,
         /// Where it had to stand.
         wanted: i64,
         /// Where it stands, or where the partition ends.
         found: i64,
     },
-    /// It does not have the time that it had.
     #[error(
         "the record at offset {offset} of partition {partition} of {topic} has got the broker's time instead of its own: something has set message.timestamp.type=LogAppendTime meanwhile, an operator that keeps topics as they are declared for one. Stop it, delete {topic}, and begin again"
     )]
     Restamped {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: u32,
         /// Where it stands.
         offset: i64,
     },
-    /// A transaction did not do what it has to.
     #[error(
         "a transaction on {topic} {what}: {reason}. To keep offsets where the original has no record, the user needs the right to Write on the transactional ids that begin with {id} (consumer/docs/rights.md)"
     )]
     Transaction {
-        /// The topic.
         topic: String,
         /// What it did not do.
         what: &'static str,
@@ -62,17 +48,8 @@ pub enum ExactError {
         /// What its id begins with.
         id: String,
     },
-    /// The brokers did not say where a partition ends.
     #[error("the brokers did not say where partition {partition} of {topic} ends: {reason}")]
-    NoEnd {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// What they said.
-        reason: String,
-    },
-    /// Asked to stop.
+    NoEnd { topic: String, partition: u32, reason: String },
     #[error("stopped before all that was sent was confirmed")]
     Stopped,
 }
