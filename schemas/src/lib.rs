@@ -33,6 +33,7 @@ pub mod references;
 pub mod region;
 mod resolve;
 pub mod rules;
+mod serde_text;
 pub mod share;
 pub mod status;
 mod symbols;

@@ -9,7 +9,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Sha256;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -43,6 +42,7 @@ pub struct KeyIdError;
 pub struct KeyId([u8; 8]);
 
 crate::datum::text!(KeyId);
+crate::serde_as_text!(KeyId);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,18 +63,6 @@ impl FromStr for KeyId {
         let mut bytes = [0; 8];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyIdError)?;
         Ok(Self(bytes))
-    }
-}
-
-impl Serialize for KeyId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

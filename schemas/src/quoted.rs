@@ -12,10 +12,11 @@
 mod canonical;
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cursor::{Cursor, DecodeError};
@@ -80,20 +81,17 @@ impl Datum for FigureDigest {
     }
 }
 
-impl Serialize for FigureDigest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+impl FromStr for FigureDigest {
+    type Err = hex::FromHexError;
 
-impl<'de> Deserialize<'de> for FigureDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
         let mut bytes = [0; 32];
-        let text = String::deserialize(deserializer)?;
-        hex::decode_to_slice(text, &mut bytes).map_err(de::Error::custom)?;
+        hex::decode_to_slice(text, &mut bytes)?;
         Ok(Self(bytes))
     }
 }
+
+crate::serde_as_text!(FigureDigest);
 
 impl FigureId {
     /// The id of the figure with this digest: its first 16 bytes, made a UUID of version 8.

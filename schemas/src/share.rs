@@ -4,7 +4,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::cursor::{Cursor, DecodeError, put_bytes};
@@ -34,13 +33,12 @@ impl Share {
     /// fraction is zero or none at all, or the share is beyond any number here.
     #[must_use]
     pub fn of_fraction(part: u64, numerator: u128, denominator: u128) -> Option<Self> {
-        if numerator == 0 || denominator == 0 {
+        if denominator == 0 {
             return None;
         }
-        // part ÷ (n/d) in hundredths of a percent, half up: ⌊(2·10⁴·part·d + n) ÷ 2n⌋.
-        let doubled = u128::from(part).checked_mul(20_000)?.checked_mul(denominator)?;
-        let rounded = doubled.checked_add(numerator)? / numerator.checked_mul(2)?;
-        u64::try_from(rounded).ok().map(Self::from_hundredths)
+        // part ÷ (n/d) in hundredths of a percent is 10⁴·part·d ÷ n.
+        let part = u128::from(part).checked_mul(10_000)?.checked_mul(denominator)?;
+        half_up(part, numerator).map(Self::from_hundredths)
     }
 
     /// From hundredths of a percent; what is above [`Share::MAX`] counts as that.
@@ -66,13 +64,7 @@ impl FromStr for Share {
     type Err = ShareError;
 
     fn from_str(text: &str) -> Result<Self, ShareError> {
-        let (whole, places) = text.split_once('.').ok_or(ShareError)?;
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if places.len() != 2 || !digits(whole) || !digits(places) {
-            return Err(ShareError);
-        }
-        let hundredths = format!("{whole}{places}").parse().map_err(|_| ShareError)?;
-        if hundredths > Self::MAX.0 { Err(ShareError) } else { Ok(Self(hundredths)) }
+        hundredths(text).filter(|number| *number <= Self::MAX.0).map(Self).ok_or(ShareError)
     }
 }
 
@@ -88,16 +80,22 @@ impl Datum for Share {
     }
 }
 
-impl Serialize for Share {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+crate::serde_as_text!(Share);
+
+/// `numerator / denominator`, rounded half up, once. `None` of nothing, or beyond any number here.
+#[must_use]
+pub fn half_up(numerator: u128, denominator: u128) -> Option<u64> {
+    let doubled = numerator.checked_mul(2)?.checked_add(denominator)?;
+    u64::try_from(doubled.checked_div(denominator.checked_mul(2)?)?).ok()
 }
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
+/// The hundredths in a text of digits with two decimal places.
+#[must_use]
+pub fn hundredths(text: &str) -> Option<u64> {
+    let (whole, places) = text.split_once('.')?;
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    let fits = places.len() == 2 && digits(whole) && digits(places);
+    fits.then(|| format!("{whole}{places}").parse().ok()).flatten()
 }
 
 #[cfg(test)]

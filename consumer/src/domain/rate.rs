@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use laju_schemas::share::{half_up, hundredths};
 use thiserror::Error;
 
 /// A rate with two decimal places: hundredths. In text and JSON `"23.36"`, `"-0.50"`.
@@ -20,12 +20,8 @@ impl Rate {
     /// `numerator / denominator`. `None` of nothing, or beyond any that can be shown.
     #[must_use]
     pub fn of(numerator: i128, denominator: u128) -> Option<Self> {
-        if denominator == 0 {
-            return None;
-        }
-        let doubled = numerator.unsigned_abs().checked_mul(200)?;
-        let rounded = doubled.checked_add(denominator)? / denominator.checked_mul(2)?;
-        let hundredths = i64::try_from(rounded).ok()?;
+        let hundredths = half_up(numerator.unsigned_abs().checked_mul(100)?, denominator)?;
+        let hundredths = i64::try_from(hundredths).ok()?;
         Some(Self(if numerator < 0 { -hundredths } else { hundredths }))
     }
 
@@ -48,29 +44,14 @@ impl FromStr for Rate {
     type Err = RateError;
 
     fn from_str(text: &str) -> Result<Self, RateError> {
-        let error = || RateError(text.chars().take(30).collect());
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let (whole, places) = digits.split_once('.').ok_or_else(error)?;
-        let all_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if places.len() != 2 || !all_digits(whole) || !all_digits(places) {
-            return Err(error());
-        }
-        let hundredths: i64 = format!("{whole}{places}").parse().map_err(|_| error())?;
+        let hundredths = hundredths(digits).and_then(|number| i64::try_from(number).ok());
+        let hundredths = hundredths.ok_or_else(|| RateError(text.chars().take(30).collect()))?;
         Ok(Self(if negative { -hundredths } else { hundredths }))
     }
 }
 
-impl Serialize for Rate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
+laju_schemas::serde_as_text!(Rate);
 
 #[cfg(test)]
 mod tests {
