@@ -77,6 +77,26 @@ macro_rules! text {
 
 pub(crate) use text;
 
+/// A type that is in Avro what is in it.
+macro_rules! newtype {
+    ($name:ty) => {
+        impl $crate::datum::Datum for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                $crate::datum::Datum::write(&self.0, out);
+            }
+
+            fn read(
+                at: &mut $crate::cursor::Cursor<'_>,
+                field: &'static str,
+            ) -> Result<Self, $crate::cursor::DecodeError> {
+                $crate::datum::Datum::read(at, field).map(Self)
+            }
+        }
+    };
+}
+
+pub(crate) use newtype;
+
 text!(String);
 
 impl Datum for bool {
@@ -131,15 +151,7 @@ pub(crate) fn offset(at: &mut Cursor<'_>, field: &'static str) -> Result<i64, De
     Ok(number.cast_signed())
 }
 
-impl Datum for TimestampMs {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.0.write(out);
-    }
-
-    fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
-        at.long(field).map(Self)
-    }
-}
+newtype!(TimestampMs);
 
 impl Datum for Date {
     fn write(&self, out: &mut Vec<u8>) {

@@ -7,8 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use crate::cursor::{Cursor, DecodeError};
-use crate::datum::Datum;
 use crate::nik::holds_nik;
 
 /// Why a text is not an identity.
@@ -37,6 +35,8 @@ macro_rules! sixteen_bytes {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; 16]);
 
+        crate::datum::newtype!($name);
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
@@ -56,16 +56,6 @@ macro_rules! sixteen_bytes {
                 uuid::Uuid::parse_str(text)
                     .map(|id| Self(id.into_bytes()))
                     .map_err(|_| IdError::NotAUuid(text.chars().take(80).collect()))
-            }
-        }
-
-        impl Datum for $name {
-            fn write(&self, out: &mut Vec<u8>) {
-                self.0.write(out);
-            }
-
-            fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
-                at.fixed(field).map(Self)
             }
         }
 

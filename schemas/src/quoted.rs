@@ -19,8 +19,7 @@ use std::sync::LazyLock;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::{Cursor, DecodeError};
-use crate::datum::{Datum, record};
+use crate::datum::{newtype, record};
 use crate::event::DeactivationReason;
 use crate::id::{FigureId, ReferenceId};
 use crate::known::{OwnSchema, QUOTED_FIGURE, TopicValue, ValueReader};
@@ -73,16 +72,6 @@ impl fmt::Debug for FigureDigest {
     }
 }
 
-impl Datum for FigureDigest {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.0.write(out);
-    }
-
-    fn read(at: &mut Cursor<'_>, field: &'static str) -> Result<Self, DecodeError> {
-        at.fixed(field).map(Self)
-    }
-}
-
 impl FromStr for FigureDigest {
     type Err = hex::FromHexError;
 
@@ -93,6 +82,7 @@ impl FromStr for FigureDigest {
     }
 }
 
+newtype!(FigureDigest);
 crate::serde_as_text!(FigureDigest);
 
 impl FigureId {

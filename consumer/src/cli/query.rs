@@ -381,11 +381,11 @@ impl Node {
 /// A request with a token, if one was given, to be answered from a position on.
 fn by<B>(
     request: ureq::RequestBuilder<B>,
-    token: Option<&secret::Token>,
+    token: Option<&secret::Authorization>,
     position: Option<&Position>,
 ) -> ureq::RequestBuilder<B> {
     let request = match token {
-        Some(token) => request.header("authorization", token.authorization().as_str()),
+        Some(token) => request.header("authorization", token.header()),
         None => request,
     };
     match position {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use laju_kafka::http_client::{self, HttpError, Times};
-use laju_kafka::secret::{self, Token};
+use laju_kafka::secret::{self, Authorization};
 use laju_schemas::text::shown;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
@@ -37,7 +37,7 @@ pub(super) struct Origin {
     url: String,
     /// For short answers, and for those that last.
     agents: (Agent, Agent),
-    token: Option<Token>,
+    token: Option<Authorization>,
 }
 
 /// Chunks that are asked for together.
@@ -88,7 +88,7 @@ impl Origin {
     fn ask(&self, agent: &Agent, path: &str) -> Result<Response<Body>, Failure> {
         let request = agent.get(format!("{}{path}", self.url));
         let request = match &self.token {
-            Some(token) => request.header("authorization", token.authorization().as_str()),
+            Some(token) => request.header("authorization", token.header()),
             None => request,
         };
         let mut response = request.call().map_err(|error| self.unreached(error.into()))?;

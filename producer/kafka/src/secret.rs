@@ -106,35 +106,17 @@ pub fn key(file: Option<&Path>, laju_key: Option<OsString>) -> Result<ProgrammeK
     ProgrammeKey::parse(&text).map_err(|source| SecretError::Key { from, source })
 }
 
-/// A token that lets a program ask a worker. It is shown by nothing but [`Token::authorization`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Zeroizing<String>);
-
-impl Token {
-    /// The value of the header `Authorization`.
-    #[must_use]
-    pub fn authorization(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("Bearer {}", *self.0))
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-/// Reads a token from a file; surrounding white space is ignored.
+/// Reads the token that lets a program ask a worker from a file; surrounding white space is ignored.
 ///
 /// # Errors
 /// If the file cannot be read, or holds something else.
-pub fn token(path: &Path) -> Result<Token, SecretError> {
+pub fn token(path: &Path) -> Result<Authorization, SecretError> {
     let text = read(open(path)?, path)?;
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(SecretError::NoToken(path.to_owned()));
     }
-    Ok(Token(Zeroizing::new(token.to_owned())))
+    Ok(Authorization(Zeroizing::new(format!("Bearer {token}"))))
 }
 
 /// Reads a password from a file that holds nothing else; surrounding white space is ignored.
@@ -167,12 +149,6 @@ impl Authorization {
     #[must_use]
     pub fn header(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<Token> for Authorization {
-    fn from(token: Token) -> Self {
-        Self(token.authorization())
     }
 }
 
@@ -274,7 +250,7 @@ mod tests {
         let nik_file = marked(NIK);
         assert_eq!(*nik_text(Some(nik_file.path()), None).unwrap(), NIK);
         let read = token(marked("laju_0f0f").path()).unwrap();
-        assert_eq!(*read.authorization(), "Bearer laju_0f0f");
+        assert_eq!(read.header(), "Bearer laju_0f0f");
         let key_file = marked(KEY);
         #[cfg(unix)]
         {
@@ -296,7 +272,7 @@ mod tests {
     fn a_token_is_one_word_and_shown_by_nothing_but_its_header() {
         let token_file = file(" laju_0f0f\n");
         let read = token(token_file.path()).unwrap();
-        assert_eq!(*read.authorization(), "Bearer laju_0f0f");
+        assert_eq!(read.header(), "Bearer laju_0f0f");
         assert!(!format!("{read:?}").contains("0f"));
         for wrong in ["", " \n", "laju_0f0f\nlaju_1e1e", "laju_ö"] {
             let error = token(file(wrong).path()).unwrap_err();

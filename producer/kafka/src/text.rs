@@ -10,6 +10,21 @@ use thiserror::Error;
 
 use crate::problem::Words;
 
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Why bytes are not the text they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TextError {
+    #[error(
+        "it is UTF-16, which Windows calls Unicode: save it as UTF-8 (in PowerShell 5: \
+         `-Encoding utf8`)"
+    )]
+    Utf16,
+    #[error("its byte {0} is not UTF-8: save it as UTF-8, not as ANSI or Windows-1252")]
+    NotUtf8(usize),
+}
+
 impl TextError {
     /// Why, in both languages.
     #[must_use]
@@ -24,21 +39,6 @@ impl TextError {
         };
         Words::new(self.to_string(), indonesian)
     }
-}
-
-/// UTF-8's byte order mark.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// Why bytes are not the text they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum TextError {
-    #[error(
-        "it is UTF-16, which Windows calls Unicode: save it as UTF-8 (in PowerShell 5: \
-         `-Encoding utf8`)"
-    )]
-    Utf16,
-    #[error("its byte {0} is not UTF-8: save it as UTF-8, not as ANSI or Windows-1252")]
-    NotUtf8(usize),
 }
 
 /// What stands behind a byte order mark, if there is one; UTF-16 is recognised. The rest may be no

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::{Agent, publisher};
 use crate::outbox::{Obstacle, OutboxError, State};
 use laju_kafka::http_client::{self, AddressError, Authorities, HttpError, Times};
-use laju_kafka::secret::Token;
+use laju_kafka::secret::Authorization;
 
 /// How long a worker may take to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,7 +19,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct WorkerAddress {
     url: String,
-    token: Option<Token>,
+    token: Option<Authorization>,
     client: ureq::Agent,
 }
 
@@ -35,7 +35,7 @@ impl FromStr for WorkerAddress {
 impl WorkerAddress {
     /// The same, to be asked with a token.
     #[must_use]
-    pub fn with_token(self, token: Token) -> Self {
+    pub fn with_token(self, token: Authorization) -> Self {
         Self { token: Some(token), ..self }
     }
 
@@ -49,7 +49,7 @@ impl WorkerAddress {
     pub(super) fn get(&self, path: &str) -> Result<serde_json::Value, HttpError> {
         let mut request = self.client.get(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
-            request = request.header("authorization", token.authorization().as_str());
+            request = request.header("authorization", token.header());
         }
         let mut answer = request.call()?;
         if let Some(elsewhere) = http_client::elsewhere(&answer) {

@@ -61,7 +61,7 @@ impl RegistryCredentials {
         let (user, password) = (self.registry_user.as_deref(), &self.registry_password_file);
         match (user, password, &self.registry_token_file) {
             (None, None, None) => Ok(None),
-            (None, None, Some(token)) => Ok(Some(secret::token(token)?.into())),
+            (None, None, Some(token)) => Ok(Some(secret::token(token)?)),
             (_, _, Some(_)) => Err(CredentialsError::Both),
             (Some(_), None, None) => Err(CredentialsError::Half("--registry-password-file")),
             (None, Some(_), None) => Err(CredentialsError::Half("--registry-user")),
