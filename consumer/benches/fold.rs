@@ -80,7 +80,7 @@ impl Records {
             let partition = record.partition(PARTITIONS);
             let offset = &mut offsets[partition as usize];
             this.records.push(Place {
-                key: record.key.0,
+                key: record.key().0,
                 start: this.bytes.len(),
                 length: value.len() as u32,
                 partition,

@@ -2,9 +2,9 @@
 //!
 //! An event comes in ([`agent`], which checks it with [`intake`] and [`nik`]), its NIK becomes a
 //! pseudonym ([`secret`] reads the key), it is numbered and kept ([`outbox`]), and it is published
-//! and confirmed ([`publish`]). [`last_word`] reads what a kiosk last said of itself. [`simulate`]
-//! makes events up. What the program `laju` needs as well is in `laju-kafka`; of it an integration
-//! finds here what it has to name.
+//! and confirmed ([`publish`]). [`last_word`] reads what a kiosk last said of itself. What the
+//! program `laju` needs as well is in `laju-kafka`; of it an integration finds here what it has to
+//! name.
 
 #![warn(missing_docs)]
 
@@ -14,7 +14,6 @@ pub mod clock;
 pub mod intake;
 pub mod last_word;
 pub mod outbox;
-pub mod simulate;
 
 pub use laju_kafka::{connection, http_client, problem, publish, registry, secret};
 pub use laju_schemas::nik;

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
-use laju_producer::simulate::invented;
 use laju_schemas::SubjectId;
+use laju_simulation::invented;
 use laju_tests::broker::TestBroker;
 use laju_tests::process::{Process, command, connect, worker};
 use serde_json::{Value, json};

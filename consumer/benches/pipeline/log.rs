@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Record};
-use laju_producer::simulate::Scenario;
 use laju_schemas::topic::{self, EVENTS};
+use laju_simulation::Scenario;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -87,7 +87,7 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
     play(scenario, |record, value| {
         publisher.publish(&Record {
             topic: &topic,
-            key: Some(&record.key.0),
+            key: Some(&record.key().0),
             value: Some(value),
             ..Record::default()
         })

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use laju_producer::simulate::{Generator, Scenario, Shares, SimulatedRecord};
 use laju_schemas::TimestampMs;
 use laju_schemas::codec::Encoder;
+use laju_simulation::{Generator, Scenario, Shares, SimulatedRecord};
 use serde_json::{Map, Value, json};
 
 /// Partitions of the log.

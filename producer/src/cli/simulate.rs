@@ -12,7 +12,6 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
-use laju_schemas::quarantine::Reason;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS};
 use laju_schemas::{TimestampMs, Zone};
 use serde::Serialize;
@@ -20,13 +19,13 @@ use serde::Serialize;
 use super::require_topic;
 use super::stop::Stop;
 use crate::clock;
-use crate::simulate::{Generator, Scenario, Shares, Trouble};
 use agents::Agents;
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
 use laju_kafka::secret;
 use laju_kafka::settings::Environment;
 use laju_kafka::terminal;
+use laju_simulation::{Generator, Scenario, Shares, SimulatedRecord, Trouble};
 
 /// How long the deliveries under way are waited for at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,13 +33,6 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 const STRIDE: u64 = 64;
 /// The longest pause before looking whether the end is asked for.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
-
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("a share is a number from 0 to 1, e.g. 0.05".to_owned()),
-    }
-}
 
 fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
@@ -89,41 +81,8 @@ pub(super) struct Simulate {
     #[arg(long, value_name = "DATE")]
     to: Option<Date>,
 
-    /// Of all records: the same event once more.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().duplicates, value_parser = share)]
-    duplicates: f64,
-
-    /// Of all events: held back by a kiosk without connection, sent late and out of order.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().disorder, value_parser = share)]
-    disorder: f64,
-
-    /// Of a kiosk's days: out on an outreach visit.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().outreach, value_parser = share)]
-    outreach: f64,
-
-    /// Of all facts: asked, but not activated.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().deferred, value_parser = share)]
-    deferred: f64,
-
-    /// Of all facts: recordings, requests and prints of cards.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().cards, value_parser = share)]
-    cards: f64,
-
-    /// Of all facts: deactivations.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().deactivated, value_parser = share)]
-    deactivated: f64,
-
-    /// Of all facts: moves to another region.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().relocated, value_parser = share)]
-    relocated: f64,
-
-    /// Of all facts: retractions of an earlier event.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().retracted, value_parser = share)]
-    retracted: f64,
-
-    /// Of all records: events that cannot be counted and go to quarantine.
-    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().bad, value_parser = share)]
-    bad: f64,
+    #[command(flatten)]
+    shares: Shares,
 
     /// Go through real agents, one for each kiosk (100 at most), with their outboxes in this
     /// directory: NIKs are invented, and numbers, retries and statuses are the agents'.
@@ -164,7 +123,7 @@ impl Simulate {
         let scenario = self.scenario(clock::now())?;
         let mut generator = Generator::new(scenario)?;
         if self.outboxes.is_some() {
-            if self.bad > 0.0 {
+            if self.shares.bad > 0.0 {
                 bail!("an agent lets no bad event through: leave out either --bad or --outboxes");
             }
             if self.kiosks > agents::MOST {
@@ -234,18 +193,7 @@ impl Simulate {
             subjects: self.subjects,
             from: midnight(from)?,
             to: midnight(to.tomorrow()?)?,
-            shares: Shares {
-                duplicates: self.duplicates,
-                disorder: self.disorder,
-                bad: self.bad,
-                outreach: self.outreach,
-                deferred: self.deferred,
-                cards: self.cards,
-                deactivated: self.deactivated,
-                relocated: self.relocated,
-                retracted: self.retracted,
-                ..Shares::default()
-            },
+            shares: self.shares,
         })
     }
 
@@ -258,40 +206,30 @@ impl Simulate {
         let encoder = events_encoder(&self.connection)?;
         let publisher = BulkPublisher::new(&self.connection, &PublishSettings::bulk())?;
         let topic = self.connection.topic(&EVENTS);
-        let progress = progress(self.events);
-        let mut summary = Summary::default();
         let mut value = Vec::with_capacity(256);
+        let mut summary = Summary::default();
         let began = Instant::now();
-        for record in generator {
-            if self.rate.is_some() || summary.records.is_multiple_of(STRIDE) {
-                progress.set_position(summary.records);
-                if self.is_over(summary.records, began, stop) {
-                    break;
-                }
-            }
+        self.play(generator, began, stop, &mut summary, |record, summary| {
             value.clear();
             record.encode(&encoder, &mut value)?;
+            summary.value_bytes += value.len() as u64;
             // librdkafka finds the partition of all but those meant for a wrong one.
-            let misplaced = record.trouble == Some(Trouble::Bad(Reason::WrongPartition));
             publisher.publish(&Record {
                 topic: &topic,
-                key: Some(&record.key.0),
+                key: Some(&record.key().0),
                 value: Some(&value),
-                partition: misplaced.then(|| record.partition(partitions)),
+                partition: record.misplaced(partitions),
                 timestamp: Some(record.recorded_at),
                 headers: &[],
             })?;
-            summary.count(record.trouble, value.len());
-        }
+            Ok(())
+        })?;
         summary.unconfirmed = publisher.flush(FLUSH_TIMEOUT) as u64;
-        progress.finish_and_clear();
-        summary.interrupted = stop.is_asked_for();
         let counts = publisher.counts();
         summary.delivered = counts.delivered;
         summary.failed = counts.failed;
         summary.first_failure = counts.first_failure.map(|failure| failure.to_string());
-        summary.seconds = began.elapsed().as_secs_f64();
-        summary.per_second = (summary.delivered as f64 / summary.seconds.max(1e-9)) as u64;
+        summary.end(began, stop);
         Ok(summary)
     }
 
@@ -302,23 +240,38 @@ impl Simulate {
         mut agents: Agents,
         stop: &Stop,
     ) -> anyhow::Result<Summary> {
-        let progress = progress(self.events);
         let mut summary = Summary::default();
         let began = Instant::now();
-        for record in generator {
-            progress.set_position(summary.records);
-            if self.is_over(summary.records, began, stop) {
-                break;
-            }
-            agents.take(&record.payload, &mut summary)?;
-            summary.count(record.trouble, 0);
-        }
+        self.play(generator, began, stop, &mut summary, |record, summary| {
+            agents.take(&record.event, summary)
+        })?;
         agents.finish(&mut summary)?;
-        progress.finish_and_clear();
-        summary.interrupted = stop.is_asked_for();
-        summary.seconds = began.elapsed().as_secs_f64();
-        summary.per_second = (summary.delivered as f64 / summary.seconds.max(1e-9)) as u64;
+        summary.end(began, stop);
         Ok(summary)
+    }
+
+    /// Gives `each` record when it is due, until the stream or the time is over.
+    fn play(
+        &self,
+        generator: &mut Generator,
+        began: Instant,
+        stop: &Stop,
+        summary: &mut Summary,
+        mut each: impl FnMut(&SimulatedRecord, &mut Summary) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let progress = progress(self.events);
+        for record in generator {
+            if self.rate.is_some() || summary.records.is_multiple_of(STRIDE) {
+                progress.set_position(summary.records);
+                if self.is_over(summary.records, began, stop) {
+                    break;
+                }
+            }
+            each(&record, summary)?;
+            summary.count(record.trouble);
+        }
+        progress.finish_and_clear();
+        Ok(())
     }
 
     /// Waits until the next record is due; true if the time is over or the end is asked for.
@@ -372,15 +325,21 @@ fn progress(events: Option<u64>) -> ProgressBar {
 }
 
 impl Summary {
-    fn count(&mut self, trouble: Option<Trouble>, bytes: usize) {
+    fn count(&mut self, trouble: Option<Trouble>) {
         self.records += 1;
-        self.value_bytes += bytes as u64;
         match trouble {
             Some(Trouble::Duplicate) => self.duplicates += 1,
             Some(Trouble::Late) => self.late += 1,
             Some(Trouble::Bad(_)) => self.bad += 1,
             None => {}
         }
+    }
+
+    /// Once everything is sent.
+    fn end(&mut self, began: Instant, stop: &Stop) {
+        self.interrupted = stop.is_asked_for();
+        self.seconds = began.elapsed().as_secs_f64();
+        self.per_second = (self.delivered as f64 / self.seconds.max(1e-9)) as u64;
     }
 
     fn print(&self) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{ActivationEvent, EventId, Fact, KioskId};
 
@@ -13,9 +13,9 @@ use super::Summary;
 use crate::agent::submission::{Kiosk, Submission};
 use crate::agent::{Agent, AgentSettings};
 use crate::outbox::OutboxSettings;
-use crate::simulate::{Generator, Payload, invented};
 use crate::{clock, nik};
 use laju_kafka::connection::Connection;
+use laju_simulation::{Generator, invented};
 
 /// How many agents there may be in one process: each has a client of its own.
 pub(super) const MOST: u32 = 100;
@@ -73,18 +73,18 @@ impl Agents {
         Ok(Self { agents, names: HashMap::new(), runtime })
     }
 
-    /// Gives a record's event to its kiosk's agent.
-    pub(super) fn take(&mut self, payload: &Payload, summary: &mut Summary) -> anyhow::Result<()> {
-        let Payload::Event(event) = payload else { bail!("an agent takes no bytes") };
+    /// Gives an event to its kiosk's agent.
+    pub(super) fn take(
+        &mut self,
+        event: &ActivationEvent,
+        summary: &mut Summary,
+    ) -> anyhow::Result<()> {
         let kiosk = event.kiosk_id.clone();
         if let Fact::Retracted { event_id, .. } = event.fact
             && !self.names.contains_key(&event_id)
         {
             // It may be waiting still: a retraction needs its name.
-            let kiosks: Vec<_> = self.agents.keys().cloned().collect();
-            for kiosk in kiosks {
-                self.give(&kiosk, summary)?;
-            }
+            self.give_all(summary)?;
         }
         let Some(submission) = self.submission(event)? else { return Ok(()) };
         let Some(simulated) = self.agents.get_mut(&kiosk) else { return Ok(()) };
@@ -137,12 +137,14 @@ impl Agents {
         Ok(())
     }
 
+    fn give_all(&mut self, summary: &mut Summary) -> anyhow::Result<()> {
+        let kiosks: Vec<_> = self.agents.keys().cloned().collect();
+        kiosks.iter().try_for_each(|kiosk| self.give(kiosk, summary))
+    }
+
     /// Gives the rest, and waits until every agent has shipped what it has.
     pub(super) fn finish(mut self, summary: &mut Summary) -> anyhow::Result<()> {
-        let kiosks: Vec<_> = self.agents.keys().cloned().collect();
-        for kiosk in kiosks {
-            self.give(&kiosk, summary)?;
-        }
+        self.give_all(summary)?;
         let until = Instant::now() + DRAIN;
         let agents = std::mem::take(&mut self.agents);
         let ends: Vec<_> = agents

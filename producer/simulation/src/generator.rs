@@ -1,15 +1,15 @@
 //! The stream itself: who does what where, in the order in which it reaches Kafka.
 
-use laju_schemas::codec::Encoder;
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, RetractionReason,
 };
 use laju_schemas::{ActivationEvent, EventId, Fact, KioskStatus, RegionCode, TimestampMs};
 
-use super::citizen::Citizens;
-use super::kiosk::{Kiosk, MEAN_SPELL, Visit, in_office_hours};
-use super::random::{Random, Regions};
-use super::{Payload, Scenario, ScenarioError, SimulatedRecord, Trouble, bad};
+use crate::citizen::{Citizens, Regions};
+use crate::kiosk::{Kiosk, MEAN_SPELL, Visit, in_office_hours};
+use crate::random::Random;
+use crate::record::{SimulatedRecord, Trouble};
+use crate::scenario::{Scenario, ScenarioError};
 
 /// How many events are kept to be repeated.
 const REPEATABLE: usize = 256;
@@ -19,6 +19,25 @@ const EVENTS_PER_KIOSK_DAY: u64 = 40;
 const DELAY_MS: u64 = 20_000;
 /// Of activations: about a citizen who was seen before.
 const AGAIN: f64 = 0.03;
+
+/// Where activations are done that no visit brings, and how often.
+const CHANNELS: [(Channel, u64); 4] = [
+    (Channel::Office, 5),
+    (Channel::SubDistrict, 2),
+    (Channel::ServiceMall, 2),
+    (Channel::SelfService, 1),
+];
+
+/// Why people are turned away, and how often.
+const DEFERRALS: [(DeferralReason, u64); 7] = [
+    (DeferralReason::NoSmartphone, 2),
+    (DeferralReason::UnsupportedDevice, 1),
+    (DeferralReason::NoEmailOrNumber, 1),
+    (DeferralReason::NoConnectivity, 1),
+    (DeferralReason::VerificationFailed, 1),
+    (DeferralReason::NotInterested, 1),
+    (DeferralReason::Other, 1),
+];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -37,7 +56,6 @@ pub struct Generator {
     regions: Regions,
     kiosks: Vec<Kiosk>,
     citizens: Citizens,
-    encoder: Encoder,
     /// The chance that an online kiosk's next event begins a spell without connection.
     spell: f64,
     emitted: u64,
@@ -45,8 +63,8 @@ pub struct Generator {
     limit: u64,
     /// How many records the period is spread over.
     horizon: u64,
-    /// Events that a kiosk has just brought back online.
-    returning: Vec<ActivationEvent>,
+    /// The kiosk that is online again and sends what it held back.
+    returning: Option<usize>,
     /// How many events are in outboxes.
     held: u64,
     /// The kiosk whose outbox is looked at next when the stream ends.
@@ -61,12 +79,29 @@ impl Generator {
     /// # Errors
     /// If the scenario cannot be played.
     pub fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
+        let (mut random, regions) = (Random::new(scenario.seed), Regions::new());
+        let numbers = 1..=scenario.kiosks;
+        let kiosks =
+            numbers.map(|number| Kiosk::numbered(number, regions.draw(&mut random))).collect();
+        Self::with(scenario, random, regions, kiosks)
+    }
+
+    /// Sets the scene for these kiosks, which go on from where they are.
+    ///
+    /// # Errors
+    /// If the scenario cannot be played.
+    pub fn of_kiosks(scenario: Scenario, kiosks: Vec<Kiosk>) -> Result<Self, ScenarioError> {
+        let scenario = Scenario { kiosks: kiosks.len() as u32, ..scenario };
+        Self::with(scenario, Random::new(scenario.seed), Regions::new(), kiosks)
+    }
+
+    fn with(
+        scenario: Scenario,
+        random: Random,
+        regions: Regions,
+        kiosks: Vec<Kiosk>,
+    ) -> Result<Self, ScenarioError> {
         scenario.check()?;
-        let mut random = Random::new(scenario.seed);
-        let regions = Regions::new();
-        let kiosks = (1..=scenario.kiosks)
-            .map(|number| Kiosk::new(number, regions.draw(&mut random)))
-            .collect();
         let days = ((scenario.to.0 - scenario.from.0) / 86_400_000).max(1).unsigned_abs();
         let usual = days * u64::from(scenario.kiosks) * EVENTS_PER_KIOSK_DAY;
         let share = scenario.shares.disorder;
@@ -75,13 +110,12 @@ impl Generator {
             regions,
             kiosks,
             citizens: Citizens::new(scenario.seed, scenario.subjects),
-            encoder: Encoder::events(None),
             // A spell holds MEAN_SPELL events, its first included.
             spell: share / (MEAN_SPELL * (1.0 - share) + share),
             emitted: 0,
             limit: scenario.events.unwrap_or(u64::MAX),
             horizon: scenario.events.unwrap_or(usual).max(1),
-            returning: Vec::new(),
+            returning: None,
             held: 0,
             closing: 0,
             repeatable: Vec::new(),
@@ -106,25 +140,25 @@ impl Generator {
 
     fn step(&mut self) -> SimulatedRecord {
         let now = self.now();
+        let record = |event, trouble| SimulatedRecord::new(event, now, trouble);
         // At the end everything that is held back must still fit in.
-        if self.returning.is_empty() && self.held >= self.left() {
+        if self.returning.is_none() && self.held >= self.left() {
             self.bring_back_one();
         }
-        if let Some(event) = self.returning.pop() {
-            return ordinary(event, now, Some(Trouble::Late));
+        if let Some(event) = self.returned() {
+            return record(event, Some(Trouble::Late));
         }
         let shares = self.scenario.shares;
         let share = self.random.unit();
         if share < shares.duplicates && !self.repeatable.is_empty() {
             let event = self.repeatable[self.random.index(self.repeatable.len())].clone();
-            return ordinary(event, now, Some(Trouble::Duplicate));
+            return record(event, Some(Trouble::Duplicate));
         }
         if share >= 1.0 - shares.bad {
             let (_, event) = self.event(now);
-            let reason = bad::REASONS[self.next_bad % bad::REASONS.len()];
+            let reason = Trouble::BAD[self.next_bad % Trouble::BAD.len()];
             self.next_bad += 1;
-            return bad::spoil(event, reason, now, &self.encoder)
-                .expect("an event fits the schema it was made for");
+            return record(event, Some(Trouble::Bad(reason)));
         }
         loop {
             let (number, event) = self.event(now);
@@ -132,7 +166,7 @@ impl Generator {
             if !kiosk.is_offline() {
                 if !self.random.chance(self.spell) {
                     self.keep_for_repeats(&event);
-                    return ordinary(event, now, None);
+                    return record(event, None);
                 }
                 kiosk.go_offline(&mut self.random);
             }
@@ -142,8 +176,8 @@ impl Generator {
             } else if self.held >= self.left() {
                 self.bring_back_one();
             }
-            if let Some(event) = self.returning.pop() {
-                return ordinary(event, now, Some(Trouble::Late));
+            if let Some(event) = self.returned() {
+                return record(event, Some(Trouble::Late));
             }
         }
     }
@@ -153,17 +187,29 @@ impl Generator {
     }
 
     fn bring_back(&mut self, number: usize) {
-        self.returning = self.kiosks[number].come_online(&mut self.random);
-        self.held -= self.returning.len() as u64;
+        let kiosk = &mut self.kiosks[number];
+        kiosk.come_online(&mut self.random);
+        self.returning = kiosk.holds_back().then_some(number);
     }
 
     /// Brings the next kiosk online that holds anything back, if there is one.
     fn bring_back_one(&mut self) {
-        while self.held > 0 && self.returning.is_empty() {
+        while self.held > 0 && self.returning.is_none() {
             self.closing %= self.kiosks.len();
             self.bring_back(self.closing);
             self.closing += 1;
         }
+    }
+
+    /// The next of the events that are brought back.
+    fn returned(&mut self) -> Option<ActivationEvent> {
+        let kiosk = &mut self.kiosks[self.returning?];
+        let event = kiosk.send();
+        self.held -= u64::from(event.is_some());
+        if !kiosk.holds_back() {
+            self.returning = None;
+        }
+        event
     }
 
     fn keep_for_repeats(&mut self, event: &ActivationEvent) {
@@ -218,7 +264,7 @@ impl Generator {
         } else {
             self.regions.draw(&mut self.random)
         };
-        self.citizens.create(home, kiosk as u32, &mut self.random)
+        self.citizens.create(home, kiosk, &mut self.random)
     }
 
     /// The next fact, and the number of the kiosk that records it.
@@ -226,44 +272,20 @@ impl Generator {
         let kind = self.kind();
         let place = self.citizen(kind);
         let citizen = *self.citizens.at(place);
-        let number = citizen.kiosk as usize;
-        let visit = {
-            let share = self.scenario.shares.outreach;
-            self.kiosks[number].visit(number, now.0, share, &mut self.random)
-        };
+        let number = citizen.kiosk;
+        let share = self.scenario.shares.outreach;
+        let visit = self.kiosks[number].visit(number, now.0, share, &mut self.random);
         let mut home = citizen.home;
         let fact = match kind {
-            Kind::Retracted if let Some(event_id) = citizen.last => Fact::Retracted {
-                event_id,
-                reason: self.random.pick(&[
-                    RetractionReason::WrongPerson,
-                    RetractionReason::WrongRegion,
-                    RetractionReason::WrongDetails,
-                    RetractionReason::Test,
-                ]),
-            },
-            Kind::Activated | Kind::Retracted => self.activated(visit.as_ref()),
-            Kind::Deferred => Fact::Deferred {
-                reason: self.random.pick(&[
-                    DeferralReason::NoSmartphone,
-                    DeferralReason::NoSmartphone,
-                    DeferralReason::UnsupportedDevice,
-                    DeferralReason::NoEmailOrNumber,
-                    DeferralReason::NoConnectivity,
-                    DeferralReason::VerificationFailed,
-                    DeferralReason::NotInterested,
-                    DeferralReason::Other,
-                ]),
-            },
+            Kind::Retracted if let Some(event_id) = citizen.last => {
+                Fact::Retracted { event_id, reason: self.random.pick(&RetractionReason::ALL[..4]) }
+            }
+            Kind::Activated | Kind::Retracted => self.activated(number, visit.as_ref()),
+            Kind::Deferred => Fact::Deferred { reason: self.random.weighted(&DEFERRALS) },
             Kind::Cards => self.card(),
-            Kind::Deactivated => Fact::Deactivated {
-                reason: self.random.pick(&[
-                    DeactivationReason::DeviceLost,
-                    DeactivationReason::Withdrawn,
-                    DeactivationReason::Deceased,
-                    DeactivationReason::Error,
-                ]),
-            },
+            Kind::Deactivated => {
+                Fact::Deactivated { reason: self.random.pick(&DeactivationReason::ALL[..4]) }
+            }
             Kind::Relocated => {
                 home = self.regions.draw_near(citizen.home, &mut self.random);
                 Fact::Relocated { from_region: citizen.home }
@@ -271,7 +293,7 @@ impl Generator {
         };
         let delay = self.random.below(DELAY_MS) as i64;
         let occurred_at = TimestampMs((now.0 - delay).max(self.scenario.from.0));
-        let event_id = self.event_id(occurred_at);
+        let event_id = self.random.event_id(occurred_at);
         self.remember(place, home, &fact, event_id);
         let kiosk = &mut self.kiosks[number];
         let event = ActivationEvent {
@@ -288,31 +310,18 @@ impl Generator {
         (number, event)
     }
 
-    fn activated(&mut self, visit: Option<&Visit>) -> Fact {
-        use Channel::{Office, Outreach, SelfService, ServiceMall, SubDistrict};
-        let channel = match visit {
-            Some(_) => Outreach,
-            None => self.random.pick(&[
-                Office,
-                Office,
-                Office,
-                Office,
-                Office,
-                SubDistrict,
-                SubDistrict,
-                ServiceMall,
-                ServiceMall,
-                SelfService,
-            ]),
+    fn activated(&mut self, kiosk: usize, visit: Option<&Visit>) -> Fact {
+        let channel = match (visit, self.kiosks[kiosk].channel) {
+            (Some(_), _) => Channel::Outreach,
+            (None, Some(channel)) => channel,
+            (None, None) => self.random.weighted(&CHANNELS),
         };
         let first_time_holder = self.random.chance(0.06);
         Fact::Activated { channel, venue: visit.map(|visit| visit.venue), first_time_holder }
     }
 
     fn card(&mut self) -> Fact {
-        let reasons =
-            [CardReason::FirstTime, CardReason::Damaged, CardReason::Lost, CardReason::DataChange];
-        let reason = self.random.pick(&reasons);
+        let reason = self.random.pick(&CardReason::ALL[..4]);
         match self.random.below(3) {
             0 => Fact::CardRecorded { first_time_holder: self.random.chance(0.5) },
             1 => Fact::CardRequested { reason },
@@ -328,21 +337,6 @@ impl Generator {
             _ => Some(event_id),
         };
     }
-
-    /// A time-ordered UUID, as the agent makes them.
-    fn event_id(&mut self, occurred_at: TimestampMs) -> EventId {
-        let millis = u64::try_from(occurred_at.0).unwrap_or(0);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &self.random.bytes());
-        EventId(uuid.into_uuid().into_bytes())
-    }
-}
-
-fn ordinary(
-    event: ActivationEvent,
-    recorded_at: TimestampMs,
-    trouble: Option<Trouble>,
-) -> SimulatedRecord {
-    SimulatedRecord { key: event.subject, payload: Payload::Event(event), recorded_at, trouble }
 }
 
 impl Iterator for Generator {

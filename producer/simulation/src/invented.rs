@@ -35,15 +35,15 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::simulate::random;
+    use crate::citizen::subject;
 
     #[test]
     fn everybody_has_a_well_formed_nik_of_their_own() {
         let niks: HashSet<String> = (0..5_000)
             .map(|citizen| {
-                let subject = random::subject(1, citizen);
+                let subject = subject(1, citizen);
                 let nik = nik(subject);
-                assert!(crate::nik::parse(&nik).is_ok(), "{}", *nik);
+                assert!(laju_schemas::nik::parse(&nik).is_ok(), "{}", *nik);
                 assert_eq!(nik, self::nik(subject));
                 nik.to_string()
             })

@@ -2,12 +2,12 @@
 
 use jiff::ToSpan;
 use jiff::civil::Date;
-use laju_schemas::event::Venue;
+use laju_schemas::event::{Channel, Venue};
 use laju_schemas::{
     ActivationEvent, KioskId, KioskStatus, OutreachId, RegionCode, Sequence, TimestampMs,
 };
 
-use super::random::Random;
+use crate::random::Random;
 
 const DAY_MS: i64 = 86_400_000;
 /// The programme's zone is seven hours ahead of UTC.
@@ -19,15 +19,15 @@ const OPEN_MS: i64 = 8 * 3_600_000;
 /// Up to how many events a kiosk holds back in one spell without connection.
 const LONGEST_SPELL: u64 = 39;
 /// How many it holds back in one spell on average: 2 to 40, all equally often.
-pub(super) const MEAN_SPELL: f64 = 21.0;
+pub(crate) const MEAN_SPELL: f64 = 21.0;
 
 /// The days since 1970 in the programme's zone.
-pub(super) const fn local_day(instant: i64) -> i64 {
+const fn local_day(instant: i64) -> i64 {
     (instant + WIB_MS).div_euclid(DAY_MS)
 }
 
 /// The same instant moved into its day's office hours, keeping the order.
-pub(super) const fn in_office_hours(instant: i64) -> i64 {
+pub(crate) const fn in_office_hours(instant: i64) -> i64 {
     let day = local_day(instant);
     let into_day = instant + WIB_MS - day * DAY_MS;
     day * DAY_MS - WIB_MS + OPENS_MS + into_day * OPEN_MS / DAY_MS
@@ -40,14 +40,17 @@ fn date_of(day: i64) -> Date {
 
 /// A visit to a place, on one day.
 #[derive(Clone)]
-pub(super) struct Visit {
-    pub(super) id: OutreachId,
-    pub(super) venue: Venue,
+pub(crate) struct Visit {
+    pub(crate) id: OutreachId,
+    pub(crate) venue: Venue,
 }
 
-pub(super) struct Kiosk {
-    pub(super) id: KioskId,
-    pub(super) region: RegionCode,
+/// A kiosk at a moment of the stream.
+pub struct Kiosk {
+    pub(crate) id: KioskId,
+    pub(crate) region: RegionCode,
+    /// The channel of all its activations, where it has only one.
+    pub(crate) channel: Option<Channel>,
     sequence: u32,
     day: i64,
     visit: Option<Visit>,
@@ -57,12 +60,20 @@ pub(super) struct Kiosk {
 }
 
 impl Kiosk {
-    pub(super) fn new(number: u32, region: RegionCode) -> Self {
-        let id = format!("disdukcapil-{region}-kiosk-{number:05}");
+    /// A kiosk that serves in a region, has one channel or all of them, and goes on after its event
+    /// of this number.
+    #[must_use]
+    pub const fn new(
+        id: KioskId,
+        region: RegionCode,
+        channel: Option<Channel>,
+        sequence: u32,
+    ) -> Self {
         Self {
-            id: id.parse().expect("letters, digits, dots and hyphens, far below 64"),
+            id,
             region,
-            sequence: 0,
+            channel,
+            sequence,
             day: i64::MIN,
             visit: None,
             spell: 0,
@@ -70,15 +81,22 @@ impl Kiosk {
         }
     }
 
+    /// The kiosk of a number.
+    pub(crate) fn numbered(number: u32, region: RegionCode) -> Self {
+        let id = format!("disdukcapil-{region}-kiosk-{number:05}");
+        let id = id.parse().expect("letters, digits, dots and hyphens, far below 64");
+        Self::new(id, region, None, 0)
+    }
+
     /// The number of its next event.
-    pub(super) fn next_sequence(&mut self) -> Sequence {
+    pub(crate) fn next_sequence(&mut self) -> Sequence {
         // After 2³²−1 it stays there: no simulation lasts that long.
         self.sequence = self.sequence.saturating_add(1);
         i64::from(self.sequence).try_into().expect("1 at least, and 32 bits")
     }
 
     /// Where it is today: on a visit, or in its office.
-    pub(super) fn visit(
+    pub(crate) fn visit(
         &mut self,
         number: usize,
         now: i64,
@@ -109,30 +127,37 @@ impl Kiosk {
         self.visit.clone()
     }
 
-    pub(super) fn is_offline(&self) -> bool {
+    pub(crate) const fn is_offline(&self) -> bool {
         self.spell > 0
     }
 
-    pub(super) fn go_offline(&mut self, random: &mut Random) {
+    pub(crate) fn go_offline(&mut self, random: &mut Random) {
         self.spell = 2 + random.below(LONGEST_SPELL) as usize;
     }
 
     /// Holds an event back; true once it is the last of the spell.
-    pub(super) fn hold(&mut self, event: ActivationEvent) -> bool {
+    pub(crate) fn hold(&mut self, event: ActivationEvent) -> bool {
         self.outbox.push(event);
         self.outbox.len() >= self.spell
     }
 
-    /// Online again: what it held back, in no order.
-    pub(super) fn come_online(&mut self, random: &mut Random) -> Vec<ActivationEvent> {
+    /// Online again: what it held back it will send in no order.
+    pub(crate) fn come_online(&mut self, random: &mut Random) {
         self.spell = 0;
-        let mut events = std::mem::take(&mut self.outbox);
-        random.shuffle(&mut events);
-        events
+        random.shuffle(&mut self.outbox);
+    }
+
+    pub(crate) const fn holds_back(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// The next event that it sends of those it held back.
+    pub(crate) fn send(&mut self) -> Option<ActivationEvent> {
+        self.outbox.pop()
     }
 
     /// What it would say of itself now.
-    pub(super) fn status(&self, now: TimestampMs) -> KioskStatus {
+    pub(crate) fn status(&self, now: TimestampMs) -> KioskStatus {
         KioskStatus {
             kiosk_id: self.id.clone(),
             service_region: self.region,

@@ -1,58 +1,62 @@
-//! Random numbers that are the same on every machine and in every version of this program, and
-//! regions drawn by population.
+//! The citizens: who they are, where they live, and those that have been seen, so that later facts
+//! are about them.
 
 use std::ops::Range;
 
-use laju_schemas::{RegionCode, RegionTable, SubjectId};
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{Rng, SeedableRng};
+use laju_schemas::{EventId, RegionCode, RegionTable, SubjectId};
 
-/// A stream of random numbers. Everything is derived from 64-bit words by arithmetic of its own,
-/// because distributions of a library may change from one version to the next.
-pub(super) struct Random(Xoshiro256PlusPlus);
+use crate::random::Random;
 
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+/// How many are remembered: enough for variety, and little memory however long the stream.
+const REMEMBERED: usize = 1 << 17;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Citizen {
+    pub(crate) subject: SubjectId,
+    pub(crate) home: RegionCode,
+    pub(crate) kiosk: usize,
+    /// An event about them that may still be retracted.
+    pub(crate) last: Option<EventId>,
+}
+
+pub(crate) struct Citizens {
+    seed: u64,
+    limit: u64,
+    created: u64,
+    remembered: Vec<Citizen>,
+}
+
+impl Citizens {
+    pub(crate) fn new(seed: u64, limit: u64) -> Self {
+        Self { seed, limit, created: 0, remembered: Vec::new() }
     }
 
-    pub(super) fn word(&mut self) -> u64 {
-        self.0.next_u64()
+    /// Whether there are more to come.
+    pub(crate) fn has_new(&self) -> bool {
+        self.created < self.limit
     }
 
-    /// From 0 up to, not including, 1.
-    pub(super) fn unit(&mut self) -> f64 {
-        (self.word() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    pub(super) fn chance(&mut self, share: f64) -> bool {
-        self.unit() < share
-    }
-
-    /// From 0 up to, not including, `bound`, which is not 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
-    }
-
-    pub(super) fn index(&mut self, length: usize) -> usize {
-        self.below(length as u64) as usize
-    }
-
-    pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.index(items.len())]
-    }
-
-    pub(super) fn bytes(&mut self) -> [u8; 10] {
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&self.word().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.word().to_le_bytes()[..2]);
-        bytes
-    }
-
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.index(last + 1));
+    /// Somebody not seen before; answers where they are remembered.
+    pub(crate) fn create(&mut self, home: RegionCode, kiosk: usize, random: &mut Random) -> usize {
+        let subject = subject(self.seed, self.created);
+        self.created += 1;
+        let citizen = Citizen { subject, home, kiosk, last: None };
+        if self.remembered.len() < REMEMBERED {
+            self.remembered.push(citizen);
+            return self.remembered.len() - 1;
         }
+        let place = random.index(REMEMBERED);
+        self.remembered[place] = citizen;
+        place
+    }
+
+    /// Somebody seen before, if anybody was.
+    pub(crate) fn seen(&self, random: &mut Random) -> Option<usize> {
+        (!self.remembered.is_empty()).then(|| random.index(self.remembered.len()))
+    }
+
+    pub(crate) fn at(&mut self, place: usize) -> &mut Citizen {
+        &mut self.remembered[place]
     }
 }
 
@@ -65,32 +69,27 @@ const fn mix(word: u64) -> u64 {
 }
 
 /// The pseudonym of the citizen with this number; another one for each number.
-pub(super) fn subject(seed: u64, number: u64) -> SubjectId {
+pub(crate) fn subject(seed: u64, number: u64) -> SubjectId {
     let high = mix(mix(seed) ^ number);
     let low = mix(high ^ seed);
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&high.to_be_bytes());
-    bytes[8..].copy_from_slice(&low.to_be_bytes());
-    SubjectId(bytes)
+    SubjectId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
 /// Every regency and city, drawn by population.
-pub(super) struct Regions {
+pub(crate) struct Regions {
     codes: Vec<RegionCode>,
     /// The sum of the populations up to and including each.
     sums: Vec<u64>,
 }
 
 impl Regions {
-    pub(super) fn new() -> Self {
-        let mut sums = Vec::new();
-        let mut codes = Vec::new();
+    pub(crate) fn new() -> Self {
         let mut sum = 0;
-        for (_, region) in RegionTable::get().regencies() {
+        let regencies = RegionTable::get().regencies().map(|(_, region)| {
             sum += u64::from(region.population);
-            sums.push(sum);
-            codes.push(region.code);
-        }
+            (region.code, sum)
+        });
+        let (codes, sums) = regencies.unzip();
         Self { codes, sums }
     }
 
@@ -103,12 +102,12 @@ impl Regions {
     }
 
     /// Any regency or city.
-    pub(super) fn draw(&self, random: &mut Random) -> RegionCode {
+    pub(crate) fn draw(&self, random: &mut Random) -> RegionCode {
         self.draw_among(0..self.codes.len(), random)
     }
 
     /// One of the same province; it may be the same one.
-    pub(super) fn draw_near(&self, region: RegionCode, random: &mut Random) -> RegionCode {
+    pub(crate) fn draw_near(&self, region: RegionCode, random: &mut Random) -> RegionCode {
         let province = region.province();
         let start = self.codes.partition_point(|code| code.province() < province);
         let end = self.codes.partition_point(|code| code.province() <= province);
@@ -127,6 +126,8 @@ mod tests {
         let all: HashSet<_> = (0..10_000).map(|number| subject(1, number)).collect();
         assert_eq!(all.len(), 10_000);
         assert!(!all.contains(&subject(2, 0)));
+        // Golden: the same in every version of this program.
+        assert_eq!(subject(1, 0).to_string(), "5e41ab08-7439-611e-6c57-95e14b3b7e33");
     }
 
     #[test]
@@ -149,19 +150,5 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(regions.draw_near(near, &mut random).province(), near.province());
         }
-    }
-
-    #[test]
-    fn numbers_stay_below_their_bound() {
-        let mut random = Random::new(7);
-        assert!((0..1000).all(|_| random.below(3) < 3 && random.unit() < 1.0));
-    }
-
-    /// Golden: a seed means the same stream in every version of this program.
-    #[test]
-    fn a_seed_means_the_same_for_ever() {
-        let mut random = Random::new(1);
-        assert_eq!(random.word(), 0xcfc5_d07f_6f03_c29b);
-        assert_eq!(subject(1, 0).to_string(), "5e41ab08-7439-611e-6c57-95e14b3b7e33");
     }
 }
