@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use laju_kafka::http_client::{self, Authorities, HttpError, Times};
+use laju_schemas::reference::Basis;
 use laju_schemas::{RegionCode, RegionTable};
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use ureq::Agent;
 
-use super::scenario::{Breakdown, Expectation, Expected, Measure};
+use super::scenario::{Expectation, Expected, Measure, Part};
 
 /// A question that got no answer.
 #[derive(Debug, Error)]
@@ -94,7 +95,7 @@ impl Asker {
             region: *region,
             name: RegionTable::get().name_of(*region).unwrap_or_default().to_owned(),
             as_of: *as_of,
-            measure: describe(measure),
+            measure: measure.name(),
             expected: describe_expected(expected),
             ok: agrees(expected, &found),
             found,
@@ -107,61 +108,51 @@ impl Asker {
         as_of: Date,
         measure: &Measure,
     ) -> Result<Value, CheckError> {
-        if let Measure::Growth { since, by, keys } | Measure::GrowthPercent { since, by, keys } =
-            measure
-        {
-            let chosen = |day| self.activations(region, day, *by, Some(keys));
-            let growth = chosen(as_of)? - chosen(*since)?;
-            if matches!(measure, Measure::Growth { .. }) {
-                return Ok(growth.into());
-            }
-            let all = self.activations(region, as_of, *by, None)?
-                - self.activations(region, *since, *by, None)?;
-            return Ok(format!("{:.2}", growth as f64 * 100.0 / all as f64).into());
-        }
-        if *measure == Measure::RequiredPerMonth {
-            let pace = self.get(&format!("/v1/regions/{region}/pace?as_of={as_of}"))?;
-            return Ok(pace["goal"]["required_per_month"].clone());
-        }
-        let answer = self.progress(region, as_of)?;
-        let denominator = |basis: laju_schemas::reference::Basis, field: &str| {
+        let of_basis = |basis: Basis, field: &str| {
+            let answer = self.progress(region, as_of)?;
             let all = answer["denominators"].as_array().map(Vec::as_slice).unwrap_or_default();
             let own = all.iter().find(|one| one["basis"] == basis.as_str());
-            own.map_or(Value::Null, |own| own[field].clone())
+            Ok(own.map_or(Value::Null, |own| own[field].clone()))
         };
-        Ok(match measure {
-            Measure::Activated => answer["activated"].clone(),
-            Measure::Denominator(basis) => denominator(*basis, "value"),
-            Measure::CoveragePercent(basis) => denominator(*basis, "coverage_percent"),
-            Measure::TargetKind => answer["target"]["kind"].clone(),
-            Measure::TargetBasis => answer["target"]["basis"].clone(),
-            Measure::TargetPercent => answer["target"]["percent"].clone(),
-            Measure::TargetPeople => answer["target"]["people"].clone(),
-            Measure::AttainmentPercent => answer["target"]["attainment_percent"].clone(),
-            Measure::TargetInheritedFrom => answer["target"]["inherited_from"].clone(),
-            Measure::TargetValidTo => answer["target"]["valid_to"].clone(),
-            Measure::FirstTimeCardRecordings => answer["cards"]["recorded_first_time"].clone(),
-            Measure::PrintQueue => answer["cards"]["queue"].clone(),
-            Measure::RequiredPerMonth | Measure::Growth { .. } | Measure::GrowthPercent { .. } => {
-                Value::Null
+        let at = |answer: Value, pointer| answer.pointer(pointer).cloned().unwrap_or_default();
+        match measure {
+            Measure::Progress(pointer, _) => Ok(at(self.progress(region, as_of)?, pointer)),
+            Measure::Pace(pointer, _) => {
+                let pace = self.get(&format!("/v1/regions/{region}/pace?as_of={as_of}"))?;
+                Ok(at(pace, pointer))
             }
-        })
+            Measure::Denominator(basis) => of_basis(*basis, "value"),
+            Measure::CoveragePercent(basis) => of_basis(*basis, "coverage_percent"),
+            Measure::Growth(part) => Ok(self.growth(region, as_of, part)?.0.into()),
+            Measure::GrowthPercent(part) => {
+                let (growth, all) = self.growth(region, as_of, part)?;
+                Ok(format!("{:.2}", growth as f64 * 100.0 / all as f64).into())
+            }
+        }
     }
 
-    fn activations(
+    /// How many activations a part has more, and how many there are more in all.
+    fn growth(
         &self,
         region: RegionCode,
         as_of: Date,
-        by: Breakdown,
-        keys: Option<&std::collections::BTreeSet<&'static str>>,
-    ) -> Result<i64, CheckError> {
-        let by = by.as_str();
-        let answer = self.get(&format!("/v1/regions/{region}/breakdown?by={by}&as_of={as_of}"))?;
-        let rows = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let wanted = rows.iter().filter(|row| {
-            keys.is_none_or(|keys| row["key"].as_str().is_some_and(|key| keys.contains(key)))
-        });
-        Ok(wanted.filter_map(|row| row["count"].as_i64()).sum())
+        Part { since, by, keys }: &Part,
+    ) -> Result<(i64, i64), CheckError> {
+        let counts = |day: Date| {
+            let answer =
+                self.get(&format!("/v1/regions/{region}/breakdown?by={by}&as_of={day}"))?;
+            let rows = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let (mut of_it, mut all) = (0, 0);
+            for row in rows {
+                let count = row["count"].as_i64().unwrap_or_default();
+                let is_of_it = row["key"].as_str().is_some_and(|key| keys.contains(&key));
+                of_it += if is_of_it { count } else { 0 };
+                all += count;
+            }
+            Ok((of_it, all))
+        };
+        let ((part_then, all_then), (part_now, all_now)) = (counts(*since)?, counts(as_of)?);
+        Ok((part_now - part_then, all_now - all_then))
     }
 }
 
@@ -186,33 +177,6 @@ fn agrees(expected: &Expected, found: &Value) -> bool {
         }),
         Expected::Text(text) => found.as_str() == Some(text),
         Expected::Nothing => found.is_null(),
-    }
-}
-
-fn describe(measure: &Measure) -> String {
-    let keys = |keys: &std::collections::BTreeSet<&str>| {
-        keys.iter().copied().collect::<Vec<_>>().join(", ")
-    };
-    match measure {
-        Measure::Activated => "activated".to_owned(),
-        Measure::Denominator(basis) => basis.to_string(),
-        Measure::CoveragePercent(basis) => format!("coverage of {basis}, %"),
-        Measure::TargetKind => "kind of target".to_owned(),
-        Measure::TargetBasis => "target of".to_owned(),
-        Measure::TargetPercent => "target, %".to_owned(),
-        Measure::TargetPeople => "target, people".to_owned(),
-        Measure::AttainmentPercent => "attainment of target, %".to_owned(),
-        Measure::TargetInheritedFrom => "target inherited from".to_owned(),
-        Measure::TargetValidTo => "target until".to_owned(),
-        Measure::RequiredPerMonth => "required a month".to_owned(),
-        Measure::FirstTimeCardRecordings => "first-time card recordings".to_owned(),
-        Measure::PrintQueue => "print queue".to_owned(),
-        Measure::Growth { since, by, keys: of } => {
-            format!("activations since {since} by {}: {}", by.as_str(), keys(of))
-        }
-        Measure::GrowthPercent { since, by, keys: of } => {
-            format!("share of activations since {since} by {}: {}, %", by.as_str(), keys(of))
-        }
     }
 }
 

@@ -68,6 +68,7 @@ pub struct Demo {
     pub node: Node,
     /// What is played.
     pub scenario: Scenario,
+    encoder: Encoder,
     publisher: BulkPublisher,
     topic: String,
     published: u64,
@@ -108,6 +109,7 @@ impl Demo {
         let demo = Self {
             node,
             scenario,
+            encoder: Encoder::events(None),
             publisher,
             topic: connection.topic(&EVENTS),
             published: 0,
@@ -127,13 +129,7 @@ impl Demo {
         for (timestamp, figure) in self.scenario.reference() {
             let value = encoder.value(&figure)?;
             let key = figure.region.to_string();
-            self.publisher.publish(&Record {
-                topic: &topic,
-                key: Some(key.as_bytes()),
-                value: Some(&value),
-                timestamp: Some(TimestampMs(timestamp)),
-                ..Record::default()
-            })?;
+            self.publish(&topic, key.as_bytes(), &value, TimestampMs(timestamp), None)?;
             // In order: a later figure replaces an earlier one.
             self.flush()?;
         }
@@ -146,21 +142,35 @@ impl Demo {
     /// If it does not.
     pub fn play(&mut self, day: &DemoDay) -> Result<(), DemoError> {
         for record in &day.records {
-            self.publisher.publish(&Record {
-                topic: &self.topic,
-                key: Some(&record.key),
-                value: Some(&record.value),
-                partition: record.partition,
-                timestamp: Some(TimestampMs(record.timestamp_ms)),
-                ..Record::default()
-            })?;
+            let mut value = Vec::with_capacity(128);
+            record.encode(&self.encoder, &mut value)?;
+            let (key, at) = (record.key().0, record.recorded_at);
+            self.publish(&self.topic, &key, &value, at, record.misplaced(PARTITIONS))?;
         }
         self.published += day.records.len() as u64;
         if let Some(last) = day.records.last() {
-            self.calendar.fetch_max(last.timestamp_ms, Ordering::Relaxed);
+            self.calendar.fetch_max(last.recorded_at.0, Ordering::Relaxed);
         }
         // Days must not mix on their way: what was known on a day is part of what is shown.
         self.flush()
+    }
+
+    fn publish(
+        &self,
+        topic: &str,
+        key: &[u8],
+        value: &[u8],
+        at: TimestampMs,
+        partition: Option<u32>,
+    ) -> Result<(), PublishError> {
+        self.publisher.publish(&Record {
+            topic,
+            key: Some(key),
+            value: Some(value),
+            partition,
+            timestamp: Some(at),
+            headers: &[],
+        })
     }
 
     fn flush(&self) -> Result<(), DemoError> {
@@ -177,13 +187,8 @@ impl Demo {
         let encoder = Encoder::status(None);
         let topic = self.broker.connection().topic(&KIOSK_STATUS);
         for status in statuses {
-            self.publisher.publish(&Record {
-                topic: &topic,
-                key: Some(status.kiosk_id.as_str().as_bytes()),
-                value: Some(&encoder.value(status)?),
-                timestamp: Some(status.sent_at),
-                ..Record::default()
-            })?;
+            let key = status.kiosk_id.as_str().as_bytes();
+            self.publish(&topic, key, &encoder.value(status)?, status.sent_at, None)?;
         }
         self.flush()
     }

@@ -3,18 +3,26 @@
 //! All five offices lie in Asia/Jakarta, which is also the programme's zone: there is one calendar.
 
 use jiff::civil::{Date, Weekday, date};
+use laju_simulation::{Random, SimulatedRecord};
 
 use crate::domain::day::{Day, PROGRAMME_START_MS};
-
-use super::dice::Dice;
 
 pub(super) const SECOND_MS: i64 = 1000;
 pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
 pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
-pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The days played: 2022-01-01 is day 0, 2024-12-31 the last.
 pub(super) const DAYS: u16 = 1096;
+
+/// One day of the calendar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemoDay {
+    /// The day, in Asia/Jakarta.
+    pub date: Date,
+    /// What reaches the broker on it, in that order.
+    pub records: Vec<SimulatedRecord>,
+}
 
 /// The first instant of a day in Asia/Jakarta, in milliseconds since 1970.
 pub(super) fn start_ms(day: u16) -> i64 {
@@ -71,14 +79,14 @@ pub(super) fn is_weekday(day: u16) -> bool {
 ///
 /// The points are in order of their days; the figure is 0 before the first and stays after the
 /// last.
-pub(super) fn curve(points: &[(u16, u32)], dice: &mut Dice) -> Vec<u32> {
+pub(super) fn curve(points: &[(u16, u32)], random: &mut Random) -> Vec<u32> {
     let mut at_end_of = vec![0; usize::from(DAYS)];
     for (place, pair) in points.windows(2).enumerate() {
         let ((from, low), (to, high)) = (pair[0], pair[1]);
         let weights: Vec<u64> = (from + 1..=to)
             .map(|day| {
                 let ramp = if place == 0 { u64::from(day - from) } else { 1 };
-                openness(day) * ramp * (700 + dice.below(601))
+                openness(day) * ramp * (700 + random.below(601))
             })
             .collect();
         let total: u64 = weights.iter().sum();

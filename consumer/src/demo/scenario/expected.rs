@@ -2,86 +2,15 @@
 //! the pipeline, both derived from the reported figures. The arithmetic here is its own, so that
 //! it can judge the pipeline's.
 
-use std::collections::BTreeSet;
-
 use jiff::civil::{Date, date};
 use laju_schemas::reference::{Basis, Percent, ReferenceKind};
-use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode};
+use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode, TimestampMs};
+use laju_simulation::Random;
 
 use super::calendar::{HOUR_MS, day, start_ms};
-use super::dice::Dice;
+use super::measure::{Measure, Part};
 use super::offices;
 use super::reported::{Case, Cases};
-
-/// What is asked of a region as of a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// `activated`.
-    Activated,
-    /// `value` of the denominator of a basis.
-    Denominator(Basis),
-    /// `coverage_percent` of the denominator of a basis.
-    CoveragePercent(Basis),
-    /// `target.kind`: `percent` or `absolute`.
-    TargetKind,
-    /// `target.basis`.
-    TargetBasis,
-    /// `target.percent`.
-    TargetPercent,
-    /// `target.people`.
-    TargetPeople,
-    /// `target.attainment_percent`.
-    AttainmentPercent,
-    /// `target.inherited_from`.
-    TargetInheritedFrom,
-    /// `target.valid_to`.
-    TargetValidTo,
-    /// `goal.required_per_month` of the pace.
-    RequiredPerMonth,
-    /// `cards.recorded_first_time`.
-    FirstTimeCardRecordings,
-    /// `cards.queue`.
-    PrintQueue,
-    /// How many activations the region has more than as of `since`, with one of these keys in a
-    /// breakdown.
-    Growth {
-        /// The earlier day.
-        since: Date,
-        /// The breakdown.
-        by: Breakdown,
-        /// The keys counted.
-        keys: BTreeSet<&'static str>,
-    },
-    /// The share that those are of all activations between the two days, in percent.
-    GrowthPercent {
-        /// The earlier day.
-        since: Date,
-        /// The breakdown.
-        by: Breakdown,
-        /// The keys counted.
-        keys: BTreeSet<&'static str>,
-    },
-}
-
-/// A breakdown of activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breakdown {
-    /// By channel.
-    Channel,
-    /// By the venue of outreach visits.
-    Venue,
-}
-
-impl Breakdown {
-    /// The value of the parameter `by`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Channel => "channel",
-            Self::Venue => "venue",
-        }
-    }
-}
 
 /// What must be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +102,7 @@ const GOAL_STEP: u64 = 5_000;
 /// Denominators and targets, with the timestamps of their records, in order.
 pub(super) fn reference(cases: &Cases) -> Vec<(i64, ReferenceFigure)> {
     let reports = Reports::read(cases);
-    let mut dice = Dice::new(0);
+    let mut random = Random::new(0);
     let mut figures = Vec::new();
     let mut publish = |on: Date,
                        region: RegionCode,
@@ -187,7 +116,7 @@ pub(super) fn reference(cases: &Cases) -> Vec<(i64, ReferenceFigure)> {
         figures.push((
             at,
             ReferenceFigure {
-                reference_id: ReferenceId(dice.event_id(at).0),
+                reference_id: ReferenceId(random.event_id(TimestampMs(at)).0),
                 region,
                 kind,
                 basis,
@@ -273,11 +202,11 @@ pub(super) fn expectations(cases: &Cases) -> Vec<Expectation> {
     let mut target = |case: &Case, basis: Basis, percent_of: (u64, u64), from: Option<&str>| {
         let (share_percent, denominator) = percent_of;
         let people = share(share_percent, denominator);
-        expect(case, Measure::TargetKind, text("percent"));
-        expect(case, Measure::TargetBasis, text(basis.as_str()));
-        expect(case, Measure::TargetPercent, Expected::Percent(share_percent.to_string()));
-        expect(case, Measure::TargetPeople, count(people));
-        expect(case, Measure::TargetInheritedFrom, from.map_or(Expected::Nothing, text));
+        expect(case, Measure::TARGET_KIND, text("percent"));
+        expect(case, Measure::TARGET_BASIS, text(basis.as_str()));
+        expect(case, Measure::TARGET_PERCENT, Expected::Percent(share_percent.to_string()));
+        expect(case, Measure::TARGET_PEOPLE, count(people));
+        expect(case, Measure::TARGET_INHERITED_FROM, from.map_or(Expected::Nothing, text));
     };
     let wajib = (NATIONAL_PERCENT, reports.wajib_1871);
     let recorded_1971 = (NATIONAL_PERCENT, reports.recorded_1971);
@@ -298,7 +227,7 @@ pub(super) fn expectations(cases: &Cases) -> Vec<Expectation> {
     let pace = cases.get("babel-pace-2023");
     target(pace, Basis::WajibKtp, (NATIONAL_PERCENT, reports.wajib_19), Some("ID"));
     let thousands = u64::from(pace.value) / 1_000;
-    expect(pace, Measure::RequiredPerMonth, Expected::Thousands(thousands));
+    expect(pace, Measure::REQUIRED_PER_MONTH, Expected::Thousands(thousands));
 
     for (case, basis, (share, denominator)) in [
         (lampung, Basis::WajibKtp, wajib),
@@ -306,47 +235,47 @@ pub(super) fn expectations(cases: &Cases) -> Vec<Expectation> {
         (bengkulu, Basis::RecordedKtp, recorded_1771),
     ] {
         let active = u64::from(case.value);
-        expect(case, Measure::Activated, count(active));
+        expect(case, Measure::ACTIVATED, count(active));
         expect(case, Measure::Denominator(basis), count(denominator));
         let coverage = Expected::Percent(percent(active, denominator));
         expect(case, Measure::CoveragePercent(basis), coverage);
         // Of the exact share, which need not be a whole number of people.
         let attainment = Expected::Percent(percent(active * 100, denominator * share));
-        expect(case, Measure::AttainmentPercent, attainment);
+        expect(case, Measure::ATTAINMENT_PERCENT, attainment);
     }
 
     let february = cases.get("pangkal-pinang-2023-02");
-    expect(february, Measure::Activated, count(february.value.into()));
-    let since = february.as_of;
-    let outreach = BTreeSet::from(["outreach"]);
-    let by = Breakdown::Channel;
-    expect(march, Measure::GrowthPercent { since, by, keys: outreach }, Expected::MoreThan(50));
-    let by = Breakdown::Venue;
-    let venues = ["school", "government", "private"];
-    for venue in venues {
-        let keys = BTreeSet::from([venue]);
-        expect(march, Measure::Growth { since, by, keys }, Expected::AtLeast(1));
+    expect(february, Measure::ACTIVATED, count(february.value.into()));
+    let part = |by, keys: &[&'static str]| Part { since: february.as_of, by, keys: keys.to_vec() };
+    let most = |part| (Measure::GrowthPercent(part), Expected::MoreThan(50));
+    let some = |venue| (Measure::Growth(part("venue", &[venue])), Expected::AtLeast(1));
+    for (measure, expected) in [
+        most(part("channel", &["outreach"])),
+        some("school"),
+        some("government"),
+        some("private"),
+        most(part("venue", &["government", "private", "school"])),
+    ] {
+        expect(march, measure, expected);
     }
-    let keys = BTreeSet::from(venues);
-    expect(march, Measure::GrowthPercent { since, by, keys }, Expected::MoreThan(50));
 
     let recordings = cases.get("bengkulu-2023-first-time");
-    expect(recordings, Measure::FirstTimeCardRecordings, count(recordings.value.into()));
-    expect(recordings, Measure::PrintQueue, Expected::AtLeast(1));
+    expect(recordings, Measure::FIRST_TIME_CARDS, count(recordings.value.into()));
+    expect(recordings, Measure::PRINT_QUEUE, Expected::AtLeast(1));
 
     for id in ["serang-2024-01", "serang-2024-08"] {
         let case = cases.get(id);
         let active = u64::from(case.value);
-        expect(case, Measure::Activated, count(active));
-        expect(case, Measure::TargetKind, text("absolute"));
-        expect(case, Measure::TargetBasis, text(Basis::Absolute.as_str()));
-        expect(case, Measure::TargetPercent, Expected::Nothing);
-        expect(case, Measure::TargetPeople, count(reports.goal_3604));
-        expect(case, Measure::TargetInheritedFrom, Expected::Nothing);
+        expect(case, Measure::ACTIVATED, count(active));
+        expect(case, Measure::TARGET_KIND, text("absolute"));
+        expect(case, Measure::TARGET_BASIS, text(Basis::Absolute.as_str()));
+        expect(case, Measure::TARGET_PERCENT, Expected::Nothing);
+        expect(case, Measure::TARGET_PEOPLE, count(reports.goal_3604));
+        expect(case, Measure::TARGET_INHERITED_FROM, Expected::Nothing);
         let attainment = Expected::Percent(percent(active, reports.goal_3604));
-        expect(case, Measure::AttainmentPercent, attainment);
+        expect(case, Measure::ATTAINMENT_PERCENT, attainment);
         let goal = cases.get("serang-2024-goal");
-        expect(case, Measure::TargetValidTo, text(&goal.as_of.to_string()));
+        expect(case, Measure::TARGET_VALID_TO, text(&goal.as_of.to_string()));
     }
     all
 }

@@ -1,5 +1,7 @@
 //! The five offices: their kiosks, whom they serve, where they go, and how their figure grows.
 
+use std::iter::repeat_n;
+
 use jiff::civil::{Date, date};
 use laju_schemas::event::{Channel, Venue};
 use laju_schemas::{KioskId, RegionCode};
@@ -21,14 +23,14 @@ pub(super) struct Office {
     pub(super) active: Vec<(u16, u32)>,
     /// First-time card recordings at the end of some days.
     pub(super) first_cards: Vec<(u16, u32)>,
-    /// What share of activations outreach visits bring, in thousandths.
-    pub(super) outreach: u64,
+    /// What share of activations outreach visits bring.
+    pub(super) outreach: f64,
     /// Days of an outreach drive at schools, government and private offices.
     pub(super) drive: Option<(u16, u16)>,
     /// Days around which a kiosk is surely out of reach: from, to.
     pub(super) silences: Vec<(u16, u16)>,
-    /// The channel of each of its kiosks; their ids count from 1.
-    pub(super) kiosks: &'static [Channel],
+    /// How many kiosks of each channel it has; their ids count from 1.
+    pub(super) kiosks: &'static [(Channel, usize)],
 }
 
 impl Office {
@@ -129,24 +131,15 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
             (end(2024), 98_600),
         ],
         first_cards: vec![before(date(2022, 6, 20)), (end(2024), 900)],
-        outreach: 300,
+        outreach: 0.3,
         drive: None,
         silences: vec![around("bandar-lampung-2023")],
         kiosks: &[
-            Counter,
-            Counter,
-            Counter,
-            SubDistrict,
-            SubDistrict,
-            SubDistrict,
-            SubDistrict,
-            ServiceMall,
-            ServiceMall,
-            SelfService,
-            Outreach,
-            Outreach,
-            Outreach,
-            Outreach,
+            (Counter, 3),
+            (SubDistrict, 4),
+            (ServiceMall, 2),
+            (SelfService, 1),
+            (Outreach, 4),
         ],
     };
     let pangkal_pinang = Office {
@@ -163,10 +156,10 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
             (end(2024), 8_300),
         ],
         first_cards: vec![before(date(2022, 7, 18)), (end(2024), 450)],
-        outreach: 400,
+        outreach: 0.4,
         drive: Some((day(date(2023, 3, 1)), day(date(2023, 3, 17)))),
         silences: vec![around("pangkal-pinang-2023-02"), around("pangkal-pinang-2023-03")],
-        kiosks: &[Counter, SubDistrict, ServiceMall, Outreach, Outreach],
+        kiosks: &[(Counter, 1), (SubDistrict, 1), (ServiceMall, 1), (Outreach, 2)],
     };
     let bengkulu = Office {
         prefix: "kbk",
@@ -185,10 +178,10 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
             point("bengkulu-2023-first-time"),
             (end(2024), 9_900),
         ],
-        outreach: 450,
+        outreach: 0.45,
         drive: None,
         silences: vec![around("bengkulu-2023")],
-        kiosks: &[Counter, Counter, Outreach, Outreach, Outreach],
+        kiosks: &[(Counter, 2), (Outreach, 3)],
     };
     let serang = Office {
         prefix: "ksr",
@@ -203,20 +196,10 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
             (end(2024), 39_180),
         ],
         first_cards: vec![before(date(2022, 6, 27)), (end(2024), 800)],
-        outreach: 350,
+        outreach: 0.35,
         drive: None,
         silences: vec![around("serang-2024-01"), around("serang-2024-08")],
-        kiosks: &[
-            Counter,
-            Counter,
-            SubDistrict,
-            SubDistrict,
-            SubDistrict,
-            SelfService,
-            Outreach,
-            Outreach,
-            Outreach,
-        ],
+        kiosks: &[(Counter, 2), (SubDistrict, 3), (SelfService, 1), (Outreach, 3)],
     };
     let islands = Office {
         prefix: "bbl",
@@ -232,10 +215,10 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
             (end(2024), 9_450),
         ],
         first_cards: vec![before(date(2022, 7, 25)), (end(2024), 500)],
-        outreach: 550,
+        outreach: 0.55,
         drive: None,
         silences: vec![],
-        kiosks: &[Counter, Outreach, Outreach, Outreach],
+        kiosks: &[(Counter, 1), (Outreach, 3)],
     };
     vec![bandar_lampung, pangkal_pinang, bengkulu, serang, islands]
 }
@@ -244,7 +227,8 @@ pub(super) fn all(cases: &Cases) -> Vec<Office> {
 pub(super) fn kiosks(offices: &[Office]) -> Vec<Kiosk> {
     let mut kiosks = Vec::new();
     for (office, about) in offices.iter().enumerate() {
-        for (place, &channel) in about.kiosks.iter().enumerate() {
+        let each = about.kiosks.iter().flat_map(|&(channel, many)| repeat_n(channel, many));
+        for (place, channel) in each.enumerate() {
             let id = format!("{}-{:02}", about.prefix, place + 1);
             let id = id.parse().expect("a short prefix and a number are a kiosk's id");
             kiosks.push(Kiosk { id, office, channel });

@@ -5,17 +5,16 @@
 //!
 //! Only `occurred_at` matters here. When an event reaches the broker is [`super::delivery`]'s.
 
-mod cards;
 mod citizens;
 
 use std::collections::BTreeMap;
 
 use laju_schemas::event::{CardReason, Channel, Venue};
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{EventId, Fact, OutreachId, RegionCode, SubjectId};
+use laju_schemas::{EventId, Fact, OutreachId, RegionCode, SubjectId, TimestampMs};
+use laju_simulation::Random;
 
 use super::calendar::{DAYS, HOUR_MS, curve, date_of, is_weekday, openness, start_ms};
-use super::dice::Dice;
 use super::offices::{Kiosk, Office, PLACES, is_of_a_drive};
 use super::silence::Silences;
 
@@ -71,18 +70,13 @@ enum Standing {
     NotYet,
 }
 
-/// Everything that happens, and how often the rarer things do.
+/// Everything that happens.
 pub(super) struct Plan {
     pub(super) offices: Vec<Office>,
     pub(super) kiosks: Vec<Kiosk>,
     pub(super) silences: Silences,
     pub(super) visits: Vec<Visit>,
     pub(super) events: Vec<Event>,
-    /// The places of events taken back, and of those that take them back.
-    pub(super) mistakes: Vec<(usize, usize)>,
-    pub(super) deactivations: u64,
-    pub(super) moves: u64,
-    pub(super) activated_again: u64,
     /// The kiosks of each office that stay, and those that travel.
     counters: Vec<Vec<u16>>,
     kits: Vec<Vec<u16>>,
@@ -92,29 +86,31 @@ pub(super) struct Plan {
     /// Who is what from tomorrow on: nobody meets two offices on one day.
     tonight: Vec<(RegionCode, Standing, SubjectId)>,
     printing: BTreeMap<u16, Vec<(usize, RegionCode, SubjectId, CardReason)>>,
-    dice: Dice,
+    random: Random,
 }
 
 /// What was made wrong on purpose, and how often.
-const FLAWS: [(Reason, usize); 6] = [
+const FLAWS: [(Reason, usize); 8] = [
     (Reason::WrongKey, 2),
     (Reason::WrongPartition, 2),
     (Reason::UnknownRegion, 3),
     (Reason::SequenceOutOfRange, 2),
     (Reason::BeforeProgramme, 3),
     (Reason::InFuture, 2),
+    (Reason::Undecodable, 3),
+    (Reason::UnknownSchema, 2),
 ];
 
 impl Plan {
     /// Plays every day.
-    pub(super) fn new(offices: Vec<Office>, kiosks: Vec<Kiosk>, mut dice: Dice) -> Self {
-        let silences = Silences::new(&offices, &kiosks, &mut dice);
+    pub(super) fn new(offices: Vec<Office>, kiosks: Vec<Kiosk>, mut random: Random) -> Self {
+        let silences = Silences::new(&offices, &kiosks, &mut random);
         let homes = offices.iter().flat_map(|office| &office.homes);
         let people = homes.map(|(home, _)| (*home, People::default())).collect();
         let curves: Vec<_> =
-            offices.iter().map(|office| curve(&office.active, &mut dice)).collect();
+            offices.iter().map(|office| curve(&office.active, &mut random)).collect();
         let cards: Vec<_> =
-            offices.iter().map(|office| curve(&office.first_cards, &mut dice)).collect();
+            offices.iter().map(|office| curve(&office.first_cards, &mut random)).collect();
         let of_each = |travels: bool| {
             let mut of_each = vec![Vec::new(); offices.len()];
             for (place, kiosk) in kiosks.iter().enumerate() {
@@ -133,14 +129,10 @@ impl Plan {
             silences,
             visits: Vec::new(),
             events: Vec::new(),
-            mistakes: Vec::new(),
-            deactivations: 0,
-            moves: 0,
-            activated_again: 0,
             people,
             tonight: Vec::new(),
             printing: BTreeMap::new(),
-            dice,
+            random,
         };
         for day in (0..DAYS).filter(|&day| openness(day) > 0) {
             let targets: Vec<u32> = curves.iter().map(|curve| curve[usize::from(day)]).collect();
@@ -165,10 +157,10 @@ impl Plan {
         let mut due = growth.clone();
         for &office in &open {
             for _ in 0..growth[office] {
-                if self.dice.chance(10) && self.deactivate(office, day) {
+                if self.random.chance(0.01) && self.deactivate(office, day) {
                     due[office] += 1;
                 }
-                if self.dice.chance(3) {
+                if self.random.chance(0.003) {
                     self.relocate(office, &open, day, &mut due);
                 }
             }
@@ -200,20 +192,20 @@ impl Plan {
 
     fn plan_visits(&mut self, office: usize, day: u16, to_schools: bool) -> Vec<u32> {
         let about = &self.offices[office];
-        let dice = &mut self.dice;
+        let random = &mut self.random;
         let silenced = about.silences.iter().any(|(from, to)| (*from..*to).contains(&day));
         let weekday = is_weekday(day);
         let count = match (about.in_drive(day), weekday) {
             (true, true) => 2,
             (true, false) => 1,
-            (false, true) => u64::from(dice.chance(650)) + u64::from(dice.chance(250)),
-            (false, false) => u64::from(dice.chance(300)),
+            (false, true) => u64::from(random.chance(0.65)) + u64::from(random.chance(0.25)),
+            (false, false) => u64::from(random.chance(0.3)),
         };
         let kits = &self.kits[office];
         let mut visits: Vec<Visit> = Vec::new();
         for place in 0..count.max(u64::from(silenced)) {
             let (venue, name) = loop {
-                let (venue, name) = *dice.pick(PLACES);
+                let (venue, name) = random.pick(PLACES);
                 let official = matches!(venue, Venue::School | Venue::Campus | Venue::Government);
                 let schools_only = to_schools && place == 0 && weekday;
                 if (weekday || !official)
@@ -223,15 +215,15 @@ impl Plan {
                     break (venue, name);
                 }
             };
-            let region = dice.weighted(&about.homes);
+            let region = random.weighted(&about.homes);
             let id = format!("{region}-{}-{name}", date_of(day));
             let id: OutreachId = id.parse().expect("a code, a date and a short name");
             if visits.iter().any(|visit| visit.id == id) {
                 continue;
             }
-            let mut chosen = vec![if silenced && place == 0 { kits[0] } else { *dice.pick(kits) }];
-            let second = *dice.pick(kits);
-            if second != chosen[0] && dice.chance(400) {
+            let mut chosen = vec![if silenced && place == 0 { kits[0] } else { random.pick(kits) }];
+            let second = random.pick(kits);
+            if second != chosen[0] && random.chance(0.4) {
                 chosen.push(second);
             }
             visits.push(Visit { id, region, venue, kits: chosen });
@@ -244,12 +236,12 @@ impl Plan {
     /// At one of today's visits, or at a kiosk of the office.
     fn spot(&mut self, office: usize, day: u16, today: &[u32]) -> Spot {
         let about = &self.offices[office];
-        let share = if about.in_drive(day) { 880 } else { about.outreach };
-        if !today.is_empty() && self.dice.chance(share) {
-            let visit = *self.dice.pick(today);
+        let share = if about.in_drive(day) { 0.88 } else { about.outreach };
+        if !today.is_empty() && self.random.chance(share) {
+            let visit = self.random.pick(today);
             return self.spot_at_visit(visit, day);
         }
-        let kiosk = *self.dice.pick(&self.counters[office]);
+        let kiosk = self.random.pick(&self.counters[office]);
         self.spot_at(kiosk, day)
     }
 
@@ -269,7 +261,7 @@ impl Plan {
         let at = self.time(day, 8, 14);
         let about = &self.visits[visit as usize];
         Spot {
-            kiosk: *self.dice.pick(&about.kits),
+            kiosk: self.random.pick(&about.kits),
             at,
             channel: Channel::Outreach,
             service: about.region,
@@ -284,7 +276,7 @@ impl Plan {
     }
 
     fn time(&mut self, day: u16, from_hour: i64, to_hour: i64) -> i64 {
-        start_ms(day) + self.dice.between(from_hour * HOUR_MS, to_hour * HOUR_MS - 1)
+        start_ms(day) + self.random.between(from_hour * HOUR_MS, to_hour * HOUR_MS - 1)
     }
 
     /// Adds an event that is entered when it happens.
@@ -301,7 +293,7 @@ impl Plan {
         home: RegionCode,
         fact: Fact,
     ) -> EventId {
-        let id = self.dice.event_id(created);
+        let id = self.random.event_id(TimestampMs(created));
         self.events.push(Event {
             kiosk,
             created,
@@ -322,26 +314,17 @@ impl Plan {
         let flaws = FLAWS.iter().flat_map(|&(reason, times)| std::iter::repeat_n(reason, times));
         for reason in flaws {
             let day = loop {
-                let day = self.dice.between(250, i64::from(DAYS) - 10) as u16;
+                let day = self.random.between(250, i64::from(DAYS) - 10) as u16;
                 if is_weekday(day) {
                     break day;
                 }
             };
-            let office = self.dice.below(self.offices.len() as u64) as usize;
-            let mut spot = self.spot_at(self.desk(office), day);
-            let entered = (spot.kiosk, spot.at);
-            let mut home = spot.service;
-            match reason {
-                Reason::UnknownRegion => home = RegionCode::from_number(1899).unwrap_or(home),
-                // A clock that fell back to the year 2000, and one that is set 30 hours ahead.
-                Reason::BeforeProgramme => spot.at = 946_684_800_000 + spot.at % HOUR_MS,
-                Reason::InFuture => spot.at += 30 * HOUR_MS,
-                _ => {}
-            }
-            let subject = self.dice.subject();
+            let office = self.random.below(self.offices.len() as u64) as usize;
+            let spot = self.spot_at(self.desk(office), day);
+            let subject = self.random.subject();
             let channel = spot.channel;
             let fact = Fact::Activated { channel, venue: None, first_time_holder: false };
-            self.add_later(spot, entered, subject, home, fact);
+            self.add(spot, subject, spot.service, fact);
             if let Some(event) = self.events.last_mut() {
                 event.flaw = Some(reason);
             }

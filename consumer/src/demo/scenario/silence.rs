@@ -1,9 +1,9 @@
 //! When kiosks are out of reach: outreach kits that travel without a connection for days.
 
 use laju_schemas::event::Channel;
+use laju_simulation::Random;
 
 use super::calendar::DAYS;
-use super::dice::Dice;
 use super::offices::{Kiosk, Office};
 
 /// The spells in which each kiosk cannot send.
@@ -12,7 +12,7 @@ pub(super) struct Silences(Vec<Vec<(u16, u16)>>);
 impl Silences {
     /// Spells of one to eight days for every outreach kit, and those that an office is to have
     /// for its first kit. All end before the last day.
-    pub(super) fn new(offices: &[Office], kiosks: &[Kiosk], dice: &mut Dice) -> Self {
+    pub(super) fn new(offices: &[Office], kiosks: &[Kiosk], random: &mut Random) -> Self {
         let mut seen = vec![false; offices.len()];
         let spells = kiosks.iter().map(|kiosk| {
             if kiosk.channel != Channel::Outreach {
@@ -22,14 +22,14 @@ impl Silences {
             let first_kit = !std::mem::replace(&mut seen[kiosk.office], true);
             let fixed = if first_kit { office.silences.clone() } else { Vec::new() };
             let mut spells = fixed.clone();
-            let mut from = office.start() + dice.between(10, 50) as u16;
+            let mut from = office.start() + random.between(10, 50) as u16;
             while from < DAYS {
-                let to = from + dice.between(1, 8) as u16;
+                let to = from + random.between(1, 8) as u16;
                 let overlaps = fixed.iter().any(|(f, t)| from <= *t && *f <= to);
                 if to < DAYS - 1 && !overlaps {
                     spells.push((from, to));
                 }
-                from = to + dice.between(20, 60) as u16;
+                from = to + random.between(20, 60) as u16;
             }
             spells
         });

@@ -1,16 +1,16 @@
-//! What happens to citizens: activated, turned away, deactivated, moved, met by mistake.
+//! What happens to citizens: activated, turned away, deactivated, moved, met by mistake; the
+//! printed card recorded, asked for, and printed when there are blank cards.
 
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, RetractionReason, Venue,
 };
 use laju_schemas::{Fact, RegionCode, SubjectId};
 
-use super::cards::REPRINTS;
 use super::{Plan, Spot, Standing};
-use crate::demo::scenario::calendar::{DAYS, MINUTE_MS, day_of_ms, openness};
+use crate::demo::scenario::calendar::{DAYS, MINUTE_MS, date_of, day_of_ms, openness};
 
 /// Why people are turned away, and how often.
-pub(super) const DEFERRALS: [(DeferralReason, u64); 7] = [
+const DEFERRALS: [(DeferralReason, u64); 7] = [
     (DeferralReason::NoSmartphone, 34),
     (DeferralReason::UnsupportedDevice, 21),
     (DeferralReason::NoEmailOrNumber, 13),
@@ -27,35 +27,38 @@ const DEACTIVATIONS: [(DeactivationReason, u64); 4] = [
     (DeactivationReason::Error, 5),
 ];
 
+/// Why those who have a card want another, and how often.
+const REPRINTS: [(CardReason, u64); 3] =
+    [(CardReason::Damaged, 40), (CardReason::Lost, 35), (CardReason::DataChange, 25)];
+
 impl Plan {
     fn someone_active(&mut self, office: usize) -> Option<(RegionCode, SubjectId)> {
-        let home = self.dice.weighted(&self.offices[office].homes);
+        let home = self.random.weighted(&self.offices[office].homes);
         let active = &mut self.people.entry(home).or_default().active;
-        if active.len() < 20 { None } else { self.dice.take(active).map(|who| (home, who)) }
+        if active.len() < 20 { None } else { self.random.take(active).map(|who| (home, who)) }
     }
 
     pub(super) fn deactivate(&mut self, office: usize, day: u16) -> bool {
         let Some((home, subject)) = self.someone_active(office) else { return false };
-        let reason = self.dice.weighted(&DEACTIVATIONS);
+        let reason = self.random.weighted(&DEACTIVATIONS);
         let spot = self.spot_at(self.desk(office), day);
         self.add(spot, subject, home, Fact::Deactivated { reason });
         if reason != DeactivationReason::Deceased {
             self.tonight.push((home, Standing::Inactive, subject));
         }
-        self.deactivations += 1;
         true
     }
 
     /// Somebody active moves to another office's region, where one activation fewer is due then.
     pub(super) fn relocate(&mut self, from: usize, open: &[usize], day: u16, due: &mut [u32]) {
-        let to = *self.dice.pick(open);
+        let to = self.random.pick(open);
         if to == from || due[to] == 0 {
             return;
         }
         let Some((from_region, subject)) = self.someone_active(from) else { return };
-        let home = self.dice.weighted(&self.offices[to].homes);
+        let home = self.random.weighted(&self.offices[to].homes);
         let spot = self.spot_at(self.desk(to), day);
-        let fact = if self.dice.chance(600) {
+        let fact = if self.random.chance(0.6) {
             Fact::Relocated { from_region }
         } else {
             Fact::Activated { channel: spot.channel, venue: None, first_time_holder: false }
@@ -64,7 +67,6 @@ impl Plan {
         self.tonight.push((home, Standing::Active, subject));
         due[from] += 1;
         due[to] -= 1;
-        self.moves += 1;
     }
 
     pub(super) fn activate_someone(
@@ -76,20 +78,20 @@ impl Plan {
     ) {
         let mut spot = self.spot(office, day, today);
         let mut home = spot.service;
-        let elsewhere = *self.dice.pick(open);
-        if elsewhere != office && self.dice.chance(15) {
+        let elsewhere = self.random.pick(open);
+        if elsewhere != office && self.random.chance(0.015) {
             // Served by another city's office; counted at home all the same.
-            home = self.dice.weighted(&self.offices[office].homes);
+            home = self.random.weighted(&self.offices[office].homes);
             spot = self.spot_at(self.desk(elsewhere), day);
         }
-        let met_before = self.dice.below(1000);
+        let met_before = self.random.below(1000);
         let people = self.people.entry(home).or_default();
         let known = match met_before {
-            0..20 => self.dice.take(&mut people.not_yet),
-            20..28 => self.dice.take(&mut people.inactive),
+            0..20 => self.random.take(&mut people.not_yet),
+            20..28 => self.random.take(&mut people.inactive),
             _ => None,
         };
-        let subject = known.unwrap_or_else(|| self.dice.subject());
+        let subject = known.unwrap_or_else(|| self.random.subject());
         self.activate(office, spot, subject, home, day);
         self.tonight.push((home, Standing::Active, subject));
     }
@@ -102,11 +104,11 @@ impl Plan {
         home: RegionCode,
         day: u16,
     ) {
-        let often = if spot.venue == Some(Venue::School) { 550 } else { 40 };
-        let first_time_holder = self.dice.chance(often);
+        let often = if spot.venue == Some(Venue::School) { 0.55 } else { 0.04 };
+        let first_time_holder = self.random.chance(often);
         let fact = Fact::Activated { channel: spot.channel, venue: spot.venue, first_time_holder };
         let silent = self.silences.covers(spot.kiosk, day);
-        if self.dice.chance(if silent { 20 } else { 3 }) {
+        if self.random.chance(if silent { 0.02 } else { 0.003 }) {
             self.activate_by_mistake_first(office, spot, subject, home, fact, silent);
         } else {
             self.add(spot, subject, home, fact);
@@ -125,7 +127,7 @@ impl Plan {
     ) {
         let desk = self.desk(office);
         let (mut wrong_subject, mut wrong_home, mut wrong_fact) = (subject, home, fact);
-        let reason = *self.dice.pick(&RetractionReason::ALL[..4]);
+        let reason = self.random.pick(&RetractionReason::ALL[..4]);
         match reason {
             RetractionReason::WrongRegion => {
                 let own = &self.offices[office].homes;
@@ -134,7 +136,7 @@ impl Plan {
                 } else {
                     self.offices.iter().map(|o| o.region).filter(|own| *own != home).collect()
                 };
-                wrong_home = *self.dice.pick(&others);
+                wrong_home = self.random.pick(&others);
             }
             RetractionReason::WrongDetails => {
                 wrong_fact = Fact::Activated {
@@ -143,18 +145,17 @@ impl Plan {
                     first_time_holder: true,
                 };
             }
-            _ => wrong_subject = self.dice.subject(),
+            _ => wrong_subject = self.random.subject(),
         }
         let mistaken = self.add(spot, wrong_subject, wrong_home, wrong_fact);
-        let taken_back = self.events.len() - 1;
-        let soon = spot.at + self.dice.between(5 * MINUTE_MS, 70 * MINUTE_MS);
+        let soon = spot.at + self.random.between(5 * MINUTE_MS, 70 * MINUTE_MS);
         let (kiosk, fixed) = if silent {
             // The kiosk is out of reach: the desk's word arrives before the kiosk's.
             (desk, soon)
-        } else if self.dice.chance(600) {
+        } else if self.random.chance(0.6) {
             (spot.kiosk, soon)
         } else {
-            let day = day_of_ms(spot.at) + self.dice.between(1, 5) as u16;
+            let day = day_of_ms(spot.at) + self.random.between(1, 5) as u16;
             match (day..DAYS - 2).find(|&day| openness(day) > 0) {
                 Some(day) => (desk, self.time(day, 8, 11)),
                 None => (spot.kiosk, soon),
@@ -163,26 +164,25 @@ impl Plan {
         let correction = Spot { kiosk, at: fixed, ..spot };
         let retracted = Fact::Retracted { event_id: mistaken, reason };
         self.add(correction, wrong_subject, wrong_home, retracted);
-        self.mistakes.push((taken_back, self.events.len() - 1));
         self.add_later(spot, (kiosk, fixed + MINUTE_MS), subject, home, fact);
     }
 
     /// What else an office does beside every new activation, now and then.
     pub(super) fn serve_others(&mut self, office: usize, day: u16, today: &[u32]) {
-        if self.dice.chance(35) {
+        if self.random.chance(0.035) {
             let spot = self.spot(office, day, today);
-            let subject = self.dice.subject();
-            let reason = self.dice.weighted(&DEFERRALS);
+            let subject = self.random.subject();
+            let reason = self.random.weighted(&DEFERRALS);
             self.add(spot, subject, spot.service, Fact::Deferred { reason });
             self.tonight.push((spot.service, Standing::NotYet, subject));
         }
-        if !self.offices[office].guests.is_empty() && self.dice.chance(18) {
-            let home = *self.dice.pick(&self.offices[office].guests);
+        if !self.offices[office].guests.is_empty() && self.random.chance(0.018) {
+            let home = self.random.pick(&self.offices[office].guests);
             let spot = self.spot(office, day, today);
-            let subject = self.dice.subject();
+            let subject = self.random.subject();
             self.activate(office, spot, subject, home, day);
         }
-        if self.dice.chance(4)
+        if self.random.chance(0.004)
             && let Some((home, subject)) = self.someone_active(office)
         {
             // A new phone: activated again at the same home, which changes nothing.
@@ -191,16 +191,64 @@ impl Plan {
             let fact = Fact::Activated { channel, venue: None, first_time_holder: false };
             self.add(spot, subject, home, fact);
             self.tonight.push((home, Standing::Active, subject));
-            self.activated_again += 1;
         }
-        if self.dice.chance(10) {
+        if self.random.chance(0.01) {
             let spot = self.spot_at(self.desk(office), day);
-            let (subject, reason) = (self.dice.subject(), self.dice.weighted(&REPRINTS));
+            let (subject, reason) = (self.random.subject(), self.random.weighted(&REPRINTS));
             if reason == CardReason::DataChange {
                 let recorded = Fact::CardRecorded { first_time_holder: false };
                 self.add(spot, subject, spot.service, recorded);
             }
             self.request_card(office, day, spot, subject, reason);
+        }
+    }
+
+    pub(super) fn record_first_card(&mut self, office: usize, day: u16, today: &[u32]) {
+        let school =
+            today.iter().copied().find(|&visit| self.visits[visit as usize].venue == Venue::School);
+        let spot = match school {
+            Some(visit) => self.spot_at_visit(visit, day),
+            None => self.spot_at(self.desk(office), day),
+        };
+        let subject = self.random.subject();
+        self.add(spot, subject, spot.service, Fact::CardRecorded { first_time_holder: true });
+        if self.random.chance(0.09) {
+            let later =
+                Spot { at: spot.at + self.random.between(MINUTE_MS, 9 * MINUTE_MS), ..spot };
+            let reason = self.random.weighted(&DEFERRALS);
+            self.add(later, subject, spot.service, Fact::Deferred { reason });
+        }
+        if self.random.chance(0.4) {
+            self.request_card(office, day, spot, subject, CardReason::FirstTime);
+        }
+        self.tonight.push((spot.service, Standing::NotYet, subject));
+    }
+
+    fn request_card(
+        &mut self,
+        office: usize,
+        day: u16,
+        spot: Spot,
+        subject: SubjectId,
+        reason: CardReason,
+    ) {
+        let spot = Spot { at: spot.at + self.random.between(MINUTE_MS, 9 * MINUTE_MS), ..spot };
+        self.add(spot, subject, spot.service, Fact::CardRequested { reason });
+        // Blank cards are short towards the end of every year.
+        let short = date_of(day).month() >= 10;
+        let (least, most) = if short { (30, 90) } else { (2, 21) };
+        let ready = day + self.random.between(least, most) as u16;
+        self.printing.entry(ready).or_default().push((office, spot.service, subject, reason));
+    }
+
+    pub(super) fn print(&mut self, day: u16) {
+        let later = self.printing.split_off(&(day + 1));
+        for (_, cards) in std::mem::replace(&mut self.printing, later) {
+            for (office, home, subject, reason) in cards {
+                let spot = self.spot_at(self.desk(office), day);
+                let spot = Spot { service: home, ..spot };
+                self.add(spot, subject, home, Fact::CardPrinted { reason });
+            }
         }
     }
 }
