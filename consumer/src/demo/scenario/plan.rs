@@ -55,15 +55,8 @@ struct Spot {
     visit: Option<u32>,
 }
 
-/// Citizens of a region who may be met again.
-#[derive(Default)]
-struct People {
-    active: Vec<SubjectId>,
-    inactive: Vec<SubjectId>,
-    not_yet: Vec<SubjectId>,
-}
-
-#[derive(Clone, Copy)]
+/// What citizens are who may be met again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Active,
     Inactive,
@@ -80,7 +73,8 @@ pub(super) struct Plan {
     /// The kiosks of each office that stay, and those that travel.
     counters: Vec<Vec<u16>>,
     kits: Vec<Vec<u16>>,
-    people: BTreeMap<RegionCode, People>,
+    /// Citizens who may be met again.
+    people: BTreeMap<(RegionCode, Standing), Vec<SubjectId>>,
     /// How many are active in the homes of each office.
     active: Vec<u32>,
     /// Who is what from tomorrow on: nobody meets two offices on one day.
@@ -105,8 +99,6 @@ impl Plan {
     /// Plays every day.
     pub(super) fn new(offices: Vec<Office>, kiosks: Vec<Kiosk>, mut random: Random) -> Self {
         let silences = Silences::new(&offices, &kiosks, &mut random);
-        let homes = offices.iter().flat_map(|office| &office.homes);
-        let people = homes.map(|(home, _)| (*home, People::default())).collect();
         let curves: Vec<_> =
             offices.iter().map(|office| curve(&office.active, &mut random)).collect();
         let cards: Vec<_> =
@@ -129,7 +121,7 @@ impl Plan {
             silences,
             visits: Vec::new(),
             events: Vec::new(),
-            people,
+            people: BTreeMap::new(),
             tonight: Vec::new(),
             printing: BTreeMap::new(),
             random,
@@ -180,13 +172,7 @@ impl Plan {
         }
         self.print(day);
         for (home, standing, subject) in std::mem::take(&mut self.tonight) {
-            if let Some(people) = self.people.get_mut(&home) {
-                match standing {
-                    Standing::Active => people.active.push(subject),
-                    Standing::Inactive => people.inactive.push(subject),
-                    Standing::NotYet => people.not_yet.push(subject),
-                }
-            }
+            self.people.entry((home, standing)).or_default().push(subject);
         }
     }
 

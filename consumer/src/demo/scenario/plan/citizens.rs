@@ -34,7 +34,7 @@ const REPRINTS: [(CardReason, u64); 3] =
 impl Plan {
     fn someone_active(&mut self, office: usize) -> Option<(RegionCode, SubjectId)> {
         let home = self.random.weighted(&self.offices[office].homes);
-        let active = &mut self.people.entry(home).or_default().active;
+        let active = self.people.entry((home, Standing::Active)).or_default();
         if active.len() < 20 { None } else { self.random.take(active).map(|who| (home, who)) }
     }
 
@@ -84,13 +84,14 @@ impl Plan {
             home = self.random.weighted(&self.offices[office].homes);
             spot = self.spot_at(self.desk(elsewhere), day);
         }
-        let met_before = self.random.below(1000);
-        let people = self.people.entry(home).or_default();
-        let known = match met_before {
-            0..20 => self.random.take(&mut people.not_yet),
-            20..28 => self.random.take(&mut people.inactive),
+        let met_before = match self.random.below(1000) {
+            0..20 => Some(Standing::NotYet),
+            20..28 => Some(Standing::Inactive),
             _ => None,
         };
+        let known = met_before.and_then(|standing| {
+            self.random.take(self.people.entry((home, standing)).or_default())
+        });
         let subject = known.unwrap_or_else(|| self.random.subject());
         self.activate(office, spot, subject, home, day);
         self.tonight.push((home, Standing::Active, subject));
