@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use laju_kafka::connection::Connection;
 use laju_schemas::topic::EVENTS;
 use laju_tests::broker::TestBroker;
+use laju_tests::measure::{self, size};
 use laju_tests::process::{Process, command, connect, simulate, worker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -26,23 +27,22 @@ const PARTITIONS: u32 = 12;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
+#[derive(clap::Parser)]
+struct Options {
+    /// A real Kafka; without it the embedded broker, which holds fewer events.
+    #[arg(long)]
+    brokers: Option<String>,
+    #[arg(long)]
+    events: Option<u64>,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let (mut brokers, mut events) = (None, None);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--events" => events = arguments.next().and_then(|n| n.parse::<u64>().ok()),
-            "--brokers" => brokers = arguments.next(),
-            // Cargo's own.
-            "--bench" => {}
-            other => panic!("there is no option {other}; --brokers, --events"),
-        }
-    }
-    let broker = match &brokers {
-        Some(brokers) => TestBroker::at(brokers, PARTITIONS),
-        None => TestBroker::start(PARTITIONS),
-    };
-    measure(&broker, events.unwrap_or(if broker.is_real() { 5_000_000 } else { 40_000 }));
+    let options: Options = clap::Parser::parse();
+    let broker = measure::broker(options.brokers.as_deref(), PARTITIONS);
+    measure(&broker, options.events.unwrap_or(if broker.is_real() { 5_000_000 } else { 40_000 }));
 }
 
 fn measure(broker: &TestBroker, events: u64) {
@@ -60,7 +60,11 @@ fn measure(broker: &TestBroker, events: u64) {
     folding.wait_folded(events);
     let live = events as f64 / begun.elapsed().as_secs_f64();
     println!("{events} events, {PARTITIONS} partitions; rates in events a second");
-    print("a worker folds and stores", Ran { rate: live, memory: peak_memory(folding.id()) }, live);
+    print(
+        "a worker folds and stores",
+        Ran { rate: live, memory: measure::memory(folding.id(), "VmHWM") },
+        live,
+    );
 
     let text = at("events.ndjson");
     let replay = run(&connection, &["replay", "--format", "ndjson", "--output"], &text, events);
@@ -121,7 +125,7 @@ fn timed(command: Command, events: u64) -> Ran {
     let mut process = Process::start(command);
     let mut memory = 0;
     while process.is_running() {
-        memory = memory.max(peak_memory(process.id()));
+        memory = memory.max(measure::memory(process.id(), "VmHWM"));
         assert!(begun.elapsed() < PATIENCE, "{}", process.log());
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -135,20 +139,4 @@ fn print(what: &str, ran: Ran, live: f64) {
     let Ran { rate, memory } = ran;
     let (ratio, memory) = (rate / live, memory as f64 / 1e6);
     println!("  {what:28} {rate:>10.0}  {ratio:>5.2} of the worker  {memory:>6.0} MB at the peak");
-}
-
-/// The most memory that a process has had so far, in bytes; 0 once it has ended.
-fn peak_memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1_024
-}
-
-/// The bytes of a file, or of all files below a directory.
-fn size(path: &Path) -> u64 {
-    if path.is_file() {
-        return path.metadata().unwrap().len();
-    }
-    std::fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
-use laju_schemas::SubjectId;
-use laju_simulation::invented;
+use laju_simulation::{Random, invented};
 use laju_tests::broker::TestBroker;
+use laju_tests::measure::{self, Percentiles, size};
 use laju_tests::process::{Process, command, connect, worker};
 use serde_json::{Value, json};
 
@@ -35,18 +35,21 @@ const SEEN: u64 = 1_000;
 /// How long the million may take to be shipped.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+#[derive(clap::Parser)]
+struct Options {
+    /// A real Kafka, which the history is shipped to.
+    #[arg(long)]
+    brokers: Option<String>,
+    /// Events in the history.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: u64,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (mut brokers, mut million) = (None, 1_000_000);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--brokers" => brokers = arguments.next(),
-            "--events" => million = arguments.next().and_then(|n| n.parse().ok()).unwrap(),
-            // Cargo's own.
-            "--bench" => {}
-            other => panic!("there is no option {other}; --brokers HOST:PORT, --events NUMBER"),
-        }
-    }
+    let Options { brokers, events: million, .. } = clap::Parser::parse();
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("key");
     write_key(&key);
@@ -85,10 +88,7 @@ fn agent(outbox: &Path, key: &Path, connection: &Connection) -> Process {
 
 /// An activation of the citizen of this number, a line of JSON.
 fn event(number: u64) -> String {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-    bytes[8..].copy_from_slice(&number.wrapping_mul(0xd1b5_4a32_d192_ed03).to_le_bytes());
-    let nik = invented::nik(SubjectId(bytes));
+    let nik = invented::nik(Random::new(number).subject());
     let fact =
         json!({"Activated": {"channel": "office", "venue": null, "first_time_holder": false}});
     json!({"nik": nik.as_str(), "home_region": "18.71", "fact": fact,
@@ -144,25 +144,15 @@ fn accept(outbox: &Path, key: &Path) {
     drop(agent.kill());
 }
 
-fn quantiles(mut waits: Vec<Duration>) -> String {
-    waits.sort_unstable();
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    format!("p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
-}
-
 /// Resident memory of a process, now and at its peak, in MiB.
 fn memory(process: &Process) -> (u64, u64) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) >> 10
-    };
+    let field = |name| measure::memory(process.id(), name) >> 20;
     (field("VmRSS"), field("VmHWM"))
 }
 
-fn size(directory: &Path) -> u64 {
-    let entries = std::fs::read_dir(directory).unwrap();
-    entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+fn quantiles(waits: Vec<Duration>) -> String {
+    let Percentiles { p50, p99, .. } = Percentiles::of(waits);
+    format!("p50 {p50:.1} ms, p99 {p99:.1} ms")
 }
 
 /// A history of so many events into an agent that has no connection.

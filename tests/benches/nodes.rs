@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use laju_kafka::connection::Connection;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
+use laju_tests::measure::{self, Percentiles, median, size};
 use laju_tests::process::{Process, simulate, under, worker};
 use nix::sys::signal::Signal;
 
@@ -33,45 +34,39 @@ const RATES: [u64; 2] = [1_000, 10_000];
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
+#[derive(clap::Parser)]
 struct Options {
+    /// A real Kafka; without it the embedded broker, which holds fewer events.
+    #[arg(long)]
     brokers: Option<String>,
+    /// Events in the log at first.
+    #[arg(long)]
     events: Option<u64>,
+    /// Events in each flood.
+    #[arg(long)]
     flood: Option<u64>,
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// How long answers and distances are measured.
+    #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Gives the first node a processor of its own, and everything else the others.
+    #[arg(long)]
     pin: bool,
+    /// Measures a part: start, cost or apart.
+    #[arg(long)]
     only: Option<String>,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 fn main() {
-    let (brokers, events, flood, only) = (None, None, None, None);
-    let mut options = Options { brokers, events, flood, rounds: 3, seconds: 10, pin: false, only };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().and_then(|n| n.parse::<u64>().ok()).unwrap();
-        match argument.as_str() {
-            "--events" => options.events = Some(number()),
-            "--flood" => options.flood = Some(number()),
-            "--rounds" => options.rounds = number() as usize,
-            "--seconds" => options.seconds = number(),
-            "--pin" => options.pin = true,
-            "--only" => options.only = arguments.next(),
-            "--brokers" => options.brokers = arguments.next(),
-            // Cargo's own.
-            "--bench" => {}
-            other => panic!(
-                "there is no option {other}; --brokers, --events, --flood, --rounds, --seconds, --pin, --only"
-            ),
-        }
-    }
-    measure(&options);
+    measure(&clap::Parser::parse());
 }
 
 fn measure(options: &Options) {
-    let broker = match &options.brokers {
-        Some(brokers) => TestBroker::at(brokers, PARTITIONS),
-        None => TestBroker::start(PARTITIONS),
-    };
+    let broker = measure::broker(options.brokers.as_deref(), PARTITIONS);
     let is_real = broker.is_real();
     let events = options.events.unwrap_or(if is_real { 5_000_000 } else { 40_000 });
     let flood = options.flood.unwrap_or(if is_real { 1_000_000 } else { 20_000 });
@@ -388,41 +383,4 @@ impl Log {
         end.store(true, Ordering::Relaxed);
         asking.join().unwrap()
     }
-}
-
-struct Percentiles {
-    p50: f64,
-    p99: f64,
-    count: usize,
-}
-
-impl Percentiles {
-    fn of(times: impl IntoIterator<Item = Duration>) -> Self {
-        let mut times: Vec<_> = times.into_iter().map(|time| time.as_secs_f64() * 1e3).collect();
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = (times.len() as f64 * share) as usize;
-            times.get(place.min(times.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
-        };
-        Self { p50: at(0.5), p99: at(0.99), count: times.len() }
-    }
-}
-
-impl std::fmt::Display for Percentiles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "p50 {:.2}, p99 {:.2}, of {}", self.p50, self.p99, self.count)
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The bytes of all files below a directory.
-fn size(path: &Path) -> u64 {
-    if path.is_file() {
-        return path.metadata().unwrap().len();
-    }
-    std::fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }

@@ -19,6 +19,7 @@ use laju_schemas::RegionTable;
 use laju_tests::broker::TestBroker;
 use laju_tests::events::{activation, record};
 use laju_tests::log::LogRecord;
+use laju_tests::measure::{self, Percentiles, median};
 use laju_tests::process::{Process, worker};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -39,39 +40,32 @@ const LIVE: u64 = 10_000;
 const QUESTIONS: [(&str, &str); 2] =
     [("one region", "/v1/regions/18.71/progress"), ("all 514", "/v1/progress?level=regency")];
 
+#[derive(clap::Parser)]
 struct Options {
+    /// A real Kafka; without it the embedded broker, which holds fewer events.
+    #[arg(long)]
     brokers: Option<String>,
+    /// Events in each flood.
+    #[arg(long)]
     events: Option<u64>,
+    #[arg(long, default_value_t = 2_000)]
     readers: usize,
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 fn main() {
-    let mut options = Options { brokers: None, events: None, readers: 2_000, rounds: 3 };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().and_then(|n| n.parse::<u64>().ok()).unwrap();
-        match argument.as_str() {
-            "--events" => options.events = Some(number()),
-            "--readers" => options.readers = number() as usize,
-            "--rounds" => options.rounds = number() as usize,
-            "--brokers" => options.brokers = arguments.next(),
-            // Cargo's own.
-            "--bench" => {}
-            other => panic!("there is no option {other}; --brokers, --events, --readers, --rounds"),
-        }
-    }
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    measure(&options, &runtime);
+    measure(&clap::Parser::parse(), &runtime);
 }
 
 fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
-    let broker = match &options.brokers {
-        Some(brokers) => TestBroker::at(brokers, PARTITIONS),
-        None => TestBroker::start(PARTITIONS),
-    };
+    let broker = measure::broker(options.brokers.as_deref(), PARTITIONS);
     let flood = options.events.unwrap_or(if broker.is_real() { 1_000_000 } else { 40_000 });
     let connection = broker.connection();
     let store = tempfile::tempdir().unwrap();
@@ -121,16 +115,13 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
         speeds[3].push(log.fold(&mut process, flood, || {}));
         readers.leave();
     }
-    let alone = median(&mut speeds[0]);
+    let [alone, beside @ ..] = speeds.map(median);
     println!("folded a second, {flood} events at once, medians of {}", options.rounds);
     let rate = CLIENTS as u128 * 1_000 / PAUSE.as_millis();
     println!("  (questions: up to {rate} a second)");
     println!("  alone                     {alone:>12.0}");
     let readers = format!("{} readers", options.readers);
-    for (what, speeds) in
-        [QUESTIONS[0].0, QUESTIONS[1].0, &readers].into_iter().zip(&mut speeds[1..])
-    {
-        let speed = median(speeds);
+    for (what, speed) in [QUESTIONS[0].0, QUESTIONS[1].0, &readers].into_iter().zip(beside) {
         println!("  beside {what:18} {speed:>12.0}  {:.2} of it", speed / alone);
     }
     assert!(process.stop().status.success());
@@ -231,7 +222,6 @@ async fn asked(
         times.extend(of_it);
         refused += not;
     }
-    times.sort_unstable();
     (times, refused)
 }
 
@@ -265,22 +255,9 @@ async fn send(stream: &TcpStream, text: &str) {
 }
 
 fn report(when: &str, what: &str, (times, refused): (Vec<Duration>, u64)) {
-    let at = |share: f64| {
-        let place = (times.len() as f64 * share) as usize;
-        times.get(place.min(times.len().saturating_sub(1))).map_or(0.0, |t| t.as_secs_f64() * 1e3)
-    };
+    let Percentiles { p50, p99, count } = Percentiles::of(times);
     let refused = if refused > 0 { format!(", {refused} refused") } else { String::new() };
-    println!(
-        "  {when:18} {what:12} p50 {:>8.2} ms  p99 {:>8.2} ms  of {}{refused}",
-        at(0.5),
-        at(0.99),
-        times.len()
-    );
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    println!("  {when:18} {what:12} p50 {p50:>8.2} ms  p99 {p99:>8.2} ms  of {count}{refused}");
 }
 
 /// Readers of the live stream, each of a regency, its province and the nation.

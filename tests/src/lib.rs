@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod make;
+pub mod measure;
 pub mod meddler;
 pub mod oracle;
 pub mod ports;

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use laju_consumer::ingest::range::ends;
+use laju_consumer::ingest::topics::{Made, TopicAdmin};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Record};
 use laju_schemas::topic::{self, EVENTS};
 use laju_simulation::Scenario;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::support::{PARTITIONS, play};
 
@@ -32,54 +33,42 @@ pub(crate) fn prefix(scenario: Scenario) -> String {
 }
 
 /// How many records a topic has.
-fn records(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<u64> {
-    let mut records = 0;
-    for partition in 0..PARTITIONS as i32 {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
-        records += (high - low) as u64;
-    }
-    Ok(records)
+fn records(connection: &Connection, topic: &str) -> anyhow::Result<u64> {
+    Ok(ends(connection, topic)?.values().map(|(low, high)| (high - low) as u64).sum())
 }
 
 /// Publishes the log unless it is there.
 pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyhow::Result<()> {
     let events = scenario.events.unwrap_or_default();
     let topic = connection.topic(&EVENTS);
-    let config = connection.client_config()?;
-    let consumer: BaseConsumer = config.create()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     let is_there =
-        || -> anyhow::Result<Option<u32>> { Ok(connection.check(TIMEOUT)?.partitions(&topic)) };
-    if is_there()?.is_some() {
-        if records(&consumer, &topic)? == events {
+        || -> anyhow::Result<bool> { Ok(connection.check(TIMEOUT)?.partitions(&topic).is_some()) };
+    if is_there()? {
+        if records(connection, &topic)? == events {
             eprintln!("the log is there: {topic}");
             return Ok(());
         }
         eprintln!("the log in {topic} is not complete: publishing it anew");
         let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        runtime.block_on(admin.delete_topics(&names, &options))?;
+        let admin: AdminClient<DefaultClientContext> = connection.client_config()?.create()?;
+        runtime.block_on(admin.delete_topics(&names, &AdminOptions::new()))?;
         let deadline = Instant::now() + TIMEOUT;
-        while is_there()?.is_some() {
+        while is_there()? {
             if Instant::now() > deadline {
                 bail!("the topic {topic} does not go away");
             }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-    let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
-    let configs: Vec<_> = topic::ALL.iter().map(topic::Topic::config).collect();
-    let topics =
-        topic::ALL.iter().zip(names.iter().zip(&configs)).map(|(topic, (name, config))| {
-            let partitions = if topic.partitioned { PARTITIONS as i32 } else { 1 };
-            let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-            config.iter().fold(new, |new, (key, value)| new.set(key, value))
-        });
-    let topics: Vec<_> = topics.collect();
-    for made in runtime.block_on(admin.create_topics(&topics, &options))? {
-        made.map_err(|(name, code)| anyhow::anyhow!("the topic {name} cannot be made: {code}"))?;
+    let made = runtime.block_on(async {
+        TopicAdmin::connect(connection, TIMEOUT).await?.create(PARTITIONS, Some(1)).await
+    });
+    for (name, made) in made? {
+        if let Made::Refused(reason) = made {
+            bail!("the topic {name} cannot be made: {reason}");
+        }
     }
     eprintln!("publishing {events} events to {topic}");
     let begun = Instant::now();
@@ -97,7 +86,7 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
     if left > 0 || counts.failed > 0 {
         bail!("{} of {events} events were not delivered", left as u64 + counts.failed);
     }
-    let found = records(&consumer, &topic).context("counting what was published")?;
+    let found = records(connection, &topic).context("counting what was published")?;
     if found != events {
         bail!("{events} events were delivered, but {topic} has {found}");
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use laju_consumer::domain::version::fold_version;
+use laju_consumer::ingest::range::ends;
 use laju_consumer::ingest::stop::Stop;
 use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, WorkerConfig};
@@ -83,6 +84,7 @@ pub(crate) fn worker(
 ) -> anyhow::Result<Figures> {
     let topic = connection.topic(&EVENTS);
     let ends = ends(&connection, &topic)?;
+    let ends: Vec<_> = ends.into_values().map(|(_, end)| end).collect();
     let config = WorkerConfig {
         connection,
         store: store.to_owned(),
@@ -129,12 +131,6 @@ pub(crate) fn worker(
         disk: bytes_in(store),
         ..Figures::default()
     })
-}
-
-fn ends(connection: &Connection, topic: &str) -> anyhow::Result<Vec<i64>> {
-    let consumer: BaseConsumer = connection.client_config()?.create()?;
-    let end = |partition| Ok(consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1);
-    (0..PARTITIONS as i32).map(end).collect()
 }
 
 /// Opens and loads the store that a worker has left.
