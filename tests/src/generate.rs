@@ -19,14 +19,11 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use self::steps::{
-    Edit, FactDraft, Fault, Id, Occurred, OwnClock, REGIONS, Step, Target, new_event, step,
+    DAY_MS, Edit, FactDraft, Fault, HOUR_MS, Id, Occurred, OwnClock, REGIONS, Step, Target,
+    new_event, step,
 };
 use crate::log::LogRecord;
 use crate::wire;
-
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The first day on which something happens: 2022-02-27T00:00Z, so that a month ends.
 const FIRST_DAY_MS: i64 = 1_645_920_000_000;

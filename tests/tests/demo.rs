@@ -28,7 +28,7 @@ fn read(days: &[DemoDay]) -> Oracle {
         let offset = offsets[partition as usize];
         offsets[partition as usize] += 1;
         let mut value = Vec::new();
-        record.encode(&encoder, &mut value).unwrap();
+        record.encode(&encoder, &mut value).expect("it fits its schema");
         LogRecord {
             partition,
             offset,
@@ -41,7 +41,7 @@ fn read(days: &[DemoDay]) -> Oracle {
 }
 
 fn code(text: &str) -> RegionCode {
-    RegionCode::parse(text).unwrap()
+    RegionCode::parse(text).expect("a code")
 }
 
 /// What is posted to an account of a region, with what it is about and its day.
@@ -70,16 +70,18 @@ fn active(by_day: &ByDay, region: RegionCode, as_of: Date) -> i64 {
 fn checked(by_day: &ByDay, expectations: &[Expectation]) -> usize {
     let found = |Expectation { region, as_of, measure, .. }: &Expectation| {
         let growth = |part: &Part| {
-            let key_of = |detail: &str| {
-                let field = if part.by == "venue" { 2 } else { 1 };
-                detail.split(", ").nth(field).unwrap().trim_start_matches("venue ").to_owned()
+            let is_of_it = |detail: &str| {
+                part.keys.iter().any(|key| match part.by {
+                    "venue" => detail.contains(&format!(", venue {key},")),
+                    _ => detail.contains(&format!(", {key}, venue ")),
+                })
             };
             let new = || {
                 let all = postings(by_day, Account::Activations, *region);
                 all.filter(|(_, day, _)| *day > part.since && day <= as_of)
             };
-            let of_it = new().filter(|(detail, ..)| part.keys.contains(&key_of(detail).as_str()));
-            let of_it: i64 = of_it.map(|(.., amount)| amount).sum();
+            let of_it: i64 =
+                new().filter(|(detail, ..)| is_of_it(detail)).map(|(.., amount)| amount).sum();
             (of_it, new().map(|(.., amount)| amount).sum::<i64>())
         };
         match measure {

@@ -1,6 +1,7 @@
 //! `laju-kiosk simulate`: sends what the simulated kiosks record, as fast as asked.
 
 mod agents;
+mod summary;
 
 use std::io::IsTerminal;
 use std::io::Write as _;
@@ -14,7 +15,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS};
 use laju_schemas::{TimestampMs, Zone};
-use serde::Serialize;
 
 use super::require_topic;
 use super::stop::Stop;
@@ -25,7 +25,8 @@ use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, eve
 use laju_kafka::secret;
 use laju_kafka::settings::Environment;
 use laju_kafka::terminal;
-use laju_simulation::{Generator, Scenario, Shares, SimulatedRecord, Trouble};
+use laju_simulation::{Generator, Scenario, Shares, SimulatedRecord};
+use summary::Summary;
 
 /// How long the deliveries under way are waited for at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -97,25 +98,6 @@ pub(super) struct Simulate {
     /// Answer in JSON.
     #[arg(long, env = "LAJU_JSON")]
     json: bool,
-}
-
-/// What was sent and what became of it.
-#[derive(Debug, Default, Serialize)]
-struct Summary {
-    records: u64,
-    accepted: u64,
-    duplicates: u64,
-    late: u64,
-    bad: u64,
-    value_bytes: u64,
-    delivered: u64,
-    failed: u64,
-    unconfirmed: u64,
-    seconds: f64,
-    per_second: u64,
-    interrupted: bool,
-    statuses: u64,
-    first_failure: Option<String>,
 }
 
 impl Simulate {
@@ -321,50 +303,6 @@ fn progress(events: Option<u64>) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
-}
-
-impl Summary {
-    fn count(&mut self, trouble: Option<Trouble>) {
-        self.records += 1;
-        match trouble {
-            Some(Trouble::Duplicate) => self.duplicates += 1,
-            Some(Trouble::Late) => self.late += 1,
-            Some(Trouble::Bad(_)) => self.bad += 1,
-            None => {}
-        }
-    }
-
-    /// Once everything is sent.
-    fn end(&mut self, began: Instant, stop: &Stop) {
-        self.interrupted = stop.is_asked_for();
-        self.seconds = began.elapsed().as_secs_f64();
-        self.per_second = (self.delivered as f64 / self.seconds.max(1e-9)) as u64;
-    }
-
-    fn print(&self) {
-        match self.value_bytes / self.records.max(1) {
-            0 => println!("records     {:>12}", self.records),
-            mean => println!("records     {:>12}   {mean} bytes each on average", self.records),
-        }
-        if self.accepted > 0 {
-            println!("accepted    {:>12}   by the kiosks' agents", self.accepted);
-        }
-        println!("duplicates  {:>12}", self.duplicates);
-        println!("late        {:>12}", self.late);
-        println!("bad         {:>12}", self.bad);
-        println!(
-            "delivered   {:>12}   {} a second, in {:.1} s",
-            self.delivered, self.per_second, self.seconds
-        );
-        println!("failed      {:>12}", self.failed);
-        if self.unconfirmed > 0 {
-            println!("unconfirmed {:>12}", self.unconfirmed);
-        }
-        println!("statuses    {:>12}", self.statuses);
-        if self.interrupted {
-            println!("ended early, by a signal");
-        }
     }
 }
 

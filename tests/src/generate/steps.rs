@@ -10,7 +10,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::{DAY_MS, HOUR_MS, MINUTE_MS};
+const MINUTE_MS: i64 = 60_000;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Homes and offices: all three zones, two regions of one province among them, and one under the
 /// code that it had before as well.

@@ -305,7 +305,7 @@ impl Plan {
                     break day;
                 }
             };
-            let office = self.random.below(self.offices.len() as u64) as usize;
+            let office = self.random.index(self.offices.len());
             let spot = self.spot_at(self.desk(office), day);
             let subject = self.random.subject();
             let channel = spot.channel;

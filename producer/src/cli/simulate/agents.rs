@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{ActivationEvent, EventId, Fact, KioskId};
 
-use super::Summary;
+use super::summary::Summary;
 use crate::agent::submission::{Kiosk, Submission};
 use crate::agent::{Agent, AgentSettings};
 use crate::outbox::OutboxSettings;
