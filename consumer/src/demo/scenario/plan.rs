@@ -55,6 +55,12 @@ struct Spot {
     visit: Option<u32>,
 }
 
+impl Spot {
+    fn activated(self, first_time_holder: bool) -> Fact {
+        Fact::Activated { channel: self.channel, venue: self.venue, first_time_holder }
+    }
+}
+
 /// What citizens are who may be met again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
@@ -261,6 +267,10 @@ impl Plan {
         self.counters[office][0]
     }
 
+    fn at_desk(&mut self, office: usize, day: u16) -> Spot {
+        self.spot_at(self.desk(office), day)
+    }
+
     fn time(&mut self, day: u16, from_hour: i64, to_hour: i64) -> i64 {
         start_ms(day) + self.random.between(from_hour * HOUR_MS, to_hour * HOUR_MS - 1)
     }
@@ -306,11 +316,9 @@ impl Plan {
                 }
             };
             let office = self.random.index(self.offices.len());
-            let spot = self.spot_at(self.desk(office), day);
+            let spot = self.at_desk(office, day);
             let subject = self.random.subject();
-            let channel = spot.channel;
-            let fact = Fact::Activated { channel, venue: None, first_time_holder: false };
-            self.add(spot, subject, spot.service, fact);
+            self.add(spot, subject, spot.service, spot.activated(false));
             if let Some(event) = self.events.last_mut() {
                 event.flaw = Some(reason);
             }

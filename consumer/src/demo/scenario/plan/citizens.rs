@@ -41,7 +41,7 @@ impl Plan {
     pub(super) fn deactivate(&mut self, office: usize, day: u16) -> bool {
         let Some((home, subject)) = self.someone_active(office) else { return false };
         let reason = self.random.weighted(&DEACTIVATIONS);
-        let spot = self.spot_at(self.desk(office), day);
+        let spot = self.at_desk(office, day);
         self.add(spot, subject, home, Fact::Deactivated { reason });
         if reason != DeactivationReason::Deceased {
             self.tonight.push((home, Standing::Inactive, subject));
@@ -57,11 +57,11 @@ impl Plan {
         }
         let Some((from_region, subject)) = self.someone_active(from) else { return };
         let home = self.random.weighted(&self.offices[to].homes);
-        let spot = self.spot_at(self.desk(to), day);
+        let spot = self.at_desk(to, day);
         let fact = if self.random.chance(0.6) {
             Fact::Relocated { from_region }
         } else {
-            Fact::Activated { channel: spot.channel, venue: None, first_time_holder: false }
+            spot.activated(false)
         };
         self.add(spot, subject, home, fact);
         self.tonight.push((home, Standing::Active, subject));
@@ -82,7 +82,7 @@ impl Plan {
         if elsewhere != office && self.random.chance(0.015) {
             // Served by another city's office; counted at home all the same.
             home = self.random.weighted(&self.offices[office].homes);
-            spot = self.spot_at(self.desk(elsewhere), day);
+            spot = self.at_desk(elsewhere, day);
         }
         let met_before = match self.random.below(1000) {
             0..20 => Some(Standing::NotYet),
@@ -107,7 +107,7 @@ impl Plan {
     ) {
         let often = if spot.venue == Some(Venue::School) { 0.55 } else { 0.04 };
         let first_time_holder = self.random.chance(often);
-        let fact = Fact::Activated { channel: spot.channel, venue: spot.venue, first_time_holder };
+        let fact = spot.activated(first_time_holder);
         let silent = self.silences.covers(spot.kiosk, day);
         if self.random.chance(if silent { 0.02 } else { 0.003 }) {
             self.activate_by_mistake_first(office, spot, subject, home, fact, silent);
@@ -187,14 +187,12 @@ impl Plan {
             && let Some((home, subject)) = self.someone_active(office)
         {
             // A new phone: activated again at the same home, which changes nothing.
-            let spot = self.spot_at(self.desk(office), day);
-            let channel = spot.channel;
-            let fact = Fact::Activated { channel, venue: None, first_time_holder: false };
-            self.add(spot, subject, home, fact);
+            let spot = self.at_desk(office, day);
+            self.add(spot, subject, home, spot.activated(false));
             self.tonight.push((home, Standing::Active, subject));
         }
         if self.random.chance(0.01) {
-            let spot = self.spot_at(self.desk(office), day);
+            let spot = self.at_desk(office, day);
             let (subject, reason) = (self.random.subject(), self.random.weighted(&REPRINTS));
             if reason == CardReason::DataChange {
                 let recorded = Fact::CardRecorded { first_time_holder: false };
@@ -209,7 +207,7 @@ impl Plan {
             today.iter().copied().find(|&visit| self.visits[visit as usize].venue == Venue::School);
         let spot = match school {
             Some(visit) => self.spot_at_visit(visit, day),
-            None => self.spot_at(self.desk(office), day),
+            None => self.at_desk(office, day),
         };
         let subject = self.random.subject();
         self.add(spot, subject, spot.service, Fact::CardRecorded { first_time_holder: true });
@@ -246,7 +244,7 @@ impl Plan {
         let later = self.printing.split_off(&(day + 1));
         for (_, cards) in std::mem::replace(&mut self.printing, later) {
             for (office, home, subject, reason) in cards {
-                let spot = self.spot_at(self.desk(office), day);
+                let spot = self.at_desk(office, day);
                 let spot = Spot { service: home, ..spot };
                 self.add(spot, subject, home, Fact::CardPrinted { reason });
             }
