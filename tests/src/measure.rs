@@ -27,11 +27,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 /// How long something took, in milliseconds.
 pub struct Percentiles {
-    /// Half of them took longer.
     pub p50: f64,
-    /// One in a hundred took longer.
     pub p99: f64,
-    /// Of how many.
     pub count: usize,
 }
 

@@ -24,19 +24,12 @@ pub struct CheckError {
 /// A figure that must come out, and what came out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// The region.
     pub region: RegionCode,
-    /// Its name.
     pub name: String,
-    /// The day asked about.
     pub as_of: Date,
-    /// What was asked.
     pub measure: String,
-    /// What must be answered.
     pub expected: String,
-    /// What was answered.
     pub found: Value,
-    /// Whether the two agree.
     pub ok: bool,
 }
 

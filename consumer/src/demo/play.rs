@@ -30,41 +30,31 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Why the demo cannot go on.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// The embedded broker.
     #[error("the embedded broker: {0}")]
     Broker(#[from] KafkaError),
-    /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// Its connection.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// Publishing.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A value that does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// Asking.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// The store's directory.
     #[error("no directory for the store can be made: {0}")]
     Directory(#[from] std::io::Error),
-    /// Records that the broker did not confirm.
     #[error("{0} records were not confirmed by the embedded broker")]
     Unconfirmed(u64),
     /// Records that the broker dropped, or that were not folded in time.
     #[error("{0}")]
     Lost(String),
-    /// Ctrl-C before the end.
     #[error("stopped before the calendar was played to its end")]
     Stopped,
 }
 
 /// A demo at work: broker, node and publisher.
 pub struct Demo {
-    /// The node.
     pub node: Node,
     /// What is played.
     pub scenario: Scenario,
@@ -239,7 +229,6 @@ impl Demo {
         Ok(())
     }
 
-    /// How many records were published to the events topic.
     #[must_use]
     pub fn published(&self) -> u64 {
         self.published

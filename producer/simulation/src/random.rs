@@ -11,7 +11,6 @@ use rand::{Rng as _, SeedableRng as _};
 pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {
-    /// The stream of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
@@ -47,7 +46,6 @@ impl Random {
         low + self.below(high.abs_diff(low) + 1) as i64
     }
 
-    /// A place among so many.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
@@ -84,7 +82,6 @@ impl Random {
         Some(items.swap_remove(place))
     }
 
-    /// Brings the items into any order.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.index(last + 1));

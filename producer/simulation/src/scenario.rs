@@ -91,28 +91,22 @@ pub struct Scenario {
     pub from: TimestampMs,
     /// When the last one does.
     pub to: TimestampMs,
-    /// How often what happens.
     pub shares: Shares,
 }
 
 /// A scenario that cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ScenarioError {
-    /// A share below 0 or above 1.
     #[error("the share of {0} must be from 0 to 1")]
     Share(&'static str),
-    /// Shares of facts that are more than all facts.
     #[error(
         "the shares of deferred, cards, deactivated, relocated and retracted add up to more than 1"
     )]
     Facts,
-    /// Shares of records that are more than all records.
     #[error("the shares of duplicates and bad add up to 1 or more")]
     Records,
-    /// Nobody to simulate.
     #[error("there must be at least one kiosk and one citizen")]
     Nobody,
-    /// An end before the beginning.
     #[error("the simulation must end after it begins")]
     Period,
 }

@@ -15,17 +15,13 @@ use super::reported::{Case, Cases};
 /// What must be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Exactly so many.
     Count(u64),
-    /// So many or more.
     AtLeast(u64),
-    /// More than so many.
     MoreThan(u64),
     /// A percentage as decimal text; `25` and `25.00` are the same one.
     Percent(String),
     /// So many thousand, rounded as the press does.
     Thousands(u64),
-    /// Exactly this text.
     Text(String),
     /// Nothing (`null`).
     Nothing,

@@ -1,4 +1,4 @@
-//! What is asked of a region as of a day.
+//! What the demo's figures are asked by.
 
 use jiff::civil::Date;
 use laju_schemas::reference::Basis;
@@ -32,33 +32,21 @@ pub struct Part {
 }
 
 impl Measure {
-    /// The active people.
     pub const ACTIVATED: Self = Self::Progress("/activated", "activated");
-    /// First-time card recordings.
     pub const FIRST_TIME_CARDS: Self =
         Self::Progress("/cards/recorded_first_time", "first-time card recordings");
-    /// How many wait for a printed card.
     pub const PRINT_QUEUE: Self = Self::Progress("/cards/queue", "print queue");
-    /// Whether the target is a share (`percent`) or a number (`absolute`).
     pub const TARGET_KIND: Self = Self::Progress("/target/kind", "kind of target");
-    /// Of whom the target is a share.
     pub const TARGET_BASIS: Self = Self::Progress("/target/basis", "target of");
-    /// The target as a share.
     pub const TARGET_PERCENT: Self = Self::Progress("/target/percent", "target, %");
-    /// The target as a number.
     pub const TARGET_PEOPLE: Self = Self::Progress("/target/people", "target, people");
-    /// How much of the target is reached.
     pub const ATTAINMENT_PERCENT: Self =
         Self::Progress("/target/attainment_percent", "attainment of target, %");
-    /// From which region the target is.
     pub const TARGET_INHERITED_FROM: Self =
         Self::Progress("/target/inherited_from", "target inherited from");
-    /// Until when the target holds.
     pub const TARGET_VALID_TO: Self = Self::Progress("/target/valid_to", "target until");
-    /// How many a month the target takes from that day on.
     pub const REQUIRED_PER_MONTH: Self = Self::Pace("/goal/required_per_month", "required a month");
 
-    /// What it is called.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
