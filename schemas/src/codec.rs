@@ -11,7 +11,7 @@ use crate::known::{
     REFERENCE_FIGURE, TopicValue,
 };
 
-/// A value that apache-avro could not write: a fault of this program, never of the value.
+/// A value that an encoder cannot write: a fault of this program, never of the value.
 #[derive(Debug, Error)]
 #[error("the value does not fit its schema: {0}")]
 pub struct EncodeError(String);

@@ -4,13 +4,14 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 use laju_schemas::codec::Encoder;
 use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
-use laju_schemas::known::{self, EventReader};
+use laju_schemas::known::{self, EventReader, TopicValue, ValueReader};
 use laju_schemas::quoted::{FigureReader, TargetKind};
 use laju_schemas::reference::{Basis, ReferenceReader};
 use laju_schemas::status::StatusReader;
@@ -18,7 +19,7 @@ use laju_schemas::{
     ActivationEvent, Fact, KioskStatus, LogCopy, QuarantineDecision, QuotedFigure, ReferenceFigure,
 };
 use serde::de::{self, DeserializeOwned};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 const CONFLUENT_ID: u32 = 7;
@@ -153,49 +154,54 @@ fn events_whose_ids_are_of_before_are_read_and_not_counted() {
     }
 }
 
-#[test]
-fn reference_figures_have_exactly_these_bytes_and_are_read_from_them() {
-    let (single_object, confluent) =
-        (Encoder::reference(None), Encoder::reference(Some(CONFLUENT_ID)));
-    let mut reader = ReferenceReader::new().unwrap();
-    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("reference_figure")));
-    for golden in golden(FIGURES) {
-        let figure: ReferenceFigure = golden.value();
-        assert_eq!(figure.check(), Ok(()), "{}", golden.name);
-        let framed = single_object.value(&figure).unwrap();
+/// Each golden value of today has exactly these bytes in both framings, and is read from them.
+fn assert_written_and_read<T>(
+    lines: &str,
+    encoder: fn(Option<u32>) -> Encoder,
+    avsc: &str,
+) -> Vec<T>
+where
+    T: TopicValue + DeserializeOwned + Serialize + PartialEq + Debug,
+{
+    let (single_object, confluent) = (encoder(None), encoder(Some(CONFLUENT_ID)));
+    let mut reader = ValueReader::<T>::new().expect("our schemas");
+    reader.learn(CONFLUENT_ID, Some(avsc));
+    let mut values = Vec::new();
+    for golden in golden(lines) {
+        if !is_of_today(&golden.value) {
+            let refused =
+                reader.read(&golden.single_object).expect_err("an id of before").to_string();
+            assert!(refused.contains("kiosk_id: must have letters"), "{refused}");
+            continue;
+        }
+        let value: T = golden.value();
+        let framed = single_object.value(&value).expect("its encoder");
         assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.value(&figure).unwrap();
+        let framed = confluent.value(&value).expect("its encoder");
         assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
         for bytes in [&golden.single_object, &golden.confluent] {
-            let read = reader.read(bytes).unwrap();
-            assert_eq!(read, figure, "{}", golden.name);
-            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
+            let read = reader.read(bytes).expect("a golden value");
+            assert_eq!(read, value, "{}", golden.name);
+            assert_eq!(serde_json::to_value(&read).expect("JSON"), golden.value, "{}", golden.name);
         }
+        values.push(value);
+    }
+    assert!(!values.is_empty());
+    values
+}
+
+#[test]
+fn reference_figures_have_exactly_these_bytes_and_are_read_from_them() {
+    let avsc = avsc_in_v1("reference_figure");
+    for figure in assert_written_and_read::<ReferenceFigure>(FIGURES, Encoder::reference, &avsc) {
+        assert_eq!(figure.check(), Ok(()), "{figure:?}");
     }
 }
 
 #[test]
 fn kiosk_statuses_have_exactly_these_bytes_and_are_read_from_them() {
-    let (single_object, confluent) = (Encoder::status(None), Encoder::status(Some(CONFLUENT_ID)));
-    let mut reader = StatusReader::new().unwrap();
-    reader.learn(CONFLUENT_ID, Some(&avsc_in("v2", "kiosk_status")));
-    for golden in golden(STATUSES) {
-        if !is_of_today(&golden.value) {
-            let refused = reader.read(&golden.single_object).unwrap_err().to_string();
-            assert!(refused.contains("kiosk_id: must have letters"), "{refused}");
-            continue;
-        }
-        let status: KioskStatus = golden.value();
-        let framed = single_object.value(&status).unwrap();
-        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.value(&status).unwrap();
-        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
-        for bytes in [&golden.single_object, &golden.confluent] {
-            let read = reader.read(bytes).unwrap();
-            assert_eq!(read, status, "{}", golden.name);
-            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
-        }
-    }
+    let avsc = avsc_in("v2", "kiosk_status");
+    assert_written_and_read::<KioskStatus>(STATUSES, Encoder::status, &avsc);
 }
 
 /// Agents of the first version say so without the id of their key, for as long as they run.
@@ -214,23 +220,11 @@ fn former_kiosk_statuses_are_read_as_without_a_key() {
 
 #[test]
 fn quoted_figures_have_exactly_these_bytes_and_digests_and_are_read_from_them() {
-    let (single_object, confluent) = (Encoder::figures(None), Encoder::figures(Some(CONFLUENT_ID)));
-    let mut reader = FigureReader::new().unwrap();
-    reader.learn(CONFLUENT_ID, Some(&avsc_in_v1("quoted_figure")));
+    let avsc = avsc_in_v1("quoted_figure");
     let mut seen = BTreeSet::new();
-    for golden in golden(QUOTED) {
-        let figure: QuotedFigure = golden.value();
+    for figure in assert_written_and_read::<QuotedFigure>(QUOTED, Encoder::figures, &avsc) {
         // Taken by fastavro's side, from the JSON alone.
-        assert_eq!(figure.check(), Ok(()), "{}", golden.name);
-        let framed = single_object.value(&figure).unwrap();
-        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.value(&figure).unwrap();
-        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
-        for bytes in [&golden.single_object, &golden.confluent] {
-            let read = reader.read(bytes).unwrap();
-            assert_eq!(read, figure, "{}", golden.name);
-            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
-        }
+        assert_eq!(figure.check(), Ok(()), "{figure:?}");
         for row in &figure.content.deactivations_by_reason {
             seen.insert(format!("reason {}", row.reason));
         }
@@ -250,24 +244,10 @@ fn quoted_figures_have_exactly_these_bytes_and_digests_and_are_read_from_them() 
 
 #[test]
 fn decisions_have_exactly_these_bytes_and_are_read_from_them() {
-    let (single_object, confluent) =
-        (Encoder::decisions(None), Encoder::decisions(Some(CONFLUENT_ID)));
-    let mut reader = DecisionReader::new().unwrap();
-    reader.learn(CONFLUENT_ID, Some(&avsc_in("v2", "quarantine_decision")));
-    let mut seen = BTreeSet::new();
-    for golden in golden(DECISIONS) {
-        let decision: QuarantineDecision = golden.value();
-        let framed = single_object.value(&decision).unwrap();
-        assert_bytes(&golden, "single-object encoding", &framed, &golden.single_object);
-        let framed = confluent.value(&decision).unwrap();
-        assert_bytes(&golden, "Confluent framing", &framed, &golden.confluent);
-        for bytes in [&golden.single_object, &golden.confluent] {
-            let read = reader.read(bytes).unwrap();
-            assert_eq!(read, decision, "{}", golden.name);
-            assert_eq!(serde_json::to_value(&read).unwrap(), golden.value, "{}", golden.name);
-        }
-        seen.insert(decision.decision);
-    }
+    let avsc = avsc_in("v2", "quarantine_decision");
+    let values =
+        assert_written_and_read::<QuarantineDecision>(DECISIONS, Encoder::decisions, &avsc);
+    let seen: BTreeSet<_> = values.iter().map(|decision| decision.decision).collect();
     assert!(seen.iter().eq(Decision::ALL), "{seen:?}");
 }
 
