@@ -1,6 +1,8 @@
 //! Values to framed bytes: events through apache-avro's schema-aware serde path, those of other topics
 //! as [`crate::datum`] writes them.
 
+use std::borrow::Cow;
+
 use apache_avro::writer::datum::GenericDatumWriter;
 use thiserror::Error;
 
@@ -8,7 +10,7 @@ use crate::event::ActivationEvent;
 use crate::framing::Framing;
 use crate::known::{
     ACTIVATION_EVENT, KIOSK_STATUS, LOG_COPY, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE,
-    REFERENCE_FIGURE, TopicValue,
+    REFERENCE_FIGURE, ReadError, TopicValue, no_framing,
 };
 
 /// A value that an encoder cannot write: a fault of this program, never of the value.
@@ -83,6 +85,24 @@ impl Encoder {
             out.truncate(before);
             EncodeError(e.to_string())
         })
+    }
+
+    /// An event's stored value, framed as this encoder frames: the Avro bytes stay as they are.
+    ///
+    /// # Errors
+    /// If the value was not written with this program's schema.
+    pub fn reframe<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, ReadError> {
+        match Framing::split(value) {
+            Some((framing, _)) if framing == self.framing => Ok(Cow::Borrowed(value)),
+            Some((Framing::SingleObject(print), payload)) if print == self.own.fingerprint => {
+                let mut out = Vec::with_capacity(value.len());
+                self.framing.write(&mut out);
+                out.extend_from_slice(payload);
+                Ok(Cow::Owned(out))
+            }
+            Some((Framing::SingleObject(print), _)) => Err(ReadError::unknown_fingerprint(print)),
+            _ => Err(ReadError::UnknownSchema(no_framing(value))),
+        }
     }
 
     /// The bytes of a value of another topic, framed.

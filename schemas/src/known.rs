@@ -115,6 +115,12 @@ pub enum ReadError {
     Decode(#[from] DecodeError),
 }
 
+impl ReadError {
+    pub(crate) fn unknown_fingerprint(print: u64) -> Self {
+        Self::UnknownSchema(format!("nobody here knows a schema with fingerprint {print:016x}"))
+    }
+}
+
 /// Whether every value written with the schema `theirs` can be read as one of `ours`, both the
 /// text of an `.avsc`. It is what a reader asks of a schema before it knows it.
 ///
@@ -267,9 +273,7 @@ impl SchemaBook {
             Framing::SingleObject(print) if print == self.own.fingerprint => Ok(Choice::Own),
             Framing::SingleObject(print) => match self.places.get(&print) {
                 Some(&place) if self.fingerprints.contains(&print) => Ok(Choice::Other(place)),
-                _ => Err(ReadError::UnknownSchema(format!(
-                    "nobody here knows a schema with fingerprint {print:016x}"
-                ))),
+                _ => Err(ReadError::unknown_fingerprint(print)),
             },
             Framing::Confluent(id) => match self.by_id.get(&id) {
                 Some(Learnt::Schema(choice)) => Ok(*choice),
@@ -289,7 +293,7 @@ impl SchemaBook {
 }
 
 /// What is wrong with a value of no known framing.
-fn no_framing(value: &[u8]) -> String {
+pub(crate) fn no_framing(value: &[u8]) -> String {
     let start = hex::encode(&value[..value.len().min(2)]);
     format!("no known framing begins with {start}")
 }

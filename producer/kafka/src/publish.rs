@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use laju_schemas::codec::{EncodeError, Encoder};
 use laju_schemas::known::{
-    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC,
+    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC, ReadError,
 };
 use laju_schemas::reference::ReferenceError;
 use laju_schemas::topic::{EVENTS, FIGURES, KIOSK_STATUS, REFERENCE, Topic};
 use laju_schemas::{
-    ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, TimestampMs,
+    ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, SubjectId, TimestampMs,
 };
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
@@ -129,6 +129,9 @@ pub enum PublishError {
     /// The value does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// A stored value that was written with another schema than this program's.
+    #[error("it cannot be read: {0}")]
+    Stored(#[from] ReadError),
     #[error(
         "{what} has {bytes} bytes; {topic} takes {limit} at most, with key, headers and framing"
     )]
@@ -295,13 +298,36 @@ impl Publisher {
     pub fn publish(&self, event: &ActivationEvent) -> Result<Delivery, PublishError> {
         let mut value = Vec::with_capacity(160);
         self.events.encoder(self.registry.as_ref())?.event(event, &mut value)?;
+        self.send_event(event.event_id, event.subject, &value)
+    }
+
+    /// Publishes an event whose value is stored: its Avro bytes go to Kafka as they are.
+    ///
+    /// # Errors
+    /// As for [`Publisher::publish`], and if it was written with another schema.
+    pub fn publish_stored(
+        &self,
+        event_id: EventId,
+        subject: SubjectId,
+        value: &[u8],
+    ) -> Result<Delivery, PublishError> {
+        let value = self.events.encoder(self.registry.as_ref())?.reframe(value)?;
+        self.send_event(event_id, subject, &value)
+    }
+
+    fn send_event(
+        &self,
+        event_id: EventId,
+        subject: SubjectId,
+        value: &[u8],
+    ) -> Result<Delivery, PublishError> {
         let record = Record {
             topic: &self.events.topic,
-            key: Some(&event.subject.0),
-            value: Some(&value),
+            key: Some(&subject.0),
+            value: Some(value),
             ..Record::default()
         };
-        self.send(&record, &|| name_event(event.event_id))
+        self.send(&record, &|| format!("the event {event_id}"))
     }
 
     /// Publishes a figure to `ikd.reference.v1`, keyed by its region.
@@ -404,10 +430,6 @@ impl Publisher {
     pub fn broker_events(&self) -> BrokerEvents {
         self.producer.context().events().clone()
     }
-}
-
-fn name_event(id: EventId) -> String {
-    format!("the event {id}")
 }
 
 /// Hands a record to librdkafka, waiting while its queue is full: nothing is ever dropped.
