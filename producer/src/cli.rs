@@ -12,20 +12,14 @@ mod run;
 mod simulate;
 mod status;
 mod stop;
+mod topic;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::bail;
 use clap::{Parser, Subcommand};
-use laju_schemas::topic::Topic;
 
-use laju_kafka::connection::{ClusterInfo, Connection, Operation};
 use laju_kafka::settings::{self, Environment, Logging};
-
-/// How long a command that sends something waits for a broker to answer at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes activation events of the digital identity (IKD) in at a kiosk, and brings them to Kafka.
 ///
@@ -84,26 +78,6 @@ fn execute(
         Command::Retire(retire) => retire.run(),
         Command::Publish(publish) => publish.run(env),
         Command::Simulate(simulate) => simulate.run(env),
-    }
-}
-
-/// Connects, and makes sure that a topic is there and that this may be done with it; answers how many partitions it has.
-fn require_topic(
-    connection: &Connection,
-    topic: &Topic,
-    operations: &[Operation],
-) -> anyhow::Result<(ClusterInfo, u32)> {
-    let cluster = connection.check(CONNECT_TIMEOUT)?;
-    let needs: Vec<_> = operations.iter().map(|operation| (*operation, topic)).collect();
-    connection.require_on(&needs, CONNECT_TIMEOUT)?;
-    let name = connection.topic(topic);
-    match cluster.partitions(&name) {
-        Some(partitions) if partitions > 0 => Ok((cluster, partitions)),
-        _ => bail!(
-            "the cluster at {} has no topic {name} that this user may see: make it with \
-             `laju topics create`, or give the right to Describe and Write it",
-            connection.brokers
-        ),
     }
 }
 

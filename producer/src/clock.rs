@@ -1,9 +1,12 @@
 //! The one place that reads the clock and draws randomness of the system's.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use laju_schemas::{EventId, TimestampMs};
+
+/// What tells the time.
+pub type Clock = Arc<dyn Fn() -> TimestampMs + Send + Sync>;
 
 /// The present instant.
 #[must_use]

@@ -8,6 +8,7 @@ use laju_schemas::TimestampMs;
 use serde::{Deserialize, Serialize};
 
 use super::best_clock::{Reading, TimeSource};
+use crate::outbox::Dated;
 
 /// Times that were wrong by more than this are remembered, in milliseconds.
 const WRONG_MS: i64 = 5 * 60 * 1_000;
@@ -16,16 +17,14 @@ const SET_MS: i64 = 1_000;
 /// How long something found is remembered, by the broker's clock, in milliseconds.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// How many findings are remembered, the latest.
-const MOST: usize = 100;
+const MAX_FOUND: usize = 100;
 
-/// Events taken one after the other that have doubtful times.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubtful {
-    /// Where their times came from.
-    pub times: DoubtfulTimes,
+/// Events taken one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
     /// The first event's sequence.
     pub first: u32,
-    /// The last one's; between them may be others, of sound times.
+    /// The last one's; between them may be others.
     pub last: u32,
     /// How many there are.
     pub events: u64,
@@ -33,6 +32,31 @@ pub struct Doubtful {
     pub clock_from: TimestampMs,
     /// And at the last.
     pub clock_until: TimestampMs,
+}
+
+impl Span {
+    /// Of one event.
+    fn one(sequence: u32, clock: TimestampMs) -> Self {
+        let (clock_from, clock_until) = (clock, clock);
+        Self { first: sequence, last: sequence, events: 1, clock_from, clock_until }
+    }
+
+    /// Takes later events in.
+    fn extend(&mut self, next: &Self) {
+        self.last = self.last.max(next.last);
+        self.events += next.events;
+        self.clock_until = next.clock_until;
+    }
+}
+
+/// Events that have doubtful times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubtful {
+    /// Where their times came from.
+    pub times: DoubtfulTimes,
+    /// Which they are.
+    #[serde(flatten)]
+    pub span: Span,
     /// The kiosk's clock at that time minus the broker's, in milliseconds, as far as it could be
     /// told later.
     pub offset_ms: Option<i64>,
@@ -52,43 +76,46 @@ pub enum DoubtfulTimes {
     Disputed,
 }
 
+/// Events with doubtful times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoubtfulEvents {
+    /// How many, since when, and why.
+    #[serde(flatten)]
+    pub found: Doubtful,
+    /// The first of them that are still remembered.
+    pub shown: Vec<Dated>,
+}
+
 /// Events with times of a clock that no broker has confirmed so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unconfirmed {
-    /// The first event's sequence.
-    pub(super) first: u32,
-    /// The last one's.
-    pub(super) last: u32,
-    /// How many there are.
-    pub(super) events: u64,
-    /// What the kiosk's clock showed at the first.
-    pub(super) clock_from: TimestampMs,
-    /// And at the last.
-    pub(super) clock_until: TimestampMs,
+    span: Span,
     /// See [`Reading::base_ms`]; none for events of an earlier start.
-    pub(super) base_ms: Option<i64>,
+    base_ms: Option<i64>,
 }
 
 impl Unconfirmed {
-    /// One event.
-    pub(super) fn one(sequence: u32, clock: TimestampMs, base_ms: Option<i64>) -> Self {
-        let (clock_from, clock_until) = (clock, clock);
-        Self { first: sequence, last: sequence, events: 1, clock_from, clock_until, base_ms }
+    /// Adds an event to the last of these, unless the clock was set in between.
+    pub(super) fn add(
+        found: &mut Vec<Self>,
+        sequence: u32,
+        clock: TimestampMs,
+        base_ms: Option<i64>,
+    ) {
+        let span = Span::one(sequence, clock);
+        match found.last_mut() {
+            Some(last) if last.precedes(&span, base_ms) => last.span.extend(&span),
+            _ => found.push(Self { span, base_ms }),
+        }
     }
 
-    /// Takes a later event in, if the clock was not set in between.
-    pub(super) fn extend(&mut self, next: &Self) -> bool {
-        let alike = match (self.base_ms, next.base_ms) {
+    /// Whether the clock was not set between these and the next.
+    fn precedes(&self, next: &Span, base_ms: Option<i64>) -> bool {
+        match (self.base_ms, base_ms) {
             (Some(one), Some(other)) => (one - other).abs() <= SET_MS,
-            (None, None) => next.clock_from >= self.clock_until,
+            (None, None) => next.clock_from >= self.span.clock_until,
             _ => false,
-        };
-        if alike {
-            self.last = self.last.max(next.last);
-            self.events += next.events;
-            self.clock_until = next.clock_until;
         }
-        alike
     }
 
     /// How wrong their times are: the clock then minus the broker's.
@@ -97,7 +124,9 @@ impl Unconfirmed {
         match self.base_ms {
             Some(base) => now + (base - reading.base_ms()),
             // They cannot be of the future; else nobody knows more than what is wrong now.
-            None if self.clock_until.0 - broker.0 > WRONG_MS => self.clock_until.0 - broker.0,
+            None if self.span.clock_until.0 - broker.0 > WRONG_MS => {
+                self.span.clock_until.0 - broker.0
+            }
             None => now,
         }
     }
@@ -119,15 +148,13 @@ impl Doubt {
         &self.found
     }
 
-    /// An event was taken; says whether there is something to remember for good.
+    /// An event was taken; says whether there is something to remember on the disk.
     pub(super) fn took(&mut self, sequence: u32, source: TimeSource, reading: Reading) -> bool {
         match source {
             TimeSource::Checked => false,
             TimeSource::Kiosk => {
-                let one = Unconfirmed::one(sequence, reading.clock, Some(reading.base_ms()));
-                if !self.unconfirmed.last_mut().is_some_and(|last| last.extend(&one)) {
-                    self.unconfirmed.push(one);
-                }
+                let base_ms = Some(reading.base_ms());
+                Unconfirmed::add(&mut self.unconfirmed, sequence, reading.clock, base_ms);
                 false
             }
             TimeSource::ClientAlone => {
@@ -143,22 +170,10 @@ impl Doubt {
 
     /// Adds an event to the latest finding, if that is of the same kind and not over.
     fn add(&mut self, sequence: u32, times: DoubtfulTimes, reading: Reading) {
+        let span = Span::one(sequence, reading.clock);
         match self.found.last_mut() {
-            Some(last) if last.times == times && last.met_at.is_none() => {
-                last.last = last.last.max(sequence);
-                last.events += 1;
-                last.clock_until = reading.clock;
-            }
-            _ => self.remember(Doubtful {
-                times,
-                first: sequence,
-                last: sequence,
-                events: 1,
-                clock_from: reading.clock,
-                clock_until: reading.clock,
-                offset_ms: None,
-                met_at: None,
-            }),
+            Some(last) if last.times == times && last.met_at.is_none() => last.span.extend(&span),
+            _ => self.remember(Doubtful { times, span, offset_ms: None, met_at: None }),
         }
     }
 
@@ -176,17 +191,13 @@ impl Doubt {
             found.met_at = Some(broker);
             changed = true;
         }
-        for span in std::mem::take(&mut self.unconfirmed) {
-            let offset = span.offset_ms(reading, broker);
+        for unconfirmed in std::mem::take(&mut self.unconfirmed) {
+            let offset = unconfirmed.offset_ms(reading, broker);
             if offset.abs() > WRONG_MS {
                 changed = true;
                 self.remember(Doubtful {
                     times: DoubtfulTimes::WrongClock,
-                    first: span.first,
-                    last: span.last,
-                    events: span.events,
-                    clock_from: span.clock_from,
-                    clock_until: span.clock_until,
+                    span: unconfirmed.span,
                     offset_ms: Some(offset),
                     met_at: Some(broker),
                 });
@@ -196,7 +207,7 @@ impl Doubt {
     }
 
     fn remember(&mut self, found: Doubtful) {
-        if self.found.len() >= MOST {
+        if self.found.len() >= MAX_FOUND {
             self.found.remove(0);
         }
         self.found.push(found);
@@ -228,7 +239,7 @@ mod tests {
         doubt.took(4, TimeSource::Kiosk, reading(T + 180_000, 180));
         assert!(doubt.measured(reading(T + 200_000, 200), TimestampMs(T + 200_010)));
         let [found] = doubt.found() else { panic!("{doubt:?}") };
-        assert_eq!((found.first, found.last, found.events), (1, 2, 2));
+        assert_eq!((found.span.first, found.span.last, found.span.events), (1, 2, 2));
         assert_eq!(found.offset_ms, Some(-3 * DAY - 10));
         assert_eq!(found.times, DoubtfulTimes::WrongClock);
         // Once, and for thirty days.
@@ -241,7 +252,11 @@ mod tests {
 
     #[test]
     fn events_of_an_earlier_start_are_as_wrong_as_the_clock_or_of_the_future() {
-        let of = |clock| vec![Unconfirmed::one(7, TimestampMs(clock), None)];
+        let of = |clock| {
+            let mut found = Vec::new();
+            Unconfirmed::add(&mut found, 7, TimestampMs(clock), None);
+            found
+        };
         for (given, clock_now, offset) in [
             (T - DAY, T, None),
             (T - 30 * DAY, T - 29 * DAY, Some(-29 * DAY)),
@@ -259,7 +274,7 @@ mod tests {
         assert!(doubt.took(1, TimeSource::ClientAlone, reading(0, 5)));
         assert!(doubt.took(2, TimeSource::ClientAlone, reading(9_000, 14)));
         let [found] = doubt.found() else { panic!("{doubt:?}") };
-        assert_eq!((found.first, found.last, found.events, found.met_at), (1, 2, 2, None));
+        assert_eq!((found.span.first, found.span.last, found.span.events, found.met_at), (1, 2, 2, None));
         assert!(doubt.measured(reading(T, 20), TimestampMs(T)));
         assert_eq!(doubt.found()[0].met_at, Some(TimestampMs(T)));
         doubt.took(3, TimeSource::ClientAlone, reading(0, 30));
@@ -275,7 +290,7 @@ mod tests {
             doubt.measured(reading(clock, seconds), TimestampMs(clock - 3 * DAY));
         }
         let [found] = doubt.found() else { panic!("{doubt:?}") };
-        assert_eq!((found.first, found.last, found.events, found.met_at), (1, 2, 2, None));
+        assert_eq!((found.span.first, found.span.last, found.span.events, found.met_at), (1, 2, 2, None));
         doubt.measured(reading(T + 80_000, 80), TimestampMs(T + 80_000));
         assert_eq!(doubt.found()[0].met_at, Some(TimestampMs(T + 80_000)));
     }

@@ -29,6 +29,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::Agent;
+use super::blocking::blocking;
 use super::submission::{self, Body, BodyError, Format, Submission};
 use crate::outbox::Retry;
 use laju_kafka::problem::Told as _;
@@ -128,7 +129,7 @@ async fn take_events(
         return Err(too_large());
     }
     let (body, _room) = receive(body, &shared.bodies).await?;
-    let read = super::publisher::blocking(move || submission::read(format, &body)).await;
+    let read = blocking(move || submission::read(format, &body)).await;
     let bad = |error: BodyError| {
         Problem::new(StatusCode::BAD_REQUEST, error.words()).of_kind(Kind::BadBody)
     };

@@ -5,8 +5,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::{Refused, Status};
-use crate::outbox::Accepted;
+use super::refused::Refused;
+use super::status::Status;
+use crate::outbox::{Accepted, Refusal};
 
 /// What is counted, and what writes it down.
 pub(super) struct Metrics {
@@ -66,11 +67,11 @@ impl Metrics {
                 Ok(_) => self.accepted.increment(1),
                 Err(refused) => {
                     let reason = match refused {
-                        Refused::Fault(_) | Refused::TooLarge { .. } => "invalid",
+                        Refused::Fault(_) | Refused::Outbox(Refusal::TooLarge { .. }) => "invalid",
                         Refused::Clock(_) => "clock",
-                        Refused::Full { .. } => "full",
-                        Refused::KeyReused { .. } => "key_reused",
-                        Refused::Numbers => "numbers",
+                        Refused::Outbox(Refusal::Full { .. }) => "full",
+                        Refused::Outbox(Refusal::KeyReused { .. }) => "key_reused",
+                        Refused::Outbox(Refusal::Numbers) => "numbers",
                         Refused::NotStored(_) => "not_stored",
                     };
                     let labels = vec![Label::from_static_parts("reason", reason)];
@@ -97,7 +98,7 @@ impl Metrics {
         let age = status.waiting_since.map_or(0, |since| status.now.0 - since.0);
         gauge("laju_kiosk_oldest_unsent_seconds").set(age.max(0) as f64 / 1e3);
         gauge("laju_kiosk_clock_wrong").set(f64::from(u8::from(status.clock.is_wrong())));
-        let doubtful: u64 = status.doubtful.iter().map(|found| found.found.events).sum();
+        let doubtful: u64 = status.doubtful.iter().map(|found| found.found.span.events).sum();
         gauge("laju_kiosk_doubtful_events").set(doubtful as f64);
         if let Some(worker) = &status.worker {
             gauge("laju_kiosk_quarantined_events").set(worker.quarantined as f64);

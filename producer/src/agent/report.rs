@@ -1,4 +1,4 @@
-//! What the kiosk says of itself on `ikd.kiosk-status.v1`: every minute, and when it stops.
+//! The kiosk's status on `ikd.kiosk-status.v1`: every minute, and when the agent stops.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{KioskId, KioskStatus, TimestampMs};
 use tokio::time::Instant;
 
-use super::submission::Kiosk;
+use super::kiosk::Kiosk;
 use crate::outbox::Counts;
 
-/// Decides when a status is due, and what it says. One is under way at a time, and the last words
+/// Decides when a status is due, and what it says. One is under way at a time, and the final one
 /// after it: after days without a connection it says too little, and the next follows at once.
 pub(super) struct Reporter {
     kiosk: Kiosk,
@@ -25,7 +25,7 @@ impl Reporter {
         Self { kiosk, key_id, every, due: Instant::now(), under_way: 0 }
     }
 
-    /// Whose word it is.
+    /// Whose status it is.
     pub(super) fn kiosk_id(&self) -> &KioskId {
         &self.kiosk.id
     }
@@ -52,7 +52,7 @@ impl Reporter {
     }
 
     /// One that was sent at `began` has come back.
-    pub(super) fn landed(&mut self, delivered: bool, began: Instant) {
+    pub(super) fn completed(&mut self, delivered: bool, began: Instant) {
         self.under_way = self.under_way.saturating_sub(1);
         if delivered && began.elapsed() >= self.every {
             self.due = Instant::now();
@@ -64,7 +64,7 @@ impl Reporter {
         self.under_way = 0;
     }
 
-    /// The kiosk's word at an instant.
+    /// The kiosk's status at an instant.
     pub(super) fn status(
         &self,
         counts: &Counts,
@@ -75,7 +75,7 @@ impl Reporter {
             kiosk_id: self.kiosk.id.clone(),
             service_region: self.kiosk.service_region,
             highest_sequence: counts.highest_sequence,
-            unsent: counts.unsent + counts.set_aside,
+            unsent: counts.unsent + counts.rejected,
             oldest_unsent: counts.oldest_unsent,
             clock_offset_ms,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -91,17 +91,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_words_are_waited_for_also_behind_others() {
+    fn the_final_status_is_waited_for_also_behind_others() {
         let kiosk =
             Kiosk { id: "kbl-01".parse().unwrap(), service_region: "18.71".parse().unwrap() };
         let mut reporter =
             Reporter::new(kiosk, "07c598c15884ead6".parse().unwrap(), Duration::from_secs(60));
         assert!(reporter.begin(false), "the first is due at once");
         assert!(!reporter.begin(false), "one at a time");
-        assert!(reporter.begin(true), "the last words");
-        reporter.landed(true, Instant::now());
+        assert!(reporter.begin(true), "the final one");
+        reporter.completed(true, Instant::now());
         assert!(reporter.is_under_way());
-        reporter.landed(true, Instant::now());
+        reporter.completed(true, Instant::now());
         assert!(!reporter.is_under_way());
         reporter.begin(true);
         reporter.forget();

@@ -1,10 +1,12 @@
-//! From the outbox to Kafka: in order of sequence, acknowledged by all replicas, tried for ever.
+//! From the outbox to Kafka: in order of sequence, acknowledged by all replicas, retried without
+//! end.
 //!
-//! An event leaves the outbox when Kafka has acknowledged it, or is set aside when it is refused
-//! for good. After a crash some are sent again, with the same event id and sequence: the fold
+//! An event leaves the outbox when Kafka has acknowledged it, and is kept as rejected when Kafka
+//! refuses it permanently. After a crash some are sent again, with the same event id and sequence: the fold
 //! makes that harmless. The shipper also sends the kiosk's status, and learns from every
 //! acknowledgement how far the kiosk's clock is from the broker's.
 
+mod compare;
 #[cfg(test)]
 mod tests;
 
@@ -22,77 +24,53 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::progress::Shipping;
-use super::publisher::{
-    BlockingPublisher, ShipError, Unsendable, blocking, probe_authorisation, try_again,
-};
+use super::blocking::blocking;
 use super::report::Reporter;
-use super::setback::{Setback, Setbacks};
+use super::rollback::RollbackFile;
+use super::shipping::{Command, Shipping};
 use super::timekeeper::Timekeeper;
-use super::window::{Failure, Next, Window};
-use crate::last_word::{LastWord, LastWordError, Patience, Search};
-use crate::outbox::{Obstacle, Outbox, OutboxError, Outcome, Pending, Retry, RolledBack, Unsent};
+use super::window::{Next, Window};
+use crate::outbox::{
+    Counts, Outbox, OutboxError, Outcome, Pending, Rejection, RejectionReason, Retry, Unsent,
+};
 use laju_kafka::connection::Connection;
-use laju_kafka::connection::ask::ASK_PATIENCE;
-use laju_kafka::publish::{DeliveryError, PublishSettings, Publisher, Receipt};
+use laju_kafka::publish::{DeliveryError, PublishError, PublishSettings, Publisher, Receipt};
 
 /// Events on their way at the same time.
-const WINDOW: usize = 10_000;
+const WINDOW_EVENTS: usize = 10_000;
 /// Events read from the outbox at once.
-const PAGE: usize = 1_000;
+const PAGE_EVENTS: usize = 1_000;
 /// Outcomes written to the outbox at once.
-const SETTLED: usize = 5_000;
+const SETTLE_BATCH: usize = 5_000;
 /// A round trip longer than this says nothing of the clock.
-const PROMPT: Duration = Duration::from_secs(2);
-
-/// How long one look for the kiosk's last word may take.
-const LOOK: Patience = Patience {
-    silence: Duration::from_secs(10),
-    whole: Duration::from_secs(30),
-    schema: Duration::from_secs(5),
-};
-/// How long it is looked for while the brokers answer: to send is worth more than to know.
-const LOOKED_FOR: Duration = Duration::from_secs(5 * 60);
-/// No outbox falls back by more numbers than this: who may write to the status topic must not be
-/// able to use up another kiosk's numbers.
-const FARTHEST: u32 = 100_000_000;
+const MAX_CLOCK_ROUND_TRIP: Duration = Duration::from_secs(2);
 
 /// How long the end waits for the kiosk's last status.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How often it is seen whether the producer can go on while something is under way: one that cannot
-/// does not always give back what it has.
-const GLANCE: Duration = Duration::from_secs(5);
-
-/// The commands to the shipper.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Command {
-    /// Events from this sequence on may have come back among the unsent.
-    Rewind(u32),
-    /// Send what is left, then stop; at the latest at this instant.
-    Stop(Instant),
-}
+const FINAL_STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the producer is checked for a fatal error while something is under way: it does not
+/// always give back what it has.
+const FATAL_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Something that was sent, and what came of it.
-enum Landed {
-    Event { sequence: u32, began: Instant, generation: u64, result: Result<Receipt, DeliveryError> },
-    Report { began: Instant, result: Result<Receipt, DeliveryError> },
+enum Completed {
+    Event { sequence: u32, began: Instant, result: Result<Receipt, DeliveryError> },
+    Status { began: Instant, result: Result<Receipt, DeliveryError> },
 }
 
-/// Events whose fate is known, by their sequences.
+/// Events whose outcome is known, by their sequences.
 type Outcomes = Vec<(u32, Outcome)>;
 
-type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+type InFlight = Pin<Box<dyn Future<Output = Completed> + Send>>;
 
 /// Ships until it is told to stop.
 pub(super) struct Shipper {
     outbox: Outbox,
     connection: Connection,
     settings: PublishSettings,
-    publisher: Option<BlockingPublisher>,
+    /// None after a fatal error, until another can be made.
+    publisher: Option<Arc<Publisher>>,
     window: Window,
-    flights: FuturesUnordered<Flight>,
-    /// Counts producers: what an earlier one says no longer matters.
-    generation: u64,
+    in_flight: FuturesUnordered<InFlight>,
     outcomes: Outcomes,
     settling: Option<(Outcomes, Pending<()>)>,
     backoff: Backoff,
@@ -102,7 +80,7 @@ pub(super) struct Shipper {
     time: Arc<Timekeeper>,
     commands: mpsc::UnboundedReceiver<Command>,
     stop_at: Option<Instant>,
-    setbacks: Setbacks,
+    rollbacks: RollbackFile,
 }
 
 /// What the shipper needs to begin.
@@ -113,30 +91,29 @@ pub(super) struct ShipperConfig {
     pub(super) shipping: Arc<Shipping>,
     pub(super) time: Arc<Timekeeper>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    pub(super) setbacks: Setbacks,
+    pub(super) rollbacks: RollbackFile,
 }
 
 impl Shipper {
-    pub(super) fn new(equipment: ShipperConfig) -> Result<Self, ShipError> {
-        let ShipperConfig { outbox, connection, reporter, shipping, time, commands, setbacks } =
-            equipment;
+    pub(super) fn new(config: ShipperConfig) -> Result<Self, PublishError> {
+        let ShipperConfig { outbox, connection, reporter, shipping, time, commands, rollbacks } =
+            config;
         let settings = PublishSettings {
-            // For ever: a kiosk may be offline for days.
+            // Without end: a kiosk may be offline for days.
             delivery_timeout: Duration::ZERO,
-            queue_messages: 2 * WINDOW as u32,
+            queue_messages: 2 * WINDOW_EVENTS as u32,
             ..PublishSettings::default()
         };
-        let publisher = BlockingPublisher::new(&connection, &settings)?;
-        shipping.listen_to(publisher.publisher.broker_events());
-        let unauthorised = outbox.counts().set_aside > 0;
+        let publisher = Publisher::new(&connection, &settings)?;
+        shipping.listen_to(publisher.broker_events());
+        let unauthorised = outbox.counts().rejected > 0;
         Ok(Self {
             outbox,
             connection,
             settings,
-            publisher: Some(publisher),
-            window: Window::new(WINDOW),
-            flights: FuturesUnordered::new(),
-            generation: 0,
+            publisher: Some(Arc::new(publisher)),
+            window: Window::new(WINDOW_EVENTS),
+            in_flight: FuturesUnordered::new(),
             outcomes: Vec::new(),
             settling: None,
             backoff: Backoff::new(Instant::now()),
@@ -146,7 +123,7 @@ impl Shipper {
             time,
             commands,
             stop_at: None,
-            setbacks,
+            rollbacks,
         })
     }
 
@@ -171,163 +148,8 @@ impl Shipper {
         self.end().await;
     }
 
-    /// Compares the outbox with this kiosk's last word in Kafka, before anything is sent: what is
-    /// said afterwards stands in its place. Says whether anything may be sent; if not, it was told
-    /// to stop meanwhile.
-    async fn compare(&mut self) -> bool {
-        self.remember_setbacks().await;
-        let kiosk = self.reporter.kiosk_id().clone();
-        let mut search = Search::new(self.connection.clone(), kiosk.clone());
-        let mut answered = Duration::ZERO;
-        loop {
-            let began = Instant::now();
-            let look = tokio::task::spawn_blocking(move || {
-                let looked = search.look(LOOK);
-                (search, looked)
-            });
-            let looked = tokio::select! {
-                looked = look => looked,
-                () = Self::told_to_stop(&self.outbox, &mut self.commands, &mut self.stop_at) => return false,
-            };
-            let why = match looked {
-                Ok((_, Ok(None))) => return true,
-                Ok((gone_on, Ok(Some(word)))) => {
-                    search = gone_on;
-                    match self.number_above(&word).await {
-                        Ok(()) => return true,
-                        Err(error) => self.outbox_failed("written", &error),
-                    }
-                }
-                Ok((gone_on, Err(error))) => {
-                    search = gone_on;
-                    let why = error.to_string();
-                    if given_up(&error, answered + began.elapsed()) {
-                        tracing::warn!(
-                            why,
-                            "it is not known whether this outbox has been set back"
-                        );
-                        self.shipping.not_compared(why, advice(&error));
-                        return true;
-                    }
-                    if error.is_answer() {
-                        answered += began.elapsed().max(self.backoff.pause());
-                    }
-                    why
-                }
-                Err(error) => {
-                    search = Search::new(self.connection.clone(), kiosk.clone());
-                    error.to_string()
-                }
-            };
-            self.hold_off(&why);
-            let again = self.backoff.until();
-            tokio::select! {
-                () = tokio::time::sleep_until(again) => {}
-                () = Self::told_to_stop(&self.outbox, &mut self.commands, &mut self.stop_at) => return false,
-            }
-        }
-    }
-
-    /// Waits until it has been told to stop and the time for that is over.
-    async fn told_to_stop(
-        outbox: &Outbox,
-        commands: &mut mpsc::UnboundedReceiver<Command>,
-        stop_at: &mut Option<Instant>,
-    ) {
-        loop {
-            let over = async {
-                match *stop_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = over => return,
-                command = commands.recv() => match command {
-                    // Everything is offered from the beginning.
-                    Some(Command::Rewind(_)) => {}
-                    Some(Command::Stop(at)) => {
-                        let nothing_left = outbox.counts().unsent == 0;
-                        let soon = Instant::now() + LAST_WORDS;
-                        *stop_at = Some(if nothing_left { at.min(soon) } else { at });
-                    }
-                    None => return,
-                },
-            }
-        }
-    }
-
-    /// Numbers go on above those of the kiosk's last word.
-    async fn number_above(&mut self, word: &LastWord) -> Result<(), OutboxError> {
-        let announced = word.status.highest_sequence;
-        let counts = self.outbox.counts();
-        let given = counts.highest_sequence;
-        let at = word.recorded_at.unwrap_or(word.status.sent_at);
-        if announced > given && announced - given > FARTHEST {
-            let why = format!(
-                "this kiosk's last word in Kafka, of {at}, speaks of {announced} numbers where \
-                 this outbox has given {given}, which is not believed"
-            );
-            tracing::error!(why, "numbers are not changed");
-            self.shipping.not_compared(why, OTHERS_WORD);
-            return Ok(());
-        }
-        if announced > given {
-            let before = self.outbox.raise(announced).await?;
-            let whose = format!("as this kiosk's last word in Kafka says, of {at}");
-            self.fell_back(passed_over(before, announced, &whose)).await;
-            return Ok(());
-        }
-        // Every number that was given is unsent, set aside, acknowledged or passed over, and the
-        // last two never become fewer.
-        let (was_settled, is_settled) = (
-            u64::from(announced).saturating_sub(word.status.unsent),
-            counts.acknowledged + counts.passed_over,
-        );
-        if was_settled > is_settled {
-            self.fell_back(format!(
-                "this outbox knows of {is_settled} numbers that were sent or passed over, but \
-                 there were {was_settled}, as this kiosk's last word in Kafka says, of {at}; \
-                 meanwhile it has given {given} numbers, of which some had been given before: the \
-                 worker names those as conflicts"
-            ))
-            .await;
-        }
-        Ok(())
-    }
-
-    /// Says what is remembered of setbacks, and what the witness on another volume noticed.
-    async fn remember_setbacks(&mut self) {
-        let counts = self.outbox.counts();
-        if let Some(RolledBack { had_given, were_given }) = self.outbox.rolled_back() {
-            let whose = "as the witness on another volume has seen";
-            self.fell_back(passed_over(had_given, were_given, whose)).await;
-        } else if let Some(setback) = self.setbacks.unsaid(&counts, &self.time.moment()) {
-            self.note_setback(setback).await;
-        } else if let Some(setback) = self.setbacks.known() {
-            self.shipping.set_back(setback.clone());
-        }
-    }
-
-    async fn fell_back(&mut self, what: String) {
-        tracing::error!(what, "the outbox has been set back, or another device has this kiosk id");
-        let passed_over = self.outbox.counts().passed_over;
-        let setback = Setback::new(what, passed_over, &self.time.moment());
-        self.note_setback(setback).await;
-    }
-
-    async fn note_setback(&mut self, setback: Setback) {
-        self.shipping.set_back(setback.clone());
-        let mut setbacks = std::mem::take(&mut self.setbacks);
-        self.setbacks = blocking(move || {
-            setbacks.note(setback);
-            setbacks
-        })
-        .await;
-    }
-
     /// Waits until something has happened that there may be more to do for.
-    async fn wait(&mut self, changed: &mut watch::Receiver<crate::outbox::Counts>) {
+    async fn wait(&mut self, changed: &mut watch::Receiver<Counts>) {
         let wake = self.wake_at();
         let settling = async {
             match &mut self.settling {
@@ -336,10 +158,10 @@ impl Shipper {
             }
         };
         tokio::select! {
-            Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
-                self.landed(landed);
-                while let Some(Some(landed)) = self.flights.next().now_or_never() {
-                    self.landed(landed);
+            Some(completed) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                self.completed(completed);
+                while let Some(Some(completed)) = self.in_flight.next().now_or_never() {
+                    self.completed(completed);
                 }
             }
             result = settling => self.settled(result),
@@ -359,8 +181,8 @@ impl Shipper {
         if let Some(again) = self.backoff.wake_at() {
             wake = wake.min(again);
         }
-        if self.window.in_flight() > 0 {
-            wake = wake.min(Instant::now() + GLANCE);
+        if self.window.in_flight_count() > 0 {
+            wake = wake.min(Instant::now() + FATAL_CHECK_INTERVAL);
         }
         self.stop_at.map_or(wake, |stop| wake.min(stop))
     }
@@ -376,10 +198,10 @@ impl Shipper {
         if self.backoff.look(Instant::now()) {
             return Ok(());
         }
-        self.renew_if_fatal()?;
+        let publisher = self.working_publisher()?;
         while self.window.room() > 0 {
             let (outbox, after) = (self.outbox.clone(), self.window.cursor());
-            let limit = self.window.room().min(PAGE);
+            let limit = self.window.room().min(PAGE_EVENTS);
             let page = blocking(move || outbox.unsent_after(after, limit)).await;
             let page = page.map_err(|error| self.outbox_failed("read", &error))?;
             if page.is_empty() {
@@ -398,7 +220,7 @@ impl Shipper {
                 }
             }
             if !now.is_empty() {
-                self.publish(now).await?;
+                self.publish(Arc::clone(&publisher), now).await?;
             }
             if wait {
                 return Ok(());
@@ -407,61 +229,55 @@ impl Shipper {
         Ok(())
     }
 
-    /// Hands events to the producer. What could not be handed over is offered again.
-    async fn publish(&mut self, events: Vec<Unsent>) -> Result<(), String> {
-        let Some(mut publisher) = self.publisher.take() else {
-            return Err("the producer was lost".to_owned());
-        };
-        let (publisher, sent, failed) = blocking(move || {
+    /// Hands events to the producer as they are stored. What could not be handed over is offered
+    /// again.
+    async fn publish(
+        &mut self,
+        publisher: Arc<Publisher>,
+        events: Vec<Unsent>,
+    ) -> Result<(), String> {
+        let (sent, failed) = blocking(move || {
             let mut sent = Vec::with_capacity(events.len());
-            let mut failed = None;
-            let mut events = events.into_iter();
-            for event in events.by_ref() {
-                match publisher.publish(&event) {
-                    Ok(delivery) => sent.push((event.sequence, Ok(delivery))),
-                    Err(Unsendable::For(obstacle, detail)) => {
-                        sent.push((event.sequence, Err((obstacle, detail))));
-                    }
-                    Err(Unsendable::Now(why)) => {
-                        failed = Some((event.sequence, why));
-                        break;
-                    }
+            for (place, Unsent { sequence, entry, value }) in events.iter().enumerate() {
+                match publisher.publish_stored(entry.event_id, entry.subject, value) {
+                    Ok(delivery) => sent.push((*sequence, Ok(delivery))),
+                    Err(error) => match rejection(&error) {
+                        Some(reason) => sent.push((*sequence, Err((reason, error.to_string())))),
+                        None => {
+                            let rest = events[place..].iter().map(|event| event.sequence);
+                            let failed = Some((rest.collect::<Vec<_>>(), error.to_string()));
+                            return (sent, failed);
+                        }
+                    },
                 }
             }
-            let rest: Vec<u32> = events.map(|event| event.sequence).collect();
-            (publisher, sent, failed.map(|(sequence, why)| (sequence, rest, why)))
+            (sent, None)
         })
         .await;
-        self.publisher = Some(publisher);
-        let (began, generation) = (Instant::now(), self.generation);
+        let began = Instant::now();
         for (sequence, result) in sent {
             match result {
                 Ok(delivery) => {
-                    let flight = delivery.map(move |result| Landed::Event {
-                        sequence,
-                        began,
-                        generation,
-                        result,
-                    });
-                    self.flights.push(Box::pin(flight));
+                    let completed =
+                        delivery.map(move |result| Completed::Event { sequence, began, result });
+                    self.in_flight.push(Box::pin(completed));
                 }
-                Err((obstacle, detail)) => self.set_aside(sequence, obstacle, detail),
+                Err((reason, detail)) => self.reject(sequence, reason, detail),
             }
         }
-        self.shipping.set_in_flight(self.window.in_flight());
-        let Some((sequence, rest, why)) = failed else { return Ok(()) };
-        for sequence in rest.into_iter().chain([sequence]) {
+        self.shipping.set_in_flight(self.window.in_flight_count());
+        let Some((rest, why)) = failed else { return Ok(()) };
+        for sequence in rest {
             self.window.again(sequence);
         }
         Err(why)
     }
 
     /// Takes note of what came back.
-    fn landed(&mut self, landed: Landed) {
-        match landed {
-            Landed::Event { generation, .. } if generation != self.generation => {}
-            Landed::Event { sequence, began, result: Ok(receipt), .. } => {
-                self.window.landed(sequence);
+    fn completed(&mut self, completed: Completed) {
+        match completed {
+            Completed::Event { sequence, began, result: Ok(receipt) } => {
+                self.window.completed(sequence);
                 let believed = self.time.believed(receipt);
                 self.outcomes.push((sequence, Outcome::Acknowledged(believed)));
                 self.measure_clock(began, &receipt);
@@ -469,17 +285,15 @@ impl Shipper {
                 self.note_log();
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
-                    let which = Retry::Because(Obstacle::NotAuthorised);
+                    let which = Retry::Because(RejectionReason::NotAuthorised);
                     let (outbox, shipping) = (self.outbox.clone(), Arc::clone(&self.shipping));
                     tokio::spawn(try_again(outbox, shipping, which));
                 }
             }
-            Landed::Event { sequence, result: Err(error), .. } => {
+            Completed::Event { sequence, result: Err(error), .. } => {
                 match self.window.failed(sequence, &error) {
-                    Failure::SetAside(obstacle) => {
-                        self.set_aside(sequence, obstacle, error.to_string());
-                    }
-                    Failure::Again => match error {
+                    Some(reason) => self.reject(sequence, reason, error.to_string()),
+                    None => match error {
                         DeliveryError::TooLarge(_) | DeliveryError::Refused(_) => {
                             tracing::debug!(sequence, %error, "to be sent once more, alone");
                         }
@@ -487,7 +301,7 @@ impl Shipper {
                     },
                 }
             }
-            Landed::Report { began, result } => {
+            Completed::Status { began, result } => {
                 match &result {
                     Ok(receipt) => self.measure_clock(began, receipt),
                     Err(error) => {
@@ -495,31 +309,30 @@ impl Shipper {
                         self.shipping.failed(error.to_string());
                     }
                 }
-                self.reporter.landed(result.is_ok(), began);
+                self.reporter.completed(result.is_ok(), began);
                 if result.is_ok() {
                     self.shipping.reported(self.time.kiosk_clock());
                 }
             }
         }
-        self.shipping.set_in_flight(self.window.in_flight());
+        self.shipping.set_in_flight(self.window.in_flight_count());
     }
 
     /// Takes note of which log it is, once that is known.
     fn note_log(&self) {
         let log = &self.shipping.log;
-        let publisher = self.publisher.as_ref().map(|publisher| &publisher.publisher);
         if log.get().is_none()
-            && let Some(cluster) = publisher.and_then(Publisher::cluster_id)
+            && let Some(cluster) = self.publisher.as_ref().and_then(|it| it.cluster_id())
         {
             log.get_or_init(|| LogDigest::of(&cluster, &self.connection.topic(&EVENTS)));
         }
     }
 
-    fn set_aside(&mut self, sequence: u32, obstacle: Obstacle, detail: String) {
-        tracing::warn!(sequence, obstacle = obstacle.as_str(), detail, "an event is set aside");
-        self.window.landed(sequence);
-        let at = self.time.kiosk_clock();
-        self.outcomes.push((sequence, Outcome::SetAside { obstacle, detail, at }));
+    fn reject(&mut self, sequence: u32, reason: RejectionReason, detail: String) {
+        tracing::warn!(sequence, obstacle = reason.as_str(), detail, "an event is set aside");
+        self.window.completed(sequence);
+        let rejection = Rejection { reason, detail, at: self.time.kiosk_clock() };
+        self.outcomes.push((sequence, Outcome::Rejected(rejection)));
     }
 
     /// Writes what is known to the outbox, one write at a time. After a failed write the disk is
@@ -529,7 +342,7 @@ impl Shipper {
         if self.settling.is_some() || self.outcomes.is_empty() || disk_rests {
             return;
         }
-        let rest = self.outcomes.split_off(self.outcomes.len().min(SETTLED));
+        let rest = self.outcomes.split_off(self.outcomes.len().min(SETTLE_BATCH));
         let outcomes = std::mem::replace(&mut self.outcomes, rest);
         let pending = self.outbox.settle(outcomes.clone());
         self.settling = Some((outcomes, pending));
@@ -542,7 +355,7 @@ impl Shipper {
                 self.shipping.set_outbox_failed(false);
                 for (sequence, outcome) in outcomes {
                     self.window.settled(sequence);
-                    // Not before it can be found among those set aside.
+                    // Not before it can be found among those rejected.
                     self.unauthorised |= is_unauthorised(&outcome);
                 }
             }
@@ -571,28 +384,22 @@ impl Shipper {
         if self.unauthorised {
             probe_authorisation(self.outbox.clone(), Arc::clone(&self.shipping)).await;
         }
-        let Some(publisher) = self.publisher.take() else {
-            return self.reporter.landed(false, Instant::now());
+        let Some(publisher) = self.publisher.clone() else {
+            return self.reporter.completed(false, Instant::now());
         };
         let counts = self.outbox.counts();
         let moment = self.time.moment();
         let status = self.reporter.status(&counts, moment.offset_ms(), moment.reading.clock);
         let began = Instant::now();
-        let (publisher, sent) = blocking(move || {
-            let sent = publisher.publisher.publish_status(&status);
-            (publisher, sent)
-        })
-        .await;
-        self.publisher = Some(publisher);
-        match sent {
+        match blocking(move || publisher.publish_status(&status)).await {
             Ok(delivery) => {
-                let flight = delivery.map(move |result| Landed::Report { began, result });
-                self.flights.push(Box::pin(flight));
+                let completed = delivery.map(move |result| Completed::Status { began, result });
+                self.in_flight.push(Box::pin(completed));
             }
             Err(error) => {
                 tracing::warn!(%error, "the kiosk's status cannot be sent");
                 self.shipping.failed(error.to_string());
-                self.reporter.landed(false, began);
+                self.reporter.completed(false, began);
             }
         }
     }
@@ -607,30 +414,29 @@ impl Shipper {
         self.shipping.failed(why.to_owned());
     }
 
-    /// A producer that the brokers have lost track of is replaced by a new one.
-    fn renew_if_fatal(&mut self) -> Result<(), String> {
-        let fatal = self.publisher.as_ref().and_then(|publisher| publisher.publisher.fatal_error());
-        if let Some(why) = fatal {
+    /// The producer; a new one if the brokers have lost track of it.
+    fn working_publisher(&mut self) -> Result<Arc<Publisher>, String> {
+        if let Some(why) = self.publisher.as_ref().and_then(|publisher| publisher.fatal_error()) {
             tracing::warn!(why, "the producer cannot go on: a new one takes over");
-            self.generation += 1;
-            self.window.forget_flights();
-            self.flights.clear();
+            self.window.forget_in_flight();
+            self.in_flight.clear();
             self.reporter.forget();
             self.publisher = None;
         }
-        if self.publisher.is_none() {
-            let publisher = BlockingPublisher::new(&self.connection, &self.settings);
-            let publisher = publisher.map_err(|error| error.to_string())?;
-            self.shipping.listen_to(publisher.publisher.broker_events());
-            self.publisher = Some(publisher);
+        if let Some(publisher) = &self.publisher {
+            return Ok(Arc::clone(publisher));
         }
-        Ok(())
+        let publisher = Publisher::new(&self.connection, &self.settings);
+        let publisher = Arc::new(publisher.map_err(|error| error.to_string())?);
+        self.shipping.listen_to(publisher.broker_events());
+        self.publisher = Some(Arc::clone(&publisher));
+        Ok(publisher)
     }
 
     fn measure_clock(&self, began: Instant, receipt: &Receipt) {
         let round_trip = began.elapsed();
         let Some(broker) = receipt.timestamp.filter(|_| receipt.by_broker) else { return };
-        if round_trip <= PROMPT {
+        if round_trip <= MAX_CLOCK_ROUND_TRIP {
             self.time.measured(broker, round_trip / 2);
         }
     }
@@ -644,9 +450,9 @@ impl Shipper {
         }
     }
 
-    /// The last things: what came back is stored, and the kiosk says where it stands.
+    /// Before the end what came back is stored, and the kiosk says where it stands.
     async fn end(mut self) {
-        let until = Instant::now() + LAST_WORDS;
+        let until = Instant::now() + FINAL_STATUS_TIMEOUT;
         // There is no later attempt to wait for.
         self.backoff.release();
         self.note_doubts().await;
@@ -662,14 +468,14 @@ impl Shipper {
             }
         }
         self.report_if_due(true).await;
-        while !self.flights.is_empty() && self.reporter.is_under_way() {
-            match tokio::time::timeout_at(until, self.flights.next()).await {
-                Ok(Some(landed)) => self.landed(landed),
+        while !self.in_flight.is_empty() && self.reporter.is_under_way() {
+            match tokio::time::timeout_at(until, self.in_flight.next()).await {
+                Ok(Some(completed)) => self.completed(completed),
                 Ok(None) | Err(_) => break,
             }
         }
         self.note_doubts().await;
-        // What was acknowledged together with the last words.
+        // What was acknowledged together with the last status.
         if !self.outcomes.is_empty() {
             let outcomes = std::mem::take(&mut self.outcomes);
             if let Err(error) = self.outbox.settle(outcomes).await {
@@ -679,52 +485,39 @@ impl Shipper {
     }
 }
 
+
+/// Why Kafka will never take an event that could not be handed over; none if it may later.
+fn rejection(error: &PublishError) -> Option<RejectionReason> {
+    match error {
+        PublishError::TooLarge { .. } => Some(RejectionReason::TooLarge),
+        PublishError::Encode(_) | PublishError::Reference(_) | PublishError::Stored(_) => {
+            Some(RejectionReason::Refused)
+        }
+        PublishError::Connection(_) | PublishError::Registry(_) | PublishError::Queue { .. } => None,
+    }
+}
+
 fn is_unauthorised(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::SetAside { obstacle: Obstacle::NotAuthorised, .. })
-}
-
-/// Whether a comparison that has failed so far is given up: for good, or after the time that the
-/// brokers have had for it.
-fn given_up(error: &LastWordError, answered: Duration) -> bool {
-    let most = match error {
-        error if !error.passes() => return true,
-        error if !error.is_answer() => return false,
-        LastWordError::NoTopic(_) => ASK_PATIENCE,
-        _ => LOOKED_FOR,
-    };
-    answered >= most
-}
-
-fn passed_over(had_given: u32, were_given: u32, whose: &str) -> String {
-    format!(
-        "this outbox has given the numbers up to {had_given}, but {were_given} were given, \
-         {whose}; numbers go on above {were_given}, and those in between count as missing unless \
-         their events are in Kafka"
+    matches!(
+        outcome,
+        Outcome::Rejected(Rejection { reason: RejectionReason::NotAuthorised, .. })
     )
 }
 
-const OTHERS_WORD: &str = "look for who writes to ikd.kiosk-status.v1 under this kiosk's id, or give \
-    this kiosk another id and a new outbox";
+/// Puts rejected events back among the unsent.
+async fn try_again(outbox: Outbox, shipping: Arc<Shipping>, which: Retry) {
+    match outbox.retry(which).await {
+        Ok(Some((lowest, _))) => shipping.rewind(lowest),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "what was set aside cannot be tried again"),
+    }
+}
 
-/// What to do where it is not known what the kiosk last said.
-fn advice(error: &LastWordError) -> &'static str {
-    match error {
-        LastWordError::NotAllowed { .. } => {
-            "let the kiosk's user read ikd.kiosk-status.v1, or give --witness FILE on another volume"
-        }
-        LastWordError::NoTopic(_) => {
-            "make the topic with `laju topics create`, then start the agent again"
-        }
-        LastWordError::Unfinished { .. } | LastWordError::Away { .. } => {
-            "have ikd.kiosk-status.v1 compacted (`laju topics check` names the settings), then \
-             start the agent again, or give --witness FILE on another volume"
-        }
-        LastWordError::Connection(_)
-        | LastWordError::Registry(_)
-        | LastWordError::Schema(_)
-        | LastWordError::Kafka { .. } => {
-            "mend what it says, then start the agent again; until then look for who writes under \
-             this kiosk's id, or give --witness FILE on another volume"
-        }
+/// Finds out with one event whether this user is authorised by now.
+async fn probe_authorisation(outbox: Outbox, shipping: Arc<Shipping>) {
+    let of = outbox.clone();
+    let first = blocking(move || of.first_rejected(RejectionReason::NotAuthorised)).await;
+    if let Ok(Some(event_id)) = first {
+        try_again(outbox, shipping, Retry::Event(event_id)).await;
     }
 }

@@ -1,20 +1,16 @@
 //! The agent's clock: reads the kiosk's, keeps what brokers tell, and remembers on the disk which
 //! events have doubtful times.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use laju_schemas::TimestampMs;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::Clock;
 use super::best_clock::{BestClock, Moment, Reading, TimeSource, VERSION_BEGAN};
 use super::doubt::{Doubt, Doubtful, Unconfirmed};
-use crate::clock;
+use super::json_file;
+use crate::clock::{self, Clock};
 use crate::outbox::Dated;
 use laju_kafka::publish::Receipt;
 
@@ -64,7 +60,7 @@ impl Timekeeper {
         unconfirmed: Vec<Unconfirmed>,
     ) -> Self {
         let path = directory.join(FILE);
-        let found = read(&path, "which events have doubtful times");
+        let found = json_file::read(&path, "which events have doubtful times");
         let doubt = Doubt::new(unconfirmed, found.unwrap_or_default());
         let best = BestClock::new(VERSION_BEGAN, latest);
         let (unsaved, failed, disbelieved) = (false, None, None);
@@ -144,7 +140,7 @@ impl Timekeeper {
         if !known.is_due() {
             return;
         }
-        match write(&self.path, known.doubt.found()) {
+        match json_file::write(&self.path, known.doubt.found()) {
             Ok(()) => (known.unsaved, known.failed) = (false, None),
             Err(error) => {
                 let before = known.failed.map_or(0, |(_, times)| times);
@@ -162,43 +158,9 @@ impl Timekeeper {
 
 /// Adds an unsent event, if it has the kiosk's clock for its time: nobody has confirmed it.
 pub(super) fn add_unconfirmed(spans: &mut Vec<Unconfirmed>, event: &Dated) {
-    if !event.is_by_kiosk_clock() {
-        return;
+    if event.is_by_kiosk_clock() {
+        Unconfirmed::add(spans, event.sequence, event.occurred_at, None);
     }
-    let one = Unconfirmed::one(event.sequence, event.occurred_at, None);
-    if !spans.last_mut().is_some_and(|last| last.extend(&one)) {
-        spans.push(one);
-    }
-}
-
-/// What was written down before; none if there is nothing. A file that cannot be read is no reason
-/// to take no events.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Option<T> {
-    let found = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        found => found.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)),
-    };
-    found
-        .inspect_err(|error| {
-            let path = path.display();
-            tracing::warn!(%path, %error, "{what} is not known any more");
-        })
-        .ok()
-}
-
-/// Writes a small file in one step: there is the former one or this.
-pub(super) fn write<T: Serialize + ?Sized>(path: &Path, content: &T) -> io::Result<()> {
-    use std::io::Write as _;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let mut options = fs::File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(&serde_json::to_vec(content)?)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)
 }
 
 #[cfg(test)]
@@ -255,7 +217,7 @@ mod tests {
         let again = open(&[]);
         assert_eq!(again.doubtful(), keeper.doubtful());
         let [found] = &again.doubtful()[..] else { panic!("{:?}", again.doubtful()) };
-        assert_eq!((found.first, found.last, found.events), (4, 6, 2));
+        assert_eq!((found.span.first, found.span.last, found.span.events), (4, 6, 2));
         assert_eq!(found.offset_ms, Some(-86_400_000));
 
         // A disk that takes nothing is left alone for a while.

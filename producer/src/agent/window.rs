@@ -2,12 +2,12 @@
 //!
 //! Pure: no clock, no Kafka, no outbox. Events leave in the order of their sequences. One that
 //! failed for a while is sent again, so those behind may overtake it, which the fold does not
-//! mind. One that was refused for good together with others in a batch is sent once more alone,
-//! because a broker refuses a batch as a whole; refused alone, it is set aside.
+//! mind. One that was refused permanently together with others in a batch is sent once more alone,
+//! because a broker refuses a batch as a whole; refused alone, it is rejected.
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::outbox::Obstacle;
+use crate::outbox::RejectionReason;
 use laju_kafka::publish::DeliveryError;
 
 /// The sequences that were handed to Kafka, or whose fate is not stored yet.
@@ -16,7 +16,7 @@ pub(super) struct Window {
     /// Every unsent event up to this one is on its way.
     cursor: u32,
     /// On their way.
-    flights: HashSet<u32>,
+    in_flight: HashSet<u32>,
     /// The one that is on its way alone, if any.
     alone: Option<u32>,
     /// Come back, but the outbox does not know it yet.
@@ -38,22 +38,13 @@ pub(super) enum Next {
     Wait,
 }
 
-/// What a failed delivery means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// It will be sent again.
-    Again,
-    /// It is to be set aside.
-    SetAside(Obstacle),
-}
-
 impl Window {
     /// An empty window for so many events.
     pub(super) fn new(size: usize) -> Self {
         Self {
             size,
             cursor: 0,
-            flights: HashSet::new(),
+            in_flight: HashSet::new(),
             alone: None,
             unsettled: HashSet::new(),
             passed_over: HashSet::new(),
@@ -68,12 +59,12 @@ impl Window {
 
     /// How many more may be sent.
     pub(super) fn room(&self) -> usize {
-        self.size.saturating_sub(self.flights.len() + self.unsettled.len())
+        self.size.saturating_sub(self.in_flight.len() + self.unsettled.len())
     }
 
     /// How many are on their way.
-    pub(super) fn in_flight(&self) -> usize {
-        self.flights.len()
+    pub(super) fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Decides about the next unsent event. After [`Next::Send`] it is on its way.
@@ -83,16 +74,16 @@ impl Window {
             self.cursor = sequence;
             return Next::Skip;
         }
-        if self.flights.contains(&sequence) {
+        if self.in_flight.contains(&sequence) {
             self.cursor = sequence;
             return Next::Skip;
         }
         let alone = self.suspects.contains(&sequence);
-        let must_wait = if alone { !self.flights.is_empty() } else { self.alone.is_some() };
+        let must_wait = if alone { !self.in_flight.is_empty() } else { self.alone.is_some() };
         if must_wait || self.room() == 0 {
             return Next::Wait;
         }
-        self.flights.insert(sequence);
+        self.in_flight.insert(sequence);
         if alone {
             self.alone = Some(sequence);
         }
@@ -100,8 +91,8 @@ impl Window {
         Next::Send
     }
 
-    /// It was acknowledged, or is set aside: its fate goes to the outbox.
-    pub(super) fn landed(&mut self, sequence: u32) {
+    /// It was acknowledged, or is rejected: its fate goes to the outbox.
+    pub(super) fn completed(&mut self, sequence: u32) {
         self.ended(sequence);
         self.suspects.remove(&sequence);
         self.unsettled.insert(sequence);
@@ -117,36 +108,28 @@ impl Window {
     }
 
     fn ended(&mut self, sequence: u32) {
-        self.flights.remove(&sequence);
+        self.in_flight.remove(&sequence);
         self.alone.take_if(|alone| *alone == sequence);
     }
 
-    /// Its delivery failed.
-    pub(super) fn failed(&mut self, sequence: u32, error: &DeliveryError) -> Failure {
-        let obstacle = match error {
-            DeliveryError::NotAllowed(_) => Some(Obstacle::NotAuthorised),
-            DeliveryError::TooLarge(_) => Some(Obstacle::TooLarge),
-            DeliveryError::Refused(_) => Some(Obstacle::Refused),
-            DeliveryError::TimedOut(_)
-            | DeliveryError::NoTopic(_)
-            | DeliveryError::PublisherLost(_)
-            | DeliveryError::Closed => None,
-        };
-        let alone = self.alone == Some(sequence);
-        match obstacle {
+    /// Its delivery failed. Gives the reason if it counts as rejected; else it is sent again.
+    pub(super) fn failed(
+        &mut self,
+        sequence: u32,
+        error: &DeliveryError,
+    ) -> Option<RejectionReason> {
+        let reason = rejection(error);
+        match reason {
             // It says nothing of the event itself: all of a batch are refused alike.
-            Some(Obstacle::NotAuthorised) => Failure::SetAside(Obstacle::NotAuthorised),
-            Some(obstacle) if alone => Failure::SetAside(obstacle),
+            Some(RejectionReason::NotAuthorised) => return reason,
+            Some(_) if self.alone == Some(sequence) => return reason,
             Some(_) => {
                 self.suspects.insert(sequence);
-                self.again(sequence);
-                Failure::Again
             }
-            None => {
-                self.again(sequence);
-                Failure::Again
-            }
+            None => {}
         }
+        self.again(sequence);
+        None
     }
 
     /// It was not sent after all, or has to be sent again.
@@ -161,10 +144,22 @@ impl Window {
     }
 
     /// Nothing that was on its way will ever come back: another producer begins again.
-    pub(super) fn forget_flights(&mut self) {
-        self.flights.clear();
+    pub(super) fn forget_in_flight(&mut self) {
+        self.in_flight.clear();
         self.alone = None;
         self.cursor = 0;
+    }
+}
+
+fn rejection(error: &DeliveryError) -> Option<RejectionReason> {
+    match error {
+        DeliveryError::NotAllowed(_) => Some(RejectionReason::NotAuthorised),
+        DeliveryError::TooLarge(_) => Some(RejectionReason::TooLarge),
+        DeliveryError::Refused(_) => Some(RejectionReason::Refused),
+        DeliveryError::TimedOut(_)
+        | DeliveryError::NoTopic(_)
+        | DeliveryError::PublisherLost(_)
+        | DeliveryError::Closed => None,
     }
 }
 
@@ -183,7 +178,7 @@ mod tests {
         let mut window = Window::new(3);
         send(&mut window, 1..=3);
         assert_eq!(window.offer(4), Next::Wait);
-        window.landed(2);
+        window.completed(2);
         assert_eq!(window.offer(4), Next::Wait);
         window.settled(2);
         assert_eq!((window.cursor(), window.room()), (3, 1));
@@ -194,8 +189,8 @@ mod tests {
     fn what_failed_for_a_while_is_offered_again_and_nothing_is_sent_twice() {
         let mut window = Window::new(10);
         send(&mut window, 1..=5);
-        window.landed(2);
-        assert_eq!(window.failed(3, &DeliveryError::NoTopic(String::new())), Failure::Again);
+        window.completed(2);
+        assert_eq!(window.failed(3, &DeliveryError::NoTopic(String::new())), None);
         assert_eq!(window.cursor(), 2);
         send(&mut window, [3]);
         assert_eq!((window.offer(4), window.offer(5)), (Next::Skip, Next::Skip));
@@ -210,46 +205,46 @@ mod tests {
     fn what_was_put_back_before_its_settling_was_known_is_offered_again() {
         let mut window = Window::new(10);
         send(&mut window, 1..=3);
-        window.landed(2);
+        window.completed(2);
         window.rewind(2);
         assert_eq!((window.offer(2), window.offer(3)), (Next::Skip, Next::Skip));
         window.settled(2);
         assert_eq!(window.cursor(), 1);
         send(&mut window, [2]);
-        window.landed(3);
+        window.completed(3);
         window.settled(3);
         assert_eq!(window.cursor(), 2, "nothing is read again without need");
     }
 
     #[test]
-    fn only_what_is_refused_alone_is_set_aside_and_those_behind_go_on() {
+    fn only_what_is_refused_alone_is_rejected_and_those_behind_go_on() {
         let too_large = DeliveryError::TooLarge(String::new());
         let mut window = Window::new(10);
         send(&mut window, 1..=3);
         for sequence in 1..=3 {
-            assert_eq!(window.failed(sequence, &too_large), Failure::Again);
+            assert_eq!(window.failed(sequence, &too_large), None);
         }
         send(&mut window, [1]);
         assert_eq!(window.offer(2), Next::Wait);
-        window.landed(1);
+        window.completed(1);
         send(&mut window, [2]);
-        assert_eq!(window.failed(2, &too_large), Failure::SetAside(Obstacle::TooLarge));
-        window.landed(2);
+        assert_eq!(window.failed(2, &too_large), Some(RejectionReason::TooLarge));
+        window.completed(2);
         send(&mut window, [3]);
         assert_eq!(window.offer(4), Next::Wait);
-        window.landed(3);
+        window.completed(3);
         send(&mut window, 4..=5);
         let refused = DeliveryError::NotAllowed(String::new());
-        assert_eq!(window.failed(4, &refused), Failure::SetAside(Obstacle::NotAuthorised));
+        assert_eq!(window.failed(4, &refused), Some(RejectionReason::NotAuthorised));
     }
 
     #[test]
-    fn another_producer_begins_anew_with_what_is_not_settled() {
+    fn another_producer_begins_again_with_what_is_not_settled() {
         let mut window = Window::new(10);
         send(&mut window, 1..=3);
-        window.landed(1);
-        window.forget_flights();
-        assert_eq!((window.cursor(), window.in_flight()), (0, 0));
+        window.completed(1);
+        window.forget_in_flight();
+        assert_eq!((window.cursor(), window.in_flight_count()), (0, 0));
         assert_eq!(window.offer(1), Next::Skip);
         send(&mut window, 2..=3);
     }

@@ -15,7 +15,7 @@ use laju_schemas::{
 use serde_json::json;
 
 use super::fact::FactCommand;
-use super::require_topic;
+use super::topic::require_topic;
 use crate::{clock, intake};
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{PublishSettings, Publisher};

@@ -1,4 +1,4 @@
-//! `laju-kiosk retire`: the last word about a kiosk that is lost or withdrawn.
+//! `laju-kiosk retire`: the final status of a kiosk that is lost or withdrawn.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,8 +10,8 @@ use laju_schemas::topic::KIOSK_STATUS;
 use laju_schemas::{KioskId, KioskStatus, RegionCode};
 use serde_json::json;
 
-use super::require_topic;
-use crate::last_word::{Patience, Search};
+use super::topic::require_topic;
+use crate::latest_status::{ReadTimeouts, StatusSearch};
 use crate::{clock, intake};
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, Operation};
@@ -19,8 +19,8 @@ use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_kafka::terminal;
 
 /// How long the topic may take to be read.
-const READ_TIMEOUTS: Patience =
-    Patience { silence: ASK_PATIENCE, whole: Duration::from_secs(10 * 60), schema: ASK_PATIENCE };
+const READ_TIMEOUTS: ReadTimeouts =
+    ReadTimeouts { idle: ASK_PATIENCE, total: Duration::from_secs(10 * 60), schema: ASK_PATIENCE };
 
 /// The options of `retire`.
 #[derive(Debug, Args)]
@@ -48,10 +48,10 @@ pub(super) struct Retire {
 impl Retire {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         require_topic(&self.connection, &KIOSK_STATUS, &[Operation::Read, Operation::Write])?;
-        let last = Search::new(self.connection.clone(), self.kiosk_id.clone())
+        let last = StatusSearch::new(self.connection.clone(), self.kiosk_id.clone())
             .look(READ_TIMEOUTS)
             .with_context(|| format!("{} cannot be read", self.connection.topic(&KIOSK_STATUS)))?
-            .map(|word| word.status);
+            .map(|latest| latest.status);
         let region = match (&last, self.service_region) {
             (_, Some(region)) => intake::region("service_region", region)?,
             (Some(last), None) => last.service_region,

@@ -11,8 +11,7 @@ use clap::Args;
 use laju_schemas::{KioskId, RegionCode};
 
 use crate::agent::http::{self, Origin};
-use crate::agent::submission::Kiosk;
-use crate::agent::{Agent, AgentSettings, WorkerAddress};
+use crate::agent::{Agent, AgentSettings, Kiosk, WorkerAddress};
 use crate::clock;
 use crate::outbox::OutboxSettings;
 use laju_kafka::connection::Connection;
@@ -120,7 +119,7 @@ impl Run {
         let origins = self.allow_origin;
         let left = runtime.block_on(async move {
             let mut signals = Signals::listen().context("cannot listen for signals")?;
-            // Before an outbox is made that belongs to a kiosk for ever.
+            // Before an outbox is made that belongs to a kiosk permanently.
             let listener = TcpListener::bind(listen)
                 .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
                 .with_context(|| {

@@ -16,10 +16,11 @@ use jiff::civil::Date;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS};
 use laju_schemas::{TimestampMs, Zone};
 
-use super::require_topic;
+use super::topic::require_topic;
 use super::stop::Stop;
 use crate::clock;
 use agents::Agents;
+use summary::Summary;
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
 use laju_kafka::secret;
@@ -108,8 +109,8 @@ impl Simulate {
             if self.shares.bad > 0.0 {
                 bail!("an agent lets no bad event through: leave out either --bad or --outboxes");
             }
-            if self.kiosks > agents::MOST {
-                bail!("with --outboxes there are at most {} kiosks: say --kiosks 10", agents::MOST);
+            if self.kiosks > agents::MAX_AGENTS {
+                bail!("with --outboxes there are at most {} kiosks: say --kiosks 10", agents::MAX_AGENTS);
             }
         }
         let (cluster, partitions) = require_topic(&self.connection, &EVENTS, &[Operation::Write])?;

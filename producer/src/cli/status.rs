@@ -11,6 +11,7 @@ use laju_schemas::TimestampMs;
 
 use super::agent::AgentAddress;
 use crate::agent::{ClockState, DoubtfulEvents, Status};
+use crate::outbox::Rejected;
 use laju_kafka::settings::Environment;
 use laju_kafka::terminal::{self, shown};
 
@@ -87,12 +88,12 @@ fn text(status: &Status, colour: bool) -> String {
         if let Some(column) = table.column_mut(0) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        for event in &status.set_aside_events {
+        for Rejected { event_id, sequence, rejection } in &status.set_aside_events {
             table.add_row([
-                event.sequence.to_string(),
-                event.event_id.to_string(),
-                since(event.at, status.now),
-                format!("{}: {}", event.obstacle.as_str(), shown(&event.detail)),
+                sequence.to_string(),
+                event_id.to_string(),
+                since(rejection.at, status.now),
+                format!("{}: {}", rejection.reason.as_str(), shown(&rejection.detail)),
             ]);
         }
         out.push_str(&format!("\nset aside\n{table}\n"));
@@ -160,8 +161,8 @@ fn since(at: TimestampMs, now: TimestampMs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::{Advice, SetAsideEvent};
-    use crate::outbox::Obstacle;
+    use crate::agent::Advice;
+    use crate::outbox::{Rejection, RejectionReason};
 
     #[test]
     fn what_is_stuck_is_said_with_what_to_do_about_it() {
@@ -191,12 +192,14 @@ mod tests {
             doubtful: Vec::new(),
             worker: None,
             obstacle: None,
-            set_aside_events: vec![SetAsideEvent {
+            set_aside_events: vec![Rejected {
                 event_id: laju_schemas::EventId([1; 16]),
                 sequence: 7,
-                obstacle: Obstacle::TooLarge,
-                detail: "the topic takes less".to_owned(),
-                at: now,
+                rejection: Rejection {
+                    reason: RejectionReason::TooLarge,
+                    detail: "the topic takes less".to_owned(),
+                    at: now,
+                },
             }],
             attention: vec![Advice { what: "One is stuck".to_owned(), advice: "Look.".to_owned() }],
         };

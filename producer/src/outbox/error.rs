@@ -111,6 +111,10 @@ impl OutboxError {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
 
+    pub(super) fn damaged_row(path: &Path, sequence: u32) -> Self {
+        Self::damaged(path, format!("the row of event {sequence} cannot be read"))
+    }
+
     /// What the database says, in the outbox's words.
     pub(super) fn database(path: &Path, error: impl Into<redb::Error>) -> Self {
         match error.into() {

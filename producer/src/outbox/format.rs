@@ -2,10 +2,10 @@
 
 use laju_schemas::pseudonym::KeyId;
 use laju_schemas::{EventId, RegionCode, SubjectId, TimestampMs};
-use redb::TableDefinition;
+use redb::{ReadableTable, StorageError, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::{IdempotencyKey, Obstacle};
+use super::{Entry, IdempotencyKey, Outcome, Rejection, RejectionReason};
 use laju_kafka::publish::Receipt;
 
 /// The version of this format. A later one is refused, an earlier one is brought up to it.
@@ -13,7 +13,7 @@ pub const FORMAT_VERSION: u32 = 2;
 
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 pub(super) const UNSENT: TableDefinition<u32, &[u8]> = TableDefinition::new("unsent");
-pub(super) const SET_ASIDE: TableDefinition<u32, &[u8]> = TableDefinition::new("set_aside");
+pub(super) const REJECTED: TableDefinition<u32, &[u8]> = TableDefinition::new("set_aside");
 pub(super) const ACKNOWLEDGED: TableDefinition<u32, &[u8]> = TableDefinition::new("acknowledged");
 pub(super) const EVENTS: TableDefinition<&[u8; 16], u32> = TableDefinition::new("events");
 pub(super) const KEYS: TableDefinition<&[u8; 16], u32> = TableDefinition::new("keys");
@@ -28,7 +28,7 @@ pub(super) const STATE: &str = "state";
 /// and `keys`, and what the B-trees need to hold all three.
 pub const ROW_OVERHEAD: u64 = 128;
 
-/// The longest text that is kept of why an event was set aside, in bytes of UTF-8.
+/// The longest text that is kept of why an event was rejected, in bytes of UTF-8.
 pub(super) const MAX_DETAIL_BYTES: usize = 1_000;
 
 /// A row with its checksum in front: the CRC-32 of its sequence number (little endian) and the
@@ -67,18 +67,6 @@ impl Identity {
     pub(super) fn to_row(&self) -> Vec<u8> {
         seal(0, &serde_json::to_vec(self).expect("a number and texts are JSON"))
     }
-}
-
-/// What every row says of its event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) event_id: EventId,
-    pub(super) subject: SubjectId,
-    pub(super) home_region: RegionCode,
-    pub(super) service_region: RegionCode,
-    pub(super) occurred_at: TimestampMs,
-    pub(super) accepted_at: TimestampMs,
-    pub(super) key: Option<IdempotencyKey>,
 }
 
 impl Entry {
@@ -133,23 +121,22 @@ impl UnsentRow {
     }
 }
 
-/// An event that the brokers refuse.
+/// An event that Kafka rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SetAsideRow {
+pub(super) struct RejectedRow {
     pub(super) entry: Entry,
-    pub(super) obstacle: Obstacle,
-    pub(super) detail: String,
-    pub(super) at: TimestampMs,
+    pub(super) rejection: Rejection,
     pub(super) value: Vec<u8>,
 }
 
-impl SetAsideRow {
+impl RejectedRow {
     pub(super) fn to_bytes(&self, sequence: u32) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.value.len() + self.detail.len() + 112);
+        let Rejection { reason, detail, at } = &self.rejection;
+        let mut out = Vec::with_capacity(self.value.len() + detail.len() + 112);
         self.entry.write(&mut out);
-        out.push(self.obstacle as u8);
-        out.extend_from_slice(&self.at.0.to_le_bytes());
-        let detail = &self.detail[..self.detail.floor_char_boundary(MAX_DETAIL_BYTES)];
+        out.push(*reason as u8);
+        out.extend_from_slice(&at.0.to_le_bytes());
+        let detail = &detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)];
         out.extend_from_slice(&(detail.len() as u16).to_le_bytes());
         out.extend_from_slice(detail.as_bytes());
         out.extend_from_slice(&self.value);
@@ -160,9 +147,11 @@ impl SetAsideRow {
         let mut at = Cursor(unseal(sequence, row)?);
         Some(Self {
             entry: Entry::read(&mut at)?,
-            obstacle: Obstacle::ALL.get(usize::from(at.u8()?)).copied()?,
-            at: TimestampMs(at.i64()?),
-            detail: at.text()?.to_owned(),
+            rejection: Rejection {
+                reason: RejectionReason::ALL.get(usize::from(at.u8()?)).copied()?,
+                at: TimestampMs(at.i64()?),
+                detail: at.text()?.to_owned(),
+            },
             value: at.0.to_vec(),
         })
     }
@@ -207,6 +196,49 @@ impl AcknowledgedRow {
     }
 }
 
+/// An event's row, in whichever table it is.
+pub(super) enum Row {
+    Unsent(UnsentRow),
+    Rejected(RejectedRow),
+    Acknowledged(AcknowledgedRow),
+}
+
+impl Row {
+    /// The row of a number in these tables; `None` if there is none that can be read.
+    pub(super) fn find<T: ReadableTable<u32, &'static [u8]>>(
+        number: u32,
+        [unsent, rejected, acknowledged]: [&T; 3],
+    ) -> Result<Option<Self>, StorageError> {
+        if let Some(row) = unsent.get(number)? {
+            return Ok(UnsentRow::from_bytes(number, row.value()).map(Self::Unsent));
+        }
+        if let Some(row) = rejected.get(number)? {
+            return Ok(RejectedRow::from_bytes(number, row.value()).map(Self::Rejected));
+        }
+        let row = acknowledged.get(number)?;
+        Ok(row.and_then(|row| {
+            AcknowledgedRow::from_bytes(number, row.value()).map(Self::Acknowledged)
+        }))
+    }
+
+    pub(super) fn entry(&self) -> &Entry {
+        match self {
+            Self::Unsent(row) => &row.entry,
+            Self::Rejected(row) => &row.entry,
+            Self::Acknowledged(row) => &row.entry,
+        }
+    }
+
+    /// What became of the event; none while it waits.
+    pub(super) fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Unsent(_) => None,
+            Self::Rejected(row) => Some(Outcome::Rejected(row.rejection)),
+            Self::Acknowledged(row) => Some(Outcome::Acknowledged(row.receipt)),
+        }
+    }
+}
+
 /// What the whole outbox comes to: written in every transaction, so that what is lost is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
@@ -216,8 +248,8 @@ pub(super) struct State {
     pub(super) highest_sequence: u32,
     pub(super) unsent: u64,
     pub(super) unsent_bytes: u64,
-    pub(super) set_aside: u64,
-    pub(super) set_aside_bytes: u64,
+    pub(super) rejected: u64,
+    pub(super) rejected_bytes: u64,
     /// How many were ever acknowledged, and how many of those are forgotten.
     pub(super) acknowledged: u64,
     pub(super) forgotten: u64,
@@ -235,7 +267,7 @@ pub(super) struct State {
 impl State {
     /// About how many bytes of the database are in use.
     pub(super) fn occupied(&self) -> u64 {
-        self.unsent_bytes + self.set_aside_bytes + self.forgettable()
+        self.unsent_bytes + self.rejected_bytes + self.forgettable()
     }
 
     /// About how many of them are of acknowledged events.
@@ -250,8 +282,8 @@ impl State {
         for number in [
             self.unsent,
             self.unsent_bytes,
-            self.set_aside,
-            self.set_aside_bytes,
+            self.rejected,
+            self.rejected_bytes,
             self.acknowledged,
             self.forgotten,
             self.keys,
@@ -271,8 +303,8 @@ impl State {
             highest_sequence: at.u32()?,
             unsent: at.u64()?,
             unsent_bytes: at.u64()?,
-            set_aside: at.u64()?,
-            set_aside_bytes: at.u64()?,
+            rejected: at.u64()?,
+            rejected_bytes: at.u64()?,
             acknowledged: at.u64()?,
             forgotten: at.u64()?,
             keys: at.u64()?,

@@ -1,27 +1,24 @@
 //! Opening an outbox: the lock, the files, and whether everything is there.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use laju_schemas::KioskId;
 use laju_schemas::pseudonym::KeyId;
-use redb::{
-    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata,
-};
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
 
+use super::files::{make_directory, private, sync_directory, take_lock, temporary};
 use super::format::{
-    ACKNOWLEDGED, EVENTS, Entry, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, SET_ASIDE,
-    STATE, State, UNSENT, UnsentRow, unseal,
+    ACKNOWLEDGED, EVENTS, FORGET, FORMAT_VERSION, IDENTITY, Identity, KEYS, META, REJECTED, STATE,
+    State, UNSENT, unseal,
 };
 use super::room::{Backend, Room};
-use super::witness::{self, Found, Testimony, Witness};
-use super::{OutboxError, OutboxSettings};
-use laju_kafka::lock;
+use super::sums::{Sums, oldest_unsent};
+use super::witness::{self, Found, HighWaterMark, Witness};
+use super::{Entry, OutboxError, OutboxSettings};
 
-const LOCK: &str = "outbox.lock";
 const DATABASE: &str = "outbox.redb";
 const WITNESS: &str = "outbox.witness";
 /// Where the reserve was before it lay behind the database's end.
@@ -41,7 +38,7 @@ pub(super) struct Opened {
     pub(super) state: State,
     pub(super) oldest_unsent: Option<Entry>,
     pub(super) witness: Witness,
-    pub(super) abroad: Option<Abroad>,
+    pub(super) second_witness: Option<SecondWitness>,
     pub(super) room: Arc<Room>,
 }
 
@@ -58,22 +55,22 @@ pub(super) enum Lengthen {
 
 /// The witness on another volume.
 #[derive(Debug)]
-pub(super) struct Abroad {
+pub(super) struct SecondWitness {
     pub(super) witness: Witness,
     /// What it says, where it can be read.
-    pub(super) said: Option<Testimony>,
+    pub(super) said: Option<HighWaterMark>,
 }
 
-impl Abroad {
+impl SecondWitness {
     /// Opens it, or makes it where there is none.
     fn open(path: &Path, files: &Files, state: &State) -> Result<Self, OutboxError> {
         let io = |error| OutboxError::io(path, error);
-        let now = Testimony::new(&files.kiosk_id, state);
+        let now = HighWaterMark::new(&files.kiosk_id, state);
         match witness::read(path).map_err(io)? {
-            Found::Testimony(said) if said.kiosk_id != files.kiosk_id => {
+            Found::Mark(said) if said.kiosk_id != files.kiosk_id => {
                 Err(files.other_kiosk(&said.kiosk_id))
             }
-            Found::Testimony(said) => {
+            Found::Mark(said) => {
                 let witness = Witness::open(path).map_err(io)?;
                 // What it alone knows stays until numbers go on above that.
                 if said.highest_sequence <= state.highest_sequence {
@@ -118,10 +115,10 @@ pub(super) fn open(
     let witness_path = directory.join(WITNESS);
     let found =
         witness::read(&witness_path).map_err(|error| OutboxError::io(&witness_path, error))?;
-    if let Found::Testimony(testimony) = &found
-        && testimony.kiosk_id != files.kiosk_id
+    if let Found::Mark(mark) = &found
+        && mark.kiosk_id != files.kiosk_id
     {
-        return Err(files.other_kiosk(&testimony.kiosk_id));
+        return Err(files.other_kiosk(&mark.kiosk_id));
     }
     let database_path = directory.join(DATABASE);
     let exists =
@@ -143,8 +140,8 @@ pub(super) fn open(
         if found == Found::Nothing { foreign(&database_path, error) } else { error }
     })?;
     let witness = match found {
-        Found::Testimony(testimony) => {
-            files.check_witness(&testimony, &state)?;
+        Found::Mark(mark) => {
+            files.check_witness(&mark, &state)?;
             Witness::open(&witness_path)
         }
         // A kill between the very first commit and the making of the witness leaves this.
@@ -164,13 +161,13 @@ pub(super) fn open(
     }
     .and_then(|witness| {
         // It may be behind: a kill comes between the commit and the witness, too.
-        witness.write(&Testimony::new(&files.kiosk_id, &state))?;
+        witness.write(&HighWaterMark::new(&files.kiosk_id, &state))?;
         Ok(witness)
     })
     .map_err(|error| OutboxError::io(&witness_path, error))?;
-    let abroad =
-        settings.witness.as_deref().map(|path| Abroad::open(path, &files, &state)).transpose()?;
-    Ok(Opened { files, database, state, oldest_unsent, witness, abroad, room })
+    let second_witness =
+        settings.witness.as_deref().map(|path| SecondWitness::open(path, &files, &state)).transpose()?;
+    Ok(Opened { files, database, state, oldest_unsent, witness, second_witness, room })
 }
 
 /// A database that was opened and adds up.
@@ -214,14 +211,14 @@ impl Files {
     /// half of one.
     fn create_database(&self) -> Result<(), OutboxError> {
         let path = self.directory.join(DATABASE);
-        let draft = draft_of(&path);
+        let draft = temporary(&path);
         let io = |error| OutboxError::io(&path, error);
         private().create(true).truncate(true).write(true).open(&draft).map_err(io)?;
         let database = Builder::new()
             .set_cache_size(CACHE_BYTES)
             .create(&draft)
             .map_err(|error| self.failed(error))?;
-        self.found(&database).map_err(|error| self.failed(*error))?;
+        self.initialise(&database).map_err(|error| self.failed(*error))?;
         database.close().map_err(|error| self.failed(error))?;
         File::open(&draft).and_then(|file| file.sync_all()).map_err(io)?;
         fs::rename(&draft, &path).map_err(io)?;
@@ -229,7 +226,7 @@ impl Files {
     }
 
     /// Writes what an empty outbox holds.
-    fn found(&self, database: &Database) -> Result<(), Box<redb::Error>> {
+    fn initialise(&self, database: &Database) -> Result<(), Box<redb::Error>> {
         let identity = self.identity().to_row();
         let failed = |error: redb::Error| Box::new(error);
         let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
@@ -239,7 +236,7 @@ impl Files {
             meta.insert(IDENTITY, identity.as_slice())?;
             meta.insert(STATE, State { generation: 1, ..State::default() }.to_bytes().as_slice())?;
             transaction.open_table(UNSENT)?;
-            transaction.open_table(SET_ASIDE)?;
+            transaction.open_table(REJECTED)?;
             transaction.open_table(ACKNOWLEDGED)?;
             transaction.open_table(EVENTS)?;
             transaction.open_table(KEYS)?;
@@ -260,7 +257,7 @@ impl Files {
 
     /// Brings an outbox of an earlier format up to this one, and has one that knows no key belong
     /// to the one given.
-    fn bring_up(&self, database: &Database) -> Result<(), OutboxError> {
+    fn migrate(&self, database: &Database) -> Result<(), OutboxError> {
         let transaction = database.begin_read().map_err(|error| self.failed(error))?;
         let meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
         let found = self.check_identity(&meta)?;
@@ -287,8 +284,8 @@ impl Files {
     }
 
     fn create_witness(&self, state: &State) -> std::io::Result<Witness> {
-        let testimony = Testimony::new(&self.kiosk_id, state);
-        let witness = Witness::create(&self.directory.join(WITNESS), &testimony)?;
+        let mark = HighWaterMark::new(&self.kiosk_id, state);
+        let witness = Witness::create(&self.directory.join(WITNESS), &mark)?;
         File::open(&self.directory)?.sync_all()?;
         Ok(witness)
     }
@@ -333,7 +330,7 @@ impl Files {
             let transaction = database.begin_read().map_err(|error| self.failed(error))?;
             let (state, oldest_unsent) = self.check(&transaction)?;
             drop(transaction);
-            self.bring_up(&database)?;
+            self.migrate(&database)?;
             room.keep();
             Ok(Checked { database, state, oldest_unsent, room: Arc::clone(&room), lengthened })
         };
@@ -390,7 +387,7 @@ impl Files {
     }
 
     /// Whether the database has everything that the witness has seen.
-    fn check_witness(&self, seen: &Testimony, state: &State) -> Result<(), OutboxError> {
+    fn check_witness(&self, seen: &HighWaterMark, state: &State) -> Result<(), OutboxError> {
         let behind = state.generation < seen.generation
             || state.highest_sequence < seen.highest_sequence
             || state.acknowledged < seen.acknowledged;
@@ -405,147 +402,10 @@ impl Files {
     }
 }
 
-/// How many rows there are, and between which numbers.
-struct Sums {
-    unsent: u64,
-    set_aside: u64,
-    acknowledged: u64,
-    events: u64,
-    keys: u64,
-    forget: u64,
-    lowest: u32,
-    highest: u32,
-}
-
-impl Sums {
-    fn read(transaction: &ReadTransaction) -> Result<Self, Box<redb::Error>> {
-        let read = || -> Result<Self, redb::Error> {
-            let unsent = transaction.open_table(UNSENT)?;
-            let set_aside = transaction.open_table(SET_ASIDE)?;
-            let acknowledged = transaction.open_table(ACKNOWLEDGED)?;
-            let (mut lowest, mut highest) = (u32::MAX, 0);
-            for table in [&unsent, &set_aside, &acknowledged] {
-                if let (Some((first, _)), Some((last, _))) = (table.first()?, table.last()?) {
-                    lowest = lowest.min(first.value());
-                    highest = highest.max(last.value());
-                }
-            }
-            Ok(Self {
-                unsent: unsent.len()?,
-                set_aside: set_aside.len()?,
-                acknowledged: acknowledged.len()?,
-                events: transaction.open_table(EVENTS)?.len()?,
-                keys: transaction.open_table(KEYS)?.len()?,
-                forget: transaction.open_table(FORGET)?.len()?,
-                lowest,
-                highest,
-            })
-        };
-        read().map_err(Box::new)
-    }
-
-    /// Every number given belongs to an event that is unsent, set aside or acknowledged; every
-    /// event that is not forgotten can be found.
-    fn check(&self, state: &State) -> Result<(), String> {
-        let rows = self.unsent + self.set_aside + self.acknowledged;
-        let pairs = [
-            (
-                "numbers given",
-                self.unsent + self.set_aside + state.acknowledged + state.passed_over,
-                state.highest_sequence.into(),
-            ),
-            ("unsent events", self.unsent, state.unsent),
-            ("events set aside", self.set_aside, state.set_aside),
-            ("events remembered", self.acknowledged + state.forgotten, state.acknowledged),
-            ("events to forget", self.forget, self.acknowledged),
-            ("event ids", self.events, rows),
-            ("idempotency keys", self.keys, state.keys),
-        ];
-        for (what, found, expected) in pairs {
-            if found != expected {
-                return Err(format!("{what}: {found} are there, {expected} should be"));
-            }
-        }
-        if rows > 0 && (self.lowest == 0 || self.highest > state.highest_sequence) {
-            return Err(format!(
-                "it has events numbered {} to {}, but gave the numbers 1 to {} only",
-                self.lowest, self.highest, state.highest_sequence
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The first unsent event; `Some(None)` if its row is damaged.
-fn oldest_unsent(transaction: &ReadTransaction) -> Result<Option<Option<Entry>>, Box<redb::Error>> {
-    let read = || -> Result<_, redb::Error> {
-        let unsent = transaction.open_table(UNSENT)?;
-        Ok(unsent.first()?.map(|(sequence, row)| {
-            UnsentRow::from_bytes(sequence.value(), row.value()).map(|row| row.entry)
-        }))
-    };
-    read().map_err(Box::new)
-}
-
 /// Without a witness, a file that cannot be read was perhaps never an outbox's.
 fn foreign(path: &Path, error: OutboxError) -> OutboxError {
     match error {
         OutboxError::Damaged { what, .. } => OutboxError::Foreign { path: path.to_owned(), what },
         other => other,
     }
-}
-
-fn make_directory(directory: &Path) -> Result<(), OutboxError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let failed = |error| OutboxError::io(directory, error);
-    builder.create(directory).map_err(failed)?;
-    // After a power cut the directory has to be there, or numbers would begin at 1 once more.
-    let path = directory.canonicalize().map_err(failed)?;
-    for parent in path.ancestors().skip(1) {
-        let Ok(parent) = File::open(parent) else { break };
-        parent.sync_all().map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn take_lock(directory: &Path) -> Result<File, OutboxError> {
-    let path = directory.join(LOCK);
-    let file = private()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| OutboxError::io(&path, error))?;
-    match lock::take(&file) {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { path: directory.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(OutboxError::io(&path, error)),
-    }
-}
-
-/// Files that only this user may read.
-pub(super) fn private() -> OpenOptions {
-    let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// The name that a file is made under.
-pub(super) fn draft_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
-}
-
-fn sync_directory(directory: &Path) -> Result<(), OutboxError> {
-    File::open(directory)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| OutboxError::io(directory, error))
 }

@@ -1,14 +1,59 @@
-//! Answers that come once the disk has confirmed them.
+//! What callers share with the writer: the database to read, the counts, and answers that come once
+//! the disk has confirmed them.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
+use redb::Database;
+use tokio::sync::{oneshot, watch};
 
-use super::OutboxError;
-use super::writer::Shared;
+use super::{Counts, OutboxError};
+
+/// What the writer shares with those who read and ask.
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    /// `None` while it cannot be opened for want of room, and once it is closed.
+    pub(super) database: RwLock<Option<Database>>,
+    /// Why nothing is done any more.
+    ended: Mutex<Option<OutboxError>>,
+    pub(super) counts: watch::Sender<Counts>,
+}
+
+impl Shared {
+    pub(super) fn new(directory: PathBuf, database: Database) -> Self {
+        let (counts, _) = watch::channel(Counts::default());
+        Self { directory, database: RwLock::new(Some(database)), ended: Mutex::default(), counts }
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Option<OutboxError>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is done any more, if so.
+    pub(super) fn check(&self) -> Result<(), OutboxError> {
+        self.ended().clone().map_or(Ok(()), Err)
+    }
+
+    /// Why the writer does not answer.
+    pub(super) fn why_ended(&self) -> OutboxError {
+        let stopped = || OutboxError::Stopped("its writer has ended".into());
+        self.ended().clone().unwrap_or_else(stopped)
+    }
+
+    /// Ends it; the first reason stays.
+    pub(super) fn end(&self, reason: OutboxError) {
+        self.ended().get_or_insert(reason);
+    }
+
+    /// Puts the database in its place, and gives the one before.
+    pub(super) fn put(&self, database: Option<Database>) -> Option<Database> {
+        let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut place, database)
+    }
+}
 
 /// An answer that comes once the disk has confirmed what it says: await it, or wait for it with
 /// [`Pending::wait`]. What was asked is done also if nobody waits.
@@ -25,7 +70,7 @@ impl<T> Pending<T> {
     /// If it was not done, or may not have been.
     pub fn wait(self) -> Result<T, OutboxError> {
         let Self { answer, shared } = self;
-        answer.blocking_recv().unwrap_or_else(|_| Err(ended(&shared)))
+        answer.blocking_recv().unwrap_or_else(|_| Err(shared.why_ended()))
     }
 }
 
@@ -35,14 +80,6 @@ impl<T> Future for Pending<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer)
             .poll(context)
-            .map(|answer| answer.unwrap_or_else(|_| Err(ended(&self.shared))))
-    }
-}
-
-/// Why nobody answers.
-pub(super) fn ended(shared: &Shared) -> OutboxError {
-    match shared.check() {
-        Err(reason) => reason,
-        Ok(()) => OutboxError::Stopped("its writer has ended".into()),
+            .map(|answer| answer.unwrap_or_else(|_| Err(self.shared.why_ended())))
     }
 }

@@ -2,92 +2,64 @@
 
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::PoisonError;
 
 use laju_schemas::{EventId, Sequence};
-use redb::{ReadTransaction, ReadableDatabase};
+use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
 use super::format::{
-    ACKNOWLEDGED, AcknowledgedRow, EVENTS, Entry, KEYS, SET_ASIDE, SetAsideRow, UNSENT, UnsentRow,
+    ACKNOWLEDGED, EVENTS, KEYS, REJECTED, RejectedRow, Row, UNSENT, UnsentRow,
 };
-use super::writer::{Job, Shared};
+use super::job::Job;
 use super::{
-    Accepted, Dated, IdempotencyKey, Known, Obstacle, Outbox, OutboxError, Refusal, SetAside,
-    State, Unsent,
+    Accepted, Dated, Entry, IdempotencyKey, Known, Outbox, OutboxError, Refusal, Rejected,
+    RejectionReason, Unsent,
 };
 
 impl Outbox {
-    /// Unsent events, those set aside not among them, with a sequence number above `after`: in
+    /// Unsent events with a sequence number above `after`, those rejected not among them: in
     /// order, at most `limit`. It reads the disk: not for async threads.
     ///
     /// # Errors
     /// If a row is damaged, or the outbox is closed or cannot be read.
     pub fn unsent_after(&self, after: u32, limit: usize) -> Result<Vec<Unsent>, OutboxError> {
-        self.read(|shared, transaction| {
-            let failed = |error| OutboxError::database(&shared.directory, error);
-            let table = transaction
-                .open_table(UNSENT)
-                .map_err(|error| OutboxError::database(&shared.directory, error))?;
-            let range = (Bound::Excluded(after), Bound::Unbounded);
-            let rows = table.range::<u32>(range).map_err(failed)?.take(limit);
+        self.read(|reading| {
+            let rows = reading.rows(UNSENT, after, UnsentRow::from_bytes)?.take(limit);
             rows.map(|row| {
-                let (sequence, row) = row.map_err(failed)?;
-                let sequence = sequence.value();
-                let UnsentRow { entry, value } = UnsentRow::from_bytes(sequence, row.value())
-                    .ok_or_else(|| damaged(shared, sequence))?;
-                let Entry { event_id, subject, occurred_at, .. } = entry;
-                Ok(Unsent { sequence, event_id, subject, occurred_at, value })
+                let (sequence, UnsentRow { entry, value }) = row?;
+                Ok(Unsent { sequence, entry, value })
             })
             .collect()
         })
     }
 
-    /// Events that were set aside, in order of their sequence numbers, at most `limit`. It reads
+    /// Events that Kafka rejected, in order of their sequence numbers, at most `limit`. It reads
     /// the disk: not for async threads.
     ///
     /// # Errors
     /// As for [`Outbox::unsent_after`].
-    pub fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>, OutboxError> {
-        self.read(|shared, transaction| {
-            let failed = |error| OutboxError::database(&shared.directory, error);
-            let table = transaction
-                .open_table(SET_ASIDE)
-                .map_err(|error| OutboxError::database(&shared.directory, error))?;
-            let rows = table.range::<u32>(..).map_err(failed)?.take(limit);
+    pub fn rejected(&self, limit: usize) -> Result<Vec<Rejected>, OutboxError> {
+        self.read(|reading| {
+            let rows = reading.rows(REJECTED, 0, RejectedRow::from_bytes)?.take(limit);
             rows.map(|row| {
-                let (sequence, row) = row.map_err(failed)?;
-                let sequence = sequence.value();
-                let row = SetAsideRow::from_bytes(sequence, row.value())
-                    .ok_or_else(|| damaged(shared, sequence))?;
-                Ok(SetAside {
-                    sequence,
-                    event_id: row.entry.event_id,
-                    occurred_at: row.entry.occurred_at,
-                    obstacle: row.obstacle,
-                    detail: row.detail,
-                    at: row.at,
-                })
+                let (sequence, RejectedRow { entry, rejection, .. }) = row?;
+                Ok(Rejected { event_id: entry.event_id, sequence, rejection })
             })
             .collect()
         })
     }
 
-    /// The first event that was set aside for this obstacle. It reads the disk: not for async
+    /// The first event that was rejected for this reason. It reads the disk: not for async
     /// threads.
     ///
     /// # Errors
     /// As for [`Outbox::unsent_after`].
-    pub fn first_set_aside(&self, obstacle: Obstacle) -> Result<Option<EventId>, OutboxError> {
-        self.read(|shared, transaction| {
-            let failed = |error| OutboxError::database(&shared.directory, error);
-            let table = transaction
-                .open_table(SET_ASIDE)
-                .map_err(|error| OutboxError::database(&shared.directory, error))?;
-            for row in table.range::<u32>(..).map_err(failed)? {
-                let (sequence, row) = row.map_err(failed)?;
-                let row = SetAsideRow::from_bytes(sequence.value(), row.value())
-                    .ok_or_else(|| damaged(shared, sequence.value()))?;
-                if row.obstacle == obstacle {
+    pub fn first_rejected(&self, reason: RejectionReason) -> Result<Option<EventId>, OutboxError> {
+        self.read(|reading| {
+            for row in reading.rows(REJECTED, 0, RejectedRow::from_bytes)? {
+                let (_, row) = row?;
+                if row.rejection.reason == reason {
                     return Ok(Some(row.entry.event_id));
                 }
             }
@@ -101,26 +73,13 @@ impl Outbox {
     /// # Errors
     /// As for [`Outbox::unsent_after`].
     pub fn find(&self, event: EventId) -> Result<Option<Known>, OutboxError> {
-        self.read(|shared, transaction| {
-            let number = || -> Result<_, redb::Error> {
-                let events = transaction.open_table(EVENTS)?;
-                Ok(events.get(&event.0)?.map(|number| number.value()))
-            };
-            let failed = |error: redb::Error| OutboxError::database(&shared.directory, error);
-            let Some(sequence) = number().map_err(failed)? else { return Ok(None) };
-            let (entry, state) = find_row(transaction, sequence)
-                .map_err(|error| failed(*error))?
-                .filter(|(entry, _)| entry.event_id == event)
-                .ok_or_else(|| damaged(shared, sequence))?;
-            Ok(Some(Known {
-                sequence,
-                subject: entry.subject,
-                home_region: entry.home_region,
-                service_region: entry.service_region,
-                occurred_at: entry.occurred_at,
-                accepted_at: entry.accepted_at,
-                state,
-            }))
+        self.read(|reading| {
+            let Some(sequence) = reading.number(EVENTS, &event.0)? else { return Ok(None) };
+            let row = reading
+                .row(sequence)?
+                .filter(|row| row.entry().event_id == event)
+                .ok_or_else(|| reading.damaged(sequence))?;
+            Ok(Some(Known { sequence, entry: *row.entry(), outcome: row.outcome() }))
         })
     }
 
@@ -133,22 +92,15 @@ impl Outbox {
         &self,
         key: &IdempotencyKey,
     ) -> Result<Option<Result<Accepted, Refusal>>, OutboxError> {
-        self.read(|shared, transaction| {
-            let number = || -> Result<_, redb::Error> {
-                let keys = transaction.open_table(KEYS)?;
-                Ok(keys.get(&key.key)?.map(|number| number.value()))
-            };
-            let failed = |error: redb::Error| OutboxError::database(&shared.directory, error);
-            let Some(number) = number().map_err(failed)? else { return Ok(None) };
-            let (entry, _) = find_row(transaction, number)
-                .map_err(|error| failed(*error))?
-                .ok_or_else(|| damaged(shared, number))?;
-            let event_id = entry.event_id;
-            if entry.key.is_none_or(|known| known.content != key.content) {
+        self.read(|reading| {
+            let Some(number) = reading.number(KEYS, &key.key)? else { return Ok(None) };
+            let row = reading.row(number)?.ok_or_else(|| reading.damaged(number))?;
+            let Entry { event_id, key: known, .. } = *row.entry();
+            if known.is_none_or(|known| known.content != key.content) {
                 return Ok(Some(Err(Refusal::KeyReused { event_id })));
             }
             let sequence =
-                Sequence::try_from(i64::from(number)).map_err(|_| damaged(shared, number))?;
+                Sequence::try_from(i64::from(number)).map_err(|_| reading.damaged(number))?;
             Ok(Some(Ok(Accepted { event_id, sequence, repeated: true })))
         })
     }
@@ -158,16 +110,9 @@ impl Outbox {
     /// # Errors
     /// As for [`Outbox::unsent_after`].
     pub fn unsent_dates(&self, mut visit: impl FnMut(Dated)) -> Result<(), OutboxError> {
-        self.read(|shared, transaction| {
-            let failed = |error| OutboxError::database(&shared.directory, error);
-            let table = transaction
-                .open_table(UNSENT)
-                .map_err(|error| OutboxError::database(&shared.directory, error))?;
-            for row in table.range::<u32>(..).map_err(failed)? {
-                let (sequence, row) = row.map_err(failed)?;
-                let sequence = sequence.value();
-                let row = UnsentRow::from_bytes(sequence, row.value())
-                    .ok_or_else(|| damaged(shared, sequence))?;
+        self.read(|reading| {
+            for row in reading.rows(UNSENT, 0, UnsentRow::from_bytes)? {
+                let (sequence, row) = row?;
                 visit(dated(sequence, &row.entry));
             }
             Ok(())
@@ -187,16 +132,14 @@ impl Outbox {
         limit: usize,
         wanted: impl Fn(&Dated) -> bool,
     ) -> Result<Vec<Dated>, OutboxError> {
-        const LOOKED_AT: u32 = 10_000;
-        self.read(|shared, transaction| {
+        const MAX_NUMBERS: u32 = 10_000;
+        self.read(|reading| {
             let mut found = Vec::new();
-            for sequence in first..=last.min(first.saturating_add(LOOKED_AT)) {
+            for sequence in first..=last.min(first.saturating_add(MAX_NUMBERS)) {
                 if found.len() >= limit {
                     break;
                 }
-                let row = find_row(transaction, sequence)
-                    .map_err(|error| OutboxError::database(&shared.directory, *error))?;
-                let date = row.map(|(entry, _)| dated(sequence, &entry));
+                let date = reading.row(sequence)?.map(|row| dated(sequence, row.entry()));
                 found.extend(date.filter(&wanted));
             }
             Ok(found)
@@ -205,7 +148,7 @@ impl Outbox {
 
     fn read<T>(
         &self,
-        reading: impl FnOnce(&Shared, &ReadTransaction) -> Result<T, OutboxError>,
+        reading: impl FnOnce(Reading<'_>) -> Result<T, OutboxError>,
     ) -> Result<T, OutboxError> {
         let shared = &*self.handle.shared;
         shared.check()?;
@@ -221,7 +164,7 @@ impl Outbox {
             let transaction = database
                 .begin_read()
                 .map_err(|error| OutboxError::database(&shared.directory, error))?;
-            reading(shared, &transaction)
+            reading(Reading { path: &shared.directory, transaction: &transaction })
         }));
         let read = read.unwrap_or_else(|_| {
             Err(OutboxError::damaged(&shared.directory, "its database cannot be read"))
@@ -234,37 +177,59 @@ impl Outbox {
     }
 }
 
+/// One look at the tables.
+struct Reading<'a> {
+    path: &'a Path,
+    transaction: &'a ReadTransaction,
+}
+
+impl Reading<'_> {
+    fn failed(&self, error: impl Into<redb::Error>) -> OutboxError {
+        OutboxError::database(self.path, error)
+    }
+
+    fn damaged(&self, sequence: u32) -> OutboxError {
+        OutboxError::damaged_row(self.path, sequence)
+    }
+
+    /// The rows of a table above a number, in order.
+    fn rows<R>(
+        &self,
+        table: TableDefinition<u32, &'static [u8]>,
+        after: u32,
+        read: fn(u32, &[u8]) -> Option<R>,
+    ) -> Result<impl Iterator<Item = Result<(u32, R), OutboxError>>, OutboxError> {
+        let table = self.transaction.open_table(table).map_err(|error| self.failed(error))?;
+        let range = (Bound::Excluded(after), Bound::Unbounded);
+        let rows = table.range::<u32>(range).map_err(|error| self.failed(error))?;
+        Ok(rows.map(move |row| {
+            let (sequence, row) = row.map_err(|error| self.failed(error))?;
+            let sequence = sequence.value();
+            let row = read(sequence, row.value()).ok_or_else(|| self.damaged(sequence))?;
+            Ok((sequence, row))
+        }))
+    }
+
+    /// The number that an index has under a key.
+    fn number(
+        &self,
+        index: TableDefinition<&'static [u8; 16], u32>,
+        key: &[u8; 16],
+    ) -> Result<Option<u32>, OutboxError> {
+        let index = self.transaction.open_table(index).map_err(|error| self.failed(error))?;
+        let found = index.get(key).map_err(|error| self.failed(error))?;
+        Ok(found.map(|number| number.value()))
+    }
+
+    /// The row of a number, in whichever table it is; `None` if there is none that can be read.
+    fn row(&self, number: u32) -> Result<Option<Row>, OutboxError> {
+        let open = |table| self.transaction.open_table(table).map_err(|error| self.failed(error));
+        let (unsent, rejected, acknowledged) = (open(UNSENT)?, open(REJECTED)?, open(ACKNOWLEDGED)?);
+        Row::find(number, [&unsent, &rejected, &acknowledged]).map_err(|error| self.failed(error))
+    }
+}
+
 fn dated(sequence: u32, entry: &Entry) -> Dated {
     let Entry { event_id, occurred_at, accepted_at, .. } = *entry;
     Dated { sequence, event_id, occurred_at, accepted_at }
-}
-
-fn damaged(shared: &Shared, sequence: u32) -> OutboxError {
-    OutboxError::damaged(&shared.directory, format!("the row of event {sequence} cannot be read"))
-}
-
-/// The row of a number, in whichever table it is; `None` if there is none that can be read.
-fn find_row(
-    transaction: &ReadTransaction,
-    sequence: u32,
-) -> Result<Option<(Entry, State)>, Box<redb::Error>> {
-    let find = || -> Result<_, redb::Error> {
-        if let Some(row) = transaction.open_table(UNSENT)?.get(sequence)? {
-            let row = UnsentRow::from_bytes(sequence, row.value());
-            return Ok(row.map(|row| (row.entry, State::Unsent)));
-        }
-        if let Some(row) = transaction.open_table(SET_ASIDE)?.get(sequence)? {
-            let row = SetAsideRow::from_bytes(sequence, row.value());
-            return Ok(row.map(|row| {
-                let SetAsideRow { entry, obstacle, detail, at, .. } = row;
-                (entry, State::SetAside { obstacle, detail, at })
-            }));
-        }
-        if let Some(row) = transaction.open_table(ACKNOWLEDGED)?.get(sequence)? {
-            let row = AcknowledgedRow::from_bytes(sequence, row.value());
-            return Ok(row.map(|row| (row.entry, State::Acknowledged(row.receipt))));
-        }
-        Ok(None)
-    };
-    find().map_err(Box::new)
 }

@@ -8,10 +8,12 @@ use laju_schemas::{ActivationEvent, EventId, KioskId, Sequence};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::format::{
-    ACKNOWLEDGED, AcknowledgedRow, EVENTS, Entry, FORGET, KEYS, META, SET_ASIDE, STATE,
-    SetAsideRow, State, UNSENT, UnsentRow, accounted,
+    ACKNOWLEDGED, AcknowledgedRow, EVENTS, FORGET, KEYS, META, REJECTED, RejectedRow, Row, STATE,
+    State, UNSENT, UnsentRow, accounted,
 };
-use super::{Accepted, Draft, OutboxError, OutboxSettings, Outcome, Refusal, Retry};
+use super::{
+    Accepted, Draft, Entry, IdempotencyKey, OutboxError, OutboxSettings, Outcome, Refusal, Retry,
+};
 use laju_kafka::publish::Receipt;
 
 /// What a message has besides its value: the key, headers of the shipper's, Kafka's framing.
@@ -32,28 +34,11 @@ pub(super) struct Stage<'a> {
     pub(super) changed: bool,
     meta: Table<'a, &'static str, &'static [u8]>,
     unsent: Table<'a, u32, &'static [u8]>,
-    set_aside: Table<'a, u32, &'static [u8]>,
+    rejected: Table<'a, u32, &'static [u8]>,
     acknowledged: Table<'a, u32, &'static [u8]>,
     events: Table<'a, &'static [u8; 16], u32>,
     keys: Table<'a, &'static [u8; 16], u32>,
     forget: Table<'a, (i64, u32), ()>,
-}
-
-/// Where an event stands.
-enum Row {
-    Unsent(UnsentRow),
-    SetAside(SetAsideRow),
-    Acknowledged(AcknowledgedRow),
-}
-
-impl Row {
-    fn entry(&self) -> &Entry {
-        match self {
-            Self::Unsent(row) => &row.entry,
-            Self::SetAside(row) => &row.entry,
-            Self::Acknowledged(row) => &row.entry,
-        }
-    }
 }
 
 impl<'a> Stage<'a> {
@@ -71,7 +56,7 @@ impl<'a> Stage<'a> {
                 changed: false,
                 meta: transaction.open_table(META)?,
                 unsent: transaction.open_table(UNSENT)?,
-                set_aside: transaction.open_table(SET_ASIDE)?,
+                rejected: transaction.open_table(REJECTED)?,
                 acknowledged: transaction.open_table(ACKNOWLEDGED)?,
                 events: transaction.open_table(EVENTS)?,
                 keys: transaction.open_table(KEYS)?,
@@ -87,7 +72,7 @@ impl<'a> Stage<'a> {
     }
 
     fn damaged_row(&self, sequence: u32) -> OutboxError {
-        OutboxError::damaged(self.path, format!("the row of event {sequence} cannot be read"))
+        OutboxError::damaged_row(self.path, sequence)
     }
 
     /// Numbers and stores an event, or says why not.
@@ -102,53 +87,61 @@ impl<'a> Stage<'a> {
             return Ok(Err(Refusal::Numbers));
         };
         let sequence = Sequence::try_from(i64::from(number)).expect("it is at least 1");
-        let mut value = Vec::with_capacity(160);
-        let event = draft.event(&self.rules.kiosk, sequence);
-        self.rules
-            .encoder
-            .event(&event, &mut value)
-            .map_err(|error| OutboxError::Encode(error.to_string().into()))?;
+        let value = self.encode(draft, sequence)?;
         let limit = EVENTS_TOPIC.max_message_bytes as usize - MESSAGE_OVERHEAD;
         if value.len() > limit {
-            return Ok(Err(Refusal::TooLarge { bytes: value.len(), limit_bytes: limit }));
+            return Ok(Err(Refusal::TooLarge { bytes: value.len() }));
         }
-        let row = UnsentRow { entry: draft.entry(), value }.to_bytes(number);
-        let held = self.state.unsent_bytes + self.state.set_aside_bytes;
+        let Entry { event_id, accepted_at, key, .. } = draft.entry;
+        let row = UnsentRow { entry: draft.entry, value }.to_bytes(number);
+        let held = self.state.unsent_bytes + self.state.rejected_bytes;
         let limit_bytes = self.rules.settings.limit_bytes;
         if held + accounted(&row) > limit_bytes {
             return Ok(Err(Refusal::Full { limit_bytes }));
         }
         let failed = self.failed();
         self.unsent.insert(number, row.as_slice()).map_err(&failed)?;
-        self.events.insert(&draft.event_id.0, number).map_err(&failed)?;
-        if let Some(key) = &draft.key {
+        self.events.insert(&event_id.0, number).map_err(&failed)?;
+        if let Some(key) = key {
             self.keys.insert(&key.key, number).map_err(&failed)?;
             self.state.keys += 1;
         }
         self.state.highest_sequence = number;
         self.state.unsent += 1;
         self.state.unsent_bytes += accounted(&row);
-        self.state.latest_accepted_at = Some(draft.accepted_at);
+        self.state.latest_accepted_at = Some(accepted_at);
         self.changed = true;
-        Ok(Ok(Accepted { event_id: draft.event_id, sequence, repeated: false }))
+        Ok(Ok(Accepted { event_id, sequence, repeated: false }))
+    }
+
+    /// The value that a draft of this number is sent as.
+    fn encode(&self, draft: &Draft, sequence: Sequence) -> Result<Vec<u8>, OutboxError> {
+        let mut value = Vec::with_capacity(160);
+        let event = draft.event(&self.rules.kiosk, sequence);
+        self.rules
+            .encoder
+            .event(&event, &mut value)
+            .map_err(|error| OutboxError::Encode(error.to_string().into()))?;
+        Ok(value)
     }
 
     /// The answer to a draft whose key or event id is known.
     fn known(&self, draft: &Draft) -> Result<Option<Result<Accepted, Refusal>>, OutboxError> {
         let failed = self.failed();
-        if let Some(key) = &draft.key {
-            let found = self.keys.get(&key.key).map_err(&failed)?.map(|found| found.value());
+        if let Some(IdempotencyKey { key, content }) = &draft.entry.key {
+            let found = self.keys.get(key).map_err(&failed)?.map(|found| found.value());
             if let Some(number) = found {
                 let entry = *self.row(number)?.entry();
-                let same = entry.key.is_some_and(|known| known.content == key.content);
+                let same = entry.key.is_some_and(|known| known.content == *content);
                 return self.repeated(number, entry.event_id, same).map(Some);
             }
         }
-        let found = self.events.get(&draft.event_id.0).map_err(&failed)?.map(|id| id.value());
+        let event_id = draft.entry.event_id;
+        let found = self.events.get(&event_id.0).map_err(&failed)?.map(|id| id.value());
         let Some(number) = found else { return Ok(None) };
         let known = self.row(number)?;
         let same = self.is_same(draft, number, &known)?;
-        self.repeated(number, draft.event_id, same).map(Some)
+        self.repeated(number, event_id, same).map(Some)
     }
 
     fn repeated(
@@ -160,56 +153,35 @@ impl<'a> Stage<'a> {
         if !same {
             return Ok(Err(Refusal::KeyReused { event_id }));
         }
-        let sequence =
-            Sequence::try_from(i64::from(number)).map_err(|_| self.damaged_row(number))?;
+        let sequence = self.sequence(number)?;
         Ok(Ok(Accepted { event_id, sequence, repeated: true }))
     }
 
     /// Whether a draft says the same as the event of its id. Of an acknowledged one the fact is
     /// not kept; what is kept has to do.
     fn is_same(&self, draft: &Draft, number: u32, known: &Row) -> Result<bool, OutboxError> {
-        let entry = draft.entry();
-        let other = known.entry();
+        let (entry, other) = (&draft.entry, known.entry());
         let alike = entry.subject == other.subject
             && entry.home_region == other.home_region
             && entry.service_region == other.service_region
             && entry.occurred_at == other.occurred_at;
         let value = match known {
             Row::Unsent(row) => &row.value,
-            Row::SetAside(row) => &row.value,
+            Row::Rejected(row) => &row.value,
             Row::Acknowledged(_) => return Ok(alike),
         };
-        let sequence =
-            Sequence::try_from(i64::from(number)).map_err(|_| self.damaged_row(number))?;
-        let mut again = Vec::with_capacity(160);
-        self.rules
-            .encoder
-            .event(&draft.event(&self.rules.kiosk, sequence), &mut again)
-            .map_err(|error| OutboxError::Encode(error.to_string().into()))?;
-        Ok(alike && again == *value)
+        Ok(alike && self.encode(draft, self.sequence(number)?)? == *value)
+    }
+
+    fn sequence(&self, number: u32) -> Result<Sequence, OutboxError> {
+        Sequence::try_from(i64::from(number)).map_err(|_| self.damaged_row(number))
     }
 
     /// The row of an event that an index names: it must be there.
     fn row(&self, number: u32) -> Result<Row, OutboxError> {
-        self.find(number)?.ok_or_else(|| self.damaged_row(number))
-    }
-
-    fn find(&self, number: u32) -> Result<Option<Row>, OutboxError> {
-        let failed = self.failed();
-        let damaged = || self.damaged_row(number);
-        if let Some(row) = self.unsent.get(number).map_err(&failed)? {
-            let row = UnsentRow::from_bytes(number, row.value()).ok_or_else(damaged)?;
-            return Ok(Some(Row::Unsent(row)));
-        }
-        if let Some(row) = self.set_aside.get(number).map_err(&failed)? {
-            let row = SetAsideRow::from_bytes(number, row.value()).ok_or_else(damaged)?;
-            return Ok(Some(Row::SetAside(row)));
-        }
-        if let Some(row) = self.acknowledged.get(number).map_err(&failed)? {
-            let row = AcknowledgedRow::from_bytes(number, row.value()).ok_or_else(damaged)?;
-            return Ok(Some(Row::Acknowledged(row)));
-        }
-        Ok(None)
+        Row::find(number, [&self.unsent, &self.rejected, &self.acknowledged])
+            .map_err(self.failed())?
+            .ok_or_else(|| self.damaged_row(number))
     }
 
     /// Takes an event out of those that wait; `None` if it does not wait.
@@ -222,11 +194,11 @@ impl<'a> Stage<'a> {
             self.changed = true;
             return UnsentRow::from_bytes(number, row.value()).ok_or(damaged).map(Some);
         }
-        if let Some(row) = self.set_aside.remove(number).map_err(&failed)? {
-            self.state.set_aside -= 1;
-            self.state.set_aside_bytes -= accounted(row.value());
+        if let Some(row) = self.rejected.remove(number).map_err(&failed)? {
+            self.state.rejected -= 1;
+            self.state.rejected_bytes -= accounted(row.value());
             self.changed = true;
-            let row = SetAsideRow::from_bytes(number, row.value()).ok_or(damaged)?;
+            let row = RejectedRow::from_bytes(number, row.value()).ok_or(damaged)?;
             return Ok(Some(UnsentRow { entry: row.entry, value: row.value }));
         }
         Ok(None)
@@ -238,13 +210,12 @@ impl<'a> Stage<'a> {
         let failed = self.failed();
         match outcome {
             Outcome::Acknowledged(receipt) => self.acknowledge(number, entry, *receipt),
-            Outcome::SetAside { obstacle, detail, at } => {
-                let detail = detail.clone();
-                let row = SetAsideRow { entry, obstacle: *obstacle, detail, at: *at, value };
-                let row = row.to_bytes(number);
-                self.set_aside.insert(number, row.as_slice()).map_err(&failed)?;
-                self.state.set_aside += 1;
-                self.state.set_aside_bytes += accounted(&row);
+            Outcome::Rejected(rejection) => {
+                let rejection = rejection.clone();
+                let row = RejectedRow { entry, rejection, value }.to_bytes(number);
+                self.rejected.insert(number, row.as_slice()).map_err(&failed)?;
+                self.state.rejected += 1;
+                self.state.rejected_bytes += accounted(&row);
                 Ok(())
             }
         }
@@ -259,7 +230,7 @@ impl<'a> Stage<'a> {
         let failed = self.failed();
         // Only the broker's clock counts: this kiosk's may jump a year ahead, and all would be
         // forgotten. A receipt without its time counts as the newest; before there is any, it is
-        // kept for good.
+        // kept permanently.
         let timestamp = receipt.timestamp.filter(|_| receipt.by_broker);
         self.state.newest_receipt = self.state.newest_receipt.max(timestamp);
         let recorded =
@@ -279,18 +250,18 @@ impl<'a> Stage<'a> {
             Retry::Event(event_id) => {
                 let found = self.events.get(&event_id.0).map_err(&failed)?.map(|id| id.value());
                 if let Some(number) = found
-                    && self.set_aside.get(number).map_err(&failed)?.is_some()
+                    && self.rejected.get(number).map_err(&failed)?.is_some()
                 {
                     numbers.push(number);
                 }
             }
             Retry::All | Retry::Because(_) => {
-                for row in self.set_aside.iter().map_err(&failed)? {
+                for row in self.rejected.iter().map_err(&failed)? {
                     let (number, row) = row.map_err(&failed)?;
                     let number = number.value();
-                    let row = SetAsideRow::from_bytes(number, row.value())
+                    let row = RejectedRow::from_bytes(number, row.value())
                         .ok_or_else(|| self.damaged_row(number))?;
-                    if !matches!(which, Retry::Because(obstacle) if *obstacle != row.obstacle) {
+                    if !matches!(which, Retry::Because(reason) if *reason != row.rejection.reason) {
                         numbers.push(number);
                     }
                 }
@@ -373,28 +344,17 @@ impl<'a> Stage<'a> {
 }
 
 impl Draft {
-    fn entry(&self) -> Entry {
-        Entry {
-            event_id: self.event_id,
-            subject: self.subject,
-            home_region: self.home_region,
-            service_region: self.service_region,
-            occurred_at: self.occurred_at,
-            accepted_at: self.accepted_at,
-            key: self.key,
-        }
-    }
-
     /// The event that a draft becomes.
     pub(super) fn event(&self, kiosk: &KioskId, sequence: Sequence) -> ActivationEvent {
+        let Entry { event_id, subject, home_region, service_region, occurred_at, .. } = self.entry;
         ActivationEvent {
-            event_id: self.event_id,
+            event_id,
             kiosk_id: kiosk.clone(),
             sequence,
-            occurred_at: self.occurred_at,
-            subject: self.subject,
-            home_region: self.home_region,
-            service_region: self.service_region,
+            occurred_at,
+            subject,
+            home_region,
+            service_region,
             outreach_id: self.outreach_id.clone(),
             fact: self.fact,
         }

@@ -16,9 +16,10 @@ use laju_schemas::{
 };
 use redb::ReadableTable;
 
-use super::format::{ACKNOWLEDGED, META, STATE, State as Totals, UNSENT};
+use super::format::{ACKNOWLEDGED, META, STATE, State, UNSENT};
 use super::*;
 use laju_kafka::publish::Receipt;
+use laju_schemas::codec::Encoder;
 
 fn kiosk() -> KioskId {
     "kiosk-7".parse().unwrap()
@@ -40,25 +41,33 @@ fn draft(number: u64) -> Draft {
     let mut subject = [7; 16];
     subject[..8].copy_from_slice(&number.to_le_bytes());
     Draft {
-        event_id: event_id(number),
-        occurred_at: TimestampMs(1_700_000_000_000 + number as i64),
-        subject: SubjectId(subject),
-        home_region: RegionCode::parse("18.71").unwrap(),
-        service_region: RegionCode::parse("18.72").unwrap(),
+        entry: Entry {
+            event_id: event_id(number),
+            occurred_at: TimestampMs(1_700_000_000_000 + number as i64),
+            subject: SubjectId(subject),
+            home_region: RegionCode::parse("18.71").unwrap(),
+            service_region: RegionCode::parse("18.72").unwrap(),
+            accepted_at: TimestampMs(1_700_000_500_000 + number as i64),
+            key: None,
+        },
         outreach_id: number.is_multiple_of(3).then(|| "sma-2".parse::<OutreachId>().unwrap()),
         fact: Fact::Activated {
             channel: Channel::Office,
             venue: None,
             first_time_holder: number.is_multiple_of(2),
         },
-        accepted_at: TimestampMs(1_700_000_500_000 + number as i64),
-        key: None,
     }
+}
+
+/// The draft with its entry changed.
+fn with_entry(mut draft: Draft, change: impl FnOnce(&mut Entry)) -> Draft {
+    change(&mut draft.entry);
+    draft
 }
 
 fn keyed(number: u64, key: u8, content: u8) -> Draft {
     let key = Some(IdempotencyKey { key: [key; 16], content: [content; 16] });
-    Draft { key, ..draft(number) }
+    with_entry(draft(number), |entry| entry.key = key)
 }
 
 fn receipt(offset: u64, timestamp: i64) -> Receipt {
@@ -74,20 +83,20 @@ fn acknowledged(offset: u64, timestamp: i64) -> Outcome {
     Outcome::Acknowledged(receipt(offset, timestamp))
 }
 
-fn set_aside(obstacle: Obstacle) -> Outcome {
-    Outcome::SetAside { obstacle, detail: "no".to_owned(), at: TimestampMs(5) }
+fn rejected(reason: RejectionReason) -> Outcome {
+    Outcome::Rejected(Rejection { reason, detail: "no".to_owned(), at: TimestampMs(5) })
 }
 
 /// The bytes that an accepted draft must be sent as.
 fn value(draft: &Draft, sequence: u32) -> Vec<u8> {
     let event = ActivationEvent {
-        event_id: draft.event_id,
+        event_id: draft.entry.event_id,
         kiosk_id: kiosk(),
         sequence: i64::from(sequence).try_into().unwrap(),
-        occurred_at: draft.occurred_at,
-        subject: draft.subject,
-        home_region: draft.home_region,
-        service_region: draft.service_region,
+        occurred_at: draft.entry.occurred_at,
+        subject: draft.entry.subject,
+        home_region: draft.entry.home_region,
+        service_region: draft.entry.service_region,
         outreach_id: draft.outreach_id.clone(),
         fact: draft.fact,
     };
@@ -170,7 +179,7 @@ fn only_this_user_may_read_it() {
 }
 
 #[test]
-fn an_event_goes_from_unsent_to_set_aside_and_back_to_acknowledged() {
+fn an_event_goes_from_unsent_to_rejected_and_back_to_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = open(directory.path()).unwrap();
     let mut changed = outbox.changed();
@@ -178,42 +187,43 @@ fn an_event_goes_from_unsent_to_set_aside_and_back_to_acknowledged() {
     outbox.accept((1..=4).map(draft).collect()).wait().unwrap().len();
     assert!(changed.has_changed().unwrap());
     let full = outbox.counts();
-    assert_eq!(full.oldest_unsent, Some(draft(1).occurred_at));
-    assert_eq!(full.latest_accepted_at, Some(draft(4).accepted_at));
+    assert_eq!(full.oldest_unsent, Some(draft(1).entry.occurred_at));
+    assert_eq!(full.latest_accepted_at, Some(draft(4).entry.accepted_at));
     let outcomes = vec![
-        (1, set_aside(Obstacle::TooLarge)),
+        (1, rejected(RejectionReason::TooLarge)),
         (2, acknowledged(9, 1_000)),
-        (3, set_aside(Obstacle::NotAuthorised)),
+        (3, rejected(RejectionReason::NotAuthorised)),
     ];
     outbox.settle(outcomes.clone()).wait().unwrap();
     assert_eq!(sequences(&outbox), [4]);
     let counts = outbox.counts();
-    assert_eq!((counts.unsent, counts.set_aside, counts.acknowledged), (1, 2, 1));
-    assert_eq!(counts.oldest_unsent, Some(draft(4).occurred_at));
-    let aside = outbox.set_aside(10).unwrap();
-    assert_eq!(aside.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!((aside[0].obstacle, aside[0].detail.as_str()), (Obstacle::TooLarge, "no"));
+    assert_eq!((counts.unsent, counts.rejected, counts.acknowledged), (1, 2, 1));
+    assert_eq!(counts.oldest_unsent, Some(draft(4).entry.occurred_at));
+    let found = outbox.rejected(10).unwrap();
+    assert_eq!(found.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 3]);
+    let Rejection { reason, detail, .. } = &found[0].rejection;
+    assert_eq!((*reason, detail.as_str()), (RejectionReason::TooLarge, "no"));
     let known = outbox.find(event_id(2)).unwrap().unwrap();
-    assert_eq!(known.state, State::Acknowledged(receipt(9, 1_000)));
-    assert_eq!((known.sequence, known.subject), (2, draft(2).subject));
+    assert_eq!(known.outcome, Some(acknowledged(9, 1_000)));
+    assert_eq!((known.sequence, known.entry), (2, draft(2).entry));
     // An outcome that comes twice, or for an event that was never there, changes nothing.
     outbox
-        .settle(vec![(2, set_aside(Obstacle::Refused)), (77, outcomes[1].1.clone())])
+        .settle(vec![(2, rejected(RejectionReason::Refused)), (77, outcomes[1].1.clone())])
         .wait()
         .unwrap();
     assert_eq!(outbox.counts(), counts);
 
-    assert_eq!(outbox.retry(Retry::Because(Obstacle::Refused)).wait().unwrap(), None);
+    assert_eq!(outbox.retry(Retry::Because(RejectionReason::Refused)).wait().unwrap(), None);
     assert_eq!(outbox.retry(Retry::Event(event_id(2))).wait().unwrap(), None);
     assert_eq!(outbox.retry(Retry::Event(event_id(3))).wait().unwrap(), Some((3, 1)));
     assert_eq!(sequences(&outbox), [3, 4]);
     assert_eq!(outbox.retry(Retry::All).wait().unwrap(), Some((1, 1)));
     let unsent = outbox.unsent_after(0, 9).unwrap();
     assert_eq!(unsent[0].value, value(&draft(1), 1));
-    assert_eq!(outbox.find(event_id(1)).unwrap().unwrap().state, State::Unsent);
+    assert_eq!(outbox.find(event_id(1)).unwrap().unwrap().outcome, None);
     outbox.settle([1, 3, 4].map(|s| (s, acknowledged(1, 2_000))).to_vec()).wait().unwrap();
     let counts = outbox.counts();
-    assert_eq!((counts.unsent, counts.unsent_bytes, counts.set_aside_bytes), (0, 0, 0));
+    assert_eq!((counts.unsent, counts.unsent_bytes, counts.rejected_bytes), (0, 0, 0));
     assert_eq!((counts.acknowledged, counts.oldest_unsent), (4, None));
 }
 
@@ -231,7 +241,7 @@ fn a_repetition_gets_the_first_answer() {
     assert_eq!(accept(&outbox, draft(4)).unwrap().sequence.get(), 2);
     // The same event again, without a key; another one with its id.
     assert!(accept(&outbox, draft(4)).unwrap().repeated);
-    let other = Draft { event_id: event_id(4), ..draft(5) };
+    let other = with_entry(draft(5), |entry| entry.event_id = event_id(4));
     assert_eq!(accept(&outbox, other), Err(Refusal::KeyReused { event_id: event_id(4) }));
     outbox.settle(vec![(1, acknowledged(1, 1))]).wait().unwrap();
     outbox.close().unwrap();
@@ -248,11 +258,9 @@ fn only_the_brokers_clock_makes_it_forget() {
     outbox.accept((1..=3).map(|n| keyed(n, n as u8, 0)).collect()).wait().unwrap().len();
     outbox.settle(vec![(1, acknowledged(1, 5_000))]).wait().unwrap();
     // A kiosk's clock far ahead forgets nothing.
-    let late = Draft {
-        accepted_at: TimestampMs(i64::MAX),
-        occurred_at: TimestampMs(i64::MAX),
-        ..keyed(4, 4, 0)
-    };
+    let late = with_entry(keyed(4, 4, 0), |entry| {
+        (entry.accepted_at, entry.occurred_at) = (TimestampMs(i64::MAX), TimestampMs(i64::MAX));
+    });
     accept(&outbox, late).unwrap();
     assert!(accept(&outbox, keyed(9, 1, 0)).unwrap().repeated);
     // Not later than that: remembered to the millisecond.
@@ -280,8 +288,8 @@ fn a_full_outbox_refuses_and_goes_on_when_there_is_room() {
     assert!((2..9).contains(&taken), "{taken}");
     assert_eq!(answers[8], Err(Refusal::Full { limit_bytes: 1_000 }));
     assert!(outbox.counts().unsent_bytes <= 1_000);
-    // What is set aside takes room as well.
-    outbox.settle(vec![(1, set_aside(Obstacle::Refused))]).wait().unwrap();
+    // What was rejected takes room as well.
+    outbox.settle(vec![(1, rejected(RejectionReason::Refused))]).wait().unwrap();
     assert_eq!(accept(&outbox, draft(10)), Err(Refusal::Full { limit_bytes: 1_000 }));
     outbox.settle(vec![(1, acknowledged(1, 1))]).wait().unwrap();
     assert_eq!(accept(&outbox, draft(10)).unwrap().sequence.get() as usize, taken + 1);
@@ -300,12 +308,12 @@ fn numbers_are_not_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     open(directory.path()).unwrap().close().unwrap();
     tamper(directory.path(), |transaction| {
-        let state = Totals {
+        let state = State {
             generation: 7,
             highest_sequence: u32::MAX - 1,
             acknowledged: u64::from(u32::MAX - 1),
             forgotten: u64::from(u32::MAX - 1),
-            ..Totals::default()
+            ..State::default()
         };
         let mut meta = transaction.open_table(META).unwrap();
         meta.insert(STATE, state.to_bytes().as_slice()).unwrap();
@@ -467,7 +475,7 @@ fn waiting_clients_share_a_transaction() {
     assert_eq!(commits.borrow().unsent, 2_000);
     outbox.close().unwrap();
     let generation = match witness::read(&directory.path().join("outbox.witness")).unwrap() {
-        witness::Found::Testimony(testimony) => testimony.generation,
+        witness::Found::Mark(mark) => mark.generation,
         other => panic!("{other:?}"),
     };
     assert!(generation < 1_000, "2,000 acceptances took {generation} transactions");

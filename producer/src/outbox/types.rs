@@ -13,13 +13,13 @@ use laju_kafka::publish::Receipt;
 /// How much an outbox holds and remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxSettings {
-    /// How many bytes of events may wait, those set aside included: each with its row and
+    /// How many bytes of events may wait, those rejected included: each with its row and
     /// [`ROW_OVERHEAD`](super::ROW_OVERHEAD). A million
     /// events take about 280 MB on the disk; the file may show twice as much while it grows.
     pub limit_bytes: u64,
     /// How long an event is remembered after Kafka acknowledged it, by the broker's clock.
     pub remember: Duration,
-    /// Which key the pseudonyms of its events are made with: an outbox belongs to it for ever. Not
+    /// Which key the pseudonyms of its events are made with: an outbox belongs to it permanently. Not
     /// checked where none is given.
     pub key_id: Option<KeyId>,
     /// A file on another volume that is to remember how far the outbox had come: it notices one
@@ -38,27 +38,34 @@ impl Default for OutboxSettings {
     }
 }
 
-/// An event to be accepted: everything but its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draft {
+/// What is stored of every event, until it is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
     /// Its id.
     pub event_id: EventId,
-    /// When it happened, by the kiosk's clock.
-    pub occurred_at: TimestampMs,
-    /// The citizen's pseudonym.
+    /// The citizen's pseudonym, also the message key.
     pub subject: SubjectId,
     /// Where the citizen is registered.
     pub home_region: RegionCode,
     /// Whose office served them.
     pub service_region: RegionCode,
-    /// The outreach visit, if any.
-    pub outreach_id: Option<OutreachId>,
-    /// What happened.
-    pub fact: Fact,
+    /// When it happened, by the kiosk's clock.
+    pub occurred_at: TimestampMs,
     /// When it came in, by the kiosk's clock.
     pub accepted_at: TimestampMs,
     /// What makes a repetition recognisable, if the client gave something.
     pub key: Option<IdempotencyKey>,
+}
+
+/// An event to be accepted: everything but its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What is stored of it for as long as it is remembered.
+    pub entry: Entry,
+    /// The outreach visit, if any.
+    pub outreach_id: Option<OutreachId>,
+    /// What happened.
+    pub fact: Fact,
 }
 
 /// A client's idempotency key: digests only, so that no text of a client's is stored.
@@ -85,27 +92,29 @@ pub struct Accepted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// As many bytes of events wait as may.
-    #[error("the outbox is full: {limit_bytes} bytes of events may wait")]
+    #[error(
+        "the outbox is full ({limit_bytes} bytes): events leave it when Kafka can be reached; see `laju-kiosk status`"
+    )]
     Full {
         /// How many.
         limit_bytes: u64,
     },
     /// The same idempotency key, or the same event id, came with something else before.
-    #[error("the same key was used for another event before: {event_id}")]
+    #[error(
+        "the key was used for another event ({event_id}), of other content: each event needs a key of its own"
+    )]
     KeyReused {
         /// The event that has it.
         event_id: EventId,
     },
     /// All sequence numbers of this kiosk id are used up.
-    #[error("the kiosk has given all its numbers: start the agent with another kiosk id")]
+    #[error("this kiosk has used all its 4294967295 sequence numbers: give it another id")]
     Numbers,
     /// Larger than the events topic takes.
-    #[error("the event has {bytes} bytes; {limit_bytes} are possible")]
+    #[error("the event is too large: {bytes} bytes")]
     TooLarge {
         /// How large it is.
         bytes: usize,
-        /// How large it may be.
-        limit_bytes: usize,
     },
 }
 
@@ -114,12 +123,8 @@ pub enum Refusal {
 pub struct Unsent {
     /// Its number.
     pub sequence: u32,
-    /// Its id.
-    pub event_id: EventId,
-    /// The message key.
-    pub subject: SubjectId,
-    /// When it happened.
-    pub occurred_at: TimestampMs,
+    /// What is stored of it.
+    pub entry: Entry,
     /// The [`ActivationEvent`](laju_schemas::ActivationEvent), in single-object encoding.
     pub value: Vec<u8>,
 }
@@ -151,21 +156,26 @@ pub enum Outcome {
     /// Kafka has it.
     Acknowledged(Receipt),
     /// Kafka does not take it. Those behind it go on.
-    SetAside {
-        /// Why.
-        obstacle: Obstacle,
-        /// In words; cut after 1,000 bytes.
-        detail: String,
-        /// When, by the kiosk's clock.
-        at: TimestampMs,
-    },
+    Rejected(Rejection),
+}
+
+/// How Kafka rejected an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// Why.
+    #[serde(rename = "obstacle")]
+    pub reason: RejectionReason,
+    /// In words; cut after 1,000 bytes.
+    pub detail: String,
+    /// When, by the kiosk's clock.
+    pub at: TimestampMs,
 }
 
 /// Why Kafka does not take an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 #[serde(rename_all = "snake_case")]
-pub enum Obstacle {
+pub enum RejectionReason {
     /// It is larger than the topic takes.
     TooLarge,
     /// This user may not write to the topic.
@@ -174,8 +184,8 @@ pub enum Obstacle {
     Refused,
 }
 
-impl Obstacle {
-    /// Every obstacle, as stored: only ever added to.
+impl RejectionReason {
+    /// Every reason, as stored: only ever added to.
     pub const ALL: [Self; 3] = [Self::TooLarge, Self::NotAuthorised, Self::Refused];
 
     /// Its name.
@@ -189,38 +199,27 @@ impl Obstacle {
     }
 }
 
-impl std::fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Which events set aside are tried again.
+/// Which rejected events are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// All.
     All,
     /// This one.
     Event(EventId),
-    /// Those with this obstacle.
-    Because(Obstacle),
+    /// Those rejected for this reason.
+    Because(RejectionReason),
 }
 
-/// An event that was set aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Its number.
-    pub sequence: u32,
-    /// Its id.
+/// An event that Kafka rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// The event.
     pub event_id: EventId,
-    /// When it happened.
-    pub occurred_at: TimestampMs,
-    /// Why it was set aside.
-    pub obstacle: Obstacle,
-    /// In words.
-    pub detail: String,
-    /// When, by the kiosk's clock.
-    pub at: TimestampMs,
+    /// The kiosk's own number of it.
+    pub sequence: u32,
+    /// Why and when.
+    #[serde(flatten)]
+    pub rejection: Rejection,
 }
 
 /// What the outbox knows of an event.
@@ -228,36 +227,10 @@ pub struct SetAside {
 pub struct Known {
     /// Its number.
     pub sequence: u32,
-    /// The citizen's pseudonym.
-    pub subject: SubjectId,
-    /// Where the citizen is registered.
-    pub home_region: RegionCode,
-    /// Whose office served them.
-    pub service_region: RegionCode,
-    /// When it happened.
-    pub occurred_at: TimestampMs,
-    /// When it was accepted, by the kiosk's clock.
-    pub accepted_at: TimestampMs,
-    /// How far it has come.
-    pub state: State,
-}
-
-/// How far an event has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It waits to be sent, or is being sent.
-    Unsent,
-    /// Kafka does not take it.
-    SetAside {
-        /// Why.
-        obstacle: Obstacle,
-        /// In words.
-        detail: String,
-        /// When, by the kiosk's clock.
-        at: TimestampMs,
-    },
-    /// Kafka has it.
-    Acknowledged(Receipt),
+    /// What is stored of it.
+    pub entry: Entry,
+    /// What became of it; none while it waits to be sent, or is being sent.
+    pub outcome: Option<Outcome>,
 }
 
 /// An outbox that has fallen back as a whole: a disk image, a snapshot, a restored backup.
@@ -278,12 +251,12 @@ pub struct Counts {
     pub unsent: u64,
     /// What they are accounted with: see [`OutboxSettings::limit_bytes`].
     pub unsent_bytes: u64,
-    /// How much may wait, those set aside included.
+    /// How much may wait, those rejected included.
     pub limit_bytes: u64,
-    /// How many events are set aside.
-    pub set_aside: u64,
+    /// How many events Kafka rejected that are not sent again.
+    pub rejected: u64,
     /// What they are accounted with.
-    pub set_aside_bytes: u64,
+    pub rejected_bytes: u64,
     /// How many events were ever acknowledged.
     pub acknowledged: u64,
     /// How many numbers were passed over, since they had been given before the outbox was rolled

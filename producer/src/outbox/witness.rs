@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::files::{private, temporary};
 use super::format::{Cursor, FORMAT_VERSION, State};
 
 const MAGIC: [u8; 8] = *b"LAJUWITN";
@@ -18,14 +19,14 @@ pub(super) const WITNESS_BYTES: usize = 128;
 
 /// What the witness says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Testimony {
+pub(super) struct HighWaterMark {
     pub(super) kiosk_id: String,
     pub(super) generation: u64,
     pub(super) highest_sequence: u32,
     pub(super) acknowledged: u64,
 }
 
-impl Testimony {
+impl HighWaterMark {
     pub(super) fn new(kiosk_id: &str, state: &State) -> Self {
         Self {
             kiosk_id: kiosk_id.to_owned(),
@@ -74,13 +75,13 @@ impl Testimony {
 pub(super) enum Found {
     Nothing,
     Damaged,
-    Testimony(Testimony),
+    Mark(HighWaterMark),
 }
 
 /// Reads the witness.
 pub(super) fn read(path: &Path) -> io::Result<Found> {
     match fs::read(path) {
-        Ok(bytes) => Ok(Testimony::from_bytes(&bytes).map_or(Found::Damaged, Found::Testimony)),
+        Ok(bytes) => Ok(HighWaterMark::from_bytes(&bytes).map_or(Found::Damaged, Found::Mark)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(error),
     }
@@ -95,11 +96,11 @@ pub(super) struct Witness {
 
 impl Witness {
     /// Makes the witness in one step: there is a whole one afterwards, or none.
-    pub(super) fn create(path: &Path, testimony: &Testimony) -> io::Result<Self> {
-        let draft = super::open::draft_of(path);
-        let file = super::open::private().create(true).truncate(true).write(true).open(&draft)?;
+    pub(super) fn create(path: &Path, mark: &HighWaterMark) -> io::Result<Self> {
+        let draft = temporary(path);
+        let file = private().create(true).truncate(true).write(true).open(&draft)?;
         let witness = Self { path: path.to_owned(), file };
-        witness.write(testimony)?;
+        witness.write(mark)?;
         witness.file.sync_all()?;
         fs::rename(&draft, path)?;
         Ok(witness)
@@ -111,9 +112,9 @@ impl Witness {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Writes a testimony over the one before, with one write.
-    pub(super) fn write(&self, testimony: &Testimony) -> io::Result<()> {
-        write_at_start(&self.file, &testimony.to_bytes())
+    /// Writes a mark over the one before, with one write.
+    pub(super) fn write(&self, mark: &HighWaterMark) -> io::Result<()> {
+        write_at_start(&self.file, &mark.to_bytes())
     }
 }
 

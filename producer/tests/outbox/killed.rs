@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use laju_producer::outbox::{Obstacle, Outbox, Outcome, State};
+use laju_producer::outbox::{Outbox, Outcome, Rejection, RejectionReason};
 use laju_producer::publish::Receipt;
 use laju_schemas::{EventId, TimestampMs};
 use rand::rngs::StdRng;
@@ -39,7 +39,7 @@ fn accepts_until_it_is_killed() {
     });
 }
 
-/// Acknowledges most, sets every seventh aside, and leaves some behind.
+/// Acknowledges most, has every seventh rejected, and leaves some behind.
 fn ship(outbox: &Outbox) {
     loop {
         let unsent = outbox.unsent_after(0, 40).unwrap();
@@ -48,8 +48,11 @@ fn ship(outbox: &Outbox) {
         }
         let settled = unsent.into_iter().take(10).map(|event| {
             let outcome = if event.sequence.is_multiple_of(7) {
-                let detail = "as a test".to_owned();
-                Outcome::SetAside { obstacle: Obstacle::Refused, detail, at: TimestampMs(1) }
+                Outcome::Rejected(Rejection {
+                    reason: RejectionReason::Refused,
+                    detail: "as a test".to_owned(),
+                    at: TimestampMs(1),
+                })
             } else {
                 let offset = event.sequence.into();
                 Outcome::Acknowledged(Receipt {
@@ -116,12 +119,12 @@ fn nothing_is_lost_by_kills() {
             let known = outbox.find(*event_id).unwrap();
             let known = known.unwrap_or_else(|| panic!("round {round}: {sequence} is lost"));
             assert_eq!(known.sequence, *sequence, "round {round}");
-            let is_behind = known.state == State::Unsent && *sequence <= settled;
+            let is_behind = known.outcome.is_none() && *sequence <= settled;
             assert!(!is_behind, "round {round}: {sequence} was settled");
         }
         // Every number has its event: none is missing, none was given twice.
         assert!(accepted.keys().max().is_none_or(|&max| max <= counts.highest_sequence));
-        let there = counts.unsent + counts.set_aside + counts.acknowledged;
+        let there = counts.unsent + counts.rejected + counts.acknowledged;
         assert_eq!(there, u64::from(counts.highest_sequence), "round {round}");
         let unsent = outbox.unsent_after(0, usize::MAX).unwrap();
         assert_eq!(unsent.len() as u64, counts.unsent);

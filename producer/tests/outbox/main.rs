@@ -9,7 +9,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use laju_producer::outbox::{Accepted, Draft, Outbox, OutboxSettings, Refusal};
+use laju_producer::outbox::{Accepted, Draft, Entry, Outbox, OutboxSettings, Refusal};
 use laju_schemas::event::{Channel, Fact};
 use laju_schemas::{EventId, KioskId, RegionCode, SubjectId, TimestampMs};
 
@@ -28,15 +28,17 @@ fn open(path: &Path) -> Outbox {
 
 fn draft(event_id: EventId) -> Draft {
     Draft {
-        event_id,
-        occurred_at: TimestampMs(1_700_000_000_000),
-        subject: SubjectId(event_id.0),
-        home_region: RegionCode::parse("18.71").unwrap(),
-        service_region: RegionCode::parse("18.71").unwrap(),
+        entry: Entry {
+            event_id,
+            occurred_at: TimestampMs(1_700_000_000_000),
+            subject: SubjectId(event_id.0),
+            home_region: RegionCode::parse("18.71").unwrap(),
+            service_region: RegionCode::parse("18.71").unwrap(),
+            accepted_at: TimestampMs(1_700_000_000_000),
+            key: None,
+        },
         outreach_id: None,
         fact: Fact::Activated { channel: Channel::Office, venue: None, first_time_holder: false },
-        accepted_at: TimestampMs(1_700_000_000_000),
-        key: None,
     }
 }
 

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use laju_kafka::connection::Connection;
-use laju_producer::agent::submission::{Kiosk, event};
-use laju_producer::agent::{Agent, AgentSettings, ClockState, DoubtfulTimes, Refused, Status};
+use laju_producer::agent::submission::event;
+use laju_producer::agent::{
+    Agent, AgentSettings, ClockState, DoubtfulTimes, Kiosk, Refused, Status,
+};
 use laju_producer::clock;
 use laju_producer::outbox::{Accepted, OutboxSettings};
 use laju_schemas::TimestampMs;
@@ -202,7 +204,7 @@ async fn boots_with(wrong: &str) {
     assert!(send(&agent, 1, None).await.unwrap().repeated, "known whatever the clock shows");
     let status = agent.status().await.unwrap();
     let [found] = &status.doubtful[..] else { panic!("{status:?}") };
-    assert_eq!((found.found.first, found.found.events), (1, 1));
+    assert_eq!((found.found.span.first, found.found.span.events), (1, 1));
     assert_eq!(found.found.times, DoubtfulTimes::ClientAlone);
     agent.shutdown(Duration::ZERO).await.unwrap();
     let agent = start(&no_broker(), folder.path(), &ahead_ms);
@@ -230,7 +232,7 @@ async fn meets_the_broker_late(broker: &TestBroker) {
     }
     let status = until(&agent, "it is found out", |status| !status.doubtful.is_empty()).await;
     let [found] = &status.doubtful[..] else { panic!("{status:?}") };
-    assert_eq!((found.found.first, found.found.last, found.found.events), (1, 1, 1));
+    assert_eq!((found.found.span.first, found.found.span.last, found.found.span.events), (1, 1, 1));
     assert!((found.found.offset_ms.unwrap() - 20 * DAY_MS).abs() < NEAR_MS, "{found:?}");
     let [shown] = &found.shown[..] else { panic!("{found:?}") };
     assert!((shown.occurred_at.0 - given).abs() < NEAR_MS && shown.sequence == 1, "{shown:?}");

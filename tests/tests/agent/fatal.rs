@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
-use laju_producer::agent::submission::{Kiosk, event};
-use laju_producer::agent::{Agent, AgentSettings};
+use laju_producer::agent::submission::event;
+use laju_producer::agent::{Agent, AgentSettings, Kiosk};
 use laju_producer::clock;
 use laju_producer::outbox::OutboxSettings;
 use laju_schemas::pseudonym::ProgrammeKey;

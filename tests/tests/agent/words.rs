@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use laju_producer::last_word::{LastWordError, Patience, Search};
+use laju_producer::latest_status::{ReadTimeouts, StatusReadError, StatusSearch};
 use laju_schemas::KioskStatus;
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::status::StatusReader;
@@ -275,13 +275,13 @@ fn a_last_word_is_found_behind_those_of_many_others_a_stretch_at_a_time() {
     }
 
     let (long, none) = (Duration::from_secs(20), Duration::ZERO);
-    let impatient = Patience { silence: long, whole: none, schema: none };
-    let mut search = Search::new(broker.connection(), ID.parse().unwrap());
+    let impatient = ReadTimeouts { idle: long, total: none, schema: none };
+    let mut search = StatusSearch::new(broker.connection(), ID.parse().unwrap());
     let mut lefts = Vec::new();
     let found = loop {
         match search.look(impatient) {
             Ok(found) => break found.unwrap(),
-            Err(LastWordError::Unfinished { left, .. }) => lefts.push(left),
+            Err(StatusReadError::Unfinished { left, .. }) => lefts.push(left),
             Err(error) => panic!("{error}"),
         }
         assert!(lefts.len() < 20, "{lefts:?}");
@@ -290,8 +290,8 @@ fn a_last_word_is_found_behind_those_of_many_others_a_stretch_at_a_time() {
     assert!(!lefts.is_empty() && lefts.is_sorted_by(|a, b| a > b), "{lefts:?}");
     println!("found after {} looks, with {lefts:?} left", lefts.len() + 1);
     let begun = Instant::now();
-    let patient = Patience { whole: long, ..impatient };
-    let never = Search::new(broker.connection(), "never-heard".parse().unwrap()).look(patient);
+    let patient = ReadTimeouts { total: long, ..impatient };
+    let never = StatusSearch::new(broker.connection(), "never-heard".parse().unwrap()).look(patient);
     assert_eq!(never.unwrap(), None);
     println!("{OTHERS} statuses of others looked through in {:.1?}", begun.elapsed());
 

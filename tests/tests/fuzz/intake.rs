@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use laju_kafka::problem::Language;
 use laju_producer::agent::best_clock::{BestClock, Moment, Reading};
-use laju_producer::agent::submission::{Body, Drafted, Fault, Format, Kiosk, Submission, read};
+use laju_producer::agent::Kiosk;
+use laju_producer::agent::submission::{Body, Fault, Format, Submission, read};
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, RegionTable, TimestampMs};
 use laju_tests::fuzz::{json, run};
@@ -50,7 +51,7 @@ fn check_item(item: &Result<Submission, Fault>, kiosk: &Kiosk, key: &ProgrammeKe
     let reading = Reading { clock: NOW, uptime: Duration::from_secs(1) };
     let moment = Moment { reading, best: BestClock::new(NOW, None) };
     match submission.draft(kiosk, key, EventId([1; 16]), &moment) {
-        Ok(Drafted { draft, .. }) => {
+        Ok((draft, _)) => {
             for region in [draft.home_region, draft.service_region] {
                 assert!(RegionTable::get().index_of(region).is_some(), "{region}");
             }

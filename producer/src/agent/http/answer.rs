@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::status_of;
 use crate::agent::Refused;
-use crate::outbox::Accepted;
+use crate::outbox::{Accepted, Refusal};
 use laju_kafka::problem::{Language, Words};
 
 /// One event was accepted.
@@ -130,7 +130,7 @@ impl BatchAnswer {
                     let detail = refused.words().to(language).to_owned();
                     let field = match refused {
                         Refused::Fault(fault) => Some(fault.field),
-                        Refused::KeyReused { .. } => Some("idempotency_key".to_owned()),
+                        Refused::Outbox(Refusal::KeyReused { .. }) => Some("idempotency_key".to_owned()),
                         _ => None,
                     };
                     ItemAnswer {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_used_key_is_told_with_its_field() {
-        let refused = Refused::KeyReused { event_id: EventId([1; 16]) };
+        let refused = Refused::from(Refusal::KeyReused { event_id: EventId([1; 16]) });
         let (status, batch) =
             BatchAnswer::new(vec![Err(refused)], vec![], Language::English, |_| None);
         assert_eq!(status, StatusCode::CONFLICT);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::agent::{Refused, RetractError};
-use crate::outbox::OutboxError;
+use crate::outbox::{OutboxError, Refusal};
 use laju_kafka::problem::{Kind, Language, PROBLEM_JSON, Told, Words, speak};
 use laju_kafka::words;
 
@@ -141,9 +141,9 @@ pub(super) fn not_found() -> Problem {
 /// The status that a refused event is answered with.
 pub(super) fn status_of(refused: &Refused) -> StatusCode {
     match refused {
-        Refused::Fault(_) | Refused::TooLarge { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Refused::Full { .. } | Refused::Numbers => StatusCode::INSUFFICIENT_STORAGE,
-        Refused::KeyReused { .. } => StatusCode::CONFLICT,
+        Refused::Fault(_) | Refused::Outbox(Refusal::TooLarge { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Outbox(Refusal::Full { .. } | Refusal::Numbers) => StatusCode::INSUFFICIENT_STORAGE,
+        Refused::Outbox(Refusal::KeyReused { .. }) => StatusCode::CONFLICT,
         Refused::NotStored(_) | Refused::Clock(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -153,7 +153,7 @@ impl From<Refused> for Problem {
         let problem = Self::new(status_of(&refused), refused.words());
         match refused {
             Refused::Fault(fault) => problem.in_field(&fault.field),
-            Refused::KeyReused { event_id } => {
+            Refused::Outbox(Refusal::KeyReused { event_id }) => {
                 let event_id = Some(event_id.to_string());
                 Self { event_id, ..problem }.in_field("idempotency_key")
             }

@@ -4,8 +4,8 @@ use laju_schemas::event::DeferralReason;
 use laju_schemas::{EventId, Fact, SubjectId, TimestampMs};
 
 use super::*;
-use crate::agent::submission::Kiosk;
-use crate::outbox::{Draft, OutboxSettings};
+use crate::agent::kiosk::Kiosk;
+use crate::outbox::{Draft, Entry, OutboxSettings};
 
 const NOW: TimestampMs = TimestampMs(1_770_000_000_000);
 
@@ -14,15 +14,17 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
     let kiosk = Kiosk { id: "k".parse().unwrap(), service_region: "18.71".parse().unwrap() };
     let outbox = Outbox::open(folder, &kiosk.id, OutboxSettings::default()).unwrap();
     let drafts = (1..=events).map(|number| Draft {
-        event_id: EventId([number; 16]),
-        occurred_at: NOW,
-        subject: SubjectId([number; 16]),
-        home_region: kiosk.service_region,
-        service_region: kiosk.service_region,
+        entry: Entry {
+            event_id: EventId([number; 16]),
+            occurred_at: NOW,
+            subject: SubjectId([number; 16]),
+            home_region: kiosk.service_region,
+            service_region: kiosk.service_region,
+            accepted_at: NOW,
+            key: None,
+        },
         outreach_id: None,
         fact: Fact::Deferred { reason: DeferralReason::NoSmartphone },
-        accepted_at: NOW,
-        key: None,
     });
     let accepted = outbox.accept(drafts.collect()).await.unwrap();
     assert!(accepted.iter().all(Result::is_ok));
@@ -38,7 +40,7 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
         shipping: Arc::new(Shipping::new(sender)),
         time: Arc::new(Timekeeper::new(Arc::new(|| NOW), folder, None, Vec::new())),
         commands,
-        setbacks: Setbacks::of(folder),
+        rollbacks: RollbackFile::of(folder),
     })
     .unwrap()
 }
@@ -54,7 +56,7 @@ async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
     let mut shipper = shipper(folder.path(), 1).await;
     let outbox = shipper.outbox.clone();
     shipper.window.offer(1);
-    shipper.window.landed(1);
+    shipper.window.completed(1);
     shipper.outcomes.push((1, Outcome::Acknowledged(receipt())));
     shipper.shipping.set_outbox_failed(true);
     let began = Instant::now();
@@ -71,20 +73,20 @@ async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
 
 /// Partitions learn of new rights at different times: one acknowledges while another refuses.
 #[tokio::test]
-async fn what_is_set_aside_after_an_acknowledgement_is_not_forgotten() {
+async fn what_is_rejected_after_an_acknowledgement_is_not_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut shipper = shipper(folder.path(), 2).await;
     for sequence in 1..=2 {
         shipper.window.offer(sequence);
     }
-    let (began, generation) = (Instant::now(), shipper.generation);
-    let landed = |sequence, result| Landed::Event { sequence, began, generation, result };
-    shipper.landed(landed(1, Err(DeliveryError::NotAllowed("ikd.events.v1".to_owned()))));
-    shipper.landed(landed(2, Ok(receipt())));
+    let began = Instant::now();
+    let completed = |sequence, result| Completed::Event { sequence, began, result };
+    shipper.completed(completed(1, Err(DeliveryError::NotAllowed("ikd.events.v1".to_owned()))));
+    shipper.completed(completed(2, Ok(receipt())));
     shipper.settle();
     let (_, pending) = shipper.settling.as_mut().unwrap();
     let settled = pending.await;
     shipper.settled(settled);
-    assert_eq!(shipper.outbox.counts().set_aside, 1);
+    assert_eq!(shipper.outbox.counts().rejected, 1);
     assert!(shipper.unauthorised, "nobody would try it again");
 }

@@ -10,15 +10,15 @@ use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{ActivationEvent, EventId, Fact, KioskId};
 
 use super::summary::Summary;
-use crate::agent::submission::{Kiosk, Submission};
-use crate::agent::{Agent, AgentSettings};
+use crate::agent::submission::Submission;
+use crate::agent::{Agent, AgentSettings, Kiosk};
 use crate::outbox::OutboxSettings;
 use crate::{clock, nik};
 use laju_kafka::connection::Connection;
 use laju_simulation::{Generator, invented};
 
 /// How many agents there may be in one process: each has a client of its own.
-pub(super) const MOST: u32 = 100;
+pub(super) const MAX_AGENTS: u32 = 100;
 /// Events given to an agent at once.
 const BATCH: usize = 500;
 /// How long the agents' ends wait until what is left has been sent.

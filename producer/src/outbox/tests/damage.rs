@@ -16,7 +16,7 @@ fn fill(outbox: &Outbox) {
         outbox.accept(drafts.collect()).wait().unwrap().len();
     }
     outbox.settle((1..=10).map(|n| (n, acknowledged(n.into(), 1_000))).collect()).wait().unwrap();
-    outbox.settle((11..=15).map(|n| (n, set_aside(Obstacle::Refused))).collect()).wait().unwrap();
+    outbox.settle((11..=15).map(|n| (n, rejected(RejectionReason::Refused))).collect()).wait().unwrap();
     outbox.settle((16..=20).map(|n| (n, acknowledged(n.into(), 2_000))).collect()).wait().unwrap();
 }
 
@@ -27,15 +27,15 @@ fn check(outbox: &Outbox, context: &str) {
     for event in unsent {
         let draft = draft(event.sequence.into());
         assert_eq!(event.value, value(&draft, event.sequence), "{context}");
-        assert_eq!((event.event_id, event.subject), (draft.event_id, draft.subject), "{context}");
+        assert_eq!(event.entry, draft.entry, "{context}");
     }
-    let aside: Vec<_> = outbox.set_aside(1_000).unwrap().iter().map(|e| e.sequence).collect();
-    assert_eq!(aside, [11, 12, 13, 14, 15], "{context}");
+    let rejected: Vec<_> = outbox.rejected(1_000).unwrap().iter().map(|e| e.sequence).collect();
+    assert_eq!(rejected, [11, 12, 13, 14, 15], "{context}");
     for number in 1..=50_u32 {
         let known = outbox.find(event_id(number.into())).unwrap();
         let known = known.unwrap_or_else(|| panic!("{context}: event {number} is gone"));
         assert_eq!(known.sequence, number, "{context}");
-        let is_acknowledged = matches!(known.state, State::Acknowledged(_));
+        let is_acknowledged = matches!(known.outcome, Some(Outcome::Acknowledged(_)));
         assert_eq!(is_acknowledged, number <= 10 || (16..=20).contains(&number), "{context}");
     }
     let counts = outbox.counts();

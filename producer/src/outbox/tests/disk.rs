@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::outbox::room::RESERVE_BYTES;
-use crate::outbox::writer::QUIET;
+use crate::outbox::writer::disk_full::FORGET_AFTER_IDLE;
 
 /// The steps after which this process ends, in a child; never in others.
 static STEPS_LEFT: AtomicI64 = AtomicI64::new(i64::MAX);
@@ -242,7 +242,7 @@ fn a_disk_that_others_fill_costs_a_small_outbox_no_memory_and_it_recovers() {
         copy(&disk.mounted.join("outbox"), &path);
         fill_up(&ballast);
         let outbox = open(&path).unwrap();
-        std::thread::sleep(2 * QUIET);
+        std::thread::sleep(2 * FORGET_AFTER_IDLE);
         let found = |n| outbox.find(event_id(n)).unwrap().is_some();
         assert!((1..=given).all(found), "what is forgotten would help nobody");
         fs::remove_file(&ballast).unwrap();

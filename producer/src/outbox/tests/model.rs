@@ -18,7 +18,7 @@ enum Operation {
 #[derive(Clone, Debug)]
 enum Settled {
     Acknowledged(Option<i64>),
-    SetAside(usize, u8),
+    Rejected(usize, u8),
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let draft = (0..40_u8, proptest::option::of((0..12_u8, 0..2_u8)));
     let settled = prop_oneof![
         3 => proptest::option::weighted(0.8, 0..300_i64).prop_map(Settled::Acknowledged),
-        2 => (0..3_usize, 0..30_u8).prop_map(|(obstacle, detail)| Settled::SetAside(obstacle, detail)),
+        2 => (0..3_usize, 0..30_u8).prop_map(|(reason, detail)| Settled::Rejected(reason, detail)),
     ];
     let which = prop_oneof![
         Just(Which::All),
@@ -50,23 +50,23 @@ fn operation() -> impl Strategy<Value = Operation> {
 struct Event {
     sequence: u32,
     draft: Draft,
-    state: State,
+    outcome: Option<Outcome>,
     recorded: i64,
     is_forgotten: bool,
 }
 
 impl Event {
     fn waits(&self) -> bool {
-        !matches!(self.state, State::Acknowledged(_))
+        !matches!(self.outcome, Some(Outcome::Acknowledged(_)))
     }
 
     fn bytes(&self) -> u64 {
-        let entry = 4 + 16 + 16 + 2 + 2 + 8 + 8 + 1 + self.draft.key.map_or(0, |_| 32);
-        let aside = match &self.state {
-            State::SetAside { detail, .. } => 1 + 8 + 2 + detail.len(),
+        let entry = 4 + 16 + 16 + 2 + 2 + 8 + 8 + 1 + self.draft.entry.key.map_or(0, |_| 32);
+        let rejection = match &self.outcome {
+            Some(Outcome::Rejected(rejection)) => 1 + 8 + 2 + rejection.detail.len(),
             _ => 0,
         };
-        (entry + aside + value(&self.draft, self.sequence).len()) as u64 + ROW_OVERHEAD
+        (entry + rejection + value(&self.draft, self.sequence).len()) as u64 + ROW_OVERHEAD
     }
 }
 
@@ -83,7 +83,7 @@ impl Model {
 
     fn accept(&mut self, draft: &Draft) -> Result<Accepted, Refusal> {
         let again = |event: &Event, same: bool| {
-            let event_id = event.draft.event_id;
+            let event_id = event.draft.entry.event_id;
             let sequence = i64::from(event.sequence).try_into().unwrap();
             if same {
                 Ok(Accepted { event_id, sequence, repeated: true })
@@ -91,14 +91,14 @@ impl Model {
                 Err(Refusal::KeyReused { event_id })
             }
         };
-        if let Some(key) = draft.key {
+        if let Some(key) = draft.entry.key {
             let with_key =
-                self.remembered().find(|event| event.draft.key.is_some_and(|k| k.key == key.key));
+                self.remembered().find(|event| event.draft.entry.key.is_some_and(|k| k.key == key.key));
             if let Some(event) = with_key {
-                return again(event, event.draft.key == Some(key));
+                return again(event, event.draft.entry.key == Some(key));
             }
         }
-        let with_id = self.remembered().find(|event| event.draft.event_id == draft.event_id);
+        let with_id = self.remembered().find(|event| event.draft.entry.event_id == draft.entry.event_id);
         if let Some(event) = with_id {
             // An id stands for one content here: see `draft`.
             return again(event, true);
@@ -107,7 +107,7 @@ impl Model {
         let event = Event {
             sequence,
             draft: draft.clone(),
-            state: State::Unsent,
+            outcome: None,
             recorded: 0,
             is_forgotten: false,
         };
@@ -117,23 +117,18 @@ impl Model {
         }
         self.events.push(event);
         let sequence = i64::from(sequence).try_into().unwrap();
-        Ok(Accepted { event_id: draft.event_id, sequence, repeated: false })
+        Ok(Accepted { event_id: draft.entry.event_id, sequence, repeated: false })
     }
 
     fn settle(&mut self, sequence: u32, outcome: &Outcome) {
         let event = self.events.iter_mut().find(|event| event.sequence == sequence);
         let Some(event) = event.filter(|event| event.waits()) else { return };
-        match outcome.clone() {
-            Outcome::Acknowledged(receipt) => {
-                let timestamp = receipt.timestamp.map(|timestamp| timestamp.0);
-                self.newest = self.newest.max(timestamp);
-                event.recorded = timestamp.or(self.newest).unwrap_or(i64::MAX);
-                event.state = State::Acknowledged(receipt);
-            }
-            Outcome::SetAside { obstacle, detail, at } => {
-                event.state = State::SetAside { obstacle, detail, at };
-            }
+        if let Outcome::Acknowledged(receipt) = outcome {
+            let timestamp = receipt.timestamp.map(|timestamp| timestamp.0);
+            self.newest = self.newest.max(timestamp);
+            event.recorded = timestamp.or(self.newest).unwrap_or(i64::MAX);
         }
+        event.outcome = Some(outcome.clone());
     }
 
     fn forget(&mut self) {
@@ -146,14 +141,14 @@ impl Model {
     fn retry(&mut self, which: Retry) -> Option<(u32, u64)> {
         let mut back = None;
         for event in &mut self.events {
-            let State::SetAside { obstacle, .. } = event.state else { continue };
+            let Some(Outcome::Rejected(rejection)) = &event.outcome else { continue };
             let is_meant = match which {
                 Retry::All => true,
-                Retry::Event(event_id) => event.draft.event_id == event_id,
-                Retry::Because(because) => obstacle == because,
+                Retry::Event(event_id) => event.draft.entry.event_id == event_id,
+                Retry::Because(reason) => rejection.reason == reason,
             };
             if is_meant {
-                event.state = State::Unsent;
+                event.outcome = None;
                 let (lowest, count) = back.unwrap_or((event.sequence, 0));
                 back = Some((lowest, count + 1));
             }
@@ -162,60 +157,51 @@ impl Model {
     }
 
     fn check(&self, outbox: &Outbox) {
-        let unsent: Vec<_> = self.events.iter().filter(|e| e.state == State::Unsent).collect();
+        let unsent: Vec<_> = self.events.iter().filter(|e| e.outcome.is_none()).collect();
         let expected: Vec<_> = unsent
             .iter()
             .map(|event| Unsent {
                 sequence: event.sequence,
-                event_id: event.draft.event_id,
-                subject: event.draft.subject,
-                occurred_at: event.draft.occurred_at,
+                entry: event.draft.entry,
                 value: value(&event.draft, event.sequence),
             })
             .collect();
         assert_eq!(outbox.unsent_after(0, usize::MAX).unwrap(), expected);
-        let aside = self.events.iter().filter_map(|event| match &event.state {
-            State::SetAside { obstacle, detail, at } => Some(SetAside {
+        let rejected = self.events.iter().filter_map(|event| match &event.outcome {
+            Some(Outcome::Rejected(rejection)) => Some(Rejected {
+                event_id: event.draft.entry.event_id,
                 sequence: event.sequence,
-                event_id: event.draft.event_id,
-                occurred_at: event.draft.occurred_at,
-                obstacle: *obstacle,
-                detail: detail.clone(),
-                at: *at,
+                rejection: rejection.clone(),
             }),
             _ => None,
         });
-        let aside: Vec<_> = aside.collect();
-        assert_eq!(outbox.set_aside(usize::MAX).unwrap(), aside);
+        let rejected: Vec<_> = rejected.collect();
+        assert_eq!(outbox.rejected(usize::MAX).unwrap(), rejected);
         for number in 0..40 {
-            let event = self.remembered().find(|e| e.draft.event_id == event_id(number));
-            let expected = event.map(|Event { sequence, draft, state, .. }| Known {
+            let event = self.remembered().find(|e| e.draft.entry.event_id == event_id(number));
+            let expected = event.map(|Event { sequence, draft, outcome, .. }| Known {
                 sequence: *sequence,
-                subject: draft.subject,
-                home_region: draft.home_region,
-                service_region: draft.service_region,
-                occurred_at: draft.occurred_at,
-                accepted_at: draft.accepted_at,
-                state: state.clone(),
+                entry: draft.entry,
+                outcome: outcome.clone(),
             });
             assert_eq!(outbox.find(event_id(number)).unwrap(), expected);
         }
-        let bytes = |wanted: fn(&State) -> bool| {
-            self.events.iter().filter(|event| wanted(&event.state)).map(Event::bytes).sum()
+        let bytes = |wanted: fn(&Option<Outcome>) -> bool| {
+            self.events.iter().filter(|event| wanted(&event.outcome)).map(Event::bytes).sum()
         };
         let counts = Counts {
             disk_full: false,
             passed_over: 0,
             highest_sequence: self.events.len() as u32,
             unsent: unsent.len() as u64,
-            unsent_bytes: bytes(|state| *state == State::Unsent),
+            unsent_bytes: bytes(Option::is_none),
             limit_bytes: LIMIT_BYTES,
-            set_aside: aside.len() as u64,
-            set_aside_bytes: bytes(|state| matches!(state, State::SetAside { .. })),
+            rejected: rejected.len() as u64,
+            rejected_bytes: bytes(|outcome| matches!(outcome, Some(Outcome::Rejected(_)))),
             acknowledged: self.events.iter().filter(|event| !event.waits()).count() as u64,
-            oldest_unsent: unsent.first().map(|event| event.draft.occurred_at),
-            waiting_since: unsent.first().map(|event| event.draft.accepted_at),
-            latest_accepted_at: self.events.last().map(|event| event.draft.accepted_at),
+            oldest_unsent: unsent.first().map(|event| event.draft.entry.occurred_at),
+            waiting_since: unsent.first().map(|event| event.draft.entry.accepted_at),
+            latest_accepted_at: self.events.last().map(|event| event.draft.entry.accepted_at),
             newest_receipt: self.newest.map(TimestampMs),
         };
         assert_eq!(outbox.counts(), counts);
@@ -255,11 +241,11 @@ fn run(operations: Vec<Operation>) {
                                 timestamp: timestamp.map(TimestampMs),
                                 by_broker: true,
                             }),
-                            Settled::SetAside(obstacle, length) => Outcome::SetAside {
-                                obstacle: Obstacle::ALL[obstacle],
+                            Settled::Rejected(reason, length) => Outcome::Rejected(Rejection {
+                                reason: RejectionReason::ALL[reason],
                                 detail: "é".repeat(length.into()),
                                 at: TimestampMs(length.into()),
-                            },
+                            }),
                         };
                         (sequence, outcome)
                     })
@@ -271,7 +257,7 @@ fn run(operations: Vec<Operation>) {
                 let which = match which {
                     Which::All => Retry::All,
                     Which::Event(number) => Retry::Event(event_id(number.into())),
-                    Which::Because(obstacle) => Retry::Because(Obstacle::ALL[obstacle]),
+                    Which::Because(reason) => Retry::Because(RejectionReason::ALL[reason]),
                 };
                 assert_eq!(outbox.retry(which).wait().unwrap(), model.retry(which));
             }

@@ -1,4 +1,4 @@
-//! What a kiosk last said of itself, read from `ikd.kiosk-status.v1`. It only reads, and one
+//! The status that a kiosk last sent, read from `ikd.kiosk-status.v1`. It only reads, and one
 //! partition: that of the kiosk's id.
 
 use std::ops::Range;
@@ -27,24 +27,24 @@ const REGISTRY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many offsets are looked through at a time, at first: about what some hundred kiosks say in
 /// some minutes. Twice as many each time as long as that is quick.
-const FIRST_STRETCH: i64 = 1_000;
-const LONGEST_STRETCH: i64 = 1 << 17;
+const FIRST_STRETCH_OFFSETS: i64 = 1_000;
+const LONGEST_STRETCH_OFFSETS: i64 = 1 << 17;
 /// A stretch that took less was quick, and one that took more is too long for this connection.
-const QUICK: Duration = Duration::from_secs(2);
-const SLOW: Duration = Duration::from_secs(5);
+const QUICK_STRETCH: Duration = Duration::from_secs(2);
+const SLOW_STRETCH: Duration = Duration::from_secs(5);
 
-/// What a kiosk said, and when.
+/// A status, and when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastWord {
+pub struct LatestStatus {
     /// The status.
     pub status: KioskStatus,
     /// The record's timestamp; the broker's, as the topic should be made.
     pub recorded_at: Option<TimestampMs>,
 }
 
-/// Why it is not known what a kiosk last said.
+/// Why it is not known which status a kiosk sent last.
 #[derive(Debug, Error)]
-pub enum LastWordError {
+pub enum StatusReadError {
     /// No broker answers, or none sends records. It may be tried again.
     #[error("{topic} could not be read: no answer within {} s{}", .patience.as_secs(), .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
     Away {
@@ -93,7 +93,7 @@ pub enum LastWordError {
     },
 }
 
-impl LastWordError {
+impl StatusReadError {
     /// Whether it may be known a little later, without anybody doing anything.
     #[must_use]
     pub fn passes(&self) -> bool {
@@ -109,9 +109,7 @@ impl LastWordError {
             | Self::Kafka { .. } => false,
         }
     }
-}
 
-impl LastWordError {
     /// Whether a broker has answered, if only that it cannot say it now.
     #[must_use]
     pub fn is_answer(&self) -> bool {
@@ -119,46 +117,46 @@ impl LastWordError {
     }
 }
 
-/// How long one look takes.
+/// How long one look at the topic may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ReadTimeouts {
     /// How long it waits for a broker's answer, or for the next record.
-    pub silence: Duration,
+    pub idle: Duration,
     /// From when on it begins nothing more, though the brokers answer.
-    pub whole: Duration,
+    pub total: Duration,
     /// How long a schema is asked for that the registry says it does not have.
     pub schema: Duration,
 }
 
-/// The search for what a kiosk last said of itself: from the topic's end backwards, some records at
-/// a time, because it said it a short while ago or never. What was looked through in vain need not
-/// be looked through again: see [`Search::look`].
+/// The search for a kiosk's latest status: from the topic's end backwards, some records at a time,
+/// because it was sent a short while ago or never. What was looked through in vain need not be
+/// looked through again: see [`StatusSearch::look`].
 #[derive(Debug)]
-pub struct Search {
+pub struct StatusSearch {
     connection: Connection,
     kiosk: KioskId,
-    /// From here on there is no word of it, once something was looked through.
+    /// From here on it has no status, once something was looked through.
     left: Option<i64>,
     /// So many offsets are looked through next.
     stretch: i64,
 }
 
-impl Search {
-    /// For the last word of a kiosk.
+impl StatusSearch {
+    /// For the latest status of a kiosk.
     #[must_use]
     pub fn new(connection: Connection, kiosk: KioskId) -> Self {
-        Self { connection, kiosk, left: None, stretch: FIRST_STRETCH }
+        Self { connection, kiosk, left: None, stretch: FIRST_STRETCH_OFFSETS }
     }
 
     /// What the kiosk last said, if it ever did, as of the first look. It blocks: as long as
-    /// records come no longer than `patience` says, and it always gets a step further. One that
+    /// records come no longer than `timeouts` say, and it always gets a step further. One that
     /// fails for want of time is gone on with by the next.
     ///
     /// # Errors
     /// If the topic cannot be read, in time or at all.
-    pub fn look(&mut self, patience: Patience) -> Result<Option<LastWord>, LastWordError> {
-        let until = Instant::now() + patience.whole;
-        let mut topic = StatusTopic::open(&self.connection, patience)?;
+    pub fn look(&mut self, timeouts: ReadTimeouts) -> Result<Option<LatestStatus>, StatusReadError> {
+        let until = Instant::now() + timeouts.total;
+        let mut topic = StatusTopic::open(&self.connection, timeouts)?;
         let partition = topic.partition_of(&self.kiosk)?;
         let (low, high) = topic.watermarks(partition)?;
         // A topic that was made again ends earlier.
@@ -166,19 +164,19 @@ impl Search {
         while end > low {
             let began = Instant::now();
             let start = end.saturating_sub(self.stretch).max(low);
-            if let Some(word) = topic.last_within(partition, start..end, &self.kiosk, until)? {
-                return Ok(word);
+            if let Some(latest) = topic.last_within(partition, start..end, &self.kiosk, until)? {
+                return Ok(latest);
             }
             self.left = Some(start);
             end = start;
-            if began.elapsed() < QUICK {
-                self.stretch = (self.stretch * 2).min(LONGEST_STRETCH);
-            } else if began.elapsed() > SLOW {
-                self.stretch = (self.stretch / 2).max(FIRST_STRETCH);
+            if began.elapsed() < QUICK_STRETCH {
+                self.stretch = (self.stretch * 2).min(LONGEST_STRETCH_OFFSETS);
+            } else if began.elapsed() > SLOW_STRETCH {
+                self.stretch = (self.stretch / 2).max(FIRST_STRETCH_OFFSETS);
             }
             if end > low && Instant::now() > until {
                 let left = end.saturating_sub(low);
-                return Err(LastWordError::Unfinished { topic: topic.name, left });
+                return Err(StatusReadError::Unfinished { topic: topic.name, left });
             }
         }
         Ok(None)
@@ -192,11 +190,11 @@ struct StatusTopic {
     events: BrokerEvents,
     reader: StatusReader,
     registry: Option<Registry>,
-    patience: Patience,
+    timeouts: ReadTimeouts,
 }
 
 impl StatusTopic {
-    fn open(connection: &Connection, patience: Patience) -> Result<Self, LastWordError> {
+    fn open(connection: &Connection, timeouts: ReadTimeouts) -> Result<Self, StatusReadError> {
         let mut config = connection.client_config()?;
         config
             .set("group.id", "laju-kiosk-last-word")
@@ -217,33 +215,33 @@ impl StatusTopic {
             events,
             reader: StatusReader::new()?,
             registry: connection.registry_client()?,
-            patience,
+            timeouts,
         })
     }
 
-    fn failed(&self, source: KafkaError) -> LastWordError {
+    fn failed(&self, source: KafkaError) -> StatusReadError {
         let topic = self.name.clone();
         match source.rdkafka_error_code() {
-            Some(Code::TopicAuthorizationFailed) => LastWordError::NotAllowed { topic, source },
+            Some(Code::TopicAuthorizationFailed) => StatusReadError::NotAllowed { topic, source },
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                LastWordError::NoTopic(topic)
+                StatusReadError::NoTopic(topic)
             }
             _ if is_for_now(&source) => self.away(),
-            _ => LastWordError::Kafka { topic, source },
+            _ => StatusReadError::Kafka { topic, source },
         }
     }
 
-    fn away(&self) -> LastWordError {
-        LastWordError::Away {
+    fn away(&self) -> StatusReadError {
+        StatusReadError::Away {
             topic: self.name.clone(),
-            patience: self.patience.silence,
+            patience: self.timeouts.idle,
             why: self.events.last_error(),
         }
     }
 
     /// The partition that a kiosk speaks on.
-    fn partition_of(&self, kiosk: &KioskId) -> Result<i32, LastWordError> {
-        let asked = patiently(self.patience.silence, |time| {
+    fn partition_of(&self, kiosk: &KioskId) -> Result<i32, StatusReadError> {
+        let asked = patiently(self.timeouts.idle, |time| {
             let metadata = self.consumer.fetch_metadata(Some(&self.name), time)?;
             let found = metadata.topics().iter().find(|found| found.name() == self.name);
             if let Some(code) = found.and_then(|found| found.error()) {
@@ -259,8 +257,8 @@ impl StatusTopic {
     }
 
     /// The first offset and the one behind the last.
-    fn watermarks(&self, partition: i32) -> Result<(i64, i64), LastWordError> {
-        patiently(self.patience.silence, |time| {
+    fn watermarks(&self, partition: i32) -> Result<(i64, i64), StatusReadError> {
+        patiently(self.timeouts.idle, |time| {
             self.consumer.fetch_watermarks(&self.name, partition, time)
         })
         .map_err(|error| self.failed(error))
@@ -274,7 +272,7 @@ impl StatusTopic {
         offsets: Range<i64>,
         kiosk: &KioskId,
         until: Instant,
-    ) -> Result<Option<Option<LastWord>>, LastWordError> {
+    ) -> Result<Option<Option<LatestStatus>>, StatusReadError> {
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(&self.name, partition, Offset::Offset(offsets.start))
@@ -283,12 +281,12 @@ impl StatusTopic {
         let mut last = None;
         let mut heard = Instant::now();
         loop {
-            if heard.elapsed() > self.patience.silence {
+            if heard.elapsed() > self.timeouts.idle {
                 return Err(self.away());
             }
-            if Instant::now() > until + self.patience.silence {
+            if Instant::now() > until + self.timeouts.idle {
                 let left = offsets.end;
-                return Err(LastWordError::Unfinished { topic: self.name.clone(), left });
+                return Err(StatusReadError::Unfinished { topic: self.name.clone(), left });
             }
             let message = match self.consumer.poll(POLL_TIMEOUT) {
                 None => continue,
@@ -304,14 +302,13 @@ impl StatusTopic {
             }
             if message.key() == Some(kiosk.as_str().as_bytes()) {
                 let recorded_at = message.timestamp().to_millis().map(TimestampMs);
-                // What nobody can read was no word of this kiosk; one that was deleted is none any
-                // more.
+                // A status that nobody can read is none; one that was deleted is none any more.
                 match message.payload() {
                     None => last = Some(None),
                     Some(value) => {
                         let registry = self.registry.as_ref();
-                        let status = read(&mut self.reader, registry, value, self.patience.schema)?;
-                        last = status.map(|status| Some(LastWord { status, recorded_at })).or(last);
+                        let status = read(&mut self.reader, registry, value, self.timeouts.schema)?;
+                        last = status.map(|status| Some(LatestStatus { status, recorded_at })).or(last);
                     }
                 }
             }

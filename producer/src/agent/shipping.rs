@@ -1,4 +1,4 @@
-//! How shipping goes: written by the shipper, read by status and metrics.
+//! What the shipper shares with the rest of the agent: its state, and the commands to it.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,13 +9,21 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::setback::Setback;
-use super::ship::Command;
+use super::rollback::RollbackNotice;
 use laju_kafka::connection::BrokerEvents;
 
 /// How long after the start nothing is numbered before the outbox has been compared with what the
 /// kiosk last said in Kafka.
-const COMPARED_WITHIN: Duration = Duration::from_secs(5);
+const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The commands to the shipper.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command {
+    /// Events from this sequence on may have come back among the unsent.
+    Rewind(u32),
+    /// Send what is left, then stop; at the latest at this instant.
+    Stop(Instant),
+}
 
 /// What is known of shipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +37,7 @@ pub struct ShippingState {
     /// What was last in the way; none once something has been acknowledged after it.
     pub obstacle: Option<String>,
     /// What shows that the outbox has fallen back, or that another device has this kiosk's id.
-    pub set_back: Option<Setback>,
+    pub rollback: Option<RollbackNotice>,
     /// Why it is not known whether the outbox has fallen back, and what to do about that.
     pub not_compared: Option<(String, &'static str)>,
     /// Whether the outbox could not be written when last tried.
@@ -91,13 +99,13 @@ impl Shipping {
         *self.brokers.lock().unwrap_or_else(PoisonError::into_inner) = brokers;
     }
 
-    /// Tells the shipper something; one that has stopped needs to know nothing any more.
-    pub(super) fn tell(&self, command: Command) {
+    /// Sends the shipper a command; one that has stopped needs none.
+    pub(super) fn command(&self, command: Command) {
         let _ = self.commands.send(command);
     }
 
     pub(super) fn rewind(&self, sequence: u32) {
-        self.tell(Command::Rewind(sequence));
+        self.command(Command::Rewind(sequence));
     }
 
     pub(super) fn set_in_flight(&self, count: usize) {
@@ -120,8 +128,8 @@ impl Shipping {
         self.lock().obstacle = Some(why);
     }
 
-    pub(super) fn set_back(&self, setback: Setback) {
-        self.lock().set_back = Some(setback);
+    pub(super) fn rolled_back(&self, notice: RollbackNotice) {
+        self.lock().rollback = Some(notice);
     }
 
     pub(super) fn not_compared(&self, why: String, advice: &'static str) {
@@ -139,7 +147,7 @@ impl Shipping {
         let mut compared = self.compared.subscribe();
         let done = compared.wait_for(|compared| *compared);
         // The sender is part of this very state.
-        let _ = tokio::time::timeout_at(self.began + COMPARED_WITHIN, done).await;
+        let _ = tokio::time::timeout_at(self.began + COMPARISON_TIMEOUT, done).await;
     }
 
     pub(super) fn outbox_failed(&self) -> bool {

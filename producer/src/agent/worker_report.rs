@@ -12,17 +12,18 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fate::WorkerAddress;
-use super::publisher;
-use super::status::Advice;
-use super::timekeeper::{self, Timekeeper};
+use super::advice::{Advice, events};
+use super::blocking::blocking;
+use super::json_file;
+use super::timekeeper::Timekeeper;
+use super::worker::WorkerAddress;
 
 /// How many quarantined events are shown.
-const SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 /// What the worker has said of this kiosk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdicts {
+pub struct WorkerReport {
     /// When it last said so, by the kiosk's clock; none before it has.
     pub heard_at: Option<TimestampMs>,
     /// Why it did not answer when it was last asked; none if it did.
@@ -42,7 +43,7 @@ pub struct Verdicts {
 }
 
 /// How long conflicts deserve attention after the latest of them.
-const CONFLICTS_MATTER_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+const CONFLICTS_SHOWN_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// An event that could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,9 +86,9 @@ struct Conflict {
     sequence: u32,
 }
 
-impl Verdicts {
-    /// Takes an answer in; what is no answer about a kiosk changes nothing that was learnt.
-    fn hear(&mut self, answer: Result<Value, String>, now: TimestampMs) {
+impl WorkerReport {
+    /// Takes an answer in; one that is not about a kiosk changes nothing that was learnt.
+    fn update(&mut self, answer: Result<Value, String>, now: TimestampMs) {
         let answer = answer.and_then(|answer| {
             let words = answer["detail"].as_str().unwrap_or("it is not a worker's").to_owned();
             serde_json::from_value::<Answer>(answer).map_err(|_| words)
@@ -101,7 +102,7 @@ impl Verdicts {
                     quarantined: quarantined.open,
                     latest: quarantined.latest,
                     conflicts: conflicts.events,
-                    conflicting: conflicting.take(SHOWN).collect(),
+                    conflicting: conflicting.take(MAX_SHOWN).collect(),
                     conflicts_grew_at: if conflicts.events > self.conflicts {
                         Some(now)
                     } else {
@@ -121,7 +122,7 @@ impl Verdicts {
 
     /// The same with no more events than are shown.
     pub(super) fn shown(mut self) -> Self {
-        self.latest.truncate(SHOWN);
+        self.latest.truncate(MAX_SHOWN);
         self
     }
 
@@ -144,14 +145,14 @@ impl Verdicts {
             attention.push(Advice {
                 what: format!(
                     "{} of this kiosk in quarantine, not counted{why}",
-                    super::status::events(self.quarantined)
+                    events(self.quarantined)
                 ),
                 advice: advice(reason).to_owned(),
             });
         }
         let matters = self
             .conflicts_grew_at
-            .is_none_or(|at| now.0.saturating_sub(at.0) < CONFLICTS_MATTER_MS);
+            .is_none_or(|at| now.0.saturating_sub(at.0) < CONFLICTS_SHOWN_MS);
         if self.conflicts > 0 && matters {
             let sequences: Vec<_> = self.conflicting.iter().map(ToString::to_string).collect();
             let which = if sequences.is_empty() {
@@ -162,7 +163,7 @@ impl Verdicts {
             attention.push(Advice {
                 what: format!(
                     "another device sends under this kiosk's id: {} with the sequence of another{which}",
-                    super::status::events(self.conflicts)
+                    events(self.conflicts)
                 ),
                 advice: "find the other device, or the outbox that was copied, and give one of \
                          them a kiosk id and an outbox of its own; this is said for 30 days after \
@@ -210,9 +211,9 @@ fn advice(reason: &str) -> &'static str {
     }
 }
 
-/// What was last heard, and who listens.
-pub(super) struct Heard {
-    verdicts: Mutex<Verdicts>,
+/// Polls the worker, and keeps what it last reported.
+pub(super) struct WorkerMonitor {
+    report: Mutex<WorkerReport>,
     path: PathBuf,
 }
 
@@ -226,43 +227,43 @@ struct Remembered {
     grew_at: Option<TimestampMs>,
 }
 
-impl Heard {
+impl WorkerMonitor {
     /// By the agent of the outbox in this directory.
     pub(super) fn of(directory: &Path) -> Self {
         let path = directory.join(FILE);
-        let mut verdicts = Verdicts::default();
+        let mut report = WorkerReport::default();
         if let Some(Remembered { events, grew_at }) =
-            timekeeper::read(&path, "since when another device uses this kiosk's id")
+            json_file::read(&path, "since when another device uses this kiosk's id")
         {
-            (verdicts.conflicts, verdicts.conflicts_grew_at) = (events, grew_at);
+            (report.conflicts, report.conflicts_grew_at) = (events, grew_at);
         }
-        Self { verdicts: Mutex::new(verdicts), path }
+        Self { report: Mutex::new(report), path }
     }
 
-    pub(super) fn verdicts(&self) -> Verdicts {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn report(&self) -> WorkerReport {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes an answer in, and logs what is new. It may write to the disk: not for async threads.
-    fn hear(&self, answer: Result<Value, String>, now: TimestampMs) {
-        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = (verdicts.quarantined, verdicts.conflicts);
-        verdicts.hear(answer, now);
-        if before != (verdicts.quarantined, verdicts.conflicts) {
-            for Advice { what, advice } in verdicts.attention(now) {
+    fn update(&self, answer: Result<Value, String>, now: TimestampMs) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (report.quarantined, report.conflicts);
+        report.update(answer, now);
+        if before != (report.quarantined, report.conflicts) {
+            for Advice { what, advice } in report.attention(now) {
                 tracing::warn!(advice, "{what}");
             }
         }
-        if before.1 != verdicts.conflicts {
-            let (events, grew_at) = (verdicts.conflicts, verdicts.conflicts_grew_at);
-            if let Err(error) = timekeeper::write(&self.path, &Remembered { events, grew_at }) {
+        if before.1 != report.conflicts {
+            let (events, grew_at) = (report.conflicts, report.conflicts_grew_at);
+            if let Err(error) = json_file::write(&self.path, &Remembered { events, grew_at }) {
                 tracing::warn!(%error, "since when another device uses this id is not written down");
             }
         }
     }
 
     /// Asks the worker of a kiosk again and again, for as long as this is awaited.
-    pub(super) async fn listen(
+    pub(super) async fn poll(
         self: Arc<Self>,
         worker: WorkerAddress,
         kiosk: KioskId,
@@ -272,11 +273,11 @@ impl Heard {
         let path = format!("/v1/kiosks/{}", utf8_percent_encode(kiosk.as_str(), NON_ALPHANUMERIC));
         loop {
             let (worker, path) = (worker.clone(), path.clone());
-            let (heard, time) = (Arc::clone(&self), Arc::clone(&time));
-            publisher::blocking(move || {
+            let (monitor, time) = (Arc::clone(&self), Arc::clone(&time));
+            blocking(move || {
                 let answer = worker.get(&path);
                 let answer = answer.map_err(|error| format!("{worker} does not answer: {error}"));
-                heard.hear(answer, time.kiosk_clock());
+                monitor.update(answer, time.kiosk_clock());
             })
             .await;
             tokio::time::sleep(every).await;
@@ -290,8 +291,8 @@ mod tests {
 
     use super::*;
 
-    fn heard() -> Verdicts {
-        let mut verdicts = Verdicts::default();
+    fn heard() -> WorkerReport {
+        let mut report = WorkerReport::default();
         let answer = json!({
             "kiosk_id": "k", "missing": 0,
             "quarantined": {"open": 3, "latest": [
@@ -301,45 +302,45 @@ mod tests {
             ]},
             "conflicts": {"events": 2, "sequences": [{"sequence": 9, "event_ids": null}], "note": ""},
         });
-        verdicts.hear(Ok(answer), TimestampMs(5));
-        verdicts
+        report.update(Ok(answer), TimestampMs(5));
+        report
     }
 
     #[test]
     fn what_is_in_quarantine_is_said_with_what_to_do_about_it() {
-        let verdicts = heard();
+        let report = heard();
         let said: Vec<_> =
-            verdicts.attention(TimestampMs(6)).into_iter().map(|one| one.what).collect();
+            report.attention(TimestampMs(6)).into_iter().map(|one| one.what).collect();
         assert!(said[0].contains("3 events of this kiosk"), "{said:?}");
         assert!(said[0].contains("1 a_later_one, 1 in_future"), "{said:?}");
         assert!(
             said[1].contains("another device") && said[1].contains("(sequences 9)"),
             "{said:?}"
         );
-        let warning = verdicts.warning(EventId([1; 16]), TimestampMs(6)).unwrap();
+        let warning = report.warning(EventId([1; 16]), TimestampMs(6)).unwrap();
         assert!(warning.contains("this event") && warning.contains("in_future: 2099"), "{warning}");
-        let other = verdicts.warning(EventId([2; 16]), TimestampMs(6)).unwrap();
+        let other = report.warning(EventId([2; 16]), TimestampMs(6)).unwrap();
         assert!(!other.contains("this event") && other.contains("3 events"), "{other}");
-        assert_eq!(Verdicts::default().warning(EventId([1; 16]), TimestampMs(6)), None);
+        assert_eq!(WorkerReport::default().warning(EventId([1; 16]), TimestampMs(6)), None);
     }
 
     #[test]
     fn a_worker_that_does_not_answer_takes_nothing_back_and_an_older_one_says_less() {
-        let mut verdicts = heard();
+        let mut report = heard();
         for answer in [
             Err("http://laju.example does not answer".to_owned()),
             Ok(json!({"type": "/problems/not-ready", "detail": "catching up"})),
             Ok(json!(7)),
         ] {
-            verdicts.hear(answer, TimestampMs(9));
-            assert!(verdicts.silent.is_some());
-            assert_eq!((verdicts.quarantined, verdicts.heard_at), (3, Some(TimestampMs(5))));
+            report.update(answer, TimestampMs(9));
+            assert!(report.silent.is_some());
+            assert_eq!((report.quarantined, report.heard_at), (3, Some(TimestampMs(5))));
         }
         let older = json!({"kiosk_id": "k", "conflicts": {"events": 0, "sequences": []}});
-        verdicts.hear(Ok(older), TimestampMs(9));
+        report.update(Ok(older), TimestampMs(9));
         let (heard_at, conflicts_grew_at) = (Some(TimestampMs(9)), Some(TimestampMs(5)));
-        assert_eq!(verdicts, Verdicts { heard_at, conflicts_grew_at, ..Verdicts::default() });
-        assert!(verdicts.attention(TimestampMs(9)).is_empty());
+        assert_eq!(report, WorkerReport { heard_at, conflicts_grew_at, ..WorkerReport::default() });
+        assert!(report.attention(TimestampMs(9)).is_empty());
     }
 
     #[test]
@@ -349,15 +350,15 @@ mod tests {
             Ok(json!({"kiosk_id": "k", "conflicts": {"events": events, "sequences": []}}))
         };
         let day = |days: i64| TimestampMs(1_800_000_000_000 + days * 86_400_000);
-        let says = |heard: &Heard, now| !heard.verdicts().attention(now).is_empty();
-        let heard = Heard::of(folder.path());
-        heard.hear(answer(2), day(0));
-        heard.hear(answer(3), day(20));
+        let says = |heard: &WorkerMonitor, now| !heard.report().attention(now).is_empty();
+        let heard = WorkerMonitor::of(folder.path());
+        monitor.update(answer(2), day(0));
+        monitor.update(answer(3), day(20));
         assert!(says(&heard, day(49)));
-        let again = Heard::of(folder.path());
-        again.hear(answer(3), day(51));
+        let again = WorkerMonitor::of(folder.path());
+        again.update(answer(3), day(51));
         assert!(!says(&again, day(51)));
-        again.hear(answer(4), day(52));
+        again.update(answer(4), day(52));
         assert!(says(&again, day(52)));
     }
 }
