@@ -34,7 +34,7 @@ mod worker_report;
 
 pub use advice::Advice;
 pub use doubt::{Doubtful, DoubtfulEvents, DoubtfulTimes, Span};
-pub use fate::{Fate, Whereabouts};
+pub use fate::{EventState, Fate};
 pub use handle::{Agent, AgentError, AgentSettings};
 pub use kiosk::Kiosk;
 pub use refused::{Refused, RetractError};

@@ -4,6 +4,7 @@ mod agent;
 mod emit;
 mod event;
 mod fact;
+mod progress;
 mod publish;
 mod retire;
 mod retract;

@@ -154,7 +154,10 @@ impl StatusSearch {
     ///
     /// # Errors
     /// If the topic cannot be read, in time or at all.
-    pub fn look(&mut self, timeouts: ReadTimeouts) -> Result<Option<LatestStatus>, StatusReadError> {
+    pub fn look(
+        &mut self,
+        timeouts: ReadTimeouts,
+    ) -> Result<Option<LatestStatus>, StatusReadError> {
         let until = Instant::now() + timeouts.total;
         let mut topic = StatusTopic::open(&self.connection, timeouts)?;
         let partition = topic.partition_of(&self.kiosk)?;
@@ -308,7 +311,9 @@ impl StatusTopic {
                     Some(value) => {
                         let registry = self.registry.as_ref();
                         let status = read(&mut self.reader, registry, value, self.timeouts.schema)?;
-                        last = status.map(|status| Some(LatestStatus { status, recorded_at })).or(last);
+                        last = status
+                            .map(|status| Some(LatestStatus { status, recorded_at }))
+                            .or(last);
                     }
                 }
             }

@@ -51,12 +51,13 @@
 //! # What happens when
 //!
 //! - A transaction is durable before anybody is answered. A kill in between leaves events that
-//!   nobody was told of; who sends them again with the same idempotency key gets the same answer.
+//!   no client knows of; a client that sends them again with the same idempotency key gets the same
+//!   answer.
 //! - The disk is full: those who wait get [`OutboxError::DiskFull`]. The database's file is never
 //!   sparse, and where the disk has no room to double it, it grows by what there is, the reserve
 //!   excepted. The reserve is for settling alone, which goes on in small steps and makes room in
 //!   the database; its pages are then moved together, the file is shortened, and the reserve made
-//!   again. Once it is whole and there is room besides, or the database has as much within itself,
+//!   again. Once it is whole and there is more room, or the database has as much within itself,
 //!   accepting goes on by itself. Where nothing was settled for minutes, and the oldest acknowledged
 //!   events take the room that is missing, they are forgotten before their time. Since redb refuses
 //!   everything after a failed write, it is opened again under the same lock.
@@ -85,6 +86,6 @@ pub use format::{FORMAT_VERSION, ROW_OVERHEAD};
 pub use handle::Outbox;
 pub use pending::Pending;
 pub use types::{
-    Accepted, Counts, Dated, Draft, Entry, IdempotencyKey, Known, Outcome, OutboxSettings, Refusal,
+    Accepted, Counts, Dated, Draft, Entry, IdempotencyKey, Known, OutboxSettings, Outcome, Refusal,
     Rejected, Rejection, RejectionReason, Retry, RolledBack, Unsent,
 };

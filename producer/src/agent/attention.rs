@@ -8,15 +8,19 @@ use super::shipping::ShippingState;
 use super::status::ClockState;
 use crate::outbox::Counts;
 
-/// A clock that is wrong by more than this deserves a word: milliseconds.
+/// A clock that is wrong by more than this deserves attention, in milliseconds.
 const MAX_CLOCK_OFFSET_MS: i64 = 60_000;
-/// An outbox fuller than this share deserves a word, in percent.
+/// An outbox fuller than this share deserves attention, in percent.
 const FULL_PERCENT: u64 = 80;
-/// How long an event waits before it deserves a word: milliseconds.
+/// How long an event waits before it deserves attention, in milliseconds.
 const MAX_WAIT_MS: i64 = 60_000;
 
 /// What deserves attention, the most urgent first.
-pub(super) fn attention(counts: &Counts, shipping: &ShippingState, now: TimestampMs) -> Vec<Advice> {
+pub(super) fn attention(
+    counts: &Counts,
+    shipping: &ShippingState,
+    now: TimestampMs,
+) -> Vec<Advice> {
     let mut attention = Vec::new();
     let mut say = |what: String, advice: &str| {
         attention.push(Advice { what, advice: advice.to_owned() });

@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Backoff {
     pause: Duration,
     until: Instant,
-    /// As it was when last asked: who was told to wait is woken, though the time be over by then.
+    /// As of the last look: a caller that waits is woken even if the pause has ended by then.
     holds: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What time it is, by the best that is known: a kiosk's own clock may start in 1970 or 2099. The
 //! broker's is better, also some while ago, as long as the machine has been running since; and
-//! never is it earlier than what a broker has told before, or than this program.
+//! it is never earlier than what a broker reported before, or than this program.
 //!
 //! Pure: the clock and how long the machine has been running are arguments.
 
@@ -20,9 +20,9 @@ use crate::intake::{self, IntakeError};
 pub const VERSION_BEGAN: TimestampMs = TimestampMs(1_793_491_200_000);
 /// How far behind a right clock may be of what is known, in milliseconds.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
-/// How far a right clock may be ahead of the last time that a broker told, in milliseconds.
+/// How far a right clock may be ahead of the last time that a broker reported, in milliseconds.
 const LONGEST_OFFLINE_MS: i64 = 400 * DAY_MS;
-/// How far a right clock may be ahead of this version where no broker ever told the time.
+/// How far a right clock may be ahead of this version where no broker ever reported the time.
 const LONGEST_IN_USE_MS: i64 = 10 * 365 * DAY_MS;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A kiosk's clock that went forward by more than this since the broker's was measured, in
@@ -50,7 +50,7 @@ impl Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BestClock {
     began: TimestampMs,
-    /// The latest that brokers have told.
+    /// The latest that brokers have reported.
     latest: Option<TimestampMs>,
     /// The same before this start.
     latest_before: Option<TimestampMs>,
@@ -77,12 +77,12 @@ pub enum Now {
     Unknown(WrongClock),
 }
 
-/// An instant: what the machine shows, and what is known besides.
+/// An instant: what the machine shows, and what else is known of the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// What the machine shows.
     pub reading: Reading,
-    /// What is known besides.
+    /// What else is known.
     pub best: BestClock,
 }
 
@@ -111,12 +111,12 @@ impl Moment {
 /// Why a clock cannot be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WrongClock {
-    /// It shows less than what a broker has told.
+    /// It shows less than what a broker has reported.
     #[error("{clock} is before {told}, which a broker has told")]
     BeforeBroker {
         /// What it shows.
         clock: TimestampMs,
-        /// What was told.
+        /// What was reported.
         told: TimestampMs,
     },
     /// It shows less than the beginning of this version.
@@ -202,7 +202,7 @@ pub enum TimeSource {
 }
 
 impl BestClock {
-    /// What a version begun then knows of an outbox in which a broker's latest word is `latest`.
+    /// What a version begun then knows of an outbox to which a broker last reported `latest`.
     #[must_use]
     pub fn new(began: TimestampMs, latest: Option<TimestampMs>) -> Self {
         let mut best = Self { began, latest: None, latest_before: None, measured: None };
@@ -211,7 +211,7 @@ impl BestClock {
         best
     }
 
-    /// A broker has told the time, some while ago. What cannot be true is not believed.
+    /// A broker reported the time, some while ago. What cannot be true is not believed.
     fn heard(&mut self, latest: Option<TimestampMs>) {
         let credible = |told: &TimestampMs| told.0 <= self.began.0 + LONGEST_IN_USE_MS;
         self.latest = self.latest.max(latest.filter(credible));
@@ -253,7 +253,7 @@ impl BestClock {
         Now::Measured(TimestampMs(broker_base_ms.saturating_add(millis(reading.uptime))))
     }
 
-    /// What time it is by the kiosk's own clock, where brokers have told this.
+    /// What time it is by the kiosk's own clock, where brokers have reported this.
     fn own(&self, clock: TimestampMs, told: Option<TimestampMs>) -> Now {
         if let Some(told) = told
             && clock.0 < told.0 - SLACK_MS

@@ -274,7 +274,10 @@ mod tests {
         assert!(doubt.took(1, TimeSource::ClientAlone, reading(0, 5)));
         assert!(doubt.took(2, TimeSource::ClientAlone, reading(9_000, 14)));
         let [found] = doubt.found() else { panic!("{doubt:?}") };
-        assert_eq!((found.span.first, found.span.last, found.span.events, found.met_at), (1, 2, 2, None));
+        assert_eq!(
+            (found.span.first, found.span.last, found.span.events, found.met_at),
+            (1, 2, 2, None)
+        );
         assert!(doubt.measured(reading(T, 20), TimestampMs(T)));
         assert_eq!(doubt.found()[0].met_at, Some(TimestampMs(T)));
         doubt.took(3, TimeSource::ClientAlone, reading(0, 30));
@@ -290,7 +293,10 @@ mod tests {
             doubt.measured(reading(clock, seconds), TimestampMs(clock - 3 * DAY));
         }
         let [found] = doubt.found() else { panic!("{doubt:?}") };
-        assert_eq!((found.span.first, found.span.last, found.span.events, found.met_at), (1, 2, 2, None));
+        assert_eq!(
+            (found.span.first, found.span.last, found.span.events, found.met_at),
+            (1, 2, 2, None)
+        );
         doubt.measured(reading(T + 80_000, 80), TimestampMs(T + 80_000));
         assert_eq!(doubt.found()[0].met_at, Some(TimestampMs(T + 80_000)));
     }

@@ -9,7 +9,7 @@ use crate::outbox::{Outcome, Rejection};
 /// Where an event is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum Whereabouts {
+pub enum EventState {
     /// In the outbox, waiting or on its way.
     Unsent,
     /// In the outbox; Kafka rejected it.
@@ -39,7 +39,7 @@ pub struct Fate {
     pub accepted_at: TimestampMs,
     /// Where it is.
     #[serde(flatten)]
-    pub whereabouts: Whereabouts,
+    pub state: EventState,
     /// A worker that is asked with this (in the header `Laju-At-Least`) has counted the event in its
     /// answer; null as long as the event is not in Kafka or it is not known which log that is.
     #[serde(serialize_with = "as_text")]
@@ -61,7 +61,7 @@ impl Fate {
     }
 }
 
-impl From<Option<Outcome>> for Whereabouts {
+impl From<Option<Outcome>> for EventState {
     fn from(outcome: Option<Outcome>) -> Self {
         match outcome {
             None => Self::Unsent,

@@ -28,9 +28,7 @@ use super::timekeeper::{self, Timekeeper};
 use super::worker::WorkerAddress;
 use super::worker_report::WorkerMonitor;
 use crate::clock::{self, Clock};
-use crate::outbox::{
-    Accepted, Draft, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry,
-};
+use crate::outbox::{Accepted, Draft, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::PublishError;
 
@@ -56,7 +54,7 @@ pub struct AgentSettings {
 const STEP: usize = 1_000;
 
 impl AgentSettings {
-    /// Whether an agent can start with these settings, as far as that can be told without
+    /// Whether an agent can start with these settings, as far as that is known without
     /// opening anything.
     ///
     /// # Errors

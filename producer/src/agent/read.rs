@@ -7,7 +7,7 @@ use super::advice::Advice;
 use super::attention;
 use super::blocking::blocking;
 use super::doubt::{DoubtfulEvents, DoubtfulTimes, Span};
-use super::fate::{Fate, Whereabouts};
+use super::fate::{EventState, Fate};
 use super::handle::Agent;
 use super::status::{ClockState, Status};
 use super::worker_report::WorkerReport;
@@ -40,7 +40,7 @@ impl Agent {
         })
         .await;
         let (rejected, doubtful) = match read {
-            // A full disk is what the status has to tell of: the database may be reopening.
+            // The status has to be there on a full disk, too: the database may be reopening.
             Err(error) if error.passes() => {
                 let bare = |found| DoubtfulEvents { found, shown: Vec::new() };
                 (Vec::new(), told.into_iter().map(bare).collect())
@@ -109,15 +109,15 @@ impl Agent {
     /// If the outbox cannot be read. A worker that does not answer is reported within the fate.
     pub async fn fate(&self, event_id: EventId) -> Result<Option<Fate>, OutboxError> {
         let Some(known) = self.find(event_id).await? else { return Ok(None) };
-        let whereabouts = Whereabouts::from(known.outcome);
-        let worker = match (&whereabouts, self.0.worker.clone()) {
-            (Whereabouts::Acknowledged { .. }, Some(address)) => {
+        let state = EventState::from(known.outcome);
+        let worker = match (&state, self.0.worker.clone()) {
+            (EventState::Acknowledged { .. }, Some(address)) => {
                 Some(blocking(move || address.event(event_id)).await)
             }
             _ => None,
         };
-        let position = match &whereabouts {
-            Whereabouts::Acknowledged { partition, offset: Some(offset), .. } => {
+        let position = match &state {
+            EventState::Acknowledged { partition, offset: Some(offset), .. } => {
                 let log = self.0.shipping.log.get();
                 let offset = i64::try_from(*offset).unwrap_or(i64::MAX);
                 log.map(|log| Position::behind(*log, *partition, offset))
@@ -130,7 +130,7 @@ impl Agent {
             sequence: known.sequence,
             occurred_at: known.entry.occurred_at,
             accepted_at: known.entry.accepted_at,
-            whereabouts,
+            state,
             worker,
         }))
     }
@@ -141,8 +141,8 @@ impl Agent {
         self.0.worker.as_ref().map(|_| self.0.worker_monitor.report())
     }
 
-    /// What a client that sends an event once more learns besides: whether it, or others of this kiosk,
-    /// could not be counted.
+    /// What a client that repeats an event is warned of: that it, or others of this kiosk, could not
+    /// be counted.
     #[must_use]
     pub fn warning(&self, accepted: &Accepted) -> Option<String> {
         if !accepted.repeated {

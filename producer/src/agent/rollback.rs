@@ -105,10 +105,7 @@ mod tests {
         let now = TimestampMs(VERSION_BEGAN.0 + DAY_MS);
         let passed_over = |passed_over| Counts { passed_over, ..Counts::default() };
         let mut file = RollbackFile::of(folder.path());
-        assert_eq!(
-            (file.known(), file.unsaid(&passed_over(0), &moment(now))),
-            (None, None)
-        );
+        assert_eq!((file.known(), file.unsaid(&passed_over(0), &moment(now))), (None, None));
         file.note(RollbackNotice::new("fell back".to_owned(), 20, &moment(now)));
         let again = RollbackFile::of(folder.path());
         let known = again.known().unwrap();

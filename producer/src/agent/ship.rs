@@ -62,7 +62,7 @@ type Outcomes = Vec<(u32, Outcome)>;
 
 type InFlight = Pin<Box<dyn Future<Output = Completed> + Send>>;
 
-/// Ships until it is told to stop.
+/// Ships until a stop is commanded.
 pub(super) struct Shipper {
     outbox: Outbox,
     connection: Connection,
@@ -368,7 +368,7 @@ impl Shipper {
         }
     }
 
-    /// What is said of a failed outbox. Where it cannot recover, the agent is told to end.
+    /// Describes a failed outbox. Where it cannot recover, the agent ends.
     fn outbox_failed(&self, what: &str, error: &OutboxError) -> String {
         if !error.passes() {
             self.shipping.fail(error.to_string());
@@ -442,7 +442,7 @@ impl Shipper {
     }
 
     /// Writes down which events have doubtful times, before the outbox learns that they are sent:
-    /// those that are not are looked at once more after a crash.
+    /// those that are not are looked at again after a crash.
     async fn note_doubts(&mut self) {
         if self.time.is_unsaved() {
             let time = Arc::clone(&self.time);
@@ -485,7 +485,6 @@ impl Shipper {
     }
 }
 
-
 /// Why Kafka will never take an event that could not be handed over; none if it may later.
 fn rejection(error: &PublishError) -> Option<RejectionReason> {
     match error {
@@ -493,15 +492,14 @@ fn rejection(error: &PublishError) -> Option<RejectionReason> {
         PublishError::Encode(_) | PublishError::Reference(_) | PublishError::Stored(_) => {
             Some(RejectionReason::Refused)
         }
-        PublishError::Connection(_) | PublishError::Registry(_) | PublishError::Queue { .. } => None,
+        PublishError::Connection(_) | PublishError::Registry(_) | PublishError::Queue { .. } => {
+            None
+        }
     }
 }
 
 fn is_unauthorised(outcome: &Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::Rejected(Rejection { reason: RejectionReason::NotAuthorised, .. })
-    )
+    matches!(outcome, Outcome::Rejected(Rejection { reason: RejectionReason::NotAuthorised, .. }))
 }
 
 /// Puts rejected events back among the unsent.

@@ -136,12 +136,12 @@ impl Shipping {
         self.lock().not_compared = Some((why, advice));
     }
 
-    /// The outbox has been compared with the kiosk's last word, or cannot be.
+    /// The outbox has been compared with the kiosk's latest status, or cannot be.
     pub(super) fn compared(&self) {
         self.compared.send_replace(true);
     }
 
-    /// Waits until it has been compared, so that no number is given once more; but a kiosk without
+    /// Waits until it has been compared, so that no number is given twice; but a kiosk without
     /// a connection goes on after a short while.
     pub(super) async fn comparison(&self) {
         let mut compared = self.compared.subscribe();

@@ -87,7 +87,7 @@ pub enum ClockState {
         /// The present, by the broker's clock.
         now: TimestampMs,
     },
-    /// It cannot be right, and no broker has told a better one.
+    /// It cannot be right, and no broker has reported a better one.
     Wrong {
         /// Why not.
         detail: String,

@@ -147,10 +147,11 @@ pub fn event(json: &[u8]) -> Result<Submission, Fault> {
     // An event has no mark of its own; a line of bytes that are no text is named by the byte.
     text::decode(json).map_err(|error| Fault::new("", error.words()))?;
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let mut submission: Submission = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let Mistake { field, what } = of_json(&error, expected, own_words);
-        Fault::new(field, what)
-    })?;
+    let mut submission: Submission =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let Mistake { field, what } = of_json(&error, expected, own_words);
+            Fault::new(field, what)
+        })?;
     reader.end().map_err(|_| {
         Fault::new(
             "",

@@ -50,7 +50,7 @@ impl Known {
 }
 
 impl Timekeeper {
-    /// For the outbox in this directory: `latest` is the newest time that a broker told it,
+    /// For the outbox in this directory: `latest` is the newest time that a broker reported,
     /// `unconfirmed` are the events that it has not sent and that have the kiosk's clock for
     /// their time.
     pub(super) fn new(
@@ -83,8 +83,8 @@ impl Timekeeper {
         Moment { reading, best: self.known().best }
     }
 
-    /// A receipt as far as it is believed: the time of a broker whose clock cannot be right is no
-    /// broker's word.
+    /// A receipt as far as it is believed: the time of a broker whose clock cannot be right is not
+    /// counted as the broker's.
     pub(super) fn believed(&self, receipt: Receipt) -> Receipt {
         let Some(at) = receipt.timestamp.filter(|_| receipt.by_broker) else { return receipt };
         let by_broker = self.known().best.believes(at, (self.clock)());

@@ -2,7 +2,7 @@
 //!
 //! Pure: no clock, no Kafka, no outbox. Events leave in the order of their sequences. One that
 //! failed for a while is sent again, so those behind may overtake it, which the fold does not
-//! mind. One that was refused permanently together with others in a batch is sent once more alone,
+//! mind. One that was refused permanently together with others in a batch is sent again alone,
 //! because a broker refuses a batch as a whole; refused alone, it is rejected.
 
 use std::collections::{BTreeSet, HashSet};

@@ -1,6 +1,6 @@
 //! What the worker says of this kiosk: which of its events are in quarantine and why, and whether
 //! another device uses its id. It is asked in the background, and what was learnt is kept: a worker
-//! that does not answer is no trouble of the kiosk's.
+//! that does not answer does not trouble the kiosk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -150,9 +150,8 @@ impl WorkerReport {
                 advice: advice(reason).to_owned(),
             });
         }
-        let matters = self
-            .conflicts_grew_at
-            .is_none_or(|at| now.0.saturating_sub(at.0) < CONFLICTS_SHOWN_MS);
+        let matters =
+            self.conflicts_grew_at.is_none_or(|at| now.0.saturating_sub(at.0) < CONFLICTS_SHOWN_MS);
         if self.conflicts > 0 && matters {
             let sequences: Vec<_> = self.conflicting.iter().map(ToString::to_string).collect();
             let which = if sequences.is_empty() {
@@ -174,7 +173,7 @@ impl WorkerReport {
         attention
     }
 
-    /// What is reported to a client that sends an event once more; none if there is nothing.
+    /// What a client that repeats an event is warned of; none if there is nothing.
     pub(super) fn warning(&self, event_id: EventId, now: TimestampMs) -> Option<String> {
         let mut words = Vec::new();
         if let Some(QuarantinedEvent { reason, detail, .. }) = self.of(event_id) {
@@ -350,11 +349,11 @@ mod tests {
             Ok(json!({"kiosk_id": "k", "conflicts": {"events": events, "sequences": []}}))
         };
         let day = |days: i64| TimestampMs(1_800_000_000_000 + days * 86_400_000);
-        let says = |heard: &WorkerMonitor, now| !heard.report().attention(now).is_empty();
-        let heard = WorkerMonitor::of(folder.path());
+        let says = |monitor: &WorkerMonitor, now| !monitor.report().attention(now).is_empty();
+        let monitor = WorkerMonitor::of(folder.path());
         monitor.update(answer(2), day(0));
         monitor.update(answer(3), day(20));
-        assert!(says(&heard, day(49)));
+        assert!(says(&monitor, day(49)));
         let again = WorkerMonitor::of(folder.path());
         again.update(answer(3), day(51));
         assert!(!says(&again, day(51)));

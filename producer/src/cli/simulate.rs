@@ -3,7 +3,6 @@
 mod agents;
 mod summary;
 
-use std::io::IsTerminal;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::civil::Date;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS};
 use laju_schemas::{TimestampMs, Zone};
 
-use super::topic::require_topic;
+use super::progress::progress;
 use super::stop::Stop;
+use super::topic::require_topic;
 use crate::clock;
 use agents::Agents;
-use summary::Summary;
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Publisher, Record, events_encoder};
 use laju_kafka::secret;
@@ -110,7 +109,10 @@ impl Simulate {
                 bail!("an agent lets no bad event through: leave out either --bad or --outboxes");
             }
             if self.kiosks > agents::MAX_AGENTS {
-                bail!("with --outboxes there are at most {} kiosks: say --kiosks 10", agents::MAX_AGENTS);
+                bail!(
+                    "with --outboxes there are at most {} kiosks: say --kiosks 10",
+                    agents::MAX_AGENTS
+                );
             }
         }
         let (cluster, partitions) = require_topic(&self.connection, &EVENTS, &[Operation::Write])?;
@@ -242,10 +244,10 @@ impl Simulate {
         summary: &mut Summary,
         mut each: impl FnMut(&SimulatedRecord, &mut Summary) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let progress = progress(self.events);
+        let bar = bar(self.events);
         for record in generator {
             if self.rate.is_some() || summary.records.is_multiple_of(STRIDE) {
-                progress.set_position(summary.records);
+                bar.set_position(summary.records);
                 if self.is_over(summary.records, began, stop) {
                     break;
                 }
@@ -253,7 +255,7 @@ impl Simulate {
             each(&record, summary)?;
             summary.count(record.trouble);
         }
-        progress.finish_and_clear();
+        bar.finish_and_clear();
         Ok(())
     }
 
@@ -290,20 +292,16 @@ impl Simulate {
     }
 }
 
-fn progress(events: Option<u64>) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match events {
-        Some(events) => (
+fn bar(events: Option<u64>) -> ProgressBar {
+    match events {
+        Some(events) => progress(
             ProgressBar::new(events),
             "{wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left",
         ),
-        None => (ProgressBar::no_length(), "{spinner} {human_pos} records, {per_sec}, {elapsed}"),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+        None => progress(
+            ProgressBar::no_length(),
+            "{spinner} {human_pos} records, {per_sec}, {elapsed}",
+        ),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn make_directory(directory: &Path) -> Result<(), OutboxError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let failed = |error| OutboxError::io(directory, error);
     builder.create(directory).map_err(failed)?;
-    // After a power cut the directory has to be there, or numbers would begin at 1 once more.
+    // After a power cut the directory has to be there, or numbers would begin at 1 again.
     let path = directory.canonicalize().map_err(failed)?;
     for parent in path.ancestors().skip(1) {
         let Ok(parent) = File::open(parent) else { break };

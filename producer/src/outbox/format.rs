@@ -24,7 +24,7 @@ pub(super) const IDENTITY: &str = "identity";
 /// The key of the [`State`] in `meta`.
 pub(super) const STATE: &str = "state";
 
-/// What a waiting event is accounted with besides the bytes of its row: its entries in `events`
+/// What a waiting event is accounted with beside the bytes of its row: its entries in `events`
 /// and `keys`, and what the B-trees need to hold all three.
 pub const ROW_OVERHEAD: u64 = 128;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use laju_schemas::KioskId;
 use laju_schemas::pseudonym::KeyId;
-use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase};
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::files::{make_directory, private, sync_directory, take_lock, temporary};
 use super::format::{
@@ -165,8 +165,11 @@ pub(super) fn open(
         Ok(witness)
     })
     .map_err(|error| OutboxError::io(&witness_path, error))?;
-    let second_witness =
-        settings.witness.as_deref().map(|path| SecondWitness::open(path, &files, &state)).transpose()?;
+    let second_witness = settings
+        .witness
+        .as_deref()
+        .map(|path| SecondWitness::open(path, &files, &state))
+        .transpose()?;
     Ok(Opened { files, database, state, oldest_unsent, witness, second_witness, room })
 }
 
@@ -197,6 +200,10 @@ impl Files {
         OutboxError::database(&self.directory, error)
     }
 
+    fn attempt<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, OutboxError> {
+        work().map_err(|error| self.failed(error))
+    }
+
     fn remove_former_reserve(&self) -> Result<(), OutboxError> {
         let path = self.directory.join(FORMER_RESERVE);
         match fs::remove_file(&path) {
@@ -214,37 +221,31 @@ impl Files {
         let draft = temporary(&path);
         let io = |error| OutboxError::io(&path, error);
         private().create(true).truncate(true).write(true).open(&draft).map_err(io)?;
-        let database = Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            .create(&draft)
-            .map_err(|error| self.failed(error))?;
-        self.initialise(&database).map_err(|error| self.failed(*error))?;
-        database.close().map_err(|error| self.failed(error))?;
+        self.attempt(|| {
+            let database = Builder::new().set_cache_size(CACHE_BYTES).create(&draft)?;
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            self.initialise(&transaction)?;
+            transaction.commit()?;
+            Ok(database.close()?)
+        })?;
         File::open(&draft).and_then(|file| file.sync_all()).map_err(io)?;
         fs::rename(&draft, &path).map_err(io)?;
         sync_directory(&self.directory)
     }
 
     /// Writes what an empty outbox holds.
-    fn initialise(&self, database: &Database) -> Result<(), Box<redb::Error>> {
-        let identity = self.identity().to_row();
-        let failed = |error: redb::Error| Box::new(error);
-        let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
-        transaction.set_durability(Durability::Immediate).map_err(|error| failed(error.into()))?;
-        let made = || -> Result<(), redb::Error> {
-            let mut meta = transaction.open_table(META)?;
-            meta.insert(IDENTITY, identity.as_slice())?;
-            meta.insert(STATE, State { generation: 1, ..State::default() }.to_bytes().as_slice())?;
-            transaction.open_table(UNSENT)?;
-            transaction.open_table(REJECTED)?;
-            transaction.open_table(ACKNOWLEDGED)?;
-            transaction.open_table(EVENTS)?;
-            transaction.open_table(KEYS)?;
-            transaction.open_table(FORGET)?;
-            Ok(())
-        };
-        made().map_err(failed)?;
-        transaction.commit().map_err(|error| failed(error.into()))
+    fn initialise(&self, transaction: &WriteTransaction) -> Result<(), redb::TableError> {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(IDENTITY, self.identity().to_row().as_slice())?;
+        meta.insert(STATE, State { generation: 1, ..State::default() }.to_bytes().as_slice())?;
+        transaction.open_table(UNSENT)?;
+        transaction.open_table(REJECTED)?;
+        transaction.open_table(ACKNOWLEDGED)?;
+        transaction.open_table(EVENTS)?;
+        transaction.open_table(KEYS)?;
+        transaction.open_table(FORGET)?;
+        Ok(())
     }
 
     fn identity(&self) -> Identity {
@@ -258,20 +259,19 @@ impl Files {
     /// Brings an outbox of an earlier format up to this one, and has one that knows no key belong
     /// to the one given.
     fn migrate(&self, database: &Database) -> Result<(), OutboxError> {
-        let transaction = database.begin_read().map_err(|error| self.failed(error))?;
-        let meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
+        let meta = self.attempt(|| Ok(database.begin_read()?.open_table(META)?))?;
         let found = self.check_identity(&meta)?;
-        drop((meta, transaction));
+        drop(meta);
         let wanted = Identity { key_id: found.key_id.or(self.key_id), ..self.identity() };
         if found == wanted {
             return Ok(());
         }
-        let mut transaction = database.begin_write().map_err(|error| self.failed(error))?;
-        transaction.set_durability(Durability::Immediate).map_err(|error| self.failed(error))?;
-        let mut meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
-        meta.insert(IDENTITY, wanted.to_row().as_slice()).map_err(|error| self.failed(error))?;
-        drop(meta);
-        transaction.commit().map_err(|error| self.failed(error))?;
+        self.attempt(|| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.open_table(META)?.insert(IDENTITY, wanted.to_row().as_slice())?;
+            Ok(transaction.commit()?)
+        })?;
         if let (None, Some(key_id)) = (found.key_id, wanted.key_id) {
             tracing::warn!(
                 path = %self.directory.display(),
@@ -304,11 +304,11 @@ impl Files {
         // redb takes up what was added behind its last page.
         let lengthened = match lengthen {
             Lengthen::Not => Ok(0),
-            Lengthen::FromReserve => room.stretch().and_then(|more| match more {
-                0 => room.give(),
+            Lengthen::FromReserve => room.extend_from_disk().and_then(|more| match more {
+                0 => room.extend_from_reserve(),
                 more => Ok(more),
             }),
-            Lengthen::FromDisk => room.stretch(),
+            Lengthen::FromDisk => room.extend_from_disk(),
         }
         .map_err(io)?;
         let shown = path.clone();
@@ -331,7 +331,7 @@ impl Files {
             let (state, oldest_unsent) = self.check(&transaction)?;
             drop(transaction);
             self.migrate(&database)?;
-            room.keep();
+            room.ensure_reserve();
             Ok(Checked { database, state, oldest_unsent, room: Arc::clone(&room), lengthened })
         };
         // redb 4 panics on some damage instead of returning an error.

@@ -8,9 +8,7 @@ use std::sync::PoisonError;
 use laju_schemas::{EventId, Sequence};
 use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
-use super::format::{
-    ACKNOWLEDGED, EVENTS, KEYS, REJECTED, RejectedRow, Row, UNSENT, UnsentRow,
-};
+use super::format::{ACKNOWLEDGED, EVENTS, KEYS, REJECTED, RejectedRow, Row, UNSENT, UnsentRow};
 use super::job::Job;
 use super::{
     Accepted, Dated, Entry, IdempotencyKey, Known, Outbox, OutboxError, Refusal, Rejected,
@@ -224,7 +222,8 @@ impl Reading<'_> {
     /// The row of a number, in whichever table it is; `None` if there is none that can be read.
     fn row(&self, number: u32) -> Result<Option<Row>, OutboxError> {
         let open = |table| self.transaction.open_table(table).map_err(|error| self.failed(error));
-        let (unsent, rejected, acknowledged) = (open(UNSENT)?, open(REJECTED)?, open(ACKNOWLEDGED)?);
+        let (unsent, rejected, acknowledged) =
+            (open(UNSENT)?, open(REJECTED)?, open(ACKNOWLEDGED)?);
         Row::find(number, [&unsent, &rejected, &acknowledged]).map_err(|error| self.failed(error))
     }
 }

@@ -50,7 +50,7 @@ impl Room {
     }
 
     /// Makes the reserve whole, if it is not and there is room. Whether it is now.
-    pub(super) fn keep(&self) -> bool {
+    pub(super) fn ensure_reserve(&self) -> bool {
         if self.whole.load(Ordering::Acquire) {
             return true;
         }
@@ -71,7 +71,7 @@ impl Room {
         room().is_ok_and(|(available, step)| available >= 2 * step)
     }
 
-    /// How many bytes of the reserve are held; none if that cannot be told.
+    /// How many bytes of the reserve are held; none if that is not known.
     pub(super) fn held(&self) -> u64 {
         let held = || Ok::<_, io::Error>((platform::allocated(&self.file)?, self.length()?));
         held().map_or(0, |(allocated, length)| allocated.saturating_sub(length).min(RESERVE_BYTES))
@@ -96,8 +96,8 @@ impl Room {
     /// Lengthens the file by as much as the disk has for it without the reserve: half of what is
     /// left, so that a disk shared with others is not filled at once. By nothing if that is little.
     /// For a closed database only.
-    pub(super) fn stretch(&self) -> io::Result<u64> {
-        if !self.keep() || !self.can_grow() {
+    pub(super) fn extend_from_disk(&self) -> io::Result<u64> {
+        if !self.ensure_reserve() || !self.can_grow() {
             return Ok(0);
         }
         let length = self.length()?;
@@ -109,7 +109,7 @@ impl Room {
 
     /// Gives the database a step of the reserve. By nothing if it is used up. For a closed
     /// database only.
-    pub(super) fn give(&self) -> io::Result<u64> {
+    pub(super) fn extend_from_reserve(&self) -> io::Result<u64> {
         let length = self.length()?;
         self.whole.store(false, Ordering::Release);
         // Of the reserve they are there already: this only fails when it is used up.
@@ -167,7 +167,7 @@ impl Room {
                 self.file.set_len(before)?;
                 step();
             }
-            self.keep();
+            self.ensure_reserve();
         }
         grown
     }

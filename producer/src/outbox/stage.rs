@@ -16,7 +16,7 @@ use super::{
 };
 use laju_kafka::publish::Receipt;
 
-/// What a message has besides its value: the key, headers of the shipper's, Kafka's framing.
+/// What a message has beside its value: the key, the shipper's headers, Kafka's framing.
 const MESSAGE_OVERHEAD: usize = 1 << 10;
 
 /// What does not change from transaction to transaction.

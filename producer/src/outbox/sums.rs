@@ -77,7 +77,9 @@ impl Sums {
 }
 
 /// The first unsent event; `Some(None)` if its row is damaged.
-pub(super) fn oldest_unsent(transaction: &ReadTransaction) -> Result<Option<Option<Entry>>, Box<redb::Error>> {
+pub(super) fn oldest_unsent(
+    transaction: &ReadTransaction,
+) -> Result<Option<Option<Entry>>, Box<redb::Error>> {
     let read = || -> Result<_, redb::Error> {
         let unsent = transaction.open_table(UNSENT)?;
         Ok(unsent.first()?.map(|(sequence, row)| {

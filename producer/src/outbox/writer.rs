@@ -71,7 +71,8 @@ struct DiskFull {
 
 impl Writer {
     pub(super) fn new(opened: Opened, rules: Rules, jobs: Receiver<Job>) -> (Self, Arc<Shared>) {
-        let Opened { files, database, state, oldest_unsent, witness, second_witness, room } = opened;
+        let Opened { files, database, state, oldest_unsent, witness, second_witness, room } =
+            opened;
         let shared = Arc::new(Shared::new(files.directory.clone(), database));
         let mut writer = Self {
             files,
@@ -87,7 +88,7 @@ impl Writer {
             disk_full: None,
             lengthened: false,
         };
-        if !writer.room.keep() {
+        if !writer.room.ensure_reserve() {
             writer.note_disk_full();
         }
         writer.publish();
@@ -365,7 +366,7 @@ impl Writer {
         }
         self.committed(state, oldest_unsent)?;
         drop(self.shared.put(Some(database)));
-        if !self.room.keep() {
+        if !self.room.ensure_reserve() {
             self.note_disk_full();
         }
         Ok(())

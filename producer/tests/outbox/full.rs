@@ -103,7 +103,7 @@ fn a_full_disk_loses_nothing_and_is_got_over() {
     let unsent = outbox.unsent_after(0, usize::MAX).unwrap();
     assert!(unsent.iter().map(|event| u64::from(event.sequence)).eq(31..=given));
     for event in unsent {
-        assert_eq!(event.event_id, event_id(0, 0, u64::from(event.sequence) - 1));
+        assert_eq!(event.entry.event_id, event_id(0, 0, u64::from(event.sequence) - 1));
     }
     let next = taken(outbox.accept(vec![draft(event_id(1, 0, 0))]).wait().unwrap());
     assert_eq!(u64::from(next.sequence.get()), given + 1);

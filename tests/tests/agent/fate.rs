@@ -74,10 +74,7 @@ fn agent(
     ahead_ms: i64,
 ) -> Agent {
     let settings = AgentSettings {
-        kiosk: Kiosk {
-            id: ID.parse().unwrap(),
-            service_region: "18.71".parse().unwrap(),
-        },
+        kiosk: Kiosk { id: ID.parse().unwrap(), service_region: "18.71".parse().unwrap() },
         outbox: outbox.to_owned(),
         outbox_settings: OutboxSettings::default(),
         connection,

@@ -291,7 +291,8 @@ fn a_last_word_is_found_behind_those_of_many_others_a_stretch_at_a_time() {
     println!("found after {} looks, with {lefts:?} left", lefts.len() + 1);
     let begun = Instant::now();
     let patient = ReadTimeouts { total: long, ..impatient };
-    let never = StatusSearch::new(broker.connection(), "never-heard".parse().unwrap()).look(patient);
+    let never =
+        StatusSearch::new(broker.connection(), "never-heard".parse().unwrap()).look(patient);
     assert_eq!(never.unwrap(), None);
     println!("{OTHERS} statuses of others looked through in {:.1?}", begun.elapsed());
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use laju_kafka::problem::Language;
-use laju_producer::agent::best_clock::{BestClock, Moment, Reading};
 use laju_producer::agent::Kiosk;
+use laju_producer::agent::best_clock::{BestClock, Moment, Reading};
 use laju_producer::agent::submission::{Body, Fault, Format, Submission, read};
 use laju_schemas::pseudonym::ProgrammeKey;
 use laju_schemas::{EventId, RegionTable, TimestampMs};
@@ -52,12 +52,12 @@ fn check_item(item: &Result<Submission, Fault>, kiosk: &Kiosk, key: &ProgrammeKe
     let moment = Moment { reading, best: BestClock::new(NOW, None) };
     match submission.draft(kiosk, key, EventId([1; 16]), &moment) {
         Ok((draft, _)) => {
-            for region in [draft.home_region, draft.service_region] {
+            for region in [draft.entry.home_region, draft.entry.service_region] {
                 assert!(RegionTable::get().index_of(region).is_some(), "{region}");
             }
             let outreach = draft.outreach_id.as_ref().map_or("", |id| id.as_str());
             assert!(longest_number(outreach) <= NAME_DIGITS, "{outreach}");
-            assert_eq!(draft.accepted_at, NOW);
+            assert_eq!(draft.entry.accepted_at, NOW);
             true
         }
         Err(fault) => {

@@ -130,7 +130,9 @@ impl BatchAnswer {
                     let detail = refused.words().to(language).to_owned();
                     let field = match refused {
                         Refused::Fault(fault) => Some(fault.field),
-                        Refused::Outbox(Refusal::KeyReused { .. }) => Some("idempotency_key".to_owned()),
+                        Refused::Outbox(Refusal::KeyReused { .. }) => {
+                            Some("idempotency_key".to_owned())
+                        }
                         _ => None,
                     };
                     ItemAnswer {

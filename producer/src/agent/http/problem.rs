@@ -141,8 +141,12 @@ pub(super) fn not_found() -> Problem {
 /// The status that a refused event is answered with.
 pub(super) fn status_of(refused: &Refused) -> StatusCode {
     match refused {
-        Refused::Fault(_) | Refused::Outbox(Refusal::TooLarge { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-        Refused::Outbox(Refusal::Full { .. } | Refusal::Numbers) => StatusCode::INSUFFICIENT_STORAGE,
+        Refused::Fault(_) | Refused::Outbox(Refusal::TooLarge { .. }) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Refused::Outbox(Refusal::Full { .. } | Refusal::Numbers) => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         Refused::Outbox(Refusal::KeyReused { .. }) => StatusCode::CONFLICT,
         Refused::NotStored(_) | Refused::Clock(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

@@ -56,8 +56,7 @@ fn a_former_code_is_noted_in_each_field_that_may_hold_one() {
     let both = noted(&with(r#""18.71""#, r#""91.01", "service_region": "92.01""#));
     assert!(both.to_string().contains("91.01") && both.to_string().contains("92.01"), "{both}");
     let from = r#"{"Relocated": {"from_region": "91.01"}}"#;
-    let moved =
-        format!(r#"{{"nik": "1871010101900001", "home_region": "18.71", "fact": {from}}}"#);
+    let moved = format!(r#"{{"nik": "1871010101900001", "home_region": "18.71", "fact": {from}}}"#);
     assert_eq!(noted(&moved), home);
     let named = with(r#"{"nik""#, r#"{"outreach_id": "91.01", "nik""#);
     assert_eq!(event(named.as_bytes()).unwrap().note, None);
@@ -118,9 +117,7 @@ fn a_mistake_in_a_batch_is_told_in_its_place() {
     let array = format!("[{good}, {bad}, 7, {good}]");
     let lines = format!("{good}\n\n{bad}\r\n7\n{good}");
     for (format, body) in [(Format::Json, array), (Format::Ndjson, lines)] {
-        let Body::Batch(items) = read(format, body.as_bytes()).unwrap() else {
-            panic!("a batch")
-        };
+        let Body::Batch(items) = read(format, body.as_bytes()).unwrap() else { panic!("a batch") };
         let good: Vec<bool> = items.iter().map(Result::is_ok).collect();
         assert_eq!(good, [true, false, false, true]);
     }

@@ -16,7 +16,10 @@ fn fill(outbox: &Outbox) {
         outbox.accept(drafts.collect()).wait().unwrap().len();
     }
     outbox.settle((1..=10).map(|n| (n, acknowledged(n.into(), 1_000))).collect()).wait().unwrap();
-    outbox.settle((11..=15).map(|n| (n, rejected(RejectionReason::Refused))).collect()).wait().unwrap();
+    outbox
+        .settle((11..=15).map(|n| (n, rejected(RejectionReason::Refused))).collect())
+        .wait()
+        .unwrap();
     outbox.settle((16..=20).map(|n| (n, acknowledged(n.into(), 2_000))).collect()).wait().unwrap();
 }
 

@@ -100,7 +100,7 @@ fn ship(outbox: &Outbox, up_to: u64) {
             .iter()
             .map(|event| {
                 let n = u64::from(event.sequence);
-                assert_eq!(event.event_id, event_id(n));
+                assert_eq!(event.entry.event_id, event_id(n));
                 (event.sequence, acknowledged(n, 1_700_000_000_000 + n as i64))
             })
             .take((up_to - outbox.counts().acknowledged) as usize)

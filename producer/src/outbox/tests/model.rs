@@ -92,13 +92,15 @@ impl Model {
             }
         };
         if let Some(key) = draft.entry.key {
-            let with_key =
-                self.remembered().find(|event| event.draft.entry.key.is_some_and(|k| k.key == key.key));
+            let with_key = self
+                .remembered()
+                .find(|event| event.draft.entry.key.is_some_and(|k| k.key == key.key));
             if let Some(event) = with_key {
                 return again(event, event.draft.entry.key == Some(key));
             }
         }
-        let with_id = self.remembered().find(|event| event.draft.entry.event_id == draft.entry.event_id);
+        let with_id =
+            self.remembered().find(|event| event.draft.entry.event_id == draft.entry.event_id);
         if let Some(event) = with_id {
             // An id stands for one content here: see `draft`.
             return again(event, true);

@@ -19,7 +19,8 @@ const ROOM_CHECK_DUTY: u32 = 10;
 
 /// For so long nothing must have been settled before acknowledged events are forgotten before their
 /// time: shipping makes room, too, and what it needs may be somebody else's to make.
-pub(in crate::outbox) const FORGET_AFTER_IDLE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 5 * 60 });
+pub(in crate::outbox) const FORGET_AFTER_IDLE: Duration =
+    Duration::from_secs(if cfg!(test) { 3 } else { 5 * 60 });
 
 impl DiskFull {
     pub(super) fn of(state: &State) -> Self {
@@ -38,7 +39,8 @@ impl DiskFull {
 
     /// Whether it is worth trying to move its pages together.
     fn may_compact(&self, state: &State) -> bool {
-        self.has_shrunk(state) && self.compaction_failed_at.is_none_or(|tried| is_less(state.occupied(), tried))
+        self.has_shrunk(state)
+            && self.compaction_failed_at.is_none_or(|tried| is_less(state.occupied(), tried))
     }
 }
 
@@ -75,7 +77,7 @@ impl Writer {
             self.reopen(Lengthen::FromReserve)?;
         }
         let is_done = |writer: &Self, full: &DiskFull| {
-            if writer.room.keep() {
+            if writer.room.ensure_reserve() {
                 writer.room.can_grow() || full.has_shrunk(&writer.state)
             } else {
                 writer.has_room_within()
@@ -167,6 +169,7 @@ impl Writer {
     }
 
     pub(super) fn delay_room_check(&mut self, effort: Duration) {
-        self.room_check_after = Instant::now().checked_add(ROOM_CHECK_INTERVAL + effort * ROOM_CHECK_DUTY);
+        self.room_check_after =
+            Instant::now().checked_add(ROOM_CHECK_INTERVAL + effort * ROOM_CHECK_DUTY);
     }
 }
