@@ -28,7 +28,9 @@ use super::timekeeper::{self, Timekeeper};
 use super::worker::WorkerAddress;
 use super::worker_report::WorkerMonitor;
 use crate::clock::{self, Clock};
-use crate::outbox::{Accepted, Draft, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry};
+use crate::outbox::{
+    Accepted, Draft, Entry, Known, Outbox, OutboxError, OutboxSettings, Refusal, Retry,
+};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::PublishError;
 
@@ -208,13 +210,10 @@ impl Agent {
         submissions: Vec<Result<Submission, Fault>>,
     ) -> Result<Vec<Result<Accepted, Refused>>, OutboxError> {
         self.0.shipping.comparison().await;
-        let drafting = |inner: &Inner, moment: &Moment| {
-            let draft = |submission: Submission| {
-                submission.draft(&inner.kiosk, &inner.key, clock::new_event_id(), moment)
-            };
-            submissions.into_iter().map(|submission| submission.and_then(draft)).collect()
+        let draft = |inner: &Inner, submission: Result<Submission, Fault>, moment: &Moment| {
+            submission?.draft(&inner.kiosk, &inner.key, clock::new_event_id(), moment)
         };
-        let answers = self.take(drafting).await?;
+        let answers = self.take(submissions, draft).await?;
         self.0.metrics.count(&answers);
         Ok(answers)
     }
@@ -233,28 +232,28 @@ impl Agent {
         self.0.shipping.comparison().await;
         let known = self.find(event_id).await?.ok_or(RetractError::Unknown(event_id))?;
         let idempotency_key = idempotency_key.map(str::to_owned);
-        let drafting = move |inner: &Inner, moment: &Moment| {
+        let draft = move |inner: &Inner, retracted: Entry, moment: &Moment| {
             let (key, id) = (idempotency_key.as_deref(), clock::new_event_id());
-            vec![draft::retraction(&known.entry, reason, key, &inner.key, id, moment)]
+            draft::retraction(&retracted, reason, key, &inner.key, id, moment)
         };
-        let mut answers = self.take(drafting).await?;
+        let mut answers = self.take(vec![known.entry], draft).await?;
         Ok(answers.pop().unwrap_or(Err(Refusal::Numbers.into()))?)
     }
 
-    /// Stores what is drafted of this moment, and answers for each.
-    async fn take(
+    /// Stores what is drafted of each that was given, and answers for each.
+    async fn take<T: Send + 'static>(
         &self,
-        drafting: impl FnOnce(&Inner, &Moment) -> Vec<Result<Drafted, Fault>> + Send + 'static,
+        given: Vec<T>,
+        draft: impl Fn(&Inner, T, &Moment) -> Result<Drafted, Fault> + Send + 'static,
     ) -> Result<Vec<Result<Accepted, Refused>>, OutboxError> {
         let inner = Arc::clone(&self.0);
         let work = move || {
             let moment = inner.time.moment();
-            let drafted = drafting(&inner, &moment);
             // Those that are not to be stored now are answered at once.
-            let mut answers = Vec::with_capacity(drafted.len());
+            let mut answers = Vec::with_capacity(given.len());
             let (mut drafts, mut sources) = (Vec::new(), Vec::new());
-            for drafted in drafted {
-                answers.push(match drafted {
+            for given in given {
+                answers.push(match draft(&inner, given, &moment) {
                     Ok((draft, Ok(source))) => {
                         drafts.push(draft);
                         sources.push(source);
