@@ -19,7 +19,7 @@ use crate::intake::{self, IntakeError};
 /// the build, so that the same source gives the same program.
 pub const VERSION_BEGAN: TimestampMs = TimestampMs(1_793_491_200_000);
 /// How far behind a right clock may be of what is known, in milliseconds.
-const SLACK_MS: i64 = 10 * 60 * 1_000;
+const CLOCK_SLACK_MS: i64 = 10 * 60 * 1_000;
 /// How far a right clock may be ahead of the last time that a broker reported, in milliseconds.
 const LONGEST_OFFLINE_MS: i64 = 400 * DAY_MS;
 /// How far a right clock may be ahead of this version where no broker ever reported the time.
@@ -27,7 +27,7 @@ const LONGEST_IN_USE_MS: i64 = 10 * 365 * DAY_MS;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A kiosk's clock that went forward by more than this since the broker's was measured, in
 /// milliseconds: it was set, or the machine stood still and counted nothing.
-const WENT_FORWARD_MS: i64 = 5 * 60 * 1_000;
+const CLOCK_JUMP_MS: i64 = 5 * 60 * 1_000;
 
 /// What the machine shows at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +223,7 @@ impl BestClock {
     pub fn believes(&self, broker: TimestampMs, clock: TimestampMs) -> bool {
         let agreed = (clock.0.saturating_sub(broker.0)).abs() <= DAY_MS
             && broker.0 <= self.began.0 + LONGEST_IN_USE_MS;
-        broker.0 >= self.began.0 - SLACK_MS && (broker <= self.last_credible() || agreed)
+        broker.0 >= self.began.0 - CLOCK_SLACK_MS && (broker <= self.last_credible() || agreed)
     }
 
     /// The broker's clock showed `broker` at this reading. What is measured goes before whatever
@@ -246,7 +246,7 @@ impl BestClock {
     pub fn now(&self, reading: Reading) -> Now {
         let own = self.own(reading.clock, self.latest);
         let Some(Measured { broker_base_ms, kiosk_base_ms }) = self.measured else { return own };
-        let went_forward = reading.base_ms().saturating_sub(kiosk_base_ms) > WENT_FORWARD_MS;
+        let went_forward = reading.base_ms().saturating_sub(kiosk_base_ms) > CLOCK_JUMP_MS;
         if went_forward && matches!(own, Now::Unconfirmed(_)) {
             return own;
         }
@@ -256,11 +256,11 @@ impl BestClock {
     /// What time it is by the kiosk's own clock, where brokers have reported this.
     fn own(&self, clock: TimestampMs, told: Option<TimestampMs>) -> Now {
         if let Some(told) = told
-            && clock.0 < told.0 - SLACK_MS
+            && clock.0 < told.0 - CLOCK_SLACK_MS
         {
             return Now::Unknown(WrongClock::BeforeBroker { clock, told });
         }
-        if clock.0 < self.began.0 - SLACK_MS {
+        if clock.0 < self.began.0 - CLOCK_SLACK_MS {
             return Now::Unknown(WrongClock::BeforeVersion { clock, began: self.began });
         }
         if clock > self.last_credible() {

@@ -11,9 +11,9 @@ use super::best_clock::{Reading, TimeSource};
 use crate::outbox::Dated;
 
 /// Times that were wrong by more than this are remembered, in milliseconds.
-const WRONG_MS: i64 = 5 * 60 * 1_000;
+const CLOCK_WRONG_MS: i64 = 5 * 60 * 1_000;
 /// A clock that moved by more than this was set, in milliseconds.
-const SET_MS: i64 = 1_000;
+const CLOCK_SET_MS: i64 = 1_000;
 /// How long something found is remembered, by the broker's clock, in milliseconds.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// How many findings are remembered, the latest.
@@ -112,7 +112,7 @@ impl Unconfirmed {
     /// Whether the clock was not set between these and the next.
     fn precedes(&self, next: &Span, base_ms: Option<i64>) -> bool {
         match (self.base_ms, base_ms) {
-            (Some(one), Some(other)) => (one - other).abs() <= SET_MS,
+            (Some(one), Some(other)) => (one - other).abs() <= CLOCK_SET_MS,
             (None, None) => next.clock_from >= self.span.clock_until,
             _ => false,
         }
@@ -124,7 +124,7 @@ impl Unconfirmed {
         match self.base_ms {
             Some(base) => now + (base - reading.base_ms()),
             // They cannot be of the future; else nobody knows more than what is wrong now.
-            None if self.span.clock_until.0 - broker.0 > WRONG_MS => {
+            None if self.span.clock_until.0 - broker.0 > CLOCK_WRONG_MS => {
                 self.span.clock_until.0 - broker.0
             }
             None => now,
@@ -183,7 +183,7 @@ impl Doubt {
         let before = self.found.len();
         self.found.retain(|found| found.met_at.is_none_or(|at| broker.0 - at.0 < REMEMBERED_MS));
         let mut changed = self.found.len() != before;
-        let still = (reading.clock.0 - broker.0).abs() > WRONG_MS;
+        let still = (reading.clock.0 - broker.0).abs() > CLOCK_WRONG_MS;
         for found in self.found.iter_mut().filter(|found| found.met_at.is_none()) {
             if found.times == DoubtfulTimes::Disputed && still {
                 continue;
@@ -193,7 +193,7 @@ impl Doubt {
         }
         for unconfirmed in std::mem::take(&mut self.unconfirmed) {
             let offset = unconfirmed.offset_ms(reading, broker);
-            if offset.abs() > WRONG_MS {
+            if offset.abs() > CLOCK_WRONG_MS {
                 changed = true;
                 self.remember(Doubtful {
                     times: DoubtfulTimes::WrongClock,

@@ -53,7 +53,7 @@ pub struct AgentSettings {
 
 /// Events written to the outbox in one step: clients that send single events wait no longer for
 /// one that sends a history.
-const STEP: usize = 1_000;
+const STORE_BATCH: usize = 1_000;
 
 impl AgentSettings {
     /// Whether an agent can start with these settings, as far as that is known without
@@ -291,7 +291,7 @@ impl Agent {
         let mut answers = Vec::with_capacity(count);
         let mut drafts = drafts.into_iter();
         loop {
-            let step: Vec<_> = drafts.by_ref().take(STEP).collect();
+            let step: Vec<_> = drafts.by_ref().take(STORE_BATCH).collect();
             if step.is_empty() {
                 return Ok(answers);
             }

@@ -14,7 +14,7 @@ use laju_kafka::connection::BrokerEvents;
 
 /// How long after the start nothing is numbered before the outbox has been compared with what the
 /// kiosk last said in Kafka.
-const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
+const COMPARISON_WAIT: Duration = Duration::from_secs(5);
 
 /// The commands to the shipper.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +147,7 @@ impl Shipping {
         let mut compared = self.compared.subscribe();
         let done = compared.wait_for(|compared| *compared);
         // The sender is part of this very state.
-        let _ = tokio::time::timeout_at(self.began + COMPARISON_TIMEOUT, done).await;
+        let _ = tokio::time::timeout_at(self.began + COMPARISON_WAIT, done).await;
     }
 
     pub(super) fn outbox_failed(&self) -> bool {

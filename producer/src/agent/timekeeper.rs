@@ -36,14 +36,14 @@ struct Known {
 
 /// How long is waited after a failed write; twice as long after each further one.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+const MAX_WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 impl Known {
     /// Whether something is to be written down, and the disk has had its time after a failure.
     fn is_due(&self) -> bool {
         let rests = self.failed.is_some_and(|(at, times)| {
             let pause = WRITE_RETRY_INTERVAL.saturating_mul(1 << times.min(16));
-            at.elapsed() < pause.min(LONGEST_PAUSE)
+            at.elapsed() < pause.min(MAX_WRITE_RETRY_INTERVAL)
         });
         self.unsaved && !rests
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::agent::AgentAddress;
 use super::fact::FactCommand;
-use super::status::ATTENTION;
+use super::status::ATTENTION_EXIT_CODE;
 use crate::agent::http::OneAnswer;
 use laju_kafka::secret;
 use laju_kafka::settings::Environment;
@@ -131,7 +131,7 @@ pub(super) fn warned(warning: Option<&str>) -> ExitCode {
     match warning {
         Some(warning) => {
             eprintln!("warning: {}", shown(warning));
-            ExitCode::from(ATTENTION)
+            ExitCode::from(ATTENTION_EXIT_CODE)
         }
         None => ExitCode::SUCCESS,
     }

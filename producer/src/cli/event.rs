@@ -8,7 +8,7 @@ use laju_schemas::EventId;
 use serde_json::Value;
 
 use super::agent::AgentAddress;
-use super::status::ATTENTION;
+use super::status::ATTENTION_EXIT_CODE;
 use crate::agent::Fate;
 use laju_kafka::terminal::{self, shown};
 
@@ -34,8 +34,11 @@ impl Event {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let fate: Value =
             self.agent.client().get(&format!("/v1/events/{}", self.event_id))?.read()?;
-        let code =
-            if Fate::is_stuck(&fate) { ExitCode::from(ATTENTION) } else { ExitCode::SUCCESS };
+        let code = if Fate::is_stuck(&fate) {
+            ExitCode::from(ATTENTION_EXIT_CODE)
+        } else {
+            ExitCode::SUCCESS
+        };
         if self.json {
             writeln!(terminal::stdout(), "{fate}")?;
             return Ok(code);

@@ -16,7 +16,7 @@ use laju_kafka::settings::Environment;
 use laju_kafka::terminal::{self, shown};
 
 /// How the program ends if something deserves attention.
-pub(super) const ATTENTION: u8 = 3;
+pub(super) const ATTENTION_EXIT_CODE: u8 = 3;
 
 /// The options of `status`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl StatusArgs {
             print!("{}", text(&status, !plain && std::io::stdout().is_terminal()));
         }
         let well = status.attention.is_empty();
-        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) })
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION_EXIT_CODE) })
     }
 }
 

@@ -8,7 +8,7 @@ use laju_schemas::pseudonym::KeyId;
 use thiserror::Error;
 
 /// What to do with an outbox that cannot be trusted: nothing in it is ever deleted or replaced.
-const TAKE_OUT: &str = "nothing was changed or deleted: take this directory out of service as it \
+const DAMAGED_ADVICE: &str = "nothing was changed or deleted: take this directory out of service as it \
     is, start the agent with another kiosk id and a new outbox, and send this directory in, so \
     that what it still holds is not lost";
 
@@ -80,7 +80,7 @@ pub enum OutboxError {
         expected: KeyId,
     },
     /// A file is missing, damaged, or older than it must be.
-    #[error("the outbox {path} is damaged: {what}; {TAKE_OUT}", path = path.display())]
+    #[error("the outbox {path} is damaged: {what}; {DAMAGED_ADVICE}", path = path.display())]
     Damaged {
         /// The outbox's directory.
         path: PathBuf,

@@ -29,8 +29,8 @@ const FORGET_AT_ONCE: usize = 1_000;
 
 /// The same for settling and forgetting on a full disk: what such a transaction writes before it
 /// frees anything has to fit into a part of the reserve.
-const FEW_EVENTS: usize = 500;
-const FORGET_FEW: usize = 100;
+const SETTLE_AT_ONCE_ON_FULL_DISK: usize = 500;
+const FORGET_AT_ONCE_ON_FULL_DISK: usize = 100;
 
 /// While the disk is full, room is looked for this often where nobody asks for anything.
 const IDLE_ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -213,7 +213,7 @@ impl Writer {
             let mut done = Vec::new();
             match job.work() {
                 Work::Settle(outcomes) => {
-                    for some in outcomes.chunks(FEW_EVENTS) {
+                    for some in outcomes.chunks(SETTLE_AT_ONCE_ON_FULL_DISK) {
                         done.clear();
                         self.attempt(&[Work::Settle(some)], &mut done)?;
                     }
@@ -310,7 +310,11 @@ impl Writer {
                 Work::Nothing => Done::Nothing,
             });
         }
-        stage.forget(if self.disk_full.is_some() { FORGET_FEW } else { FORGET_AT_ONCE })?;
+        stage.forget(if self.disk_full.is_some() {
+            FORGET_AT_ONCE_ON_FULL_DISK
+        } else {
+            FORGET_AT_ONCE
+        })?;
         if !stage.changed {
             drop(stage);
             return transaction.abort().map_err(|error| OutboxError::database(path, error));

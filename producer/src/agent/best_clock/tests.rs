@@ -61,7 +61,7 @@ fn what_the_broker_says_goes_before_the_clock_also_when_the_clock_jumps() {
 fn a_clock_that_may_be_right_is_believed_but_refuses_nothing_for_good() {
     let best = BestClock::new(BEGAN, Some(TODAY));
     assert_eq!(best.offset_ms(reading(TODAY, 1)), None);
-    for ahead in [-SLACK_MS, 0, LONGEST_OFFLINE_MS] {
+    for ahead in [-CLOCK_SLACK_MS, 0, LONGEST_OFFLINE_MS] {
         let clock = TimestampMs(TODAY.0 + ahead);
         assert_eq!(best.now(reading(clock, 1)), Now::Unconfirmed(clock));
     }

@@ -125,7 +125,7 @@ impl Shipper {
                  this outbox has given {given}, which is not believed"
             );
             tracing::error!(why, "numbers are not changed");
-            self.shipping.not_compared(why, OTHERS_WORD);
+            self.shipping.not_compared(why, FOREIGN_STATUS_ADVICE);
             return Ok(());
         }
         if announced > given {
@@ -203,7 +203,7 @@ fn passed_over(had_given: u32, were_given: u32, whose: &str) -> String {
     )
 }
 
-const OTHERS_WORD: &str = "look for who writes to ikd.kiosk-status.v1 under this kiosk's id, or give \
+const FOREIGN_STATUS_ADVICE: &str = "look for who writes to ikd.kiosk-status.v1 under this kiosk's id, or give \
     this kiosk another id and a new outbox";
 
 /// What to do where the kiosk's latest status is not known.

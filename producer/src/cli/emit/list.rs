@@ -88,13 +88,13 @@ fn send_lines(
         }
         if stop.is_asked_for() {
             batch.send(client, stop, report)?;
-            bail!("ended early, by a signal, after line {number}: {AGAIN}");
+            bail!("ended early, by a signal, after line {number}: {RESEND_ADVICE}");
         }
     }
     batch.send(client, stop, report)
 }
 
-const AGAIN: &str = "send the same file again, what was accepted will not count twice";
+const RESEND_ADVICE: &str = "send the same file again, what was accepted will not count twice";
 
 impl Report {
     pub(super) fn print(&self) {
@@ -160,7 +160,8 @@ impl Batch {
         let mut until = Instant::now() + RETRY_TIMEOUT;
         while let (Some(first), Some(last)) = (self.lines.first(), self.lines.last()) {
             let (first, last) = (first.number, last.number);
-            let not_accepted = || format!("lines {first} to {last} were not all accepted; {AGAIN}");
+            let not_accepted =
+                || format!("lines {first} to {last} were not all accepted; {RESEND_ADVICE}");
             let count = self.lines.len();
             let why = match client.post("/v1/events", "application/x-ndjson", &self.body) {
                 Err(error) => error,

@@ -22,7 +22,7 @@ pub(super) const MAX_AGENTS: u32 = 100;
 /// Events given to an agent at once.
 const BATCH: usize = 500;
 /// How long the agents' ends wait until what is left has been sent.
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// An agent, and what it is given next.
 struct Simulated {
@@ -145,7 +145,7 @@ impl Agents {
     /// Gives the rest, and waits until every agent has shipped what it has.
     pub(super) fn finish(mut self, summary: &mut Summary) -> anyhow::Result<()> {
         self.give_all(summary)?;
-        let until = Instant::now() + DRAIN;
+        let until = Instant::now() + DRAIN_TIMEOUT;
         let agents = std::mem::take(&mut self.agents);
         let ends: Vec<_> = agents
             .into_values()

@@ -10,7 +10,7 @@ use super::super::format::State;
 use super::super::job::Work;
 use super::super::open::Lengthen;
 use super::super::room::{LEAST_STEP_BYTES, RESERVE_BYTES, STEP_BYTES};
-use super::{DiskFull, FORGET_FEW, Writer};
+use super::{DiskFull, FORGET_AT_ONCE_ON_FULL_DISK, Writer};
 
 /// After a look for room none follows for so long, and this many times as long as it took: reading
 /// and settling go on meanwhile.
@@ -158,9 +158,10 @@ impl Writer {
             "the disk is full: the oldest acknowledged events are forgotten before their time"
         );
         while self.state.forgotten < goal {
-            let left = usize::try_from(goal - self.state.forgotten).unwrap_or(FORGET_FEW);
+            let left =
+                usize::try_from(goal - self.state.forgotten).unwrap_or(FORGET_AT_ONCE_ON_FULL_DISK);
             let before = self.state.forgotten;
-            self.attempt(&[Work::Forget(left.min(FORGET_FEW))], &mut Vec::new())?;
+            self.attempt(&[Work::Forget(left.min(FORGET_AT_ONCE_ON_FULL_DISK))], &mut Vec::new())?;
             if self.state.forgotten == before {
                 break;
             }
