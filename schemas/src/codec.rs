@@ -119,3 +119,35 @@ impl Encoder {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{DeferralReason, Fact};
+    use crate::{EventId, SubjectId, TimestampMs};
+
+    use super::*;
+
+    #[test]
+    fn a_stored_event_is_framed_again_without_a_change_of_its_avro_bytes() {
+        let event = ActivationEvent {
+            event_id: EventId([1; 16]),
+            kiosk_id: "kbl-01".parse().unwrap(),
+            sequence: 7.try_into().unwrap(),
+            occurred_at: TimestampMs(1_770_000_000_000),
+            subject: SubjectId([2; 16]),
+            home_region: "18.71".parse().unwrap(),
+            service_region: "18.71".parse().unwrap(),
+            outreach_id: None,
+            fact: Fact::Deferred { reason: DeferralReason::NoSmartphone },
+        };
+        let (stored, registered) = (Encoder::events(None), Encoder::events(Some(5)));
+        let (mut value, mut expected) = (Vec::new(), Vec::new());
+        stored.event(&event, &mut value).unwrap();
+        registered.event(&event, &mut expected).unwrap();
+        assert!(matches!(stored.reframe(&value), Ok(Cow::Borrowed(same)) if same == value));
+        assert_eq!(registered.reframe(&value).unwrap(), expected);
+        value[2] ^= 1;
+        let error = stored.reframe(&value).unwrap_err().to_string();
+        assert!(error.contains("nobody here knows a schema with fingerprint"), "{error}");
+    }
+}
