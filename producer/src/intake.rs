@@ -8,17 +8,15 @@ use thiserror::Error;
 use laju_kafka::problem::Words;
 
 /// Why an event cannot be accepted: the field, and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IntakeError {
     /// A code that no regency or city has.
-    #[error("{field}: there is no regency or city {code}{hint}")]
+    #[error("{field}: there is no regency or city {code}{}", hint(.code))]
     Region {
         /// The field.
         field: &'static str,
         /// The code given.
-        code: String,
-        /// What may have been meant.
-        hint: String,
+        code: RegionCode,
     },
     /// Before the programme.
     #[error("occurred_at: {0} is before the programme began, on 2022-01-01 in Asia/Jakarta")]
@@ -49,10 +47,12 @@ impl IntakeError {
         let text = self.to_string();
         let english = text.split_once(": ").map_or(text.as_str(), |(_, detail)| detail);
         let indonesian = match self {
-            Self::Region { code, .. } => match RegionCode::parse(code) {
-                Some(code) => of_region(code),
-                None => format!("tidak ada kabupaten atau kota {code}"),
-            },
+            Self::Region { code, .. } => {
+                let hint = near(*code).map(|(name, first, last)| {
+                    format!("; di {name} kodenya {first} sampai {last}")
+                });
+                format!("tidak ada kabupaten atau kota {code}{}", hint.unwrap_or_default())
+            }
             Self::BeforeProgramme(at) => {
                 format!("{at} sebelum program dimulai, yaitu 2022-01-01 (WIB)")
             }
@@ -64,16 +64,20 @@ impl IntakeError {
     }
 }
 
-fn of_region(code: RegionCode) -> String {
+fn hint(code: &RegionCode) -> String {
+    near(*code)
+        .map(|(name, first, last)| format!("; those of {name} are {first} to {last}"))
+        .unwrap_or_default()
+}
+
+/// What may have been meant: the province's name, and its first and last regency.
+fn near(code: RegionCode) -> Option<(&'static str, RegionCode, RegionCode)> {
     let table = RegionTable::get();
-    let within = table.regencies().filter(|(_, region)| region.code.is_within(code.province()));
-    let near: Vec<_> = within.map(|(_, region)| region.code.to_string()).collect();
-    match (table.name_of(code.province()), near.first(), near.last()) {
-        (Some(name), Some(first), Some(last)) if code != RegionCode::NATION => {
-            format!("tidak ada kabupaten atau kota {code}; di {name} kodenya {first} sampai {last}")
-        }
-        _ => format!("tidak ada kabupaten atau kota {code}"),
-    }
+    let name = table.name_of(code.province()).filter(|_| code != RegionCode::NATION)?;
+    let regencies = table.regencies().map(|(_, region)| region.code);
+    let mut within = regencies.filter(|regency| regency.is_within(code.province()));
+    let first = within.next()?;
+    Some((name, first, within.last().unwrap_or(first)))
 }
 
 /// A field's code as the regency or city that it must be.
@@ -81,23 +85,10 @@ fn of_region(code: RegionCode) -> String {
 /// # Errors
 /// If there is none with this code.
 pub fn region(field: &'static str, code: RegionCode) -> Result<RegionCode, IntakeError> {
-    let table = RegionTable::get();
-    let text = code.to_string();
-    if table.regency(&text).is_some() {
-        return Ok(code);
+    match RegionTable::get().regency(&code.to_string()) {
+        Some(_) => Ok(code),
+        None => Err(IntakeError::Region { field, code }),
     }
-    let near: Vec<_> = table
-        .regencies()
-        .filter(|(_, region)| region.code.is_within(code.province()))
-        .map(|(_, region)| region.code.to_string())
-        .collect();
-    let hint = match (table.name_of(code.province()), near.first(), near.last()) {
-        (Some(name), Some(first), Some(last)) if code != RegionCode::NATION => {
-            format!("; those of {name} are {first} to {last}")
-        }
-        _ => String::new(),
-    };
-    Err(IntakeError::Region { field, code: text, hint })
 }
 
 /// Whether an event may have occurred then.

@@ -138,7 +138,7 @@ pub enum WrongClock {
 }
 
 /// Why an event is not taken because of its time.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Untimely {
     /// Permanently: by the best clock it cannot have happened then.
     #[error(transparent)]

@@ -265,7 +265,7 @@ impl Shipper {
                 Err((reason, detail)) => self.reject(sequence, reason, detail),
             }
         }
-        self.shipping.set_in_flight(self.window.in_flight_count());
+        self.note_in_flight();
         let Some((rest, why)) = failed else { return Ok(()) };
         for sequence in rest {
             self.window.again(sequence);
@@ -281,7 +281,10 @@ impl Shipper {
                 let believed = self.time.believed(receipt);
                 self.outcomes.push((sequence, Outcome::Acknowledged(believed)));
                 self.measure_clock(began, &receipt);
-                self.shipping.acknowledged(self.time.kiosk_clock());
+                let now = self.time.kiosk_clock();
+                self.shipping.update(|state| {
+                    (state.last_acknowledged_at, state.obstacle) = (Some(now), None);
+                });
                 self.note_log();
                 self.backoff.ease();
                 if std::mem::take(&mut self.unauthorised) {
@@ -306,16 +309,24 @@ impl Shipper {
                     Ok(receipt) => self.measure_clock(began, receipt),
                     Err(error) => {
                         tracing::warn!(%error, "the kiosk's status was not delivered");
-                        self.shipping.failed(error.to_string());
+                        self.shipping.update(|state| state.obstacle = Some(error.to_string()));
                     }
                 }
                 self.reporter.completed(result.is_ok(), began);
                 if result.is_ok() {
-                    self.shipping.reported(self.time.kiosk_clock());
+                    let now = self.time.kiosk_clock();
+                    self.shipping.update(|state| {
+                        (state.last_reported_at, state.obstacle) = (Some(now), None);
+                    });
                 }
             }
         }
-        self.shipping.set_in_flight(self.window.in_flight_count());
+        self.note_in_flight();
+    }
+
+    fn note_in_flight(&self) {
+        let in_flight = self.window.in_flight_count();
+        self.shipping.update(|state| state.in_flight = in_flight);
     }
 
     /// Takes note of which log it is, once that is known.
@@ -352,7 +363,7 @@ impl Shipper {
         let Some((outcomes, _)) = self.settling.take() else { return };
         match result {
             Ok(()) => {
-                self.shipping.set_outbox_failed(false);
+                self.shipping.update(|state| state.outbox_failed = false);
                 for (sequence, outcome) in outcomes {
                     self.window.settled(sequence);
                     // Not before it can be found among those rejected.
@@ -361,7 +372,7 @@ impl Shipper {
             }
             Err(error) => {
                 self.outcomes.splice(..0, outcomes);
-                self.shipping.set_outbox_failed(true);
+                self.shipping.update(|state| state.outbox_failed = true);
                 let why = self.outbox_failed("written", &error);
                 self.hold_off(&why);
             }
@@ -398,7 +409,7 @@ impl Shipper {
             }
             Err(error) => {
                 tracing::warn!(%error, "the kiosk's status cannot be sent");
-                self.shipping.failed(error.to_string());
+                self.shipping.update(|state| state.obstacle = Some(error.to_string()));
                 self.reporter.completed(false, began);
             }
         }
@@ -411,7 +422,7 @@ impl Shipper {
         if is_first {
             tracing::warn!(why, "sending is interrupted; it is tried again for ever");
         }
-        self.shipping.failed(why.to_owned());
+        self.shipping.update(|state| state.obstacle = Some(why.to_owned()));
     }
 
     /// The producer; a new one if the brokers have lost track of it.

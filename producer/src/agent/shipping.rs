@@ -108,32 +108,8 @@ impl Shipping {
         self.command(Command::Rewind(sequence));
     }
 
-    pub(super) fn set_in_flight(&self, count: usize) {
-        self.lock().in_flight = count;
-    }
-
-    pub(super) fn acknowledged(&self, at: TimestampMs) {
-        let mut state = self.lock();
-        state.last_acknowledged_at = Some(at);
-        state.obstacle = None;
-    }
-
-    pub(super) fn reported(&self, at: TimestampMs) {
-        let mut state = self.lock();
-        state.last_reported_at = Some(at);
-        state.obstacle = None;
-    }
-
-    pub(super) fn failed(&self, why: String) {
-        self.lock().obstacle = Some(why);
-    }
-
-    pub(super) fn rolled_back(&self, notice: RollbackNotice) {
-        self.lock().rollback = Some(notice);
-    }
-
-    pub(super) fn not_compared(&self, why: String, advice: &'static str) {
-        self.lock().not_compared = Some((why, advice));
+    pub(super) fn update(&self, change: impl FnOnce(&mut ShippingState)) {
+        change(&mut self.lock());
     }
 
     /// The outbox has been compared with the kiosk's latest status, or cannot be.
@@ -152,10 +128,6 @@ impl Shipping {
 
     pub(super) fn outbox_failed(&self) -> bool {
         self.lock().outbox_failed
-    }
-
-    pub(super) fn set_outbox_failed(&self, failed: bool) {
-        self.lock().outbox_failed = failed;
     }
 
     fn lock(&self) -> MutexGuard<'_, ShippingState> {

@@ -10,29 +10,16 @@ use laju_schemas::event::{
 use laju_schemas::{EventId, Fact, RegionCode};
 
 /// Takes one of the contract's symbols, but not `unknown`: that is for readers.
-pub(super) fn symbol<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>
+pub(super) fn symbol<T>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
 where
-    T: FromStr<Err = String> + AsSymbol + Clone + Send + Sync + 'static,
+    T: FromStr<Err = String> + Copy + Send + Sync + 'static,
 {
-    let names: Vec<_> = all.iter().map(T::symbol).filter(|name| *name != "unknown").collect();
+    let names: Vec<_> = all.iter().map(|it| name(*it)).filter(|it| *it != "unknown").collect();
     PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
-
-pub(super) trait AsSymbol {
-    fn symbol(&self) -> &'static str;
-}
-
-macro_rules! as_symbol {
-    ($($name:ident),+) => {
-        $(impl AsSymbol for $name {
-            fn symbol(&self) -> &'static str {
-                self.as_str()
-            }
-        })+
-    };
-}
-
-as_symbol!(Channel, Venue, DeactivationReason, DeferralReason, CardReason, RetractionReason);
 
 /// What happened.
 #[derive(Clone, Debug, Subcommand)]
@@ -40,10 +27,10 @@ pub(super) enum FactCommand {
     /// The citizen's IKD was activated.
     Activated {
         /// Where it was done.
-        #[arg(long, value_parser = symbol(Channel::ALL))]
+        #[arg(long, value_parser = symbol(Channel::ALL, Channel::as_str))]
         channel: Channel,
         /// What kind of place an outreach visit went to.
-        #[arg(long, value_parser = symbol(Venue::ALL))]
+        #[arg(long, value_parser = symbol(Venue::ALL, Venue::as_str))]
         venue: Option<Venue>,
         /// It is their first identity document of their own.
         #[arg(long)]
@@ -52,7 +39,7 @@ pub(super) enum FactCommand {
     /// The citizen's IKD is no longer active.
     Deactivated {
         /// Why.
-        #[arg(long, value_parser = symbol(DeactivationReason::ALL))]
+        #[arg(long, value_parser = symbol(DeactivationReason::ALL, DeactivationReason::as_str))]
         reason: DeactivationReason,
     },
     /// The citizen moved; --home-region is where they live now.
@@ -64,7 +51,7 @@ pub(super) enum FactCommand {
     /// The citizen asked, but could not be activated.
     Deferred {
         /// Why not.
-        #[arg(long, value_parser = symbol(DeferralReason::ALL))]
+        #[arg(long, value_parser = symbol(DeferralReason::ALL, DeferralReason::as_str))]
         reason: DeferralReason,
     },
     /// Biometrics were recorded for the electronic card.
@@ -76,13 +63,13 @@ pub(super) enum FactCommand {
     /// A printed card was asked for.
     CardRequested {
         /// Why.
-        #[arg(long, value_parser = symbol(CardReason::ALL))]
+        #[arg(long, value_parser = symbol(CardReason::ALL, CardReason::as_str))]
         reason: CardReason,
     },
     /// The printed card is there.
     CardPrinted {
         /// Why it had been asked for.
-        #[arg(long, value_parser = symbol(CardReason::ALL))]
+        #[arg(long, value_parser = symbol(CardReason::ALL, CardReason::as_str))]
         reason: CardReason,
     },
     /// An event of this citizen is to count as never happened.
@@ -91,7 +78,7 @@ pub(super) enum FactCommand {
         #[arg(long, value_name = "UUID")]
         retracted_event_id: EventId,
         /// Why.
-        #[arg(long, value_parser = symbol(RetractionReason::ALL))]
+        #[arg(long, value_parser = symbol(RetractionReason::ALL, RetractionReason::as_str))]
         reason: RetractionReason,
     },
 }

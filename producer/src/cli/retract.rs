@@ -28,7 +28,7 @@ pub(super) struct Retract {
     event_id: EventId,
 
     /// Why.
-    #[arg(long, value_parser = symbol(RetractionReason::ALL))]
+    #[arg(long, value_parser = symbol(RetractionReason::ALL, RetractionReason::as_str))]
     reason: RetractionReason,
 
     /// Answer in JSON.

@@ -83,8 +83,7 @@ fn text(status: &Status, colour: bool) -> String {
     }
     let mut out = format!("{table}\n");
     if !status.set_aside_events.is_empty() {
-        let mut table = Table::new();
-        table.load_style(NOTHING).set_header(["sequence", "event", "since", "why"]);
+        let mut table = table_with(["sequence", "event", "since", "why"]);
         if let Some(column) = table.column_mut(0) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -110,14 +109,19 @@ fn text(status: &Status, colour: bool) -> String {
     out
 }
 
+fn table_with<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header);
+    table
+}
+
 /// The events with doubtful times that are shown, if there are any.
 fn doubtful(found: &[DoubtfulEvents]) -> String {
     let shown: Vec<_> = found.iter().flat_map(|found| &found.shown).collect();
     if shown.is_empty() {
         return String::new();
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["sequence", "event", "time given"]);
+    let mut table = table_with(["sequence", "event", "time given"]);
     for event in shown {
         table.add_row([
             event.sequence.to_string(),
@@ -133,8 +137,7 @@ fn quarantined(status: &Status) -> String {
     let Some(worker) = status.worker.as_ref().filter(|worker| !worker.latest.is_empty()) else {
         return String::new();
     };
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["sequence", "event", "why"]);
+    let mut table = table_with(["sequence", "event", "why"]);
     for event in &worker.latest {
         table.add_row([
             event.sequence.map_or("?".to_owned(), |sequence| sequence.to_string()),

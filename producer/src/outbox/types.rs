@@ -159,7 +159,7 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
-/// How Kafka rejected an event.
+/// How Kafka rejected an event. Clients, the command line and the disk call it set aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
     /// Why.

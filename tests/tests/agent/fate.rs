@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laju_kafka::connection::Connection;
-use laju_producer::agent::{Agent, AgentSettings, Kiosk, WorkerAddress, http, submission};
+use laju_producer::agent::{self, Agent, AgentSettings, WorkerAddress, http};
 use laju_producer::clock;
 use laju_producer::outbox::OutboxSettings;
 use laju_schemas::TimestampMs;
@@ -74,7 +74,7 @@ fn agent(
     ahead_ms: i64,
 ) -> Agent {
     let settings = AgentSettings {
-        kiosk: Kiosk { id: ID.parse().unwrap(), service_region: "18.71".parse().unwrap() },
+        kiosk: agent::Kiosk { id: ID.parse().unwrap(), service_region: "18.71".parse().unwrap() },
         outbox: outbox.to_owned(),
         outbox_settings: OutboxSettings::default(),
         connection,

@@ -62,7 +62,8 @@ impl Shipper {
                             why,
                             "it is not known whether this outbox has been set back"
                         );
-                        self.shipping.not_compared(why, advice(&error));
+                        let not_compared = Some((why, advice(&error)));
+                        self.shipping.update(|state| state.not_compared = not_compared);
                         return true;
                     }
                     if error.is_answer() {
@@ -125,7 +126,8 @@ impl Shipper {
                  this outbox has given {given}, which is not believed"
             );
             tracing::error!(why, "numbers are not changed");
-            self.shipping.not_compared(why, FOREIGN_STATUS_ADVICE);
+            let not_compared = Some((why, FOREIGN_STATUS_ADVICE));
+            self.shipping.update(|state| state.not_compared = not_compared);
             return Ok(());
         }
         if announced > given {
@@ -161,7 +163,7 @@ impl Shipper {
         } else if let Some(notice) = self.rollbacks.unsaid(&counts, &self.time.moment()) {
             self.note_rollback(notice).await;
         } else if let Some(notice) = self.rollbacks.known() {
-            self.shipping.rolled_back(notice.clone());
+            self.shipping.update(|state| state.rollback = Some(notice.clone()));
         }
     }
 
@@ -173,7 +175,7 @@ impl Shipper {
     }
 
     async fn note_rollback(&mut self, notice: RollbackNotice) {
-        self.shipping.rolled_back(notice.clone());
+        self.shipping.update(|state| state.rollback = Some(notice.clone()));
         let mut rollbacks = std::mem::take(&mut self.rollbacks);
         self.rollbacks = blocking(move || {
             rollbacks.note(notice);

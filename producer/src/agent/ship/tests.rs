@@ -58,7 +58,7 @@ async fn the_end_settles_at_once_what_a_failed_write_had_put_off() {
     shipper.window.offer(1);
     shipper.window.completed(1);
     shipper.outcomes.push((1, Outcome::Acknowledged(receipt())));
-    shipper.shipping.set_outbox_failed(true);
+    shipper.shipping.update(|state| state.outbox_failed = true);
     let began = Instant::now();
     let mut pause_ends = began;
     for _ in 0..10 {
