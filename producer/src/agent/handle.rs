@@ -21,7 +21,7 @@ use super::metrics::Metrics;
 use super::refused::{Refused, RetractError};
 use super::report::Reporter;
 use super::rollback::RollbackFile;
-use super::ship::{Shipper, ShipperConfig};
+use super::ship::Shipper;
 use super::shipping::{Command, Shipping};
 use super::submission::{Fault, Submission};
 use super::timekeeper::{self, Timekeeper};
@@ -153,15 +153,15 @@ impl Agent {
         let time = Arc::new(Timekeeper::new(clock, &settings.outbox, latest, unconfirmed));
         let (sender, commands) = mpsc::unbounded_channel();
         let shipping = Arc::new(Shipping::new(sender));
-        let shipper = Shipper::new(ShipperConfig {
-            outbox: outbox.clone(),
-            connection: settings.connection,
-            reporter: Reporter::new(kiosk.clone(), key.id(), settings.report_every),
-            shipping: Arc::clone(&shipping),
-            time: Arc::clone(&time),
+        let shipper = Shipper::new(
+            outbox.clone(),
+            settings.connection,
+            Reporter::new(kiosk.clone(), key.id(), settings.report_every),
+            Arc::clone(&shipping),
+            Arc::clone(&time),
             commands,
-            rollbacks: RollbackFile::of(&settings.outbox),
-        })?;
+            RollbackFile::of(&settings.outbox),
+        )?;
         let metrics = Metrics::new().map_err(AgentError::Metrics)?;
         let started_at = time.kiosk_clock();
         let worker_monitor = Arc::new(WorkerMonitor::of(&settings.outbox));

@@ -2,8 +2,8 @@
 //! end.
 //!
 //! An event leaves the outbox when Kafka has acknowledged it, and is kept as rejected when Kafka
-//! refuses it permanently. After a crash some are sent again, with the same event id and sequence: the fold
-//! makes that harmless. The shipper also sends the kiosk's status, and learns from every
+//! refuses it permanently. After a crash some are sent again, with the same event id and sequence:
+//! the fold makes that harmless. The shipper also sends the kiosk's status, and learns from every
 //! acknowledgement how far the kiosk's clock is from the broker's.
 
 mod compare;
@@ -83,21 +83,16 @@ pub(super) struct Shipper {
     rollbacks: RollbackFile,
 }
 
-/// What the shipper needs to begin.
-pub(super) struct ShipperConfig {
-    pub(super) outbox: Outbox,
-    pub(super) connection: Connection,
-    pub(super) reporter: Reporter,
-    pub(super) shipping: Arc<Shipping>,
-    pub(super) time: Arc<Timekeeper>,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    pub(super) rollbacks: RollbackFile,
-}
-
 impl Shipper {
-    pub(super) fn new(config: ShipperConfig) -> Result<Self, PublishError> {
-        let ShipperConfig { outbox, connection, reporter, shipping, time, commands, rollbacks } =
-            config;
+    pub(super) fn new(
+        outbox: Outbox,
+        connection: Connection,
+        reporter: Reporter,
+        shipping: Arc<Shipping>,
+        time: Arc<Timekeeper>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        rollbacks: RollbackFile,
+    ) -> Result<Self, PublishError> {
         let settings = PublishSettings {
             // Without end: a kiosk may be offline for days.
             delivery_timeout: Duration::ZERO,

@@ -29,19 +29,16 @@ async fn shipper(folder: &std::path::Path, events: u8) -> Shipper {
     let accepted = outbox.accept(drafts.collect()).await.unwrap();
     assert!(accepted.iter().all(Result::is_ok));
     let (sender, commands) = mpsc::unbounded_channel();
-    Shipper::new(ShipperConfig {
+    let key_id = "07c598c15884ead6".parse().unwrap();
+    Shipper::new(
         outbox,
-        connection: Connection::to("127.0.0.1:9".to_owned()),
-        reporter: Reporter::new(
-            kiosk,
-            "07c598c15884ead6".parse().unwrap(),
-            Duration::from_secs(60),
-        ),
-        shipping: Arc::new(Shipping::new(sender)),
-        time: Arc::new(Timekeeper::new(Arc::new(|| NOW), folder, None, Vec::new())),
+        Connection::to("127.0.0.1:9".to_owned()),
+        Reporter::new(kiosk, key_id, Duration::from_secs(60)),
+        Arc::new(Shipping::new(sender)),
+        Arc::new(Timekeeper::new(Arc::new(|| NOW), folder, None, Vec::new())),
         commands,
-        rollbacks: RollbackFile::of(folder),
-    })
+        RollbackFile::of(folder),
+    )
     .unwrap()
 }
 
