@@ -8,7 +8,6 @@ mod bystanders;
 pub mod cli;
 pub mod demo;
 pub mod domain;
-pub mod embedded;
 pub mod export;
 pub mod ingest;
 pub mod node;

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use laju_consumer::ingest::tail::Tail;
+use laju_kafka::connection::Connection;
+use laju_kafka::read::{Tail, TailRecord, TopicReadError};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -15,12 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The offsets read once the topic goes up to `end`: a commit returns before its mark is written,
 /// and until then what it commits is not there for readers.
-fn read(config: &ClientConfig, topic: &str, end: i64) -> Vec<i64> {
+fn read(brokers: &str, topic: &str, end: i64) -> Vec<i64> {
     let begun = Instant::now();
     loop {
-        let mut tail = Tail::open(config, topic, PATIENCE).unwrap();
+        let mut tail = Tail::open(&Connection::to(brokers), topic, PATIENCE).unwrap();
         let mut offsets = Vec::new();
-        tail.read_to_end(PATIENCE, |record| offsets.push(record.offset())).unwrap();
+        let each = |record: TailRecord<'_>| {
+            offsets.push(record.offset());
+            Ok::<_, TopicReadError>(())
+        };
+        tail.read_to_end(PATIENCE, each).unwrap();
         if tail.end_offsets().eq([end]) {
             return offsets;
         }
@@ -31,7 +36,7 @@ fn read(config: &ClientConfig, topic: &str, end: i64) -> Vec<i64> {
 #[test]
 fn the_end_is_reached_behind_marks_aborted_records_and_cuts() {
     let Ok(brokers) = std::env::var("LAJU_TEST_BROKERS") else {
-        // The embedded broker has none of them; src/ingest/tail/tests.rs has what it can do.
+        // The embedded broker has none of them; read/tail/tests.rs of laju-kafka has what it can do.
         return;
     };
     let mut config = ClientConfig::new();
@@ -54,11 +59,11 @@ fn the_end_is_reached_behind_marks_aborted_records_and_cuts() {
     };
     write(3);
     producer.commit_transaction(PATIENCE).unwrap();
-    assert_eq!(read(&config, &topic, 4), [0, 1, 2]);
+    assert_eq!(read(&brokers, &topic, 4), [0, 1, 2]);
 
     write(2);
     producer.abort_transaction(PATIENCE).unwrap();
-    assert_eq!(read(&config, &topic, 7), [0, 1, 2]);
+    assert_eq!(read(&brokers, &topic, 7), [0, 1, 2]);
 
     let delete = |offset| {
         let mut until = TopicPartitionList::new();
@@ -66,11 +71,11 @@ fn the_end_is_reached_behind_marks_aborted_records_and_cuts() {
         runtime.block_on(admin.delete_records(&until, &options)).unwrap();
     };
     delete(Offset::Offset(2));
-    assert_eq!(read(&config, &topic, 7), [2]);
+    assert_eq!(read(&brokers, &topic, 7), [2]);
     delete(Offset::Offset(5));
-    assert!(read(&config, &topic, 7).is_empty());
+    assert!(read(&brokers, &topic, 7).is_empty());
     delete(Offset::End);
-    assert!(read(&config, &topic, 7).is_empty());
+    assert!(read(&brokers, &topic, 7).is_empty());
 
     runtime.block_on(admin.delete_topics(&[&topic], &options)).unwrap().remove(0).unwrap();
 }

@@ -5,10 +5,10 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use laju_consumer::embedded::EmbeddedBroker;
 use laju_consumer::ingest::stop::Stop;
 use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, Running, WorkerConfig};
+use laju_kafka::embedded::EmbeddedBroker;
 use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_schemas::event::Channel;
 use laju_schemas::{ActivationEvent, EventId, Fact, SubjectId, TimestampMs};

@@ -10,8 +10,8 @@ mod read;
 
 use std::time::Duration;
 
-use laju_consumer::embedded::EmbeddedBroker;
 use laju_kafka::connection::Connection;
+use laju_kafka::embedded::EmbeddedBroker;
 use laju_kafka::publish::{PublishSettings, Publisher};
 use laju_schemas::topic::{self, EVENTS, Topic};
 use rdkafka::ClientConfig;

@@ -12,6 +12,7 @@ use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, WorkerConfig};
 use laju_consumer::projection::store::{Log, Store};
 use laju_kafka::connection::Connection;
+use laju_kafka::read::reading;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -44,7 +45,7 @@ pub(crate) struct Figures {
 pub(crate) fn bare(connection: &Connection, decode: bool) -> anyhow::Result<Figures> {
     let topic = connection.topic(&EVENTS);
     let mut reader = EventReader::new(&[])?;
-    let mut config = worker::reading(connection)?;
+    let mut config = reading(connection)?;
     let consumer: BaseConsumer = config.set("group.id", "bench").create()?;
     let mut assignment = TopicPartitionList::new();
     for partition in 0..PARTITIONS as i32 {

@@ -1,9 +1,9 @@
 //! What a node lacks before it answers figures, in both languages.
 
 use laju_kafka::problem::Words;
+use laju_kafka::trouble::{TroubleKind, TroubledPartition};
 use laju_schemas::text::shown;
 
-use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::query::view::{NotReady, NotReadyReason};
 
 /// All of it, for a client that asked too early.
@@ -61,9 +61,9 @@ mod tests {
     use std::sync::Arc;
 
     use laju_kafka::problem::Language;
+    use laju_kafka::trouble::Trouble;
 
     use super::*;
-    use crate::domain::trouble::Trouble;
 
     #[test]
     fn whatever_is_lacking_is_named_in_both_languages() {

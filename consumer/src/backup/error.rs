@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use laju_kafka::connection::ConnectionError;
 use laju_kafka::publish::exact::ExactError;
+use laju_kafka::read::TopicReadError;
+use laju_kafka::topics::TopicsError;
 use laju_schemas::TimestampMs;
 use rdkafka::error::RDKafkaErrorCode;
 use thiserror::Error;
-
-use crate::ingest::range::RangeError;
-use crate::ingest::topics::TopicsError;
 
 /// Why a backup cannot be made, read or restored.
 #[derive(Debug, Error)]
@@ -20,7 +19,7 @@ pub enum BackupError {
     Connection(#[from] ConnectionError),
     /// A topic cannot be read.
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     /// The topics cannot be looked at, made or changed.
     #[error(transparent)]
     Topics(#[from] TopicsError),

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use laju_kafka::read::Range;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::directory::{Directory, create_private_dir};
 use super::error::BackupError;
 use super::manifest::{Manifest, Segment};
 use super::segment::{Packer, SegmentWriter};
-use crate::ingest::range::Range;
 
 /// Bytes of a file before it is ended.
 const FILE_BYTES: u64 = 64 << 20;

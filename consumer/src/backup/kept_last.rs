@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use laju_kafka::connection::Connection;
+use laju_kafka::read::{Order, Polled, Range, RangeReader};
 use rdkafka::message::Message as _;
 
 use super::error::BackupError;
 use super::manifest::{Segment, TopicPart};
 use super::record;
 use super::segment::SegmentReader;
-use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long records are waited for before it is looked at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);

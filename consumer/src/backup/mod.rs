@@ -18,7 +18,7 @@ pub use error::BackupError;
 pub use manifest::{Cut, Gap, MANIFEST, Manifest, Segment, TopicPart};
 pub use take::{Taken, Taking};
 
-use crate::ingest::topics::TopicsError;
+use laju_kafka::topics::TopicsError;
 
 /// The admin client answers in futures; nothing else here does.
 fn runtime() -> Result<tokio::runtime::Runtime, BackupError> {

@@ -2,11 +2,10 @@
 //! them and each is only passed on. `record.avsc` is its schema; what it says, nobody here knows.
 
 use laju_kafka::publish::exact::KeptHeader;
+use laju_kafka::read::headers;
 use rdkafka::Timestamp;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Message as _};
-
-use crate::ingest::headers;
 
 /// The schema, as every file of a backup has it in its head.
 pub(super) const SCHEMA: &str = include_str!("record.avsc");

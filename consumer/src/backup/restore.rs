@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::exact::ExactPublisher;
+use laju_kafka::read::READ_TIMEOUT;
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 use laju_schemas::{CopyId, LogCopy, TimestampMs};
 
@@ -25,8 +27,6 @@ use super::check::check_files;
 use super::directory::Directory;
 use super::error::BackupError;
 use super::manifest::{Cut, Manifest, TopicPart};
-use crate::ingest::range::READ_TIMEOUT;
-use crate::ingest::topic_id::topic_id;
 
 /// In which order topics are written: what speaks of others before those, decisions and events last.
 const WRITTEN: [&Topic; 6] =

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use laju_kafka::connection::{ClusterInfo, Connection, Operation};
+use laju_kafka::read::{Order, Polled, READ_TIMEOUT, Range, RangeReader, ends};
+use laju_kafka::topic_id::topic_id;
+use laju_kafka::topics::{TopicAdmin, TopicsError};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 
@@ -18,9 +21,6 @@ use super::error::BackupError;
 use super::keeping::Keeping;
 use super::kept_last;
 use super::manifest::{Cut, Manifest, TopicPart};
-use crate::ingest::range::{Order, Polled, READ_TIMEOUT, Range, RangeReader, ends};
-use crate::ingest::topic_id::topic_id;
-use crate::ingest::topics::{TopicAdmin, TopicsError};
 
 /// In which order it is looked up where topics end: what speaks of others before those.
 const LOOKED_AT: [Topic; 6] = [FIGURES, DECISIONS, QUARANTINE, REFERENCE, KIOSK_STATUS, EVENTS];

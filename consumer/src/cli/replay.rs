@@ -20,10 +20,7 @@ use laju_schemas::topic::EVENTS;
 use self::plan::Plan;
 use self::report::Reporter;
 use super::worker::stop_on_signal_saying;
-use crate::ingest::copy::{Original, Target, TopicCopy};
-use crate::ingest::range::{READ_TIMEOUT, RangeError, RangeReader};
 use crate::ingest::stop::Stop;
-use crate::ingest::topic_id::topic_id;
 use crate::ingest::verdicts::verdicts_now;
 use crate::replay::ReplayError;
 use crate::replay::checkpoint::{Checkpoint, Destination, Request};
@@ -31,7 +28,10 @@ use crate::replay::decode::Decoder;
 use crate::replay::file::{PartFile, is_whole, part_of, put};
 use crate::replay::rows::{Format, RowWriter};
 use crate::replay::run::{Replay, RunError, Sink};
+use laju_kafka::copy::{Original, Target, TopicCopy};
+use laju_kafka::read::{READ_TIMEOUT, RangeReader, TopicReadError};
 use laju_kafka::terminal::Tamed;
+use laju_kafka::topic_id::topic_id;
 
 pub use options::{OffsetVector, ReplayArgs};
 
@@ -57,7 +57,7 @@ impl ReplayArgs {
         let topic = self.connection.topic(&EVENTS);
         self.connection.require_on(&[(Operation::Read, &EVENTS)], TIMEOUT)?;
         let partitions =
-            cluster.partitions(&topic).ok_or_else(|| RangeError::Missing(topic.clone()))?;
+            cluster.partitions(&topic).ok_or_else(|| TopicReadError::Missing(topic.clone()))?;
         let original = Original {
             connection: self.connection.clone(),
             cluster_id: cluster.cluster_id.clone(),

@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use laju_kafka::connection::Connection;
+use laju_kafka::read::{TopicReadError, ends, offsets_at};
+use laju_kafka::topics::{
+    DEFAULT_PARTITIONS, Deviation, Made, TopicAdmin, Wanted, deviations, stamped_ahead,
+};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
 use serde_json::json;
 
-use crate::ingest::range::{RangeError, ends, offsets_at};
-use crate::ingest::topics::{
-    DEFAULT_PARTITIONS, Deviation, Made, TopicAdmin, Wanted, deviations, stamped_ahead,
-};
 use crate::query::ahead::FAR_AHEAD_MS;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -140,7 +140,7 @@ impl CheckArgs {
         let ends = match ends(&self.connection, &topic) {
             Ok(ends) => ends,
             // That it is not there is said already.
-            Err(RangeError::Missing(_)) => return Ok(None),
+            Err(TopicReadError::Missing(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let mut first = offsets_at(&self.connection, &topic, now.0 + FAR_AHEAD_MS)?;

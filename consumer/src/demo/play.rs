@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use laju_kafka::connection::ConnectionError;
+use laju_kafka::embedded::EmbeddedBroker;
 use laju_kafka::publish::{BulkPublisher, PublishError, PublishSettings, Record};
 use laju_schemas::codec::{EncodeError, Encoder};
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
@@ -18,7 +19,6 @@ use super::check::CheckError;
 use super::scenario::{DemoDay, PARTITIONS, Scenario};
 use crate::api::Clock;
 use crate::api::access::Access;
-use crate::embedded::EmbeddedBroker;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
 use crate::ingest::worker::WorkerConfig;

@@ -17,5 +17,4 @@ pub mod pace;
 pub mod rate;
 pub mod reference;
 pub mod subjects;
-pub mod trouble;
 pub mod version;

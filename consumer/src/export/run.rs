@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use laju_kafka::connection::{Connection, ConnectionError, Operation};
+use laju_kafka::read::{READ_TIMEOUT, TopicChange, TopicReadError, ends};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
 use thiserror::Error;
@@ -20,14 +22,12 @@ use super::place::{Place, PlaceError};
 use super::table::Described;
 use super::write::{Format, Metadata, WriteError};
 use crate::domain::version::fold_version;
+use crate::ingest::error::WorkerError;
 use crate::ingest::follow::statuses_now;
 use crate::ingest::judged::{JudgedError, JudgedLog, JudgedRecord, Judgement};
 use crate::ingest::log_fold::SnapshotFold;
-use crate::ingest::range::{READ_TIMEOUT, RangeError, ends};
 use crate::ingest::recompute::{RecomputeError, reference_until};
 use crate::ingest::stop::Stop;
-use crate::ingest::topic_id::{TopicChange, topic_id};
-use crate::ingest::worker::WorkerError;
 use crate::projection::partition::Position;
 use crate::projection::snapshot::Snapshot;
 
@@ -44,7 +44,7 @@ pub enum ExportError {
     Schema(#[from] SchemaError),
     /// The log cannot be read up to the cut.
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     /// The log cannot be read, or is another one.
     #[error(transparent)]
     Log(#[from] JudgedError),
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
         match (self.manifest.topic_id.clone(), now) {
             (Some(was), Some(is)) if was != is => {
                 let change = TopicChange::MadeAgain { was, is };
-                Err(RangeError::Changed { topic: topic.clone(), change }.into())
+                Err(TopicReadError::changed(topic, change).into())
             }
             _ => Ok(()),
         }

@@ -19,6 +19,9 @@ use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{
     BrokerEvents, Connection, ConnectionError, Operation, Resource, Right,
 };
+use laju_kafka::learning::LearningReader;
+use laju_kafka::read::{READ_TIMEOUT, Tail};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::codec::Encoder;
 use laju_schemas::decision::Decision;
 use laju_schemas::known::QUARANTINE_DECISION_AVSC;
@@ -33,10 +36,8 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
-use super::decisions::{DecisionFeed, NoDecision};
+use super::decisions::{self, NoDecision};
 use super::quarantined::Headers;
-use super::tail::Tail;
-use super::topic_id::topic_id;
 use crate::domain::decisions::DecisionBook;
 
 pub use error::DecideError;
@@ -66,8 +67,6 @@ const ATTEMPT: Duration = Duration::from_millis(200);
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to be let in: the brokers take back what another one has not ended.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long nothing of the decisions topic may come although there is more.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a turn of polling lasts.
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
 /// What Kafka adds to a single message at most.
@@ -166,28 +165,24 @@ fn transactional_id(connection: &Connection) -> String {
 /// If the topic cannot be read to its end, or a decision on it cannot be read.
 pub fn read_decisions(connection: &Connection) -> Result<DecisionBook, DecideError> {
     let topic = connection.topic(&DECISIONS);
-    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
-    let mut feed = DecisionFeed::once(connection.registry_client()?)?;
+    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE)?;
+    let mut reader = LearningReader::once(connection.registry_client()?)?;
     // What a verdict says of a topic that had the name before is about other records.
     let id = topic_id(connection, &connection.topic(&EVENTS), ASK_PATIENCE)?;
-    let (mut book, mut outage) = (DecisionBook::of_topic(id.as_deref()), None);
+    let mut book = DecisionBook::of_topic(id.as_deref());
     tail.read_to_end(READ_TIMEOUT, |record| {
-        if outage.is_some() {
-            return;
-        }
-        match feed.add(&record, &mut book) {
-            Ok(None) => {}
-            Ok(Some(no)) if no.is_junk => {
-                tracing::warn!(offset = no.offset, why = no.why, "no decision: passed over");
+        match decisions::add(&mut reader, &record, &mut book)? {
+            None => Ok(()),
+            Some(NoDecision { offset, why, is_junk: true }) => {
+                tracing::warn!(offset, why, "no decision: passed over");
+                Ok(())
             }
-            Ok(Some(NoDecision { offset, why, .. })) => {
-                let topic = topic.clone();
-                outage = Some(DecideError::Unreadable { topic, offset, why });
+            Some(NoDecision { offset, why, .. }) => {
+                Err(DecideError::Unreadable { topic: topic.clone(), offset, why })
             }
-            Err(error) => outage = Some(error.into()),
         }
     })?;
-    outage.map_or(Ok(book), Err)
+    Ok(book)
 }
 
 impl Decider {

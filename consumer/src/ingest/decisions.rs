@@ -2,31 +2,25 @@
 //!
 //! It keeps nothing: which decision stands is for [`crate::domain::decisions`] to say.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laju_kafka::connection::Connection;
-use laju_kafka::registry::Registry;
+use laju_kafka::learning::{LearningReader, NotKnown};
+use laju_kafka::read::TailRecord;
 use laju_schemas::framing::Framing;
-use laju_schemas::known::SchemaError;
 use laju_schemas::topic::DECISIONS;
 use laju_schemas::{LogCopy, QuarantineDecision};
 
-use super::follow::follow;
-use super::patient::{NotKnown, PatientReader, note_wait};
+use super::error::WorkerError;
+use super::follow::{follow, when_known};
 use super::stop::Stop;
-use super::tail::TailRecord;
 use super::troubles::Troubles;
-use super::worker::WorkerError;
 use crate::domain::decisions::DecisionBook;
 
 /// How long the cluster may take to say whether there is such a topic.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a topic that cannot be read is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a registry that does not answer is left alone.
-const REGISTRY_WAIT: Duration = Duration::from_secs(1);
-/// How long a wait may keep us from looking at whether to stop.
-const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A record that is no decision, or none that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,67 +33,43 @@ pub struct NoDecision {
     pub is_junk: bool,
 }
 
-/// Reads the records of the decisions topic.
-pub struct DecisionFeed(PatientReader<QuarantineDecision>);
+/// Adds a record of the decisions topic to a book; tells of one that is no decision.
+///
+/// # Errors
+/// If it is not known yet which schema the record has. It may be given again.
+pub fn add(
+    reader: &mut LearningReader<QuarantineDecision>,
+    record: &TailRecord<'_>,
+    book: &mut DecisionBook,
+) -> Result<Option<NoDecision>, NotKnown> {
+    add_value(reader, record.offset(), record.value().unwrap_or_default(), book)
+}
 
-impl DecisionFeed {
-    /// A feed that asks the registry, if there is one, for schemas it does not
-    /// know, and believes that it has none after so long.
-    ///
-    /// # Errors
-    /// Never with the schema that is part of the program.
-    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        PatientReader::new(registry, patience).map(Self)
-    }
-
-    /// A feed for a command that reads the topic once: it asks the registry for a schema for some
-    /// seconds, and then gives an error, as nothing is to be left out in silence.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        PatientReader::once(registry).map(Self)
-    }
-
-    /// Adds a record to a book; tells of one that is no decision.
-    ///
-    /// # Errors
-    /// If it is not known yet which schema the record has. It may be given again.
-    pub fn add(
-        &mut self,
-        record: &TailRecord<'_>,
-        book: &mut DecisionBook,
-    ) -> Result<Option<NoDecision>, NotKnown> {
-        self.add_value(record.offset(), record.value(), book)
-    }
-
-    fn add_value(
-        &mut self,
-        offset: i64,
-        value: Option<&[u8]>,
-        book: &mut DecisionBook,
-    ) -> Result<Option<NoDecision>, NotKnown> {
-        let said = LogCopy::read(value.unwrap_or_default());
-        if let Some(Ok(copy)) = said {
+fn add_value(
+    reader: &mut LearningReader<QuarantineDecision>,
+    offset: i64,
+    value: &[u8],
+    book: &mut DecisionBook,
+) -> Result<Option<NoDecision>, NotKnown> {
+    let read = match LogCopy::read(value) {
+        Some(Ok(copy)) => {
             book.add_copy(offset, copy);
             return Ok(None);
         }
-        let read = match said {
-            Some(Err(error)) => Err(error.into()),
-            _ => self.0.read(value.unwrap_or_default())?,
-        };
-        Ok(match read {
-            Ok(decision) => {
-                book.add(offset, decision);
-                None
-            }
-            Err(error) => {
-                book.pass(offset);
-                let is_junk = Framing::split(value.unwrap_or_default()).is_none();
-                Some(NoDecision { offset, why: error.to_string(), is_junk })
-            }
-        })
-    }
+        Some(Err(error)) => Err(error.into()),
+        None => reader.read(value)?,
+    };
+    Ok(match read {
+        Ok(decision) => {
+            book.add(offset, decision);
+            None
+        }
+        Err(error) => {
+            book.pass(offset);
+            let is_junk = Framing::split(value).is_none();
+            Some(NoDecision { offset, why: error.to_string(), is_junk })
+        }
+    })
 }
 
 /// Follows the decisions topic until asked to stop; `publish` is given what was decided from the
@@ -154,7 +124,7 @@ pub fn follow_decisions(
             tracing::warn!(reason = trouble, "decisions about quarantined records cannot be read");
             last_trouble = trouble;
         }
-        wait(stop, RETRY_INTERVAL);
+        stop.wait(RETRY_INTERVAL);
     }
 }
 
@@ -180,33 +150,21 @@ fn follow_once(
     mut book: DecisionBook,
     publish: &mut impl FnMut(&DecisionBook),
 ) -> Result<(), WorkerError> {
-    let mut feed = DecisionFeed::new(connection.registry_client()?, patience)?;
+    let mut reader = LearningReader::new(connection.registry_client()?, patience)?;
     let topic = connection.topic(&DECISIONS);
     let each = |book: &mut DecisionBook, record: &TailRecord<'_>| {
-        while !stop.is_stopped() {
-            let added = feed.add(record, book);
-            note_wait(troubles, &topic, record, added.as_ref().err());
-            match added {
-                Ok(None) => return,
-                Ok(Some(NoDecision { offset, why, .. })) => {
-                    tracing::warn!(offset, why, "a record that is no decision is passed over");
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "decisions: waiting for the schema registry");
-                    wait(stop, REGISTRY_WAIT);
-                }
-            }
+        let added = when_known(
+            (&topic, record),
+            troubles,
+            stop,
+            || add(&mut reader, record, book),
+            |error| tracing::warn!(%error, "decisions: waiting for the schema registry"),
+        );
+        if let Some(Some(NoDecision { offset, why, .. })) = added {
+            tracing::warn!(offset, why, "a record that is no decision is passed over");
         }
     };
     follow(connection, &topic, troubles, stop, &mut book, each, publish)
-}
-
-fn wait(stop: &Stop, time: Duration) {
-    let until = Instant::now() + time;
-    while !stop.is_stopped() && Instant::now() < until {
-        std::thread::sleep(STOP_CHECK_INTERVAL);
-    }
 }
 
 #[cfg(test)]
@@ -219,14 +177,14 @@ mod tests {
 
     #[test]
     fn what_is_no_decision_is_told_and_passed_over() {
-        let mut feed = DecisionFeed::new(None, Duration::ZERO).unwrap();
+        let mut reader = LearningReader::new(None, Duration::ZERO).unwrap();
         let mut book = DecisionBook::default();
         let discarded = decided((0, 4), Decision::Discarded, None);
         let value = Encoder::decisions(None).value(&discarded).unwrap();
-        let values = [None, Some(&b"junk"[..]), Some(&[0, 0, 0, 0, 7, 1][..]), Some(&value)];
+        let values = [&b""[..], &b"junk"[..], &[0, 0, 0, 0, 7, 1][..], &value];
         let told: Vec<_> = (0..)
             .zip(values)
-            .filter_map(|(offset, value)| feed.add_value(offset, value, &mut book).unwrap())
+            .filter_map(|(offset, value)| add_value(&mut reader, offset, value, &mut book).unwrap())
             .collect();
         let of = told.iter().map(|no| (no.offset, no.is_junk));
         assert_eq!(of.collect::<Vec<_>>(), [(0, true), (1, true), (2, false)]);

@@ -3,67 +3,41 @@
 //! It keeps nothing: which record stands is for [`crate::domain::figures`] to say.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laju_kafka::connection::Connection;
+use laju_kafka::learning::{LearningReader, NotKnown};
 use laju_kafka::publish::{DeliveryError, PublishError, PublishSettings, Publisher};
-use laju_kafka::registry::Registry;
+use laju_kafka::read::TailRecord;
 use laju_schemas::QuotedFigure;
-use laju_schemas::known::SchemaError;
 use laju_schemas::topic::FIGURES;
 use thiserror::Error;
 
-use super::follow::follow;
-use super::patient::{NotKnown, PatientReader, note_wait};
+use super::error::WorkerError;
+use super::follow::{follow, when_known};
 use super::stop::Stop;
-use super::tail::TailRecord;
 use super::troubles::Troubles;
-use super::worker::WorkerError;
 use crate::domain::figures::FigureRecord;
 
 /// How long a figure may take to be confirmed: short, because somebody waits for the answer.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(6);
-/// How long a registry that does not answer is left alone.
-const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 /// How long a topic that cannot be read is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a wait may keep us from looking at whether to stop.
-const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Reads the records of the figures topic.
-pub struct FigureFeed(PatientReader<QuotedFigure>);
-
-impl FigureFeed {
-    /// A feed that asks the registry, if there is one, for schemas it does not
-    /// know, and believes that it has none after so long.
-    ///
-    /// # Errors
-    /// Never with the schema that is part of the program.
-    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        PatientReader::new(registry, patience).map(Self)
-    }
-
-    /// A feed for a command that reads the topic once: it asks the registry for a schema for some
-    /// seconds, and then gives an error, as nothing is to be left out in silence.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        PatientReader::once(registry).map(Self)
-    }
-
-    /// A record as it was read, or with what is wrong with it.
-    ///
-    /// # Errors
-    /// If it is not known yet which schema the record has. It may be given again.
-    pub fn read(&mut self, record: &TailRecord<'_>) -> Result<FigureRecord, NotKnown> {
-        let figure = self.0.read(record.value().unwrap_or_default())?;
-        Ok(FigureRecord {
-            offset: record.offset(),
-            key: record.key().map(<[u8]>::to_vec),
-            figure: figure.map_err(|error| error.to_string()),
-        })
-    }
+/// A record of the figures topic as it was read, or with what is wrong with it.
+///
+/// # Errors
+/// If it is not known yet which schema the record has. It may be given again.
+pub fn read(
+    reader: &mut LearningReader<QuotedFigure>,
+    record: &TailRecord<'_>,
+) -> Result<FigureRecord, NotKnown> {
+    let figure = reader.read(record.value().unwrap_or_default())?;
+    Ok(FigureRecord {
+        offset: record.offset(),
+        key: record.key().map(<[u8]>::to_vec),
+        figure: figure.map_err(|error| error.to_string()),
+    })
 }
 
 /// What there is to tell of the figures topic.
@@ -98,7 +72,7 @@ pub fn follow_figures(
             last_trouble.clone_from(&trouble);
         }
         tell(Told::Trouble(trouble));
-        wait(stop, RETRY_INTERVAL);
+        stop.wait(RETRY_INTERVAL);
     }
 }
 
@@ -109,31 +83,23 @@ fn follow_once(
     stop: &Stop,
     tell: &mut impl FnMut(Told),
 ) -> Result<(), WorkerError> {
-    let mut feed = FigureFeed::new(connection.registry_client()?, patience)?;
+    let mut reader = LearningReader::new(connection.registry_client()?, patience)?;
     let topic = connection.topic(&FIGURES);
     let tell = std::cell::RefCell::new(tell);
     let each = |(): &mut (), record: &TailRecord<'_>| {
-        while !stop.is_stopped() {
-            let read = feed.read(record);
-            note_wait(troubles, &topic, record, read.as_ref().err());
-            match read {
-                Ok(record) => return tell.borrow_mut()(Told::Record(Box::new(record))),
-                Err(error) => {
-                    tracing::warn!(%error, "figures: waiting for the schema registry");
-                    wait(stop, REGISTRY_WAIT);
-                }
-            }
+        let read = when_known(
+            (&topic, record),
+            troubles,
+            stop,
+            || read(&mut reader, record),
+            |error| tracing::warn!(%error, "figures: waiting for the schema registry"),
+        );
+        if let Some(record) = read {
+            tell.borrow_mut()(Told::Record(Box::new(record)));
         }
     };
     let caught_up = |(): &()| tell.borrow_mut()(Told::CaughtUp);
     follow(connection, &topic, troubles, stop, &mut (), each, caught_up)
-}
-
-fn wait(stop: &Stop, time: Duration) {
-    let until = Instant::now() + time;
-    while !stop.is_stopped() && Instant::now() < until {
-        std::thread::sleep(STOP_CHECK_INTERVAL);
-    }
 }
 
 /// Why a figure is not known to be in its topic.
@@ -212,6 +178,8 @@ fn confirmed(publisher: &Publisher, figure: &QuotedFigure) -> Result<Option<i64>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

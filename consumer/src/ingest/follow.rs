@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
 use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::learning::{LearningReader, NotKnown, WAITING_FOR};
+use laju_kafka::read::{READ_TIMEOUT, Tail, TailRecord, Tailed, TopicReadError};
 use laju_kafka::registry::Registry;
 use laju_schemas::TimestampMs;
 use laju_schemas::known::ReadError;
@@ -12,12 +14,10 @@ use laju_schemas::pseudonym::KeyId;
 use laju_schemas::status::StatusReader;
 use laju_schemas::topic::{KIOSK_STATUS, REFERENCE};
 
-use super::patient::note_wait;
-use super::reference::ReferenceFeed;
+use super::error::WorkerError;
+use super::reference::{self, Unreadable};
 use super::stop::Stop;
-use super::tail::{Tail, TailError, TailRecord, Tailed};
 use super::troubles::Troubles;
-use super::worker::WorkerError;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::kiosk_keys::{usual_key, with_another_key};
 use crate::projection::snapshot::{RecordedStatus, Statuses};
@@ -27,8 +27,6 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long nothing may come before it is looked at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long nothing may come although there is more, where the topic is read once.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long what has changed waits for more that comes at once.
 const PUBLISH_WAIT: Duration = Duration::from_millis(5);
 /// How long it waits at most, while more is coming all the time.
@@ -46,14 +44,13 @@ pub(super) fn follow<S>(
     mut each: impl FnMut(&mut S, &TailRecord<'_>),
     mut publish: impl FnMut(&S),
 ) -> Result<(), WorkerError> {
-    let failed = |error: TailError| {
-        if let TailError::Trouble(troubled) = &error {
+    let failed = |error: TopicReadError| {
+        if let TopicReadError::Trouble(troubled) = &error {
             troubles.begin(topic, troubled.partition, troubled.trouble.clone());
         }
         WorkerError::Tail(error.to_string())
     };
-    let config = connection.client_config()?;
-    let mut tail = Tail::open(&config, topic, OPEN_TIMEOUT).map_err(failed)?;
+    let mut tail = Tail::open(connection, topic, OPEN_TIMEOUT).map_err(failed)?;
     let partitions = tail.next_offsets().count() as u32;
     let (mut caught_up, mut changed) = (false, false);
     let mut published = Instant::now();
@@ -82,6 +79,34 @@ pub(super) fn follow<S>(
     Ok(())
 }
 
+/// What `attempt` makes of a record of a topic, as soon as it is known which schema the record has;
+/// none if asked to stop before. Why it waits is among the `troubles`, and told to `say` each time.
+pub(super) fn when_known<T>(
+    (topic, record): (&str, &TailRecord<'_>),
+    troubles: &Troubles,
+    stop: &Stop,
+    mut attempt: impl FnMut() -> Result<T, NotKnown>,
+    say: impl Fn(&NotKnown),
+) -> Option<T> {
+    let partition = record.partition() as u32;
+    while !stop.is_stopped() {
+        match attempt() {
+            Ok(known) => {
+                if troubles.any() {
+                    WAITING_FOR.into_iter().for_each(|kind| troubles.end(topic, partition, kind));
+                }
+                return Some(known);
+            }
+            Err(error) => {
+                troubles.begin(topic, partition, error.trouble(record.offset()));
+                say(&error);
+                stop.wait(RETRY_INTERVAL);
+            }
+        }
+    }
+    None
+}
+
 /// Follows the reference topic; `publish` is given the figures from the moment on when the end
 /// seen at the start has been reached. A registry's word that it has no schema of a record is
 /// believed after `patience`.
@@ -96,28 +121,23 @@ pub fn reference(
     publish: impl FnMut(&ReferenceBook),
 ) -> Result<(), WorkerError> {
     let topic = connection.topic(&REFERENCE);
-    let mut feed = ReferenceFeed::new(connection.registry_client()?, patience)?;
+    let mut reader = LearningReader::new(connection.registry_client()?, patience)?;
     let mut book = ReferenceBook::default();
     let each = |book: &mut ReferenceBook, record: &TailRecord<'_>| {
-        while !stop.is_stopped() {
-            let added = feed.add(record, book);
-            note_wait(troubles, &topic, record, added.as_ref().err());
-            match added {
-                Ok(None) => return,
-                Ok(Some(unreadable)) => {
-                    tracing::warn!(
-                        topic,
-                        offset = unreadable.offset,
-                        reason = unreadable.reason,
-                        "a record that is no reference figure is passed over"
-                    );
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, topic, "waiting for the schema registry");
-                    std::thread::sleep(RETRY_INTERVAL);
-                }
-            }
+        let added = when_known(
+            (&topic, record),
+            troubles,
+            stop,
+            || reference::add(&mut reader, record, book),
+            |error| tracing::warn!(%error, topic, "waiting for the schema registry"),
+        );
+        if let Some(Some(Unreadable { offset, reason })) = added {
+            tracing::warn!(
+                topic,
+                offset,
+                reason,
+                "a record that is no reference figure is passed over"
+            );
         }
     };
     follow(connection, &topic, troubles, stop, &mut book, each, publish)
@@ -174,15 +194,15 @@ fn name_other_keys(statuses: &Statuses, named: &mut BTreeMap<String, KeyId>) {
 /// # Errors
 /// If the topic cannot be read, or asked to stop meanwhile.
 pub fn statuses_now(connection: &Connection, stop: &Stop) -> Result<(Statuses, i64), WorkerError> {
-    let failed = |error: super::tail::TailError| WorkerError::Tail(error.to_string());
-    let config = connection.client_config()?;
-    let mut tail =
-        Tail::open(&config, &connection.topic(&KIOSK_STATUS), ASK_PATIENCE).map_err(failed)?;
+    let failed = |error: TopicReadError| WorkerError::Tail(error.to_string());
+    let topic = connection.topic(&KIOSK_STATUS);
+    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE).map_err(failed)?;
     let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
     let mut statuses = Statuses::new();
     tail.read_to_end(READ_TIMEOUT, |record| {
         take_status(&record, &mut reader, registry.as_ref(), stop, &mut statuses);
+        Ok(())
     })
     .map_err(failed)?;
     let next = tail.end_offsets().max().unwrap_or(0);
@@ -238,7 +258,7 @@ fn take_status(
                 Ok(avsc) => reader.learn(id, avsc.flatten().as_deref()),
                 Err(error) => {
                     tracing::warn!(%error, "waiting for the schema registry");
-                    std::thread::sleep(RETRY_INTERVAL);
+                    stop.wait(RETRY_INTERVAL);
                 }
             },
             Err(error) => {

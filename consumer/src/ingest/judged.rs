@@ -7,6 +7,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use laju_kafka::connection::Connection;
+use laju_kafka::learning::{NotKnown, SchemaFinder};
+use laju_kafka::read::headers::RecordHeaders as _;
+use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::quarantine::Origin;
@@ -14,9 +17,6 @@ use laju_schemas::topic::EVENTS;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
-use super::headers::RecordHeaders as _;
-use super::patient::{NotKnown, PatientRegistry};
-use super::range::{Order, Polled, Range, RangeError, RangeReader};
 use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
 use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
 use crate::domain::day::Day;
@@ -57,7 +57,7 @@ impl LogPart {
 pub enum JudgedError {
     /// The log is not there up to its offsets, or cannot be read.
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     /// A schema cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -119,7 +119,7 @@ pub struct JudgedLog {
 struct Judge {
     topic: String,
     reader: EventReader,
-    registry: PatientRegistry,
+    registry: SchemaFinder,
     verdicts: DecisionBook,
     /// How many the topic has, which says where a key belongs.
     partitions: u32,
@@ -178,11 +178,11 @@ impl JudgedLog {
         order: Order,
         (positions, known): (BTreeMap<u32, Position>, BTreeMap<u32, RecordMark>),
     ) -> Result<Self, JudgedError> {
-        let registry = connection.registry_client().map_err(RangeError::from)?;
+        let registry = connection.registry_client().map_err(TopicReadError::from)?;
         let judge = Judge {
             topic: part.topic.clone(),
             reader: EventReader::new(schemas)?,
-            registry: PatientRegistry::insisting(registry),
+            registry: SchemaFinder::insisting(registry),
             verdicts: verdicts_now(connection)?,
             partitions: part.partitions,
             positions,
@@ -196,7 +196,7 @@ impl JudgedLog {
     ///
     /// # Errors
     /// Those of `each`, and if the log cannot be read or is another one.
-    pub fn read<E: From<JudgedError> + From<RangeError>>(
+    pub fn read<E: From<JudgedError> + From<TopicReadError>>(
         &mut self,
         mut each: impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {

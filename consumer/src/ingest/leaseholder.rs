@@ -16,12 +16,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::error::WorkerError;
 use super::lease::{self, LeaseContext, Leases};
 use super::quarantine::Quarantine;
 use super::quarantined::origins_in_quarantine;
 use super::stop::Stop;
 use super::verdicts::Decided;
-use super::worker::WorkerError;
 use crate::projection::format::Chain;
 use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, StoreReader};

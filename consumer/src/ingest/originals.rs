@@ -6,11 +6,10 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
+use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError, headers};
 use rdkafka::message::Message as _;
 
-use super::headers;
 use super::quarantined::Headers;
-use super::range::{Order, Polled, Range, RangeError, RangeReader};
 use crate::projection::snapshot::QuarantinedRecord;
 
 /// How many are read at a time.
@@ -56,7 +55,7 @@ pub(super) fn read(
     partition: u32,
     rows: &[QuarantinedRecord],
     enough: Duration,
-) -> Result<Vec<Original>, RangeError> {
+) -> Result<Vec<Original>, TopicReadError> {
     let begun = Instant::now();
     let is_near = |pair: &&[QuarantinedRecord]| pair[1].offset - pair[0].offset <= NEAR;
     let near = 1 + rows.windows(2).take_while(is_near).count();
@@ -69,7 +68,7 @@ pub(super) fn read(
     };
     let reader = match open(range) {
         // The log's beginning was deleted meanwhile.
-        Err(RangeError::Cut { low, .. }) => open(Range { from: low.min(range.to), ..range }),
+        Err(TopicReadError::Cut { low, .. }) => open(Range { from: low.min(range.to), ..range }),
         other => other,
     };
     let mut reader = reader?.with_patience(READ_TIMEOUT);
@@ -83,7 +82,7 @@ pub(super) fn read(
             if let Some(row) = rows.next_if(|row| row.offset == message.offset()) {
                 if message.timestamp().to_millis().unwrap_or(-1) != row.timestamp {
                     let reason = format!("the record at offset {} is another one", row.offset);
-                    return Err(RangeError::Gone { topic: topic.to_owned(), reason });
+                    return Err(TopicReadError::gone(topic, reason));
                 }
                 let (key, value) = (message.key(), message.payload());
                 bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
@@ -97,7 +96,7 @@ pub(super) fn read(
             }
             let is_enough = bytes >= MANY_BYTES || rows.peek().is_none();
             let flow = if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            Ok::<_, RangeError>(flow)
+            Ok::<_, TopicReadError>(flow)
         })?;
         if polled == Polled::Done {
             originals.extend(rows.map(|row| Original::gone(row.clone())));

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use laju_kafka::connection::Connection;
+use laju_kafka::embedded::EmbeddedBroker;
 use laju_kafka::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::trouble::TroubleKind;
 use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::topic::EVENTS;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -19,8 +21,6 @@ use super::progress::Progress;
 use super::stop::Stop;
 use super::verdicts::Decided;
 use super::worker::{self, Running, WorkerConfig, WorkerError};
-use crate::domain::trouble::TroubleKind;
-use crate::embedded::EmbeddedBroker;
 use crate::projection::snapshot::Snapshot;
 
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);

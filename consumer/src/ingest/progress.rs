@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::troubles::Troubles;
-use crate::domain::trouble::{Trouble, TroubleKind};
+use laju_kafka::trouble::{Trouble, TroubleKind};
 
 /// What is not known.
 const UNKNOWN: i64 = -1;

@@ -7,36 +7,19 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
+use laju_kafka::connection::Connection;
 use laju_kafka::connection::ask::ASK_PATIENCE;
-use laju_kafka::connection::{Connection, ConnectionError};
+use laju_kafka::read::{READ_TIMEOUT, Tail, TailRecord, Tailed, TopicReadError};
 use laju_schemas::TimestampMs;
 use laju_schemas::quarantine::{
     HEADER_DETAIL, HEADER_FOLD_VERSION, HEADER_OFFSET, HEADER_PARTITION, HEADER_PREFIX,
     HEADER_REASON, HEADER_TIMESTAMP, HEADER_TOPIC, HEADER_TRUNCATED, Origin, Reason,
 };
 use laju_schemas::topic::{EVENTS, QUARANTINE};
-use thiserror::Error;
-
-use super::tail::{Tail, TailError, TailRecord, Tailed};
-
-/// How long nothing may come although there is more.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A record's headers: names, and values that may be null.
 pub type Headers = Vec<(String, Option<Vec<u8>>)>;
-
-/// Why the quarantine topic cannot be read.
-#[derive(Debug, Error)]
-pub enum ReadQuarantineError {
-    /// The connection's options are wrong.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The topic.
-    #[error(transparent)]
-    Tail(#[from] TailError),
-}
 
 /// A record that could not be counted, as the quarantine topic has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +83,7 @@ pub fn read_quarantine(
     partitions: u32,
     mut progress: impl FnMut(u64, u64),
     mut each: impl FnMut(Quarantined),
-) -> Result<Passed, ReadQuarantineError> {
+) -> Result<Passed, TopicReadError> {
     let topic = connection.topic(&EVENTS);
     let events = (topic.as_str(), partitions);
     let mut passed = Passed::default();
@@ -148,11 +131,11 @@ pub fn origins_in_quarantine(
     (partitions, fold_version): (u32, &str),
     stop: &AtomicBool,
     mut each: impl FnMut(Origin),
-) -> Result<(), ReadQuarantineError> {
+) -> Result<(), TopicReadError> {
     let topic = connection.topic(&EVENTS);
     let quarantine = connection.topic(&QUARANTINE);
-    let mut tail = Tail::open(&connection.client_config()?, &quarantine, ASK_PATIENCE)?;
-    Ok(tail.follow(stop, |tailed| match tailed {
+    let mut tail = Tail::open(connection, &quarantine, ASK_PATIENCE)?;
+    tail.follow(stop, |tailed| match tailed {
         Tailed::CaughtUp => ControlFlow::Break(()),
         Tailed::Record(record) => {
             if let Kind::Ours(parsed) = kind((&topic, partitions), &record, || (None, None))
@@ -162,20 +145,23 @@ pub fn origins_in_quarantine(
             }
             ControlFlow::Continue(())
         }
-    })?)
+    })
 }
 
 /// Every record, with how many offsets there are.
 fn read(
     connection: &Connection,
     mut each: impl FnMut(&TailRecord<'_>, u64),
-) -> Result<(), ReadQuarantineError> {
+) -> Result<(), TopicReadError> {
     let topic = connection.topic(&QUARANTINE);
-    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
+    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE)?;
     let first: i64 = tail.next_offsets().sum();
     let end: i64 = tail.end_offsets().sum();
     let total = u64::try_from(end - first).unwrap_or(0);
-    Ok(tail.read_to_end(READ_TIMEOUT, |record| each(&record, total))?)
+    tail.read_to_end(READ_TIMEOUT, |record| {
+        each(&record, total);
+        Ok(())
+    })
 }
 
 fn kind(

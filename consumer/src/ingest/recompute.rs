@@ -7,16 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, ConnectionError};
+use laju_kafka::learning::{LearningReader, NotKnown};
+use laju_kafka::read::{READ_TIMEOUT, Tail, TopicReadError};
 use laju_schemas::known::SchemaError;
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use thiserror::Error;
 
 use super::judged::{JudgedError, JudgedLog, JudgedRecord, LogPart};
 use super::log_fold::{LogFold, SnapshotFold};
-use super::patient::NotKnown;
-use super::range::{READ_TIMEOUT, RangeError};
-use super::reference::ReferenceFeed;
-use super::tail::{Tail, TailError};
+use super::reference;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::partition::PartitionCommit;
 use crate::projection::snapshot::Snapshot;
@@ -26,16 +25,13 @@ use crate::projection::snapshot::Snapshot;
 pub enum RecomputeError {
     /// The log is not there up to its offsets, or cannot be read.
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Read(#[from] TopicReadError),
     /// Kafka cannot be reached.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     /// A schema cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// A topic that every node reads.
-    #[error(transparent)]
-    Tail(#[from] TailError),
     /// A schema is asked for, and the registry does not answer, or does not have it.
     #[error(transparent)]
     NotKnown(#[from] NotKnown),
@@ -147,21 +143,21 @@ pub fn reference_until(
     if next_offset <= 0 {
         return Ok(book);
     }
-    let mut tail = Tail::open(&connection.client_config()?, &topic, ASK_PATIENCE)?;
+    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE)?;
     let (low, end) =
         (tail.next_offsets().max().unwrap_or(0), tail.end_offsets().max().unwrap_or(0));
     if low > 0 {
-        return Err(RangeError::Cut { topic, partition: 0, low, from: 0 }.into());
+        return Err(TopicReadError::Cut { topic, partition: 0, low, from: 0 }.into());
     }
     if end < next_offset {
-        return Err(RangeError::Short { topic, partition: 0, end, wanted: next_offset }.into());
+        return Err(TopicReadError::Short { topic, partition: 0, end, wanted: next_offset }.into());
     }
-    let mut feed = ReferenceFeed::once(connection.registry_client()?)?;
-    let mut outage = None;
+    let mut reader = LearningReader::once(connection.registry_client()?)?;
     tail.read_to_end(READ_TIMEOUT, |record| {
-        if record.offset() < next_offset && outage.is_none() {
-            outage = feed.add(&record, &mut book).err();
+        if record.offset() < next_offset {
+            reference::add(&mut reader, &record, &mut book)?;
         }
+        Ok::<_, RecomputeError>(())
     })?;
-    outage.map_or(Ok(book), |error| Err(error.into()))
+    Ok(book)
 }

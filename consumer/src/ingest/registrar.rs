@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use laju_kafka::connection::Connection;
+use laju_kafka::learning::NoSchema;
 use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_kafka::registry::{Found, Registry};
 use laju_schemas::QuarantineDecision;
 use laju_schemas::codec::Encoder;
 use laju_schemas::topic::DECISIONS;
 
-use super::lookups::NoSchema;
-use super::worker::WorkerError;
+use super::error::WorkerError;
 
 /// How long verdicts may take to be confirmed.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,14 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::ask::patiently;
+use laju_kafka::read::{PATIENCE_ASIDE, PATIENCE_OF_ONE, Probed, fetch_error, probe};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::IngestContext;
-use super::fetch_error;
-use super::probe::{PATIENCE_ASIDE, PATIENCE_OF_ONE, Probed, probe};
 use super::progress::{Progress, now_ms};
 
 /// How often partitions that stand still are looked at again.

@@ -2,8 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::worker::WorkerError;
+use super::error::WorkerError;
+
+/// How long a wait may keep a thread from looking at whether to stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Shared by a worker's threads: whether to stop, and why.
 #[derive(Clone, Default)]
@@ -45,6 +49,14 @@ impl Stop {
     #[must_use]
     pub fn flag(&self) -> &AtomicBool {
         &self.0.stopped
+    }
+
+    /// Waits for so long, or until asked to stop.
+    pub(super) fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.is_stopped() && Instant::now() < until {
+            std::thread::sleep(CHECK_INTERVAL);
+        }
     }
 
     /// Waits until asked to stop.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::trouble::{Trouble, TroubleKind, TroubledPartition};
+use laju_kafka::trouble::{Trouble, TroubleKind, TroubledPartition};
 
 /// Where a trouble is: a partition has at most one of each kind.
 type Place = (Arc<str>, u32, TroubleKind);

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, ConnectionError, Operation};
+use laju_kafka::read::headers::RecordHeaders;
+use laju_kafka::read::{READ_TIMEOUT, Tail, TopicReadError};
 use laju_kafka::registry::Lacking;
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::known::SchemaError;
 use laju_schemas::quarantine::Origin;
@@ -18,10 +21,7 @@ use laju_schemas::{LogCopy, QuarantineDecision};
 use thiserror::Error;
 
 use super::decisions::follow_decisions;
-use super::headers::RecordHeaders;
 use super::stop::Stop;
-use super::tail::{Tail, TailError};
-use super::topic_id::topic_id;
 use super::troubles::Troubles;
 use crate::domain::admission::{Beside, Refusal, is_framed_by_fingerprint, refused_unread};
 use crate::domain::decisions::DecisionBook;
@@ -29,8 +29,6 @@ use crate::projection::snapshot::PartitionView;
 
 /// How long the cluster may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long nothing may come although there is more.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long no broker may know the topic before it is taken for one that is not there.
 const UNSEEN: Duration = Duration::from_secs(2);
 /// How long until they are asked again.
@@ -148,7 +146,7 @@ pub enum VerdictsError {
     Connection(#[from] ConnectionError),
     /// The decisions topic cannot be read.
     #[error(transparent)]
-    Tail(#[from] TailError),
+    Read(#[from] TopicReadError),
     /// Never with the schemas that are part of the program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -232,11 +230,11 @@ fn each_decision(
     if !is_there(connection, &topic)? {
         return Ok(());
     }
-    let mut tail = Tail::open(&connection.client_config()?, &topic, TIMEOUT)?;
+    let mut tail = Tail::open(connection, &topic, TIMEOUT)?;
     tail.read_to_end(READ_TIMEOUT, |record| {
         each(record.offset(), record.value().unwrap_or_default());
-    })?;
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Whether the brokers know the topic: one that has just come back may not yet.

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use laju_kafka::read::headers::{self, RecordHeaders};
 use laju_schemas::framing::{Framing, SchemaHeader, never_given};
 use laju_schemas::quarantine::Origin;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::batch::End;
-use super::headers::{self, RecordHeaders};
 use super::quarantined::Headers;
 use crate::domain::admission::MAX_VALUE_BYTES;
 use crate::projection::partition::RecordMark;

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::{BrokerEvents, Connection};
+use laju_kafka::topic_id::{Questions, asking, leaders};
+use laju_kafka::trouble::{Trouble, TroubleKind};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
+use super::error::WorkerError;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::topic_id::{Questions, asking, leaders};
-use super::worker::WorkerError;
-use crate::domain::trouble::{Trouble, TroubleKind};
 use crate::projection::store::Log;
 
 /// How long a question may take.
@@ -45,7 +45,7 @@ pub struct LogWatch {
 }
 
 struct Asking {
-    questions: Questions<BrokerEvents>,
+    questions: Questions,
     /// The leaders of partitions, as far as is known.
     leaders: BTreeSet<i32>,
 }
@@ -276,11 +276,11 @@ impl Asking {
 
 #[cfg(test)]
 mod tests {
+    use laju_kafka::embedded::EmbeddedBroker;
     use laju_schemas::topic::EVENTS;
 
-    use super::super::topic_id::topic_id;
+    use super::laju_kafka::topic_id::topic_id;
     use super::*;
-    use crate::embedded::EmbeddedBroker;
 
     fn log(broker: &EmbeddedBroker, partitions: u32) -> Log {
         let connection = broker.connection();

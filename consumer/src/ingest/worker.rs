@@ -2,8 +2,6 @@
 //! commits what they have folded.
 //! The demo, the benchmarks and the tests run the same one.
 
-mod error;
-
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,24 +13,26 @@ use arc_swap::ArcSwap;
 use laju_kafka::connection::{
     BrokerEvents, ClusterInfo, Connection, ConnectionError, Operation, Right,
 };
+use laju_kafka::read::{FETCHED_KIB, READ_TIMEOUT, reading, reading_ahead};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::BaseConsumer;
 
-use super::commit::{Committer, wake};
+use super::commit::Committer;
 use super::context::IngestContext;
+use super::error::WorkerError;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
 use super::pipeline::{Learning, Pipeline, SharedLookups};
 use super::progress::Progress;
-use super::range::READ_TIMEOUT;
 use super::standing::Standing;
 use super::stop::Stop;
-use super::topic_id::topic_id;
 use super::verdicts::{Decided, Followed, Follower};
 use super::waiting::Waiting;
+use super::wake::wake;
 use super::watch::LogWatch;
 use crate::domain::version::fold_version;
 use crate::projection::partition::Position;
@@ -40,16 +40,12 @@ use crate::projection::shard::{Shard, Shards};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
 
-pub use error::WorkerError;
-
 /// How long the cluster is waited for at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Records of all pipelines that are folded before a commit of them has to be waited for.
 const COMMIT_RECORDS: u64 = 200_000;
 /// What each of them may have of those, however many they are.
 const LEAST_ROOM: u64 = 5_000;
-/// What all pipelines keep of the log at most that is not judged yet, in KiB.
-const FETCHED_KIB: usize = 65_536;
 /// What each of them may keep, however many they are.
 const LEAST_KIB: usize = 2_048;
 /// The client wants a group's name although it is in none: it is given its partitions.
@@ -392,36 +388,6 @@ fn spawn(
             }
         })
         .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))
-}
-
-/// How the events topic is read, by every reader: the connection's options, and what makes
-/// reading fast. A benchmark that reads without a worker reads like this too.
-///
-/// # Errors
-/// If the connection's options are wrong.
-pub fn reading(connection: &Connection) -> Result<ClientConfig, ConnectionError> {
-    reading_ahead(connection, FETCHED_KIB)
-}
-
-fn reading_ahead(connection: &Connection, kib: usize) -> Result<ClientConfig, ConnectionError> {
-    let mut config = connection.client_config()?;
-    let mut default = |key: &str, value: &str| {
-        if config.get(key).is_none() {
-            config.set(key, value);
-        }
-    };
-    // Without it the fetcher sleeps a second whenever its queue is full.
-    default("fetch.queue.backoff.ms", "10");
-    default("fetch.wait.max.ms", "100");
-    // A broker that hangs says nothing, not even that others lead by now: another one is asked.
-    default("topic.metadata.refresh.interval.ms", "5000");
-    default("queued.max.messages.kbytes", &kib.to_string());
-    config
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error");
-    Ok(config)
 }
 
 /// How a pipeline reads, of so many.

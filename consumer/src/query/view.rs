@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::civil::Date;
+use laju_kafka::trouble::{TroubleKind, TroubledPartition};
 use laju_schemas::TimestampMs;
 use laju_schemas::position::{LogDigest, Position};
 use thiserror::Error;
@@ -17,7 +18,6 @@ use super::days::{Horizon, today};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
-use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use laju_kafka::learning::SchemaFinder;
+use laju_kafka::read::headers::RecordHeaders;
 use laju_kafka::registry::Registry;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, ReadError};
@@ -12,8 +14,6 @@ use laju_schemas::quarantine::{Origin, Reason};
 
 use super::ReplayError;
 use crate::domain::decisions::DecisionBook;
-use crate::ingest::headers::RecordHeaders;
-use crate::ingest::patient::PatientRegistry;
 use crate::ingest::verdicts;
 
 /// How long a registry that does not answer is left alone.
@@ -36,7 +36,7 @@ pub struct Undecodable {
 /// Reads values.
 pub struct Decoder {
     reader: EventReader,
-    registry: PatientRegistry,
+    registry: SchemaFinder,
     verdicts: DecisionBook,
 }
 
@@ -45,7 +45,7 @@ impl Decoder {
     /// follows these verdicts.
     #[must_use]
     pub fn new(reader: EventReader, registry: Option<Registry>, verdicts: DecisionBook) -> Self {
-        let registry = PatientRegistry::new(registry, REGISTRY_PATIENCE);
+        let registry = SchemaFinder::new(registry, REGISTRY_PATIENCE);
         Self { reader, registry, verdicts }
     }
 

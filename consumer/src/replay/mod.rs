@@ -13,18 +13,17 @@ pub mod run;
 
 use std::path::PathBuf;
 
+use laju_kafka::copy::CopyError;
+use laju_kafka::read::TopicReadError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;
-
-use crate::ingest::copy::CopyError;
-use crate::ingest::range::RangeError;
 
 /// Why a replay ends before its end.
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The log cannot be read.
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     /// A schema cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use laju_kafka::copy::TopicCopy;
+use laju_kafka::read::{MAX_POLL_RECORDS, Polled, RangeReader};
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{RawEvent, TimestampMs};
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -16,8 +18,6 @@ use super::decode::{Decoder, Undecodable};
 use super::file::PartFile;
 use super::filter::Filter;
 use super::rows::{Place, RowWriter};
-use crate::ingest::copy::TopicCopy;
-use crate::ingest::range::{MAX_POLL_RECORDS, Polled, RangeReader};
 
 /// How long a call of the reader may keep us from looking at `stop`.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);

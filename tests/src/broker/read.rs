@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use laju_consumer::ingest::headers;
+use laju_kafka::read::headers;
 use laju_schemas::quarantine::{HEADER_OFFSET, HEADER_PARTITION};
 use laju_schemas::topic::{EVENTS, QUARANTINE, Topic};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

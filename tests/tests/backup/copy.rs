@@ -4,10 +4,10 @@ use std::ffi::CString;
 use std::path::Path;
 use std::process::Command;
 
-use laju_consumer::ingest::topic_id::topic_id;
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::Record;
 use laju_kafka::registry::{Registry, RegistryAccess};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::codec::Encoder;
 use laju_schemas::event::{DeactivationReason, RetractionReason};
 use laju_schemas::framing::Framing;

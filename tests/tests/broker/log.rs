@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use laju_consumer::ingest::range::{Order, Range, RangeError, RangeReader};
-use laju_consumer::ingest::tail::{Tail, TailError};
-use laju_consumer::ingest::topic_id::topic_id;
+use laju_kafka::read::{Order, Range, RangeReader, Tail, TopicReadError};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use laju_tests::broker::TestBroker;
 use laju_tests::events::activations;
@@ -128,9 +127,8 @@ fn a_topic_made_again_under_its_readers_is_noticed_by_them() {
         return;
     }
     let connection = broker.connection();
-    let config = connection.client_config().unwrap();
     let (reference, events) = (connection.topic(&REFERENCE), connection.topic(&EVENTS));
-    let mut tail = Tail::open(&config, &reference, ANSWER).unwrap();
+    let mut tail = Tail::open(&connection, &reference, ANSWER).unwrap();
     let ranges = (0..PARTITIONS).map(|p| (p, Range { from: 0, to: Range::ENDLESS })).collect();
     let mut reader = RangeReader::open(&connection, &events, &ranges, Order::Together).unwrap();
     let was = [&reference, &events].map(|topic| topic_id(&connection, topic, ANSWER).unwrap());
@@ -142,16 +140,16 @@ fn a_topic_made_again_under_its_readers_is_noticed_by_them() {
         assert!(Instant::now() < deadline, "the tail does not notice");
         match tail.poll(wait, |_| {}) {
             Ok(_) => {}
-            Err(error @ TailError::Changed { .. }) => break error.to_string(),
+            Err(error @ TopicReadError::Changed { .. }) => break error.to_string(),
             Err(error) => panic!("{error}"),
         }
     };
     assert!(said.contains(was[0].as_deref().unwrap()), "{said}");
     let said = loop {
         assert!(Instant::now() < deadline, "the reader does not notice");
-        match reader.poll(wait, |_| Ok::<_, RangeError>(std::ops::ControlFlow::Continue(()))) {
+        match reader.poll(wait, |_| Ok::<_, TopicReadError>(std::ops::ControlFlow::Continue(()))) {
             Ok(_) => {}
-            Err(error @ RangeError::Changed { .. }) => break error.to_string(),
+            Err(error @ TopicReadError::Changed { .. }) => break error.to_string(),
             Err(error) => panic!("{error}"),
         }
     };

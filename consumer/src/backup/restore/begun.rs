@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::exact::FILLER;
+use laju_kafka::read::{Order, Polled, Range, RangeReader};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::partition::KeptPartition;
 use crate::backup::error::BackupError;
 use crate::backup::record;
-use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long records are waited for before it is looked at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);

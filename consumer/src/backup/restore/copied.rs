@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use laju_kafka::publish::exact::{ExactPublisher, ExactRecord};
+use laju_kafka::read::{Order, Polled, Range, RangeReader};
 use laju_schemas::LogCopy;
 use laju_schemas::codec::Encoder;
 use laju_schemas::log_copy::{COPY_KEY, CopiedPartition};
@@ -15,7 +16,6 @@ use rdkafka::message::Message as _;
 use super::{Part, Restoring};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::{Cut, Manifest};
-use crate::ingest::range::{Order, Polled, Range, RangeReader};
 
 /// How long the record is waited for before it is looked at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);

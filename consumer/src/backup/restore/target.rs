@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::{Connection, Operation};
+use laju_kafka::topics::{Found, Made, TopicAdmin, TopicsError};
 use laju_schemas::topic::{EVENTS, Topic};
 
 use super::Part;
 use crate::backup::error::BackupError;
 use crate::backup::runtime;
-use crate::ingest::topics::{Found, Made, TopicAdmin, TopicsError};
 
 /// How long a question to the brokers may take, and how long a topic just made is waited for.
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -9,6 +9,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::civil::Date;
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, Operation};
+use laju_kafka::learning::LearningReader;
+use laju_kafka::read::Tail;
 use laju_kafka::terminal::Tamed;
 use laju_schemas::{ReferenceFigure, RegionCode, RegionTable, TimestampMs, Zone};
 use serde_json::{Value, json};
@@ -16,8 +18,7 @@ use serde_json::{Value, json};
 use super::{field, reference_topic};
 use crate::domain::day::Day;
 use crate::domain::reference::{Denominator, Listed, ReferenceBook, Standing, Target};
-use crate::ingest::reference::{ReferenceFeed, Unreadable};
-use crate::ingest::tail::Tail;
+use crate::ingest::reference::{self, Unreadable};
 
 /// Show which figures apply, or all that were ever recorded.
 #[derive(Clone, Debug, Args)]
@@ -101,23 +102,14 @@ impl ListArgs {
 
     fn read(&self) -> anyhow::Result<(ReferenceBook, Vec<Unreadable>)> {
         let topic = reference_topic(&self.connection, Operation::Read)?;
-        let mut tail = Tail::open(&self.connection.client_config()?, &topic, ASK_PATIENCE)?;
-        let mut feed = ReferenceFeed::once(self.connection.registry_client()?)?;
+        let mut tail = Tail::open(&self.connection, &topic, ASK_PATIENCE)?;
+        let mut reader = LearningReader::once(self.connection.registry_client()?)?;
         let (mut book, mut unreadable) = (ReferenceBook::default(), Vec::new());
-        let mut outage = None;
         tail.read_to_end(ASK_PATIENCE, |record| {
-            if outage.is_some() {
-                return;
-            }
-            match feed.add(&record, &mut book) {
-                Ok(bad) => unreadable.extend(bad),
-                Err(error) => outage = Some(error),
-            }
+            unreadable.extend(reference::add(&mut reader, &record, &mut book)?);
+            anyhow::Ok(())
         })?;
-        match outage {
-            Some(error) => Err(error.into()),
-            None => Ok((book, unreadable)),
-        }
+        Ok((book, unreadable))
     }
 }
 

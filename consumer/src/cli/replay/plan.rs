@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
+use laju_kafka::read::{Order, Range, TopicReadError, ends, offsets_at};
 use laju_schemas::TimestampMs;
 use laju_schemas::partition::partition_for;
 
 use super::options::{OffsetVector, ReplayArgs};
 use crate::cli::moment::Moment;
-use crate::ingest::range::{Order, Range, RangeError, ends, offsets_at};
 use crate::replay::checkpoint::Checkpoint;
 
 /// What is to be read.
@@ -136,7 +136,7 @@ fn partitions(
     for &partition in vectors().chain(&args.partitions) {
         if partition >= count {
             let topic = topic.to_owned();
-            return Err(RangeError::NoPartition { topic, partition, partitions: count }.into());
+            return Err(TopicReadError::NoPartition { topic, partition, partitions: count }.into());
         }
     }
     let wanted: BTreeSet<u32> = match args.subject {
@@ -168,7 +168,7 @@ fn begin(
         let asked = asked(&args.from_offsets, partition);
         if let Some(wanted) = asked.filter(|asked| *asked > end) {
             let topic = topic.to_owned();
-            return Err(RangeError::Short { topic, partition, end, wanted }.into());
+            return Err(TopicReadError::Short { topic, partition, end, wanted }.into());
         }
         if asked.is_none() && low > 0 {
             tracing::warn!(

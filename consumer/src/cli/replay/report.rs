@@ -5,11 +5,11 @@ use std::io::{IsTerminal as _, Write};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use laju_kafka::read::{Range, RangeReader};
 use serde_json::json;
 
 use super::options::ReplayArgs;
 use crate::cli::tables::{harmless, number};
-use crate::ingest::range::{Range, RangeReader};
 use crate::replay::checkpoint::{Checkpoint, Counts};
 use crate::replay::rows::Place;
 use crate::replay::run::OnUndecodable;

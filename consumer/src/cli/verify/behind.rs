@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
+use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
 use rdkafka::message::Message as _;
 use serde::Serialize;
 
 use crate::cli::query::Node;
 use crate::cli::tables::number;
-use crate::ingest::range::{Order, Polled, Range, RangeError, RangeReader};
 use crate::query::ledger::summary::Ledger;
 
 /// How long a worker may take to fold what came while its ledger was asked for.
@@ -81,7 +81,7 @@ pub(super) fn behind(
             row.records = u64::try_from(row.end_offset - row.next_offset).unwrap_or(0);
             row.until = row.end_offset;
             let is_its = match &error {
-                RangeError::Trouble(troubled) => troubled.partition == row.partition,
+                TopicReadError::Trouble(troubled) => troubled.partition == row.partition,
                 _ => true,
             };
             row.unreadable = is_its.then(|| error.to_string());
@@ -100,7 +100,7 @@ fn count(
     ranges: &BTreeMap<u32, Range>,
     stop: &AtomicBool,
     found: &mut BTreeMap<u32, Behind>,
-) -> Result<(), RangeError> {
+) -> Result<(), TopicReadError> {
     if ranges.is_empty() {
         return Ok(());
     }
@@ -111,7 +111,7 @@ fn count(
                 row.records += 1;
                 row.until = message.offset() + 1;
             }
-            Ok::<_, RangeError>(ControlFlow::Continue(()))
+            Ok::<_, TopicReadError>(ControlFlow::Continue(()))
         })?;
         if polled == Polled::Done {
             break;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::bail;
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{ClusterInfo, Connection, Operation};
+use laju_kafka::learning::LearningReader;
+use laju_kafka::read::Tail;
 use laju_schemas::known::EventReader;
 use laju_schemas::quoted::{FigureContent, FigureDigest, FigureFault, NOT_IN_DIGEST};
 use laju_schemas::topic::{EVENTS, FIGURES, REFERENCE};
@@ -21,10 +23,9 @@ use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, bar};
 use crate::cli::tables::{harmless, number};
 use crate::domain::figures::{FigureBook, Kept};
 use crate::domain::version::fold_version;
-use crate::ingest::figures::FigureFeed;
+use crate::ingest::figures;
 use crate::ingest::judged::LogPart;
 use crate::ingest::recompute::{reference_until, snapshot_of};
-use crate::ingest::tail::Tail;
 use crate::ingest::verdicts::copies_now;
 use crate::query::answer::OriginalLog;
 use crate::query::quoted::{FieldDifference, content, differences, question_of};
@@ -152,27 +153,20 @@ impl FigureCheck<'_> {
     /// What the figures topic has under the id.
     fn claimed(&self) -> anyhow::Result<Claimed> {
         let topic = self.connection.topic(&FIGURES);
-        let mut tail = Tail::open(&self.connection.client_config()?, &topic, ASK_PATIENCE)?;
-        let mut feed = FigureFeed::once(self.connection.registry_client()?)?;
-        let (mut book, mut first, mut outage) = (FigureBook::default(), None, None);
+        let mut tail = Tail::open(&self.connection, &topic, ASK_PATIENCE)?;
+        let mut reader = LearningReader::once(self.connection.registry_client()?)?;
+        let (mut book, mut first) = (FigureBook::default(), None);
         tail.read_to_end(READ_TIMEOUT, |record| {
             // Others are not asked about: what nobody can read of theirs does not matter here.
-            if record.key() != Some(&self.figure.0) || outage.is_some() {
-                return;
-            }
-            match feed.read(&record) {
-                Ok(record) => {
-                    if first.is_none() {
-                        first = record.figure.as_ref().ok().cloned();
-                    }
-                    book.add(record);
+            if record.key() == Some(&self.figure.0) {
+                let record = figures::read(&mut reader, &record)?;
+                if first.is_none() {
+                    first = record.figure.as_ref().ok().cloned();
                 }
-                Err(error) => outage = Some(error),
+                book.add(record);
             }
+            anyhow::Ok(())
         })?;
-        if let Some(outage) = outage {
-            return Err(outage.into());
-        }
         match book.get(self.figure) {
             Some(Kept::Sound { figure, .. }) => {
                 Ok(Claimed { figure: QuotedFigure::clone(figure), fault: None })

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use anyhow::bail;
 use laju_kafka::connection::{ClusterInfo, Operation, Right};
+use laju_kafka::read::{READ_TIMEOUT, ends};
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 
@@ -20,9 +22,7 @@ use crate::cli::query::Node;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
 use crate::ingest::judged::LogPart;
-use crate::ingest::range::{READ_TIMEOUT, ends};
 use crate::ingest::recompute::{RecomputeError, commits_of, snapshot_of};
-use crate::ingest::topic_id::topic_id;
 use crate::ingest::verdicts::verdicts_of_any_topic;
 use crate::projection::snapshot::Snapshot;
 use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare_refused};

@@ -1,13 +1,12 @@
 //! Why nothing more can be decided, and what to do about it.
 
 use laju_kafka::connection::ConnectionError;
+use laju_kafka::learning::NotKnown;
+use laju_kafka::read::TopicReadError;
 use laju_kafka::registry::RegistryError;
 use laju_schemas::codec::EncodeError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;
-
-use crate::ingest::patient::NotKnown;
-use crate::ingest::tail::TailError;
 
 /// Why nothing more can be decided. What was committed before stays.
 #[derive(Debug, Error)]
@@ -29,7 +28,7 @@ pub enum DecideError {
     Encode(#[from] EncodeError),
     /// The decisions topic cannot be read.
     #[error(transparent)]
-    Tail(#[from] TailError),
+    Read(#[from] TopicReadError),
     /// A decision that this program cannot read: whose record it is about is not known.
     #[error(
         "the decision at offset {offset} of {topic} cannot be read: {why}. What it is about would seem undecided: give the --registry that whoever decided has, or take the version of Laju that they have"

@@ -1,8 +1,8 @@
+use laju_kafka::embedded::EmbeddedBroker;
 use laju_schemas::DecisionId;
 
 use super::*;
 use crate::domain::decisions::tests::decided;
-use crate::embedded::EmbeddedBroker;
 
 fn release(origin: (u32, i64), id: u8) -> QuarantineDecision {
     let decision = decided(origin, Decision::Released, None);
@@ -40,8 +40,7 @@ fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() 
     assert!(book.all().iter().map(|kept| &**kept).eq(&decisions));
 
     let mut read = Vec::new();
-    let config = broker.connection().client_config().unwrap();
-    let mut tail = Tail::open(&config, EVENTS.name, TIMEOUT).unwrap();
+    let mut tail = Tail::open(&broker.connection(), EVENTS.name, TIMEOUT).unwrap();
     tail.read_to_end(READ_TIMEOUT, |record| {
         let place = Origin { partition: record.partition() as u32, offset: record.offset() };
         let key = record.key().unwrap().to_vec();
@@ -51,6 +50,7 @@ fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() 
             .into_iter()
             .map(|(name, value)| (name, String::from_utf8(value.unwrap_or_default()).unwrap()));
         read.push((place, key, texts.collect::<Vec<_>>()));
+        Ok::<_, TopicReadError>(())
     })
     .unwrap();
     assert_eq!(read.len(), 7);

@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
+use laju_kafka::learning::{IdState, Lookups, UNREACHABLE_CURE, WAITING_FOR};
+use laju_kafka::read::headers::RecordHeaders;
 use laju_kafka::registry::Registry;
+use laju_kafka::trouble::{Trouble, TroubleKind};
 use laju_schemas::decision::Decision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
@@ -21,16 +24,12 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use super::{BATCH_RECORDS, Pipeline};
 use crate::domain::admission::{Verdict, clamp_timestamp, is_framed_by_fingerprint, judge};
 use crate::domain::decisions::DecisionBook;
-use crate::domain::trouble::{Trouble, TroubleKind};
 use crate::ingest::batch::{Batch, RefusedRecord};
-use crate::ingest::headers::RecordHeaders;
-use crate::ingest::lookups::{Lookups, Standing};
-use crate::ingest::patient::{UNREACHABLE_CURE, WAITING_FOR};
+use crate::ingest::error::WorkerError;
 use crate::ingest::progress::now_ms;
 use crate::ingest::registrar::{Done, Registrar, Task};
 use crate::ingest::verdicts;
 use crate::ingest::waiting::Held;
-use crate::ingest::worker::WorkerError;
 use crate::projection::partition::{RecordMark, UnverifiedFields};
 
 /// What a pipeline does about schemas that it does not know.
@@ -295,8 +294,8 @@ impl Pipeline {
             if decided.verdict(held.origin).is_some() {
                 continue;
             }
-            match lookups.standing(id, held.since, patience) {
-                Standing::GivenUp(time)
+            match lookups.state(id, held.since, patience) {
+                IdState::GivenUp(time)
                     if may_write && self.leases.may_decide(partition, held.mark.offset) =>
                 {
                     lookups.gave_up(partition, id);
@@ -340,9 +339,9 @@ impl Pipeline {
         let lookups = learning.lookups.lock();
         let patience = lookups.patience_of(partition);
         let unwritten = line.unwritten.as_ref().map(|(why, _)| why.clone());
-        let (kind, reason, cure) = match (lookups.standing(id, since, patience), unwritten) {
-            (Standing::Asked, None) => return,
-            (Standing::Unreachable(why), None) => (
+        let (kind, reason, cure) = match (lookups.state(id, since, patience), unwritten) {
+            (IdState::Asked, None) => return,
+            (IdState::Unreachable(why), None) => (
                 TroubleKind::RegistryUnreachable,
                 format!("the schema with id {id} is asked for: {why}"),
                 UNREACHABLE_CURE.to_owned(),
@@ -356,7 +355,7 @@ impl Pipeline {
                  makes it)"
                     .to_owned(),
             ),
-            (Standing::Missing(_) | Standing::GivenUp(_), None) => (
+            (IdState::Missing(_) | IdState::GivenUp(_), None) => (
                 TroubleKind::SchemaNotFound,
                 format!("the registry says that it has {}", lookups.lacking(id)),
                 if self.leases.holds(partition) {

@@ -7,12 +7,16 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
 /// For how long a question is asked again: a broker's restart is over by then.
 pub const ASK_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// For how long the brokers may know nothing of a topic that is being read: one that has just come
+/// back may not know it yet.
+const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long is waited between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -93,10 +97,43 @@ pub fn whole<T>(answer: T, mut errors: impl Iterator<Item = KafkaResult<()>>) ->
     errors.find_map(Result::err).map_or(Ok(answer), Err)
 }
 
+/// How many partitions the topic (by its full name) has, asked once; `None` if it has none, or there is
+/// no such topic.
+///
+/// # Errors
+/// What the brokers say instead.
+pub(crate) fn partitions_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<Option<u32>> {
+    // Asked for by name, some brokers would make it.
+    let metadata = consumer.fetch_metadata(None, timeout)?;
+    let Some(found) = metadata.topics().iter().find(|known| known.name() == topic) else {
+        return Ok(None);
+    };
+    match found.error() {
+        Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+        None => Ok(u32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)),
+    }
+}
+
+/// Whether the brokers know the topic (by its full name), now or within a few seconds: asked when a
+/// client that reads it says that it is not there. Where they do not answer at all it is not known to
+/// be gone.
+pub fn is_there<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> bool {
+    let known = patiently(UNKNOWN_PATIENCE, |timeout| {
+        partitions_of(consumer, topic, timeout)?
+            .ok_or(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))
+    });
+    !matches!(
+        known.map_err(|error| error.rdkafka_error_code()),
+        Err(Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId))
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use rdkafka::error::KafkaError;
-
     use super::*;
 
     fn asked(answers: &[Result<u8, Code>], patience: Duration) -> (KafkaResult<u8>, usize) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use laju_consumer::ingest::range::ends;
+use laju_kafka::read::ends;
 use laju_schemas::topic::EVENTS as TOPIC;
 use laju_tests::broker::{TestBroker, Topics};
 use laju_tests::events::activations;

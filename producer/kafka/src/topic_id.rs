@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
+use rdkafka::bindings as sys;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka_sys as sys;
-use thiserror::Error;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use crate::connection::{BrokerEvents, Connection, ConnectionError};
 
 /// How long one question may take before it is asked again.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A topic's own id as Kafka's tools write it, 22 letters, digits, `-` and `_`; none for zero, which
 /// brokers without ids answer.
@@ -32,23 +32,23 @@ fn written(most: i64, least: i64) -> Option<String> {
 
 /// What a broker says of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Described {
+pub struct Described {
     /// The broker that says so.
-    pub(super) broker: i32,
+    pub broker: i32,
     /// The topic's id; none from brokers that have none.
-    pub(super) id: Option<String>,
+    pub id: Option<String>,
     /// How many partitions it has.
-    pub(super) partitions: u32,
+    pub partitions: u32,
     /// The brokers that lead them.
-    pub(super) leaders: BTreeSet<i32>,
+    pub leaders: BTreeSet<i32>,
 }
 
 /// What came of a question.
-pub(super) type Answer = Result<Described, String>;
+pub type Answer = Result<Described, String>;
 
 /// Asks brokers about topics through a client, and keeps the answers until they are taken.
-pub(super) struct Questions<C: ConsumerContext> {
-    client: Arc<BaseConsumer<C>>,
+pub struct Questions {
+    client: Arc<BaseConsumer<BrokerEvents>>,
     queue: *mut sys::rd_kafka_queue_t,
     /// Counts rounds of questions: see [`Questions::begin_round`].
     round: Cell<u32>,
@@ -56,22 +56,26 @@ pub(super) struct Questions<C: ConsumerContext> {
 
 #[allow(unsafe_code, reason = "the safe interface does not have this request")]
 // SAFETY: librdkafka's queues may be used by any thread.
-unsafe impl<C: ConsumerContext> Send for Questions<C> {}
+unsafe impl Send for Questions {}
 
 #[allow(unsafe_code, reason = "the safe interface does not have this request")]
-impl<C: ConsumerContext + 'static> Questions<C> {
-    pub(super) fn new(client: Arc<BaseConsumer<C>>) -> Self {
+impl Questions {
+    /// Through a client, which goes on with whatever else it does.
+    #[must_use]
+    pub fn new(client: Arc<BaseConsumer<BrokerEvents>>) -> Self {
         // SAFETY: the client lives as long as `self`, which destroys the queue before it.
         let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
         Self { client, queue, round: Cell::new(0) }
     }
 
-    pub(super) fn client(&self) -> &Arc<BaseConsumer<C>> {
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Arc<BaseConsumer<BrokerEvents>> {
         &self.client
     }
 
     /// Answers to what was asked before are passed over from here on: they say how it was then.
-    pub(super) fn begin_round(&self) {
+    pub fn begin_round(&self) {
         self.round.set(self.round.get().wrapping_add(1));
     }
 
@@ -81,7 +85,7 @@ impl<C: ConsumerContext + 'static> Questions<C> {
     }
 
     /// Asks a broker about a topic. The answer is for [`Questions::answer`], a failure too.
-    pub(super) fn ask(&self, broker: i32, topic: &str, timeout: Duration) {
+    pub fn ask(&self, broker: i32, topic: &str, timeout: Duration) {
         let Ok(name) = CString::new(topic) else { return };
         let mut names = [name.as_ptr()];
         let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
@@ -109,7 +113,8 @@ impl<C: ConsumerContext + 'static> Questions<C> {
     }
 
     /// The next answer, waiting for it no longer than so; none if there is none yet.
-    pub(super) fn answer(&self, wait: Duration) -> Option<Answer> {
+    #[must_use]
+    pub fn answer(&self, wait: Duration) -> Option<Answer> {
         let until = Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -131,7 +136,7 @@ impl<C: ConsumerContext + 'static> Questions<C> {
     }
 }
 
-impl<C: ConsumerContext> Drop for Questions<C> {
+impl Drop for Questions {
     #[allow(unsafe_code, reason = "the safe interface does not have this request")]
     fn drop(&mut self) {
         // SAFETY: the queue is ours, and destroyed once; the client is dropped after this.
@@ -197,8 +202,11 @@ unsafe fn text(text: *const std::ffi::c_char) -> String {
 
 /// The brokers that lead a topic's partitions, as a client's metadata say; none if there is no such
 /// topic.
-pub(super) fn leaders<C: ConsumerContext + 'static>(
-    client: &BaseConsumer<C>,
+///
+/// # Errors
+/// What the client says where no broker answers.
+pub fn leaders(
+    client: &BaseConsumer<BrokerEvents>,
     topic: &str,
     timeout: Duration,
 ) -> Result<BTreeSet<i32>, String> {
@@ -213,9 +221,10 @@ pub(super) fn leaders<C: ConsumerContext + 'static>(
 const HANGS_AFTER_MS: &str = "5000";
 
 /// A client that asks and reads nothing.
-pub(super) fn asking(
-    connection: &Connection,
-) -> Result<Arc<BaseConsumer<BrokerEvents>>, ConnectionError> {
+///
+/// # Errors
+/// If the connection's options are wrong.
+pub fn asking(connection: &Connection) -> Result<Arc<BaseConsumer<BrokerEvents>>, ConnectionError> {
     let mut config = connection.client_config()?;
     // Small questions, each waited for.
     config.set("socket.nagle.disable", "true").set("enable.auto.commit", "false");
@@ -225,112 +234,6 @@ pub(super) fn asking(
     }
     let client = BaseConsumer::from_config_and_context(&config, BrokerEvents::quiet());
     Ok(Arc::new(client.map_err(|error| ConnectionError::refused(&error))?))
-}
-
-/// How often a topic that is being read is asked for, and how long that may take.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// How long a reader waits for metadata where a broker does not answer.
-const BRIEFLY: Duration = Duration::from_millis(250);
-
-/// What became of a topic while it was being read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TopicChange {
-    /// It was deleted and made again: another log under the same name.
-    #[error("it was deleted and made again meanwhile: its id was {was} and is {is}")]
-    MadeAgain {
-        /// Its id when reading began.
-        was: String,
-        /// Its id now.
-        is: String,
-    },
-    /// It was given partitions, which are not being read.
-    #[error("it had {were} partitions when reading began, and has {are}")]
-    MorePartitions {
-        /// How many it had.
-        were: u32,
-        /// How many it has.
-        are: u32,
-    },
-}
-
-/// Looks every three seconds whether a topic is still the one that is being read, and never waits
-/// for an answer: by the client that reads it, between two polls.
-pub(super) struct Lookout<C: ConsumerContext> {
-    questions: Questions<C>,
-    topic: String,
-    id: Option<String>,
-    partitions: u32,
-    leaders: Vec<i32>,
-    is_asked: bool,
-    asked_at: Instant,
-}
-
-impl<C: ConsumerContext + 'static> Lookout<C> {
-    /// For a topic with so many partitions. The id is the first one that is answered, and it is
-    /// waited for a little here.
-    pub(super) fn new(client: &Arc<BaseConsumer<C>>, topic: &str, partitions: u32) -> Self {
-        let leaders =
-            leaders(client, topic, REQUEST_TIMEOUT).unwrap_or_default().into_iter().collect();
-        let questions = Questions::new(Arc::clone(client));
-        let (topic, asked_at) = (topic.to_owned(), Instant::now());
-        let mut lookout =
-            Self { questions, topic, id: None, partitions, leaders, is_asked: false, asked_at };
-        lookout.ask();
-        if lookout.is_asked {
-            let answer = lookout.questions.answer(REQUEST_TIMEOUT * 2);
-            // What is wrong now is reported by the next look.
-            let _ = lookout.take(answer);
-        }
-        lookout
-    }
-
-    fn ask(&mut self) {
-        self.asked_at = Instant::now();
-        if let Some(&leader) = self.leaders.first() {
-            self.questions.ask(leader, &self.topic, REQUEST_TIMEOUT);
-            self.is_asked = true;
-        }
-    }
-
-    fn take(&mut self, answer: Option<Answer>) -> Option<TopicChange> {
-        let answer = answer?;
-        self.is_asked = false;
-        let described = match answer {
-            Ok(described) => described,
-            Err(reason) => {
-                tracing::debug!(topic = self.topic, reason, "which topic it is was not said");
-                let found = leaders(self.questions.client(), &self.topic, BRIEFLY);
-                self.leaders = found.unwrap_or_default().into_iter().collect();
-                return None;
-            }
-        };
-        self.leaders = described.leaders.into_iter().collect();
-        match (&self.id, described.id) {
-            (Some(was), Some(is)) if *was != is => {
-                return Some(TopicChange::MadeAgain { was: was.clone(), is });
-            }
-            (None, id) => self.id = id,
-            _ => {}
-        }
-        let (were, are) = (self.partitions, described.partitions);
-        (are > were).then_some(TopicChange::MorePartitions { were, are })
-    }
-
-    /// What has become of the topic, if anything is known to have.
-    pub(super) fn look(&mut self) -> Option<TopicChange> {
-        if self.is_asked {
-            let answer = self.questions.answer(Duration::ZERO);
-            return self.take(answer);
-        }
-        if self.asked_at.elapsed() >= LOOK_EVERY {
-            if self.leaders.is_empty() {
-                let found = leaders(self.questions.client(), &self.topic, BRIEFLY);
-                self.leaders = found.unwrap_or_default().into_iter().collect();
-            }
-            self.ask();
-        }
-        None
-    }
 }
 
 /// The id of a topic (by its full name); none on brokers that have none, or if there is no such

@@ -2,14 +2,14 @@
 //! trouble of their partition, with a cure.
 //!
 //! librdkafka (2.12) hands an error on with its code and a sentence that names the offset; rdkafka
-//! keeps neither the sentence nor the partition. Which partition it is, [`super::probe`] finds out.
+//! keeps neither the sentence nor the partition. Which partition it is, the probe finds out.
 //! What librdkafka does afterwards differs: it asks again for what it cannot unpack, but goes on
 //! *behind* a batch with a wrong checksum or of an unknown format. So a reader with such an error
 //! takes no further record before it has gone back to where it stood.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::domain::trouble::{Trouble, TroubleKind};
+use crate::trouble::{Trouble, TroubleKind};
 
 /// Whether an error may be one of a single partition's records. Of all others librdkafka takes
 /// care by itself: it connects again and finds the new leader.

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use laju_kafka::connection::ask::{ASK_PATIENCE, patiently};
-use laju_kafka::connection::{Connection, ConnectionError, Operation};
+use crate::connection::ask::{ASK_PATIENCE, patiently};
+use crate::connection::{Connection, ConnectionError, Operation};
 use laju_schemas::topic::{ALL, Topic};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,

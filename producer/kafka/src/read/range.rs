@@ -4,30 +4,26 @@
 //! It joins no group and commits nothing. A position is not a count: transactions leave marks, and
 //! what was aborted, between the records. It does not know what the records say.
 
-mod places;
-
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use laju_kafka::connection::{BrokerEvents, Connection, ConnectionError};
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use thiserror::Error;
 
-use super::ask::is_there;
+use super::client::{Client, client, goes_to, last_word, partitions, reading, watermarks};
+use super::error::{TopicChange, TopicReadError};
 use super::fetch_error;
+use super::lookout::Lookout;
 use super::probe::{PATIENCE_ASIDE, probe};
-use super::topic_id::{Lookout, TopicChange};
-use super::worker::reading;
-use crate::domain::trouble::TroubledPartition;
-
-pub use places::{ends, offsets_at};
+use crate::connection::ask::{ASK_PATIENCE, is_there};
+use crate::connection::{BrokerEvents, Connection};
+use crate::trouble::TroubledPartition;
 
 /// How long nothing may come although there is more, before reading gives up: a broker's restart
 /// is over by then.
@@ -78,118 +74,10 @@ pub enum Polled {
     Done,
 }
 
-/// Why a range cannot be read.
-#[derive(Debug, Error)]
-pub enum RangeError {
-    /// The connection's options are wrong.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The cluster has no such topic, or none that this user may see.
-    #[error(
-        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
-    )]
-    Missing(String),
-    /// The topic has no such partition.
-    #[error("{topic} has no partition {partition}: it has {partitions}, counted from 0")]
-    NoPartition {
-        /// The topic.
-        topic: String,
-        /// What was asked for.
-        partition: u32,
-        /// How many it has.
-        partitions: u32,
-    },
-    /// The user may not read it.
-    #[error(
-        "the Kafka user lacks the right to Read on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Read --topic {0}` (consumer/docs/rights.md lists what each program needs)"
-    )]
-    Forbidden(String),
-    /// The beginning of the range is gone.
-    #[error(
-        "the log is cut: partition {partition} of {topic} begins at offset {low}, so that what came first, from offset {from}, is gone"
-    )]
-    Cut {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// Its first offset.
-        low: i64,
-        /// The offset asked for.
-        from: i64,
-    },
-    /// The log ends before the range does.
-    #[error(
-        "partition {partition} of {topic} ends at offset {end}, but is asked for up to {wanted}: was the topic made anew?"
-    )]
-    Short {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// Where it ends.
-        end: i64,
-        /// Up to where it is asked for.
-        wanted: i64,
-    },
-    /// The topic changed while it was read.
-    #[error(
-        "{topic}: what was to be read next is gone ({reason}); was the topic made anew or cut off?"
-    )]
-    Gone {
-        /// The topic.
-        topic: String,
-        /// What librdkafka says.
-        reason: String,
-    },
-    /// The brokers did not answer a question.
-    #[error("the brokers did not say {what} of {topic}: {reason}")]
-    NoAnswer {
-        /// What was asked.
-        what: &'static str,
-        /// The topic.
-        topic: String,
-        /// The last error of the client.
-        reason: String,
-    },
-    /// It is not the topic any more that was being read.
-    #[error("{topic}: {change}; begin again with the one that is there now")]
-    Changed {
-        /// The topic.
-        topic: String,
-        /// What became of it.
-        change: TopicChange,
-    },
-    /// Nothing came for a while although there is more.
-    #[error(
-        "nothing came of {topic} for {seconds} s, although there is more: partition {partition} was read up to offset {next} and is asked for up to {to} ({reason})"
-    )]
-    Stalled {
-        /// The topic.
-        topic: String,
-        /// How long was waited.
-        seconds: u64,
-        /// A partition that was not read to the end of its range.
-        partition: u32,
-        /// Up to where it was read.
-        next: i64,
-        /// Where its range ends.
-        to: i64,
-        /// What the client last said of the brokers.
-        reason: String,
-    },
-    /// A partition stands still, and time alone does not mend it.
-    #[error("{0}")]
-    Trouble(Box<TroubledPartition>),
-    /// librdkafka says no.
-    #[error("reading {topic}: {source}")]
-    Kafka {
-        /// The topic.
-        topic: String,
-        /// What it says.
-        source: KafkaError,
-    },
-}
+/// How many records of a partition may wait for their turn, where one is read after the other.
+const WAITING_RECORDS: &str = "20000";
+/// And how much of it, in KiB.
+const WAITING_KIB: &str = "8192";
 
 /// A partition on the way through its range.
 #[derive(Clone, Copy)]
@@ -198,14 +86,21 @@ struct Part {
     next: i64,
     to: i64,
     done: bool,
-    /// Where its end was reported and asked for again, if it was.
-    asked_again_at: Option<i64>,
+    /// Where its end was last reported, if it was: it is asked again there once.
+    ended_at: Option<i64>,
+}
+
+impl Part {
+    const fn of(range: Range) -> Self {
+        let Range { from: next, to } = range;
+        Self { next, to, done: range.is_empty(), ended_at: None }
+    }
 }
 
 /// Ranges of a topic's partitions being read, by one thread.
 pub struct RangeReader {
-    consumer: Arc<BaseConsumer<BrokerEvents>>,
-    lookout: Lookout<BrokerEvents>,
+    client: Arc<Client>,
+    lookout: Lookout,
     /// How a client that reads is configured: for finding out which partition an error is of.
     config: ClientConfig,
     /// Where partitions are read one by one: what each has brought, by their numbers.
@@ -236,51 +131,90 @@ impl RangeReader {
         topic: &str,
         ranges: &BTreeMap<u32, Range>,
         order: Order,
-    ) -> Result<Self, RangeError> {
-        let consumer = places::consumer(connection, topic, order)?;
-        let partitions = places::partitions(&consumer, topic)?;
-        let mut parts = vec![None; partitions as usize];
-        let mut open = 0;
+    ) -> Result<Self, TopicReadError> {
+        let mut reader = Self::new(connection, topic, order, ASK_PATIENCE)?;
+        let partitions = reader.parts.len() as u32;
         for (&partition, &range) in ranges {
-            let Some(part) = parts.get_mut(partition as usize) else {
-                let topic = topic.to_owned();
-                return Err(RangeError::NoPartition { topic, partition, partitions });
+            let topic = topic.to_owned();
+            let Some(part) = reader.parts.get_mut(partition as usize) else {
+                return Err(TopicReadError::NoPartition { topic, partition, partitions });
             };
-            if !range.is_empty() {
-                let (low, end) = places::watermarks(&consumer, topic, partition)?;
-                let (Range { from, to: wanted }, topic) = (range, topic.to_owned());
-                if from < low {
-                    return Err(RangeError::Cut { topic, partition, low, from });
-                }
-                let wanted = if wanted == Range::ENDLESS { from } else { wanted };
-                if end < wanted {
-                    return Err(RangeError::Short { topic, partition, end, wanted });
-                }
-                open += 1;
+            *part = Some(Part::of(range));
+            if range.is_empty() {
+                continue;
             }
-            let (next, to, done) = (range.from, range.to, range.is_empty());
-            *part = Some(Part { next, to, done, asked_again_at: None });
+            let (low, end) = watermarks(&reader.client, &topic, partition, ASK_PATIENCE)?;
+            let Range { from, to: wanted } = range;
+            if from < low {
+                return Err(TopicReadError::Cut { topic, partition, low, from });
+            }
+            let wanted = if wanted == Range::ENDLESS { from } else { wanted };
+            if end < wanted {
+                return Err(TopicReadError::Short { topic, partition, end, wanted });
+            }
+            reader.open += 1;
         }
-        let topic = topic.to_owned();
-        let (patience, waited, complaint) = (READ_TIMEOUT, Duration::ZERO, None);
-        let (consumer, queues, current) = (Arc::new(consumer), Vec::new(), 0);
-        let lookout = Lookout::new(&consumer, &topic, partitions);
-        let mut reader = Self {
-            consumer,
-            lookout,
-            config: reading(connection)?,
-            queues,
-            current,
-            topic,
-            parts,
-            open,
-            order,
-            patience,
-            waited,
-            complaint,
-        };
         reader.assign()?;
         Ok(reader)
+    }
+
+    /// Opens a topic (by its full name) at the first record of every partition, and gives where each
+    /// ends now. The brokers are asked for so long at most.
+    pub(super) fn open_whole(
+        connection: &Connection,
+        topic: &str,
+        patience: Duration,
+    ) -> Result<(Self, Vec<i64>), TopicReadError> {
+        let mut reader = Self::new(connection, topic, Order::Together, patience)?;
+        let mut ends = Vec::with_capacity(reader.parts.len());
+        for (partition, part) in (0..).zip(&mut reader.parts) {
+            // Before the assignment: what is fetched afterwards goes at least as far.
+            let (from, end) = watermarks(&reader.client, topic, partition, patience)?;
+            *part = Some(Part::of(Range { from, to: Range::ENDLESS }));
+            reader.open += 1;
+            ends.push(end);
+        }
+        // Wherever they begin by then.
+        reader.assign_from(|_| Offset::Beginning)?;
+        Ok((reader, ends))
+    }
+
+    fn new(
+        connection: &Connection,
+        topic: &str,
+        order: Order,
+        patience: Duration,
+    ) -> Result<Self, TopicReadError> {
+        let config = reading(connection)?;
+        let mut own = config.clone();
+        if order == Order::OneByOne {
+            let limits = [
+                ("queued.min.messages", WAITING_RECORDS),
+                ("queued.max.messages.kbytes", WAITING_KIB),
+            ];
+            for (key, value) in limits {
+                if connection.kafka_properties.iter().all(|property| property.key() != key) {
+                    own.set(key, value);
+                }
+            }
+        }
+        let client = Arc::new(client(own, topic)?);
+        let partitions = partitions(&client, topic, patience)?;
+        Ok(Self {
+            // Before the first record: whatever is read is of this one, or the next look says so.
+            lookout: Lookout::new(&client, topic, partitions),
+            client,
+            config,
+            queues: Vec::new(),
+            current: 0,
+            topic: topic.to_owned(),
+            parts: vec![None; partitions as usize],
+            open: 0,
+            order,
+            patience: READ_TIMEOUT,
+            waited: Duration::ZERO,
+            complaint: None,
+        })
     }
 
     /// Gives up after another time without news than [`READ_TIMEOUT`], beginning again.
@@ -297,7 +231,7 @@ impl RangeReader {
     /// # Errors
     /// Those of `each`; if reading fails for good, or nothing came for a while although a range
     /// with an end goes on. Brokers that are away are waited for meanwhile.
-    pub fn poll<E: From<RangeError>>(
+    pub fn poll<E: From<TopicReadError>>(
         &mut self,
         wait: Duration,
         mut each: impl FnMut(&BorrowedMessage<'_>) -> Result<ControlFlow<()>, E>,
@@ -314,7 +248,7 @@ impl RangeReader {
             // What other partitions bring waits in queues of their own, within bounds.
             let polled = match self.queues.get(self.current) {
                 Some(Some(queue)) => queue.poll(wait),
-                _ => self.consumer.poll(wait),
+                _ => self.client.poll(wait),
             };
             match polled {
                 None => break,
@@ -372,7 +306,7 @@ impl RangeReader {
     ///
     /// # Errors
     /// If librdkafka refuses, which it has no reason to.
-    pub fn leave(&mut self, partition: u32) -> Result<(), RangeError> {
+    pub fn leave(&mut self, partition: u32) -> Result<(), TopicReadError> {
         let Some(Some(part)) = self.parts.get_mut(partition as usize) else { return Ok(()) };
         part.to = part.to.min(part.next);
         self.done(partition as usize)
@@ -385,6 +319,17 @@ impl RangeReader {
         self.each_part().map(|(partition, part)| (partition, part.next)).collect()
     }
 
+    /// Where a partition stands, and whether its end was ever reported.
+    pub(super) fn stands_at(&self, partition: usize) -> (i64, bool) {
+        let part = self.parts.get(partition).and_then(Option::as_ref);
+        part.map_or((0, false), |part| (part.next, part.ended_at.is_some()))
+    }
+
+    /// What the client last said of the brokers.
+    pub(super) fn last_word(&self) -> String {
+        last_word(&self.client)
+    }
+
     /// The topic's full name.
     #[must_use]
     pub fn topic(&self) -> &str {
@@ -395,26 +340,30 @@ impl RangeReader {
         (0..).zip(&self.parts).filter_map(|(partition, part)| Some((partition, part.as_ref()?)))
     }
 
-    /// Has the client fetch what is to be read.
-    fn assign(&mut self) -> Result<(), RangeError> {
+    /// Has the client fetch what is to be read, from where we stand.
+    fn assign(&mut self) -> Result<(), TopicReadError> {
+        self.assign_from(|part| Offset::Offset(part.next))
+    }
+
+    fn assign_from(&mut self, from: impl Fn(&Part) -> Offset) -> Result<(), TopicReadError> {
         let mut assignment = TopicPartitionList::new();
         for (partition, part) in self.each_part().filter(|(_, part)| !part.done) {
             assignment
-                .add_partition_offset(&self.topic, partition as i32, Offset::Offset(part.next))
+                .add_partition_offset(&self.topic, partition as i32, from(part))
                 .map_err(|error| self.kafka(error))?;
         }
-        self.consumer.assign(&assignment).map_err(|error| self.kafka(error))?;
+        self.client.assign(&assignment).map_err(|error| self.kafka(error))?;
         if self.order == Order::OneByOne {
             self.queues = (0..)
                 .zip(&self.parts)
                 .map(|(partition, part)| {
                     part.filter(|part| !part.done)?;
-                    self.consumer.split_partition_queue(&self.topic, partition)
+                    self.client.split_partition_queue(&self.topic, partition)
                 })
                 .collect();
             // What came before the queues were apart is dropped by this, and fetched again.
-            self.consumer.pause(&assignment).map_err(|error| self.kafka(error))?;
-            self.consumer.resume(&assignment).map_err(|error| self.kafka(error))?;
+            self.client.pause(&assignment).map_err(|error| self.kafka(error))?;
+            self.client.resume(&assignment).map_err(|error| self.kafka(error))?;
         }
         self.move_on();
         Ok(())
@@ -432,7 +381,7 @@ impl RangeReader {
     }
 
     /// Notes that a partition has been read, once.
-    fn done(&mut self, number: usize) -> Result<(), RangeError> {
+    fn done(&mut self, number: usize) -> Result<(), TopicReadError> {
         let Some(Some(part)) = self.parts.get_mut(number) else { return Ok(()) };
         if part.done {
             return Ok(());
@@ -443,13 +392,13 @@ impl RangeReader {
         // What is behind the range is not wanted.
         let mut paused = TopicPartitionList::new();
         paused.add_partition(&self.topic, number as i32);
-        self.consumer.pause(&paused).map_err(|error| self.kafka(error))
+        self.client.pause(&paused).map_err(|error| self.kafka(error))
     }
 
     /// The end of a partition was reported. If it is that of the range, there is nothing left of
     /// it but marks of transactions. A leader just elected may not know the whole log yet: then it
     /// is asked again.
-    fn ended(&mut self, number: usize) -> Result<(), RangeError> {
+    fn ended(&mut self, number: usize) -> Result<(), TopicReadError> {
         let Some(Some(part)) = self.parts.get(number).copied() else { return Ok(()) };
         if part.done {
             return Ok(());
@@ -464,18 +413,21 @@ impl RangeReader {
             return self.done(number);
         }
         if part.to == Range::ENDLESS {
+            if let Some(Some(part)) = self.parts.get_mut(number) {
+                part.ended_at = Some(at);
+            }
             return Ok(());
         }
-        let is_whole = places::goes_to(&self.consumer, &self.topic, number, part.to);
-        if is_whole && part.asked_again_at == Some(at) {
+        let is_whole = goes_to(&self.client, &self.topic, number, part.to);
+        if is_whole && part.ended_at == Some(at) {
             // Said twice from here, by a leader that knows the whole: what was here is gone, as
             // compaction leaves it.
             return self.done(number);
         }
         if let Some(Some(part)) = self.parts.get_mut(number) {
-            part.asked_again_at = is_whole.then_some(at);
+            part.ended_at = is_whole.then_some(at);
         }
-        self.consumer
+        self.client
             .seek(&self.topic, number as i32, Offset::Offset(at), TIMEOUT)
             .map_err(|error| self.kafka(error))
     }
@@ -483,7 +435,7 @@ impl RangeReader {
     /// Where the client stands in a partition, behind marks of transactions as well; `None` if it
     /// has read nothing of it.
     fn position(&self, number: usize) -> Option<i64> {
-        let positions = self.consumer.position().ok()?;
+        let positions = self.client.position().ok()?;
         match positions.find_partition(&self.topic, number as i32)?.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -492,21 +444,21 @@ impl RangeReader {
 
     /// Whether it is still the topic that is being read. Partitions that were added are of no
     /// interest to who reads up to where the others ended.
-    fn check_topic(&mut self) -> Result<(), RangeError> {
+    fn check_topic(&mut self) -> Result<(), TopicReadError> {
         let Some(change) = self.lookout.look() else { return Ok(()) };
         let follows = self.each_part().any(|(_, part)| part.to == Range::ENDLESS);
         if matches!(change, TopicChange::MorePartitions { .. }) && !follows {
             return Ok(());
         }
-        Err(RangeError::Changed { topic: self.topic.clone(), change })
+        Err(TopicReadError::changed(&self.topic, change))
     }
 
     /// Beside the partitions' own queues stands what concerns the whole client.
-    fn check_errors(&mut self) -> Result<(), RangeError> {
+    fn check_errors(&mut self) -> Result<(), TopicReadError> {
         if self.queues.is_empty() {
             return Ok(());
         }
-        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+        while let Some(polled) = self.client.poll(Duration::ZERO) {
             let polled = polled.map(drop);
             match polled {
                 Err(KafkaError::PartitionEOF(_)) | Ok(()) => {}
@@ -516,13 +468,13 @@ impl RangeReader {
         Ok(())
     }
 
-    fn check_patience(&self) -> Result<(), RangeError> {
+    fn check_patience(&self) -> Result<(), TopicReadError> {
         if self.waited < self.patience {
             return Ok(());
         }
         let late = self.each_part().find(|(_, part)| !part.done && part.to != Range::ENDLESS);
         let Some((partition, part)) = late else { return Ok(()) };
-        Err(RangeError::Stalled {
+        Err(TopicReadError::Stalled {
             topic: self.topic.clone(),
             seconds: self.patience.as_secs(),
             partition,
@@ -530,25 +482,25 @@ impl RangeReader {
             to: part.to,
             reason: match self.complaint {
                 Some(code) => code.to_string(),
-                None => places::last_word(&self.consumer),
+                None => last_word(&self.client),
             },
         })
     }
 
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    fn judge(&mut self, error: KafkaError) -> Result<(), RangeError> {
+    fn judge(&mut self, error: KafkaError) -> Result<(), TopicReadError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
             KafkaError::MessageConsumption(code) => match code {
                 Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
                     self.complaint = Some(code);
-                    match is_there(&self.consumer, &topic) {
+                    match is_there(&self.client, &topic) {
                         true => Ok(()),
-                        false => Err(RangeError::Missing(topic)),
+                        false => Err(TopicReadError::Missing(topic)),
                     }
                 }
-                Code::TopicAuthorizationFailed => Err(RangeError::Forbidden(topic)),
+                Code::TopicAuthorizationFailed => Err(TopicReadError::Forbidden(topic)),
                 code if fetch_error::is_of_records(code) => self.examine(code),
                 // Behind a damaged batch the client loses its way: see `examine`.
                 Code::AutoOffsetReset | Code::OffsetOutOfRange
@@ -557,7 +509,7 @@ impl RangeReader {
                     self.assign()
                 }
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-                    Err(RangeError::Gone { topic, reason: code.to_string() })
+                    Err(TopicReadError::gone(&topic, code.to_string()))
                 }
                 _ => {
                     tracing::debug!(topic, %code, "reading goes on after an error");
@@ -565,14 +517,14 @@ impl RangeReader {
                     Ok(())
                 }
             },
-            source => Err(RangeError::Kafka { topic, source }),
+            source => Err(TopicReadError::Kafka { topic, source }),
         }
     }
 
     /// An error came that may be one of records: tells of a partition that has it. If none has it
     /// any more, all are read again from where we stand, because the client may have gone on behind
     /// what it could not read.
-    fn examine(&mut self, code: RDKafkaErrorCode) -> Result<(), RangeError> {
+    fn examine(&mut self, code: RDKafkaErrorCode) -> Result<(), TopicReadError> {
         self.complaint = Some(code);
         let is_open = |(_, part): &(u32, &Part)| !part.done;
         let at = self.each_part().filter(is_open).map(|(number, part)| (number, part.next));
@@ -583,13 +535,13 @@ impl RangeReader {
         if let Some((partition, trouble)) = probed.troubled.into_iter().next() {
             let topic = self.topic.as_str().into();
             let troubled = TroubledPartition { topic, partition, trouble };
-            return Err(RangeError::Trouble(Box::new(troubled)));
+            return Err(TopicReadError::Trouble(Box::new(troubled)));
         }
         self.assign()
     }
 
-    fn kafka(&self, source: KafkaError) -> RangeError {
-        RangeError::Kafka { topic: self.topic.clone(), source }
+    fn kafka(&self, source: KafkaError) -> TopicReadError {
+        TopicReadError::Kafka { topic: self.topic.clone(), source }
     }
 }
 

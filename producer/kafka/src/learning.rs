@@ -1,16 +1,18 @@
-//! A registry for those who read a topic in order and can wait: its word that it has no such schema
-//! is believed only after it has said so for a while (see `lookups.rs`).
+//! Learning schemas of a registry whose word that it has no such schema is believed only after it has
+//! said so for a while: for those who read a topic in order and can wait. [`Lookups`] says so without
+//! waiting, for those who cannot.
+
+mod lookups;
 
 use std::time::{Duration, Instant};
 
-use laju_kafka::registry::{Found, Lacking, Registry, RegistryError};
 use laju_schemas::known::{ReadError, SchemaError, TopicValue, ValueReader};
 use thiserror::Error;
 
-use super::lookups::{Lookups, NoSchema, Standing};
-use super::tail::TailRecord;
-use super::troubles::Troubles;
-use crate::domain::trouble::{Trouble, TroubleKind};
+use crate::registry::{Found, Lacking, Registry, RegistryError};
+use crate::trouble::{Trouble, TroubleKind};
+
+pub use lookups::{IdState, Lookups, NoSchema};
 
 /// Why it is not known yet which schema an id names.
 #[derive(Debug, Error)]
@@ -46,16 +48,17 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The kinds of trouble of a partition that waits for a schema.
-pub(super) const WAITING_FOR: [TroubleKind; 2] =
+pub const WAITING_FOR: [TroubleKind; 2] =
     [TroubleKind::SchemaNotFound, TroubleKind::RegistryUnreachable];
 
 /// What to do while a registry does not answer.
-pub(super) const UNREACHABLE_CURE: &str =
+pub const UNREACHABLE_CURE: &str =
     "see to it that it answers: the partition goes on by itself then";
 
 impl NotKnown {
     /// Why a partition stands still at the record at an offset.
-    fn trouble(&self, offset: i64) -> Trouble {
+    #[must_use]
+    pub fn trouble(&self, offset: i64) -> Trouble {
         let (kind, cure) = match self {
             Self::Registry(_) => (TroubleKind::RegistryUnreachable, UNREACHABLE_CURE),
             Self::NotYet { .. } | Self::Lacking { .. } => (
@@ -67,41 +70,30 @@ impl NotKnown {
     }
 }
 
-/// Notes for a topic that every node reads whether it waits at a record for its schema, and why.
-pub(super) fn note_wait(
-    troubles: &Troubles,
-    topic: &str,
-    record: &TailRecord<'_>,
-    why: Option<&NotKnown>,
-) {
-    let partition = record.partition() as u32;
-    match why {
-        Some(why) => troubles.begin(topic, partition, why.trouble(record.offset())),
-        None if troubles.any() => {
-            WAITING_FOR.into_iter().for_each(|kind| troubles.end(topic, partition, kind));
-        }
-        None => {}
-    }
-}
-
 /// Reads the values of a topic beside the events, and asks the registry for schemas that it does not
 /// know.
-pub(crate) struct PatientReader<T> {
+pub struct LearningReader<T> {
     reader: ValueReader<T>,
-    registry: PatientRegistry,
+    registry: SchemaFinder,
 }
 
-impl<T: TopicValue> PatientReader<T> {
+impl<T: TopicValue> LearningReader<T> {
     /// One that asks the registry, if there is one, and believes that it has none after so long.
-    pub(crate) fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::new(registry, patience);
+    ///
+    /// # Errors
+    /// Never with the schemas that are part of the program.
+    pub fn new(registry: Option<Registry>, patience: Duration) -> Result<Self, SchemaError> {
+        let registry = SchemaFinder::new(registry, patience);
         Ok(Self { reader: ValueReader::new()?, registry })
     }
 
     /// One for a command that reads the topic once: it asks the registry for a schema for some
     /// seconds, and then gives an error, as nothing is to be left out in silence.
-    pub(crate) fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
-        let registry = PatientRegistry::insisting(registry);
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn once(registry: Option<Registry>) -> Result<Self, SchemaError> {
+        let registry = SchemaFinder::insisting(registry);
         Ok(Self { reader: ValueReader::new()?, registry })
     }
 
@@ -109,7 +101,7 @@ impl<T: TopicValue> PatientReader<T> {
     ///
     /// # Errors
     /// If it is not known yet which schema it has. It may be given again.
-    pub(crate) fn read(&mut self, value: &[u8]) -> Result<Result<T, ReadError>, NotKnown> {
+    pub fn read(&mut self, value: &[u8]) -> Result<Result<T, ReadError>, NotKnown> {
         let first = self.reader.read(value);
         let Err(ReadError::Unlearned(id)) = first else { return Ok(first) };
         let Some(avsc) = self.registry.schema(id)? else {
@@ -121,7 +113,7 @@ impl<T: TopicValue> PatientReader<T> {
 }
 
 /// A registry, or none.
-pub(crate) struct PatientRegistry {
+pub struct SchemaFinder {
     registry: Option<Registry>,
     lookups: Lookups,
     /// When the caller began.
@@ -130,15 +122,17 @@ pub(crate) struct PatientRegistry {
     insists: bool,
 }
 
-impl PatientRegistry {
+impl SchemaFinder {
     /// Believes a registry after this time; none has no schemas.
-    pub(crate) fn new(registry: Option<Registry>, patience: Duration) -> Self {
+    #[must_use]
+    pub fn new(registry: Option<Registry>, patience: Duration) -> Self {
         let (lookups, since) = (Lookups::new(patience), Instant::now());
         Self { registry, lookups, since, insists: false }
     }
 
     /// For a command, which waits for some seconds, and then ends with an error.
-    pub(crate) fn insisting(registry: Option<Registry>) -> Self {
+    #[must_use]
+    pub fn insisting(registry: Option<Registry>) -> Self {
         Self { insists: true, ..Self::new(registry, COMMAND_PATIENCE) }
     }
 
@@ -147,7 +141,7 @@ impl PatientRegistry {
     ///
     /// # Errors
     /// If that is not known yet: ask again after a pause.
-    pub(crate) fn schema(&mut self, id: u32) -> Result<Option<String>, NotKnown> {
+    pub fn schema(&mut self, id: u32) -> Result<Option<String>, NotKnown> {
         let Some(registry) = &self.registry else { return Ok(None) };
         let patience = self.lookups.patience();
         let seconds = patience.as_secs();
@@ -161,7 +155,7 @@ impl PatientRegistry {
             };
             self.lookups.answered(id, NoSchema::Missing(lacking.clone()), Instant::now());
             let is_over =
-                matches!(self.lookups.standing(id, self.since, patience), Standing::GivenUp(_));
+                matches!(self.lookups.state(id, self.since, patience), IdState::GivenUp(_));
             match (is_over, self.insists) {
                 (true, false) => return Ok(None),
                 (true, true) => return Err(NotKnown::Lacking { lacking, seconds }),
@@ -172,7 +166,8 @@ impl PatientRegistry {
     }
 
     /// What is said of a record whose schema nobody has.
-    pub(crate) fn unknown(&self, id: u32) -> ReadError {
+    #[must_use]
+    pub fn unknown(&self, id: u32) -> ReadError {
         ReadError::UnknownSchema(match &self.registry {
             Some(_) => format!("the registry has {}", self.lookups.lacking(id)),
             None => format!("no registry has a schema with id {id}"),

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use laju_kafka::connection::BrokerEvents;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -15,7 +14,8 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::fetch_error;
-use crate::domain::trouble::Trouble;
+use crate::connection::BrokerEvents;
+use crate::trouble::Trouble;
 
 /// How long a partition may leave the question open.
 pub const PATIENCE_OF_ONE: Duration = Duration::from_secs(3);

@@ -8,10 +8,10 @@ use std::ptr::{null, null_mut};
 use laju_schemas::framing::SchemaHeader;
 #[cfg(doc)]
 use laju_schemas::quarantine::HEADER_RELEASED_ORIGIN;
+use rdkafka::bindings as sys;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
-use rdkafka_sys as sys;
-use rdkafka_sys::types::RDKafkaRespErr;
+use rdkafka::types::RDKafkaRespErr;
 
 /// What a record's headers say to who judges it, wherever they are.
 pub trait RecordHeaders {

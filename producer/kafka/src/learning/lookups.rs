@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use laju_kafka::registry::Lacking;
+use crate::registry::Lacking;
 
 /// How long until it is asked again, at first.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const MANY: usize = 1_024;
 
 /// What the registry last said of an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub enum IdState {
     /// Nothing yet.
     Asked,
     /// It has no such schema, and has said so for this long.
@@ -45,7 +45,7 @@ pub(super) enum Standing {
 
 /// An answer that is no schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NoSchema {
+pub enum NoSchema {
     /// The registry says that it has none: what it has not.
     Missing(Lacking),
     /// It says nothing that can be used.
@@ -67,7 +67,7 @@ struct Lookup {
 }
 
 /// The ids that are asked for.
-pub(super) struct Lookups {
+pub struct Lookups {
     patience: Duration,
     ids: HashMap<u32, Lookup>,
     /// By partition, ids that were given up since one was found.
@@ -76,23 +76,26 @@ pub(super) struct Lookups {
 
 impl Lookups {
     /// Gives an id up after this time.
-    pub(super) fn new(patience: Duration) -> Self {
+    #[must_use]
+    pub fn new(patience: Duration) -> Self {
         Self { patience, ids: HashMap::new(), fruitless: HashMap::new() }
     }
 
     /// How long the registry's word that it has no such schema is not believed.
-    pub(super) fn patience(&self) -> Duration {
+    #[must_use]
+    pub fn patience(&self) -> Duration {
         self.patience
     }
 
     /// How long it is not believed about records of a partition: shorter where ids seem to be made up.
-    pub(super) fn patience_of(&self, partition: u32) -> Duration {
+    #[must_use]
+    pub fn patience_of(&self, partition: u32) -> Duration {
         let given_up = self.fruitless.get(&partition).map_or(0, HashSet::len);
         if given_up < FRUITLESS { self.patience } else { self.patience.min(SHORT_PATIENCE) }
     }
 
     /// An id of a partition's record was given up.
-    pub(super) fn gave_up(&mut self, partition: u32, id: u32) {
+    pub fn gave_up(&mut self, partition: u32, id: u32) {
         let ids = self.fruitless.entry(partition).or_default();
         if ids.len() < FRUITLESS {
             ids.insert(id);
@@ -100,12 +103,13 @@ impl Lookups {
     }
 
     /// The schema of a record that waited was found: its partition's ids are not all made up.
-    pub(super) fn found_in(&mut self, partition: u32) {
+    pub fn found_in(&mut self, partition: u32) {
         self.fruitless.remove(&partition);
     }
 
     /// What the registry says that it has not, where it says so of an id.
-    pub(super) fn lacking(&self, id: u32) -> Lacking {
+    #[must_use]
+    pub fn lacking(&self, id: u32) -> Lacking {
         match self.ids.get(&id).and_then(|lookup| lookup.answer.as_ref()) {
             Some((NoSchema::Missing(lacking), _)) => lacking.clone(),
             _ => Lacking::of(id),
@@ -114,13 +118,7 @@ impl Lookups {
 
     /// Whether to ask for an id now, for a record that has waited since `since` and waits for so long
     /// at most; if so, that is noted.
-    pub(super) fn ask(
-        &mut self,
-        id: u32,
-        since: Instant,
-        patience: Duration,
-        now: Instant,
-    ) -> bool {
+    pub fn ask(&mut self, id: u32, since: Instant, patience: Duration, now: Instant) -> bool {
         if self.ids.len() >= MANY {
             self.ids.retain(|_, lookup| lookup.asking || !lookup.is_forgotten(now));
         }
@@ -147,12 +145,12 @@ impl Lookups {
     }
 
     /// The registry has a schema for this id.
-    pub(super) fn found(&mut self, id: u32) {
+    pub fn found(&mut self, id: u32) {
         self.ids.remove(&id);
     }
 
     /// The registry has answered otherwise.
-    pub(super) fn answered(&mut self, id: u32, answer: NoSchema, now: Instant) {
+    pub fn answered(&mut self, id: u32, answer: NoSchema, now: Instant) {
         let lookup = self.ids.entry(id).or_insert_with(|| Lookup::new(now));
         if lookup.is_forgotten(now) {
             let patience = lookup.patience;
@@ -178,19 +176,20 @@ impl Lookups {
 
     /// What is known of an id, for a record that has waited since `since` and waits for so long at
     /// most.
-    pub(super) fn standing(&self, id: u32, since: Instant, patience: Duration) -> Standing {
-        let Some(lookup) = self.ids.get(&id) else { return Standing::Asked };
+    #[must_use]
+    pub fn state(&self, id: u32, since: Instant, patience: Duration) -> IdState {
+        let Some(lookup) = self.ids.get(&id) else { return IdState::Asked };
         match (&lookup.answer, lookup.missing_for()) {
-            (None, _) => Standing::Asked,
-            (Some((NoSchema::Unreachable(why), _)), _) => Standing::Unreachable(why.clone()),
+            (None, _) => IdState::Asked,
+            (Some((NoSchema::Unreachable(why), _)), _) => IdState::Unreachable(why.clone()),
             (Some((NoSchema::Missing(_), at)), Some(time)) => {
                 if time >= patience && *at >= since {
-                    Standing::GivenUp(time)
+                    IdState::GivenUp(time)
                 } else {
-                    Standing::Missing(time)
+                    IdState::Missing(time)
                 }
             }
-            (Some((NoSchema::Missing(_), _)), None) => Standing::Asked,
+            (Some((NoSchema::Missing(_), _)), None) => IdState::Asked,
         }
     }
 }
@@ -239,7 +238,7 @@ mod tests {
                 asked.push(second);
                 lookups.answered(7, missing(), now);
             }
-            if matches!(lookups.standing(7, start, REGISTRY_PATIENCE), Standing::GivenUp(_)) {
+            if matches!(lookups.state(7, start, REGISTRY_PATIENCE), IdState::GivenUp(_)) {
                 given_up.get_or_insert(second);
             }
         }
@@ -256,20 +255,14 @@ mod tests {
         lookups.answered(7, missing(), start);
         lookups.answered(7, NoSchema::Unreachable("503".to_owned()), seconds(start, 299));
         assert_eq!(
-            lookups.standing(7, start, REGISTRY_PATIENCE),
-            Standing::Unreachable("503".to_owned())
+            lookups.state(7, start, REGISTRY_PATIENCE),
+            IdState::Unreachable("503".to_owned())
         );
         lookups.answered(7, NoSchema::Unreachable("503".to_owned()), seconds(start, 4_000));
         lookups.answered(7, missing(), seconds(start, 4_001));
-        assert_eq!(
-            lookups.standing(7, start, REGISTRY_PATIENCE),
-            Standing::Missing(Duration::ZERO)
-        );
+        assert_eq!(lookups.state(7, start, REGISTRY_PATIENCE), IdState::Missing(Duration::ZERO));
         lookups.answered(7, missing(), seconds(start, 4_301));
-        assert_eq!(
-            lookups.standing(7, start, REGISTRY_PATIENCE),
-            Standing::GivenUp(REGISTRY_PATIENCE)
-        );
+        assert_eq!(lookups.state(7, start, REGISTRY_PATIENCE), IdState::GivenUp(REGISTRY_PATIENCE));
     }
 
     #[test]
@@ -280,17 +273,17 @@ mod tests {
         lookups.answered(7, missing(), start);
         lookups.answered(7, missing(), seconds(start, 300));
         let later = seconds(start, 301);
-        assert!(matches!(lookups.standing(7, later, REGISTRY_PATIENCE), Standing::Missing(_)));
+        assert!(matches!(lookups.state(7, later, REGISTRY_PATIENCE), IdState::Missing(_)));
         assert!(lookups.ask(7, later, REGISTRY_PATIENCE, later), "at once");
         lookups.answered(7, missing(), later);
-        assert!(matches!(lookups.standing(7, later, REGISTRY_PATIENCE), Standing::GivenUp(_)));
+        assert!(matches!(lookups.state(7, later, REGISTRY_PATIENCE), IdState::GivenUp(_)));
         // Much later it may have been registered a moment ago.
         let much_later = seconds(start, 5_000);
         assert!(lookups.ask(7, much_later, REGISTRY_PATIENCE, much_later));
         lookups.answered(7, missing(), much_later);
         assert_eq!(
-            lookups.standing(7, much_later, REGISTRY_PATIENCE),
-            Standing::Missing(Duration::ZERO)
+            lookups.state(7, much_later, REGISTRY_PATIENCE),
+            IdState::Missing(Duration::ZERO)
         );
     }
 
@@ -299,9 +292,9 @@ mod tests {
         let start = Instant::now();
         let mut lookups = Lookups::new(Duration::ZERO);
         assert!(lookups.ask(7, start, Duration::ZERO, start));
-        assert_eq!(lookups.standing(7, start, Duration::ZERO), Standing::Asked);
+        assert_eq!(lookups.state(7, start, Duration::ZERO), IdState::Asked);
         lookups.answered(7, missing(), start);
-        assert_eq!(lookups.standing(7, start, Duration::ZERO), Standing::GivenUp(Duration::ZERO));
+        assert_eq!(lookups.state(7, start, Duration::ZERO), IdState::GivenUp(Duration::ZERO));
     }
 
     #[test]
@@ -324,13 +317,13 @@ mod tests {
                 asked.push(second);
                 lookups.answered(7, missing(), now);
             }
-            if matches!(lookups.standing(7, start, SHORT_PATIENCE), Standing::GivenUp(_)) {
+            if matches!(lookups.state(7, start, SHORT_PATIENCE), IdState::GivenUp(_)) {
                 given_up.get_or_insert(second);
             }
         }
         assert_eq!((asked, given_up), (vec![0, 5], Some(5)));
         // Another that waits for it has the patience of its own partition.
-        assert!(matches!(lookups.standing(7, start, REGISTRY_PATIENCE), Standing::Missing(_)));
+        assert!(matches!(lookups.state(7, start, REGISTRY_PATIENCE), IdState::Missing(_)));
         lookups.found_in(3);
         assert_eq!(lookups.patience_of(3), REGISTRY_PATIENCE);
     }

@@ -1,9 +1,10 @@
-use laju_kafka::publish::{PublishSettings, Publisher, Record};
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
 
+use super::super::{ends, offsets_at};
 use super::*;
 use crate::embedded::EmbeddedBroker;
+use crate::publish::{PublishSettings, Publisher, Record};
 
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const TOPIC: &str = EVENTS.name;
@@ -42,21 +43,25 @@ impl Broker {
         }
     }
 
-    fn open(&self, ranges: &[(u32, i64, i64)], order: Order) -> Result<RangeReader, RangeError> {
+    fn open(
+        &self,
+        ranges: &[(u32, i64, i64)],
+        order: Order,
+    ) -> Result<RangeReader, TopicReadError> {
         let ranges = ranges.iter().map(|&(partition, from, to)| (partition, Range { from, to }));
         RangeReader::open(&self.connection, TOPIC, &ranges.collect(), order)
     }
 }
 
 /// Reads until everything is read, or so many records have come.
-fn read(reader: &mut RangeReader, most: usize) -> Result<Vec<(i32, i64)>, RangeError> {
+fn read(reader: &mut RangeReader, most: usize) -> Result<Vec<(i32, i64)>, TopicReadError> {
     let mut seen = Vec::new();
     while seen.len() < most {
         let polled = reader.poll(POLL_TIMEOUT, |message| {
             seen.push((message.partition(), message.offset()));
             let flow =
                 if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-            Ok::<_, RangeError>(flow)
+            Ok::<_, TopicReadError>(flow)
         })?;
         if polled == Polled::Done {
             break;
@@ -100,14 +105,14 @@ fn who_breaks_off_goes_on_behind_the_last_record_that_was_taken() {
     // A record that fails was not taken.
     let failed = loop {
         match reader.poll(POLL_TIMEOUT, |message| match message.offset() {
-            12 => Err(RangeError::Missing("no such thing".to_owned())),
+            12 => Err(TopicReadError::Missing("no such thing".to_owned())),
             _ => Ok(ControlFlow::Continue(())),
         }) {
             Ok(_) => {}
             Err(error) => break error,
         }
     };
-    assert!(matches!(failed, RangeError::Missing(_)), "{failed}");
+    assert!(matches!(failed, TopicReadError::Missing(_)), "{failed}");
     assert_eq!(reader.next_offsets(), [(0, 12)].into());
 }
 
@@ -126,7 +131,7 @@ fn what_the_log_does_not_have_is_told_before_anything_is_read() {
     assert!(none.contains("no partition 2") && none.contains("it has 2"), "{none}");
     let ranges = [(0, Range { from: 0, to: 1 })].into();
     let missing = RangeReader::open(&broker.connection, "t", &ranges, Order::Together);
-    assert!(matches!(missing, Err(RangeError::Missing(topic)) if topic == "t"));
+    assert!(matches!(missing, Err(TopicReadError::Missing(topic)) if topic == "t"));
 }
 
 #[test]
@@ -137,7 +142,7 @@ fn a_range_without_an_end_goes_on_with_what_comes() {
     assert_eq!(read(&mut reader, 2).unwrap(), offsets(0, 1..3));
     // Nothing to come is no stall.
     reader = reader.with_patience(Duration::ZERO);
-    let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, RangeError>(ControlFlow::Break(())));
+    let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, TopicReadError>(ControlFlow::Break(())));
     assert_eq!(nothing.unwrap(), Polled::Idle);
     broker.send(0, 4..=5);
     assert_eq!(read(&mut reader, 2).unwrap(), offsets(0, 3..5));
@@ -161,21 +166,21 @@ fn an_outage_in_the_middle_is_waited_out_and_one_too_long_is_told() {
     let error = loop {
         let polled = reader.poll(POLL_TIMEOUT, |message| {
             seen.push((message.partition(), message.offset()));
-            Ok::<_, RangeError>(ControlFlow::Continue(()))
+            Ok::<_, TopicReadError>(ControlFlow::Continue(()))
         });
         match polled {
             Ok(polled) => assert_ne!(polled, Polled::Done, "it was all there already"),
             Err(error) => break error,
         }
     };
-    let RangeError::Stalled { partition: 0, next, to: COUNT, reason, .. } = &error else {
+    let TopicReadError::Stalled { partition: 0, next, to: COUNT, reason, .. } = &error else {
         panic!("{error}")
     };
     assert!(*next == seen.len() as i64 && !reason.is_empty(), "{error}");
     // What passes while nobody reads is nobody's waiting.
     reader = reader.with_patience(Duration::from_millis(300));
     std::thread::sleep(Duration::from_millis(400));
-    let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, RangeError>(ControlFlow::Break(())));
+    let nothing = reader.poll(Duration::ZERO, |_| Ok::<_, TopicReadError>(ControlFlow::Break(())));
     assert_eq!(nothing.unwrap(), Polled::Idle);
     broker.embedded.come_back().unwrap();
     reader = reader.with_patience(READ_TIMEOUT);

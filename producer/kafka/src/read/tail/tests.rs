@@ -1,5 +1,6 @@
 use std::sync::mpsc;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 
@@ -19,8 +20,8 @@ impl Broker {
         Self { cluster, producer }
     }
 
-    fn config(&self) -> ClientConfig {
-        config_for(&self.cluster)
+    fn connection(&self) -> Connection {
+        Connection::to(self.cluster.bootstrap_servers())
     }
 
     fn send(&self, topic: &str, partition: i32, values: std::ops::Range<i64>) {
@@ -53,13 +54,14 @@ fn everything_there_is_is_handed_over_in_order_and_then_it_returns() {
     broker.cluster.create_topic("t", 2, 1).unwrap();
     broker.send("t", 0, 0..300);
     broker.send("t", 1, 0..3);
-    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
+    let mut tail = Tail::open(&broker.connection(), "t", BROKER_TIMEOUT).unwrap();
     assert_eq!(tail.end_offsets().collect::<Vec<_>>(), [300, 3]);
     let mut seen = [Vec::new(), Vec::new()];
     tail.read_to_end(BROKER_TIMEOUT, |record| {
         assert_eq!(record.timestamp_ms(), 1000 + record.offset());
         assert_eq!(record.key(), Some(&b"k"[..]));
         seen[record.partition() as usize].push(text(&record));
+        Ok::<_, TopicReadError>(())
     })
     .unwrap();
     let numbers = |n: i64| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
@@ -71,8 +73,9 @@ fn everything_there_is_is_handed_over_in_order_and_then_it_returns() {
 fn an_empty_topic_is_read_at_once() {
     let broker = Broker::new();
     broker.cluster.create_topic("t", 3, 1).unwrap();
-    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
-    tail.read_to_end(Duration::ZERO, |_| panic!("there is nothing")).unwrap();
+    let mut tail = Tail::open(&broker.connection(), "t", BROKER_TIMEOUT).unwrap();
+    let nothing = |_: TailRecord<'_>| -> Result<(), TopicReadError> { panic!("there is nothing") };
+    tail.read_to_end(Duration::ZERO, nothing).unwrap();
     assert!(tail.has_caught_up());
 }
 
@@ -80,8 +83,8 @@ fn an_empty_topic_is_read_at_once() {
 fn a_missing_topic_is_an_error_that_says_how_to_make_it_and_is_not_made() {
     let broker = Broker::new();
     for _ in 0..2 {
-        let error = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).err().unwrap();
-        assert!(matches!(error, TailError::Missing(_)), "{error}");
+        let error = Tail::open(&broker.connection(), "t", BROKER_TIMEOUT).err().unwrap();
+        assert!(matches!(error, TopicReadError::Missing(_)), "{error}");
         assert!(error.to_string().contains("laju topics create"), "{error}");
     }
 }
@@ -91,11 +94,11 @@ fn a_follower_tells_once_that_it_has_caught_up_goes_on_and_stops() {
     let broker = Broker::new();
     broker.cluster.create_topic("t", 1, 1).unwrap();
     broker.send("t", 0, 0..5);
-    let (config, stop) = (broker.config(), AtomicBool::new(false));
+    let (connection, stop) = (broker.connection(), AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {
-            let mut tail = Tail::open(&config, "t", BROKER_TIMEOUT)?;
+            let mut tail = Tail::open(&connection, "t", BROKER_TIMEOUT)?;
             tail.follow(&stop, |tailed| {
                 let news = match tailed {
                     Tailed::Record(record) => text(&record),
@@ -123,11 +126,13 @@ fn a_broker_that_goes_silent_is_told_with_how_far_it_was_read() {
     let broker = Broker::new();
     broker.cluster.create_topic("t", 1, 1).unwrap();
     broker.send("t", 0, 0..5);
-    let mut tail = Tail::open(&broker.config(), "t", BROKER_TIMEOUT).unwrap();
+    let mut tail = Tail::open(&broker.connection(), "t", BROKER_TIMEOUT).unwrap();
     broker.cluster.broker_down(1).unwrap();
     // What was fetched before it went may still come.
-    match tail.read_to_end(Duration::from_millis(300), |_| {}) {
+    match tail.read_to_end(Duration::from_millis(300), |_| Ok(())) {
         Ok(()) => assert!(tail.has_caught_up()),
-        Err(error) => assert!(matches!(error, TailError::Stalled { end: 5, .. }), "{error}"),
+        Err(error) => {
+            assert!(matches!(error, TopicReadError::Unfinished { end: 5, .. }), "{error}")
+        }
     }
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laju_kafka::connection::ask::ASK_PATIENCE;
-use laju_kafka::connection::{Connection, ConnectionError};
-use laju_kafka::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
+use crate::connection::ask::ASK_PATIENCE;
+use crate::connection::{Connection, ConnectionError};
+use crate::publish::{BulkPublisher, DeliveryError, PublishError, PublishSettings};
 use laju_schemas::topic::{ALL, EVENTS};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use thiserror::Error;
 
-use super::headers;
-use super::topics::{Found, Made, TopicAdmin, TopicsError};
+use crate::read::headers;
+use crate::topics::{Found, Made, TopicAdmin, TopicsError};
 
 /// How long a question to the brokers may take, and how long a topic just made is waited for.
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
-use laju_kafka::connection::Connection;
 use laju_schemas::topic::{self, Topic};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, Producer as _};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::{ClientConfig, ClientContext, bindings as sys};
+
+use crate::connection::Connection;
 
 /// The id of the only broker.
 const THE_BROKER: i32 = 1;
@@ -55,13 +56,9 @@ impl EmbeddedBroker {
         // SAFETY: both calls take handles that live as long as the client, which `self` owns;
         // the cluster's is null only for a client without one.
         unsafe {
-            let cluster =
-                rdkafka_sys::rd_kafka_handle_mock_cluster(self.client.client().native_ptr());
+            let cluster = sys::rd_kafka_handle_mock_cluster(self.client.client().native_ptr());
             if !cluster.is_null() {
-                rdkafka_sys::rd_kafka_mock_group_initial_rebalance_delay_ms(
-                    cluster,
-                    REBALANCE_DELAY_MS,
-                );
+                sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, REBALANCE_DELAY_MS);
             }
         }
     }
@@ -93,8 +90,10 @@ impl EmbeddedBroker {
     }
 
     /// Has the next requests of a kind answered with these errors.
-    #[cfg(test)]
-    pub(crate) fn answer_with(
+    ///
+    /// # Errors
+    /// If librdkafka refuses, which it has no reason to.
+    pub fn answer_with(
         &self,
         requests: rdkafka::types::RDKafkaApiKey,
         errors: &[rdkafka::types::RDKafkaRespErr],
