@@ -21,8 +21,10 @@ use crate::api::store::StorePlace;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, Clock, server};
 use crate::ingest::error::WorkerError;
-use crate::ingest::figures::{FigurePublisher, Told, follow_figures};
-use crate::ingest::follow;
+use crate::ingest::figure_publisher::FigurePublisher;
+use crate::ingest::follow::figures::{Told, follow_figures};
+use crate::ingest::follow::reference::follow_reference;
+use crate::ingest::follow::statuses::follow_statuses;
 use crate::ingest::lag::Lag;
 use crate::ingest::progress::{PartitionProgress, Progress, now_ms};
 use crate::ingest::stop::Stop;
@@ -397,7 +399,7 @@ fn helpers(
         "laju-reference",
         Box::new(move || {
             again(&until, "reference", || {
-                follow::reference(&its, patience, &troubled, &until, |book| {
+                follow_reference(&its, patience, &troubled, &until, |book| {
                     let view =
                         ReferenceView { book: book.clone(), next_offset: book.next_offset() };
                     to.reference.store(Arc::new(view));
@@ -413,7 +415,7 @@ fn helpers(
         "laju-status",
         Box::new(move || {
             again(&until, "kiosk status", || {
-                follow::statuses(&its, &troubled, &until, |statuses, next_offset| {
+                follow_statuses(&its, &troubled, &until, |statuses, next_offset| {
                     to.set_statuses(Arc::new(statuses.clone()), next_offset);
                     read.store(true, Ordering::Release);
                 })

@@ -11,10 +11,10 @@ use crossbeam_channel::Sender;
 
 use super::error::WorkerError;
 use super::lease::Leases;
+use super::log_watch::LogWatch;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::wake::{Reason, Woken};
-use super::watch::LogWatch;
 use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::Store;

@@ -20,6 +20,7 @@ use laju_kafka::connection::{
     BrokerEvents, Connection, ConnectionError, Operation, Resource, Right,
 };
 use laju_kafka::learning::LearningReader;
+use laju_kafka::read::headers::Headers;
 use laju_kafka::read::{READ_TIMEOUT, Tail};
 use laju_kafka::topic_id::topic_id;
 use laju_schemas::codec::Encoder;
@@ -36,8 +37,7 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
-use super::decisions::{self, NoDecision};
-use super::quarantined::Headers;
+use super::follow::decisions::{self, NoDecision};
 use crate::domain::decisions::DecisionBook;
 
 pub use error::DecideError;

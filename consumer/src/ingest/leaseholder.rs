@@ -18,8 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::error::WorkerError;
 use super::lease::{self, LeaseContext, Leases};
-use super::quarantine::Quarantine;
-use super::quarantined::origins_in_quarantine;
+use super::quarantine::{QuarantineWriter, origins_in_quarantine};
 use super::stop::Stop;
 use super::verdicts::Decided;
 use crate::projection::format::Chain;
@@ -50,7 +49,7 @@ pub(super) struct Leaseholder {
     leases: Leases,
     group: String,
     store: StoreReader,
-    quarantine: Quarantine,
+    quarantine: QuarantineWriter,
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// What was decided: a verdict may refuse what is behind the group's offset.
     decided: Decided,
@@ -116,7 +115,7 @@ impl Leaseholder {
         let consumer = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| ConnectionError::refused(&error))?;
         Ok(Self {
-            quarantine: Quarantine::new(connection, &log.topic, &log.fold_version),
+            quarantine: QuarantineWriter::new(connection, &log.topic, &log.fold_version),
             connection: connection.clone(),
             log: log.clone(),
             consumer,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::judged::{JudgedRecord, Judgement};
+use super::event_log::{EventRecord, RecordOutcome};
 use crate::projection::partition::{PartitionCommit, PartitionState, UnverifiedFields};
 use crate::projection::snapshot::{PartitionView, Snapshot};
 
@@ -26,13 +26,13 @@ impl LogFold {
     }
 
     /// Folds a record; gives a commit if it is time for one.
-    pub fn take(&mut self, record: &JudgedRecord<'_>) -> Option<PartitionCommit> {
+    pub fn take(&mut self, record: &EventRecord<'_>) -> Option<PartitionCommit> {
         let partition = record.partition;
         let begin = || (PartitionState::new(partition), 0);
         let (state, uncommitted) = self.states.entry(partition).or_insert_with(begin);
-        match &record.judgement {
-            Judgement::Counted(event) => state.counted(record.mark, event),
-            Judgement::Refused(refusal, raw) => {
+        match &record.outcome {
+            RecordOutcome::Counted(event) => state.counted(record.mark, event),
+            RecordOutcome::Refused(refusal, raw) => {
                 state.refused(record.mark, refusal, raw.map(UnverifiedFields::from).as_ref());
             }
         }
@@ -65,7 +65,7 @@ impl SnapshotFold {
     }
 
     /// Folds a record.
-    pub fn take(&mut self, record: &JudgedRecord<'_>) {
+    pub fn take(&mut self, record: &EventRecord<'_>) {
         if let Some(commit) = self.fold.take(record) {
             add(&mut self.views, commit);
         }

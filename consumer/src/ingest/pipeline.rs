@@ -2,7 +2,15 @@
 //! still the one that the store was made of, judges each record, and folds them in blocks. Beside
 //! those of other pipelines, its partitions are committed by the committing thread.
 
-mod schemas;
+mod client_context;
+mod errors;
+mod judging;
+mod late_verdicts;
+mod learning;
+mod positions;
+mod registrar;
+mod unknown_schemas;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,32 +18,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_kafka::connection::ask::is_there;
-use laju_kafka::read::fetch_error;
 use laju_schemas::QuarantineDecision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
 
 use super::batch::{Batch, End};
-use super::context::IngestContext;
 use super::error::WorkerError;
 use super::lease::Leases;
-use super::standing::Standing;
+use super::log_watch::LogWatch;
 use super::stop::Stop;
 use super::verdicts::Followed;
-use super::waiting::Waiting;
 use super::wake::Wake;
-use super::watch::LogWatch;
 use crate::projection::partition::RecordMark;
 use crate::projection::shard::Shard;
 use crate::projection::snapshot::Snapshot;
 
-use schemas::Seen;
-pub use schemas::{Learning, SharedLookups};
+use judging::ReceivedRecord;
+
+pub use client_context::IngestContext;
+pub use learning::{Learning, SharedLookups};
+pub use positions::ReadPositions;
+pub(super) use waiting::Waiting;
 
 /// Records folded at a time while they keep coming: so few that they are still in the processor's
 /// cache when they are folded.
@@ -52,10 +59,6 @@ const SERVE_EVERY: Duration = Duration::from_millis(5);
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a partition's end is asked for.
 const ASK_WAIT: Duration = Duration::from_secs(2);
-/// How often a partition that seems too short is asked again before it is taken for another log.
-const LEADER_TRIES: usize = 3;
-/// How long a partition that seems too short is left alone.
-const LEADER_WAIT: Duration = Duration::from_secs(1);
 
 /// A pipeline's state.
 pub struct Pipeline {
@@ -96,7 +99,7 @@ pub struct Pipeline {
     /// Says whether the log is still the one that the store was made of.
     pub watch: Arc<LogWatch>,
     /// Where it stands, and which partitions stand still.
-    pub standing: Standing,
+    pub positions: ReadPositions,
     /// Whether to stop.
     pub stop: Stop,
 }
@@ -123,9 +126,9 @@ impl Pipeline {
         }
         let _ = self.fold_again(&mut batch);
         for partition in self.shard.partitions() {
-            tracing::info!(partition, offset = self.standing.next(partition), "reading begins");
+            tracing::info!(partition, offset = self.positions.next(partition), "reading begins");
         }
-        consumer.assign(&self.standing.assignment())?;
+        consumer.assign(&self.positions.assignment())?;
         self.ask_ends(self.shard.partitions());
         while !self.stop.is_stopped() {
             // What is there already is taken without asking the clock how long to wait for it.
@@ -136,60 +139,19 @@ impl Pipeline {
                 consumer.poll(if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY })
             });
             match next {
-                Some(Ok(message)) => {
-                    let timestamp = message.timestamp();
-                    if matches!(timestamp, Timestamp::CreateTime(_))
-                        && !self.warned.load(Ordering::Relaxed)
-                        && !self.is_copied(&message)
-                        && !self.warned.swap(true, Ordering::Relaxed)
-                    {
-                        tracing::warn!(
-                            topic = self.topic,
-                            "the topic has CreateTime: when something was recorded is a kiosk's \
-                             word here; set message.timestamp.type=LogAppendTime"
-                        );
-                    }
-                    self.take(&message, timestamp.to_millis().unwrap_or(-1), &mut batch)?;
-                }
+                Some(Ok(message)) => self.on_record(&message, &mut batch)?,
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    let partition = partition as u32;
-                    if self.standing.stands_still(partition) {
-                        // What came before this end was dropped: it is none of what was taken.
-                    } else if self.expected(partition).is_some() {
-                        self.fold(&mut batch, false);
-                        self.wait_for_the_last_one(partition)?;
-                    } else if let Some(offset) = self.position(partition) {
-                        self.standing.passed(partition, offset);
-                        let end = End { partition, offset };
-                        match self.waiting.line(partition) {
-                            // Not all that was read of it is judged yet.
-                            Some(line) => line.end = Some(end),
-                            None => {
-                                consumer.context().progress().passed(partition, offset);
-                                batch.end(end);
-                            }
-                        }
-                    }
+                    self.on_end(partition as u32, &mut batch)?;
                 }
                 Some(Err(error)) => {
                     // What is wrong may take seconds to find out.
                     self.fold(&mut batch, false);
-                    self.judge_error(error)?;
+                    self.on_error(error)?;
                 }
                 None => {}
             }
-            let look = idle || batch.len().is_multiple_of(CLOCK_STRIDE);
-            if look {
-                self.follow_verdicts(&mut batch);
-                if self.served.elapsed() >= SERVE_EVERY {
-                    self.serve_waiting(&mut batch);
-                    self.served = Instant::now();
-                }
-                if self.standing.look(&consumer, consumer.context().progress())? {
-                    let unasked = std::mem::take(&mut self.standing.unasked);
-                    self.fold(&mut batch, !idle);
-                    self.ask_ends(unasked);
-                }
+            if idle || batch.len().is_multiple_of(CLOCK_STRIDE) {
+                self.look_around(idle, &mut batch)?;
             }
             if batch.len() >= BATCH_RECORDS {
                 self.fold(&mut batch, true);
@@ -197,6 +159,68 @@ impl Pipeline {
         }
         self.fold(&mut batch, false);
         Ok(())
+    }
+
+    /// What is looked at now and then: verdicts, records that wait, partitions that stand still.
+    fn look_around(&mut self, idle: bool, batch: &mut Batch) -> Result<(), WorkerError> {
+        self.follow_verdicts(batch);
+        if self.served.elapsed() >= SERVE_EVERY {
+            self.serve_waiting(batch);
+            self.served = Instant::now();
+        }
+        let consumer = Arc::clone(&self.consumer);
+        if self.positions.look(&consumer, consumer.context().progress())? {
+            let unasked = std::mem::take(&mut self.positions.unasked);
+            self.fold(batch, !idle);
+            self.ask_ends(unasked);
+        }
+        Ok(())
+    }
+
+    /// The end of a partition was reached.
+    fn on_end(&mut self, partition: u32, batch: &mut Batch) -> Result<(), WorkerError> {
+        if self.positions.stands_still(partition) {
+            // What came before this end was dropped: it is none of what was taken.
+            return Ok(());
+        }
+        if self.expected(partition).is_some() {
+            self.fold(batch, false);
+            return self.wait_for_the_last_one(partition);
+        }
+        let Some(offset) = self.position(partition) else { return Ok(()) };
+        self.positions.passed(partition, offset);
+        let end = End { partition, offset };
+        match self.waiting.line(partition) {
+            // Not all that was read of it is judged yet.
+            Some(line) => line.end = Some(end),
+            None => {
+                self.consumer.context().progress().passed(partition, offset);
+                batch.end(end);
+            }
+        }
+        Ok(())
+    }
+
+    /// A record came.
+    #[inline]
+    fn on_record(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), WorkerError> {
+        let timestamp = message.timestamp();
+        if matches!(timestamp, Timestamp::CreateTime(_))
+            && !self.warned.load(Ordering::Relaxed)
+            && !self.is_copied(message)
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                topic = self.topic,
+                "the topic has CreateTime: when something was recorded is a kiosk's word here; set \
+                 message.timestamp.type=LogAppendTime"
+            );
+        }
+        self.take(message, timestamp.to_millis().unwrap_or(-1), batch)
     }
 
     /// Folds a batch and leaves it empty; tells the committing thread of it, while records keep coming
@@ -256,18 +280,18 @@ impl Pipeline {
             timestamp,
             digest: RecordMark::digest(message.key(), message.payload()),
         };
-        if self.standing.stands_still(partition) {
+        if self.positions.stands_still(partition) {
             return Ok(());
         }
         if self.is_the_last_one_again(partition, mark)? {
             return Ok(());
         }
-        self.standing.passed(partition, mark.offset + 1);
+        self.positions.passed(partition, mark.offset + 1);
         if self.waits(partition) || self.awaits_verdict(partition, mark.offset) {
             self.hold(message, mark);
             return Ok(());
         }
-        let (seen, decided) = (Seen::of(message, mark), &*self.decided.book);
+        let (seen, decided) = (ReceivedRecord::of(message, mark), &*self.decided.book);
         while let Some(id) = seen.judge_into(&mut self.reader, self.partitions, decided, batch) {
             if self.learning.is_some() {
                 self.hold(message, mark);
@@ -330,212 +354,9 @@ impl Pipeline {
                 }
                 _ => {
                     is_answered = false;
-                    self.standing.unasked.insert(partition);
+                    self.positions.unasked.insert(partition);
                 }
             }
         }
     }
-
-    /// Takes over verdicts that came meanwhile. What was judged without one is folded again.
-    fn follow_verdicts(&mut self, batch: &mut Batch) {
-        if let Some(new) = self.decided.refresh() {
-            if let Some(learning) = &mut self.learning {
-                learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
-            }
-            let new = new.into_iter();
-            let new = new.filter(|verdict| self.is_mine(verdict.origin_partition));
-            let new: Vec<_> = new.collect();
-            for origin in new.iter().map(|verdict| verdict.origin()) {
-                self.leases.want(origin.partition, origin.offset);
-            }
-            let late = new.into_iter().filter(|verdict| self.has_judged(verdict.origin()));
-            let late: Vec<_> = late.collect();
-            self.late.extend(late);
-        }
-        if !self.late.is_empty() {
-            self.fold(batch, false);
-            let again = self.fold_again(batch);
-            let consumer = Arc::clone(&self.consumer);
-            self.standing.restart(&consumer, &again);
-        }
-    }
-
-    /// Folds those partitions again of which records were judged without verdicts: another node's
-    /// registry did not have what this one's had, and the log says what counts. Gives those partitions,
-    /// which stand at their beginnings now.
-    fn fold_again(&mut self, batch: &mut Batch) -> Vec<u32> {
-        let consumer = Arc::clone(&self.consumer);
-        let mut again = Vec::new();
-        let mut late: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-        for verdict in std::mem::take(&mut self.late) {
-            late.entry(verdict.origin_partition).or_default().push(verdict);
-        }
-        for (partition, verdicts) in late {
-            let Some(first) = verdicts.iter().min_by_key(|verdict| verdict.origin_offset) else {
-                continue;
-            };
-            let marks = consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
-            let Ok((begin, _)) = marks else {
-                // Asked again at the next look.
-                self.late.extend(verdicts);
-                continue;
-            };
-            tracing::warn!(
-                origin = %first.origin(),
-                decided_by = first.decided_by,
-                reason = first.reason,
-                "a verdict refuses a record that this node has counted: the partition is folded \
-                 again. Do all nodes have the same --registry?"
-            );
-            if begin > 0 {
-                tracing::error!(
-                    partition,
-                    begin,
-                    "the partition's beginning was deleted: it cannot be folded again, and the \
-                     ledger of whoever folds the whole log differs from this one"
-                );
-                continue;
-            }
-            if self.waiting.0.remove(&partition).is_some() {
-                self.end_trouble(partition);
-            }
-            self.expected.remove(&partition);
-            self.leases.refolding(partition);
-            batch.again(partition);
-            self.standing.again(partition);
-            again.push(partition);
-        }
-        again
-    }
-
-    /// Whether a partition is one of this pipeline.
-    fn is_mine(&self, partition: u32) -> bool {
-        self.shard.partitions().contains(&partition)
-    }
-
-    /// Whether the record at an origin was judged already.
-    fn has_judged(&self, Origin { partition, offset }: Origin) -> bool {
-        let progress = self.consumer.context().progress();
-        let Some(at) = progress.partitions.get(partition as usize) else { return false };
-        let line = self.waiting.0.get(&partition);
-        let first_held = line.and_then(|line| line.held.front()).map(|held| held.mark.offset);
-        let judged = first_held.unwrap_or_else(|| self.standing.next(partition));
-        offset < judged.max(at.next_offset())
-    }
-
-    /// The end was reported before the last record folded came again. A leader just elected may
-    /// not know the whole log yet: it is asked again for a while.
-    fn wait_for_the_last_one(&self, partition: u32) -> Result<(), WorkerError> {
-        for _ in 0..LEADER_TRIES {
-            let Some(another) = self.too_short() else { return Ok(()) };
-            tracing::warn!(partition, "the partition seems to end before what was folded of it");
-            std::thread::sleep(LEADER_WAIT);
-            if self.stop.is_stopped() {
-                return Ok(());
-            }
-            drop(another);
-        }
-        self.too_short().map_or(Ok(()), Err)
-    }
-
-    /// A partition that ends before the last record folded is not the one that was folded, whereas
-    /// one that begins behind it has lost its beginning.
-    fn too_short(&self) -> Option<WorkerError> {
-        self.shard.partitions().find_map(|partition| {
-            let offset = self.expected(partition)?.offset;
-            let marks =
-                self.consumer.fetch_watermarks(&self.topic, partition as i32, POLL_TIMEOUT * 50);
-            let (_, end) = marks.ok()?;
-            (end <= offset).then(|| WorkerError::AnotherLog {
-                topic: self.topic.clone(),
-                partition,
-                what: format!("it ends before offset {offset}"),
-            })
-        })
-    }
-
-    /// A partition that begins behind what is to be read next has lost its beginning.
-    fn cut(&self) -> Option<WorkerError> {
-        self.shard.partitions().find_map(|partition| {
-            let wanted = self.standing.next(partition);
-            let marks =
-                self.consumer.fetch_watermarks(&self.topic, partition as i32, POLL_TIMEOUT * 50);
-            let (low, _) = marks.ok()?;
-            let topic = self.topic.clone();
-            (low > wanted).then_some(WorkerError::LogCut { topic, partition, low, wanted })
-        })
-    }
-
-    /// Whether all that comes next is there, although the client says that it is not: see
-    /// [`Standing::is_there`].
-    fn is_there_after_all(&mut self) -> bool {
-        let consumer = Arc::clone(&self.consumer);
-        self.standing.is_there(&consumer)
-    }
-
-    /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    fn judge_error(&mut self, error: KafkaError) -> Result<(), WorkerError> {
-        use RDKafkaErrorCode as Code;
-        let topic = self.topic.clone();
-        match error {
-            KafkaError::MessageConsumption(code) => match code {
-                Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-                    self.watch.look()?;
-                    if self.is_there_after_all() {
-                        return Ok(());
-                    }
-                    Err(self.too_short().or_else(|| self.cut()).unwrap_or_else(|| {
-                        WorkerError::LogGone { topic, reason: code.to_string() }
-                    }))
-                }
-                Code::UnknownTopic | Code::UnknownTopicOrPartition => {
-                    self.watch.look()?;
-                    match is_there(&self.consumer, &topic) {
-                        true => Ok(()),
-                        false => Err(WorkerError::MissingTopic(topic)),
-                    }
-                }
-                Code::TopicAuthorizationFailed if !self.standing.has_read() => {
-                    Err(WorkerError::Forbidden(format!(
-                        "read the topic {topic}: give them the right to read and describe it"
-                    )))
-                }
-                code if !self.standing.has_read() && refusal(code).is_some() => {
-                    Err(WorkerError::Refused(refusal(code).unwrap_or_default()))
-                }
-                code if fetch_error::is_of_records(code) => {
-                    let consumer = Arc::clone(&self.consumer);
-                    let progress = consumer.context().progress();
-                    Ok(self.standing.examine(code, &consumer, progress)?)
-                }
-                _ => {
-                    tracing::debug!(%code, "reading goes on after an error");
-                    Ok(())
-                }
-            },
-            KafkaError::MessageConsumptionFatal(code) => {
-                match self.consumer.client().fatal_error() {
-                    Some((code, reason)) => Err(WorkerError::Client(format!("{code}: {reason}"))),
-                    None => Err(WorkerError::Client(code.to_string())),
-                }
-            }
-            error => Err(error.into()),
-        }
-    }
-}
-
-/// What brokers say that they will say again however often they are asked, with the option to change.
-const fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
-    use RDKafkaErrorCode as Code;
-    Some(match code {
-        Code::UnsupportedVersion | Code::UnsupportedFeature => {
-            "they do not speak a version of the protocol that it needs: this program is tried on \
-             Apache Kafka 4.3; if they are older, look at --kafka-property \
-             broker.version.fallback and api.version.request"
-        }
-        Code::ClusterAuthorizationFailed => {
-            "this user may not use the cluster: give them the rights in consumer/docs/rights.md"
-        }
-        _ => return None,
-    })
 }

@@ -13,9 +13,9 @@ use laju_schemas::known::SchemaError;
 use laju_schemas::topic::{EVENTS, REFERENCE};
 use thiserror::Error;
 
-use super::judged::{JudgedError, JudgedLog, JudgedRecord, LogPart};
+use super::event_log::{EventLog, EventLogError, EventRecord, LogPart};
+use super::follow::reference;
 use super::log_fold::{LogFold, SnapshotFold};
-use super::reference;
 use crate::domain::reference::ReferenceBook;
 use crate::projection::partition::PartitionCommit;
 use crate::projection::snapshot::Snapshot;
@@ -37,7 +37,7 @@ pub enum RecomputeError {
     NotKnown(#[from] NotKnown),
     /// The log cannot be read record by record.
     #[error(transparent)]
-    Judged(#[from] JudgedError),
+    Judged(#[from] EventLogError),
     /// The caller does not want it any more.
     #[error("interrupted")]
     Interrupted,
@@ -107,9 +107,9 @@ fn each_of(
     schemas: &[String],
     stop: &AtomicBool,
     told: &mut dyn FnMut(u64, u64),
-    each: &mut dyn FnMut(&JudgedRecord<'_>),
+    each: &mut dyn FnMut(&EventRecord<'_>),
 ) -> Result<(), RecomputeError> {
-    let mut log = JudgedLog::of(connection, schemas, log)?;
+    let mut log = EventLog::of(connection, schemas, log)?;
     let mut records = 0;
     loop {
         if stop.load(Ordering::Acquire) {

@@ -20,7 +20,7 @@ use laju_schemas::topic::{DECISIONS, EVENTS};
 use laju_schemas::{LogCopy, QuarantineDecision};
 use thiserror::Error;
 
-use super::decisions::follow_decisions;
+use super::follow::decisions::follow_decisions;
 use super::stop::Stop;
 use super::troubles::Troubles;
 use crate::domain::admission::{Beside, Refusal, is_framed_by_fingerprint, refused_unread};

@@ -22,18 +22,15 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::BaseConsumer;
 
 use super::commit::Committer;
-use super::context::IngestContext;
 use super::error::WorkerError;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
-use super::pipeline::{Learning, Pipeline, SharedLookups};
+use super::log_watch::LogWatch;
+use super::pipeline::{IngestContext, Learning, Pipeline, ReadPositions, SharedLookups, Waiting};
 use super::progress::Progress;
-use super::standing::Standing;
 use super::stop::Stop;
 use super::verdicts::{Decided, Followed, Follower};
-use super::waiting::Waiting;
 use super::wake::wake;
-use super::watch::LogWatch;
 use crate::domain::version::fold_version;
 use crate::projection::partition::Position;
 use crate::projection::shard::{Shard, Shards};
@@ -290,7 +287,7 @@ impl Opened {
             let from = |position: &Position| {
                 position.last.map_or(position.next_offset, |last| last.offset)
             };
-            let standing = Standing::new(
+            let reading_from = ReadPositions::new(
                 &log.topic,
                 shard.partitions().start,
                 positions.iter().map(from),
@@ -316,7 +313,7 @@ impl Opened {
                 snapshot: Arc::clone(&snapshot),
                 served: Instant::now(),
                 watch: Arc::clone(&watch),
-                standing,
+                positions: reading_from,
                 stop: stop.clone(),
             })
         };
@@ -397,3 +394,6 @@ fn client_config(connection: &Connection, of: usize) -> Result<ClientConfig, Con
     config.set("statistics.interval.ms", "1000").set("group.id", GROUP);
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod bulk;
 mod confirm;
 pub mod exact;
+mod lazy;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ use crate::registry::{Registry, RegistryError};
 
 pub use bulk::{BulkCounts, BulkPublisher};
 pub use confirm::{Delivery, DeliveryError, Receipt};
+pub use lazy::LazyPublisher;
 
 use confirm::Confirmations;
 

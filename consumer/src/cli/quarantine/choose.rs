@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use laju_kafka::read::headers::Headers;
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::{Origin, Reason};
 use laju_schemas::{EventId, SubjectId, TimestampMs};
@@ -12,7 +13,7 @@ use super::decoded::{DecodedFields, masked};
 use super::report::{Refused, Report};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, Judgement};
-use crate::ingest::quarantined::{Headers, Quarantined, read_quarantine};
+use crate::ingest::quarantine::{Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
 
 /// How many bytes of events are kept at most, to be sent later.

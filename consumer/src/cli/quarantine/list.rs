@@ -19,7 +19,7 @@ use super::{Schemas, bar, records};
 use crate::cli::tables::number;
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, check_topics, read_decisions};
-use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
+use crate::ingest::quarantine::{Passed, Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
 
 /// The columns of the CSV.

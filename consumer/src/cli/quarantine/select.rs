@@ -7,7 +7,7 @@ use laju_schemas::{FormerCode, KioskId, RegionCode, RegionTable, TimestampMs};
 
 use super::decoded::DecodedFields;
 use crate::cli::moment::Moment;
-use crate::ingest::quarantined::Quarantined;
+use crate::ingest::quarantine::Quarantined;
 
 /// Which records: those that everything given here is true of.
 #[derive(Clone, Debug, Default, Args)]

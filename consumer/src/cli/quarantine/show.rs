@@ -15,7 +15,7 @@ use super::decoded::{DecodedFields, fault_json, field_text, masked, nik_runs, sh
 use super::dump::dump;
 use super::{Schemas, bar};
 use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
-use crate::ingest::quarantined::{Quarantined, read_quarantine};
+use crate::ingest::quarantine::{Quarantined, read_quarantine};
 use crate::query::answer::RecordDecision;
 
 /// Show a record: what it says, where it stops making sense, what the present rules say of it.

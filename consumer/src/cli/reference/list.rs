@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{field, reference_topic};
 use crate::domain::day::Day;
 use crate::domain::reference::{Denominator, Listed, ReferenceBook, Standing, Target};
-use crate::ingest::reference::{self, Unreadable};
+use crate::ingest::follow::reference::{self, Unreadable};
 
 /// Show which figures apply, or all that were ever recorded.
 #[derive(Clone, Debug, Args)]

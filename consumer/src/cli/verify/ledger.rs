@@ -21,7 +21,7 @@ use super::{BEHIND, CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
 use crate::cli::query::Node;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
-use crate::ingest::judged::LogPart;
+use crate::ingest::event_log::LogPart;
 use crate::ingest::recompute::{RecomputeError, commits_of, snapshot_of};
 use crate::ingest::verdicts::verdicts_of_any_topic;
 use crate::projection::snapshot::Snapshot;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::behind::Behind;
 
 use crate::cli::tables::{harmless, number};
-use crate::ingest::judged::LogPart;
+use crate::ingest::event_log::LogPart;
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::compare::{
     Differences, FieldDiffers, KioskDifference, Offsets, PostingDifference, QuarantinedDifference,

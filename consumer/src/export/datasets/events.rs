@@ -7,7 +7,7 @@ use crate::domain::admission::Admitted;
 use crate::domain::day::Day;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
-use crate::ingest::judged::JudgedRecord;
+use crate::ingest::event_log::EventRecord;
 
 /// The dataset.
 pub const TABLE: Table = Table {
@@ -158,7 +158,7 @@ impl Body {
 /// # Errors
 /// Those of `rows`.
 pub fn row(
-    record: &JudgedRecord<'_>,
+    record: &EventRecord<'_>,
     event: &Admitted<'_>,
     rows: Rows<'_>,
 ) -> Result<(), WriteError> {

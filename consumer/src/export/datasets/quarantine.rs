@@ -8,7 +8,7 @@ use super::{INSTANTS, Rows, code, count, instant};
 use crate::domain::admission::Refusal;
 use crate::export::table::{Column, Kind, Table, Value};
 use crate::export::write::WriteError;
-use crate::ingest::judged::JudgedRecord;
+use crate::ingest::event_log::EventRecord;
 use laju_schemas::nik::masked;
 
 /// The dataset.
@@ -76,7 +76,7 @@ pub const TABLE: Table = Table {
 /// # Errors
 /// Those of `rows`.
 pub fn row(
-    record: &JudgedRecord<'_>,
+    record: &EventRecord<'_>,
     refusal: &Refusal,
     event: Option<&RawEvent<'_>>,
     rows: Rows<'_>,
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::domain::day::Day;
-    use crate::ingest::judged::Judgement;
+    use crate::ingest::event_log::RecordOutcome;
     use crate::projection::partition::RecordMark;
 
     const NIK: &str = "1871013101900001";
@@ -135,13 +135,13 @@ mod tests {
             fact: Fact::CardRecorded { first_time_holder: true },
         };
         let refusal = Refusal::new(Reason::UnknownRegion, format!("home_region: '{NIK}'"));
-        let record = JudgedRecord {
+        let record = EventRecord {
             partition: 0,
             mark: RecordMark { offset: 7, timestamp: 1_700_000_000_000, digest: 0 },
             recorded: Day::recorded(1_700_000_000_000),
             key_bytes: 16,
             value_bytes: 90,
-            judgement: Judgement::Refused(&refusal, Some(&event)),
+            outcome: RecordOutcome::Refused(&refusal, Some(&event)),
         };
         let mut rows = Vec::new();
         row(&record, &refusal, Some(&event), &mut |_, row| {

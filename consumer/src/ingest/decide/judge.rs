@@ -14,7 +14,7 @@ use crate::domain::admission::{
 };
 use crate::domain::decisions::DecisionBook;
 use crate::domain::version::fold_version;
-use crate::ingest::quarantined::Quarantined;
+use crate::ingest::quarantine::Quarantined;
 use crate::projection::partition::UnverifiedFields;
 
 /// Whose header names the schema of a record, if one does.

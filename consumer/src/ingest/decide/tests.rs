@@ -1,4 +1,5 @@
 use laju_kafka::embedded::EmbeddedBroker;
+use laju_kafka::read::TopicReadError;
 use laju_schemas::DecisionId;
 
 use super::*;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{Leaseholder, ROWS, SERVE_TIMEOUT, Shelf, lease};
-use crate::ingest::originals;
+use crate::ingest::quarantine::originals;
 use crate::projection::format::Kind;
 use crate::projection::snapshot::QuarantinedRecord;
 

@@ -13,10 +13,13 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 
+/// A record's headers: names, and values that may be null.
+pub type Headers = Vec<(String, Option<Vec<u8>>)>;
+
 /// What a record's headers say to who judges it, wherever they are.
 pub trait RecordHeaders {
     /// See [`owned`].
-    fn owned(&self) -> Vec<(String, Option<Vec<u8>>)>;
+    fn owned(&self) -> Headers;
 
     /// See [`is_released`].
     fn is_released(&self) -> bool;
@@ -26,7 +29,7 @@ pub trait RecordHeaders {
 }
 
 impl RecordHeaders for BorrowedMessage<'_> {
-    fn owned(&self) -> Vec<(String, Option<Vec<u8>>)> {
+    fn owned(&self) -> Headers {
         owned(self)
     }
 
@@ -54,7 +57,7 @@ const SCHEMA_HEADERS: [&CStr; SchemaHeader::NAMES.len()] = [
 /// A record's headers, in order. What is not UTF-8 in a name is replaced by U+FFFD; values are as
 /// they were.
 #[must_use]
-pub fn owned(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
+pub fn owned(message: &BorrowedMessage<'_>) -> Headers {
     let mut all = Vec::new();
     // Headers that cannot be read are as good as none here.
     let _ = each_raw(message, |name, value| {

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::error::{READ_AGAIN, START_AGAIN, TopicReadError};
 use super::fetch_error;
-use super::headers;
+use super::headers::{self, Headers};
 use super::range::RangeReader;
 use crate::connection::Connection;
 use crate::trouble::TroubledPartition;
@@ -56,7 +56,7 @@ impl<'a> TailRecord<'a> {
 
     /// Its headers, in order.
     #[must_use]
-    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+    pub fn headers(&self) -> Headers {
         headers::owned(self.0)
     }
 }

@@ -1,13 +1,21 @@
-//! Records of `ikd.reference.v1` to figures, asking the registry for schemas it does not know.
+//! The reference topic: its figures, followed by every node and read by who recomputes.
 //!
 //! It keeps nothing: which figures apply is for [`crate::domain::reference`] to say.
 
+use std::time::Duration;
+
+use laju_kafka::connection::Connection;
 use laju_kafka::learning::{LearningReader, NotKnown};
 use laju_kafka::read::TailRecord;
 use laju_schemas::ReferenceFigure;
+use laju_schemas::topic::REFERENCE;
 
+use super::{follow, when_known};
 use crate::domain::day::{Day, LAST_RECORD_MS};
 use crate::domain::reference::{RecordedFigure, ReferenceBook};
+use crate::ingest::error::WorkerError;
+use crate::ingest::stop::Stop;
+use crate::ingest::troubles::Troubles;
 
 /// A record that is no reference figure. It counts for nothing but its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +57,44 @@ fn add_value(
     Ok(Some(Unreadable { offset, reason: reason.to_string() }))
 }
 
+/// Follows the reference topic; `publish` is given the figures from the moment on when the end
+/// seen at the start has been reached. A registry's word that it has no schema of a record is
+/// believed after `patience`.
+///
+/// # Errors
+/// If the topic cannot be read.
+pub fn follow_reference(
+    connection: &Connection,
+    patience: Duration,
+    troubles: &Troubles,
+    stop: &Stop,
+    publish: impl FnMut(&ReferenceBook),
+) -> Result<(), WorkerError> {
+    let topic = connection.topic(&REFERENCE);
+    let mut reader = LearningReader::new(connection.registry_client()?, patience)?;
+    let mut book = ReferenceBook::default();
+    let each = |book: &mut ReferenceBook, record: &TailRecord<'_>| {
+        let added = when_known(
+            (&topic, record),
+            troubles,
+            stop,
+            || add(&mut reader, record, book),
+            |error| tracing::warn!(%error, topic, "waiting for the schema registry"),
+        );
+        if let Some(Some(Unreadable { offset, reason })) = added {
+            tracing::warn!(
+                topic,
+                offset,
+                reason,
+                "a record that is no reference figure is passed over"
+            );
+        }
+    };
+    follow(connection, &topic, troubles, stop, &mut book, each, publish)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -18,8 +18,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::IngestContext;
-use super::progress::{Progress, now_ms};
+use super::client_context::IngestContext;
+use crate::ingest::progress::{Progress, now_ms};
 
 /// How often partitions that stand still are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const HEARD_MS: i64 = 5_000;
 
 /// A pipeline's places.
-pub struct Standing {
+pub struct ReadPositions {
     topic: String,
     client: ClientConfig,
     /// The number of the first of the partitions, which follow each other.
@@ -56,7 +56,7 @@ struct Place {
     seen: (i64, Instant),
 }
 
-impl Standing {
+impl ReadPositions {
     /// At these offsets of the partitions of a topic (by its full name) from the `first` on, which a
     /// client reads that is configured so.
     #[must_use]

@@ -17,10 +17,11 @@ use laju_schemas::known::ACTIVATION_EVENT_AVSC;
 use laju_schemas::topic::EVENTS;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::progress::Progress;
-use super::stop::Stop;
-use super::verdicts::Decided;
-use super::worker::{self, Running, WorkerConfig, WorkerError};
+use super::{Running, WorkerConfig, open};
+use crate::ingest::error::WorkerError;
+use crate::ingest::progress::Progress;
+use crate::ingest::stop::Stop;
+use crate::ingest::verdicts::Decided;
 use crate::projection::snapshot::Snapshot;
 
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ fn start_patient(
         registry_patience,
         pipelines: NonZeroUsize::MIN,
     };
-    let opened = worker::open(config, || "a-worker".to_owned()).unwrap();
+    let opened = open(config, || "a-worker".to_owned()).unwrap();
     let progress = opened.progress();
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
     let (decided, stop) = (Decided::default(), Stop::default());

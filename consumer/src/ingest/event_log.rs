@@ -54,7 +54,7 @@ impl LogPart {
 
 /// Why the log cannot be read.
 #[derive(Debug, Error)]
-pub enum JudgedError {
+pub enum EventLogError {
     /// The log is not there up to its offsets, or cannot be read.
     #[error(transparent)]
     Range(#[from] TopicReadError),
@@ -86,7 +86,7 @@ pub enum JudgedError {
 
 /// What becomes of a record.
 #[derive(Debug)]
-pub enum Judgement<'a> {
+pub enum RecordOutcome<'a> {
     /// It counts.
     Counted(&'a Admitted<'a>),
     /// It cannot be counted; with the event where it decodes that far.
@@ -95,7 +95,7 @@ pub enum Judgement<'a> {
 
 /// A record of the log.
 #[derive(Debug)]
-pub struct JudgedRecord<'a> {
+pub struct EventRecord<'a> {
     /// Its partition.
     pub partition: u32,
     /// Which record it is.
@@ -107,11 +107,11 @@ pub struct JudgedRecord<'a> {
     /// Bytes of its value.
     pub value_bytes: usize,
     /// What becomes of it.
-    pub judgement: Judgement<'a>,
+    pub outcome: RecordOutcome<'a>,
 }
 
 /// The log of the events topic between offsets.
-pub struct JudgedLog {
+pub struct EventLog {
     log: RangeReader,
     judge: Judge,
 }
@@ -129,7 +129,7 @@ struct Judge {
     known: BTreeMap<u32, RecordMark>,
 }
 
-impl JudgedLog {
+impl EventLog {
     /// Opens the log of every partition from its position up to an offset. `known` are records of
     /// an earlier reading, one a partition, behind which nothing is read unless they are met.
     /// `schemas` are texts of further versions of the schema, as a worker has them.
@@ -142,7 +142,7 @@ impl JudgedLog {
         from: BTreeMap<u32, Position>,
         to: &BTreeMap<u32, i64>,
         known: BTreeMap<u32, RecordMark>,
-    ) -> Result<Self, JudgedError> {
+    ) -> Result<Self, EventLogError> {
         let topic = connection.topic(&EVENTS);
         let mut positions = from;
         let mut ranges = BTreeMap::new();
@@ -166,7 +166,7 @@ impl JudgedLog {
         connection: &Connection,
         schemas: &[String],
         part: &LogPart,
-    ) -> Result<Self, JudgedError> {
+    ) -> Result<Self, EventLogError> {
         let nothing_before = (BTreeMap::new(), BTreeMap::new());
         Self::begin(connection, schemas, part, Order::Together, nothing_before)
     }
@@ -177,7 +177,7 @@ impl JudgedLog {
         part: &LogPart,
         order: Order,
         (positions, known): (BTreeMap<u32, Position>, BTreeMap<u32, RecordMark>),
-    ) -> Result<Self, JudgedError> {
+    ) -> Result<Self, EventLogError> {
         let registry = connection.registry_client().map_err(TopicReadError::from)?;
         let judge = Judge {
             topic: part.topic.clone(),
@@ -196,9 +196,9 @@ impl JudgedLog {
     ///
     /// # Errors
     /// Those of `each`, and if the log cannot be read or is another one.
-    pub fn read<E: From<JudgedError> + From<TopicReadError>>(
+    pub fn read<E: From<EventLogError> + From<TopicReadError>>(
         &mut self,
-        mut each: impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
+        mut each: impl FnMut(EventRecord<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let polled = self.log.poll(POLL_TIMEOUT, |message| {
             self.judge.take(message, &mut each)?;
@@ -227,14 +227,14 @@ impl JudgedLog {
 }
 
 impl Judge {
-    fn another(&self, partition: u32, offset: i64) -> JudgedError {
-        JudgedError::AnotherLog { topic: self.topic.clone(), partition, offset }
+    fn another(&self, partition: u32, offset: i64) -> EventLogError {
+        EventLogError::AnotherLog { topic: self.topic.clone(), partition, offset }
     }
 
-    fn take<E: From<JudgedError>>(
+    fn take<E: From<EventLogError>>(
         &mut self,
         message: &BorrowedMessage<'_>,
-        each: &mut impl FnMut(JudgedRecord<'_>) -> Result<(), E>,
+        each: &mut impl FnMut(EventRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let (key, value) = (message.key(), message.payload());
         let partition = message.partition() as u32;
@@ -258,35 +258,35 @@ impl Judge {
         let timestamp = clamp_timestamp(mark.timestamp);
         *position = position.after(mark);
         let until = position.recorded_until.unwrap_or(timestamp);
-        let mut hand_over = |judgement: Judgement<'_>| {
-            each(JudgedRecord {
+        let mut hand_over = |outcome: RecordOutcome<'_>| {
+            each(EventRecord {
                 partition,
                 mark,
                 recorded: Day::recorded(until),
                 key_bytes: key.map_or(0, <[u8]>::len),
                 value_bytes: value.map_or(0, <[u8]>::len),
-                judgement,
+                outcome,
             })
         };
         let origin = Origin { partition, offset: mark.offset };
         if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, message) {
-            return hand_over(Judgement::Refused(&refusal, None));
+            return hand_over(RecordOutcome::Refused(&refusal, None));
         }
         loop {
             match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
                 Verdict::Counted(mut event) => {
                     event.is_released = message.is_released();
-                    return hand_over(Judgement::Counted(&event));
+                    return hand_over(RecordOutcome::Counted(&event));
                 }
                 Verdict::Refused(refusal, raw) => {
-                    return hand_over(Judgement::Refused(&refusal, raw.as_ref()));
+                    return hand_over(RecordOutcome::Refused(&refusal, raw.as_ref()));
                 }
                 Verdict::NeedsSchema(id) => {
                     let avsc = match self.registry.schema(id) {
                         Err(NotKnown::Lacking { lacking, .. }) => {
-                            return Err(JudgedError::from(Undecided { origin, lacking }).into());
+                            return Err(EventLogError::from(Undecided { origin, lacking }).into());
                         }
-                        known => known.map_err(JudgedError::from)?,
+                        known => known.map_err(EventLogError::from)?,
                     };
                     // Without a registry an id is nobody's, whatever the world says.
                     self.reader.book.learn(id, avsc.as_deref());

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use laju_kafka::connection::Connection;
 use laju_kafka::learning::NoSchema;
-use laju_kafka::publish::{PublishSettings, Publisher, Record};
+use laju_kafka::publish::{LazyPublisher, PublishSettings, Publisher, Record};
 use laju_kafka::registry::{Found, Registry};
 use laju_schemas::QuarantineDecision;
 use laju_schemas::codec::Encoder;
 use laju_schemas::topic::DECISIONS;
 
-use super::error::WorkerError;
+use crate::ingest::error::WorkerError;
 
 /// How long verdicts may take to be confirmed.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ impl Registrar {
     pub(super) fn start(connection: &Connection, registry: Registry) -> Result<Self, WorkerError> {
         let (tasks, to_do) = unbounded();
         let (done_sender, done) = unbounded();
-        let mut writer = Writer { connection: connection.clone(), publisher: None };
+        let writer = Writer::new(connection);
         let run = move || {
             for task in to_do {
                 let done = match task {
@@ -77,47 +77,48 @@ impl Registrar {
     }
 }
 
+/// Writes verdicts onto the decisions topic.
 struct Writer {
-    connection: Connection,
-    /// Made when there is something to write: mostly there never is.
-    publisher: Option<Publisher>,
+    topic: String,
+    publisher: LazyPublisher,
 }
 
 impl Writer {
+    fn new(connection: &Connection) -> Self {
+        let settings = PublishSettings {
+            delivery_timeout: DELIVERY_TIMEOUT,
+            max_message_bytes: DECISIONS.max_message_bytes,
+            ..PublishSettings::default()
+        };
+        // In single-object encoding, whatever else is on the topic: reading a verdict must not depend
+        // on what a registry answers.
+        let plain = Connection { registry: None, ..connection.clone() };
+        let publisher = LazyPublisher::new(plain, settings);
+        Self { topic: connection.topic(&DECISIONS), publisher }
+    }
+
     /// Writes verdicts and waits until every in-sync replica has them.
-    fn write(&mut self, verdicts: &[QuarantineDecision]) -> Result<(), String> {
-        let written = self.attempt(verdicts);
+    fn write(&self, verdicts: &[QuarantineDecision]) -> Result<(), String> {
+        let publisher = self.publisher.get().map_err(|error| error.to_string())?;
+        let written = self.attempt(&publisher, verdicts);
         if written.is_err() {
-            // One that failed for good cannot go on.
-            self.publisher.take_if(|publisher| publisher.fatal_error().is_some());
+            self.publisher.discard_if_fatal(&publisher);
         }
         written
     }
 
-    fn attempt(&mut self, verdicts: &[QuarantineDecision]) -> Result<(), String> {
-        let topic = self.connection.topic(&DECISIONS);
-        let publisher = match &self.publisher {
-            Some(publisher) => publisher,
-            None => {
-                let settings = PublishSettings {
-                    delivery_timeout: DELIVERY_TIMEOUT,
-                    max_message_bytes: DECISIONS.max_message_bytes,
-                    ..PublishSettings::default()
-                };
-                // In single-object encoding, whatever else is on the topic: reading a verdict must
-                // not depend on what a registry answers.
-                let connection = Connection { registry: None, ..self.connection.clone() };
-                let new = Publisher::new(&connection, &settings);
-                self.publisher.insert(new.map_err(|error| error.to_string())?)
-            }
-        };
+    fn attempt(
+        &self,
+        publisher: &Publisher,
+        verdicts: &[QuarantineDecision],
+    ) -> Result<(), String> {
         let encoder = Encoder::decisions(None);
         let mut deliveries = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
             let value = encoder.value(verdict).map_err(|error| error.to_string())?;
             let key = verdict.origin().to_string();
             let record = Record {
-                topic: &topic,
+                topic: &self.topic,
                 key: Some(key.as_bytes()),
                 value: Some(&value),
                 partition: Some(0),

@@ -11,11 +11,11 @@ use laju_schemas::framing::Framing;
 use laju_schemas::topic::DECISIONS;
 use laju_schemas::{LogCopy, QuarantineDecision};
 
-use super::error::WorkerError;
-use super::follow::{follow, when_known};
-use super::stop::Stop;
-use super::troubles::Troubles;
+use super::{follow, when_known};
 use crate::domain::decisions::DecisionBook;
+use crate::ingest::error::WorkerError;
+use crate::ingest::stop::Stop;
+use crate::ingest::troubles::Troubles;
 
 /// How long the cluster may take to say whether there is such a topic.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);

@@ -279,8 +279,8 @@ mod tests {
     use laju_kafka::embedded::EmbeddedBroker;
     use laju_schemas::topic::EVENTS;
 
-    use super::laju_kafka::topic_id::topic_id;
     use super::*;
+    use laju_kafka::topic_id::topic_id;
 
     fn log(broker: &EmbeddedBroker, partitions: u32) -> Log {
         let connection = broker.connection();

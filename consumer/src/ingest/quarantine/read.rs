@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::connection::ask::ASK_PATIENCE;
+use laju_kafka::read::headers::Headers;
 use laju_kafka::read::{READ_TIMEOUT, Tail, TailRecord, Tailed, TopicReadError};
 use laju_schemas::TimestampMs;
 use laju_schemas::quarantine::{
@@ -17,9 +18,6 @@ use laju_schemas::quarantine::{
     HEADER_REASON, HEADER_TIMESTAMP, HEADER_TOPIC, HEADER_TRUNCATED, Origin, Reason,
 };
 use laju_schemas::topic::{EVENTS, QUARANTINE};
-
-/// A record's headers: names, and values that may be null.
-pub type Headers = Vec<(String, Option<Vec<u8>>)>;
 
 /// A record that could not be counted, as the quarantine topic has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
-use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError, headers};
+use laju_kafka::read::headers::{self, Headers};
+use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
 use rdkafka::message::Message as _;
 
-use super::quarantined::Headers;
 use crate::projection::snapshot::QuarantinedRecord;
 
 /// How many are read at a time.
@@ -25,17 +25,17 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A record that could not be counted, as it stands in the log.
 #[derive(Debug)]
-pub(super) struct Original {
+pub(in crate::ingest) struct Original {
     /// What the store says of it.
-    pub(super) row: QuarantinedRecord,
+    pub(in crate::ingest) row: QuarantinedRecord,
     /// Its key.
-    pub(super) key: Option<Vec<u8>>,
+    pub(in crate::ingest) key: Option<Vec<u8>>,
     /// Its value.
-    pub(super) value: Option<Vec<u8>>,
+    pub(in crate::ingest) value: Option<Vec<u8>>,
     /// Its own headers.
-    pub(super) headers: Headers,
+    pub(in crate::ingest) headers: Headers,
     /// Whether the log does not have it any more: nothing is left of it but the row.
-    pub(super) is_gone: bool,
+    pub(in crate::ingest) is_gone: bool,
 }
 
 impl Original {
@@ -49,7 +49,7 @@ impl Original {
 ///
 /// # Errors
 /// If the log cannot be read there.
-pub(super) fn read(
+pub(in crate::ingest) fn read(
     connection: &Connection,
     topic: &str,
     partition: u32,

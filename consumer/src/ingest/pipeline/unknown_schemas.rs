@@ -4,142 +4,26 @@
 //! A verdict is acted on only once it has been read back, whoever wrote it: so the order among
 //! several nodes is the topic's, and a crash in between changes nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use laju_kafka::connection::Connection;
-use laju_kafka::learning::{IdState, Lookups, UNREACHABLE_CURE, WAITING_FOR};
-use laju_kafka::read::headers::RecordHeaders;
-use laju_kafka::registry::Registry;
+use laju_kafka::learning::{IdState, UNREACHABLE_CURE, WAITING_FOR};
 use laju_kafka::trouble::{Trouble, TroubleKind};
 use laju_schemas::decision::Decision;
-use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
+use super::judging::ReceivedRecord;
+use super::learning::Learning;
+use super::registrar::{Done, Task};
+use super::waiting::Held;
 use super::{BATCH_RECORDS, Pipeline};
-use crate::domain::admission::{Verdict, clamp_timestamp, is_framed_by_fingerprint, judge};
-use crate::domain::decisions::DecisionBook;
-use crate::ingest::batch::{Batch, RefusedRecord};
-use crate::ingest::error::WorkerError;
+use crate::ingest::batch::Batch;
 use crate::ingest::progress::now_ms;
-use crate::ingest::registrar::{Done, Registrar, Task};
-use crate::ingest::verdicts;
-use crate::ingest::waiting::Held;
-use crate::projection::partition::{RecordMark, UnverifiedFields};
-
-/// What a pipeline does about schemas that it does not know.
-pub struct Learning {
-    pub(in crate::ingest) registrar: Registrar,
-    /// Of all pipelines: what one was answered, none asks for again.
-    pub(in crate::ingest) lookups: SharedLookups,
-    /// Who writes a verdict.
-    pub(in crate::ingest) node: String,
-    /// The events topic's own id, which a verdict names.
-    pub(in crate::ingest) topic_id: Option<String>,
-    /// The records about which verdicts were sent that were not read back yet; with the verdict where
-    /// it is not known to be on its way, and has to be sent again. Whatever a registry answers
-    /// meanwhile, these are not judged: a verdict may be in the topic although that is not confirmed.
-    pub(in crate::ingest) sent: HashMap<Origin, Option<QuarantineDecision>>,
-}
-
-/// What all pipelines of a worker know of ids. It is asked only where a record waits.
-#[derive(Clone)]
-pub struct SharedLookups(Arc<Mutex<Lookups>>);
-
-impl SharedLookups {
-    /// Gives an id up after this time.
-    pub(in crate::ingest) fn new(patience: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Lookups::new(patience))))
-    }
-
-    /// A thread that panicked with it left it whole.
-    fn lock(&self) -> MutexGuard<'_, Lookups> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Learning {
-    /// Starts to ask a registry.
-    ///
-    /// # Errors
-    /// If no thread can be started.
-    pub(in crate::ingest) fn start(
-        connection: &Connection,
-        registry: Registry,
-        lookups: SharedLookups,
-        node: &str,
-        topic_id: Option<String>,
-    ) -> Result<Self, WorkerError> {
-        Ok(Self {
-            registrar: Registrar::start(connection, registry)?,
-            lookups,
-            node: format!("worker {node}"),
-            topic_id,
-            sent: HashMap::new(),
-        })
-    }
-}
-
-/// A record, wherever its bytes are.
-pub(super) struct Seen<'a, H> {
-    pub(super) origin: Origin,
-    pub(super) mark: RecordMark,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: &'a H,
-}
-
-impl<'a, 'm> Seen<'a, BorrowedMessage<'m>> {
-    #[inline]
-    pub(super) fn of(message: &'a BorrowedMessage<'m>, mark: RecordMark) -> Self {
-        Self {
-            origin: Origin { partition: message.partition() as u32, offset: mark.offset },
-            mark,
-            key: message.key(),
-            value: message.payload(),
-            headers: message,
-        }
-    }
-}
-
-impl<H: RecordHeaders> Seen<'_, H> {
-    /// Judges the record into a batch; or answers the schema's id that has to be learnt first.
-    #[inline]
-    pub(super) fn judge_into(
-        &self,
-        reader: &mut EventReader,
-        partitions: u32,
-        decided: &DecisionBook,
-        batch: &mut Batch,
-    ) -> Option<u32> {
-        let Self { origin: Origin { partition, .. }, mark, key, value, headers } = *self;
-        let refused = |refusal, claims| RefusedRecord { partition, mark, refusal, claims };
-        // Most records say themselves what they are.
-        if !is_framed_by_fingerprint(value)
-            && let Some(refusal) = verdicts::refused(decided, self.origin, value, headers)
-        {
-            batch.refused(refused(refusal, None));
-            return None;
-        }
-        let timestamp = clamp_timestamp(mark.timestamp);
-        match judge(reader, key, value, partition, partitions, timestamp) {
-            Verdict::Counted(mut event) => {
-                event.is_released = headers.is_released();
-                batch.counted(partition, mark, &event);
-            }
-            Verdict::Refused(refusal, raw) => {
-                batch.refused(refused(refusal, raw.as_ref().map(UnverifiedFields::from)));
-            }
-            Verdict::NeedsSchema(id) => return Some(id),
-        }
-        None
-    }
-}
+use crate::projection::partition::RecordMark;
 
 impl Pipeline {
     /// Whether records of a partition wait, behind which others have to.
@@ -228,7 +112,7 @@ impl Pipeline {
             }
             let Some(line) = self.waiting.line(partition) else { return };
             let Some(held) = line.held.front() else { break None };
-            let seen = Seen {
+            let seen = ReceivedRecord {
                 origin: held.origin,
                 mark: held.mark,
                 key: held.key.as_deref(),
@@ -256,7 +140,8 @@ impl Pipeline {
                     batch.end(end);
                 }
                 // One that stands still is read on where it stands, once it can be.
-                if line.is_some_and(|line| line.is_paused) && !self.standing.stands_still(partition)
+                if line.is_some_and(|line| line.is_paused)
+                    && !self.positions.stands_still(partition)
                 {
                     self.resume(partition);
                 }

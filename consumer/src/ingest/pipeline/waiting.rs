@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use laju_kafka::read::headers::{self, RecordHeaders};
+use laju_kafka::read::headers::{self, Headers, RecordHeaders};
 use laju_schemas::framing::{Framing, SchemaHeader, never_given};
 use laju_schemas::quarantine::Origin;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::batch::End;
-use super::quarantined::Headers;
 use crate::domain::admission::MAX_VALUE_BYTES;
+use crate::ingest::batch::End;
 use crate::projection::partition::RecordMark;
 
 /// How many records of a partition that waits are held.
@@ -84,7 +83,7 @@ impl RecordHeaders for Held {
 }
 
 /// The records of one partition that wait, in their order.
-pub(super) struct Line {
+pub(in crate::ingest) struct Line {
     pub(super) held: VecDeque<Held>,
     bytes: usize,
     /// The partition's end, if it was seen behind them.
@@ -119,7 +118,7 @@ impl Line {
 
 /// The partitions that wait.
 #[derive(Default)]
-pub(super) struct Waiting(pub(super) BTreeMap<u32, Line>);
+pub(in crate::ingest) struct Waiting(pub(super) BTreeMap<u32, Line>);
 
 impl Waiting {
     /// Whether none waits: asked for each record.

@@ -11,7 +11,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
-use super::progress::{Progress, now_ms};
+use crate::ingest::progress::{Progress, now_ms};
 
 /// The consumer's context.
 pub struct IngestContext {
