@@ -1,5 +1,7 @@
 //! Why nothing more can be decided, and what to do about it.
 
+use std::time::Duration;
+
 use laju_kafka::connection::ConnectionError;
 use laju_kafka::learning::NotKnown;
 use laju_kafka::read::TopicReadError;
@@ -7,6 +9,10 @@ use laju_kafka::registry::RegistryError;
 use laju_schemas::codec::EncodeError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;
+
+/// After how long the brokers take back a transaction that nobody goes on with: readers wait so long
+/// for what stands behind it.
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why nothing more can be decided. What was committed before stays.
 #[derive(Debug, Error)]
@@ -59,7 +65,7 @@ pub enum DecideError {
     /// Another one has the same transactional id, or the brokers have taken the transaction back.
     #[error(
         "another release has begun, or this transaction took longer than {} s: what this one had not committed is taken back. Start again when no other is at work; what is decided stays decided",
-        super::TRANSACTION_TIMEOUT.as_secs()
+        TRANSACTION_TIMEOUT.as_secs()
     )]
     Fenced,
     /// The user may not.
