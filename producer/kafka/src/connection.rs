@@ -4,7 +4,9 @@
 //! It knows nothing of what is sent or read, and never prints or logs a password.
 
 pub mod ask;
+mod authorized;
 mod check;
+mod error;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)] // It stands between two functions of C.
 mod librdkafka;
@@ -18,14 +20,13 @@ use clap::Args;
 use laju_schemas::topic::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::http_client::{self, HttpError, Trust};
-use crate::registry::{CredentialsError, Registry, RegistryAccess, RegistryCredentials};
+use crate::http_client::{self, Trust};
+use crate::registry::{Registry, RegistryAccess, RegistryCredentials};
 
 pub use check::{BrokerEvents, ClusterInfo, TopicInfo};
+pub use error::ConnectionError;
 pub use property::{KafkaProperty, PropertyError};
 pub use rights::{MissingRights, Operation, Resource, Right};
 
@@ -94,84 +95,6 @@ fn parse_prefix(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
-}
-
-/// Why Kafka cannot be reached, and what to do about it.
-#[derive(Debug, Error)]
-pub enum ConnectionError {
-    /// A property that the program depends on was given another value.
-    #[error(transparent)]
-    Property(#[from] PropertyError),
-    #[error("cannot read the password file {path}")]
-    PasswordFile { path: PathBuf, source: std::io::Error },
-    #[error("the password file {0} is empty")]
-    PasswordEmpty(PathBuf),
-    /// Nobody can be named to the registry.
-    #[error(transparent)]
-    RegistryCredentials(#[from] CredentialsError),
-    /// The user lacks a right.
-    #[error(transparent)]
-    Rights(#[from] MissingRights),
-    /// The file of trusted certificates.
-    #[error(transparent)]
-    Trust(#[from] HttpError),
-    #[error("librdkafka refuses the configuration: {0} (properties are set by --kafka-property)")]
-    Config(String),
-    #[error(
-        "this program was built without TLS and SCRAM, which {0} needs: build it with the feature `tls`, as by default, or `tls-system` for the machine's OpenSSL"
-    )]
-    WithoutTls(String),
-    #[error("no broker answers at {brokers}: {reason}")]
-    Unreachable {
-        /// The addresses tried.
-        brokers: String,
-        /// What the last attempt came to, and what else it may be.
-        reason: String,
-    },
-    #[error(
-        "the brokers at {brokers} refuse the user or the password: {reason}; check sasl.username, sasl.mechanism and the password file"
-    )]
-    Authentication {
-        /// The addresses tried.
-        brokers: String,
-        reason: String,
-    },
-    #[error(
-        "TLS to {brokers} fails: {reason}; check ssl.ca.location and that the certificate names this host"
-    )]
-    Certificate {
-        /// The addresses tried.
-        brokers: String,
-        /// What OpenSSL said.
-        reason: String,
-    },
-    #[error(
-        "the brokers at {brokers} do not speak the protocol asked for: {reason}; check security.protocol"
-    )]
-    Protocol {
-        /// The addresses tried.
-        brokers: String,
-        /// What librdkafka said.
-        reason: String,
-    },
-    #[error("the brokers at {0} do not tell their cluster's id: Apache Kafka does since 0.10.1")]
-    NoClusterId(String),
-}
-
-impl ConnectionError {
-    /// A configuration that librdkafka does not take, said without the value: it may be a secret.
-    #[must_use]
-    pub fn refused(error: &KafkaError) -> Self {
-        let text = match error {
-            KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
-            KafkaError::ClientCreation(description) => description.clone(),
-            other => other.to_string(),
-        };
-        if text.contains("not available at build time") || text.contains("No provider for SASL") {
-            return Self::WithoutTls(format!("this configuration ({text})"));
-        }
-        Self::Config(text)
-    }
 }
 
 impl Connection {

@@ -7,202 +7,39 @@
 
 mod bulk;
 mod confirm;
+mod error;
 pub mod exact;
 mod lazy;
+mod queue;
+mod record;
+mod settings;
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use laju_schemas::codec::{EncodeError, Encoder};
+use laju_schemas::codec::Encoder;
 use laju_schemas::known::{
-    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC, ReadError,
+    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC,
 };
-use laju_schemas::reference::ReferenceError;
 use laju_schemas::topic::{EVENTS, FIGURES, KIOSK_STATUS, REFERENCE, Topic};
 use laju_schemas::{
-    ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, SubjectId, TimestampMs,
+    ActivationEvent, EventId, KioskStatus, QuotedFigure, ReferenceFigure, SubjectId,
 };
-use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use thiserror::Error;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use crate::connection::{BrokerEvents, Connection, ConnectionError};
 use crate::registry::{Registry, RegistryError};
 
 pub use bulk::{BulkCounts, BulkPublisher};
 pub use confirm::{Delivery, DeliveryError, Receipt};
+pub use error::PublishError;
 pub use lazy::LazyPublisher;
+pub use record::Record;
+pub use settings::PublishSettings;
 
 use confirm::Confirmations;
-
-/// What Kafka adds to a single message at most: the batch's header (61 bytes) and the record's
-/// lengths and deltas.
-const OVERHEAD: usize = 128;
-
-/// How long a turn of flushing lasts.
-const FLUSH_TURN: Duration = Duration::from_millis(2);
-
-/// How long a full queue is waited for before looking again.
-const QUEUE_WAIT: Duration = Duration::from_millis(50);
-
-/// How a publisher works. The defaults suit a program that sends single events.
-#[derive(Clone, Copy, Debug)]
-pub struct PublishSettings {
-    /// How long a delivery is tried before it fails; zero: for ever.
-    pub delivery_timeout: Duration,
-    /// How long a message waits for others to share its batch.
-    pub linger: Duration,
-    /// How many messages may wait; more make [`Publisher::publish`] wait.
-    pub queue_messages: u32,
-    /// How many bytes of messages may wait, in KiB.
-    pub queue_kib: u32,
-    /// The largest message, in bytes; larger ones are refused.
-    pub max_message_bytes: u32,
-    /// Whether nothing is sent any more once a record has failed, so that those behind it do not
-    /// stand without it.
-    pub gapless: bool,
-}
-
-impl Default for PublishSettings {
-    fn default() -> Self {
-        Self {
-            delivery_timeout: Duration::from_secs(30),
-            linger: Duration::from_millis(5),
-            queue_messages: 100_000,
-            queue_kib: 64 << 10,
-            max_message_bytes: EVENTS.max_message_bytes,
-            gapless: false,
-        }
-    }
-}
-
-impl PublishSettings {
-    /// For sending as much as the brokers take.
-    #[must_use]
-    pub fn bulk() -> Self {
-        Self {
-            delivery_timeout: Duration::from_secs(120),
-            linger: Duration::from_millis(20),
-            queue_messages: 500_000,
-            queue_kib: 256 << 10,
-            ..Self::default()
-        }
-    }
-
-    fn apply(&self, config: &mut ClientConfig) {
-        let mut default = |key: &str, value: &str| {
-            if config.get(key).is_none() {
-                config.set(key, value);
-            }
-        };
-        default("compression.type", "lz4");
-        // A topic that is not there is soon said to be; 30 s by default.
-        default("topic.metadata.propagation.max.ms", "5000");
-        config
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("partitioner", "murmur2_random")
-            .set("message.timeout.ms", self.delivery_timeout.as_millis().to_string())
-            .set("linger.ms", self.linger.as_millis().to_string())
-            .set("queue.buffering.max.messages", self.queue_messages.to_string())
-            .set("queue.buffering.max.kbytes", self.queue_kib.to_string())
-            .set("message.max.bytes", self.max_message_bytes.to_string());
-        if self.gapless {
-            config.set("enable.gapless.guarantee", "true");
-        }
-    }
-}
-
-/// Why something could not be handed to Kafka. Nothing of it was sent.
-#[derive(Debug, Error)]
-pub enum PublishError {
-    /// The connection's options are wrong.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The schema could not be registered or looked up.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A reference figure whose fields do not go together, or whose texts are not to be published.
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
-    /// The value does not fit its schema.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// A stored value that was written with another schema than this program's.
-    #[error("it cannot be read: {0}")]
-    Stored(#[from] ReadError),
-    #[error(
-        "{what} has {bytes} bytes; {topic} takes {limit} at most, with key, headers and framing"
-    )]
-    TooLarge {
-        /// What was to be sent.
-        what: String,
-        /// How large it is.
-        bytes: usize,
-        topic: String,
-        /// The limit in bytes.
-        limit: u32,
-    },
-    #[error("{what} cannot be sent to {topic}")]
-    Queue {
-        /// What was to be sent.
-        what: String,
-        topic: String,
-        source: Box<KafkaError>,
-    },
-}
-
-/// A record as it goes to Kafka. Only `topic` must be given.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Record<'a> {
-    /// The topic's full name.
-    pub topic: &'a str,
-    /// The key; without a partition it chooses one.
-    pub key: Option<&'a [u8]>,
-    /// The value; `None` is a tombstone on a compacted topic.
-    pub value: Option<&'a [u8]>,
-    /// The partition, if not the key's.
-    pub partition: Option<u32>,
-    /// The record's timestamp, if not now. A topic with LogAppendTime sets its own.
-    pub timestamp: Option<TimestampMs>,
-    /// The headers, in order.
-    pub headers: &'a [(&'a str, &'a [u8])],
-}
-
-impl Record<'_> {
-    fn bytes(&self) -> usize {
-        let part = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let headers: usize = self.headers.iter().map(|(k, v)| k.len() + v.len() + 4).sum();
-        part(self.key) + part(self.value) + headers
-    }
-
-    fn check_size(&self, limit: u32, what: &dyn Fn() -> String) -> Result<(), PublishError> {
-        let bytes = self.bytes();
-        if bytes + OVERHEAD <= limit as usize {
-            return Ok(());
-        }
-        Err(PublishError::TooLarge { what: what(), bytes, topic: self.topic.to_owned(), limit })
-    }
-
-    fn prepare<D: rdkafka::IntoOpaque>(&self, opaque: D) -> BaseRecord<'_, [u8], [u8], D> {
-        let mut record = BaseRecord::with_opaque_to(self.topic, opaque);
-        record.key = self.key;
-        record.payload = self.value;
-        record.partition = self.partition.and_then(|partition| i32::try_from(partition).ok());
-        record.timestamp = self.timestamp.map(|timestamp| timestamp.0);
-        if !self.headers.is_empty() {
-            let mut headers = OwnedHeaders::new_with_capacity(self.headers.len());
-            for (key, value) in self.headers {
-                headers = headers.insert(Header { key, value: Some(*value) });
-            }
-            record.headers = Some(headers);
-        }
-        record
-    }
-}
+use queue::{enqueue, flush};
 
 /// Encodes a topic's values, once its schema is registered.
 struct Writer {
@@ -431,54 +268,5 @@ impl Publisher {
     #[must_use]
     pub fn broker_events(&self) -> BrokerEvents {
         self.producer.context().events().clone()
-    }
-}
-
-/// Hands a record to librdkafka, waiting while its queue is full: nothing is ever dropped.
-fn enqueue<C: ProducerContext + 'static>(
-    producer: &ThreadedProducer<C>,
-    room: &Confirmations,
-    prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
-    what: &dyn Fn() -> String,
-) -> Result<(), PublishError> {
-    enqueue_unless(producer, room, prepared, what, &|| false).map(drop)
-}
-
-/// The same, but gives up waiting when told to: answers whether it was handed over.
-fn enqueue_unless<C: ProducerContext + 'static>(
-    producer: &ThreadedProducer<C>,
-    room: &Confirmations,
-    mut prepared: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
-    what: &dyn Fn() -> String,
-    gives_up: &dyn Fn() -> bool,
-) -> Result<bool, PublishError> {
-    loop {
-        let Err((error, back)) = producer.send(prepared) else { return Ok(true) };
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            return Err(PublishError::Queue {
-                what: what(),
-                topic: back.topic.to_owned(),
-                source: Box::new(error),
-            });
-        }
-        if gives_up() {
-            return Ok(false);
-        }
-        prepared = back;
-        room.wait_for_room(QUEUE_WAIT);
-    }
-}
-
-/// Flushes in short steps, because librdkafka forgets the linger time only while it is called.
-fn flush<C: ProducerContext + 'static>(producer: &ThreadedProducer<C>, timeout: Duration) -> usize {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // In short turns: the producer's own thread may take the last confirmation, and a longer
-        // turn would sleep on for a tenth of a second.
-        let done = producer.flush(left.min(FLUSH_TURN));
-        if done.is_ok() || left.is_zero() {
-            return usize::try_from(producer.in_flight_count()).unwrap_or(0);
-        }
     }
 }

@@ -12,11 +12,13 @@ mod lookout;
 mod places;
 mod probe;
 mod range;
+mod reader;
 mod tail;
 
 pub use client::{FETCHED_KIB, reading, reading_ahead};
 pub use error::{TopicChange, TopicReadError};
 pub use places::{ends, offsets_at};
 pub use probe::{PATIENCE_ASIDE, PATIENCE_OF_ONE, Probed, probe};
-pub use range::{MAX_POLL_RECORDS, Order, Polled, READ_TIMEOUT, Range, RangeReader};
+pub use range::{Order, Range};
+pub use reader::{MAX_POLL_RECORDS, Polled, READ_TIMEOUT, RangeReader};
 pub use tail::{Tail, TailRecord, Tailed};

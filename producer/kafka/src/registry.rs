@@ -5,6 +5,7 @@
 //! may make a reader give a value up.
 
 mod access;
+mod found;
 mod references;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use ureq::Agent;
 use ureq::http::StatusCode;
 
 pub use access::{CredentialsError, RegistryAccess, RegistryCredentials};
-pub use references::{Found, Lacking};
+pub use found::{Found, Lacking};
 
 use crate::http_client::{self, HttpError, Times};
 use crate::secret::Authorization;
@@ -93,7 +94,7 @@ struct Answer {
 
 impl Registry {
     /// A client of the registry at `url`, an [`http_client::address`]. Programs have theirs from
-    /// [`Connection::registry_client`](crate::connection::Connection::registry_client).
+    /// their connection.
     #[must_use]
     pub fn new(url: &str, access: RegistryAccess) -> Self {
         let times = Times { whole: Some(TIMEOUT), ..Times::default() };

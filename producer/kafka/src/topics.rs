@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::connection::ask::{ASK_PATIENCE, patiently};
-use crate::connection::{Connection, ConnectionError, Operation};
+use crate::connection::{Connection, Operation};
 use laju_schemas::topic::{ALL, Topic};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
@@ -17,52 +17,17 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
-use thiserror::Error;
 
 mod alter;
 mod deviation;
+mod error;
 mod single;
 
-pub use deviation::{Deviation, Wanted, deviations, stamped_ahead};
+pub use deviation::{Deviation, Found, Wanted, deviations, stamped_ahead};
+pub use error::TopicsError;
 
 /// How many partitions the events topic has unless told otherwise.
 pub const DEFAULT_PARTITIONS: u32 = 12;
-
-/// Why the topics cannot be made or looked at.
-#[derive(Debug, Error)]
-pub enum TopicsError {
-    /// The cluster cannot be reached.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The broker lacks the requests: librdkafka's embedded broker has none of them.
-    #[error(
-        "the broker at {brokers} cannot {what}: it has no admin API. The broker that `laju demo` embeds has none, and the program makes its topics itself; a real one is Apache Kafka 2.4 or newer"
-    )]
-    NoAdminApi {
-        /// The addresses.
-        brokers: String,
-        /// What was asked of it.
-        what: &'static str,
-    },
-    /// The user may not do it.
-    #[error(
-        "the Kafka user lacks a right to {what}: who administers the cluster gives it with {command} (consumer/docs/rights.md lists what each program needs)"
-    )]
-    Forbidden {
-        /// What was asked.
-        what: &'static str,
-        /// The commands that give it.
-        command: String,
-    },
-    /// Anything else that the cluster or librdkafka says.
-    #[error("cannot {what}: {reason}")]
-    Kafka {
-        /// What was asked.
-        what: &'static str,
-        /// What came back.
-        reason: String,
-    },
-}
 
 /// What became of a topic that was to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,17 +38,6 @@ pub enum Made {
     Existed,
     /// The cluster refused, with its reason.
     Refused(String),
-}
-
-/// One property of a topic, as the cluster has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// How many partitions it has.
-    pub partitions: u32,
-    /// The fewest replicas that one of its partitions has.
-    pub replication: u32,
-    /// Its configuration, set or inherited from the broker.
-    pub config: BTreeMap<String, String>,
 }
 
 /// An installation's topics, to be made or looked at.

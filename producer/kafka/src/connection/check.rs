@@ -14,8 +14,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::ConnectionError;
 use super::ask::is_passing;
+use super::error::ConnectionError;
 
 /// One question to the cluster; between two of them the remembered error is looked at.
 const METADATA_TIMEOUT: Duration = Duration::from_millis(250);

@@ -12,8 +12,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::confirm::Confirmations;
-use super::{DeliveryError, PublishError, PublishSettings, Record, enqueue, enqueue_unless, flush};
+use super::confirm::{Confirmations, DeliveryError};
+use super::error::PublishError;
+use super::queue::{enqueue, enqueue_unless, flush};
+use super::record::Record;
+use super::settings::PublishSettings;
 use crate::connection::ask::patiently;
 use crate::connection::{BrokerEvents, Connection, ConnectionError};
 

@@ -10,7 +10,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{Client, client, no_answer, partitions, reading, watermarks};
 use super::error::TopicReadError;
-use super::range::{Order, Polled, Range, RangeReader};
+use super::range::{Order, Range};
+use super::reader::{Polled, RangeReader};
 use crate::connection::Connection;
 use crate::connection::ask::{ASK_PATIENCE, patiently, whole};
 

@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use super::error::{READ_AGAIN, START_AGAIN, TopicReadError};
 use super::fetch_error;
 use super::headers::{self, Headers};
-use super::range::RangeReader;
+use super::reader::RangeReader;
 use crate::connection::Connection;
 use crate::trouble::TroubledPartition;
 

@@ -2,14 +2,13 @@
 //! each named type. All of them are asked for, and put into one text.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use laju_schemas::references::inline;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::http::StatusCode;
 
-use super::{Registry, RegistryError};
+use super::{Found, Lacking, Registry, RegistryError};
 
 /// What of a subject stands in a path as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -19,64 +18,6 @@ const MANY: usize = 200;
 const DEEP: usize = 32;
 /// How many bytes all of them may have together.
 const LARGE: usize = 4 << 20;
-
-/// How much of a subject's name is repeated in words.
-const QUOTED: usize = 150;
-
-/// What a registry has under an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A schema: its text, with the types in it that other schemas have.
-    Schema(String),
-    /// None, or not all of what it refers to.
-    Missing(Lacking),
-}
-
-impl Found {
-    /// The schema, if there is one.
-    #[must_use]
-    pub fn schema(self) -> Option<String> {
-        match self {
-            Self::Schema(avsc) => Some(avsc),
-            Self::Missing(_) => None,
-        }
-    }
-}
-
-/// What a registry does not have. In words it goes on after `it has`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lacking {
-    id: u32,
-    /// The subject and the version of a schema to which the one with the id refers; none if that one
-    /// itself is not there.
-    reference: Option<(String, i64)>,
-}
-
-impl Lacking {
-    /// No schema has this id.
-    #[must_use]
-    pub const fn of(id: u32) -> Self {
-        Self { id, reference: None }
-    }
-}
-
-impl fmt::Display for Lacking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, reference } = self;
-        match reference {
-            None => write!(f, "no schema with id {id}"),
-            Some((subject, version)) => {
-                let subject: String =
-                    subject.chars().filter(|c| !c.is_control()).take(QUOTED).collect();
-                write!(
-                    f,
-                    "the schema with id {id}, but not version {version} of the subject {subject}, to \
-                     which it refers"
-                )
-            }
-        }
-    }
-}
 
 /// What a registry answers about a schema.
 #[derive(Deserialize)]

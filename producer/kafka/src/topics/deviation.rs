@@ -4,7 +4,16 @@ use std::collections::BTreeMap;
 
 use laju_schemas::topic::{Cleanup, Topic};
 
-use super::Found;
+/// How a topic is, as the cluster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// The fewest replicas that one of its partitions has.
+    pub replication: u32,
+    /// Its configuration, set or inherited from the broker.
+    pub config: BTreeMap<String, String>,
+}
 
 /// One way in which a topic differs from the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,54 @@
+//! Why something could not be handed to Kafka.
+
+use laju_schemas::codec::EncodeError;
+use laju_schemas::known::ReadError;
+use laju_schemas::reference::ReferenceError;
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+use crate::connection::ConnectionError;
+use crate::registry::RegistryError;
+
+/// Why something could not be handed to Kafka. Nothing of it was sent.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// The connection's options are wrong.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The schema could not be registered or looked up.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A reference figure whose fields do not go together, or whose texts are not to be published.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The value does not fit its schema.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A stored value that was written with another schema than this program's.
+    #[error("it cannot be read: {0}")]
+    Stored(#[from] ReadError),
+    /// Larger than the topic takes.
+    #[error(
+        "{what} has {bytes} bytes; {topic} takes {limit} at most, with key, headers and framing"
+    )]
+    TooLarge {
+        /// What was to be sent.
+        what: String,
+        /// How large it is.
+        bytes: usize,
+        /// The topic.
+        topic: String,
+        /// The limit in bytes.
+        limit: u32,
+    },
+    /// librdkafka does not take it.
+    #[error("{what} cannot be sent to {topic}")]
+    Queue {
+        /// What was to be sent.
+        what: String,
+        /// The topic.
+        topic: String,
+        /// Why.
+        source: Box<KafkaError>,
+    },
+}
