@@ -119,10 +119,6 @@ mod tests {
     struct NoHeaders;
 
     impl RecordHeaders for NoHeaders {
-        fn owned(&self) -> Vec<(String, Option<Vec<u8>>)> {
-            Vec::new()
-        }
-
         fn is_released(&self) -> bool {
             false
         }

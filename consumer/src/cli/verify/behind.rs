@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_kafka::connection::Connection;
-use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
+use laju_kafka::read::{Order, Range, RangeReader, TopicReadError};
 use rdkafka::message::Message as _;
 use serde::Serialize;
 
@@ -105,18 +105,13 @@ fn count(
         return Ok(());
     }
     let mut reader = RangeReader::open(connection, topic, ranges, Order::Together)?;
-    while !stop.load(Ordering::Acquire) {
-        let polled = reader.poll(POLL_INTERVAL, |message| {
-            if let Some(row) = found.get_mut(&(message.partition() as u32)) {
-                row.records += 1;
-                row.until = message.offset() + 1;
-            }
-            Ok::<_, TopicReadError>(ControlFlow::Continue(()))
-        })?;
-        if polled == Polled::Done {
-            break;
+    reader.read_all(stop, |message| {
+        if let Some(row) = found.get_mut(&(message.partition() as u32)) {
+            row.records += 1;
+            row.until = message.offset() + 1;
         }
-    }
+        Ok::<_, TopicReadError>(ControlFlow::Continue(()))
+    })?;
     Ok(())
 }
 

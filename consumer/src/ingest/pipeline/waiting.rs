@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use laju_kafka::read::headers::{self, Headers, RecordHeaders};
+use laju_kafka::read::headers::RecordHeaders;
 use laju_schemas::framing::{Framing, SchemaHeader, never_given};
 use laju_schemas::quarantine::Origin;
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -34,7 +34,6 @@ pub(super) struct Held {
     pub(super) id: Option<u32>,
     /// Since when it waits.
     pub(super) since: Instant,
-    headers: Headers,
     schema_header: Option<SchemaHeader>,
     is_released: bool,
 }
@@ -55,7 +54,6 @@ impl Held {
             value: value.map(<[u8]>::to_vec),
             id,
             since: now,
-            headers: headers::owned(message),
             schema_header,
             is_released: message.is_released(),
         }
@@ -63,16 +61,11 @@ impl Held {
 
     fn bytes(&self) -> usize {
         let part = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(name, v)| name.len() + part(v)).sum();
-        part(&self.key) + part(&self.value) + headers + size_of::<Self>()
+        part(&self.key) + part(&self.value) + size_of::<Self>()
     }
 }
 
 impl RecordHeaders for Held {
-    fn owned(&self) -> Headers {
-        self.headers.clone()
-    }
-
     fn is_released(&self) -> bool {
         self.is_released
     }

@@ -18,10 +18,8 @@ pub type Headers = Vec<(String, Option<Vec<u8>>)>;
 
 /// What a record's headers say to who judges it, wherever they are.
 pub trait RecordHeaders {
-    /// See [`owned`].
-    fn owned(&self) -> Headers;
-
-    /// See [`is_released`].
+    /// Whether the record is an event sent again from quarantine: see [`HEADER_RELEASED_ORIGIN`].
+    /// Asked of every record: one without headers costs a call.
     fn is_released(&self) -> bool;
 
     /// Whose header names the value's schema, if one does.
@@ -29,22 +27,21 @@ pub trait RecordHeaders {
 }
 
 impl RecordHeaders for BorrowedMessage<'_> {
-    fn owned(&self) -> Headers {
-        owned(self)
-    }
-
     #[inline]
     fn is_released(&self) -> bool {
-        is_released(self)
+        headers_of(self).is_ok_and(|headers| headers.is_some_and(|it| has(it, RELEASED_ORIGIN)))
     }
 
     #[inline]
     fn schema_header(&self) -> Option<SchemaHeader> {
         let names = SCHEMA_HEADERS.iter().zip(SchemaHeader::NAMES);
-        let headers = headers_of(self)?;
+        let headers = headers_of(self).ok()??;
         names.into_iter().find(|(name, _)| has(headers, name)).map(|(_, (_, whose))| whose)
     }
 }
+
+/// [`HEADER_RELEASED_ORIGIN`] as librdkafka wants it.
+const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
 
 /// The names of [`SchemaHeader::NAMES`] as librdkafka wants them.
 const SCHEMA_HEADERS: [&CStr; SchemaHeader::NAMES.len()] = [
@@ -76,15 +73,8 @@ pub fn each_raw(
     message: &BorrowedMessage<'_>,
     mut each: impl FnMut(&[u8], Option<&[u8]>),
 ) -> Result<(), RDKafkaErrorCode> {
-    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    let mut headers = null_mut();
-    // SAFETY: the message lives during the call, and keeps its headers while it lives.
-    match unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) } {
-        FINE => {}
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => return Ok(()),
-        error => return Err(error.into()),
-    }
-    // SAFETY: the headers are the message's, as above.
+    let Some(HeadersOf(headers, _)) = headers_of(message)? else { return Ok(()) };
+    // SAFETY: the headers are those of a message that lives.
     let count = unsafe { sys::rd_kafka_header_cnt(headers) };
     for index in 0..count {
         let (mut name, mut value, mut size) = (null(), null(), 0);
@@ -114,55 +104,42 @@ pub fn each_raw(
 ///
 /// # Errors
 /// What librdkafka says of them.
-#[allow(unsafe_code, reason = "the safe interface takes what cannot be read for none")]
 pub fn require_readable(message: &BorrowedMessage<'_>) -> Result<(), RDKafkaErrorCode> {
-    let mut headers = null_mut();
-    // SAFETY: the message lives during the call.
-    readable(unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) })
+    headers_of(message).map(drop)
 }
 
-fn readable(answer: RDKafkaRespErr) -> Result<(), RDKafkaErrorCode> {
-    match answer {
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR | RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => {
-            Ok(())
-        }
-        error => Err(error.into()),
-    }
-}
-
-/// [`HEADER_RELEASED_ORIGIN`] as librdkafka wants it.
-const RELEASED_ORIGIN: &CStr = c"laju-released-origin";
-
-/// Whether a record is an event sent again from quarantine. Asked of every record: one without
-/// headers costs a call.
-#[must_use]
-#[inline]
-pub fn is_released(message: &BorrowedMessage<'_>) -> bool {
-    headers_of(message).is_some_and(|headers| has(headers, RELEASED_ORIGIN))
-}
+const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
 
 /// A message's headers, borrowed from it.
 #[derive(Clone, Copy)]
 struct HeadersOf<'m>(*mut sys::rd_kafka_headers_t, PhantomData<&'m ()>);
 
-/// A message's headers, if it has any that can be read.
+/// A message's headers, if it has any.
 #[inline]
-#[allow(unsafe_code, reason = "the safe interface copies every name")]
-fn headers_of<'m>(message: &'m BorrowedMessage<'_>) -> Option<HeadersOf<'m>> {
-    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+#[allow(unsafe_code, reason = "the safe interface takes what cannot be read for none")]
+fn headers_of<'m>(
+    message: &'m BorrowedMessage<'_>,
+) -> Result<Option<HeadersOf<'m>>, RDKafkaErrorCode> {
     let mut headers = null_mut();
     // SAFETY: the message lives during the call, and keeps its headers while it lives.
-    let error = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) };
-    (error == FINE).then_some(HeadersOf(headers, PhantomData))
+    let answer = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) };
+    Ok(are_there(answer)?.then_some(HeadersOf(headers, PhantomData)))
+}
+
+#[inline]
+fn are_there(answer: RDKafkaRespErr) -> Result<bool, RDKafkaErrorCode> {
+    match answer {
+        FINE => Ok(true),
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => Ok(false),
+        error => Err(error.into()),
+    }
 }
 
 /// Whether there is one of this name.
 #[inline]
 #[allow(unsafe_code, reason = "the safe interface copies every name")]
-fn has(headers: HeadersOf<'_>, name: &CStr) -> bool {
-    const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+fn has(HeadersOf(headers, _): HeadersOf<'_>, name: &CStr) -> bool {
     let (mut value, mut size) = (null(), 0);
-    let HeadersOf(headers, _) = headers;
     // SAFETY: the headers are those of a message that lives, and the name is a C string.
     let error = unsafe {
         sys::rd_kafka_header_get_last(headers, name.as_ptr(), &raw mut value, &raw mut size)
@@ -182,9 +159,9 @@ mod tests {
 
     #[test]
     fn no_headers_are_no_fault_and_those_that_cannot_be_read_are() {
-        assert_eq!(readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR), Ok(()));
-        assert_eq!(readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT), Ok(()));
-        let fault = readable(RDKafkaRespErr::RD_KAFKA_RESP_ERR__BAD_MSG);
+        assert_eq!(are_there(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR), Ok(true));
+        assert_eq!(are_there(RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT), Ok(false));
+        let fault = are_there(RDKafkaRespErr::RD_KAFKA_RESP_ERR__BAD_MSG);
         assert_eq!(fault, Err(RDKafkaErrorCode::BadMessage));
     }
 }

@@ -9,6 +9,7 @@ mod errors;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -28,6 +29,8 @@ use crate::connection::{BrokerEvents, Connection};
 /// How long nothing may come although there is more, before reading gives up: a broker's restart
 /// is over by then.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long records are waited for before it is looked at whether to stop.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Records handed over by one call at most, so that the caller can look at other things.
@@ -270,6 +273,30 @@ impl RangeReader {
         }
         self.check_patience()?;
         Ok(Polled::Idle)
+    }
+
+    /// Hands over everything there is in the ranges, unless `each` breaks off; false if `stop` is set
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    pub fn read_all<E: From<TopicReadError>>(
+        &mut self,
+        stop: &AtomicBool,
+        mut each: impl FnMut(&BorrowedMessage<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<bool, E> {
+        loop {
+            let mut is_enough = false;
+            let polled = self.poll(POLL_TIMEOUT, |message| {
+                each(message).inspect(|flow| is_enough = flow.is_break())
+            })?;
+            if is_enough || polled == Polled::Done {
+                return Ok(true);
+            }
+            if stop.load(Ordering::Acquire) {
+                return Ok(false);
+            }
+        }
     }
 
     /// Reads no more of a partition, wherever it stands.
