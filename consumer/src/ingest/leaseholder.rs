@@ -56,7 +56,7 @@ pub(super) struct Leaseholder {
     /// Something was committed that could not be counted; ends with the committer.
     news: Receiver<()>,
     stop: Stop,
-    shelves: BTreeMap<u32, Shelf>,
+    cursors: BTreeMap<u32, RowCursor>,
     /// The partition to begin with.
     first: u32,
     told: Instant,
@@ -75,7 +75,7 @@ enum Failure {
 
 /// How far one partition's rows have been gone through.
 #[derive(Default)]
-struct Shelf {
+struct RowCursor {
     /// The first chunk of rows that is not done with.
     chunk: u64,
     /// Offsets that are in quarantine although the group does not say so.
@@ -126,7 +126,7 @@ impl Leaseholder {
             decided,
             news,
             stop,
-            shelves: BTreeMap::new(),
+            cursors: BTreeMap::new(),
             first: 0,
             told: Instant::now(),
             rests: None,
@@ -261,7 +261,7 @@ impl Leaseholder {
         }
         for partition in unknown {
             let known = known.remove(&partition).unwrap_or_default();
-            self.shelves.insert(partition, Shelf { known, ..Shelf::default() });
+            self.cursors.insert(partition, RowCursor { known, ..RowCursor::default() });
             for offset in late.remove(&partition).unwrap_or_default() {
                 self.leases.want(partition, offset);
             }

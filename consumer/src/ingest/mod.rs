@@ -15,7 +15,7 @@ mod lease;
 mod leaseholder;
 pub mod log_fold;
 pub mod log_watch;
-pub mod pipeline;
+mod pipeline;
 pub mod progress;
 pub mod quarantine;
 pub mod recompute;

@@ -9,6 +9,7 @@ mod late_verdicts;
 mod learning;
 mod positions;
 mod registrar;
+mod setup;
 mod unknown_schemas;
 mod waiting;
 
@@ -37,12 +38,13 @@ use crate::projection::partition::RecordMark;
 use crate::projection::shard::Shard;
 use crate::projection::snapshot::Snapshot;
 
-use judging::ReceivedRecord;
+pub(super) use setup::PipelineSetup;
 
-pub use client_context::IngestContext;
-pub use learning::{Learning, SharedLookups};
-pub use positions::ReadPositions;
-pub(super) use waiting::Waiting;
+use client_context::IngestContext;
+use judging::ReceivedRecord;
+use learning::Learning;
+use positions::ReadPositions;
+use waiting::Waiting;
 
 /// Records folded at a time while they keep coming: so few that they are still in the processor's
 /// cache when they are folded.
@@ -61,52 +63,52 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const ASK_WAIT: Duration = Duration::from_secs(2);
 
 /// A pipeline's state.
-pub struct Pipeline {
+pub(super) struct Pipeline {
     /// The consumer.
-    pub consumer: Arc<BaseConsumer<IngestContext>>,
+    consumer: Arc<BaseConsumer<IngestContext>>,
     /// The events topic's full name.
-    pub topic: String,
+    topic: String,
     /// Its number of partitions, of this pipeline and others.
-    pub partitions: u32,
+    partitions: u32,
     /// The partitions of this pipeline.
-    pub shard: Arc<Shard>,
+    shard: Arc<Shard>,
     /// How many records of them may be uncommitted.
-    pub room: u64,
+    room: u64,
     /// Wakes the committing thread.
-    pub wake: Wake,
+    wake: Wake,
     /// Whether records are folded of which it was not told.
-    pub is_untold: bool,
+    is_untold: bool,
     /// Whether it was said that the topic has CreateTime.
-    pub warned: Arc<AtomicBool>,
+    warned: Arc<AtomicBool>,
     /// Knows the schemas.
-    pub reader: EventReader,
+    reader: EventReader,
     /// Asks the registry for schema ids, if there is one.
-    pub learning: Option<Learning>,
+    learning: Option<Learning>,
     /// Of which partitions it is for this node to decide.
-    pub(super) leases: Leases,
+    leases: Leases,
     /// Records whose schemas are asked for.
-    pub(super) waiting: Waiting,
+    waiting: Waiting,
     /// What was decided: the verdicts among it say what has to be refused.
-    pub(super) decided: Followed,
+    decided: Followed,
     /// Verdicts about records that were judged without them.
-    pub(super) late: Vec<Arc<QuarantineDecision>>,
+    late: Vec<Arc<QuarantineDecision>>,
     /// By partition: the record that has to come first, the last one folded, until it has.
-    pub expected: BTreeMap<u32, RecordMark>,
+    expected: BTreeMap<u32, RecordMark>,
     /// What is stored: a verdict that came while nobody was here to follow it shows there.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     /// When the records that wait were last looked at.
-    pub served: Instant,
+    served: Instant,
     /// Says whether the log is still the one that the store was made of.
-    pub watch: Arc<LogWatch>,
+    watch: Arc<LogWatch>,
     /// Where it stands, and which partitions stand still.
-    pub positions: ReadPositions,
+    positions: ReadPositions,
     /// Whether to stop.
-    pub stop: Stop,
+    stop: Stop,
 }
 
 impl Pipeline {
     /// Polls until asked to stop, or until something is wrong that time does not mend.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         if let Err(error) = self.poll() {
             self.stop.fail(error);
         }

@@ -5,49 +5,33 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use laju_kafka::connection::{
-    BrokerEvents, ClusterInfo, Connection, ConnectionError, Operation, Right,
-};
-use laju_kafka::read::{FETCHED_KIB, READ_TIMEOUT, reading, reading_ahead};
+use laju_kafka::connection::{ClusterInfo, Connection, Operation, Right};
+use laju_kafka::read::READ_TIMEOUT;
 use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
-use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::BaseConsumer;
 
 use super::commit::Committer;
 use super::error::WorkerError;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
 use super::log_watch::LogWatch;
-use super::pipeline::{IngestContext, Learning, Pipeline, ReadPositions, SharedLookups, Waiting};
+use super::pipeline::PipelineSetup;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::verdicts::{Decided, Followed, Follower};
+use super::verdicts::{Decided, Follower};
 use super::wake::wake;
 use crate::domain::version::fold_version;
-use crate::projection::partition::Position;
-use crate::projection::shard::{Shard, Shards};
+use crate::projection::shard::Shards;
 use crate::projection::snapshot::{PartitionView, Snapshot};
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
 
 /// How long the cluster is waited for at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Records of all pipelines that are folded before a commit of them has to be waited for.
-const COMMIT_RECORDS: u64 = 200_000;
-/// What each of them may have of those, however many they are.
-const LEAST_ROOM: u64 = 5_000;
-/// What each of them may keep, however many they are.
-const LEAST_KIB: usize = 2_048;
-/// The client wants a group's name although it is in none: it is given its partitions.
-const GROUP: &str = "laju-worker";
-
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -268,57 +252,21 @@ impl Opened {
         )?;
 
         let (wake, woken) = wake();
-        let lookups = SharedLookups::new(config.registry_patience);
-        let warned = Arc::new(AtomicBool::new(false));
-        let events = BrokerEvents::default();
-        let node = store.identity().node_id.clone();
-        let pipeline = |shard: &Arc<Shard>| -> Result<Pipeline, WorkerError> {
-            let client = client_config(&config.connection, shards.count())?;
-            let context = IngestContext::new(&log.topic, shard.partitions(), &events, &progress);
-            let consumer = BaseConsumer::from_config_and_context(&client, context)
-                .map_err(|error| ConnectionError::refused(&error))?;
-            let registry = config.connection.registry_client()?;
-            let learning = registry.map(|registry| {
-                let (lookups, topic_id) = (lookups.clone(), log.topic_id.clone());
-                Learning::start(&config.connection, registry, lookups, &node, topic_id)
-            });
-            let positions = shard.positions();
-            // The last record folded is read again: it has to be the same.
-            let from = |position: &Position| {
-                position.last.map_or(position.next_offset, |last| last.offset)
-            };
-            let reading_from = ReadPositions::new(
-                &log.topic,
-                shard.partitions().start,
-                positions.iter().map(from),
-                reading(&config.connection)?,
-            );
-            let last = shard.partitions().zip(&positions);
-            Ok(Pipeline {
-                consumer: Arc::new(consumer),
-                topic: log.topic.clone(),
-                partitions: log.partitions,
-                shard: Arc::clone(shard),
-                room: (COMMIT_RECORDS / shards.count() as u64).max(LEAST_ROOM),
-                wake: wake.clone(),
-                is_untold: false,
-                warned: Arc::clone(&warned),
-                reader: EventReader::new(&config.schemas)?,
-                learning: learning.transpose()?,
-                leases: leases.clone(),
-                waiting: Waiting::default(),
-                decided: Followed::new(decided.clone()),
-                late: Vec::new(),
-                expected: last.filter_map(|(number, p)| Some((number, p.last?))).collect(),
-                snapshot: Arc::clone(&snapshot),
-                served: Instant::now(),
-                watch: Arc::clone(&watch),
-                positions: reading_from,
-                stop: stop.clone(),
-            })
+        let setup = PipelineSetup {
+            connection: &config.connection,
+            schemas: &config.schemas,
+            registry_patience: config.registry_patience,
+            log: &log,
+            node: &store.identity().node_id,
+            progress: &progress,
+            snapshot: &snapshot,
+            decided: &decided,
+            leases: &leases,
+            watch: &watch,
+            wake,
+            stop: &stop,
         };
-        let pipelines = shards.iter().map(pipeline).collect::<Result<Vec<_>, _>>()?;
-        drop(wake);
+        let pipelines = setup.pipelines(&shards)?;
         let committer = Committer {
             store: *store,
             shards: shards.clone(),
@@ -385,14 +333,6 @@ fn spawn(
             }
         })
         .map_err(|error| WorkerError::Thread(format!("no thread can be started: {error}")))
-}
-
-/// How a pipeline reads, of so many.
-fn client_config(connection: &Connection, of: usize) -> Result<ClientConfig, ConnectionError> {
-    let mut config = reading_ahead(connection, (FETCHED_KIB / of).max(LEAST_KIB))?;
-    // By these it is known when a broker was heard of.
-    config.set("statistics.interval.ms", "1000").set("group.id", GROUP);
-    Ok(config)
 }
 
 #[cfg(test)]

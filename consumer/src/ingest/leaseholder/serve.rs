@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{Leaseholder, ROWS, SERVE_TIMEOUT, Shelf, lease};
+use super::{Leaseholder, ROWS, SERVE_TIMEOUT, RowCursor, lease};
 use crate::ingest::quarantine::originals;
 use crate::projection::format::Kind;
 use crate::projection::snapshot::QuarantinedRecord;
@@ -25,7 +25,7 @@ impl Leaseholder {
     pub(super) fn serve(&mut self, partition: u32) -> Result<(), String> {
         let Some(mut done) = self.leases.done(partition) else { return Ok(()) };
         if let Some(reopened) = self.leases.take_reopened(partition).filter(|from| *from < done) {
-            self.shelf(partition).chunk = 0;
+            self.cursor(partition).chunk = 0;
             done = reopened;
             self.leases.set_done(partition, done);
         }
@@ -40,16 +40,16 @@ impl Leaseholder {
             return Ok(());
         }
         if self.leases.take_refolded(partition) {
-            self.shelf(partition).chunk = 0;
+            self.cursor(partition).chunk = 0;
         }
         let begun = Instant::now();
-        let (mut chunk, mut from) = (self.shelf(partition).chunk, done);
+        let (mut chunk, mut from) = (self.cursor(partition).chunk, done);
         let mut failed = None;
         while begun.elapsed() < SERVE_TIMEOUT {
             let found = self.store.refused(partition, chunk, from, ROWS);
             let mut found = found.map_err(|error| error.to_string())?;
-            let shelf = self.shelf(partition);
-            found.rows.retain(|row| !shelf.known.contains(&row.offset));
+            let cursor = self.cursor(partition);
+            found.rows.retain(|row| !cursor.known.contains(&row.offset));
             let Some(last) = found.rows.last().map(|row| row.offset) else {
                 if found.next_chunk == chunk {
                     return match failed {
@@ -59,7 +59,7 @@ impl Leaseholder {
                 }
                 chunk = found.next_chunk;
                 if failed.is_none() {
-                    self.shelf(partition).chunk = chunk;
+                    self.cursor(partition).chunk = chunk;
                 }
                 continue;
             };
@@ -74,13 +74,13 @@ impl Leaseholder {
                 self.leases.set_done(partition, done);
                 failed = outcome.err();
             }
-            self.shelf(partition).known.extend(confirmed.into_iter().filter(|o| *o >= done));
+            self.cursor(partition).known.extend(confirmed.into_iter().filter(|o| *o >= done));
             from = end;
             if end > last {
                 chunk = found.next_chunk;
             }
             if failed.is_none() {
-                self.shelf(partition).chunk = chunk;
+                self.cursor(partition).chunk = chunk;
             }
         }
         failed.map_or(Ok(()), Err)
@@ -91,7 +91,7 @@ impl Leaseholder {
         if self.leases.is_changing(partition) {
             return Ok(());
         }
-        self.shelf(partition).known.retain(|offset| *offset >= next);
+        self.cursor(partition).known.retain(|offset| *offset >= next);
         self.leases.set_done(partition, next);
         self.serve_late(partition)
     }
@@ -104,7 +104,7 @@ impl Leaseholder {
         let Some(&first) = wanted.first() else { return Ok(()) };
         let position = self.store.position(partition).map_err(|error| error.to_string())?;
         let looked = Some((position.chains[Kind::Quarantine as usize], wanted.len()));
-        if self.shelf(partition).looked == looked {
+        if self.cursor(partition).looked == looked {
             return Ok(());
         }
         let begun = Instant::now();
@@ -114,7 +114,7 @@ impl Leaseholder {
             let found = found.map_err(|error| error.to_string())?;
             if found.next_chunk == chunk {
                 let left = looked.map(|(chain, _)| (chain, self.leases.wanted(partition).len()));
-                self.shelf(partition).looked = left;
+                self.cursor(partition).looked = left;
                 return Ok(());
             }
             chunk = found.next_chunk;
@@ -143,7 +143,7 @@ impl Leaseholder {
         Ok(Tried { confirmed: confirmed.into_iter().collect(), end, outcome })
     }
 
-    fn shelf(&mut self, partition: u32) -> &mut Shelf {
-        self.shelves.entry(partition).or_default()
+    fn cursor(&mut self, partition: u32) -> &mut RowCursor {
+        self.cursors.entry(partition).or_default()
     }
 }

@@ -76,7 +76,7 @@ impl RecordHeaders for Held {
 }
 
 /// The records of one partition that wait, in their order.
-pub(in crate::ingest) struct Line {
+pub(super) struct Line {
     pub(super) held: VecDeque<Held>,
     bytes: usize,
     /// The partition's end, if it was seen behind them.
@@ -111,7 +111,7 @@ impl Line {
 
 /// The partitions that wait.
 #[derive(Default)]
-pub(in crate::ingest) struct Waiting(pub(super) BTreeMap<u32, Line>);
+pub(super) struct Waiting(pub(super) BTreeMap<u32, Line>);
 
 impl Waiting {
     /// Whether none waits: asked for each record.
