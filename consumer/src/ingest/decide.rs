@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use laju_kafka::connection::ask::ASK_PATIENCE;
 use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::learning::LearningReader;
-use laju_kafka::read::{READ_TIMEOUT, Tail};
+use laju_kafka::read::{READ_TIMEOUT, Tail, TopicReadError};
 use laju_kafka::topic_id::topic_id;
 use laju_schemas::QuarantineDecision;
 use laju_schemas::codec::Encoder;
@@ -71,11 +71,11 @@ pub fn check_topics(connection: &Connection) -> Result<u32, DecideError> {
     let cluster = connection.check(TIMEOUT)?;
     let partitions = |topic| {
         let name = connection.topic(topic);
-        cluster.partitions(&name).ok_or(DecideError::MissingTopic(name))
+        cluster.partitions(&name).ok_or(TopicReadError::Missing(name))
     };
     partitions(&QUARANTINE)?;
     match partitions(&DECISIONS)? {
-        1 => partitions(&EVENTS),
+        1 => Ok(partitions(&EVENTS)?),
         partitions => {
             let topic = connection.topic(&DECISIONS);
             Err(DecideError::SeveralPartitions { topic, partitions })

@@ -1,7 +1,7 @@
 //! Why a worker cannot start, or had to stop, and what to do about it.
 
 use laju_kafka::connection::ConnectionError;
-use laju_kafka::publish::PublishError;
+use laju_kafka::read::TopicReadError;
 use laju_schemas::known::SchemaError;
 use rdkafka::error::KafkaError;
 use thiserror::Error;
@@ -20,14 +20,9 @@ pub enum WorkerError {
     /// A schema file cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The quarantine topic cannot be written.
+    /// A topic does not exist, or cannot be read.
     #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// A topic does not exist.
-    #[error(
-        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
-    )]
-    MissingTopic(String),
+    Read(#[from] TopicReadError),
     /// The user may not.
     #[error("this user may not {0}")]
     Forbidden(String),
@@ -110,9 +105,6 @@ pub enum WorkerError {
         /// How many it has.
         partitions: u32,
     },
-    /// A topic that every node reads cannot be read.
-    #[error("{0}")]
-    Tail(String),
     /// A thread could not be started, or ended in a panic.
     #[error("{0}")]
     Thread(String),

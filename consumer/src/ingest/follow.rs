@@ -42,7 +42,7 @@ fn follow<S>(
         if let TopicReadError::Trouble(troubled) = &error {
             troubles.begin(topic, troubled.partition, troubled.trouble.clone());
         }
-        WorkerError::Tail(error.to_string())
+        WorkerError::from(error)
     };
     let mut tail = Tail::open(connection, topic, OPEN_TIMEOUT).map_err(failed)?;
     let partitions = tail.next_offsets().count() as u32;

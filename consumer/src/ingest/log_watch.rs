@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use laju_kafka::connection::{BrokerEvents, Connection};
 use laju_kafka::topic_id::{Questions, asking, leaders};
-use laju_kafka::trouble::{Trouble, TroubleKind};
+use laju_kafka::trouble::TroubleKind;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::error::WorkerError;
@@ -135,35 +135,20 @@ impl LogWatch {
 
     /// Says by the trouble of every partition that nothing of it is committed.
     fn not_confirmed(&self, progress: &Progress) {
-        for (number, partition) in (0..).zip(&progress.partitions) {
-            let trouble = Trouble {
-                kind: TroubleKind::NotConfirmed,
-                offset: partition.next_offset(),
-                reason:
-                    "not every broker that leads a partition of the topic says that the log is \
-                         still the same: nothing is committed meanwhile"
-                        .to_owned(),
-                cure:
-                    "see to it that this machine reaches all of them, at the addresses that they \
-                       advertise (advertised.listeners); it goes on by itself then"
-                        .to_owned(),
-            };
-            progress.begin_trouble(number, trouble);
-        }
+        let reason = "not every broker that leads a partition of the topic says that the log is \
+                      still the same: nothing is committed meanwhile";
+        let cure = "see to it that this machine reaches all of them, at the addresses that they \
+                    advertise (advertised.listeners); it goes on by itself then";
+        progress.begin_trouble_everywhere(TroubleKind::NotConfirmed, reason, cure);
     }
 
     /// Looks now and then until the worker stops, and stops it if it is another log.
     pub(super) fn run(&self, progress: &Progress, stop: &Stop) {
-        let mut next = Instant::now();
         while !stop.is_stopped() {
-            if Instant::now() >= next {
-                if let Err(error) = self.look() {
-                    stop.fail(self.not_ready(error, progress, stop));
-                    return;
-                }
-                next = Instant::now() + LOOK_EVERY;
+            if let Err(error) = self.look() {
+                return stop.fail(self.not_ready(error, progress, stop));
             }
-            std::thread::sleep(RETRY_INTERVAL);
+            stop.wait(LOOK_EVERY);
         }
     }
 
@@ -182,14 +167,8 @@ impl LogWatch {
             ),
             _ => return error,
         };
-        for (number, partition) in (0..).zip(&progress.partitions) {
-            let (offset, reason) = (partition.next_offset(), error.to_string());
-            progress.begin_trouble(number, Trouble { kind, offset, reason, cure: cure.to_owned() });
-        }
-        let until = Instant::now() + DRAIN;
-        while Instant::now() < until && !stop.is_stopped() {
-            std::thread::sleep(RETRY_INTERVAL);
-        }
+        progress.begin_trouble_everywhere(kind, &error.to_string(), cure);
+        stop.wait(DRAIN);
         error
     }
 

@@ -251,6 +251,15 @@ impl Progress {
         self.troubles.begin(&self.topic, partition, trouble);
     }
 
+    /// Every partition of the events topic stands still where it is folded up to.
+    pub(super) fn begin_trouble_everywhere(&self, kind: TroubleKind, reason: &str, cure: &str) {
+        for (number, partition) in (0..).zip(&self.partitions) {
+            let (reason, cure) = (reason.to_owned(), cure.to_owned());
+            let offset = partition.next_offset();
+            self.begin_trouble(number, Trouble { kind, offset, reason, cure });
+        }
+    }
+
     /// A partition of the events topic no longer has a trouble of this kind, if it had.
     pub fn end_trouble(&self, partition: u32, kind: TroubleKind) {
         self.troubles.end(&self.topic, partition, kind);

@@ -20,9 +20,6 @@ use laju_schemas::topic::{DECISIONS, EVENTS};
 use laju_schemas::{LogCopy, QuarantineDecision};
 use thiserror::Error;
 
-use super::follow::decisions::follow_decisions;
-use super::stop::Stop;
-use super::troubles::Troubles;
 use crate::domain::admission::{Beside, Refusal, is_framed_by_fingerprint, refused_unread};
 use crate::domain::decisions::DecisionBook;
 use crate::projection::snapshot::PartitionView;
@@ -110,31 +107,6 @@ impl Followed {
                 && view.quarantine.key_at(origin.offset).is_none()
         };
         self.book.verdicts().iter().filter(is_not_followed).cloned().collect()
-    }
-}
-
-/// Follows the decisions topic for a worker.
-pub(super) struct Follower {
-    pub(super) connection: Connection,
-    /// How long a registry's word that it has no such schema is not believed.
-    pub(super) patience: Duration,
-    /// The events topic's own id: verdicts about another are none.
-    pub(super) topic_id: Option<String>,
-    pub(super) decided: Decided,
-    pub(super) troubles: Troubles,
-    pub(super) stop: Stop,
-}
-
-impl Follower {
-    /// Follows it until asked to stop.
-    pub(super) fn run(self) {
-        follow_decisions(
-            (&self.connection, self.topic_id.as_deref()),
-            self.patience,
-            &self.troubles,
-            &self.stop,
-            |book| self.decided.set(book.clone()),
-        );
     }
 }
 

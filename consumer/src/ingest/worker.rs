@@ -10,20 +10,21 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use laju_kafka::connection::{ClusterInfo, Connection, Operation, Right};
-use laju_kafka::read::READ_TIMEOUT;
+use laju_kafka::read::{READ_TIMEOUT, TopicReadError};
 use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 
 use super::commit::Committer;
 use super::error::WorkerError;
+use super::follow::decisions::follow_decisions;
 use super::lease::Leases;
 use super::leaseholder::Leaseholder;
 use super::log_watch::LogWatch;
 use super::pipeline::PipelineSetup;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::verdicts::{Decided, Follower};
+use super::verdicts::Decided;
 use super::wake::wake;
 use crate::domain::version::fold_version;
 use crate::projection::shard::Shards;
@@ -124,7 +125,7 @@ pub fn open_or_seed(
     for topic in [EVENTS, REFERENCE, KIOSK_STATUS, QUARANTINE] {
         let name = connection.topic(&topic);
         if cluster.partitions(&name).is_none() {
-            return Err(WorkerError::MissingTopic(name));
+            return Err(TopicReadError::Missing(name).into());
         }
     }
     let reference = connection.topic(&REFERENCE);
@@ -280,19 +281,21 @@ impl Opened {
         };
         let watch_stop = stop.clone();
         let watched = Arc::clone(&progress);
-        let follower = Follower {
-            connection: config.connection,
-            patience: config.registry_patience,
-            topic_id: log.topic_id,
-            decided,
-            troubles: progress.troubles.clone(),
-            stop: stop.clone(),
+        let (followed, follow_stop) = (Arc::clone(&progress), stop.clone());
+        let follow = move || {
+            follow_decisions(
+                (&config.connection, log.topic_id.as_deref()),
+                config.registry_patience,
+                &followed.troubles,
+                &follow_stop,
+                |book| decided.set(book.clone()),
+            );
         };
         let mut threads = vec![
             spawn("laju-commit", &stop, move || committer.run())?,
             spawn("laju-leases", &stop, move || leaseholder.run())?,
             spawn("laju-log", &stop, move || watch.run(&watched, &watch_stop))?,
-            spawn("laju-decisions", &stop, move || follower.run())?,
+            spawn("laju-decisions", &stop, follow)?,
         ];
         for (number, pipeline) in pipelines.into_iter().enumerate() {
             threads.push(spawn(&format!("laju-fold-{number}"), &stop, move || pipeline.run())?);

@@ -153,7 +153,7 @@ impl FigureCheck<'_> {
     /// What the figures topic has under the id.
     fn claimed(&self) -> anyhow::Result<Claimed> {
         let topic = self.connection.topic(&FIGURES);
-        let mut tail = Tail::open(&self.connection, &topic, ASK_PATIENCE)?;
+        let mut tail = Tail::open(self.connection, &topic, ASK_PATIENCE)?;
         let mut reader = LearningReader::once(self.connection.registry_client()?)?;
         let (mut book, mut first) = (FigureBook::default(), None);
         tail.read_to_end(READ_TIMEOUT, |record| {

@@ -32,7 +32,7 @@ pub enum DecideError {
     /// A decision that does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The decisions topic cannot be read.
+    /// A topic does not exist, or the decisions topic cannot be read.
     #[error(transparent)]
     Read(#[from] TopicReadError),
     /// A decision that this program cannot read: whose record it is about is not known.
@@ -47,11 +47,6 @@ pub enum DecideError {
         /// What is wrong with it.
         why: String,
     },
-    /// A topic does not exist.
-    #[error(
-        "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
-    )]
-    MissingTopic(String),
     /// The decisions have no order.
     #[error(
         "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it anew with `laju topics create`"

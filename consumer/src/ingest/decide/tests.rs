@@ -1,6 +1,10 @@
 use laju_kafka::embedded::EmbeddedBroker;
 use laju_kafka::read::TopicReadError;
 use laju_schemas::DecisionId;
+use laju_schemas::SubjectId;
+use laju_schemas::quarantine::{
+    HEADER_DECIDED_BY, HEADER_DECISION_ID, HEADER_RELEASED_ORIGIN, Origin,
+};
 
 use super::*;
 use crate::domain::decisions::tests::decided;

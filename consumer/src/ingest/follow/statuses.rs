@@ -74,17 +74,15 @@ fn name_other_keys(statuses: &Statuses, named: &mut BTreeMap<String, KeyId>) {
 /// # Errors
 /// If the topic cannot be read, or asked to stop meanwhile.
 pub fn statuses_now(connection: &Connection, stop: &Stop) -> Result<(Statuses, i64), WorkerError> {
-    let failed = |error: TopicReadError| WorkerError::Tail(error.to_string());
     let topic = connection.topic(&KIOSK_STATUS);
-    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE).map_err(failed)?;
+    let mut tail = Tail::open(connection, &topic, ASK_PATIENCE)?;
     let registry = connection.registry_client()?;
     let mut reader = StatusReader::new()?;
     let mut statuses = Statuses::new();
     tail.read_to_end(READ_TIMEOUT, |record| {
         take_status(&record, &mut reader, registry.as_ref(), stop, &mut statuses);
-        Ok(())
-    })
-    .map_err(failed)?;
+        Ok::<_, TopicReadError>(())
+    })?;
     let next = tail.end_offsets().max().unwrap_or(0);
     Ok((statuses, next))
 }

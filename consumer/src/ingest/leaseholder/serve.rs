@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{Leaseholder, ROWS, SERVE_TIMEOUT, RowCursor, lease};
+use super::{Leaseholder, ROWS, RowCursor, SERVE_TIMEOUT, lease};
 use crate::ingest::quarantine::originals;
 use crate::projection::format::Kind;
 use crate::projection::snapshot::QuarantinedRecord;

@@ -14,7 +14,7 @@ use rdkafka::statistics::Statistics;
 use crate::ingest::progress::{Progress, now_ms};
 
 /// The consumer's context.
-pub struct IngestContext {
+pub(super) struct IngestContext {
     events: BrokerEvents,
     topic: String,
     partitions: Range<u32>,
@@ -25,7 +25,7 @@ impl IngestContext {
     /// For a consumer of these partitions of the events topic, by its full name. What the consumers
     /// of one node hear of brokers is logged once.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         topic: &str,
         partitions: Range<u32>,
         events: &BrokerEvents,
@@ -37,7 +37,7 @@ impl IngestContext {
 
     /// How far the worker is.
     #[must_use]
-    pub fn progress(&self) -> &Progress {
+    pub(super) fn progress(&self) -> &Progress {
         &self.progress
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laju_kafka::connection::ask::is_there;
-use laju_kafka::read::fetch_error;
+use laju_kafka::read::{TopicReadError, fetch_error};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -87,7 +87,7 @@ impl Pipeline {
                     self.watch.look()?;
                     match is_there(&self.consumer, &topic) {
                         true => Ok(()),
-                        false => Err(WorkerError::MissingTopic(topic)),
+                        false => Err(TopicReadError::Missing(topic).into()),
                     }
                 }
                 Code::TopicAuthorizationFailed if !self.positions.has_read() => {

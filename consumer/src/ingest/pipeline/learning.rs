@@ -14,7 +14,7 @@ use super::registrar::Registrar;
 use crate::ingest::error::WorkerError;
 
 /// What a pipeline does about schemas that it does not know.
-pub struct Learning {
+pub(super) struct Learning {
     pub(super) registrar: Registrar,
     /// Of all pipelines: what one was answered, none asks for again.
     pub(super) lookups: SharedLookups,
@@ -30,11 +30,11 @@ pub struct Learning {
 
 /// What all pipelines of a worker know of ids. It is asked only where a record waits.
 #[derive(Clone)]
-pub struct SharedLookups(Arc<Mutex<Lookups>>);
+pub(super) struct SharedLookups(Arc<Mutex<Lookups>>);
 
 impl SharedLookups {
     /// Gives an id up after this time.
-    pub(in crate::ingest) fn new(patience: Duration) -> Self {
+    pub(super) fn new(patience: Duration) -> Self {
         Self(Arc::new(Mutex::new(Lookups::new(patience))))
     }
 
@@ -49,7 +49,7 @@ impl Learning {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(in crate::ingest) fn start(
+    pub(super) fn start(
         connection: &Connection,
         registry: Registry,
         lookups: SharedLookups,

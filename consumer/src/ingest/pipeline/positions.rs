@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const HEARD_MS: i64 = 5_000;
 
 /// A pipeline's places.
-pub struct ReadPositions {
+pub(super) struct ReadPositions {
     topic: String,
     client: ClientConfig,
     /// The number of the first of the partitions, which follow each other.
@@ -60,7 +60,7 @@ impl ReadPositions {
     /// At these offsets of the partitions of a topic (by its full name) from the `first` on, which a
     /// client reads that is configured so.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         topic: &str,
         first: u32,
         from: impl Iterator<Item = i64>,
@@ -84,7 +84,7 @@ impl ReadPositions {
 
     /// The pipeline's partitions, each from where it stands.
     #[must_use]
-    pub fn assignment(&self) -> TopicPartitionList {
+    pub(super) fn assignment(&self) -> TopicPartitionList {
         self.list(self.partitions())
     }
 
@@ -114,7 +114,7 @@ impl ReadPositions {
 
     /// Everything before this offset of a partition has been taken.
     #[inline]
-    pub fn passed(&mut self, partition: u32, next: i64) {
+    pub(super) fn passed(&mut self, partition: u32, next: i64) {
         self.has_read = true;
         if let Some(place) = self.place_mut(partition) {
             // A client that was told to read on elsewhere does not know where it stands at an end.
@@ -123,7 +123,7 @@ impl ReadPositions {
     }
 
     /// A partition is to be read again from its beginning.
-    pub fn again(&mut self, partition: u32) {
+    pub(super) fn again(&mut self, partition: u32) {
         if let Some(place) = self.place_mut(partition) {
             *place = Place { next: 0, seen: (0, Instant::now()) };
         }
@@ -131,20 +131,20 @@ impl ReadPositions {
 
     /// The offset behind the last record taken of a partition.
     #[must_use]
-    pub fn next(&self, partition: u32) -> i64 {
+    pub(super) fn next(&self, partition: u32) -> i64 {
         self.place(partition).map_or(0, |place| place.next)
     }
 
     /// Whether a partition stands still: whatever still comes of it is not what comes next.
     #[must_use]
     #[inline]
-    pub fn stands_still(&self, partition: u32) -> bool {
+    pub(super) fn stands_still(&self, partition: u32) -> bool {
         !self.still.is_empty() && self.still.contains(&partition)
     }
 
     /// Whether any record came, or any end: what is refused since then is no wrong setting.
     #[must_use]
-    pub fn has_read(&self) -> bool {
+    pub(super) fn has_read(&self) -> bool {
         self.has_read
     }
 
@@ -154,7 +154,7 @@ impl ReadPositions {
     ///
     /// # Errors
     /// If no client can be made that looks.
-    pub fn examine(
+    pub(super) fn examine(
         &mut self,
         code: RDKafkaErrorCode,
         consumer: &BaseConsumer<IngestContext>,
@@ -196,7 +196,7 @@ impl ReadPositions {
     /// The client says that what it asks for is not there. It does so as well where it has lost its
     /// way behind a damaged batch: then where *we* stand is there, and all is read from there again.
     /// Says whether that was it.
-    pub fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> bool {
+    pub(super) fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> bool {
         let is_going = |partition: &u32| !self.still.contains(partition);
         let going: Vec<u32> = self.partitions().filter(is_going).collect();
         let is_within = |partition: &u32| {
@@ -218,7 +218,7 @@ impl ReadPositions {
     ///
     /// # Errors
     /// If no client can be made that looks.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         consumer: &BaseConsumer<IngestContext>,
         progress: &Progress,
@@ -310,7 +310,7 @@ impl ReadPositions {
     /// Has partitions read from where we stand, wherever the client has got to. It is given them
     /// again, because it may have stopped for good where it found nothing. One that stands still is
     /// read on from there once it can be.
-    pub fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
+    pub(super) fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
         let list = self.list(partitions.iter().copied().filter(|p| !self.still.contains(p)));
         if list.count() == 0 {
             return;
