@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::exact::FILLER;
-use laju_kafka::read::{Order, Range, RangeReader};
+use laju_kafka::read::{Order, Polled, Range, RangeReader};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::partition::KeptPartition;
 use crate::backup::error::BackupError;
 use crate::backup::record;
+
+/// How long records are waited for before it is looked at whether to stop.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl KeptPartition<'_> {
     /// That a partition which goes from `low` up to before `at` is the beginning of this one: it ends
@@ -115,12 +119,21 @@ impl KeptPartition<'_> {
     ) -> Result<(), BackupError> {
         let ranges = BTreeMap::from([(self.partition, range)]);
         let mut reader = RangeReader::open(connection, &self.name, &ranges, Order::Together)?;
-        let is_done = reader.read_all(stop, |message| {
-            Ok::<_, BackupError>(match each(message) {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            })
-        })?;
-        is_done.then_some(()).ok_or(BackupError::Interrupted)
+        let mut goes_on = true;
+        loop {
+            let polled = reader.poll(POLL_TIMEOUT, |message| {
+                goes_on = each(message);
+                Ok::<_, BackupError>(match goes_on {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                })
+            })?;
+            if polled == Polled::Done || !goes_on {
+                return Ok(());
+            }
+            if stop.load(Ordering::Acquire) {
+                return Err(BackupError::Interrupted);
+            }
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use laju_kafka::publish::exact::{ExactPublisher, ExactRecord};
-use laju_kafka::read::{Order, Range, RangeReader};
+use laju_kafka::read::{Order, Polled, Range, RangeReader};
 use laju_schemas::LogCopy;
 use laju_schemas::codec::Encoder;
 use laju_schemas::log_copy::{COPY_KEY, CopiedPartition};
@@ -14,6 +16,9 @@ use rdkafka::message::Message as _;
 use super::{Part, Restoring};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::{Cut, Manifest};
+
+/// How long the record is waited for before it is looked at whether to stop.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Puts it there, unless a restore of the same backup before has. `part` is that of the decisions.
 ///
@@ -133,9 +138,16 @@ fn there(
     let connection = restoring.connection;
     let mut reader = RangeReader::open(connection, &part.name, &ranges, Order::Together)?;
     let mut found = None;
-    let is_done = reader.read_all(restoring.stop, |message| {
-        found = message.payload().and_then(LogCopy::read).and_then(Result::ok);
-        Ok::<_, BackupError>(ControlFlow::Continue(()))
-    })?;
-    is_done.then_some(found).ok_or(BackupError::Interrupted)
+    loop {
+        let polled = reader.poll(POLL_TIMEOUT, |message| {
+            found = message.payload().and_then(LogCopy::read).and_then(Result::ok);
+            Ok::<_, BackupError>(ControlFlow::Continue(()))
+        })?;
+        if polled == Polled::Done {
+            return Ok(found);
+        }
+        if restoring.stop.load(Ordering::Acquire) {
+            return Err(BackupError::Interrupted);
+        }
+    }
 }
