@@ -8,17 +8,16 @@ use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::learning::{NotKnown, SchemaFinder};
-use laju_kafka::read::headers::RecordHeaders as _;
 use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, SchemaError};
-use laju_schemas::quarantine::Origin;
 use laju_schemas::topic::EVENTS;
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::BorrowedMessage;
 use thiserror::Error;
 
-use super::verdicts::{self, Undecided, VerdictsError, verdicts_now};
-use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
+use super::judging::ReceivedRecord;
+use super::verdicts::{Undecided, VerdictsError, verdicts_now};
+use crate::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::projection::partition::{Position, RecordMark};
@@ -236,13 +235,9 @@ impl Judge {
         message: &BorrowedMessage<'_>,
         each: &mut impl FnMut(EventRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (key, value) = (message.key(), message.payload());
-        let partition = message.partition() as u32;
-        let mark = RecordMark {
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis().unwrap_or(-1),
-            digest: RecordMark::digest(key, value),
-        };
+        let received = ReceivedRecord::of(message);
+        let ReceivedRecord { origin, mark, key, value, .. } = received;
+        let partition = origin.partition;
         if let Some(known) = self.known.get(&partition).copied()
             && mark.offset >= known.offset
         {
@@ -255,9 +250,8 @@ impl Judge {
         if mark.offset < position.next_offset {
             return Ok(());
         }
-        let timestamp = clamp_timestamp(mark.timestamp);
         *position = position.after(mark);
-        let until = position.recorded_until.unwrap_or(timestamp);
+        let until = position.recorded_until.unwrap_or_else(|| clamp_timestamp(mark.timestamp));
         let mut hand_over = |outcome: RecordOutcome<'_>| {
             each(EventRecord {
                 partition,
@@ -268,16 +262,9 @@ impl Judge {
                 outcome,
             })
         };
-        let origin = Origin { partition, offset: mark.offset };
-        if let Some(refusal) = verdicts::refused(&self.verdicts, origin, value, message) {
-            return hand_over(RecordOutcome::Refused(&refusal, None));
-        }
         loop {
-            match judge(&mut self.reader, key, value, partition, self.partitions, timestamp) {
-                Verdict::Counted(mut event) => {
-                    event.is_released = message.is_released();
-                    return hand_over(RecordOutcome::Counted(&event));
-                }
+            match received.judge(&mut self.reader, self.partitions, &self.verdicts) {
+                Verdict::Counted(event) => return hand_over(RecordOutcome::Counted(&event)),
                 Verdict::Refused(refusal, raw) => {
                     return hand_over(RecordOutcome::Refused(&refusal, raw.as_ref()));
                 }

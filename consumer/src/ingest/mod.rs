@@ -10,6 +10,7 @@ pub mod error;
 pub mod event_log;
 pub mod figure_publisher;
 pub mod follow;
+mod judging;
 pub mod lag;
 mod lease;
 mod leaseholder;

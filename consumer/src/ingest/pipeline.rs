@@ -4,7 +4,6 @@
 
 mod client_context;
 mod errors;
-mod judging;
 mod late_verdicts;
 mod learning;
 mod positions;
@@ -29,6 +28,7 @@ use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
 
 use super::batch::{Batch, End};
 use super::error::WorkerError;
+use super::judging::ReceivedRecord;
 use super::lease::Leases;
 use super::log_watch::LogWatch;
 use super::stop::Stop;
@@ -41,7 +41,6 @@ use crate::projection::snapshot::Snapshot;
 pub(super) use setup::PipelineSetup;
 
 use client_context::IngestContext;
-use judging::ReceivedRecord;
 use learning::Learning;
 use positions::ReadPositions;
 use waiting::Waiting;
@@ -210,8 +209,7 @@ impl Pipeline {
         message: &BorrowedMessage<'_>,
         batch: &mut Batch,
     ) -> Result<(), WorkerError> {
-        let timestamp = message.timestamp();
-        if matches!(timestamp, Timestamp::CreateTime(_))
+        if matches!(message.timestamp(), Timestamp::CreateTime(_))
             && !self.warned.load(Ordering::Relaxed)
             && !self.is_copied(message)
             && !self.warned.swap(true, Ordering::Relaxed)
@@ -222,7 +220,7 @@ impl Pipeline {
                  message.timestamp.type=LogAppendTime"
             );
         }
-        self.take(message, timestamp.to_millis().unwrap_or(-1), batch)
+        self.take(message, batch)
     }
 
     /// Folds a batch and leaves it empty; tells the committing thread of it, while records keep coming
@@ -273,15 +271,10 @@ impl Pipeline {
     fn take(
         &mut self,
         message: &BorrowedMessage<'_>,
-        timestamp: i64,
         batch: &mut Batch,
     ) -> Result<(), WorkerError> {
-        let partition = message.partition() as u32;
-        let mark = RecordMark {
-            offset: message.offset(),
-            timestamp,
-            digest: RecordMark::digest(message.key(), message.payload()),
-        };
+        let received = ReceivedRecord::of(message);
+        let (Origin { partition, .. }, mark) = (received.origin, received.mark);
         if self.positions.stands_still(partition) {
             return Ok(());
         }
@@ -293,14 +286,14 @@ impl Pipeline {
             self.hold(message, mark);
             return Ok(());
         }
-        let (seen, decided) = (ReceivedRecord::of(message, mark), &*self.decided.book);
-        while let Some(id) = seen.judge_into(&mut self.reader, self.partitions, decided, batch) {
+        let (reader, book) = (&mut self.reader, &*self.decided.book);
+        while let Some(id) = received.judge_into(reader, self.partitions, book, batch) {
             if self.learning.is_some() {
                 self.hold(message, mark);
                 break;
             }
             // Without a registry an id is nobody's, whatever the world says.
-            self.reader.book.learn(id, None);
+            reader.book.learn(id, None);
         }
         Ok(())
     }

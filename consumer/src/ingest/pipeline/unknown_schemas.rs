@@ -16,12 +16,12 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::judging::ReceivedRecord;
 use super::learning::Learning;
 use super::registrar::{Done, Task};
 use super::waiting::Held;
 use super::{BATCH_RECORDS, Pipeline};
 use crate::ingest::batch::Batch;
+use crate::ingest::judging::ReceivedRecord;
 use crate::ingest::progress::now_ms;
 use crate::projection::partition::RecordMark;
 
