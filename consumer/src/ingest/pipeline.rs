@@ -7,7 +7,6 @@ mod errors;
 mod late_verdicts;
 mod learning;
 mod positions;
-mod registrar;
 mod setup;
 mod unknown_schemas;
 mod waiting;

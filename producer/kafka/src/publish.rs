@@ -10,7 +10,6 @@ mod confirm;
 mod error;
 pub mod exact;
 mod lazy;
-mod queue;
 mod record;
 mod settings;
 
@@ -39,7 +38,7 @@ pub use record::Record;
 pub use settings::PublishSettings;
 
 use confirm::Confirmations;
-use queue::{enqueue, flush};
+use record::{enqueue, flush};
 
 /// Encodes a topic's values, once its schema is registered.
 struct Writer {

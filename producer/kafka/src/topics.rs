@@ -21,7 +21,6 @@ use rdkafka::metadata::Metadata;
 mod alter;
 mod deviation;
 mod error;
-mod single;
 
 pub use deviation::{Deviation, Found, Wanted, deviations, stamped_ahead};
 pub use error::TopicsError;
@@ -122,22 +121,42 @@ impl<'a> TopicAdmin<'a> {
                 config.iter().fold(NewTopic::new(name, count, replication), |t, (k, v)| t.set(k, v))
             })
             .collect();
-        let answers = self
-            .client
-            .create_topics(&new, &self.options())
-            .await
-            .map_err(|error| self.refused(WHAT, &error))?;
-        answers
-            .into_iter()
-            .map(|answer| match answer {
-                Ok(name) => Ok((name, Made::Created)),
-                Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => Ok((name, Made::Existed)),
-                Err((name, code)) => match self.of_code(WHAT, code) {
-                    TopicsError::Kafka { reason, .. } => Ok((name, Made::Refused(reason))),
-                    error => Err(error),
-                },
-            })
-            .collect()
+        self.make(WHAT, &new).await
+    }
+
+    /// Makes a topic of this full name, whatever it is, with the broker's default of replicas; one that
+    /// is there stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_one(
+        &self,
+        name: &str,
+        partitions: u32,
+        config: &[(&str, String)],
+    ) -> Result<Made, TopicsError> {
+        let count = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let new = NewTopic::new(name, count, TopicReplication::Fixed(-1));
+        let new = config.iter().fold(new, |new, (key, value)| new.set(key, value));
+        let made = self.make("make a topic", &[new]).await?.pop();
+        Ok(made.map_or(Made::Created, |(_, made)| made))
+    }
+
+    async fn make(
+        &self,
+        what: &'static str,
+        new: &[NewTopic<'_>],
+    ) -> Result<Vec<(String, Made)>, TopicsError> {
+        let answers = self.client.create_topics(new, &self.options()).await;
+        let made = |answer| match answer {
+            Ok(name) => Ok((name, Made::Created)),
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => Ok((name, Made::Existed)),
+            Err((name, code)) => match self.of_code(what, code) {
+                TopicsError::Kafka { reason, .. } => Ok((name, Made::Refused(reason))),
+                error => Err(error),
+            },
+        };
+        answers.map_err(|error| self.refused(what, &error))?.into_iter().map(made).collect()
     }
 
     /// How every topic of the contract is on the cluster; `None` for one that is not there.
@@ -145,61 +164,61 @@ impl<'a> TopicAdmin<'a> {
     /// # Errors
     /// If the cluster does not answer, or does not let us see.
     pub async fn describe(&self) -> Result<Description, TopicsError> {
-        const WHAT: &str = "describe topics";
         let needs = ALL
             .iter()
             .flat_map(|topic| [(Operation::Describe, topic), (Operation::DescribeConfigs, topic)]);
         self.connection.require_on(&needs.collect::<Vec<_>>(), self.timeout)?;
-        let metadata = self.metadata(WHAT)?;
+        let names = ALL.each_ref().map(|topic| self.connection.topic(topic));
+        let (brokers, mut found) = self.find("describe topics", &names).await?;
+        let topics = ALL.iter().zip(names).map(|(topic, name)| {
+            let found = found.remove(&name);
+            (topic, name, found)
+        });
+        Ok(Description { brokers, topics: topics.collect() })
+    }
+
+    /// How the topic of this full name is, whatever it is; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::describe`].
+    pub async fn describe_one(&self, name: &str) -> Result<Option<Found>, TopicsError> {
+        let (_, mut found) = self.find("describe a topic", &[name.to_owned()]).await?;
+        Ok(found.remove(name))
+    }
+
+    /// How many brokers there are, and how those of these topics are that are there.
+    async fn find(
+        &self,
+        what: &'static str,
+        names: &[String],
+    ) -> Result<(u32, BTreeMap<String, Found>), TopicsError> {
+        const WHAT: &str = "describe a topic's configuration";
+        let metadata = self.metadata(what)?;
         let mut found = BTreeMap::new();
-        for topic in metadata.topics().iter().filter(|t| t.error().is_none()) {
+        for topic in metadata.topics().iter().filter(|topic| topic.error().is_none()) {
+            let Some(name) = names.iter().find(|name| *name == topic.name()) else { continue };
             let partitions = topic.partitions();
             let replication = partitions.iter().map(|p| p.replicas().len()).min().unwrap_or(0);
             let (partitions, replication) = (partitions.len() as u32, replication as u32);
             let config = BTreeMap::new();
-            found.insert(topic.name().to_owned(), Found { partitions, replication, config });
+            found.insert(name.clone(), Found { partitions, replication, config });
         }
-        let topics: Vec<_> = ALL
-            .iter()
-            .map(|topic| {
-                let name = self.connection.topic(topic);
-                let found = found.remove(&name);
-                (topic, name, found)
-            })
-            .collect();
-        let mut description = Description { brokers: metadata.brokers().len() as u32, topics };
-        self.add_configs(&mut description).await?;
-        Ok(description)
-    }
-
-    async fn add_configs(&self, description: &mut Description) -> Result<(), TopicsError> {
-        const WHAT: &str = "describe a topic's configuration";
-        let there: Vec<_> = description
-            .topics
-            .iter()
-            .filter(|(_, _, found)| found.is_some())
-            .map(|(_, name, _)| name.clone())
-            .collect();
-        if there.is_empty() {
-            return Ok(());
+        let brokers = metadata.brokers().len() as u32;
+        if found.is_empty() {
+            return Ok((brokers, found));
         }
-        let resources: Vec<_> = there.iter().map(|n| ResourceSpecifier::Topic(n)).collect();
-        let answers = self
-            .client
-            .describe_configs(&resources, &self.options())
-            .await
-            .map_err(|error| self.refused(WHAT, &error))?;
-        for answer in answers {
+        let resources: Vec<_> = found.keys().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let answers = self.client.describe_configs(&resources, &self.options()).await;
+        for answer in answers.map_err(|error| self.refused(WHAT, &error))? {
             let ConfigResource { specifier, entries } =
                 answer.map_err(|code| self.of_code(WHAT, code))?;
             let OwnedResourceSpecifier::Topic(name) = specifier else { continue };
-            let topic = description.topics.iter_mut().find(|(_, known, _)| *known == name);
-            if let Some((_, _, Some(found))) = topic {
+            if let Some(found) = found.get_mut(&name) {
                 found.config =
                     entries.into_iter().filter_map(|e| Some((e.name, e.value?))).collect();
             }
         }
-        Ok(())
+        Ok((brokers, found))
     }
 
     fn options(&self) -> AdminOptions {

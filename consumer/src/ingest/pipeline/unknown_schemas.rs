@@ -16,8 +16,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::learning::Learning;
-use super::registrar::{Done, Task};
+use super::learning::{Done, Learning, Task};
 use super::waiting::Held;
 use super::{BATCH_RECORDS, Pipeline};
 use crate::ingest::batch::Batch;

@@ -14,8 +14,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use super::confirm::{Confirmations, DeliveryError};
 use super::error::PublishError;
-use super::queue::{enqueue, enqueue_unless, flush};
-use super::record::Record;
+use super::record::{Record, enqueue, enqueue_unless, flush};
 use super::settings::PublishSettings;
 use crate::connection::ask::patiently;
 use crate::connection::{BrokerEvents, Connection, ConnectionError};

@@ -21,7 +21,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
-use super::queue::{QUEUE_WAIT, flush};
+use super::record::{QUEUE_WAIT, flush};
 use super::{PublishError, PublishSettings};
 use crate::connection::ask::{ASK_PATIENCE, patiently};
 use crate::connection::{Connection, ConnectionError};

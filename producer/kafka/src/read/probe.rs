@@ -87,23 +87,13 @@ pub fn probe(
         consumer.assign(&only)?;
         let until = deadline.min(Instant::now() + patience);
         while Instant::now() < until {
-            match consumer.poll(POLL_TIMEOUT) {
-                None => {}
-                Some(Ok(message)) if message.partition() == partition as i32 => {
-                    probed.sound.push(partition);
-                    break;
-                }
-                Some(Err(KafkaError::PartitionEOF(ended))) if ended == partition as i32 => {
-                    probed.sound.push(partition);
-                    break;
-                }
-                Some(Ok(_)) => {}
+            let is_sound = match consumer.poll(POLL_TIMEOUT) {
+                None => false,
+                Some(Ok(message)) => message.partition() == partition as i32,
+                Some(Err(KafkaError::PartitionEOF(ended))) => ended == partition as i32,
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-                ))) => {
-                    probed.sound.push(partition);
-                    break;
-                }
+                ))) => true,
                 Some(Err(error)) => {
                     let code = error.rdkafka_error_code();
                     if let Some(code) = code.filter(|code| fetch_error::is_of_records(*code)) {
@@ -113,7 +103,12 @@ pub fn probe(
                         probed.troubled.insert(partition, trouble);
                         break;
                     }
+                    false
                 }
+            };
+            if is_sound {
+                probed.sound.push(partition);
+                break;
             }
         }
     }
