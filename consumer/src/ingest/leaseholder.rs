@@ -175,7 +175,7 @@ impl Leaseholder {
     fn listen(&self) -> Result<(), WorkerError> {
         while let Some(polled) = self.consumer.poll(Duration::ZERO) {
             let polled = polled.map(drop);
-            polled.or_else(|error| self.judge(error))?;
+            polled.or_else(|error| self.on_error(error))?;
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Leaseholder {
     }
 
     /// Whether an error is one that time mends.
-    fn judge(&self, error: KafkaError) -> Result<(), WorkerError> {
+    fn on_error(&self, error: KafkaError) -> Result<(), WorkerError> {
         if lease::is_forbidden(&error) {
             let resource = Resource::Group(self.group.clone());
             let lacks = self.connection.lacks(vec![Right { operation: Operation::Read, resource }]);

@@ -168,8 +168,7 @@ impl Pipeline {
             self.serve_waiting(batch);
             self.served = Instant::now();
         }
-        let consumer = Arc::clone(&self.consumer);
-        if self.positions.look(&consumer, consumer.context().progress())? {
+        if self.positions.look(&self.consumer, self.consumer.context().progress())? {
             let unasked = std::mem::take(&mut self.positions.unasked);
             self.fold(batch, !idle);
             self.ask_ends(unasked);

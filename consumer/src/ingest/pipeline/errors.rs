@@ -1,7 +1,6 @@
 //! What the client's errors mean for a pipeline: whether time mends them, a partition stands still, or
 //! the worker has to stop.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use laju_kafka::connection::ask::is_there;
@@ -61,13 +60,6 @@ impl Pipeline {
         })
     }
 
-    /// Whether all that comes next is there, although the client says that it is not: see
-    /// [`ReadPositions::is_there`].
-    fn is_there_after_all(&mut self) -> bool {
-        let consumer = Arc::clone(&self.consumer);
-        self.positions.is_there(&consumer)
-    }
-
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
     pub(super) fn on_error(&mut self, error: KafkaError) -> Result<(), WorkerError> {
         use RDKafkaErrorCode as Code;
@@ -76,7 +68,7 @@ impl Pipeline {
             KafkaError::MessageConsumption(code) => match code {
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     self.watch.look()?;
-                    if self.is_there_after_all() {
+                    if self.positions.is_there(&self.consumer) {
                         return Ok(());
                     }
                     Err(self.too_short().or_else(|| self.cut()).unwrap_or_else(|| {
@@ -99,9 +91,8 @@ impl Pipeline {
                     Err(WorkerError::Refused(refusal(code).unwrap_or_default()))
                 }
                 code if fetch_error::is_of_records(code) => {
-                    let consumer = Arc::clone(&self.consumer);
-                    let progress = consumer.context().progress();
-                    Ok(self.positions.examine(code, &consumer, progress)?)
+                    let progress = self.consumer.context().progress();
+                    Ok(self.positions.examine(code, &self.consumer, progress)?)
                 }
                 _ => {
                     tracing::debug!(%code, "reading goes on after an error");

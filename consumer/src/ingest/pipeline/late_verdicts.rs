@@ -1,7 +1,6 @@
 //! Verdicts that come about records which were counted without them: their partitions are folded again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use laju_schemas::quarantine::Origin;
 use rdkafka::consumer::Consumer as _;
@@ -16,21 +15,20 @@ impl Pipeline {
             if let Some(learning) = &mut self.learning {
                 learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
             }
-            let new = new.into_iter();
-            let new = new.filter(|verdict| self.is_mine(verdict.origin_partition));
-            let new: Vec<_> = new.collect();
-            for origin in new.iter().map(|verdict| verdict.origin()) {
-                self.leases.want(origin.partition, origin.offset);
+            for verdict in new {
+                let origin = verdict.origin();
+                if self.is_mine(origin.partition) {
+                    self.leases.want(origin.partition, origin.offset);
+                    if self.has_judged(origin) {
+                        self.late.push(verdict);
+                    }
+                }
             }
-            let late = new.into_iter().filter(|verdict| self.has_judged(verdict.origin()));
-            let late: Vec<_> = late.collect();
-            self.late.extend(late);
         }
         if !self.late.is_empty() {
             self.fold(batch, false);
             let again = self.fold_again(batch);
-            let consumer = Arc::clone(&self.consumer);
-            self.positions.restart(&consumer, &again);
+            self.positions.restart(&self.consumer, &again);
         }
     }
 
@@ -38,7 +36,6 @@ impl Pipeline {
     /// registry did not have what this one's had, and the log says what counts. Gives those partitions,
     /// which stand at their beginnings now.
     pub(super) fn fold_again(&mut self, batch: &mut Batch) -> Vec<u32> {
-        let consumer = Arc::clone(&self.consumer);
         let mut again = Vec::new();
         let mut late: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         for verdict in std::mem::take(&mut self.late) {
@@ -48,7 +45,7 @@ impl Pipeline {
             let Some(first) = verdicts.iter().min_by_key(|verdict| verdict.origin_offset) else {
                 continue;
             };
-            let marks = consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT);
             let Ok((begin, _)) = marks else {
                 // Asked again at the next look.
                 self.late.extend(verdicts);

@@ -253,7 +253,7 @@ impl RangeReader {
                     break;
                 }
                 Some(Err(error)) => {
-                    self.judge(error)?;
+                    self.on_error(error)?;
                     break;
                 }
             }

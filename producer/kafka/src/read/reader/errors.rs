@@ -33,7 +33,7 @@ impl RangeReader {
             let polled = polled.map(drop);
             match polled {
                 Err(KafkaError::PartitionEOF(_)) | Ok(()) => {}
-                Err(error) => self.judge(error)?,
+                Err(error) => self.on_error(error)?,
             }
         }
         Ok(())
@@ -59,7 +59,7 @@ impl RangeReader {
     }
 
     /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    pub(super) fn judge(&mut self, error: KafkaError) -> Result<(), TopicReadError> {
+    pub(super) fn on_error(&mut self, error: KafkaError) -> Result<(), TopicReadError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
