@@ -23,88 +23,50 @@ pub enum WorkerError {
     /// A topic does not exist, or cannot be read.
     #[error(transparent)]
     Read(#[from] TopicReadError),
-    /// The user may not.
     #[error("this user may not {0}")]
     Forbidden(String),
-    /// The brokers refuse what this worker is set to, and time does not mend it.
     #[error("the brokers refuse this worker: {0}")]
     Refused(&'static str),
-    /// The log is not the one that the store was made of.
     #[error(
         "partition {partition} of {topic} is not the log that the store was made of ({what}): if the topic was made anew, use --rebuild; if this is another cluster, give --store another directory"
     )]
-    AnotherLog {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// What differs.
-        what: String,
-    },
-    /// The topic was deleted and made again.
+    AnotherLog { topic: String, partition: u32, what: String },
     #[error(
         "{topic} was deleted and made again: its id was {was}, which the store was made of, and is {is}. Nothing of the other log was committed. If the new one is to be counted, use --rebuild; else give --store another directory and keep this one"
     )]
     AnotherTopic {
-        /// The topic.
         topic: String,
         /// The id of the log that the store was made of.
         was: String,
         /// The id that the topic has now.
         is: String,
     },
-    /// Records that are to be read are gone.
     #[error(
         "partition {partition} of {topic} begins at offset {low}, but what is to be read next is offset {wanted}: the records between are deleted. By retention.ms or retention.bytes, which have to be -1 (see `laju topics check`), or by hand? Figures without them would be wrong: the store is left as it is"
     )]
     LogCut {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: u32,
-        /// Its first offset.
         low: i64,
         /// The offset that is to be read.
         wanted: i64,
     },
-    /// Records that are to be read are gone, and it is not known where.
     #[error(
         "{topic} no longer has the records that come next ({reason}): were they deleted, or is retention not unlimited (see `laju topics check`)? Figures without them would be wrong"
     )]
-    LogGone {
-        /// The topic.
-        topic: String,
-        /// What librdkafka says.
-        reason: String,
-    },
-    /// librdkafka gives up.
+    LogGone { topic: String, reason: String },
     #[error("Kafka's client gives up: {0}")]
     Client(String),
-    /// librdkafka refuses something.
     #[error("Kafka's client: {0}")]
     Kafka(#[from] KafkaError),
-    /// The topic has got more partitions than it had.
     #[error(
         "{topic} had {partitions} partitions, which its events were spread over by their keys, and was given more: it has {now}. Keys now belong elsewhere, and events would count wrongly. Partitions cannot be added to it: make a new topic with as many partitions as are wanted, and copy the events into that one with `laju replay --to-topic`"
     )]
-    MorePartitions {
-        /// The topic.
-        topic: String,
-        /// How many it had.
-        partitions: u32,
-        /// How many it has.
-        now: u32,
-    },
-    /// The reference topic has several partitions: its figures have no order.
+    MorePartitions { topic: String, partitions: u32, now: u32 },
     #[error(
         "{topic} has {partitions} partitions, but has to have one: its figures replace each other in their order. Make it anew with `laju topics create`"
     )]
-    SeveralPartitions {
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        partitions: u32,
-    },
+    SeveralPartitions { topic: String, partitions: u32 },
     /// A thread could not be started, or ended in a panic.
     #[error("{0}")]
     Thread(String),

@@ -69,14 +69,11 @@ pub enum EventLogError {
     /// The registry does not have a record's schema, and nothing is written down about that.
     #[error(transparent)]
     Undecided(#[from] Undecided),
-    /// A record that was read before is not there, or is another one.
     #[error(
         "partition {partition} of {topic} is another log: the record at offset {offset} is not the one that was read before. Was the topic made anew?"
     )]
     AnotherLog {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: u32,
         /// Where the record was.
         offset: i64,

@@ -38,7 +38,6 @@ pub enum RecomputeError {
     /// The log cannot be read record by record.
     #[error(transparent)]
     Judged(#[from] EventLogError),
-    /// The caller does not want it any more.
     #[error("interrupted")]
     Interrupted,
 }

@@ -20,22 +20,18 @@ pub enum NotKnown {
     /// The registry gives no answer: an outage.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// It says that it has none, which is not believed yet.
     #[error("the registry says that it has {lacking}; it is asked again for {patience} s")]
     NotYet {
-        /// What it has not.
         lacking: Lacking,
         /// How long it is asked for, in seconds.
         patience: u64,
     },
-    /// It has said so for as long as a command asks.
     #[error(
         "the registry has {lacking}; it was asked again for {seconds} s. The record cannot be read \
          without its schema, so there is no answer: register the schema, or check that --registry is \
          the right one"
     )]
     Lacking {
-        /// What it has not.
         lacking: Lacking,
         /// For how long it said so.
         seconds: u64,

@@ -35,45 +35,28 @@ pub enum DecideError {
     /// A topic does not exist, or the decisions topic cannot be read.
     #[error(transparent)]
     Read(#[from] TopicReadError),
-    /// A decision that this program cannot read: whose record it is about is not known.
     #[error(
         "the decision at offset {offset} of {topic} cannot be read: {why}. What it is about would seem undecided: give the --registry that whoever decided has, or take the version of Laju that they have"
     )]
-    Unreadable {
-        /// The topic.
-        topic: String,
-        /// The decision's offset.
-        offset: i64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The decisions have no order.
+    Unreadable { topic: String, offset: i64, why: String },
     #[error(
         "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it anew with `laju topics create`"
     )]
-    SeveralPartitions {
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        partitions: u32,
-    },
+    SeveralPartitions { topic: String, partitions: u32 },
     /// Another one has the same transactional id, or the brokers have taken the transaction back.
     #[error(
         "another release has begun, or this transaction took longer than {} s: what this one had not committed is taken back. Start again when no other is at work; what is decided stays decided",
         TRANSACTION_TIMEOUT.as_secs()
     )]
     Fenced,
-    /// The user may not.
     #[error(
         "this user may not {0}: see the rights that a release needs in consumer/docs/quarantine.md"
     )]
     Forbidden(&'static str),
-    /// A transaction was taken back: nothing of it is in the log.
     #[error(
         "the transaction was taken back, and nothing of it counts: {0}. Start again; what is decided stays decided"
     )]
     Aborted(String),
-    /// Anything else of Kafka's.
     #[error("{0}. Start again; what is decided stays decided")]
     Kafka(String),
 }

@@ -10,120 +10,62 @@ use crate::topics::TopicsError;
 /// Why records cannot be copied.
 #[derive(Debug, Error)]
 pub enum CopyError {
-    /// The target cannot be reached.
     #[error("the cluster to copy to: {0}")]
     Connection(#[from] ConnectionError),
-    /// The target's topic cannot be looked at or made.
     #[error("the topic to copy to: {0}")]
     Topics(#[from] TopicsError),
-    /// The target is what is read.
     #[error("{0} is the topic that is read: a topic is not copied into itself")]
     Itself(String),
-    /// The target is another topic of the installation that is read.
     #[error(
         "{0} is a topic of the installation that is read, and its records are not events: choose another name"
     )]
     Reserved(String),
-    /// The target has records already.
     #[error(
         "{0} has records already: what is copied would stand behind them. Choose an empty topic, or allow it with --append"
     )]
     NotEmpty(String),
-    /// The target has lost what was copied.
     #[error(
         "partition {partition} of {topic} ends at offset {end}, and the checkpoint rests on {noted}: was it made anew? Give another --checkpoint to copy from the beginning"
     )]
     MadeAnew {
-        /// The topic.
         topic: String,
-        /// The partition.
         partition: u32,
-        /// Where it ends.
         end: i64,
         /// Where it ended when the checkpoint was written.
         noted: i64,
     },
-    /// The brokers did not say where the target ends.
     #[error("the brokers did not say where {topic} ends: {reason}")]
-    NoEnds {
-        /// The topic.
-        topic: String,
-        /// What they said.
-        reason: String,
-    },
-    /// There is no such topic.
+    NoEnds { topic: String, reason: String },
     #[error("there is no topic {0} to copy to: --create-topic makes it")]
     Missing(String),
-    /// The cluster does not make the topic.
     #[error("the topic {topic} is refused: {reason}")]
-    Refused {
-        /// The topic.
-        topic: String,
-        /// What the cluster says.
-        reason: String,
-    },
-    /// Keys would be in other partitions.
+    Refused { topic: String, reason: String },
     #[error(
         "{topic} has {found} partitions, and what is copied has {wanted}: a copy keeps its partitions. Choose a topic with as many, or a new one with --create-topic"
     )]
-    Partitions {
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        found: u32,
-        /// How many it has to have.
-        wanted: u32,
-    },
-    /// The broker would put its own time in place of the record's.
+    Partitions { topic: String, found: u32, wanted: u32 },
     #[error(
         "{0} has message.timestamp.type=LogAppendTime: all records would be recorded now, and `recorded` and every `known_at` would change. Set it to CreateTime (kafka-configs.sh --alter --entity-type topics --entity-name {0} --add-config message.timestamp.type=CreateTime), or allow it with --new-timestamps"
     )]
     NewTimestamps(String),
-    /// The topic does not keep everything.
     #[error(
         "{topic} has {key}={value}: what is copied would be deleted again. Set it to {wanted}, or choose a new topic with --create-topic"
     )]
-    Forgets {
-        /// The topic.
-        topic: String,
-        /// The property.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it has to be.
-        wanted: &'static str,
-    },
-    /// A record has headers that are damaged.
+    Forgets { topic: String, key: &'static str, value: String, wanted: &'static str },
     #[error(
         "the headers of the record at offset {offset} of partition {partition} cannot be read ({code}): it cannot be copied as it is"
     )]
-    Headers {
-        /// Its partition.
-        partition: i32,
-        /// Its offset.
-        offset: i64,
-        /// What librdkafka says of them.
-        code: RDKafkaErrorCode,
-    },
-    /// Asked to stop while records were not confirmed.
+    Headers { partition: i32, offset: i64, code: RDKafkaErrorCode },
     #[error("stopped before all that was copied was confirmed")]
     Stopped,
     /// A record cannot be handed over.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A record was not delivered.
     #[error(
         "{failed} records were not delivered to {topic}, the first because {}; of what was copied after it, nothing is sent any more",
         in_a_copy(.topic, .why)
     )]
-    Delivery {
-        /// The topic.
-        topic: String,
-        /// How many.
-        failed: u64,
-        /// Why the first.
-        why: DeliveryError,
-    },
+    Delivery { topic: String, failed: u64, why: DeliveryError },
 }
 
 /// Why a record was not delivered, with what mends it in a copy: the target need not be a topic of

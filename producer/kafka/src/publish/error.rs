@@ -27,7 +27,6 @@ pub enum PublishError {
     /// A stored value that was written with another schema than this program's.
     #[error("it cannot be read: {0}")]
     Stored(#[from] ReadError),
-    /// Larger than the topic takes.
     #[error(
         "{what} has {bytes} bytes; {topic} takes {limit} at most, with key, headers and framing"
     )]
@@ -36,19 +35,15 @@ pub enum PublishError {
         what: String,
         /// How large it is.
         bytes: usize,
-        /// The topic.
         topic: String,
         /// The limit in bytes.
         limit: u32,
     },
-    /// librdkafka does not take it.
     #[error("{what} cannot be sent to {topic}")]
     Queue {
         /// What was to be sent.
         what: String,
-        /// The topic.
         topic: String,
-        /// Why.
         source: Box<KafkaError>,
     },
 }

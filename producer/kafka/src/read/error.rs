@@ -16,22 +16,14 @@ pub(super) const BEGIN_AGAIN: &str = "begin again with the one that is there now
 /// What became of a topic while it was being read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TopicChange {
-    /// It was deleted and made again: another log under the same name.
     #[error("it was deleted and made again meanwhile: its id was {was} and is {is}")]
     MadeAgain {
         /// Its id when reading began.
         was: String,
-        /// Its id now.
         is: String,
     },
-    /// It was given partitions, which are not being read.
     #[error("it had {were} partitions when reading began, and has {are}")]
-    MorePartitions {
-        /// How many it had.
-        were: u32,
-        /// How many it has.
-        are: u32,
-    },
+    MorePartitions { were: u32, are: u32 },
 }
 
 /// Why a topic cannot be read.
@@ -40,131 +32,67 @@ pub enum TopicReadError {
     /// The connection's options are wrong.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// The cluster has no such topic, or none that this user may see.
     #[error(
         "there is no topic {0} that this user may see: make the topics with `laju topics create`, or check --topic-prefix and the user's rights"
     )]
     Missing(String),
-    /// The topic has no such partition.
     #[error("{topic} has no partition {partition}: it has {partitions}, counted from 0")]
-    NoPartition {
-        /// The topic.
-        topic: String,
-        /// What was asked for.
-        partition: u32,
-        /// How many it has.
-        partitions: u32,
-    },
-    /// The user may not read it.
+    NoPartition { topic: String, partition: u32, partitions: u32 },
     #[error(
         "the Kafka user lacks the right to Read on the topic {0}: who administers the cluster gives it with `kafka-acls --bootstrap-server … --add --allow-principal User:NAME --operation Read --topic {0}` (consumer/docs/rights.md lists what each program needs)"
     )]
     Forbidden(String),
-    /// The beginning of the range is gone.
     #[error(
         "the log is cut: partition {partition} of {topic} begins at offset {low}, so that what came first, from offset {from}, is gone"
     )]
-    Cut {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// Its first offset.
-        low: i64,
-        /// The offset asked for.
-        from: i64,
-    },
-    /// The log ends before the range does.
+    Cut { topic: String, partition: u32, low: i64, from: i64 },
     #[error(
         "partition {partition} of {topic} ends at offset {end}, but is asked for up to {wanted}: was the topic made anew?"
     )]
-    Short {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// Where it ends.
-        end: i64,
-        /// Up to where it is asked for.
-        wanted: i64,
-    },
-    /// The topic changed while it was read.
+    Short { topic: String, partition: u32, end: i64, wanted: i64 },
     #[error(
         "{topic}: what was to be read next is gone ({reason}); was the topic made anew or cut off?{cure}"
     )]
     Gone {
-        /// The topic.
         topic: String,
-        /// What librdkafka says.
         reason: String,
         /// What to do about it, a sentence with a space before it; may be empty.
         cure: &'static str,
     },
-    /// The brokers did not answer a question.
     #[error("the brokers did not say {what}: {reason}")]
-    NoAnswer {
-        /// What was asked.
-        what: String,
-        /// The last error of the client.
-        reason: String,
-    },
-    /// It is not the topic any more that was being read.
+    NoAnswer { what: String, reason: String },
     #[error("{topic}: {change}; {cure}")]
-    Changed {
-        /// The topic.
-        topic: String,
-        /// What became of it.
-        change: TopicChange,
-        /// What to do about it.
-        cure: &'static str,
-    },
-    /// Nothing came of a range for a while although there is more.
+    Changed { topic: String, change: TopicChange, cure: &'static str },
     #[error(
         "nothing came of {topic} for {seconds} s, although there is more: partition {partition} was read up to offset {next} and is asked for up to {to} ({reason})"
     )]
     Stalled {
-        /// The topic.
         topic: String,
-        /// How long was waited.
         seconds: u64,
         /// A partition that was not read to the end of its range.
         partition: u32,
-        /// Up to where it was read.
         next: i64,
-        /// Where its range ends.
         to: i64,
         /// What the client last said of the brokers.
         reason: String,
     },
-    /// Nothing more came of a whole topic for a while although there is more.
     #[error(
         "{topic}: nothing came for {seconds} s, but partition {partition} goes up to offset {end} and was read up to {next}: {reason}"
     )]
     Unfinished {
-        /// The topic.
         topic: String,
-        /// How long was waited.
         seconds: u64,
         /// A partition that was not read to its end.
         partition: u32,
-        /// Where it was read to.
         next: i64,
-        /// Where it ends.
         end: i64,
-        /// The last error of the client.
         reason: String,
     },
     /// A partition stands still, and time alone does not mend it.
     #[error("{0}")]
     Trouble(Box<TroubledPartition>),
-    /// librdkafka says no.
     #[error("reading {topic}: {source}")]
-    Kafka {
-        /// The topic.
-        topic: String,
-        /// What it says.
-        source: KafkaError,
-    },
+    Kafka { topic: String, source: KafkaError },
 }
 
 impl TopicReadError {

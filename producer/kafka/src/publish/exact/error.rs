@@ -30,12 +30,7 @@ pub enum ExactError {
     #[error(
         "the record at offset {offset} of partition {partition} of {topic} has got the broker's time instead of its own: something has set message.timestamp.type=LogAppendTime meanwhile, an operator that keeps topics as they are declared for one. Stop it, delete {topic}, and begin again"
     )]
-    Restamped {
-        topic: String,
-        partition: u32,
-        /// Where it stands.
-        offset: i64,
-    },
+    Restamped { topic: String, partition: u32, offset: i64 },
     #[error(
         "a transaction on {topic} {what}: {reason}. To keep offsets where the original has no record, the user needs the right to Write on the transactional ids that begin with {id} (consumer/docs/rights.md)"
     )]
@@ -43,7 +38,6 @@ pub enum ExactError {
         topic: String,
         /// What it did not do.
         what: &'static str,
-        /// What the brokers say.
         reason: String,
         /// What its id begins with.
         id: String,
