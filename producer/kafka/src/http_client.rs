@@ -59,7 +59,6 @@ pub enum HttpError {
     CaFile { path: PathBuf, source: std::io::Error },
     #[error("{0} holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")]
     NoCertificate(PathBuf),
-    /// A file of certificates is given to a program that cannot use it.
     #[error(transparent)]
     Address(#[from] AddressError),
     #[error(
@@ -145,7 +144,6 @@ fn authorities(_pem: &[u8]) -> Option<Result<Authorities, HttpError>> {
 
 /// A client that trusts these authorities. Answers of any status are answers, redirects too: see
 /// [`elsewhere`].
-#[must_use]
 pub fn client(authorities: &Authorities, times: Times) -> Agent {
     let config = Agent::config_builder()
         .proxy(None)
@@ -167,7 +165,6 @@ pub fn client(authorities: &Authorities, times: Times) -> Agent {
 }
 
 /// Where an answer points, if it is a redirect. None is followed.
-#[must_use]
 pub fn elsewhere(answer: &Response<Body>) -> Option<String> {
     let status = answer.status();
     if !status.is_redirection() {

@@ -1,160 +1,188 @@
-//! What goes wrong over HTTP, for the agent and for the worker: the kinds of problem (RFC 9457) and
-//! words in English and Indonesian. A name means the same in both programs.
+//! What goes wrong over HTTP, for the agent and for the worker: problem details (RFC 9457) of kinds
+//! that mean the same in both programs, with words in English and Indonesian.
 //!
 //! A problem is made without knowing who asked; what they speak is looked at in one place, by
-//! [`speak`], on the problem's way out.
+//! [`as_problems`], on the problem's way out.
 
 mod json;
 mod kind;
-
-use std::borrow::Cow;
-use std::fmt;
+mod language;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_LENGTH, VARY};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::header::{
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 
 pub use json::{Mistake, of_json, place_of};
 pub use kind::Kind;
+pub use language::{Language, Words};
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A language that problems are reported in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Language {
-    /// For programs, and for clients that ask for nothing else.
-    #[default]
-    English,
-    /// For the counter.
-    Indonesian,
-}
+/// How to ask with a token: a program, and a browser, which asks people only for the latter.
+const CHALLENGES: [&str; 2] = ["Bearer realm=\"laju\"", "Basic realm=\"laju\", charset=\"UTF-8\""];
 
-impl Language {
-    /// What a client would rather read, by its `Accept-Language` (RFC 9110, 12.5.4); English among
-    /// equals, and where it would read neither.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
-        // In thousandths; a language's own mention goes before the asterisk's.
-        let (mut english, mut indonesian, mut others) = (None, None, None);
-        let values = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|text| text.to_str().ok());
-        for range in values.flat_map(|text| text.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let tag = parts.next().unwrap_or_default();
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |quality| {
-                quality.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0)
-            });
-            let primary = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
-            let place = match primary.as_str() {
-                "en" => &mut english,
-                // `in` is what Indonesian was called until 1989, and still is by old browsers.
-                "id" | "in" => &mut indonesian,
-                "*" => &mut others,
-                _ => continue,
-            };
-            *place = Some(place.unwrap_or(0.0_f32).max(quality));
-        }
-        let quality = |own: Option<f32>| own.or(others).unwrap_or(0.0);
-        if quality(indonesian) > quality(english) { Self::Indonesian } else { Self::English }
-    }
-
-    /// Its tag (BCP 47).
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Indonesian => "id",
-        }
-    }
-}
-
-/// What is said, in both languages; made of the same values by [`words!`](crate::words).
+/// An error on its way to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
-    english: Cow<'static, str>,
-    indonesian: Option<Cow<'static, str>>,
+pub struct Problem {
+    kind: Kind,
+    status: StatusCode,
+    detail: Words,
+    parameter: Option<Box<str>>,
+    field: Option<Box<str>>,
+    event_id: Option<Box<str>>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
-impl Words {
-    /// The same in both languages.
-    #[must_use]
-    pub fn new(
-        english: impl Into<Cow<'static, str>>,
-        indonesian: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self { english: english.into(), indonesian: Some(indonesian.into()) }
-    }
+/// A problem in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Problem))]
+pub struct ProblemBody {
+    /// A path that explains this kind of problem.
+    pub r#type: String,
+    /// The kind of problem, in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time, and what to do about it.
+    pub detail: String,
+    /// The parameter that cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// The field of the body that cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The event that has the idempotency key; of the agent only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub event_id: Option<String>,
+}
 
-    /// In a language; in English where there is nothing else.
-    #[must_use]
-    pub fn to(&self, language: Language) -> &str {
-        match (language, &self.indonesian) {
-            (Language::Indonesian, Some(words)) => words,
-            _ => &self.english,
-        }
-    }
-
-    /// The language that [`Words::to`] answers in.
-    #[must_use]
-    pub fn language(&self, wanted: Language) -> Language {
-        if self.indonesian.is_some() { wanted } else { Language::English }
-    }
-
-    /// With every text changed.
-    #[must_use]
-    pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
+impl Problem {
+    /// With the status that its kind has.
+    pub fn new(kind: Kind, detail: impl Into<Words>) -> Self {
         Self {
-            english: change(&self.english).into(),
-            indonesian: self.indonesian.as_deref().map(|text| change(text).into()),
+            kind,
+            status: kind.status(),
+            detail: detail.into(),
+            parameter: None,
+            field: None,
+            event_id: None,
+            retry_after: kind.retry_after(),
         }
     }
-}
 
-impl fmt::Display for Words {
-    /// In English.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.english)
+    /// A parameter that cannot be used.
+    pub fn parameter(name: &str, detail: impl Into<Words>) -> Self {
+        Self { parameter: Some(name.into()), ..Self::new(Kind::BadParameter, detail) }
     }
-}
 
-impl From<&'static str> for Words {
-    /// English alone.
-    fn from(english: &'static str) -> Self {
-        Self { english: english.into(), indonesian: None }
+    /// A field of the body that cannot be used.
+    pub fn field(name: &str, detail: impl Into<Words>) -> Self {
+        Self::new(Kind::BadBody, detail).in_field(name)
     }
-}
 
-impl From<String> for Words {
-    /// English alone.
-    fn from(english: String) -> Self {
-        Self { english: english.into(), indonesian: None }
+    /// A fault of the program, which has said more in its log.
+    pub fn internal() -> Self {
+        let detail = crate::words!(
+            "the program met a state that it did not expect; its log says more",
+            "program menemui keadaan yang tidak terduga; catatannya (log) menjelaskan lebih lanjut"
+        );
+        Self::new(Kind::Internal, detail)
     }
-}
 
-impl From<&Self> for Words {
-    fn from(words: &Self) -> Self {
-        words.clone()
+    /// The same with another status than its kind has as a rule.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
-}
 
-/// Words in English and Indonesian, with the values in scope: `words!("{n} days", "{n} hari")`.
-#[macro_export]
-macro_rules! words {
-    ($english:literal, $indonesian:literal $(,)?) => {
-        $crate::problem::Words::new(::std::format!($english), ::std::format!($indonesian))
-    };
-}
+    /// The field that it is about.
+    pub fn in_field(self, name: &str) -> Self {
+        Self { field: Some(name.into()), ..self }
+    }
 
-/// What a response remembers of a problem, to be told again in another language.
-pub trait Told: Clone + Send + Sync + 'static {
+    /// The event that it is about.
+    pub fn of_event(self, event_id: &str) -> Self {
+        Self { event_id: Some(event_id.into()), ..self }
+    }
+
+    /// After how many seconds to ask again.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Its JSON in a language.
-    fn json(&self, language: Language) -> Vec<u8>;
+    pub fn json(&self, language: Language) -> String {
+        let body = ProblemBody {
+            r#type: self.kind.path().to_owned(),
+            title: self.kind.title().to(language).to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.to(language).to_owned(),
+            parameter: self.parameter.clone().map(Into::into),
+            field: self.field.clone().map(Into::into),
+            event_id: self.event_id.clone().map(Into::into),
+        };
+        // Texts and numbers are JSON.
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    /// In English; [`as_problems`] tells it in the reader's language.
+    fn into_response(self) -> Response {
+        let kind = [(CONTENT_TYPE, PROBLEM_JSON)];
+        let mut response = (self.status, kind, self.json(Language::English)).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.kind == Kind::Unauthorized {
+            for challenge in CHALLENGES {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The layer that makes a problem of every error that is not one yet (those of layers and extractors),
+/// and tells it in the language of who asked.
+pub async fn as_problems(request: Request, next: Next) -> Response {
+    let language = Language::of(request.headers());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind == PROBLEM_JSON || kind == "application/json");
+    if is_error && !is_json {
+        // What the error says in its headers (Allow, for example) goes for the problem too.
+        let (mut before, _) = response.into_parts();
+        before.headers.remove(CONTENT_LENGTH);
+        before.headers.remove(CONTENT_TYPE);
+        let kind = Kind::of_status(status);
+        response = Problem::new(kind, kind.title()).with_status(status).into_response();
+        response.headers_mut().extend(before.headers);
+    }
+    tell(language, &mut response);
+    response
 }
 
 /// Tells the problem that a response holds, if it does, as its reader would rather have it.
-pub fn speak<P: Told>(language: Language, response: &mut Response) {
-    let Some(problem) = response.extensions_mut().remove::<P>() else { return };
+pub fn tell(language: Language, response: &mut Response) {
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return };
     if language != Language::English {
         *response.body_mut() = Body::from(problem.json(language));
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -162,44 +190,4 @@ pub fn speak<P: Told>(language: Language, response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
     headers.append(VARY, HeaderValue::from_static("accept-language"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reader_is_answered_in_the_language_they_would_rather_have() {
-        for (asked, expected) in [
-            ("", Language::English),
-            ("id", Language::Indonesian),
-            ("id-ID,id;q=0.9,en-US;q=0.8,en;q=0.7", Language::Indonesian),
-            ("in", Language::Indonesian),
-            ("ID", Language::Indonesian),
-            ("en, id", Language::English),
-            ("en;q=0.5, id", Language::Indonesian),
-            ("id;q=0, *", Language::English),
-            ("jv, id;q=0.3", Language::Indonesian),
-            ("fr", Language::English),
-            ("*", Language::English),
-            ("id;q=2", Language::English),
-            ("id;q=x;;,,", Language::English),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static(asked));
-            assert_eq!(Language::of(&headers), expected, "{asked}");
-        }
-        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
-    }
-
-    #[test]
-    fn both_languages_are_made_of_the_same_values() {
-        let days = 3;
-        let said = words!("{days} days", "{days} hari");
-        assert_eq!(said.to(Language::English), "3 days");
-        assert_eq!(said.to(Language::Indonesian), "3 hari");
-        let english = Words::from("only this");
-        assert_eq!(english.to(Language::Indonesian), "only this");
-        assert_eq!(english.language(Language::Indonesian), Language::English);
-    }
 }

@@ -6,21 +6,21 @@
 //! that has been idle longest gives way. An answer as such may last, as event streams do.
 
 mod descriptors;
+mod host;
 mod places;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
-use hyper::body::{Frame, Incoming, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,7 +30,10 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 pub use descriptors::{connections_within, make_room};
-use places::{Busy, Place, Places};
+pub use host::is_this_machine;
+use places::{Place, Places};
+
+use crate::problem::{Language, PROBLEM_JSON, Problem};
 
 /// How long to wait after the system refused a connection, for example for want of descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(250);
@@ -48,6 +51,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The largest head of a request, in bytes.
     pub head_bytes: usize,
+    /// How long requests under way may take after the end was called.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -58,22 +63,14 @@ impl Default for Limits {
             stalled: Duration::from_secs(30),
             idle: Duration::from_secs(1),
             head_bytes: 32 << 10,
+            grace: Duration::from_secs(5),
         }
     }
 }
 
-/// How a server ends, and what it says to those that it has no place for.
-pub struct Manners<F> {
-    /// The problem that those beyond the limit are answered with, in JSON; its status is 503.
-    pub busy: String,
-    /// Done once no more connections are taken, for what has no end of its own.
-    pub ending: F,
-    /// How long requests under way may take after the end was called.
-    pub grace: Duration,
-}
-
 /// Answers requests until `shutdown` completes; then takes no new ones, and lets those under way
-/// end, but waits no longer than the grace for them.
+/// end, but waits no longer than the grace for them. `busy` is what those are told that there is no
+/// place for.
 ///
 /// # Errors
 /// If the listener fails.
@@ -81,10 +78,10 @@ pub async fn run(
     limits: Limits,
     listener: TcpListener,
     router: Router,
-    manners: Manners<impl FnOnce()>,
+    busy: &Problem,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let busy = busy(&manners.busy);
+    let busy = at_once(busy);
     let places = Places::new(limits.connections, limits.idle);
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -112,8 +109,7 @@ pub async fn run(
         }
     }
     drop(listener);
-    (manners.ending)();
-    let grace = manners.grace;
+    let grace = limits.grace;
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that were still under way after {grace:?} were cut off");
     }
@@ -132,15 +128,21 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stalled));
-    let seat = Arc::clone(place.seat());
+    let activity = Arc::clone(place.activity());
     let service = service_fn(move |request: Request<Incoming>| {
-        let busy = seat.busy();
+        let busy = activity.busy();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request);
         async move {
             let answer: Response<Body> = answer.await.unwrap_or_else(|never| match never {});
-            Ok::<_, Infallible>(answer.map(|body| Answer { body, _busy: busy }))
+            // Until the body has ended, its connection is not idle.
+            Ok::<_, Infallible>(answer.map(|body| {
+                body.map_err(move |error| {
+                    let _ = &busy;
+                    error
+                })
+            }))
         }
     });
     let connection = http1::Builder::new()
@@ -157,36 +159,11 @@ async fn serve(
     }
 }
 
-/// An answer's body: until it has ended, its connection is not idle.
-struct Answer {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for Answer {
-    type Data = <Body as HttpBody>::Data;
-    type Error = <Body as HttpBody>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The answer to a connection beyond the limit.
-fn busy(problem: &str) -> String {
+/// The answer to a connection beyond the limit, whose language nobody knows yet.
+fn at_once(problem: &Problem) -> String {
+    let (status, problem) = (problem.status(), problem.json(Language::English));
     format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\n\
          content-length: {}\r\nretry-after: 2\r\ncache-control: no-store\r\n\
          connection: close\r\n\r\n{problem}",
         problem.len()

@@ -32,16 +32,14 @@ use super::Agent;
 use super::blocking::blocking;
 use super::submission::{self, Body, BodyError, Format, Submission};
 use crate::outbox::Retry;
-use laju_kafka::problem::Told as _;
-use laju_kafka::problem::{Kind, Language, Mistake, Words, of_json};
-use laju_kafka::serve::{self, Limits, Manners};
+use laju_kafka::problem::{Kind, Language, Mistake, Problem, Words, as_problems, of_json};
+use laju_kafka::serve::{self, Limits};
 use laju_kafka::text;
 use laju_kafka::words;
 use laju_schemas::text::shown;
-use problem::Problem;
 
 pub use answer::{BatchAnswer, ItemAnswer, OneAnswer};
-pub use guard::{Origin, is_this_machine, loopback};
+pub use guard::{Origin, loopback};
 
 /// The largest request, in bytes: 100,000 events of a usual size take 25 MB.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -76,7 +74,7 @@ pub fn router(agent: Agent, origins: &[Origin]) -> Router {
         .method_not_allowed_fallback(|| async {
             let detail =
                 words!("this path takes another method", "alamat ini menerima metode lain");
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+            Problem::new(Kind::MethodNotAllowed, detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(guard::cors(origins))
@@ -85,9 +83,9 @@ pub fn router(agent: Agent, origins: &[Origin]) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             let detail =
                 words!("the agent failed; see its log", "agen gagal; lihat catatannya (log)");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+            Problem::new(Kind::Internal, detail).into_response()
         }))
-        .layer(from_fn(problem::speak_to))
+        .layer(from_fn(as_problems))
         .with_state(shared)
 }
 
@@ -103,17 +101,10 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let limits = Limits::default();
-    let limits = Limits { connections: serve::connections_within(limits.connections), ..limits };
-    let manners = Manners { busy: crowded(), ending: || (), grace };
-    serve::run(limits, listener, router, manners, stop).await
-}
-
-/// What is said where all connections are taken.
-fn crowded() -> String {
-    // Nobody has asked in a language yet.
-    let detail = "too many connections; ask again later";
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-    String::from_utf8(problem.json(Language::English)).unwrap_or_default()
+    let connections = serve::connections_within(limits.connections);
+    let limits = Limits { connections, grace, ..limits };
+    let busy = Problem::new(Kind::Unavailable, "too many connections; ask again later");
+    serve::run(limits, listener, router, &busy, stop).await
 }
 
 /// `POST /v1/events`: 202 once durable, 422 naming the field.
@@ -130,9 +121,7 @@ async fn take_events(
     }
     let (body, _room) = receive(body, &shared.bodies).await?;
     let read = blocking(move || submission::read(format, &body)).await;
-    let bad = |error: BodyError| {
-        Problem::new(StatusCode::BAD_REQUEST, error.words()).of_kind(Kind::BadBody)
-    };
+    let bad = |error: BodyError| Problem::new(Kind::BadBody, error.words());
     let language = Language::of(&headers);
     let note_of = |submission: &Result<Submission, _>| -> Option<Words> {
         submission.as_ref().ok().and_then(|submission: &Submission| submission.note.clone())
@@ -175,12 +164,12 @@ async fn receive(
                     "the rest of the request did not come: send it again",
                     "sisa permintaan tidak datang: kirim sekali lagi"
                 );
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+                return Err(Problem::new(Kind::RequestTimedOut, detail));
             }
             Ok(None) => return Ok((received, held)),
             Ok(Some(Err(_))) => {
                 let detail = words!("the request broke off", "permintaan terputus");
-                return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+                return Err(Problem::new(Kind::BadRequest, detail));
             }
             Ok(Some(Ok(part))) => part,
         };
@@ -207,7 +196,7 @@ fn busy() -> Problem {
         "other large requests are being read: send this one again",
         "permintaan besar lain sedang dibaca: kirim yang ini sekali lagi"
     );
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    Problem::new(Kind::Unavailable, detail)
 }
 
 fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
@@ -217,7 +206,7 @@ fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
         "application/json" => Ok(Format::Json),
         "application/x-ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         _ => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::UnsupportedMediaType,
             words!(
                 "Content-Type: application/json for an event or an array of events, \
                  application/x-ndjson for an event a line",
@@ -233,12 +222,12 @@ fn too_large() -> Problem {
         "a request has at most {MAX_BODY_BYTES} bytes: send the events in several requests",
         "satu permintaan paling banyak {MAX_BODY_BYTES} bita: kirim peristiwa dalam beberapa permintaan"
     );
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    Problem::new(Kind::BodyTooLarge, detail)
 }
 
 fn closing() -> Problem {
     let detail = words!("the agent is stopping", "agen sedang berhenti");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    Problem::new(Kind::Unavailable, detail)
 }
 
 /// A part of the path, if it is text at all.
@@ -251,8 +240,7 @@ fn event_id(text: PathText) -> Result<EventId, Problem> {
             "the path names no event id: it is a UUID",
             "alamat ini tidak menyebut id peristiwa: bentuknya UUID"
         );
-        let problem = Problem::new(StatusCode::BAD_REQUEST, detail);
-        problem.of_kind(Kind::BadParameter).in_field("event_id")
+        Problem::new(Kind::BadParameter, detail).in_field("event_id")
     })
 }
 
@@ -262,13 +250,12 @@ async fn fate(State(shared): State<Shared>, id: PathText) -> Result<Response, Pr
     match shared.agent.fate(id).await? {
         Some(fate) => Ok(answer::json(StatusCode::OK, &fate)),
         None => Err(Problem::new(
-            StatusCode::NOT_FOUND,
+            Kind::UnknownEvent,
             words!(
                 "this kiosk has no event {id}, or shipped it too long ago to remember",
                 "kios ini tidak punya peristiwa {id}, atau sudah terlalu lama dikirim untuk diingat"
             ),
-        )
-        .of_kind(Kind::UnknownEvent)),
+        )),
     }
 }
 
@@ -324,7 +311,7 @@ async fn retry(State(shared): State<Shared>, body: Bytes) -> Result<Response, Pr
 async fn healthz(State(shared): State<Shared>) -> Result<&'static str, Problem> {
     if shared.agent.status().await?.disk_full {
         return Err(Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
+            Kind::OutboxFull,
             words!(
                 "the disk is full: no events are taken until there is room; what is in the outbox \
                  is still sent",
@@ -345,12 +332,11 @@ async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
 
 /// Reads a small body that is a JSON object.
 fn read_small<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
-    let body =
-        text::begin(body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.words()))?;
+    let body = text::begin(body).map_err(|error| Problem::new(Kind::BadRequest, error.words()))?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let Mistake { field, what } = of_json(&error, submission::expected, submission::own_words);
         let what = what.map(shown);
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what).of_kind(Kind::BadBody).in_field(&field)
+        Problem::field(&field, what).with_status(StatusCode::UNPROCESSABLE_ENTITY)
     })
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::agent::http::is_this_machine;
 use laju_kafka::http_client::{self, Authorities, HttpError, Times};
+use laju_kafka::serve::is_this_machine;
 
 /// The largest answer: a batch of the largest size, each item refused at length.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -30,7 +30,7 @@ pub(super) struct AgentAddress {
 
 fn parse_agent(text: &str) -> Result<String, String> {
     match text.strip_prefix("http://").map(|host| host.trim_end_matches('/')) {
-        Some(host) if is_this_machine(host) => Ok(format!("http://{host}")),
+        Some(host) if is_this_machine(host, None) => Ok(format!("http://{host}")),
         _ => Err("an agent's address is like http://127.0.0.1:8470; it is on this machine, \
                   because a NIK goes to it in clear"
             .to_owned()),

@@ -4,7 +4,7 @@
 use laju_schemas::text::shown;
 use serde_json::error::Category;
 
-use super::Words;
+use super::language::{Language, Words};
 use crate::words;
 
 /// The longest name of a field that is repeated, in characters.
@@ -20,7 +20,6 @@ pub struct Mistake {
 }
 
 /// Where text stops being JSON. A body of one event a line has its places counted in its line.
-#[must_use]
 pub fn place_of(error: &serde_json::Error) -> Words {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
@@ -36,7 +35,6 @@ pub fn place_of(error: &serde_json::Error) -> Words {
 
 /// The mistake that keeps JSON from being read. `expected` says, for a field, what belongs there;
 /// `own` knows the errors of this program's own types, by their English words.
-#[must_use]
 pub fn of_json(
     error: &serde_path_to_error::Error<serde_json::Error>,
     expected: impl Fn(&str) -> Option<Words>,
@@ -80,8 +78,7 @@ pub fn of_json(
     let last = last.split('[').next().unwrap_or_default();
     let what = own(last, text).unwrap_or_else(|| match expected(last) {
         Some(right) => {
-            let (en, id) =
-                (right.to(super::Language::English), right.to(super::Language::Indonesian));
+            let (en, id) = (right.to(Language::English), right.to(Language::Indonesian));
             Words::new(format!("must be {en}"), format!("harus berupa {id}"))
         }
         None if path.is_empty() => words!("must be a JSON object", "harus berupa objek JSON"),
@@ -118,7 +115,6 @@ fn names_in(text: &str) -> Vec<&str> {
 mod tests {
     use serde::Deserialize;
 
-    use super::super::Language;
     use super::*;
 
     #[derive(Debug, Deserialize)]

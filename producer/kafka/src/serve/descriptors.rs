@@ -43,7 +43,6 @@ fn descriptors() -> u64 {
 
 /// How many connections there may be, of at most so many: a quarter of the descriptors, at least
 /// 64, is kept for brokers and files, but never more than half.
-#[must_use]
 pub fn connections_within(most: usize) -> usize {
     most.min(usize::try_from(room_for_connections(descriptors())).unwrap_or(usize::MAX)).max(1)
 }

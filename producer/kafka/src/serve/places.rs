@@ -15,11 +15,11 @@ struct Taken {
     most: usize,
     idle: Duration,
     next: u64,
-    seats: HashMap<u64, (IpAddr, Arc<Seat>)>,
+    connections: HashMap<u64, (IpAddr, Arc<Activity>)>,
 }
 
 /// What a connection is doing.
-pub(super) struct Seat {
+pub(super) struct Activity {
     /// How many answers are under way, and since when there has been none.
     doing: Mutex<(usize, Instant)>,
     give_up: Notify,
@@ -29,17 +29,17 @@ pub(super) struct Seat {
 pub(super) struct Place {
     places: Places,
     number: u64,
-    seat: Arc<Seat>,
+    activity: Arc<Activity>,
 }
 
 /// As long as this is there, the connection is not idle.
-pub(super) struct Busy(Arc<Seat>);
+pub(super) struct Busy(Arc<Activity>);
 
 impl Places {
     /// So many. A connection gives way only once it has been idle for so long: another's request
     /// may be on its way.
     pub(super) fn new(most: usize, idle: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Taken { most, idle, next: 0, seats: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Taken { most, idle, next: 0, connections: HashMap::new() })))
     }
 
     /// A place for a connection from this address, if there is one. No address takes more than
@@ -47,19 +47,19 @@ impl Places {
     /// are its owner's.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
-        let own = taken.seats.values().filter(|(of, _)| *of == address).count();
+        let own = taken.connections.values().filter(|(of, _)| *of == address).count();
         if own >= taken.most / 2 && !address.is_loopback() {
             return None;
         }
-        if taken.seats.len() >= taken.most {
+        if taken.connections.len() >= taken.most {
             taken.make_room()?;
         }
-        let seat =
-            Arc::new(Seat { doing: Mutex::new((0, Instant::now())), give_up: Notify::new() });
+        let activity =
+            Arc::new(Activity { doing: Mutex::new((0, Instant::now())), give_up: Notify::new() });
         let number = taken.next;
         taken.next += 1;
-        taken.seats.insert(number, (address, Arc::clone(&seat)));
-        Some(Place { places: self.clone(), number, seat })
+        taken.connections.insert(number, (address, Arc::clone(&activity)));
+        Some(Place { places: self.clone(), number, activity })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -71,20 +71,20 @@ impl Places {
 impl Taken {
     /// The connection that has been idle longest gives way, if that is long enough.
     fn make_room(&mut self) -> Option<()> {
-        let idle_since = |(number, (_, seat)): (&u64, &(IpAddr, Arc<Seat>))| {
-            seat.idle_since().map(|since| (since, *number))
+        let idle_since = |(number, (_, activity)): (&u64, &(IpAddr, Arc<Activity>))| {
+            activity.idle_since().map(|since| (since, *number))
         };
-        let (since, number) = self.seats.iter().filter_map(idle_since).min()?;
+        let (since, number) = self.connections.iter().filter_map(idle_since).min()?;
         if since.elapsed() < self.idle {
             return None;
         }
-        let (_, seat) = self.seats.remove(&number)?;
-        seat.give_up.notify_one();
+        let (_, activity) = self.connections.remove(&number)?;
+        activity.give_up.notify_one();
         Some(())
     }
 }
 
-impl Seat {
+impl Activity {
     fn doing(&self) -> MutexGuard<'_, (usize, Instant)> {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,19 +109,19 @@ impl Drop for Busy {
 }
 
 impl Place {
-    pub(super) fn seat(&self) -> &Arc<Seat> {
-        &self.seat
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// Waits until the connection has to give way.
     pub(super) async fn given_up(&self) {
-        self.seat.give_up.notified().await;
+        self.activity.give_up.notified().await;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.taken().seats.remove(&self.number);
+        self.places.taken().connections.remove(&self.number);
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     fn the_longest_idle_gives_way_and_nobody_who_is_answered() {
         let places = Places::new(2, Duration::ZERO);
         let (first, second) = (places.enter(HERE).unwrap(), places.enter(HERE).unwrap());
-        let busy = first.seat().busy();
+        let busy = first.activity().busy();
         let third = places.enter(HERE).unwrap();
         let told = |place: &Place| {
             let mut waiting = std::pin::pin!(place.given_up());
@@ -145,7 +145,7 @@ mod tests {
         assert!(told(&second) && !told(&first));
         // Its place is the third's now, and its end frees no other.
         drop(second);
-        let other = third.seat().busy();
+        let other = third.activity().busy();
         assert!(places.enter(HERE).is_none());
         drop(busy);
         assert!(places.enter(HERE).is_some() && told(&first));

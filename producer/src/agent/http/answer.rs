@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use laju_schemas::{EventId, Sequence};
 use serde::{Deserialize, Serialize};
 
-use super::problem::status_of;
+use super::problem::kind_of;
 use crate::agent::Refused;
 use crate::outbox::{Accepted, Refusal};
 use laju_kafka::problem::{Language, Words};
@@ -40,7 +40,7 @@ impl OneAnswer {
 }
 
 /// What became of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAnswer {
     /// Events accepted now.
     pub accepted: u64,
@@ -60,7 +60,7 @@ pub struct BatchAnswer {
 }
 
 /// What became of one event of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemAnswer {
     /// Its place in the batch, from 1; empty lines of NDJSON are not counted.
     pub item: u64,
@@ -96,12 +96,9 @@ impl BatchAnswer {
     ) -> (StatusCode, Self) {
         let first = answers.iter().flatten().find(|accepted| accepted.repeated);
         let mut batch = Self {
-            accepted: 0,
-            repeated: 0,
-            refused: 0,
             warning: first.and_then(warning),
-            note: None,
             items: Vec::with_capacity(answers.len()),
+            ..Self::default()
         };
         let mut said = BTreeSet::new();
         let notes = notes.into_iter().chain(std::iter::repeat(None));
@@ -119,14 +116,13 @@ impl BatchAnswer {
                         event_id: Some(accepted.event_id),
                         sequence: Some(accepted.sequence),
                         repeated: Some(accepted.repeated),
-                        field: None,
-                        detail: None,
                         note,
+                        ..ItemAnswer::default()
                     }
                 }
                 Err(refused) => {
                     batch.refused += 1;
-                    let status = status_of(&refused).as_u16();
+                    let status = kind_of(&refused).status().as_u16();
                     let detail = refused.words().to(language).to_owned();
                     let field = match refused {
                         Refused::Fault(fault) => Some(fault.field),
@@ -138,12 +134,9 @@ impl BatchAnswer {
                     ItemAnswer {
                         item,
                         status,
-                        event_id: None,
-                        sequence: None,
-                        repeated: None,
                         field,
                         detail: Some(detail),
-                        note: None,
+                        ..ItemAnswer::default()
                     }
                 }
             });

@@ -1,6 +1,6 @@
 //! Who may ask: programs on this machine, and web pages of origins that were allowed by name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::problem::Problem;
-use laju_kafka::problem::Kind;
+use laju_kafka::problem::{Kind, Problem};
+use laju_kafka::serve::is_this_machine;
 use laju_kafka::words;
 
 /// A web page's origin, e.g. `http://localhost:3000`.
@@ -72,31 +72,18 @@ pub(super) async fn check(
             "web pages of this origin may not use the agent: see --allow-origin",
             "halaman web dari asal ini tidak boleh memakai agen: lihat --allow-origin"
         );
-        let problem = Problem::new(StatusCode::FORBIDDEN, detail);
-        return problem.of_kind(Kind::CrossSite).into_response();
+        return Problem::new(Kind::CrossSite, detail).into_response();
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(|host| !is_this_machine(host)) {
+    if host.is_some_and(|host| !is_this_machine(host, None)) {
         let detail = words!(
             "the agent answers to 127.0.0.1, [::1] and localhost only",
             "agen hanya menjawab 127.0.0.1, [::1] dan localhost"
         );
-        let problem = Problem::new(StatusCode::FORBIDDEN, detail);
-        return problem.of_kind(Kind::ForeignHost).into_response();
+        let problem = Problem::new(Kind::ForeignHost, detail);
+        return problem.with_status(StatusCode::FORBIDDEN).into_response();
     }
     next.run(request).await
-}
-
-/// Whether a host, with or without a port, is a name or an address of this machine's loopback.
-#[must_use]
-pub fn is_this_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -104,21 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_machine_and_loopback_addresses() {
-        for host in
-            ["localhost", "LOCALHOST:8470", "127.0.0.1:8470", "127.1.2.3", "[::1]:80", "[::1]"]
-        {
-            assert!(is_this_machine(host), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "localhost.evil.example:80",
-            "192.168.0.2:8470",
-            "",
-            "127.0.0.1.nip.io",
-        ] {
-            assert!(!is_this_machine(host), "{host}");
-        }
+    fn only_the_loopback_is_listened_on_and_an_origin_has_no_path() {
         assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:8470").is_ok());
         for wrong in ["0.0.0.0:8470", "192.168.0.2:8470", "localhost:8470", "8470"] {
             assert!(loopback(wrong).is_err(), "{wrong}");
