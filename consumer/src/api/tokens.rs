@@ -8,6 +8,9 @@
 //! sha256 = "9f86d081…"  # SHA-256 of the token's bytes, in hexadecimal
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -44,7 +47,6 @@ pub enum Role {
 
 impl Role {
     /// As it is written in the file.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -55,13 +57,11 @@ impl Role {
     }
 
     /// Whether it lets put figures on record.
-    #[must_use]
     pub const fn may_quote(self) -> bool {
         matches!(self, Self::Quote | Self::Local)
     }
 
     /// Whether it lets take the store.
-    #[must_use]
     pub const fn may_seed(self) -> bool {
         matches!(self, Self::Seed | Self::Local)
     }
@@ -86,18 +86,15 @@ impl FromStr for Role {
     }
 }
 
-/// The caller that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The name of the token, or [`LOCAL`] where none is needed. Never the token.
     pub name: Arc<str>,
-    /// What they may do.
     pub role: Role,
 }
 
 impl Caller {
     /// The caller where no token is needed: on this machine.
-    #[must_use]
     pub fn local() -> Self {
         Self { name: LOCAL.into(), role: Role::Local }
     }
@@ -106,47 +103,18 @@ impl Caller {
 /// Why the tokens file is not used.
 #[derive(Debug, Error)]
 pub enum TokensError {
-    /// It cannot be read.
     #[error("the tokens file {path} cannot be read: {source}; `laju token new` makes one")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// It cannot be written.
+    Read { path: PathBuf, source: std::io::Error },
     #[error("the tokens file {path} cannot be written: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Anyone with an account on the machine could let themselves in.
+    Write { path: PathBuf, source: std::io::Error },
     #[error("the tokens file {path} may be written by everyone; chmod o-w {path}")]
-    WritableByAll {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Something in it is wrong.
+    WritableByAll { path: PathBuf },
     #[error("the tokens file {path}, line {line}: {reason}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// It lets nobody in.
+    Line { path: PathBuf, line: usize, reason: String },
     #[error(
         "the tokens file {path} holds no token, so nobody could ask; `laju token new --name NAME --role read --file {path}` adds one"
     )]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system gave no random bytes.
+    Empty { path: PathBuf },
     #[error("no random bytes from the system for a token: {0}")]
     Random(String),
 }
@@ -178,10 +146,7 @@ impl Tokens {
             return Err(TokensError::WritableByAll { path: path.to_owned() });
         }
         let text = laju_kafka::text::read(path).map_err(of_system)?;
-        let tokens = Self::parse(&text).map_err(|Wrong { at, reason }| {
-            let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-            TokensError::Line { path: path.to_owned(), line, reason }
-        })?;
+        let tokens = Self::parse(&text).map_err(|wrong| wrong.in_file(path, &text))?;
         if tokens.0.is_empty() {
             return Err(TokensError::Empty { path: path.to_owned() });
         }
@@ -190,7 +155,6 @@ impl Tokens {
 
     /// Whom a token lets in, if anybody. However much of it is right, it takes the same time:
     /// digests are compared, every one of them, and each to its end.
-    #[must_use]
     pub fn caller(&self, presented: &[u8]) -> Option<&Caller> {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         let mut found = u32::MAX;
@@ -261,6 +225,13 @@ struct Wrong {
     reason: String,
 }
 
+impl Wrong {
+    fn in_file(self, path: &Path, text: &str) -> TokensError {
+        let line = 1 + text.bytes().take(self.at).filter(|byte| *byte == b'\n').count();
+        TokensError::Line { path: path.to_owned(), line, reason: self.reason }
+    }
+}
+
 fn wrong<T>(place: &Spanned<T>, reason: impl Into<String>) -> Wrong {
     Wrong { at: place.span().start, reason: reason.into() }
 }
@@ -285,7 +256,6 @@ pub fn check_name(name: &str) -> Result<(), String> {
 pub struct NewToken {
     /// The token: 256 random bits in hexadecimal, after a prefix.
     pub token: Zeroizing<String>,
-    /// The entry.
     pub entry: String,
 }
 
@@ -325,10 +295,7 @@ impl NewToken {
         };
         let addition = format!("{gap}{}", self.entry);
         let whole = format!("{before}{addition}");
-        Tokens::parse(&whole).map_err(|Wrong { at, reason }| {
-            let line = 1 + whole.bytes().take(at).filter(|byte| *byte == b'\n').count();
-            TokensError::Line { path: path.to_owned(), line, reason }
-        })?;
+        Tokens::parse(&whole).map_err(|wrong| wrong.in_file(path, &whole))?;
         let mut options = std::fs::OpenOptions::new();
         options.append(true).create(true).mode(0o640);
         let written = options.open(path).and_then(|mut file| {
@@ -336,101 +303,5 @@ impl NewToken {
             file.sync_all()
         });
         written.map_err(|source| TokensError::Write { path: path.to_owned(), source })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Tokens, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        Tokens::read(file.path()).map_err(|error| {
-            error.to_string().replace(&format!("{}", file.path().display()), "FILE")
-        })
-    }
-
-    #[test]
-    fn a_token_made_here_lets_in_whom_it_was_made_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tokens.toml");
-        let screen = NewToken::make("screen", Role::Read).unwrap();
-        screen.append(&path).unwrap();
-        let office = NewToken::make("office", Role::Quote).unwrap();
-        office.append(&path).unwrap();
-        let tokens = Tokens::read(&path).unwrap();
-        let caller = |token: &str| tokens.caller(token.as_bytes()).cloned();
-        assert_eq!(
-            caller(&office.token),
-            Some(Caller { name: "office".into(), role: Role::Quote })
-        );
-        assert_eq!(caller(&screen.token).unwrap().role, Role::Read);
-        for wrong in ["", "laju_", &screen.token[..68], &screen.token.to_uppercase()] {
-            assert_eq!(caller(wrong), None);
-        }
-        assert_eq!(screen.token.len(), PREFIX.len() + 64);
-        assert_ne!(screen.token, NewToken::make("screen", Role::Read).unwrap().token);
-        // Neither the file nor what is logged of it has the token.
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(!text.contains(&screen.token[PREFIX.len()..]));
-        assert!(!format!("{tokens:?}").contains(&hex::encode(Sha256::digest(&*screen.token))));
-
-        let again = NewToken::make("screen", Role::Quote).unwrap().append(&path).unwrap_err();
-        assert!(again.to_string().contains("two tokens of the name 'screen'"), "{again}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "nothing was written");
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_file_is_told_with_its_line_and_without_its_values() {
-        let digest = "ab".repeat(32);
-        let one = format!("[[token]]\nname = \"a\"\nrole = \"read\"\nsha256 = \"{digest}\"\n");
-        assert!(read(&one).is_ok());
-        for (text, expected) in [
-            (String::new(), "holds no token"),
-            ("# nothing yet\n".to_owned(), "holds no token"),
-            ("token = []".to_owned(), "holds no token"),
-            ("[[token]]\nname = \"laju_secret".to_owned(), "FILE, line 2: this is not TOML"),
-            ("token = \"laju_secret\"".to_owned(), "FILE, line 1: an entry begins with [[token]]"),
-            ("[token]\nname = \"a\"".to_owned(), "line 1: an entry begins with [[token]]"),
-            (format!("{one}laju_secret = 1\n"), "line 5: a token has name, role and sha256"),
-            (format!("{one}[laju_secret]\n"), "line 5: only [[token]] entries"),
-            ("token = [\n\"laju_secret\"]".to_owned(), "line 2: not a [[token]]"),
-            (format!("{one}[[token]]\nname = \"b\"\n"), "line 5: this token has no role"),
-            (one.replace("\"read\"", "\"laju_secret\""), "line 3: a role is read, quote or seed"),
-            (one.replace("\"read\"", "1"), "line 3: role is a text"),
-            (one.replace(&digest, "laju_secret"), "line 4: sha256 is the token's SHA-256 in 64"),
-            (one.replace(&digest, &digest[2..]), "line 4: sha256 is the token's SHA-256 in 64"),
-            (one.replace("\"a\"", "\"local\""), "line 2: 'local' is whoever asks without"),
-            (one.replace("\"a\"", "\"laju_secret\""), "line 2: a name does not begin"),
-            (one.replace("\"a\"", "\"a b\""), "line 2: a name is 1 to 64"),
-            (one.replace("\"a\"", "\"\""), "line 2: a name is 1 to 64"),
-            (format!("{one}{one}"), "line 6: there are two tokens of the name 'a'"),
-            (
-                format!("{one}{}", one.replace("\"a\"", "\"b\"")),
-                "line 8: another name has the same",
-            ),
-        ] {
-            let error = read(&text).expect_err(&text);
-            assert!(error.contains(expected), "{text}: {error}");
-            assert!(!error.contains("laju_secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_everyone_may_write_lets_nobody_in() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let token = NewToken::make("a", Role::Read).unwrap();
-        token.append(file.path()).unwrap();
-        assert!(Tokens::read(file.path()).is_ok());
-        let mode = |mode| std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(file.path(), mode(0o646)).unwrap();
-        let error = Tokens::read(file.path()).unwrap_err();
-        assert!(matches!(error, TokensError::WritableByAll { .. }), "{error}");
-        std::fs::set_permissions(file.path(), mode(0o644)).unwrap();
-        assert!(Tokens::read(file.path()).is_ok(), "digests may be read");
-        assert!(matches!(Tokens::read(Path::new("/none")), Err(TokensError::Read { .. })));
     }
 }
