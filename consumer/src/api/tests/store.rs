@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use laju_schemas::TimestampMs;
 use tower::ServiceExt as _;
 
-use super::store::StorePlace;
-use super::tests::{NOW, api, ask, get_ok, problem, send, state};
-use super::tokens::{NewToken, Role, Tokens};
-use super::*;
+use super::{NOW, api, ask, get_ok, problem, send, state};
+use crate::api::StorePlace;
+use crate::api::tokens::{NewToken, Role, Tokens};
+use crate::api::*;
 use crate::projection::format::Kind;
 use crate::projection::store::seed_tests::Made;
 use crate::query::store::{StoreManifest, read_frame};
@@ -146,13 +146,13 @@ async fn few_are_sent_at_once_and_figures_do_not_wait_for_them() {
     let node = node_with(place, Access::default());
     let asked = || Request::get("/v1/store/0/facts").body(Body::empty()).unwrap();
     // Who has gone gives up the turn.
-    for _ in 0..3 * super::store::AT_ONCE {
+    for _ in 0..3 * crate::api::state::STORE_RUNS_AT_ONCE {
         let answer = node.clone().oneshot(asked()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         drop(answer);
     }
     let mut reading = Vec::new();
-    for _ in 0..super::store::AT_ONCE {
+    for _ in 0..crate::api::state::STORE_RUNS_AT_ONCE {
         reading.push(node.clone().oneshot(asked()).await.unwrap());
     }
     let mut waiting = tokio::spawn(node.clone().oneshot(asked()));

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::access_tests::keys;
-use super::tests::{NOW, api, ask, get_ok, problem, ready, send, state};
-use super::*;
+use super::access::keys;
+use super::{NOW, api, ask, get_ok, problem, ready, send, state};
+use super::{quoted, store};
+use crate::api::*;
 use crate::domain::account::{Account, Detail};
 use crate::query::fixtures::Fixture;
 use crate::query::folding::{ACTIVATED, Folding, id};
@@ -362,7 +364,7 @@ async fn answers_are_as_the_document_says() {
     assert!(get_ok(&node, "/v1/outreach").await["total"].as_u64().unwrap() > 0);
 
     // What only a node that keeps quoted figures has.
-    let quoting = quoted_tests::ready();
+    let quoting = quoted::ready();
     let quotation = json!({"region": "18.71", "as_of": "2023-12-31", "note": "rilis"});
     let (_, _, figure) = quoting.post(quotation).await;
     for path in ["/v1/figures", figure["link"].as_str().unwrap(), &filled("/v1/figures/{id}")] {
@@ -370,7 +372,7 @@ async fn answers_are_as_the_document_says() {
     }
 
     // What only a node with a store has.
-    let (_directory, _made, place) = store_tests::with_store(20);
+    let (_directory, _made, place) = store::with_store(20);
     let storing = router(api(state().live(now), now).with_store(place));
     for path in ["/v1/store", "/v1/store/2/facts", "/v1/store/0/facts?from=-1"] {
         judge.judge(path, &ask(&storing, path).await);

@@ -10,8 +10,8 @@ use laju_schemas::TimestampMs;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use super::tests::{NOW, api, ask, get_ok, problem, send, state};
-use super::*;
+use super::{NOW, api, ask, get_ok, problem, send, state};
+use crate::api::*;
 use crate::domain::account::{Account, Detail};
 use crate::query::fixtures::{CLUSTER, FOLD_VERSION, Fixture, TOPIC};
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
@@ -110,7 +110,7 @@ async fn the_same_offset_is_the_same_ledger() {
 #[tokio::test]
 async fn who_stops_reading_gives_up_the_turn() {
     let node = node_of(&large());
-    for _ in 0..3 * super::ledger::AT_ONCE {
+    for _ in 0..3 * crate::api::state::LEDGERS_AT_ONCE {
         let request = Request::get("/v1/ledger/1").body(Body::empty()).unwrap();
         let answer = node.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
@@ -118,7 +118,7 @@ async fn who_stops_reading_gives_up_the_turn() {
     }
     // While those who do read hold every turn, others wait, and figures do not.
     let mut reading = Vec::new();
-    for _ in 0..super::ledger::AT_ONCE {
+    for _ in 0..crate::api::state::LEDGERS_AT_ONCE {
         let request = Request::get("/v1/ledger/1").body(Body::empty()).unwrap();
         reading.push(node.clone().oneshot(request).await.unwrap());
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::stream::StreamSettings;
-use super::{ApiState, server};
+use crate::api::stream::StreamSettings;
+use crate::api::{ApiState, server};
 use crate::query::fixtures::Fixture;
 use crate::query::view::LiveView;
 

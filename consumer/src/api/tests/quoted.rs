@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -12,11 +11,12 @@ use laju_schemas::{QuotedFigure, TimestampMs};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::quoted::{NotConfirmed, QuotedBy, QuotedFigures};
-use super::*;
+use super::access::{Keys, keys};
+use crate::api::*;
 use crate::domain::figures::FigureRecord;
 use crate::query::fixtures::Fixture;
 use crate::query::quoted::FigureStore;
+use crate::query::view::LiveView;
 
 const NOW: &str = "2024-08-02T05:00:00Z";
 
@@ -30,6 +30,7 @@ fn state() -> Fixture {
 
 pub(super) struct Node {
     pub(super) router: Router,
+    api: ApiState,
     live: Arc<LiveView>,
     figure_store: Arc<FigureStore>,
     published: Arc<Mutex<Vec<QuotedFigure>>>,
@@ -58,8 +59,9 @@ fn node_that(confirm: Result<Option<i64>, NotConfirmed>, comes_back: bool) -> No
     let quoted_figures =
         QuotedFigures { figure_store: Arc::clone(&figure_store), publish: Arc::new(publish) };
     let api = ApiState::new(Arc::clone(&live), Arc::new(move || now), Arc::new(String::new));
-    let router = router(api.with_figures(quoted_figures));
-    Node { router, live, figure_store, published }
+    let api = api.with_figures(quoted_figures);
+    let router = router(api.clone());
+    Node { router, api, live, figure_store, published }
 }
 
 pub(super) fn ready() -> Node {
@@ -167,11 +169,17 @@ async fn without_a_day_a_figure_is_of_today_and_stays_so() {
 }
 
 #[tokio::test]
-async fn who_quotes_is_the_name_that_the_request_was_given() {
+async fn who_quotes_is_the_name_of_the_token() {
+    let Keys { quote, tokens, .. } = keys();
     let mut node = ready();
-    node.router = node.router.layer(Extension(QuotedBy("humas".to_owned())));
-    let (_, _, figure) = node.post(json!({"region": "18.71"})).await;
-    assert_eq!(figure["quoted_by"], "humas");
+    let access = Access { tokens: Some(tokens), ..Access::default() };
+    node.router = router(node.api.clone().with_access(access));
+    let request = Request::post("/v1/figures")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {quote}"))
+        .body(json!({"region": "18.71"}).to_string().into());
+    let (_, _, figure) = node.send(request.unwrap()).await;
+    assert_eq!(figure["quoted_by"], "office");
 }
 
 #[tokio::test]
@@ -199,7 +207,7 @@ async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated(
     ] {
         let (status, headers, problem) = node.post(body.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {problem}");
-        assert_eq!(headers["content-type"], problem::PROBLEM_JSON);
+        assert_eq!(headers["content-type"], laju_kafka::problem::PROBLEM_JSON);
         assert_eq!(problem["field"], field, "{body}: {problem}");
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
         assert!(!problem.to_string().contains(&nik[..12]), "{problem}");

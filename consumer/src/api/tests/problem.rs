@@ -6,8 +6,8 @@ use axum::http::{Method, Request, StatusCode};
 use laju_kafka::problem::{Kind, Language};
 use serde_json::Value;
 
-use super::problem::PROBLEM_JSON;
-use super::tests::{ready, send};
+use super::{ready, send};
+use laju_kafka::problem::PROBLEM_JSON;
 
 /// Words of parsers and frameworks.
 const OF_LIBRARIES: [&str; 24] = [

@@ -11,11 +11,12 @@ use axum::routing::post;
 use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use laju_schemas::TimestampMs;
 use serde_json::Value;
 
-use super::tests::{NOW, api, send, state};
-use super::tokens::{Caller, NewToken, Role, Tokens};
-use super::*;
+use super::{NOW, api, send, state};
+use crate::api::tokens::{Caller, NewToken, Role, Tokens};
+use crate::api::*;
 
 /// Tokens of each role, and who they let in.
 pub(super) struct Keys {

@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 
-use super::position::CATCH_UP_TIMEOUT;
-use super::tests::*;
 use super::*;
+use crate::api::position::CATCH_UP_TIMEOUT;
+use crate::api::*;
+use crate::query::view::LiveView;
 
 fn at(path: &str, position: &str) -> Request<Body> {
     let request = Request::get(path).header("laju-at-least", position);

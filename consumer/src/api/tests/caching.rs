@@ -9,9 +9,9 @@ use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use serde_json::Value;
 
-use super::access_tests::keys;
-use super::tests::{NOW, api, ready, send, state};
-use super::*;
+use super::access::keys;
+use super::{NOW, api, ready, send, state};
+use crate::api::*;
 use crate::query::fixtures::Fixture;
 use axum::routing::get;
 
@@ -91,15 +91,15 @@ async fn what_the_client_has_is_not_worked_out_again() {
     use axum::extract::State;
     use axum::response::Response;
 
-    use super::parameters::Parameters;
-    use super::questions::answer;
+    use crate::api::parameters::Parameters;
+    use crate::api::questions::answer;
 
     async fn asks(
         State(api): State<ApiState>,
         parameters: Parameters,
     ) -> Result<Response, Problem> {
         let asked = parameters.finish()?;
-        answer(api, asked, |_| -> Result<u8, _> { panic!("worked out") }).await
+        answer(&api, &api.turns, asked, |_| -> Result<u8, _> { panic!("worked out") }).await
     }
     let now: TimestampMs = NOW.parse().unwrap();
     let api = api(state().live(now), now);
@@ -220,7 +220,7 @@ async fn a_compressed_answer_has_a_tag_of_its_own_which_is_taken_back() {
     let (status, headers, body) =
         with(&node, "/v1/progress", &[("accept-encoding", "identity;q=0")]).await;
     assert_eq!(status, StatusCode::NOT_ACCEPTABLE);
-    assert_eq!(headers["content-type"], super::problem::PROBLEM_JSON);
+    assert_eq!(headers["content-type"], laju_kafka::problem::PROBLEM_JSON);
     assert_eq!(headers["cache-control"], "no-store");
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["status"], 406);
     let asked = [("accept-encoding", "identity;q=0"), ("accept-language", "id")];

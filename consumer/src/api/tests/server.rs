@@ -5,15 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use laju_kafka::serve::Limits;
+use laju_schemas::TimestampMs;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use laju_kafka::serve::Limits;
-
-use super::server::run_within;
-use super::tests::{NOW, api, state};
-use super::*;
+use super::{NOW, api, state};
+use crate::api::server::run_within;
 
 /// How long anything may take that is expected to come.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,7 +77,7 @@ async fn connections_beyond_the_limit_are_told_and_room_comes_back() {
     let (head_told, body) = told.split_once("\r\n\r\n").unwrap();
     assert!(head_told.starts_with("HTTP/1.1 503") && head_told.contains("retry-after: 2"));
     assert!(head_told.contains(&format!("content-length: {}\r\n", body.len())));
-    let problem: problem::ProblemBody = serde_json::from_str(body).unwrap();
+    let problem: laju_kafka::problem::ProblemBody = serde_json::from_str(body).unwrap();
     assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
     for words in ["too many connections", "terlalu banyak koneksi"] {
         assert!(problem.detail.contains(words), "{}", problem.detail);

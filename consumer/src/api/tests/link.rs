@@ -5,7 +5,7 @@ use laju_schemas::event::{Channel, DeferralReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use super::tests::{NOW, get_ok, node};
+use super::{NOW, get_ok, node};
 use crate::domain::account::{Account, Detail};
 use crate::query::fixtures::{Fixture, activation, region};
 
