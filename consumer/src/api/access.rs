@@ -9,22 +9,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderName;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use laju_kafka::problem::{Kind, Problem};
+use laju_kafka::words;
 use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use zeroize::Zeroizing;
 
 use super::origin::{self, Origin};
-use super::problem::Problem;
-use super::quoted::QuotedBy;
 use super::rate::{Client, RateLimit};
 use super::tokens::{Caller, Role, Tokens};
 
@@ -93,19 +93,24 @@ impl Guard {
                 }
                 _ => Client::Peer(peer(parts)),
             };
-            rate.check(client).map_err(Problem::too_many_requests)?;
+            rate.check(client).map_err(too_many_requests)?;
         }
         if self.access.tokens.is_none() {
             origin::check_host(parts, self.access.listen)?;
         }
-        let caller = caller.ok_or_else(Problem::unauthorized)?;
+        let caller = caller.ok_or_else(unauthorized)?;
         origin::check_site(&parts.method, &parts.headers)?;
         if origin::changes_something(&parts.method) && !caller.role.may_quote() {
-            return Err(Problem::forbidden(&caller, Role::Quote));
+            return Err(forbidden(&caller, Role::Quote));
         }
         let length = parts.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
         if length > LONGEST_URI {
-            return Err(Problem::uri_too_long(LONGEST_URI));
+            let detail = words!(
+                "a path with its query has at most {LONGEST_URI} bytes",
+                "alamat beserta parameternya paling banyak {LONGEST_URI} bita"
+            );
+            let problem = Problem::new(Kind::BadRequest, detail);
+            return Err(problem.with_status(StatusCode::URI_TOO_LONG));
         }
         Ok(caller)
     }
@@ -127,9 +132,6 @@ pub(super) async fn guard(
     match guard.admit(&parts) {
         Ok(caller) => {
             request = Request::from_parts(parts, body);
-            if guard.access.tokens.is_some() {
-                request.extensions_mut().insert(QuotedBy(caller.name.to_string()));
-            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -160,4 +162,34 @@ fn presented(headers: &HeaderMap) -> Option<Zeroizing<Vec<u8>>> {
 
 fn peer(parts: &axum::http::request::Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip())
+}
+
+/// A request without a token that lets somebody in.
+fn unauthorized() -> Problem {
+    let detail = words!(
+        "this needs 'Authorization: Bearer TOKEN', or Basic with the token as password",
+        "ini perlu 'Authorization: Bearer TOKEN', atau Basic dengan token sebagai kata sandi"
+    );
+    Problem::new(Kind::Unauthorized, detail)
+}
+
+/// What somebody may not do, and which role may.
+pub(super) fn forbidden(caller: &Caller, takes: Role) -> Problem {
+    let Caller { name, role } = caller;
+    let detail = words!(
+        "the token of '{name}' has the role {role}; this takes the role {takes}",
+        "token '{name}' berperan {role}; untuk ini diperlukan peran {takes}"
+    );
+    Problem::new(Kind::Forbidden, detail)
+}
+
+/// One request too many, and how long to wait.
+fn too_many_requests(wait: Duration) -> Problem {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    let detail = words!(
+        "too many requests at once; there is room again in {seconds} s",
+        "terlalu banyak permintaan sekaligus; boleh lagi dalam {seconds} detik"
+    );
+    let problem = Problem::new(Kind::TooManyRequests, detail);
+    problem.retry_after(u64::try_from(seconds).unwrap_or(u64::MAX))
 }

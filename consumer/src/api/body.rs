@@ -9,7 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::civil::Date;
-use laju_kafka::problem::Words;
+use laju_kafka::problem::{Kind, Problem, Words};
 use laju_kafka::text as encoding;
 use laju_kafka::words;
 use laju_schemas::quoted::MAX_NOTE_CHARS;
@@ -18,7 +18,6 @@ use laju_schemas::{FormerCode, RegionCode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::problem::{Kind, Problem};
 use crate::query::region_name;
 
 /// The members of a request's body.
@@ -67,22 +66,21 @@ impl Members {
                 "the body has to be JSON, and Content-Type to say so: application/json",
                 "isi permintaan harus JSON, dan Content-Type harus menyebutnya: application/json"
             );
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Problem::new(Kind::UnsupportedMediaType, status, detail));
+            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
         let body = body.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let detail = words!("the body is too large", "isi permintaan terlalu besar");
-                Problem::new(Kind::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE, detail)
+                Problem::new(Kind::BodyTooLarge, detail)
             }
             status => {
                 let detail = words!("the request broke off", "permintaan terputus");
-                Problem::new(Kind::BadBody, status, detail)
+                Problem::new(Kind::BadBody, detail).with_status(status)
             }
         })?;
         let body = encoding::begin(&body).map_err(|error| {
             let detail = error.words().map(|text| format!("body: {text}"));
-            Problem::new(Kind::BadBody, StatusCode::BAD_REQUEST, detail)
+            Problem::new(Kind::BadBody, detail)
         })?;
         let Pairs(given) = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -90,7 +88,7 @@ impl Members {
                 "not a JSON object: line {line}, column {column}",
                 "bukan objek JSON: baris {line}, kolom {column}"
             );
-            Problem::new(Kind::BadBody, StatusCode::BAD_REQUEST, detail)
+            Problem::new(Kind::BadBody, detail)
         })?;
         Ok(Self { given, known: Vec::new() })
     }

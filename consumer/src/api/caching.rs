@@ -18,10 +18,9 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::position;
-use super::problem::{Problem, tell};
+use super::at_least;
 use crate::query::view::View;
-use laju_kafka::problem::Language;
+use laju_kafka::problem::{Kind, Language, Problem, tell};
 use laju_kafka::words;
 use laju_schemas::position::{POSITION_HEADER, Position};
 
@@ -51,7 +50,7 @@ impl std::fmt::Display for Tag {
 impl Asked {
     pub(super) fn of(parts: &Parts) -> Self {
         let mut target = parts.uri.path().to_owned();
-        let query = parts.uri.query().map(position::without).filter(|query| !query.is_empty());
+        let query = parts.uri.query().map(at_least::without).filter(|query| !query.is_empty());
         if let Some(query) = query {
             target = format!("{target}?{query}");
         }
@@ -77,22 +76,17 @@ impl Asked {
             return None;
         }
         let settled = self.known_at.is_some_and(|day| day < view.today);
+        Some(self.tag(&view.version(settled).to_le_bytes(), shapes))
+    }
+
+    /// The tag of an answer that rests on nothing but this state of things.
+    pub(super) fn tag(&self, state: &[u8], shapes: u64) -> Tag {
         let mut hash = Xxh3::new();
         // Another version of the program may write another answer, and so may another build of it
         // whose document says that its answers look otherwise.
         hash.update(env!("CARGO_PKG_VERSION").as_bytes());
         hash.update(&shapes.to_le_bytes());
-        hash.update(&view.version(settled).to_le_bytes());
-        hash.update(self.target.as_bytes());
-        Some(Tag(format!("{:032x}", hash.digest128())))
-    }
-
-    /// The tag of an answer that rests on nothing but what a text says.
-    pub(super) fn tag_of_text(&self, state: &str, shapes: u64) -> Tag {
-        let mut hash = Xxh3::new();
-        hash.update(env!("CARGO_PKG_VERSION").as_bytes());
-        hash.update(&shapes.to_le_bytes());
-        hash.update(state.as_bytes());
+        hash.update(state);
         hash.update(self.target.as_bytes());
         Tag(format!("{:032x}", hash.digest128()))
     }
@@ -197,7 +191,8 @@ pub(super) async fn tag_encodings(request: Request, next: Next) -> Response {
             "Accept-Encoding leaves none of gzip, br and identity",
             "Accept-Encoding tidak menyisakan gzip, br, atau identity"
         );
-        let mut response = Problem::not_acceptable(detail).into_response();
+        let problem = Problem::new(Kind::BadRequest, detail);
+        let mut response = problem.with_status(StatusCode::NOT_ACCEPTABLE).into_response();
         tell(language, &mut response);
         return response;
     }

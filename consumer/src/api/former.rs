@@ -57,7 +57,7 @@ fn in_query(uri: &Uri) -> Vec<&'static FormerCode> {
 fn canonical(uri: &Uri, former: &FormerCode) -> String {
     let behind = uri.path().strip_prefix(REGION_PATH).and_then(|path| path.split_once('/'));
     let rest = behind.map_or_else(String::new, |(_code, rest)| format!("/{rest}"));
-    let query = uri.query().map(super::position::without).filter(|query| !query.is_empty());
+    let query = uri.query().map(super::at_least::without).filter(|query| !query.is_empty());
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
     format!("<{REGION_PATH}{}{rest}{query}>; rel=\"canonical\"", former.now)
 }

@@ -5,13 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use laju_kafka::problem::Problem;
 use laju_kafka::trouble::Trouble;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ApiState;
 use super::parameters::Parameters;
-use super::problem::Problem;
+use super::state::ApiState;
 use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::view::Readiness;
 

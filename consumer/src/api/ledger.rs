@@ -5,25 +5,22 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::ApiState;
 use super::caching::{Answer, bear, dressed};
 use super::documented::PartitionInPath;
 use super::parameters::Parameters;
-use super::problem::{Kind, Problem};
+use super::problem::bad_path_part;
 use super::questions::answer;
 use super::sent::made_while_sent;
+use super::state::ApiState;
+use super::turns::{blocking, turn};
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::lines::write;
 use crate::query::ledger::summary::{Ledger, summary};
+use laju_kafka::problem::{Kind, Problem};
 use laju_kafka::words;
-
-/// Ledgers that are sent at the same time; others wait for their turn as long as an answer may take.
-/// Figures do not wait for them.
-pub(super) const AT_ONCE: usize = 4;
 
 /// `GET /v1/ledger`.
 #[utoipa::path(
@@ -40,7 +37,7 @@ pub(super) async fn sizes(
     let asked = parameters.finish()?;
     // Known as long as the cluster is, without which nothing is answered.
     let topic = api.live.readiness().topic.clone().unwrap_or_default();
-    answer(api, asked, move |view| Ok(summary(view, &topic))).await
+    answer(&api, &api.turns, asked, move |view| Ok(summary(view, &topic))).await
 }
 
 /// `GET /v1/ledger/{partition}`: the reader knows by its last line that it is whole.
@@ -68,8 +65,7 @@ pub(super) async fn partition(
     let asked = parameters.finish()?;
     let now = (api.clock)();
     let live = Arc::clone(&api.live);
-    let view = tokio::task::spawn_blocking(move || live.view(now));
-    let view = view.await.map_err(|_| Problem::internal())??;
+    let view = blocking(move || live.view(now)).await??;
     let age = api.live.age_seconds(&view, now);
     let count = view.snapshot.partitions.len();
     let Some(part) = view.snapshot.partitions.get(&number).map(Arc::clone) else {
@@ -86,12 +82,11 @@ pub(super) async fn partition(
     };
     // The same offset is the same ledger.
     let until = part.recorded_until.map_or(i64::MIN, |until| until.0);
-    let tag = asked.tag_of_text(&format!("{head:?} {until}"), api.shapes);
+    let tag = asked.tag(format!("{head:?} {until}").as_bytes(), api.shapes);
     if asked.has(&tag) {
         return Ok(Answer::held(tag).from(&view).into_response(api.is_private(), Some(age)));
     }
-    let turns = Arc::clone(&api.ledger_turns);
-    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
+    let turn = turn(&api.ledger_turns).await?;
     let body = made_while_sent(turn, move |take| {
         let mut every = true;
         write(&part, head, |frame| {
@@ -109,7 +104,7 @@ pub(super) async fn partition(
 
 /// The number of a partition in a path.
 pub(super) fn partition_in(number: Result<Path<String>, PathRejection>) -> Result<u32, Problem> {
-    let Path(number) = number.map_err(|_| Problem::bad_path_part("partition"))?;
+    let Path(number) = number.map_err(|_| bad_path_part("partition"))?;
     number.parse().map_err(|_| {
         let detail =
             words!("partition: not a number from 0 on", "partition: bukan bilangan mulai dari 0");
@@ -124,5 +119,5 @@ pub(super) fn no_partition(number: u32, count: u32) -> Problem {
         "there is no partition {number}: they are numbered 0 to {last}",
         "partisi {number} tidak ada: nomornya 0 sampai {last}"
     );
-    Problem::new(Kind::NotFound, StatusCode::NOT_FOUND, detail)
+    Problem::new(Kind::NotFound, detail)
 }

@@ -1,29 +1,34 @@
-//! The OpenAPI 3.1 document, made from the code that answers, and a page that shows it. What every
-//! answer has in common is added here, once: errors, headers, who may ask.
+//! The OpenAPI 3.1 document, made from the code that answers, a page that shows it, and what kinds of
+//! problem mean. What every answer has in common is added here, once: errors, headers, who may ask.
 
 use std::sync::{Arc, LazyLock};
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use laju_kafka::problem::{Kind, Language, PROBLEM_JSON, Problem, ProblemBody};
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, Header, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
 };
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::{PartialSchema as _, ToSchema};
 use utoipa_swagger_ui::Config;
 
-use super::ApiState;
+use super::at_least::AT_LEAST;
 use super::caching::Answer;
-use super::documented::PageFileInPath;
+use super::documented::{PageFileInPath, ProblemInPath};
 use super::parameters::Parameters;
-use super::position::{AT_LEAST, CATCH_UP_TIMEOUT};
-use super::problem::{self, PROBLEM_JSON, Problem, ProblemBody};
+use super::position::CATCH_UP_TIMEOUT;
+use super::problem::not_found;
+use super::state::ApiState;
 use crate::query::answer::ConflictingSequence;
 
 /// Members that are left out where there is nothing; every other member is always there.
@@ -74,16 +79,10 @@ pub(super) fn complete(mut document: OpenApi, with_tokens: bool) -> OpenApi {
         components.responses.insert(format!("Problem{status}"), error(status, description).into());
     }
     for (path, item) in &mut document.paths.paths {
-        let operations = [
-            (HttpMethod::Get, &mut item.get),
-            (HttpMethod::Post, &mut item.post),
-            (HttpMethod::Put, &mut item.put),
-            (HttpMethod::Delete, &mut item.delete),
-            (HttpMethod::Patch, &mut item.patch),
-        ];
-        for (method, operation) in operations {
+        // No path takes another method.
+        for (reads, operation) in [(true, &mut item.get), (false, &mut item.post)] {
             if let Some(operation) = operation {
-                add_common(path, &method, operation, with_tokens);
+                add_common(path, reads, operation, with_tokens);
             }
         }
     }
@@ -106,8 +105,7 @@ const ERRORS: [(&str, &str); 12] = [
     ("503", "Not ready to answer figures, or overloaded; Retry-After says when to ask again"),
 ];
 
-fn add_common(path: &str, method: &HttpMethod, operation: &mut Operation, with_tokens: bool) {
-    let reads = *method == HttpMethod::Get;
+fn add_common(path: &str, reads: bool, operation: &mut Operation, with_tokens: bool) {
     let is_open = path == "/healthz";
     let names_something = operation.parameters.iter().flatten().any(|parameter| match parameter {
         RefOr::T(parameter) => {
@@ -275,10 +273,9 @@ pub(super) async fn document(
     tag = "node",
     responses((status = 308, description = "The page that shows this document"))
 )]
-pub(super) async fn page_place(parameters: Parameters) -> Result<Response, Problem> {
+pub(super) async fn page_place(parameters: Parameters) -> Result<Redirect, Problem> {
     parameters.finish()?;
-    let place = [(LOCATION, HeaderValue::from_static("/docs/index.html"))];
-    Ok((StatusCode::PERMANENT_REDIRECT, place).into_response())
+    Ok(Redirect::permanent("/docs/index.html"))
 }
 
 static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
@@ -305,7 +302,7 @@ pub(super) async fn page(
         Problem::internal()
     })?;
     let Some(found) = found.filter(|_| !file.is_empty()) else {
-        return Err(problem::not_found(uri).await);
+        return Err(not_found(uri).await);
     };
     let mut response = found.bytes.into_owned().into_response();
     let headers = response.headers_mut();
@@ -318,4 +315,42 @@ pub(super) async fn page(
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     Ok(response)
+}
+
+/// What a kind of problem is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Explanation {
+    /// The path of this explanation.
+    #[schema(examples("/problems/unknown-region"))]
+    pub r#type: String,
+    /// The kind of problem, in words.
+    pub title: String,
+    /// What it means, and what to do about it.
+    pub explanation: String,
+}
+
+/// `GET /problems/{kind}`: what a kind of problem is.
+#[utoipa::path(
+    get,
+    operation_id = "explain_problem",
+    path = "/problems/{kind}",
+    tag = "node",
+    params(ProblemInPath),
+    responses((status = 200, description = "What this kind of problem is", body = Explanation))
+)]
+pub(super) async fn explain(
+    kind: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let Some(kind) = kind.ok().and_then(|Path(name)| Kind::of_name(&name)) else {
+        return Err(not_found(uri).await);
+    };
+    let language = Language::of(&headers);
+    let (path, title, explanation) = kind.told(language);
+    let headers = [(CONTENT_LANGUAGE, language.tag()), (VARY, "accept-language")];
+    let explanation = Explanation { r#type: path.to_owned(), title, explanation };
+    Ok((headers, axum::Json(explanation)).into_response())
 }

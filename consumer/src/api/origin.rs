@@ -1,14 +1,15 @@
 //! What a browser can be made to do by a page of somebody else: reach this machine under another
 //! name (DNS rebinding), or send a form across sites. Both are refused.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 
-use super::problem::{Kind, Problem};
+use laju_kafka::problem::{Kind, Problem};
+use laju_kafka::serve::is_this_machine;
 use laju_kafka::words;
 
 /// A web page's origin: `https://screen.example`, `http://localhost:3000`.
@@ -33,7 +34,6 @@ impl FromStr for Origin {
 
 impl Origin {
     /// As browsers send it.
-    #[must_use]
     pub fn as_header(&self) -> &HeaderValue {
         &self.0
     }
@@ -57,23 +57,7 @@ pub(super) fn check_host(parts: &Parts, listen: Option<SocketAddr>) -> Result<()
         "tanpa token simpul ini hanya menjawab localhost, 127.0.0.1, [::1] dan alamat tempat ia \
          mendengarkan; lihat --tokens"
     );
-    Err(Problem::new(Kind::ForeignHost, StatusCode::MISDIRECTED_REQUEST, detail))
-}
-
-/// Whether a host, with or without a port, is this machine's loopback or the address listened on.
-fn is_this_machine(host: &str, listen: Option<SocketAddr>) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = match name.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').unwrap_or(""),
-        None => name,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| {
-            address.is_loopback() || listen.is_some_and(|listen| listen.ip() == address)
-        })
+    Err(Problem::new(Kind::ForeignHost, detail))
 }
 
 /// Refuses a request that would change something and that a page of another origin sent.
@@ -100,7 +84,7 @@ pub(super) fn check_site(method: &Method, headers: &HeaderMap) -> Result<(), Pro
         "pages of other sites may not change anything here",
         "halaman dari situs lain tidak boleh mengubah apa pun di sini"
     );
-    Err(Problem::new(Kind::CrossSite, StatusCode::FORBIDDEN, detail))
+    Err(Problem::new(Kind::CrossSite, detail))
 }
 
 /// Whether a method asks for more than reading.
@@ -120,25 +104,6 @@ fn is_own(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_and_the_address_listened_on() {
-        let listen = "127.0.0.1:8080".parse().ok();
-        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]:80", "[::1]"] {
-            assert!(is_this_machine(host, listen), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "localhost.evil.example:80",
-            "127.0.0.1.nip.io",
-            "",
-            "[::1",
-            "10.0.0.2",
-        ] {
-            assert!(!is_this_machine(host, listen), "{host}");
-        }
-        assert!(is_this_machine("10.0.0.2:8080", "10.0.0.2:8080".parse().ok()));
-    }
 
     #[test]
     fn an_origin_has_a_scheme_and_a_host_and_no_path() {

@@ -5,9 +5,8 @@ use std::fmt::Display;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, Query, RawPathParams};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use laju_kafka::problem::Words;
+use laju_kafka::problem::{Kind, Problem, Words};
 use laju_kafka::words;
 use laju_schemas::RegionCode;
 use laju_schemas::region::RegionCodeError;
@@ -19,9 +18,9 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::at_least::{self, AT_LEAST};
 use super::caching::Asked;
-use super::position;
-use super::problem::{Kind, Problem};
+use super::problem::{bad_path_part, not_text};
 use crate::query::question::DayParameters;
 
 /// What phrases for a parameter's value are in Indonesian.
@@ -48,12 +47,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
                 "the parameters behind the question mark cannot be read: name=value, with & between them",
                 "parameter di belakang tanda tanya tidak terbaca: nama=nilai, dengan & di antaranya"
             );
-            Problem::new(Kind::BadRequest, StatusCode::BAD_REQUEST, detail)
+            Problem::new(Kind::BadRequest, detail)
         })?;
         let mut given: Vec<(String, String)> = given;
         // It says nothing of the answer, and was heeded before: see `position`.
-        if position::is_heeded(&parts.uri) {
-            given.retain(|(name, _)| name != position::AT_LEAST);
+        if at_least::is_heeded(&parts.uri) {
+            given.retain(|(name, _)| name != AT_LEAST);
         }
         let in_path = match RawPathParams::from_request_parts(parts, state).await {
             Ok(named) => Some(named.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
@@ -272,8 +271,8 @@ impl Wrong {
     fn into_problem(self) -> Problem {
         let Self { name, given, what } = self;
         let detail: Words = match what {
-            What::NoText(CODE) => return bad_code(Problem::not_text()),
-            What::NoText(name) => return Problem::bad_path_part(name),
+            What::NoText(CODE) => return bad_code(not_text()),
+            What::NoText(name) => return bad_path_part(name),
             What::Missing => words!("{name} is missing", "{name} belum diisi"),
             What::Twice => {
                 words!("{name} is given more than once", "{name} diberikan lebih dari sekali")
@@ -311,7 +310,7 @@ impl Wrong {
 pub(super) const CODE: &str = "code";
 
 fn bad_code(detail: Words) -> Problem {
-    Problem::new(Kind::BadRegionCode, StatusCode::BAD_REQUEST, detail)
+    Problem::new(Kind::BadRegionCode, detail)
 }
 
 /// What a value should be, in Indonesian.

@@ -7,31 +7,24 @@
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use laju_kafka::problem::{Kind, Problem};
 use laju_kafka::words;
 use laju_schemas::position::{AT_LEAST_HEADER, NoPosition, Position};
 use tokio::time::Instant;
 
-use super::ApiState;
-use super::problem::Problem;
+use super::at_least::{AT_LEAST, is_heeded};
+use super::state::ApiState;
 
-/// The parameter that says the same as the header.
-pub(super) const AT_LEAST: &str = "at_least";
 /// How long a request waits for the node to get to a position.
 pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether the node is there.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// The positions that a request named, and that the node has got to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Wanted(pub(super) Vec<Position>);
-
-/// Whether a request of this address may name a position.
-pub(super) fn is_heeded(uri: &Uri) -> bool {
-    uri.path().starts_with("/v1/")
-}
 
 /// The layer: hands a request on once the node is where it is wanted.
 pub(super) async fn get_there(
@@ -46,9 +39,7 @@ pub(super) async fn get_there(
                     return problem.into_response();
                 }
             }
-            if !wanted.is_empty() {
-                request.extensions_mut().insert(Wanted(wanted));
-            }
+            request.extensions_mut().insert(Wanted(wanted));
             next.run(request).await
         }
         Err(NoPosition) => {
@@ -98,19 +89,14 @@ pub(super) async fn reach(api: &ApiState, wanted: &Position) -> Result<(), Probl
                 return Err(Problem::parameter(AT_LEAST, beyond));
             }
             let seconds = CATCH_UP_TIMEOUT.as_secs();
-            return Err(Problem::not_ready(words!(
+            let detail = words!(
                 "this node did not get to {wanted} within {seconds} s: ask again, or another node",
                 "simpul ini belum sampai ke {wanted} dalam {seconds} detik: coba lagi, atau tanya \
                  simpul lain"
-            )));
+            );
+            return Err(Problem::new(Kind::NotReady, detail));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
-}
-
-/// A query without what it names positions by: the same question at another time.
-pub(super) fn without(query: &str) -> String {
-    let names = |pair: &&str| pair.split('=').next() != Some(AT_LEAST);
-    query.split('&').filter(names).collect::<Vec<_>>().join("&")
 }

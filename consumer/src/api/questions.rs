@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing;
 use clap::Command;
+use laju_kafka::problem::Problem;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterIn, Paths};
@@ -14,10 +15,10 @@ use utoipa::openapi::{ContentBuilder, Ref, Required, ResponseBuilder};
 use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::ApiState;
 use super::caching::{Answer, Asked};
 use super::parameters::Parameters;
-use super::problem::Problem;
+use super::state::ApiState;
+use super::turns::in_turn;
 use crate::query::answer::Regions;
 use crate::query::question::{Endpoint, Question, Rests};
 use crate::query::regions::{RegionsQuestion, regions};
@@ -68,12 +69,13 @@ async fn ask<Q: Question>(
     let (question, days) = (parameters.take::<Q>()?, parameters.days::<Q::Days>()?);
     let asked = parameters.finish()?;
     question.check(&days)?;
-    let answered = move |view: &View| question.answer(&days, view);
-    match Q::RESTS {
-        Rests::OnState => answer(api, asked, answered).await,
-        Rests::OnMoment => answer(api, asked.by_content(), answered).await,
-        Rests::OnFold => answer_from_fold(api, asked, answered).await,
-    }
+    let (turns, asked) = match Q::RESTS {
+        Rests::OnState => (&api.turns, asked),
+        Rests::OnMoment => (&api.turns, asked.by_content()),
+        // The fold may be ahead of the present state, so that only the answer itself tells which it is.
+        Rests::OnFold => (&api.fold_turns, asked.by_content()),
+    };
+    answer(&api, turns, asked, move |view| question.answer(&days, view)).await
 }
 
 /// `GET /v1/regions`: needs no figures, so it is answered at any time.
@@ -94,58 +96,27 @@ pub(super) async fn list_regions(
     Ok(Answer::made(&asked, None, regions).into_response(api.is_private(), None))
 }
 
-/// Asks a question of the present state, away from the threads that serve connections, and no
-/// more questions at once than there are processors; none that the client has the answer to.
+/// Asks a question of the present state, in its turn: none that the client has the answer to.
 pub(super) async fn answer<T: Serialize>(
-    api: ApiState,
+    api: &ApiState,
+    turns: &Arc<Semaphore>,
     asked: Asked,
     ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let turns = Arc::clone(&api.turns);
-    answer_in_turn(api, asked, turns, ask).await
-}
-
-/// Asks a question that reads what is being folded, which may be busy: no more of them at once than
-/// there are processors, beside those that need nobody. The fold may be ahead of the present
-/// state, so that only the answer itself tells which it is.
-pub(super) async fn answer_from_fold<T: Serialize>(
-    api: ApiState,
-    asked: Asked,
-    ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
-) -> Result<Response, Problem> {
-    let turns = Arc::clone(&api.fold_turns);
-    answer_in_turn(api, asked.by_content(), turns, ask).await
-}
-
-async fn answer_in_turn<T: Serialize>(
-    api: ApiState,
-    asked: Asked,
-    turns: Arc<Semaphore>,
-    ask: impl FnOnce(&View) -> Result<T, QueryError> + Send + 'static,
-) -> Result<Response, Problem> {
-    let is_private = api.is_private();
-    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
+    let (live, clock, shapes) = (Arc::clone(&api.live), Arc::clone(&api.clock), api.shapes);
     let work = move || -> Result<(Answer, u64), Problem> {
-        let _turn = turn;
-        let now = (api.clock)();
-        let view = api.live.view(now)?;
-        let age = api.live.age_seconds(&view, now);
-        let tag = asked.tag_of(&view, api.shapes);
+        let now = clock();
+        let view = live.view(now)?;
+        let age = live.age_seconds(&view, now);
+        let tag = asked.tag_of(&view, shapes);
         if let Some(tag) = tag.as_ref().filter(|tag| asked.has(tag)) {
             return Ok((Answer::held(tag.clone()).from(&view), age));
         }
         let json = json(&ask(&view)?)?;
         Ok((Answer::made(&asked, tag, json).from(&view), age))
     };
-    let (answer, age) = match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result?,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(_) => return Err(Problem::internal()),
-        },
-    };
-    Ok(answer.into_response(is_private, Some(age)))
+    let (answer, age) = in_turn(turns, work).await??;
+    Ok(answer.into_response(api.is_private(), Some(age)))
 }
 
 pub(super) fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {

@@ -12,72 +12,31 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laju_schemas::position::{LogDigest, Position};
 use laju_schemas::{QuotedFigure, RegionCode};
-use thiserror::Error;
 
-use super::ApiState;
 use super::body::Members;
 use super::caching::{Answer, bear};
 use super::documented::Quotation;
 use super::former;
 use super::parameters::Parameters;
-use super::position;
-use super::problem::{Kind, Problem, ProblemBody};
+use super::position::{self, Wanted};
 use super::questions::json;
+use super::state::ApiState;
+use super::tokens::{Caller, Role};
+use super::turns::in_turn;
 use crate::domain::day::Day;
 use crate::domain::figures::Kept;
 use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::days::{Days, today};
 use crate::query::question::rows;
-use crate::query::quoted::{
-    self, FigureQuestion, FigureStore, FiguresQuestion, Found, NotRead, ROWS,
-};
+use crate::query::quoted::{self, FigureQuestion, FigureStore, FiguresQuestion, Found, ROWS};
 use crate::query::region_name;
 use crate::query::view::LiveView;
-use laju_kafka::problem::Words;
+use laju_kafka::problem::{Kind, Problem, ProblemBody};
 use laju_kafka::words;
 use laju_schemas::text::shown;
 
 /// How long a figure that is in its topic may take until this node has read it from there.
 const READ_BACK: Duration = Duration::from_secs(3);
-
-/// Who quotes: the name of the access token, put into a request's extensions by the code
-/// that checked it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotedBy(pub String);
-
-/// Why a figure is not known to be in its topic, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct NotConfirmed(pub String);
-
-/// What puts a figure into its topic and waits until that is confirmed: it answers the offset, if
-/// the broker tells it. It may block for seconds.
-pub type PublishFigure =
-    Arc<dyn Fn(&QuotedFigure) -> Result<Option<i64>, NotConfirmed> + Send + Sync>;
-
-/// What quoted figures are kept by.
-#[derive(Clone)]
-pub struct QuotedFigures {
-    /// Those that this node has read.
-    pub figure_store: Arc<FigureStore>,
-    /// Publishes new ones.
-    pub publish: PublishFigure,
-}
-
-impl Default for QuotedFigures {
-    /// Those of a node that has none: every question about them is answered 503.
-    fn default() -> Self {
-        let publish = |_: &QuotedFigure| Err(NotConfirmed("this node has no Kafka".to_owned()));
-        Self { figure_store: Arc::default(), publish: Arc::new(publish) }
-    }
-}
-
-impl From<NotRead> for Problem {
-    fn from(error: NotRead) -> Self {
-        let indonesian = "topik angka belum dibaca sampai akhir yang terlihat saat mulai; /readyz menyebut sebabnya";
-        Self::not_ready(Words::new(error.to_string(), indonesian))
-    }
-}
 
 /// `POST /v1/figures` `{"region", "as_of", "known_at", "note"}`: 201 with the figure that was
 /// quoted, or 200 with the one that the same answer had been quoted as before.
@@ -97,14 +56,14 @@ impl From<NotRead> for Problem {
 pub(super) async fn quote(
     State(api): State<ApiState>,
     parameters: Parameters,
-    by: Option<Extension<QuotedBy>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let mut members = Members::read(&headers, body)?;
     let (region, former) = members.region("region")?;
-    let mut response = quote_region(&api, region, members, by).await.into_response();
+    let mut response = quote_region(&api, region, members, caller).await.into_response();
     former::say(former.as_slice(), &mut response);
     Ok(response)
 }
@@ -114,7 +73,7 @@ async fn quote_region(
     api: &ApiState,
     region: RegionCode,
     mut members: Members,
-    by: Option<Extension<QuotedBy>>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
     let question =
         Days { as_of: members.date("as_of")?, known_at: members.date("known_at")?, ahead: false };
@@ -139,12 +98,10 @@ async fn quote_region(
         }
     }
 
-    let by = by.map(|Extension(QuotedBy(name))| name);
+    let by = (caller.role != Role::Local).then(|| caller.name.to_string());
     let quoted_figures = api.figures.clone();
-    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
     let (live, clock) = (Arc::clone(&api.live), Arc::clone(&api.clock));
-    let (quoted, position) = blocking(move || -> Result<_, Problem> {
-        let _turn = turn;
+    let (quoted, position) = in_turn(&api.turns, move || -> Result<_, Problem> {
         let view = live.view(clock())?;
         let quoted = quoted::quote(&view, region, &question, (by, note))?;
         Ok((quoted, view.position))
@@ -156,21 +113,15 @@ async fn quote_region(
         let position = Position { figures: quoted_figures.figure_store.next_offset(), ..position };
         return told(StatusCode::OK, &figure, &position);
     }
-    let turns = Arc::clone(&api.quote_turns);
-    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
     let publish = Arc::clone(&quoted_figures.publish);
-    let offset = blocking(move || {
-        let _turn = turn;
-        publish(&quoted)
-    })
-    .await?
-    .map_err(|error| {
+    let published = in_turn(&api.quote_turns, move || publish(&quoted)).await?;
+    let offset = published.map_err(|error| {
         let detail = words!(
             "the figure is not known to be stored: {error}. Quote it again; stored twice it is \
              still one figure",
             "belum pasti angka ini tersimpan. Kutip sekali lagi; tersimpan dua kali pun tetap satu angka"
         );
-        Problem::new(Kind::FigureNotStored, StatusCode::SERVICE_UNAVAILABLE, detail)
+        Problem::new(Kind::FigureNotStored, detail)
     })?;
     match quoted_figures.figure_store.wait_for(id, READ_BACK).await {
         // Another node may have quoted the same at the same time: the first one stands.
@@ -189,7 +140,7 @@ async fn quote_region(
                 "angka sudah tersimpan sebagai {id}, tetapi simpul ini belum membacanya kembali \
                  dalam {seconds} detik; tanyakan /v1/figures/{id} nanti"
             );
-            Err(Problem::new(Kind::FigureNotReadBack, StatusCode::GATEWAY_TIMEOUT, detail))
+            Err(Problem::new(Kind::FigureNotReadBack, detail))
         }
     }
 }
@@ -218,8 +169,7 @@ fn told(
 }
 
 /// Waits until the figures topic has been read as far as the request wants, but not for ever.
-async fn get_there(figure_store: &FigureStore, wanted: Option<Extension<position::Wanted>>) {
-    let wanted = wanted.map(|Extension(position::Wanted(wanted))| wanted).unwrap_or_default();
+async fn get_there(figure_store: &FigureStore, wanted: &[Position]) {
     if let Some(offset) = wanted.iter().map(|position| position.figures).max() {
         figure_store.reach(offset, position::CATCH_UP_TIMEOUT).await;
     }
@@ -237,12 +187,12 @@ async fn get_there(figure_store: &FigureStore, wanted: Option<Extension<position
 pub(super) async fn one(
     State(api): State<ApiState>,
     mut parameters: Parameters,
-    wanted: Option<Extension<position::Wanted>>,
+    Extension(Wanted(wanted)): Extension<Wanted>,
 ) -> Result<Response, Problem> {
     let FigureQuestion { id } = parameters.take()?;
     let asked = parameters.finish()?;
     let is_private = api.is_private();
-    get_there(&api.figures.figure_store, wanted).await;
+    get_there(&api.figures.figure_store, &wanted).await;
     // Asked first, so that what is not found is not before it.
     let read = api.figures.figure_store.next_offset();
     let figure = match api.figures.figure_store.find(id)? {
@@ -254,8 +204,7 @@ pub(super) async fn one(
                  {why}",
                 "isi topik angka dengan id {id} (offset {offset}) bukan yang pernah dikutip"
             );
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return Err(Problem::new(Kind::DamagedFigure, status, detail));
+            return Err(Problem::new(Kind::DamagedFigure, detail));
         }
         None => {
             let detail = words!(
@@ -264,15 +213,14 @@ pub(super) async fn one(
                 "simpul ini sudah membaca topik angka sampai offset {read}, dan tidak ada angka {id} \
                  di dalamnya; yang baru saja dikutip simpul lain mungkin masih di jalan"
             );
-            return Err(Problem::new(Kind::UnknownFigure, StatusCode::NOT_FOUND, detail));
+            return Err(Problem::new(Kind::UnknownFigure, detail));
         }
     };
     // A node that is behind what the figure rests on would take it for one of another log. Whatever
     // comes of it: the figure itself needs no other.
     let _ = position::reach(&api, &rests_on(&figure, &api.live)).await;
-    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
-    blocking(move || {
-        let _turn = turn;
+    let turns = Arc::clone(&api.turns);
+    in_turn(&turns, move || {
         let now = (api.clock)();
         let view = match api.live.view(now) {
             Ok(view) => view,
@@ -306,19 +254,18 @@ pub(super) async fn one(
 pub(super) async fn list(
     State(api): State<ApiState>,
     mut parameters: Parameters,
-    wanted: Option<Extension<position::Wanted>>,
+    Extension(Wanted(wanted)): Extension<Wanted>,
 ) -> Result<Response, Problem> {
     let FiguresQuestion { region, limit } = parameters.take()?;
     let limit = rows(limit, ROWS);
     let asked = parameters.finish()?;
-    get_there(&api.figures.figure_store, wanted).await;
+    get_there(&api.figures.figure_store, &wanted).await;
     if let Some(region) = region {
         region_name(region)?;
     }
     let is_private = api.is_private();
-    let turn = Arc::clone(&api.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
-    blocking(move || {
-        let _turn = turn;
+    let turns = Arc::clone(&api.turns);
+    in_turn(&turns, move || {
         let figure_store = &api.figures.figure_store;
         let (total, figures) = figure_store.latest(region, limit)?;
         let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
@@ -331,18 +278,4 @@ pub(super) async fn list(
         Ok(Answer::made(&asked, None, list).into_response(is_private, None))
     })
     .await?
-}
-
-/// Works away from the threads that serve connections.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(_) => Err(Problem::internal()),
-        },
-    }
 }

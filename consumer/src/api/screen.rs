@@ -5,8 +5,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::header::{
@@ -18,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::caching::bare;
-use super::problem;
+use super::problem::not_found;
 
 /// Everything that the page is made of. A debug build reads it from the source tree, so that a
 /// change shows at the next reload.
@@ -42,12 +40,9 @@ pub(super) async fn asset(Path(path): Path<String>, uri: Uri, headers: HeaderMap
 
 async fn file(path: &str, uri: Uri, asked: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Assets::get(path) else {
-        return problem::not_found(uri).await.into_response();
+        return not_found(uri).await.into_response();
     };
-    let mut tag = String::new();
-    for byte in &metadata.sha256_hash()[..16] {
-        let _ = write!(tag, "{byte:02x}");
-    }
+    let tag = hex::encode(&metadata.sha256_hash()[..16]);
     let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let is_known = known.flat_map(|tags| tags.split(',')).any(|known| {
         let known = bare(known);

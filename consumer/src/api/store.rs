@@ -1,39 +1,32 @@
 //! The node's store, for another node that begins with it: `laju worker --seed`. It holds every subject's
 //! pseudonym and facts, which no figure shows, so a token that may ask for figures is not enough.
 
-use std::sync::{Arc, OnceLock};
-
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use laju_kafka::problem::Words;
+use laju_kafka::problem::{Kind as ProblemKind, Problem, Words};
 use laju_kafka::words;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::ApiState;
+use super::access::forbidden;
 use super::documented::{KindInPath, PartitionInPath};
 use super::ledger::{no_partition, partition_in};
 use super::parameters::Parameters;
-use super::problem::{Kind as ProblemKind, Problem};
+use super::problem::bad_path_part;
 use super::sent::made_while_sent;
+use super::state::ApiState;
 use super::tokens::{Caller, Role};
+use super::turns::{blocking, turn};
 use crate::projection::format::Kind;
 use crate::projection::store::{StoreError, StoreReader};
 use crate::query::store::{StoreManifest, frame};
 
-/// Runs of chunks that are sent at the same time; others wait for their turn as long as an answer may
-/// take. Figures do not wait for them.
-pub(super) const AT_ONCE: usize = 2;
 /// Chunks are handed over in frames of the body of about this size.
 const PIECE_BYTES: usize = 128 << 10;
 /// Names the node whose chunks these are.
 pub const NODE_HEADER: &str = "laju-node";
-
-/// Where the store is, once it is loaded.
-pub type StorePlace = Arc<OnceLock<StoreReader>>;
 
 /// Chunks in frames: of each the length of the value (4 bytes, little endian), then the value, which is
 /// the CRC-32 of the payload (little endian) and the payload.
@@ -69,8 +62,8 @@ pub(super) async fn manifest(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     let store = store_of(&api, &caller)?;
-    let made = tokio::task::spawn_blocking(move || StoreManifest::of(&store)).await;
-    let manifest = made.map_err(|_| Problem::internal())?.map_err(|error| unreadable(&error))?;
+    let made = blocking(move || StoreManifest::of(&store)).await?;
+    let manifest = made.map_err(|error| unreadable(&error))?;
     Ok(axum::Json(manifest).into_response())
 }
 
@@ -96,7 +89,7 @@ pub(super) async fn chunks(
     path: Result<Path<(String, String)>, PathRejection>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Path((number, kind)) = path.map_err(|_| Problem::bad_path_part("partition"))?;
+    let Path((number, kind)) = path.map_err(|_| bad_path_part("partition"))?;
     let partition = partition_in(Ok(Path(number)))?;
     let ChunkRange { from, to } = parameters.take()?;
     parameters.finish()?;
@@ -106,11 +99,10 @@ pub(super) async fn chunks(
         return Err(no_partition(partition, count));
     }
     let kind = Kind::of_name(&kind).ok_or_else(no_kind)?;
-    let turns = Arc::clone(&api.store_turns);
-    let turn = turns.acquire_owned().await.map_err(|_| Problem::internal())?;
+    let turn = turn(&api.store_turns).await?;
     let read = store.clone();
-    let row = tokio::task::spawn_blocking(move || read.position(partition)).await;
-    let row = row.map_err(|_| Problem::internal())?.map_err(|error| unreadable(&error))?;
+    let row =
+        blocking(move || read.position(partition)).await?.map_err(|error| unreadable(&error))?;
     let there = row.chains[kind as usize].count;
     let (from, to) = (from.unwrap_or(0), to.unwrap_or(there));
     if from > to || to > there {
@@ -145,7 +137,7 @@ pub(super) async fn chunks(
 /// The store, for who may have it.
 fn store_of(api: &ApiState, caller: &Caller) -> Result<StoreReader, Problem> {
     if !caller.role.may_seed() {
-        return Err(Problem::forbidden(caller, Role::Seed));
+        return Err(forbidden(caller, Role::Seed));
     }
     let loading = || {
         words!(
@@ -153,7 +145,7 @@ fn store_of(api: &ApiState, caller: &Caller) -> Result<StoreReader, Problem> {
             "penyimpanan belum selesai dimuat; kemajuannya ada di /readyz"
         )
     };
-    api.store.get().cloned().ok_or_else(|| Problem::not_ready(loading()))
+    api.store.get().cloned().ok_or_else(|| Problem::new(ProblemKind::NotReady, loading()))
 }
 
 fn no_kind() -> Problem {
@@ -165,7 +157,7 @@ fn no_kind() -> Problem {
 }
 
 fn not_there(detail: Words) -> Problem {
-    Problem::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
+    Problem::new(ProblemKind::NotFound, detail)
 }
 
 fn unreadable(error: &StoreError) -> Problem {

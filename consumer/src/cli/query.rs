@@ -12,12 +12,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use laju_kafka::http_client::{self, HttpError, Times, Trust};
+use laju_kafka::problem::ProblemBody;
 use laju_kafka::secret;
 use laju_schemas::position::{AT_LEAST_HEADER, POSITION_HEADER, Position};
 use serde::de::DeserializeOwned;
 
 use super::tables::{self, harmless};
-use crate::api::problem::ProblemBody;
 use crate::query::explanations::change::ChangeQuestion;
 use crate::query::explanations::evidence::EvidenceQuestion;
 use crate::query::explanations::postings::PostingsQuestion;

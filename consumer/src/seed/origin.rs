@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use laju_kafka::http_client::{self, HttpError, Times};
+use laju_kafka::problem::ProblemBody;
 use laju_kafka::secret::{self, Authorization};
 use laju_schemas::text::shown;
 use ureq::http::{Response, StatusCode};
@@ -14,7 +15,6 @@ use ureq::{Agent, Body};
 
 use super::SeedFrom;
 use super::error::{Failure, SeedError};
-use crate::api::problem::ProblemBody;
 use crate::api::store::NODE_HEADER;
 use crate::projection::format::Kind;
 use crate::projection::store::Chunk;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::*;
 use crate::api::access::Access;
 use crate::api::tokens::{NewToken, Role, Tokens};
-use crate::api::{ApiState, store::StorePlace};
+use crate::api::{ApiState, StorePlace};
 use crate::projection::store::seed_tests::{Made, log};
 use crate::projection::store::{Opening, StoreError, StoreReader};
 use crate::query::view::LiveView;

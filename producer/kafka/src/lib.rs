@@ -4,8 +4,6 @@
 //!
 //! It knows neither outbox nor fold, and nothing of what records say beyond their schema.
 
-#![allow(missing_docs, reason = "the crate of a program: a name that says it all needs no line")]
-
 pub mod connection;
 pub mod copy;
 pub mod embedded;

@@ -13,9 +13,9 @@ use laju_schemas::event::{
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::api::problem::PROBLEM_JSON;
 use crate::api::{ApiState, router};
 use crate::query::fixtures::Fixture;
+use laju_kafka::problem::PROBLEM_JSON;
 
 fn node() -> Router {
     let now = TimestampMs(1_700_000_000_000);

@@ -38,9 +38,9 @@ pub(super) fn not_found() -> Problem {
 /// The kind of problem that a refused event is.
 pub(super) fn kind_of(refused: &Refused) -> Kind {
     match refused {
-        Refused::Fault(_) | Refused::TooLarge { .. } => Kind::BadEvent,
-        Refused::Full { .. } | Refused::Numbers => Kind::OutboxFull,
-        Refused::KeyReused { .. } => Kind::KeyReused,
+        Refused::Fault(_) | Refused::Outbox(Refusal::TooLarge { .. }) => Kind::BadEvent,
+        Refused::Outbox(Refusal::Full { .. } | Refusal::Numbers) => Kind::OutboxFull,
+        Refused::Outbox(Refusal::KeyReused { .. }) => Kind::KeyReused,
         Refused::NotStored(_) => Kind::Unavailable,
         Refused::Clock(_) => Kind::WrongClock,
     }
@@ -51,7 +51,7 @@ impl From<Refused> for Problem {
         let problem = Self::new(kind_of(&refused), refused.words());
         match refused {
             Refused::Fault(fault) => problem.in_field(&fault.field),
-            Refused::KeyReused { event_id } => {
+            Refused::Outbox(Refusal::KeyReused { event_id }) => {
                 problem.of_event(&event_id.to_string()).in_field("idempotency_key")
             }
             _ => problem,
