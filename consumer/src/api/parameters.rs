@@ -17,6 +17,7 @@ use serde::de::{
     Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
+use thiserror::Error;
 
 use super::at_least::{self, AT_LEAST};
 use super::caching::Asked;
@@ -239,7 +240,8 @@ impl<'de> Deserializer<'de> for Text<'_> {
 }
 
 /// Why parameters cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{name}: {what:?}")]
 struct Wrong {
     name: &'static str,
     given: String,
@@ -323,14 +325,6 @@ fn indonesian(expected: &str) -> String {
     let found = PHRASES.iter().find(|(english, _)| *english == expected);
     found.map_or("nilai yang dapat dipakai di sini", |(_, indonesian)| indonesian).to_owned()
 }
-
-impl Display for Wrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {:?}", self.name, self.what)
-    }
-}
-
-impl std::error::Error for Wrong {}
 
 impl serde::de::Error for Wrong {
     fn custom<T: Display>(text: T) -> Self {

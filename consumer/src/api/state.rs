@@ -84,9 +84,7 @@ impl ApiState {
     pub fn new(live: Arc<LiveView>, clock: Clock, metrics: RenderMetrics) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let turns = || Arc::new(Semaphore::new(processors));
-        let run = uuid::Uuid::new_v4().simple().to_string();
-        let settings = StreamSettings::default();
-        let feed = Feed::new(Arc::clone(&live), Arc::clone(&clock), &run[..8], settings);
+        let feed = Feed::new(&live, &clock, StreamSettings::default());
         Self {
             live,
             clock,
@@ -106,9 +104,8 @@ impl ApiState {
     }
 
     /// With a live stream that runs like this.
-    pub fn with_stream(mut self, settings: StreamSettings) -> Self {
-        self.feed = self.feed.with(settings);
-        self
+    pub fn with_stream(self, settings: StreamSettings) -> Self {
+        Self { feed: Feed::new(&self.live, &self.clock, settings), ..self }
     }
 
     /// The same for whom it is to answer: without this for everybody on this machine.

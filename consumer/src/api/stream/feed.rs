@@ -64,7 +64,6 @@ pub(super) enum Status {
 pub(in crate::api) struct Feed(Arc<Inner>);
 
 struct Inner {
-    run: Arc<str>,
     live: Arc<LiveView>,
     clock: Clock,
     settings: StreamSettings,
@@ -94,18 +93,17 @@ struct Readers {
 }
 
 impl Feed {
-    /// Of a node; `run` is a name that no other run of the program has.
     pub(in crate::api) fn new(
-        live: Arc<LiveView>,
-        clock: Clock,
-        run: &str,
+        live: &Arc<LiveView>,
+        clock: &Clock,
         settings: StreamSettings,
     ) -> Self {
-        let editions = Editions { editor: Editor::new(run), due: Instant::now() };
+        // A name that no other run of the program has.
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        let editions = Editions { editor: Editor::new(&run[..8]), due: Instant::now() };
         Self(Arc::new(Inner {
-            run: run.into(),
-            live,
-            clock,
+            live: Arc::clone(live),
+            clock: Arc::clone(clock),
             settings,
             status: watch::Sender::new(Status::Unknown),
             upto: ArcSwap::default(),
@@ -113,12 +111,6 @@ impl Feed {
             readers: Mutex::default(),
             cost: AtomicU64::new(0),
         }))
-    }
-
-    /// The same node's and run's, before it has readers, with other settings.
-    pub(in crate::api) fn with(&self, settings: StreamSettings) -> Self {
-        let Inner { live, clock, run, .. } = &*self.0;
-        Self::new(Arc::clone(live), Arc::clone(clock), run, settings)
     }
 
     /// How many readers are taken at the same time.
