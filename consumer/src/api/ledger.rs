@@ -9,7 +9,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::caching::{Answer, bear, dressed};
-use super::documented::PartitionInPath;
 use super::parameters::Parameters;
 use super::problem::bad_path_part;
 use super::questions::answer;
@@ -46,7 +45,7 @@ pub(super) async fn sizes(
     operation_id = "partition_ledger",
     path = "/v1/ledger/{partition}",
     tag = "ledger",
-    params(PartitionInPath),
+    params(("partition" = u32, Path, description = "Its number in the events topic, from 0 on.", minimum = 0, maximum = 4294967295i64)),
     responses((
         status = 200,
         description = "Lines of JSON, each an object of one member that says what it is: head, \

@@ -6,7 +6,6 @@ mod at_least;
 mod body;
 mod caching;
 mod clock;
-mod documented;
 mod former;
 pub mod health;
 mod ledger;

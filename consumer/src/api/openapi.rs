@@ -24,7 +24,6 @@ use utoipa_swagger_ui::Config;
 
 use super::at_least::AT_LEAST;
 use super::caching::Answer;
-use super::documented::{PageFileInPath, ProblemInPath};
 use super::parameters::Parameters;
 use super::position::CATCH_UP_TIMEOUT;
 use super::problem::not_found;
@@ -288,7 +287,7 @@ static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     get,
     path = "/docs/{file}",
     tag = "node",
-    params(PageFileInPath),
+    params(("file" = String, Path, description = "The file.", example = "index.html")),
     responses((status = 200, description = "A file of the page", body = String, content_type = "text/html"))
 )]
 pub(super) async fn page(
@@ -335,7 +334,7 @@ pub(super) struct Explanation {
     operation_id = "explain_problem",
     path = "/problems/{kind}",
     tag = "node",
-    params(ProblemInPath),
+    params(("kind" = String, Path, description = "The last part of a problem's `type`.", example = "unknown-region")),
     responses((status = 200, description = "What this kind of problem is", body = Explanation))
 )]
 pub(super) async fn explain(

@@ -10,12 +10,13 @@ use axum::extract::{Extension, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::civil::Date;
 use laju_schemas::position::{LogDigest, Position};
 use laju_schemas::{QuotedFigure, RegionCode};
+use utoipa::ToSchema;
 
 use super::body::Members;
 use super::caching::{Answer, bear};
-use super::documented::Quotation;
 use super::former;
 use super::parameters::Parameters;
 use super::position::{self, Wanted};
@@ -37,6 +38,21 @@ use laju_schemas::text::shown;
 
 /// How long a figure that is in its topic may take until this node has read it from there.
 const READ_BACK: Duration = Duration::from_secs(3);
+
+/// A figure to be quoted.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
+pub(super) struct Quotation {
+    /// The region.
+    region: RegionCode,
+    /// The day that the figure speaks of; today if it is not given.
+    as_of: Option<Date>,
+    /// The day whose knowledge it rests on; all that is known if it is not given.
+    known_at: Option<Date>,
+    /// A remark for people; it may not hold a NIK.
+    #[schema(min_length = 1, max_length = 500)]
+    note: Option<String>,
+}
 
 /// `POST /v1/figures` `{"region", "as_of", "known_at", "note"}`: 201 with the figure that was
 /// quoted, or 200 with the one that the same answer had been quoted as before.

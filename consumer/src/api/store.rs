@@ -11,7 +11,6 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::forbidden;
-use super::documented::{KindInPath, PartitionInPath};
 use super::ledger::{no_partition, partition_in};
 use super::parameters::Parameters;
 use super::problem::bad_path_part;
@@ -34,6 +33,28 @@ pub const NODE_HEADER: &str = "laju-node";
 #[schema(value_type = String, format = Binary)]
 #[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
 pub(super) struct Chunks(Vec<u8>);
+
+/// The kind of a store's chunks.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
+enum ChunkKind {
+    Dictionary,
+    Facts,
+    Kiosks,
+    Ledger,
+    Quarantine,
+}
+
+/// Which chunks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
+pub(super) struct KindInPath {
+    /// What they hold.
+    #[param(inline, example = "ledger")]
+    kind: ChunkKind,
+}
 
 /// From which chunk on, and up to which.
 #[derive(Deserialize, IntoParams)]
@@ -74,7 +95,7 @@ pub(super) async fn manifest(
     operation_id = "store_chunks",
     path = "/v1/store/{partition}/{kind}",
     tag = "store",
-    params(PartitionInPath, KindInPath, ChunkRange),
+    params(("partition" = u32, Path, description = "Its number in the events topic, from 0 on.", minimum = 0, maximum = 4294967295i64), KindInPath, ChunkRange),
     responses((
         status = 200,
         description = "The chunks in their order, each in a frame. A body with fewer than were asked for is not whole.",
