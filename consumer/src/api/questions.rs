@@ -21,7 +21,7 @@ use super::state::ApiState;
 use super::turns::in_turn;
 use crate::query::answer::Regions;
 use crate::query::question::{Endpoint, Question, Rests};
-use crate::query::regions::{RegionsQuestion, regions};
+use crate::query::regions::{Regions, RegionsQuestion, regions};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
 

@@ -26,7 +26,6 @@ use super::tokens::{Caller, Role};
 use super::turns::in_turn;
 use crate::domain::day::Day;
 use crate::domain::figures::Kept;
-use crate::query::answer::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::days::{Days, today};
 use crate::query::question::rows;
 use crate::query::quoted::{self, FigureQuestion, FigureStore, FiguresQuestion, Found, ROWS};

@@ -10,20 +10,17 @@ mod verify;
 use std::collections::BTreeMap;
 
 use clap::Args;
+use jiff::civil::Date;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{
-    ACTIVATION_AGES, AgeCount, FORM, FigureContent, QuotedBounds, QuotedDenominator,
+    ACTIVATION_AGES, AgeCount, FORM, FigureContent, FigureDigest, QuotedBounds, QuotedDenominator,
     QuotedEvidence, QuotedMissing, QuotedPartition, QuotedSilence, QuotedTarget, ReasonCount,
     TargetKind,
 };
-use laju_schemas::{FigureId, QuotedFigure, RegionCode};
+use laju_schemas::{FigureId, QuotedFigure, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{
-    Bounds, DenominatorShare, Evidence, Figure, FigureList, FigureThenAndNow, Missing,
-    PartitionEvidence, Progress, SilentKiosk, TargetShare,
-};
 use super::days::{Days, NoDays};
 use super::question::{Endpoint, limit};
 use super::scan::{Scope, Window, all_groups};
@@ -31,9 +28,17 @@ use super::view::View;
 use super::{QueryError, region_name};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::projection::snapshot::Snapshot;
+use crate::query::answer::{
+    Bounds, DenominatorShare, Evidence, Missing, PartitionEvidence, RegionName, SilentKiosk,
+    TargetShare,
+};
 use crate::query::explanations::postings::age_of;
-use crate::query::figures::progress::progress;
+use crate::query::figures::progress::{Progress, progress};
 
+pub use difference::{
+    DenominatorDifference, FigureDifference, FigurePart, FigurePartKind, OriginalLog,
+    TargetDifference,
+};
 pub use figure_store::{FigureStore, Found, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};
 
@@ -75,6 +80,92 @@ impl Endpoint for FiguresQuestion {
     const PATH: &'static str = "/v1/figures";
     type Days = NoDays;
     type Answer = FigureList;
+}
+
+/// A figure once quoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Figure {
+    /// Its id: the same answer has the same.
+    pub figure_id: FigureId,
+    /// The version of what the digest is over.
+    pub form: u32,
+    /// The region.
+    pub region: RegionName,
+    /// The day that the figure speaks of.
+    pub as_of: Date,
+    /// The day whose knowledge it rests on; none if it was all that was known.
+    pub known_at: Option<Date>,
+    /// People whose IKD was active:
+    /// `activations` − `deactivations` + `moves_in` − `moves_out`.
+    pub activated: i64,
+    /// Inactive to active.
+    pub activations: i64,
+    /// The same by how many days after they happened they were recorded.
+    pub activations_by_age: Vec<AgeCount>,
+    /// Active to inactive.
+    pub deactivations: i64,
+    /// The same by reason.
+    pub deactivations_by_reason: Vec<ReasonCount>,
+    /// Moved in while active.
+    pub moves_in: i64,
+    /// Moved out while active.
+    pub moves_out: i64,
+    /// What `activated` is a share of.
+    pub denominators: Vec<DenominatorShare>,
+    /// What the region was to reach.
+    pub target: Option<TargetShare>,
+    /// What the figure rests on.
+    pub evidence: Evidence,
+    /// SHA-256 over all of the above but the id, in canonical JSON with the region's code alone.
+    pub digest: FigureDigest,
+    /// Between which numbers `activated` lay then; none of a past `known_at`. Not in the digest,
+    /// like all that follows.
+    pub bounds: Option<Bounds>,
+    /// What may have been missing then; none of a past `known_at`.
+    pub missing: Option<Missing>,
+    /// When it was quoted.
+    pub quoted_at: TimestampMs,
+    /// The name of the access token that quoted it, if there was one.
+    pub quoted_by: Option<String>,
+    /// What it was quoted for.
+    pub note: Option<String>,
+    /// A relative link to the figure, for ever.
+    pub link: String,
+}
+
+/// Figures once quoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FigureList {
+    /// How many there are, of the region asked for.
+    pub total: u64,
+    /// The latest quoted first.
+    pub rows: Vec<Figure>,
+    /// How many ids there are, of whichever region, of which there is nothing that can be trusted.
+    pub damaged_total: u64,
+    /// The first of those ids, in their order: no more than rows were asked for.
+    pub damaged: Vec<DamagedFigure>,
+}
+
+/// An id of which there is nothing that can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DamagedFigure {
+    /// The id.
+    pub figure_id: FigureId,
+    /// What is wrong with its record.
+    pub detail: String,
+}
+
+/// A figure once quoted, what the same question answers now, and why the two differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FigureThenAndNow {
+    /// The figure.
+    pub figure: Figure,
+    /// The answer to the same question now; none while this node answers no figures.
+    pub now: Option<Progress>,
+    /// Why the two differ; none where `now` is.
+    pub difference: Option<FigureDifference>,
+    /// Why there is no `now`.
+    pub without_now: Option<String>,
 }
 
 /// What distinguishes cumulative counters: enough to explain any later difference.

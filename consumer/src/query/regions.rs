@@ -3,12 +3,12 @@
 use clap::Args;
 use laju_schemas::{FormerCode, Region, RegionCode, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::QueryError;
-use super::answer::{RegionName, RegionRow, Regions};
 use super::days::NoDays;
 use super::question::{Endpoint, Level, nation};
+use crate::query::answer::RegionName;
 
 /// Which regions there are.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -29,6 +29,30 @@ impl Endpoint for RegionsQuestion {
     const PATH: &'static str = "/v1/regions";
     type Days = NoDays;
     type Answer = Regions;
+}
+
+/// A region of the table of regions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RegionRow {
+    /// Code, name and level.
+    #[serde(flatten)]
+    pub region: RegionName,
+    /// The code that it had until 2022, for the 26 regencies and cities of Papua's new provinces:
+    /// taken wherever a code is taken.
+    pub former_code: Option<String>,
+    /// Its zone in the tz database; none of the nation, which has three.
+    pub zone: Option<String>,
+    /// Its seat of government: degrees north.
+    pub latitude: Option<f64>,
+    /// Its seat of government: degrees east.
+    pub longitude: Option<f64>,
+}
+
+/// The regions that exist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Regions {
+    /// In the order of the codes, the nation first.
+    pub rows: Vec<RegionRow>,
 }
 
 /// The regions of a level (`None` for every level) within a region, itself included.

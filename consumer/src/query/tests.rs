@@ -7,7 +7,6 @@ use laju_schemas::reference::Basis;
 use laju_schemas::{RegionCode, RegionLevel};
 use serde_json::{Value, json};
 
-use super::answer::{By, Step};
 use super::days::Days;
 use super::figures::{breakdown, progress, series};
 use super::fixtures::{Fixture, activation, date, position, region};
@@ -17,8 +16,8 @@ use super::view::{NotReadyReason, Readiness, View};
 use super::*;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
-use crate::query::figures::breakdown::BreakdownQuestion;
-use crate::query::figures::series::SeriesQuestion;
+use crate::query::figures::breakdown::{BreakdownQuestion, By};
+use crate::query::figures::series::{SeriesQuestion, Step};
 use crate::query::kiosks::list::KiosksQuestion;
 use crate::query::kiosks::missing::KioskBook;
 

@@ -13,7 +13,6 @@ use laju_schemas::TimestampMs;
 use laju_schemas::position::{LogDigest, Position};
 use thiserror::Error;
 
-use super::answer::{Evidence, PartitionEvidence};
 use super::days::{Horizon, today};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
@@ -21,6 +20,7 @@ use crate::domain::reference::ReferenceBook;
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 pub use crate::projection::snapshot::Statuses;
+use crate::query::answer::{Evidence, PartitionEvidence};
 use crate::query::figures::sums::{RegionSums, Sums};
 use crate::query::kiosks::missing::{Gaps, KioskBook};
 

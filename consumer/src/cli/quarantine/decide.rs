@@ -21,7 +21,7 @@ use crate::ingest::decide::{
     read_decisions, require_rights,
 };
 use crate::ingest::stop::Stop;
-use crate::query::answer::RecordDecision;
+use crate::query::kiosks::quarantine::RecordDecision;
 
 /// Send records through the fold again.
 ///

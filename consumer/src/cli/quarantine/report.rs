@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::decoded::shown;
 use super::records;
-use crate::query::answer::RecordDecision;
+use crate::query::kiosks::quarantine::RecordDecision;
 
 /// How many records are named one by one; more are counted by reason.
 const NAMED: usize = 20;

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::{bounds_words, harmless, heading, number, percent, right, with_header};
-use crate::query::answer::{FigureEvidence, ReferenceEvidence};
+use crate::query::explanations::evidence::{FigureEvidence, ReferenceEvidence};
 
 /// How many records of one denominator are shown: of a sum there is one for each regency.
 const RECORDS: usize = 20;

@@ -4,8 +4,10 @@ use comfy_table::Cell;
 use comfy_table::presets::NOTHING;
 
 use super::{harmless, heading, number, of_denominator, of_target, percent, right, with_header};
-use crate::query::answer::{
-    Age, Figure, FigureDifference, FigureList, FigurePartKind, FigureThenAndNow, Progress,
+use crate::query::explanations::change::Age;
+use crate::query::figures::progress::Progress;
+use crate::query::quoted::{
+    Figure, FigureDifference, FigureList, FigurePartKind, FigureThenAndNow,
 };
 
 /// A figure as it was quoted: a line for each number.

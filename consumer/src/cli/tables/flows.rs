@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::{days, heading, number, right, unknown_words, with_header};
-use crate::query::answer::{FlowRow, Flows, RegionFlows};
+use crate::query::figures::flows::{FlowRow, Flows, RegionFlows};
 
 /// Two sparse matrices, a line for each pair of regions.
 #[must_use]

@@ -12,13 +12,15 @@ pub mod pace;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::civil::Date;
-
-use crate::query::answer::{
-    Bounds, Breakdown, Count, DenominatorShare, Figures, Missing, Progress, ProgressList,
-    Quarantine, RegionName, Regions, Series, TargetShare,
-};
-use crate::query::question::name;
 use laju_schemas::share::Share;
+
+use crate::query::answer::{Bounds, DenominatorShare, Missing, RegionName, TargetShare};
+use crate::query::figures::breakdown::{Breakdown, Count};
+use crate::query::figures::progress::{Figures, Progress, ProgressList};
+use crate::query::figures::series::Series;
+use crate::query::kiosks::quarantine::Quarantine;
+use crate::query::question::name;
+use crate::query::regions::Regions;
 
 pub(crate) use laju_schemas::text::harmless;
 

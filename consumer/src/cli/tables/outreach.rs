@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::{days, harmless, number, right, unknown_words, with_header};
-use crate::query::answer::{Outreach, Visit, VisitDetail};
+use crate::query::figures::outreach::{Outreach, Visit, VisitDetail};
 
 /// Visits, a line for each.
 #[must_use]

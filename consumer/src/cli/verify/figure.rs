@@ -27,8 +27,7 @@ use crate::ingest::event_log::LogPart;
 use crate::ingest::follow::figures;
 use crate::ingest::recompute::{reference_until, snapshot_of};
 use crate::ingest::verdicts::copies_now;
-use crate::query::answer::OriginalLog;
-use crate::query::quoted::{FieldDifference, content, differences, question_of};
+use crate::query::quoted::{FieldDifference, OriginalLog, content, differences, question_of};
 use crate::query::view::{ReferenceView, View};
 
 /// How long nothing of the figures topic may come although there is more.

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::QueryError;
-use crate::query::answer::{Axis, Change, PartKind};
-use crate::query::explanations::change::change;
+use crate::query::explanations::change::{Axis, Change, PartKind, change};
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;
 

@@ -5,9 +5,8 @@ use laju_schemas::reference::Basis;
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::tables;
-use crate::query::answer::FigureEvidence;
 use crate::query::days::Days;
-use crate::query::explanations::evidence::{KIOSKS, evidence};
+use crate::query::explanations::evidence::{FigureEvidence, KIOSKS, evidence};
 use crate::query::fixtures::{Fixture, date};
 
 const TODAY: &str = "2024-08-02";

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use hashbrown::HashMap;
+use jiff::civil::Date;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::{Account, Detail};
-use crate::query::answer::{Breakdown, BreakdownRow, By, Count};
+use crate::query::answer::{Evidence, Missing, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
 use crate::query::question::{Endpoint, Question};
@@ -48,6 +49,80 @@ impl Question for BreakdownQuestion {
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         breakdown(view, self, days)
     }
+}
+
+/// What a break-down is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum By {
+    /// Activations by where they were done.
+    Channel,
+    /// Activations by the kind of place visited; key null of those not at a visit.
+    Venue,
+    /// Activations by outreach visit; key null of those not at a visit.
+    Outreach,
+    /// Activations by whose office served.
+    ServiceRegion,
+    /// Activations by whether it is the person's first identity document.
+    FirstTime,
+    /// Deferrals by reason.
+    DeferralReason,
+    /// Card requests and prints by reason.
+    CardReason,
+    /// Deactivations by reason.
+    DeactivationReason,
+}
+
+/// A region's figures by one of their dimensions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Breakdown {
+    /// The region.
+    pub region: RegionName,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The dimension.
+    pub by: By,
+    /// Of a closed list of keys every one, in the contract's order; else those that occur, the
+    /// largest first.
+    pub rows: Vec<BreakdownRow>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// One row of a break-down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BreakdownRow {
+    /// The value of the dimension; none where an event has none.
+    pub key: Option<String>,
+    /// How many.
+    #[serde(flatten)]
+    pub count: Count,
+}
+
+/// How many: of cards two counts, else one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Count {
+    /// Activations, deactivations or deferrals.
+    One {
+        /// How many.
+        count: i64,
+    },
+    /// Cards.
+    Cards {
+        /// Printed cards asked for.
+        requested: i64,
+        /// Cards printed.
+        printed: i64,
+    },
 }
 
 impl By {

@@ -5,9 +5,8 @@ use laju_schemas::event::Channel;
 
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
-use crate::query::answer::FlowRow;
 use crate::query::days::Days;
-use crate::query::figures::flows::{flows, region_flows};
+use crate::query::figures::flows::{FlowRow, flows, region_flows};
 use crate::query::figures::progress::progress;
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;

@@ -6,9 +6,8 @@ use laju_schemas::event::{Channel, DeferralReason, Venue};
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::QueryError;
-use crate::query::answer::Outreach;
 use crate::query::days::Days;
-use crate::query::figures::outreach::{OutreachQuestion, outreach, visit};
+use crate::query::figures::outreach::{Outreach, OutreachQuestion, outreach, visit};
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;
 

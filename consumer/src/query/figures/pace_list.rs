@@ -3,21 +3,22 @@
 
 use clap::Args;
 use jiff::civil::Date;
+use laju_schemas::share::Share;
 use laju_schemas::{RegionCode, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
-use crate::query::answer::{Goal, PaceList, PaceRow, PaceWindow};
+use crate::domain::rate::Rate;
+use crate::query::answer::{Evidence, RegionName};
 use crate::query::days::Days;
-use crate::query::figures::pace::{PaceQuestion, TRAILING, before, goal};
+use crate::query::figures::pace::{Goal, PaceQuestion, TRAILING, before, goal};
 use crate::query::figures::progress::{applicable_target, rows_of};
 use crate::query::question::{Endpoint, Level, Question, nation};
 use crate::query::scan::{Scope, all_groups};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
-use laju_schemas::share::Share;
 
 /// How fast every province, or every regency and city, within a region goes.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -48,6 +49,62 @@ impl Question for PaceListQuestion {
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         pace_list(view, self.level, self.within, days)
     }
+}
+
+/// How fast each region of a level goes, and how fast it would have to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaceList {
+    /// What the rows are.
+    pub level: RegionLevel,
+    /// The region that they lie in.
+    pub within: RegionCode,
+    /// The last day of every window; where none was asked for yesterday, the last whole day.
+    pub as_of: Date,
+    /// The day whose knowledge it rests on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// Every region, also those where nothing happened, in the order of the codes.
+    pub rows: Vec<PaceRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How fast one region of several goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaceRow {
+    /// The region.
+    pub region: RegionName,
+    /// People whose IKD was active at the end of `as_of`.
+    pub activated: i64,
+    /// What is left to do; none without a target.
+    pub goal: Option<Goal>,
+    /// The pace over each window, the shortest first.
+    pub windows: Vec<PaceWindow>,
+    /// A relative link to this region's own answer, with its forecasts.
+    pub link: String,
+}
+
+/// The pace between the ends of two days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaceWindow {
+    /// The day at whose end it begins.
+    pub from: Date,
+    /// The day at whose end it ends.
+    pub to: Date,
+    /// Days in between.
+    pub days: i64,
+    /// By how many people it changed: activations − deactivations + moves in − moves out.
+    pub change: i64,
+    /// The mean of a day.
+    pub per_day: Option<Rate>,
+    /// The mean of a month of 30.436875 days.
+    pub per_month: Option<Rate>,
+    /// Whether it is at least the pace required; none where none is, or no day is left.
+    pub is_enough: Option<bool>,
+    /// The pace as a share of the pace required, in percent, a pace below zero as none; none where
+    /// no pace is required.
+    pub percent_of_required: Option<Share>,
 }
 
 /// People active at the end of a day, and by how many they changed over each trailing window.

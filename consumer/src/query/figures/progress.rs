@@ -4,24 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::civil::Date;
+use laju_schemas::share::Share;
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::reference::Target;
-use crate::query::answer::{
-    Bounds, Cards, DenominatorShare, Figures, Missing, Progress, ProgressList, ProgressRow,
-    RegionName, TargetShare,
-};
+use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::query::days::{Days, Knowledge};
 use crate::query::kiosks::silence::Silent;
 use crate::query::question::{Endpoint, Level, Question, nation};
 use crate::query::scan::{Scope, all_groups};
 use crate::query::view::View;
 use crate::query::{QueryError, region_name};
-use laju_schemas::share::Share;
 
 /// How far a region is.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -77,6 +75,99 @@ impl Question for ProgressListQuestion {
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         progress_list(view, self.level, self.within, days)
     }
+}
+
+/// How far a region is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// The region.
+    pub region: RegionName,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How far each region of a level is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgressList {
+    /// What the rows are.
+    pub level: RegionLevel,
+    /// The region that they lie in.
+    pub within: RegionCode,
+    /// The day that the figures speak of.
+    pub as_of: Date,
+    /// The day whose knowledge they rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// Every region, also those with nothing but zeros, in the order of the codes.
+    pub rows: Vec<ProgressRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// How far one region of several is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgressRow {
+    /// The region.
+    pub region: RegionName,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// A relative link to this region's own answer, with both days filled in.
+    pub link: String,
+}
+
+/// The figures of a progress answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Figures {
+    /// People whose IKD is active:
+    /// `activations` − `deactivations` + `moves_in` − `moves_out`.
+    pub activated: i64,
+    /// Inactive to active.
+    pub activations: i64,
+    /// Active to inactive.
+    pub deactivations: i64,
+    /// Moved in while active.
+    pub moves_in: i64,
+    /// Moved out while active.
+    pub moves_out: i64,
+    /// Electronic cards.
+    pub cards: Cards,
+    /// Asked, but not activated.
+    pub deferrals: i64,
+    /// Between which numbers `activated` lies when all that is missing has come in; none of a
+    /// past `known_at`.
+    pub bounds: Option<Bounds>,
+    /// What `activated` is a share of.
+    pub denominators: Vec<DenominatorShare>,
+    /// What the region is to reach.
+    pub target: Option<TargetShare>,
+    /// What may be missing; none of a past `known_at`.
+    pub missing: Option<Missing>,
+}
+
+/// Electronic cards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cards {
+    /// Biometrics recorded.
+    pub recorded: i64,
+    /// Those of them who hold their first card.
+    pub recorded_first_time: i64,
+    /// Printed cards asked for.
+    pub requested: i64,
+    /// Cards printed.
+    pub printed: i64,
+    /// People who wait for a printed card.
+    pub queue: i64,
 }
 
 /// The sums of a region's accounts.

@@ -6,13 +6,13 @@ use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 use laju_schemas::RegionCode;
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::Account;
 use crate::domain::day::Day;
-use crate::query::answer::{Bounds, Point, Series, Step};
+use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
 use crate::query::days::Days;
-use crate::query::figures::progress::{Totals, is_counted, missing_of};
+use crate::query::figures::progress::{Cards, Totals, is_counted, missing_of};
 use crate::query::question::{Endpoint, Question, date};
 use crate::query::scan::{Scope, all_groups};
 use crate::query::view::View;
@@ -59,6 +59,74 @@ impl Question for SeriesQuestion {
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         series(view, self, days)
     }
+}
+
+/// How long each step of a series is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Step {
+    /// Calendar days.
+    #[default]
+    Day,
+    /// Weeks from Monday to Sunday.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+/// A region's figures over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Series {
+    /// The region.
+    pub region: RegionName,
+    /// The day after which nothing counts.
+    pub as_of: Date,
+    /// The day whose knowledge the figures rest on; none if it is all that is known.
+    pub known_at: Option<Date>,
+    /// The first day.
+    pub from: Date,
+    /// The last day.
+    pub to: Date,
+    /// How long each step is.
+    pub step: Step,
+    /// In the order of time.
+    pub points: Vec<Point>,
+    /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
+    /// most its `events` and `quarantined` together.
+    pub missing: Option<Missing>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// A relative link to the same question, with both days filled in.
+    pub link: String,
+}
+
+/// One step of a series: what stood at its end, and what flowed within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Point {
+    /// Its first day: the first of the day, week or month, or of the series.
+    pub from: Date,
+    /// Its last day: the last of the day, week or month, or of the series.
+    pub to: Date,
+    /// People whose IKD was active at its end.
+    pub activated: i64,
+    /// Inactive to active, within it.
+    pub activations: i64,
+    /// Active to inactive, within it.
+    pub deactivations: i64,
+    /// Moved in while active, within it.
+    pub moves_in: i64,
+    /// Moved out while active, within it.
+    pub moves_out: i64,
+    /// Cards: recorded, requested and printed within it; the queue at its end.
+    pub cards: Cards,
+    /// Asked, but not activated, within it.
+    pub deferrals: i64,
+    /// Between which numbers `activated` lies when all that is missing has come in; none of a past
+    /// `known_at`.
+    pub bounds: Option<Bounds>,
 }
 
 impl Step {

@@ -8,16 +8,37 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use laju_schemas::{EventId, SubjectId};
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::dictionary::KioskRef;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::SubjectFacts;
 use crate::projection::snapshot::PartitionView;
-use crate::query::answer::{ConflictingSequence, Conflicts};
 use crate::query::kiosks::fate::ask;
 use crate::query::kiosks::list::number_of;
 use crate::query::kiosks::state::KioskState;
 use crate::query::view::View;
+
+/// Events of one kiosk that bear the same sequence as another of its events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Conflicts {
+    /// Events beyond the first with their sequence. All of them are counted.
+    pub events: u64,
+    /// Their sequences, as far as they can be told, at most 100.
+    pub sequences: Vec<ConflictingSequence>,
+    /// What this means, and what cannot be told; none without conflicts.
+    pub note: Option<String>,
+}
+
+/// A sequence that several events bear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConflictingSequence {
+    /// The sequence.
+    pub sequence: u32,
+    /// The events, as far as they are remembered; none if none is.
+    pub event_ids: Option<Vec<EventId>>,
+}
 
 /// How many sequences in conflict are named.
 pub const NAMED: usize = 100;

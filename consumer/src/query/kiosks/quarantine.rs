@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::decision::Decision;
-use laju_schemas::quarantine::Origin;
-use laju_schemas::{RegionCode, RegionTable, TimestampMs};
+use laju_schemas::quarantine::{Origin, Reason};
+use laju_schemas::{EventId, QuarantineDecision, RegionCode, RegionTable, TimestampMs};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
-use crate::query::answer::{
-    KioskQuarantine, Quarantine, QuarantinedRow, ReasonCount, RecordDecision,
-};
+use crate::query::answer::Evidence;
 use crate::query::days::{Days, KnownAt};
 use crate::query::kiosks::decided::{Effect, effect};
 use crate::query::kiosks::missing::concerned;
@@ -57,6 +55,106 @@ impl Question for QuarantineQuestion {
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         quarantine(view, days.known_at, self.within, rows(self.limit, LATEST))
     }
+}
+
+/// What could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Quarantine {
+    /// Records that name this region as home or service region; of the nation all of them.
+    pub within: RegionCode,
+    /// The day after which records do not count; none if all do.
+    pub known_at: Option<Date>,
+    /// All of them, whatever was decided about them since.
+    pub total: u64,
+    /// Those of them that are unknown still: neither discarded nor released with the event sent again
+    /// in this answer. `missing` counts these.
+    pub open: u64,
+    /// Those released, as far as the events sent again are in this answer.
+    pub released: u64,
+    /// Those discarded.
+    pub discarded: u64,
+    /// All of them by reason, in the order in which reasons are looked for; only those that occur.
+    pub reasons: Vec<ReasonCount>,
+    /// The latest ones, the newest first.
+    pub latest: Vec<QuarantinedRow>,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+}
+
+/// How often a reason occurred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReasonCount {
+    /// The reason.
+    pub reason: Reason,
+    /// How often.
+    pub count: u64,
+}
+
+/// A record that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuarantinedRow {
+    /// Its partition of the events topic.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its timestamp.
+    pub timestamp: TimestampMs,
+    /// Why it could not be counted.
+    pub reason: Reason,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// The event that it says it is, if it can be read.
+    pub event_id: Option<EventId>,
+    /// The home region that it names, if it can be read and is known.
+    pub home_region: Option<RegionCode>,
+    /// The service region that it names, if it can be read and is known.
+    pub service_region: Option<RegionCode>,
+    /// The kiosk that it names, if it can be read.
+    pub kiosk_id: Option<String>,
+    /// The sequence that it names, if it can be read.
+    pub sequence: Option<u32>,
+    /// What was decided about it, if anything was.
+    pub decision: Option<RecordDecision>,
+}
+
+/// What somebody decided about a record that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecordDecision {
+    /// What is to become of it.
+    pub decision: Decision,
+    /// Who decided.
+    pub decided_by: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the clock of who decided.
+    pub decided_at: TimestampMs,
+    /// The partition of the events topic that a released event was sent to.
+    pub released_partition: Option<u32>,
+    /// Its offset there.
+    pub released_offset: Option<i64>,
+}
+
+impl From<&QuarantineDecision> for RecordDecision {
+    fn from(decision: &QuarantineDecision) -> Self {
+        Self {
+            decision: decision.decision,
+            decided_by: decision.decided_by.clone(),
+            reason: decision.reason.clone(),
+            decided_at: decision.decided_at,
+            released_partition: decision.released_partition,
+            released_offset: decision.released_offset,
+        }
+    }
+}
+
+/// A kiosk's events that could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KioskQuarantine {
+    /// Its sequences of which no event counts because it could not be counted; those not that
+    /// somebody discarded lately. Events that cannot be read are not among them.
+    pub open: u64,
+    /// The latest records of those sequences, the newest first, at most 100.
+    pub latest: Vec<QuarantinedRow>,
 }
 
 /// What could not be counted of the records recorded up to `known_at` (`None` for all) that name a

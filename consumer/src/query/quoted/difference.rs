@@ -9,23 +9,155 @@
 use std::collections::BTreeMap;
 
 use jiff::ToSpan as _;
-use laju_schemas::QuotedFigure;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{ACTIVATION_AGES, FigureContent};
+use laju_schemas::reference::Basis;
+use laju_schemas::{LogCopy, QuotedFigure, TimestampMs};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Category, Counters, counters, question_of};
 use crate::domain::day::Day;
 use crate::query::QueryError;
-use crate::query::answer::{
-    Age, Axis, DenominatorDifference, DenominatorShare, Figure, FigureDifference, FigurePart,
-    FigurePartKind, OriginalLog, Progress, TargetDifference, TargetShare,
-};
+use crate::query::answer::{DenominatorShare, TargetShare};
 use crate::query::days::{Days, Horizon, today};
-use crate::query::explanations::change::ChangeQuestion;
+use crate::query::explanations::change::{Age, Axis, ChangeQuestion};
 use crate::query::explanations::postings::ACTIVE;
+use crate::query::figures::progress::Progress;
 use crate::query::question::Endpoint as _;
+use crate::query::quoted::Figure;
 use crate::query::scan::{Scope, each_netted};
 use crate::query::view::View;
+
+/// Why a figure differs from what the same question answers now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FigureDifference {
+    /// `now.activated` − `figure.activated`: the sum of the parts' amounts.
+    pub activated: i64,
+    /// What it consists of; parts of nothing are left out.
+    pub parts: Vec<FigurePart>,
+    /// Of the new activations those that were recorded two days or more after they happened; none
+    /// if the figure rests on another log or other rules.
+    pub late_arrivals: Option<i64>,
+    /// Every denominator of the two.
+    pub denominators: Vec<DenominatorDifference>,
+    /// Their targets; none where neither has one.
+    pub target: Option<TargetDifference>,
+    /// Whether the figure rests on the log that is folded now, up to a place within it.
+    pub same_log: bool,
+    /// The log that the figure was quoted from, where the one that is folded now is a copy of it, up
+    /// to all that the figure rests on; none where it was quoted from this one.
+    #[serde(default)]
+    pub copy_of: Option<OriginalLog>,
+    /// Whether events are still counted by the same rules.
+    pub same_rules: bool,
+    /// A relative link to the postings behind the difference, by whole days of recording from the
+    /// day before the figure was quoted; none where they cannot be told apart from those before.
+    pub link: Option<String>,
+}
+
+/// A log that another one is a copy of, with the same records at the same offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OriginalLog {
+    /// Its Kafka cluster.
+    pub cluster_id: String,
+    /// The full name of its events topic.
+    pub topic: String,
+    /// How far it was copied, by the backup's clock.
+    pub copied_at: TimestampMs,
+    /// When the copy was made.
+    pub restored_at: TimestampMs,
+}
+
+impl OriginalLog {
+    /// As a copy names it.
+    #[must_use]
+    pub fn of(copy: &LogCopy) -> Self {
+        Self {
+            cluster_id: copy.original_cluster_id.clone(),
+            topic: copy.original_topic.clone(),
+            copied_at: copy.copied_at,
+            restored_at: copy.restored_at,
+        }
+    }
+}
+
+/// What a part of a difference is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FigurePartKind {
+    /// New activations, by how many days after they happened they were recorded.
+    Activations,
+    /// New moves in.
+    MovesIn,
+    /// New moves out; amounts below zero.
+    MovesOut,
+    /// New deactivations, by reason; amounts below zero.
+    Deactivations,
+    /// Activations taken back: retracted, or put right by a fact that came late; below zero.
+    ReversedActivations,
+    /// Moves in taken back; below zero.
+    ReversedMovesIn,
+    /// Moves out taken back.
+    ReversedMovesOut,
+    /// Deactivations taken back, by reason.
+    ReversedDeactivations,
+}
+
+impl FigurePartKind {
+    /// Its name in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activations => "activations",
+            Self::MovesIn => "moves_in",
+            Self::MovesOut => "moves_out",
+            Self::Deactivations => "deactivations",
+            Self::ReversedActivations => "reversed_activations",
+            Self::ReversedMovesIn => "reversed_moves_in",
+            Self::ReversedMovesOut => "reversed_moves_out",
+            Self::ReversedDeactivations => "reversed_deactivations",
+        }
+    }
+}
+
+/// A part of a difference. What was posted and taken back on one recorded day is seen by what is
+/// left of it, so the amounts are what the difference consists of, to the last person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FigurePart {
+    /// What it is.
+    pub kind: FigurePartKind,
+    /// Of new activations, how late they were recorded.
+    pub age: Option<Age>,
+    /// Of deactivations and those taken back, why.
+    pub reason: Option<DeactivationReason>,
+    /// What it adds to the figure: people, below zero where it takes them away.
+    pub amount: i64,
+}
+
+/// A denominator then and now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DenominatorDifference {
+    /// What it counts.
+    pub basis: Basis,
+    /// That of the figure.
+    pub then: Option<DenominatorShare>,
+    /// That of the answer now.
+    pub now: Option<DenominatorShare>,
+    /// Whether another figure or another source stands behind it, and not people alone.
+    pub changed: bool,
+}
+
+/// A target then and now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetDifference {
+    /// That of the figure.
+    pub then: Option<TargetShare>,
+    /// That of the answer now.
+    pub now: Option<TargetShare>,
+    /// Whether it is another target, and not people alone.
+    pub changed: bool,
+}
 
 /// From how many days on an arrival is late: what happened in the evening is recorded on the next
 /// day by custom.

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::cli::tables;
 use crate::domain::figures::{FigureRecord, Kept};
-use crate::query::answer::{Age, FigurePart, FigurePartKind as Kind};
-use crate::query::explanations::change::AGES;
+use crate::query::explanations::change::{AGES, Age};
 use crate::query::fixtures::{Fixture, activation, date, region};
+use crate::query::quoted::{FigurePart, FigurePartKind as Kind};
 
 const TODAY: &str = "2024-08-02";
 

@@ -42,7 +42,7 @@ pub(super) struct Made {
 pub(super) struct State {
     /// The edition in which it last changed.
     pub(super) changed: u64,
-    /// A [`crate::query::answer::LiveRow`] in JSON, on one line.
+    /// A [`super::editor::LiveRow`] in JSON, on one line.
     pub(super) json: Arc<[u8]>,
 }
 

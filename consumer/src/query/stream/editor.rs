@@ -5,18 +5,29 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use laju_schemas::position::Position;
 use laju_schemas::{RegionCode, RegionTable};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::edition::{Edition, State};
 use super::selection::Place;
 use crate::query::QueryError;
-use crate::query::answer::{LiveRow, SilentKiosk};
+use crate::query::answer::SilentKiosk;
 use crate::query::days::Days;
-use crate::query::figures::progress::{self, Totals, sum_within};
+use crate::query::figures::progress::{self, ProgressRow, Totals, sum_within};
 use crate::query::kiosks::missing::Unknown;
 use crate::query::kiosks::silence::Silent;
 use crate::query::scan::Scope;
 use crate::query::view::{ReferenceView, View};
+
+/// One region's latest state, as the live stream tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LiveRow {
+    /// The day that the figures speak of: today in the programme's zone.
+    pub(crate) as_of: Date,
+    /// The same as a row of all regions' progress.
+    #[serde(flatten)]
+    pub(crate) row: ProgressRow,
+}
 
 /// Makes one edition after the other, of ever later moments.
 pub struct Editor {

@@ -26,7 +26,7 @@ pub enum Resync {
 pub enum Word<'a> {
     /// The state of every chosen region follows.
     Resync(Resync),
-    /// A region's latest state: a [`crate::query::answer::LiveRow`] in JSON.
+    /// A region's latest state: a [`super::editor::LiveRow`] in JSON.
     State(&'a [u8]),
     /// All that there is has been sent; from here on it is live.
     Live {
