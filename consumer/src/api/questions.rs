@@ -22,8 +22,8 @@ use super::turns::in_turn;
 use crate::query::answer::Regions;
 use crate::query::question::{Endpoint, Question, Rests};
 use crate::query::regions::{Regions, RegionsQuestion, regions};
+use crate::query::scope::region_name;
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// The route of a question, with its part of the document.
 pub(super) fn route<Q: Question>() -> UtoipaMethodRouter<ApiState> {

@@ -15,7 +15,7 @@ use super::runs::{Runs, sort_and_add};
 use super::snapshot::{PartitionView, QuarantineTally, QuarantinedRecord};
 use crate::domain::account::Cell;
 use crate::domain::day::Day;
-use crate::domain::dictionary::member;
+use crate::domain::dictionary::{KioskRef, member};
 
 impl PartitionView {
     /// A partition of which nothing has been read.
@@ -39,6 +39,12 @@ impl PartitionView {
             recent_refused: Recent::default(),
             subjects: 0,
         }
+    }
+
+    /// A kiosk's number in the partition, if it has been heard of there.
+    #[must_use]
+    pub fn kiosk_number(&self, id: &str) -> Option<KioskRef> {
+        (0..self.kiosks.len() as KioskRef).find(|kiosk| self.names.kiosk(*kiosk) == id)
     }
 
     /// The view after a commit, whose cells have been added up into `cells`.

@@ -112,6 +112,15 @@ pub struct SilentKiosk {
     pub silent_since: TimestampMs,
 }
 
+/// How many days after it happened something was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Age {
+    /// The fewest.
+    pub from_days: u32,
+    /// The most; none without an end.
+    pub to_days: Option<u32>,
+}
+
 /// What an answer rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {

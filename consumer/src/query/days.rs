@@ -3,10 +3,10 @@
 use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::TimestampMs;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::IntoParams;
 
-use super::question::date;
 use super::scan::Window;
 use crate::domain::day::Day;
 
@@ -60,17 +60,6 @@ pub struct Horizon {
     pub ahead: bool,
 }
 
-/// Which days of knowledge a reference figure is looked up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knowledge {
-    /// All there is.
-    All,
-    /// What was recorded up to a day.
-    Until(Day),
-    /// Nothing: the day is before the programme.
-    Nothing,
-}
-
 impl Days {
     /// Which postings count.
     #[must_use]
@@ -90,13 +79,13 @@ impl Days {
         self.as_of.unwrap_or(today)
     }
 
-    /// Which reference figures count.
+    /// The last day of recording of reference figures that count, `Some(None)` for all there are;
+    /// `None` if none count, as the day is before the programme.
     #[must_use]
-    pub fn knowledge(&self) -> Knowledge {
-        match self.known_at.map(Day::of_date) {
-            None => Knowledge::All,
-            Some(Some(day)) => Knowledge::Until(day),
-            Some(None) => Knowledge::Nothing,
+    pub fn known_until(&self) -> Option<Option<Day>> {
+        match self.known_at {
+            None => Some(None),
+            Some(day) => Day::of_date(day).map(Some),
         }
     }
 
@@ -129,6 +118,39 @@ pub fn today(now: TimestampMs) -> Date {
         .unwrap_or(jiff::Timestamp::MAX)
         .to_zoned(jiff::tz::TimeZone::UTC)
         .date()
+}
+
+/// First and last day, each included; none is without an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayRange {
+    /// The first.
+    pub from: Option<Date>,
+    /// The last.
+    pub to: Option<Date>,
+}
+
+impl DayRange {
+    /// As numbers of days, the end excluded.
+    pub(crate) fn numbers(self) -> std::ops::Range<u32> {
+        let from = self.from.and_then(Day::of_date).map_or(0, |day| u32::from(day.0));
+        let to = match self.to.map(Day::of_date) {
+            None => u32::MAX,
+            Some(None) => 0,
+            Some(Some(day)) => u32::from(day.0) + 1,
+        };
+        from..to
+    }
+}
+
+/// A date, written as `YYYY-MM-DD` and in no other way.
+///
+/// # Errors
+/// If it is none.
+pub fn date<'de, T: From<Date>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let text = String::deserialize(from)?;
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
+    let expected = "a date like 2023-12-31";
+    date.map(T::from).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &expected))
 }
 
 #[cfg(test)]

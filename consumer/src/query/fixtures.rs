@@ -14,7 +14,7 @@ use laju_schemas::{
     RegionTable, TimestampMs,
 };
 
-use super::view::{LiveView, PartitionReadiness, ReferenceView, Statuses, View};
+use super::view::{LiveView, PartitionReadiness, ReferenceView, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
@@ -25,7 +25,7 @@ use crate::projection::recent::Recent;
 use crate::projection::runs::{Runs, sort_and_add};
 use crate::projection::snapshot::{
     KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord,
-    RecordedStatus, Snapshot, Tallies,
+    RecordedStatus, Snapshot, Statuses, Tallies,
 };
 use crate::query::figures::sums::RegionSums;
 use crate::query::kiosks::missing::KioskBook;

@@ -18,6 +18,7 @@ pub mod question;
 pub mod quoted;
 pub mod regions;
 pub mod scan;
+pub mod scope;
 pub mod store;
 #[cfg(test)]
 mod store_tests;
@@ -28,10 +29,8 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-use laju_schemas::{RegionCode, RegionLevel, RegionTable};
+use laju_schemas::{RegionCode, RegionLevel};
 use thiserror::Error;
-
-use answer::RegionName;
 
 use crate::projection::shard::NoFacts;
 
@@ -118,13 +117,4 @@ pub enum QueryError {
         /// How many there may be.
         limit: usize,
     },
-}
-
-/// A region with its name.
-///
-/// # Errors
-/// If there is no such region.
-pub fn region_name(code: RegionCode) -> Result<RegionName, QueryError> {
-    let name = RegionTable::get().name_of(code).ok_or(QueryError::UnknownRegion(code))?;
-    Ok(RegionName { code, name: name.to_owned(), level: code.level() })
 }

@@ -156,17 +156,6 @@ pub fn nation() -> RegionCode {
     RegionCode::NATION
 }
 
-/// A date, written as `YYYY-MM-DD` and in no other way.
-///
-/// # Errors
-/// If it is none.
-pub fn date<'de, T: From<Date>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    let text = String::deserialize(from)?;
-    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
-    let expected = "a date like 2023-12-31";
-    date.map(T::from).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &expected))
-}
-
 /// How many rows are shown, if that is given.
 ///
 /// # Errors

@@ -1,13 +1,12 @@
 //! Quoting a figure: a progress answer with what a later difference is explained by, fixed under an
 //! id; and a figure once quoted beside what the same question answers now.
 
+mod counters;
 mod difference;
 mod figure_store;
 #[cfg(test)]
 mod tests;
 mod verify;
-
-use std::collections::BTreeMap;
 
 use clap::Args;
 use jiff::civil::Date;
@@ -21,19 +20,18 @@ use laju_schemas::{FigureId, QuotedFigure, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::QueryError;
+use counters::{Category, counters};
+
 use super::days::{Days, NoDays};
 use super::question::{Endpoint, limit};
-use super::scan::{Scope, Window, all_groups};
 use super::view::View;
-use super::{QueryError, region_name};
-use crate::domain::account::{Account, Cell, Detail};
-use crate::projection::snapshot::Snapshot;
 use crate::query::answer::{
     Bounds, DenominatorShare, Evidence, Missing, PartitionEvidence, RegionName, SilentKiosk,
     TargetShare,
 };
-use crate::query::explanations::postings::age_of;
 use crate::query::figures::progress::{Progress, progress};
+use crate::query::scope::{Scope, region_name};
 
 pub use difference::{
     DenominatorDifference, FigureDifference, FigurePart, FigurePartKind, OriginalLog,
@@ -168,46 +166,6 @@ pub struct FigureThenAndNow {
     pub without_now: Option<String>,
 }
 
-/// What distinguishes cumulative counters: enough to explain any later difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Category {
-    /// By the place of their age in [`ACTIVATION_AGES`].
-    Activations(usize),
-    MovesIn,
-    MovesOut,
-    Deactivations(DeactivationReason),
-}
-
-impl Category {
-    fn of(cell: &Cell) -> Option<Self> {
-        match (cell.key.account(), cell.key.detail()) {
-            (Account::Activations, _) => {
-                let days = age_of(cell);
-                ACTIVATION_AGES.iter().rposition(|(from, _)| days >= *from).map(Self::Activations)
-            }
-            (Account::MovesIn, _) => Some(Self::MovesIn),
-            (Account::MovesOut, _) => Some(Self::MovesOut),
-            (_, Detail::Deactivation(reason)) => Some(Self::Deactivations(reason)),
-            _ => None,
-        }
-    }
-}
-
-/// Cumulative counters: amounts of the ledger, moves out and deactivations above zero.
-type Counters = BTreeMap<Category, i64>;
-
-fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
-    let mut counters = Counters::new();
-    for (_, group) in all_groups(snapshot, scope) {
-        for cell in window.cells(group.cells) {
-            if let Some(category) = Category::of(cell) {
-                *counters.entry(category).or_default() += i64::from(cell.amount);
-            }
-        }
-    }
-    counters
-}
-
 /// What a figure says and rests on: the answer to a question of one region, whose `as_of` is a day.
 ///
 /// # Errors
@@ -222,7 +180,7 @@ fn answered(
     days: &Days,
 ) -> Result<(FigureContent, Progress), QueryError> {
     let progress = progress(view, region, days)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let counters = counters(&view.snapshot, &scope, days.window());
     let count = |category: Category| counters.get(&category).copied().unwrap_or(0);
     let ages = ACTIVATION_AGES.into_iter().enumerate();

@@ -1,49 +1,15 @@
 //! Going through the ledger: which regions and which days a question is about, and the cells that
 //! answer it, a group at a time. It knows cells and days; it does not know what is asked.
 
+use super::scope::Scope;
 use std::ops::Range;
 
 use jiff::civil::Date;
-use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
+use laju_schemas::RegionIndex;
 
 use crate::domain::account::{Account, Cell, add_up};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
-
-/// Which regencies a region consists of, as a range of the region table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope(Range<u16>);
-
-impl Scope {
-    /// The regencies of a region; `None` if there is no such region.
-    #[must_use]
-    pub fn of(code: RegionCode) -> Option<Self> {
-        let table = RegionTable::get();
-        let len = table.len() as u16;
-        if code == RegionCode::NATION {
-            return Some(Self(0..len));
-        }
-        let first = table.index_of(code)?.0;
-        let rest = &table.all()[usize::from(first)..];
-        // The table is in the order of the codes: a province stands right before its regencies.
-        let within = rest.iter().take_while(|region| region.code.is_within(code)).count();
-        Some(Self(first..first + within as u16))
-    }
-
-    /// The regions of the scope, a province among its regencies.
-    #[must_use]
-    pub fn indices(&self) -> Range<u16> {
-        self.0.clone()
-    }
-}
-
-/// A region's place among its level in answers: the code's province in the region table.
-#[must_use]
-pub fn province_of(region: RegionIndex) -> Option<RegionIndex> {
-    let table = RegionTable::get();
-    let code = table.at(region).code;
-    if code.level() == RegionLevel::Regency { table.index_of(code.province()) } else { None }
-}
 
 /// Which postings count: those of a day up to `as_of`, recorded up to `known_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,27 +216,5 @@ mod tests {
         let before = jiff::civil::date(2021, 12, 31);
         assert_eq!(Window::new(Some(before), None).cells(&group).count(), 0);
         assert_eq!(Window::new(None, Some(before)).cells(&group).count(), 0);
-    }
-
-    #[test]
-    fn a_scope_holds_a_regions_regencies() {
-        let table = RegionTable::get();
-        let codes = |code: &str| {
-            let scope = Scope::of(code.parse().unwrap()).unwrap();
-            scope.indices().map(|i| table.at(RegionIndex(i)).code).collect::<Vec<_>>()
-        };
-        assert_eq!(codes("18.71").len(), 1);
-        let lampung = codes("18");
-        assert!(lampung.iter().all(|code| code.to_string().starts_with("18")));
-        assert_eq!(
-            lampung.len(),
-            1 + table.regencies().filter(|(_, r)| r.code.to_string().starts_with("18.")).count()
-        );
-        assert_eq!(codes("ID").len(), 552);
-        assert_eq!(Scope::of("18.99".parse().unwrap()), None);
-        assert_eq!(
-            province_of(table.regency("18.71").unwrap()),
-            table.index_of("18".parse().unwrap())
-        );
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::query::ledger::compare::{Offsets, Rows, compare};
 use crate::query::ledger::lines::LedgerDigest;
-use crate::query::region_name;
+use crate::query::scope::region_name;
 
 /// A partition's part.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@ use comfy_table::Cell;
 use comfy_table::presets::NOTHING;
 
 use super::{harmless, heading, number, of_denominator, of_target, percent, right, with_header};
-use crate::query::explanations::change::Age;
+use crate::query::answer::Age;
 use crate::query::figures::progress::Progress;
 use crate::query::quoted::{
     Figure, FigureDifference, FigureList, FigurePartKind, FigureThenAndNow,

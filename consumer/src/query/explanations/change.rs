@@ -3,6 +3,9 @@
 //! a changed denominator or target did. The parts add up to the whole, because each posting of
 //! the difference is in exactly one of them.
 
+use crate::query::answer::{
+    Age, Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare,
+};
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -18,16 +21,15 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
-use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
-use crate::query::days::{Days, Horizon, NoDays};
-use crate::query::explanations::postings::{
-    ACTIVE, ActiveAccount, DayRange, PostingsQuestion, Sign, age_of,
-};
-use crate::query::figures::progress::{Progress, applicable_target, attainment, progress};
-use crate::query::question::{Endpoint, Question, date};
-use crate::query::scan::{Scope, each_netted_apart};
+use crate::query::QueryError;
+use crate::query::days::{DayRange, Days, Horizon, NoDays, date};
+use crate::query::explanations::postings::{ACTIVE, ActiveAccount, PostingsQuestion, Sign, age_of};
+use crate::query::figures::progress::{Progress, progress};
+use crate::query::figures::shares::{applicable_target, attainment};
+use crate::query::question::{Endpoint, Question};
+use crate::query::scan::each_netted_apart;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How late activations are distinguished: the next day, within a week, within a month, later.
 pub const AGES: [Age; 4] = [
@@ -195,15 +197,6 @@ pub enum PartKind {
     ReleasedMovesIn,
     /// Moves out by such events.
     ReleasedMovesOut,
-}
-
-/// How many days after it happened something was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-pub struct Age {
-    /// The fewest.
-    pub from_days: u32,
-    /// The most; none without an end.
-    pub to_days: Option<u32>,
 }
 
 /// A part of a change.
@@ -380,7 +373,7 @@ pub fn change(
     (fixed, ahead): (Option<Date>, bool),
 ) -> Result<Change, QueryError> {
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     if to < from {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }

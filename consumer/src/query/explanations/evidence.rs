@@ -20,7 +20,7 @@ use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::query::days::{Days, KnownAt, NoDays};
 use crate::query::explanations::postings::{ActiveAccount, PostingsQuestion};
-use crate::query::figures::progress::{Figures, known_until, progress};
+use crate::query::figures::progress::{Figures, progress};
 use crate::query::kiosks::list::KioskQuestion;
 use crate::query::kiosks::quarantine::{QuarantineQuestion, ReasonCount, quarantine};
 use crate::query::kiosks::state::KioskState;
@@ -293,7 +293,7 @@ impl Records<'_> {
     ) -> Option<ReferenceEvidence> {
         let day = self.days.day(self.view.today);
         let book = &self.view.reference.book;
-        book.applicable((region, kind, basis), day, known_until(self.days)?).map(record)
+        book.applicable((region, kind, basis), day, self.days.known_until()?).map(record)
     }
 
     fn of_denominator(&self, region: RegionCode, share: &DenominatorShare) -> DenominatorEvidence {

@@ -4,6 +4,7 @@
 //! Postings that differ in nothing but the subject are one row, so that nobody is in it: what was
 //! posted and taken back on one and the same recorded day is seen only by what is left of it.
 
+use crate::query::days::{DayRange, NoDays, date};
 use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
@@ -12,15 +13,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::{Account, Cell, Detail};
-use crate::domain::day::Day;
-use crate::query::answer::{Evidence, RegionName};
-use crate::query::days::NoDays;
-use crate::query::explanations::change::Age;
+use crate::query::QueryError;
+use crate::query::answer::{Age, Evidence, RegionName};
 use crate::query::ledger::LedgerPosting;
-use crate::query::question::{Endpoint, Question, date, limit, rows};
-use crate::query::scan::{Scope, each_netted, each_netted_apart};
+use crate::query::question::{Endpoint, Question, limit, rows};
+use crate::query::scan::{each_netted, each_netted_apart};
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How many rows are shown where nothing else is asked for.
 pub const ROWS: u32 = 1_000;
@@ -65,28 +64,6 @@ pub enum Sign {
     Posted,
     /// Amounts below zero.
     Reversed,
-}
-
-/// First and last day, each included; none is without an end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DayRange {
-    /// The first.
-    pub from: Option<Date>,
-    /// The last.
-    pub to: Option<Date>,
-}
-
-impl DayRange {
-    /// As numbers of days, the end excluded.
-    pub(crate) fn numbers(self) -> std::ops::Range<u32> {
-        let from = self.from.and_then(Day::of_date).map_or(0, |day| u32::from(day.0));
-        let to = match self.to.map(Day::of_date) {
-            None => u32::MAX,
-            Some(None) => 0,
-            Some(Some(day)) => u32::from(day.0) + 1,
-        };
-        from..to
-    }
 }
 
 /// The postings that a region's figure consists of.
@@ -255,7 +232,7 @@ fn has_age(age: Age, cell: &Cell) -> bool {
 pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, QueryError> {
     let region = question.code;
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let mut total = 0;
     let mut found: Vec<(u32, Cell)> = Vec::new();
     let wants = question.wants();

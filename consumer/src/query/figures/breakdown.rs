@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
 use crate::query::answer::{Evidence, Missing, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
 use crate::query::question::{Endpoint, Question};
-use crate::query::scan::{Scope, all_groups};
+use crate::query::scan::all_groups;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// The number of a key that an event does not have.
 const NONE: u64 = u64::MAX;
@@ -206,7 +207,7 @@ pub fn breakdown(
 ) -> Result<Breakdown, QueryError> {
     let BreakdownQuestion { code: region, by } = *asked;
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let counts = counts(view, &scope, by, days);
     let rows = match by.closed() {
         Some(keys) => closed_rows(by, &keys, &counts),

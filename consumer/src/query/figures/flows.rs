@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::{Account, Detail};
+use crate::query::QueryError;
 use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
 use crate::query::question::{Endpoint, Question, nation};
-use crate::query::scan::{Scope, all_groups};
+use crate::query::scan::all_groups;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// Who serves whom, and who moves where.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -188,8 +189,7 @@ impl Matrices {
     /// Those with one end in a scope, from one pass over the whole ledger: who is served by a
     /// region's offices stands in others' accounts.
     fn of(view: &View, scope: &Scope, days: &Days) -> Result<Self, QueryError> {
-        let nation = RegionCode::NATION;
-        let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+        let everywhere = Scope::nation();
         let inside = scope.indices();
         let window = days.window();
         let (mut services, mut moves) = (Matrix::new(), Matrix::new());
@@ -228,7 +228,7 @@ fn code(region: RegionIndex) -> RegionCode {
 /// # Errors
 /// If there is no such region.
 pub fn flows(view: &View, within: RegionCode, days: &Days) -> Result<Flows, QueryError> {
-    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+    let scope = Scope::of(within)?;
     let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
     let services = services.into_iter().map(|((home, service), activations)| ServiceFlow {
         home_region: code(home),
@@ -262,7 +262,7 @@ pub fn region_flows(
     days: &Days,
 ) -> Result<RegionFlows, QueryError> {
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
     let inside = scope.indices();
     let is_in = |region: RegionIndex| inside.contains(&region.0);

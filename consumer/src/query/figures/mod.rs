@@ -15,4 +15,5 @@ mod pace_list_tests;
 mod pace_tests;
 pub mod progress;
 pub mod series;
+pub(crate) mod shares;
 pub mod sums;

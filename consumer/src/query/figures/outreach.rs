@@ -17,14 +17,14 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
+use crate::query::QueryError;
 use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
-use crate::query::days::Days;
-use crate::query::explanations::postings::DayRange;
+use crate::query::days::{DayRange, Days, date};
 use crate::query::figures::progress::{missing_of, missing_of_each};
-use crate::query::question::{Endpoint, Question, date, limit, nation, rows};
-use crate::query::scan::{Scope, Window, all_groups};
+use crate::query::question::{Endpoint, Question, limit, nation, rows};
+use crate::query::scan::{Window, all_groups};
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How many visits are shown where nothing else is asked for.
 pub const VISITS: u32 = 1_000;
@@ -303,8 +303,7 @@ impl<'a> Visits<'a> {
     }
 
     fn add_reasons(&mut self, view: &'a View, looked: &Looked<'_>) -> Result<(), QueryError> {
-        let nation = RegionCode::NATION;
-        let everywhere = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+        let everywhere = Scope::nation();
         let offices: BTreeSet<RegionIndex> =
             self.visits.keys().map(|(_, office)| *office).collect();
         let range = looked.range.numbers();
@@ -403,7 +402,7 @@ pub fn outreach(
     days: &Days,
 ) -> Result<Outreach, QueryError> {
     let OutreachQuestion { within, from, to, limit } = *asked;
-    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+    let scope = Scope::of(within)?;
     let range = DayRange { from, to };
     if let (Some(from), Some(to)) = (from, to)
         && to < from
@@ -436,8 +435,7 @@ pub fn outreach(
 /// # Errors
 /// If nobody was served at a visit of this id, as far as the question's days go.
 pub fn visit(view: &View, id: &str, days: &Days) -> Result<VisitDetail, QueryError> {
-    let nation = RegionCode::NATION;
-    let scope = Scope::of(nation).ok_or(QueryError::UnknownRegion(nation))?;
+    let scope = Scope::nation();
     let range = DayRange::default();
     let looked = Looked { scope, id: Some(id), range, days, window: days.window() };
     let visits = Visits::of(view, &looked)?;

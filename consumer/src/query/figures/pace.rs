@@ -13,13 +13,15 @@ use crate::domain::day::Day;
 use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail, per_day, per_month};
 use crate::domain::rate::Rate;
 use crate::domain::reference::Target;
+use crate::query::QueryError;
 use crate::query::answer::{Bounds, Evidence, Missing, RegionName, TargetShare};
-use crate::query::days::Days;
-use crate::query::figures::progress::{applicable_target, attainment, progress};
-use crate::query::question::{Endpoint, Question, date};
-use crate::query::scan::{Scope, Window, all_groups};
+use crate::query::days::{Days, date};
+use crate::query::figures::progress::progress;
+use crate::query::figures::shares::{applicable_target, attainment};
+use crate::query::question::{Endpoint, Question};
+use crate::query::scan::{Window, all_groups};
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// The days of each trailing window.
 pub const TRAILING: [i32; 2] = [7, 28];
@@ -237,7 +239,7 @@ pub fn pace(
         return Err(QueryError::NotYet { parameter, day: as_of, today: view.today });
     }
     let days = Days { as_of: Some(as_of), ahead: false, ..*days };
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let changes = DailyChanges::of(view, &scope, &days);
     // Bounds, target and what is missing are those of a progress answer.
     let progress = progress(view, region, &days)?;

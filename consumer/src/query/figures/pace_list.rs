@@ -11,14 +11,15 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::day::Day;
 use crate::domain::pace::Trail;
 use crate::domain::rate::Rate;
+use crate::query::QueryError;
 use crate::query::answer::{Evidence, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::pace::{Goal, PaceQuestion, TRAILING, before, goal};
-use crate::query::figures::progress::{applicable_target, rows_of};
+use crate::query::figures::shares::applicable_target;
 use crate::query::question::{Endpoint, Level, Question, nation};
-use crate::query::scan::{Scope, all_groups};
+use crate::query::scan::all_groups;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How fast every province, or every regency and city, within a region goes.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -127,10 +128,7 @@ pub fn pace_list(
 ) -> Result<PaceList, QueryError> {
     let asked = PaceListQuestion { level, within };
     let level = RegionLevel::from(level);
-    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
-    if level < within.level() {
-        return Err(QueryError::LevelAbove { level, within });
-    }
+    let scope = Scope::with_level(within, level)?;
     let as_of = days.as_of.unwrap_or_else(|| before(view.today, 1));
     if as_of > view.today {
         return Err(QueryError::NotYet { parameter: "as_of", day: as_of, today: view.today });
@@ -138,10 +136,8 @@ pub fn pace_list(
     let days = Days { as_of: Some(as_of), ahead: false, ..*days };
     let permanent = days.filled(&view.horizon());
     let sums = sums(view, &scope, as_of, &days);
-    let table = RegionTable::get();
-    let codes = scope.indices().map(|index| table.at(laju_schemas::RegionIndex(index)).code);
-    let rows = rows_of(level, codes).map(|code| {
-        let inside = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
+    let rows = scope.codes(level).map(|code| {
+        let inside = Scope::of(code)?;
         let mut sum = Sums::default();
         for part in inside.indices().map(|index| sums[usize::from(index)]) {
             sum.activated += part.activated;

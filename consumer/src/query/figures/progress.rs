@@ -1,25 +1,25 @@
 //! How far is a region? Sums over the ledger, with shares, bounds and what may be missing.
 
+use crate::query::figures::shares::{denominators, target};
+use crate::query::figures::sums::{Totals, is_counted, sum_within};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
 use jiff::civil::Date;
-use laju_schemas::share::Share;
-use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
+use laju_schemas::{RegionCode, RegionLevel, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::account::{Account, Cell, Detail};
-use crate::domain::day::Day;
-use crate::domain::reference::Target;
+use crate::domain::account::Account;
+use crate::query::QueryError;
 use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
-use crate::query::days::{Days, Knowledge};
+use crate::query::days::Days;
 use crate::query::kiosks::silence::Silent;
 use crate::query::question::{Endpoint, Level, Question, nation};
-use crate::query::scan::{Scope, all_groups};
+use crate::query::scan::all_groups;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How far a region is.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -170,55 +170,17 @@ pub struct Cards {
     pub queue: i64,
 }
 
-/// The sums of a region's accounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    accounts: [i64; Account::ALL.len()],
-    recorded_first_time: i64,
-}
-
-impl Totals {
-    pub(crate) fn of(&self, account: Account) -> i64 {
-        self.accounts[account as usize]
-    }
-
-    /// People whose IKD is active.
-    pub(crate) fn active(&self) -> i64 {
-        self.of(Account::Activations) - self.of(Account::Deactivations) + self.of(Account::MovesIn)
-            - self.of(Account::MovesOut)
-    }
-
-    pub(crate) fn cards(&self) -> Cards {
-        Cards {
-            recorded: self.of(Account::CardsRecorded),
-            recorded_first_time: self.recorded_first_time,
-            requested: self.of(Account::CardsRequested),
-            printed: self.of(Account::CardsPrinted),
-            queue: self.of(Account::PrintQueue),
+impl Cards {
+    /// As they stand at the end of what was summed.
+    pub(crate) fn of(sums: &Totals) -> Self {
+        Self {
+            recorded: sums.of(Account::CardsRecorded),
+            recorded_first_time: sums.recorded_first_time,
+            requested: sums.of(Account::CardsRequested),
+            printed: sums.of(Account::CardsPrinted),
+            queue: sums.of(Account::PrintQueue),
         }
     }
-
-    #[inline]
-    pub(crate) fn post(&mut self, account: Account, cell: &Cell) {
-        let amount = i64::from(cell.amount);
-        self.accounts[account as usize] += amount;
-        if account == Account::CardsRecorded && cell.key.detail() == Detail::Recorded(true) {
-            self.recorded_first_time += amount;
-        }
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, part) in self.accounts.iter_mut().zip(other.accounts) {
-            *sum += part;
-        }
-        self.recorded_first_time += other.recorded_first_time;
-    }
-}
-
-/// Whether a progress answer has something of an account.
-pub(crate) const fn is_counted(account: Account) -> bool {
-    !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
-        && account.memo_of().is_none()
 }
 
 /// The sums of every region of a scope, by their place in the region table: of all postings they
@@ -240,21 +202,13 @@ fn totals(view: &View, scope: &Scope, days: &Days) -> Arc<[Totals]> {
     totals.into()
 }
 
-pub(crate) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
-    let mut sum = Totals::default();
-    for index in scope.indices() {
-        sum.add(&totals[usize::from(index)]);
-    }
-    sum
-}
-
 /// How far a regency, city or province or the nation is.
 ///
 /// # Errors
 /// If there is no such region.
 pub fn progress(view: &View, region: RegionCode, days: &Days) -> Result<Progress, QueryError> {
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let sum = sum_within(&totals(view, &scope, days), &scope);
     let silent = Silent::of(view);
     Ok(Progress {
@@ -279,18 +233,12 @@ pub fn progress_list(
 ) -> Result<ProgressList, QueryError> {
     let asked = ProgressListQuestion { level, within };
     let level = RegionLevel::from(level);
-    let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
-    if level < within.level() {
-        return Err(QueryError::LevelAbove { level, within });
-    }
+    let scope = Scope::with_level(within, level)?;
     let totals = totals(view, &scope, days);
-    let table = RegionTable::get();
     let silent = Silent::of(view);
-    let regions = scope.indices().map(|index| table.at(RegionIndex(index)).code);
-    let rows = rows_of(level, regions).map(|code| {
-        let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
-        row(view, code, &sum_within(&totals, &scope), days, &silent)
-    });
+    let rows = scope
+        .codes(level)
+        .map(|code| row(view, code, &sum_within(&totals, &Scope::of(code)?), days, &silent));
     Ok(ProgressList {
         level,
         within,
@@ -315,14 +263,6 @@ pub(crate) fn row(
     Ok(ProgressRow { region, figures, link: progress_link(code, view, days) })
 }
 
-pub(crate) fn rows_of(
-    level: RegionLevel,
-    regions: impl Iterator<Item = RegionCode>,
-) -> impl Iterator<Item = RegionCode> {
-    let nation = (level == RegionLevel::Nation).then_some(RegionCode::NATION);
-    nation.into_iter().chain(regions.filter(move |code| code.level() == level))
-}
-
 fn progress_link(region: RegionCode, view: &View, days: &Days) -> String {
     ProgressQuestion { code: region }.link(&days.filled(&view.horizon()))
 }
@@ -343,7 +283,7 @@ fn figures(
         deactivations: sum.of(Account::Deactivations),
         moves_in: sum.of(Account::MovesIn),
         moves_out: sum.of(Account::MovesOut),
-        cards: sum.cards(),
+        cards: Cards::of(sum),
         deferrals: sum.of(Account::Deferrals),
         bounds: missing.as_ref().map(|missing| Bounds::of(activated, missing)),
         denominators: denominators(view, region.code, activated, days),
@@ -380,67 +320,4 @@ fn missing(view: &View, region: RegionCode, silent: &Silent) -> Missing {
         quarantined: unknown.quarantined,
         silent_kiosks: silent.within(index).to_vec(),
     }
-}
-
-/// The day that limits which reference figures are known; `None` if none at all are.
-pub(crate) fn known_until(days: &Days) -> Option<Option<Day>> {
-    match days.knowledge() {
-        Knowledge::All => Some(None),
-        Knowledge::Until(day) => Some(Some(day)),
-        Knowledge::Nothing => None,
-    }
-}
-
-/// Activated people as a part of something: the books balance, so that there never are fewer
-/// than none.
-fn part(activated: i64) -> u64 {
-    u64::try_from(activated).unwrap_or(0)
-}
-
-fn denominators(
-    view: &View,
-    region: RegionCode,
-    activated: i64,
-    days: &Days,
-) -> Vec<DenominatorShare> {
-    let Some(known_at) = known_until(days) else { return Vec::new() };
-    let book = &view.reference.book;
-    let found = book.denominators(region, days.day(view.today), known_at);
-    let shares = found.into_iter().map(|denominator| DenominatorShare {
-        basis: denominator.basis,
-        value: denominator.value,
-        coverage_percent: Share::of(part(activated), denominator.value),
-        valid_from: denominator.valid_from,
-        source: denominator.source,
-        reference_id: denominator.reference_id,
-    });
-    shares.collect()
-}
-
-/// The target that applies on the day of a question.
-pub(crate) fn applicable_target(view: &View, region: RegionCode, days: &Days) -> Option<Target> {
-    let known_at = known_until(days)?;
-    view.reference.book.target(region, days.day(view.today), known_at)
-}
-
-/// What share of a target so many people are; `None` of a target of nobody.
-pub(crate) fn attainment(target: &Target, activated: i64) -> Option<Share> {
-    let (numerator, denominator) = target.exact;
-    Share::of_fraction(part(activated), numerator, denominator)
-}
-
-fn target(view: &View, region: RegionCode, activated: i64, days: &Days) -> Option<TargetShare> {
-    let target = applicable_target(view, region, days)?;
-    Some(TargetShare {
-        kind: target.kind.as_str().to_owned(),
-        percent: target.percent,
-        basis: target.basis,
-        people: target.people,
-        attainment_percent: attainment(&target, activated),
-        valid_from: target.valid_from,
-        valid_to: target.valid_to,
-        source: target.source,
-        reference_id: target.reference_id,
-        inherited_from: target.inherited_from,
-    })
 }

@@ -10,13 +10,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::Account;
 use crate::domain::day::Day;
+use crate::query::QueryError;
 use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
-use crate::query::days::Days;
-use crate::query::figures::progress::{Cards, Totals, is_counted, missing_of};
-use crate::query::question::{Endpoint, Question, date};
-use crate::query::scan::{Scope, all_groups};
+use crate::query::days::{Days, date};
+use crate::query::figures::progress::{Cards, missing_of};
+use crate::query::figures::sums::{Totals, is_counted};
+use crate::query::question::{Endpoint, Question};
+use crate::query::scan::all_groups;
+use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// The most steps that a series can have: more than ten years of days.
 pub const MOST_STEPS: usize = 4_000;
@@ -171,7 +173,7 @@ impl Step {
 pub fn series(view: &View, asked: &SeriesQuestion, days: &Days) -> Result<Series, QueryError> {
     let SeriesQuestion { code: region, from, to, step } = *asked;
     let name = region_name(region)?;
-    let scope = Scope::of(region).ok_or(QueryError::UnknownRegion(region))?;
+    let scope = Scope::of(region)?;
     let steps = step.between(from, to)?;
     let missing = missing_of(view, region, days);
     let mut points = points(view, &scope, &steps, days);
@@ -211,7 +213,7 @@ fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], days: &Days) -> Ve
         .zip(&sums[1..])
         .map(|((from, to), flow)| {
             stock.add(flow);
-            let mut cards = flow.cards();
+            let mut cards = Cards::of(flow);
             cards.queue = stock.of(Account::PrintQueue);
             Point {
                 from: *from,

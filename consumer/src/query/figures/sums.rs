@@ -4,13 +4,64 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use laju_schemas::{RegionCode, RegionTable};
+use laju_schemas::RegionTable;
 
-use crate::domain::account::Cell;
+use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
-use crate::query::figures::progress::{Totals, is_counted};
-use crate::query::scan::{Scope, groups};
+use crate::query::scan::groups;
+use crate::query::scope::Scope;
+
+/// The sums of a region's accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    accounts: [i64; Account::ALL.len()],
+    /// Of the cards recorded those that are a first identity document.
+    pub(crate) recorded_first_time: i64,
+}
+
+impl Totals {
+    pub(crate) fn of(&self, account: Account) -> i64 {
+        self.accounts[account as usize]
+    }
+
+    /// People whose IKD is active.
+    pub(crate) fn active(&self) -> i64 {
+        self.of(Account::Activations) - self.of(Account::Deactivations) + self.of(Account::MovesIn)
+            - self.of(Account::MovesOut)
+    }
+
+    #[inline]
+    pub(crate) fn post(&mut self, account: Account, cell: &Cell) {
+        let amount = i64::from(cell.amount);
+        self.accounts[account as usize] += amount;
+        if account == Account::CardsRecorded && cell.key.detail() == Detail::Recorded(true) {
+            self.recorded_first_time += amount;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, part) in self.accounts.iter_mut().zip(other.accounts) {
+            *sum += part;
+        }
+        self.recorded_first_time += other.recorded_first_time;
+    }
+}
+
+/// Whether a progress answer has something of an account.
+pub(crate) const fn is_counted(account: Account) -> bool {
+    !matches!(account, Account::VisitActivations | Account::VisitDeferrals)
+        && account.memo_of().is_none()
+}
+
+/// The sums of a scope: of regions by their place in the region table.
+pub(crate) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
+    let mut sum = Totals::default();
+    for index in scope.indices() {
+        sum.add(&totals[usize::from(index)]);
+    }
+    sum
+}
 
 /// Every region's sums of all postings of a snapshot.
 #[derive(Clone)]
@@ -74,10 +125,8 @@ impl Sums {
 impl Kept {
     fn of(run: &Arc<[Cell]>) -> Self {
         let mut regions: Vec<(u16, Totals)> = Vec::new();
-        let everywhere = Scope::of(RegionCode::NATION);
-        let groups = everywhere.iter().flat_map(|scope| groups(run, scope));
         let mut latest = None;
-        for group in groups {
+        for group in groups(run, &Scope::nation()) {
             latest = latest.max(group.cells.last().map(|cell| cell.key.day()));
             if !is_counted(group.account) {
                 continue;
@@ -94,6 +143,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use laju_schemas::RegionCode;
+
     use super::*;
     use crate::query::days::Days;
     use crate::query::figures::progress::progress_list;

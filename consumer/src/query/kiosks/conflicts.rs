@@ -16,7 +16,6 @@ use crate::projection::recent::RecentFact;
 use crate::projection::shard::SubjectFacts;
 use crate::projection::snapshot::PartitionView;
 use crate::query::kiosks::fate::ask;
-use crate::query::kiosks::list::number_of;
 use crate::query::kiosks::state::KioskState;
 use crate::query::view::View;
 
@@ -54,7 +53,7 @@ pub(crate) fn conflicts(view: &View, kiosk: &KioskState, in_several: &RoaringBit
         .snapshot
         .partitions
         .values()
-        .filter_map(|part| Some((&**part, number_of(part, &kiosk.id)?)))
+        .filter_map(|part| Some((&**part, part.kiosk_number(&kiosk.id)?)))
         .collect();
     let mut shared = in_several.clone();
     for (part, number) in &parts {

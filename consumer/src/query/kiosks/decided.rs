@@ -8,7 +8,7 @@ use laju_schemas::{DecisionId, QuarantineDecision, RegionTable};
 
 use crate::domain::decisions::DecisionBook;
 use crate::projection::snapshot::{QuarantineKey, Snapshot};
-use crate::query::kiosks::missing::concerned;
+use crate::query::scope::concerned;
 
 /// What a decision means for one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

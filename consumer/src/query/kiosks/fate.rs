@@ -15,11 +15,12 @@ use crate::projection::partition::Position;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::{NoFacts, SubjectFacts};
 use crate::projection::snapshot::PartitionView;
+use crate::query::QueryError;
 use crate::query::answer::{Evidence, RegionName};
 use crate::query::days::NoDays;
 use crate::query::question::{Endpoint, Question, Rests};
+use crate::query::scope::region_name;
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// What became of an event.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::projection::kiosk_keys::usual_key;
-use crate::projection::snapshot::{Fall, PartitionView, RecordedStatus};
+use crate::projection::snapshot::{Fall, RecordedStatus};
 use crate::query::QueryError;
 use crate::query::answer::Evidence;
 use crate::query::days::NoDays;
@@ -234,7 +234,7 @@ impl KiosksQuestion {
 /// If there is no such region.
 pub fn kiosks(view: &View, question: &KiosksQuestion) -> Result<Kiosks, QueryError> {
     if let Some(within) = question.within {
-        crate::query::region_name(within)?;
+        crate::query::scope::region_name(within)?;
     }
     let asked_for = |kiosk: &&KioskState| question.is_asked_for(kiosk, view);
     let all: Vec<&KioskState> = view.gaps.kiosks.iter().filter(asked_for).collect();
@@ -304,7 +304,7 @@ impl Sets {
     fn of(view: &View, id: &str) -> Self {
         let mut sets = Self::default();
         for part in view.snapshot.partitions.values() {
-            let Some(kiosk) = number_of(part, id) else { continue };
+            let Some(kiosk) = part.kiosk_number(id) else { continue };
             let received = part.received.of(kiosk);
             sets.in_several |= &sets.received & &received;
             sets.received |= received;
@@ -313,11 +313,6 @@ impl Sets {
         }
         sets
     }
-}
-
-/// A kiosk's number in a partition, if that partition has heard of it.
-pub(crate) fn number_of(part: &PartitionView, id: &str) -> Option<u32> {
-    (0..part.kiosks.len() as u32).find(|kiosk| part.names.kiosk(*kiosk) == id)
 }
 
 fn row<C>(view: &View, usual: Option<KeyId>, kiosk: &KioskState, conflicts: C) -> KioskRow<C> {

@@ -15,11 +15,10 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use crate::domain::decisions::DecisionBook;
 use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
-use crate::projection::snapshot::{PartitionView, QuarantineKey, QuarantineTally, Snapshot};
+use crate::projection::snapshot::{PartitionView, QuarantineTally, Snapshot, Statuses};
 use crate::query::kiosks::decided::Closed;
 use crate::query::kiosks::state::{Activity, KioskState};
-use crate::query::scan::province_of;
-use crate::query::view::Statuses;
+use crate::query::scope::{concerned, province_of};
 
 /// What is unknown of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -279,17 +278,6 @@ fn new_runs<'a>(
     let old = old.map_or(&[][..], BitRuns::as_runs);
     let is_new = |run: &&Arc<RoaringTreemap>| !old.iter().any(|seen| Arc::ptr_eq(seen, run));
     new.as_runs().iter().filter(is_new).map(|run| &**run)
-}
-
-/// The regions that a quarantined event may concern, each once: those that it names, and their
-/// provinces.
-pub(crate) fn concerned(key: &QuarantineKey) -> Vec<RegionIndex> {
-    let named = [key.home, key.service].into_iter().flatten();
-    let mut concerned: Vec<_> =
-        named.flat_map(|region| [Some(region), province_of(region)]).flatten().collect();
-    concerned.sort_unstable();
-    concerned.dedup();
-    concerned
 }
 
 /// Quarantined events by region (a province once for an event that names two of its regencies),

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
+use crate::query::QueryError;
 use crate::query::answer::Evidence;
 use crate::query::days::{Days, KnownAt};
 use crate::query::kiosks::decided::{Effect, effect};
-use crate::query::kiosks::missing::concerned;
 use crate::query::question::{Endpoint, Question, limit, nation, rows};
+use crate::query::scope::{concerned, region_name};
 use crate::query::view::View;
-use crate::query::{QueryError, region_name};
 
 /// How many of the latest records are shown where nothing else is asked for.
 pub const LATEST: u32 = 50;

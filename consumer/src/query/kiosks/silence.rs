@@ -5,7 +5,7 @@ use laju_schemas::{RegionIndex, RegionTable};
 
 use crate::query::answer::SilentKiosk;
 use crate::query::kiosks::state::KioskState;
-use crate::query::scan::province_of;
+use crate::query::scope::province_of;
 use crate::query::view::View;
 
 /// How many are named of a region.

@@ -16,17 +16,19 @@ use laju_schemas::{LogCopy, QuotedFigure, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Category, Counters, counters, question_of};
+use super::counters::{Category, Counters, counters};
+use super::question_of;
 use crate::domain::day::Day;
 use crate::query::QueryError;
-use crate::query::answer::{DenominatorShare, TargetShare};
+use crate::query::answer::{Age, DenominatorShare, TargetShare};
 use crate::query::days::{Days, Horizon, today};
-use crate::query::explanations::change::{Age, Axis, ChangeQuestion};
+use crate::query::explanations::change::{Axis, ChangeQuestion};
 use crate::query::explanations::postings::ACTIVE;
 use crate::query::figures::progress::Progress;
 use crate::query::question::Endpoint as _;
 use crate::query::quoted::Figure;
-use crate::query::scan::{Scope, each_netted};
+use crate::query::scan::each_netted;
+use crate::query::scope::Scope;
 use crate::query::view::View;
 
 /// Why a figure differs from what the same question answers now.
@@ -224,8 +226,7 @@ pub(super) fn difference(
     now: &Progress,
 ) -> Result<FigureDifference, QueryError> {
     let content = &quoted.content;
-    let unknown = QueryError::UnknownRegion(content.region);
-    let scope = Scope::of(content.region).ok_or(unknown)?;
+    let scope = Scope::of(content.region)?;
     let evidence = &content.evidence;
     let offsets = evidence.partitions.iter().map(|row| (row.partition, row.next_offset));
     let original = match evidence.cluster_id == now.evidence.cluster_id {

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::cli::tables;
 use crate::domain::figures::{FigureRecord, Kept};
-use crate::query::explanations::change::{AGES, Age};
+use crate::query::answer::Age;
+use crate::query::explanations::change::AGES;
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::quoted::{FigurePart, FigurePartKind as Kind};
 

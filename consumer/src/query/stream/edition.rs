@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use laju_schemas::position::Position;
 
-use super::reader::MOST_BEHIND;
 use super::selection::Place;
+
+/// So many editions behind, a reader learns that it is too slow and begins again: with four
+/// editions a second, a minute.
+pub const MOST_BEHIND: u64 = 240;
 
 /// Every region's latest state at one moment. A clone or a later edition shares what did not
 /// change.

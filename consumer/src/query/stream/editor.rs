@@ -13,10 +13,11 @@ use super::selection::Place;
 use crate::query::QueryError;
 use crate::query::answer::SilentKiosk;
 use crate::query::days::Days;
-use crate::query::figures::progress::{self, ProgressRow, Totals, sum_within};
+use crate::query::figures::progress::{self, ProgressRow};
+use crate::query::figures::sums::{Totals, sum_within};
 use crate::query::kiosks::missing::Unknown;
 use crate::query::kiosks::silence::Silent;
-use crate::query::scan::Scope;
+use crate::query::scope::Scope;
 use crate::query::view::{ReferenceView, View};
 
 /// One region's latest state, as the live stream tells it.
@@ -106,7 +107,7 @@ impl Editor {
 fn parts(view: &View, silent: &Silent) -> Result<Vec<Parts>, QueryError> {
     let parts = Place::all().map(|place| {
         let code = place.code();
-        let scope = Scope::of(code).ok_or(QueryError::UnknownRegion(code))?;
+        let scope = Scope::of(code)?;
         let index = RegionTable::get().index_of(code);
         Ok(Parts {
             sums: sum_within(view.sums.totals(), &scope),

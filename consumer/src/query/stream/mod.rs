@@ -17,8 +17,8 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use edition::Edition;
+pub use edition::{Edition, MOST_BEHIND};
 pub use editor::Editor;
 pub use mark::Mark;
-pub use reader::{MOST_BEHIND, Reader, Resync, Word};
+pub use reader::{Reader, Resync, Word};
 pub use selection::Selection;

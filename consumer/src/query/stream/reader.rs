@@ -4,13 +4,9 @@ use std::sync::Arc;
 
 use laju_schemas::position::Position;
 
-use super::edition::Edition;
+use super::edition::{Edition, MOST_BEHIND};
 use super::mark::Mark;
 use super::selection::Selection;
-
-/// So many editions behind, a reader learns that it is too slow and begins again: with four
-/// editions a second, a minute.
-pub const MOST_BEHIND: u64 = 240;
 
 /// Why a reader begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

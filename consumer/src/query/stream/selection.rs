@@ -5,8 +5,8 @@ use std::sync::Arc;
 use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::query::scan::Scope;
-use crate::query::{QueryError, region_name};
+use crate::query::QueryError;
+use crate::query::scope::{Scope, region_name};
 
 /// A region's place in an edition: the nation first, then those of the region table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ impl Selection {
         if let Some(level) = level.filter(|level| *level < within.level()) {
             return Err(QueryError::LevelAbove { level, within });
         }
-        let scope = Scope::of(within).ok_or(QueryError::UnknownRegion(within))?;
+        let scope = Scope::of(within)?;
         let below = scope.indices().map(|index| Place(index + 1));
         let nation = (within == RegionCode::NATION).then_some(Place(0));
         let places = nation.into_iter().chain(below);
