@@ -21,7 +21,7 @@ use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::ingest::batch::Batch;
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
-use laju_consumer::projection::snapshot::PartitionView;
+use laju_consumer::projection::partition_view::PartitionView;
 use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::known::EventReader;
 use support::{PARTITIONS, Report, bytes_in, median, memory, play, processor_seconds, scenario};

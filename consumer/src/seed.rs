@@ -20,7 +20,7 @@ use laju_kafka::http_client::Trust;
 
 use crate::projection::format::{FORMAT_VERSION, Kind, PositionRow};
 use crate::projection::store::{Begun, Log, Seeding, Store};
-use crate::query::store::StoreManifest;
+use crate::query::store_manifest::StoreManifest;
 
 use error::Failure;
 pub use error::SeedError;

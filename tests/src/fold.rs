@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use laju_consumer::domain::admission::{Admitted, Refusal, Verdict, clamp_timestamp, judge};
 use laju_consumer::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
-use laju_consumer::projection::snapshot::{PartitionView, Snapshot};
+use laju_consumer::projection::partition_view::PartitionView;
+use laju_consumer::projection::snapshot::Snapshot;
 use laju_consumer::projection::store::{Log, Store, StoreError};
 use laju_schemas::RawEvent;
 use laju_schemas::known::EventReader;

@@ -8,9 +8,9 @@ use laju_consumer::domain::account::{Account, Detail};
 use laju_consumer::domain::admission::clamp_timestamp;
 use laju_consumer::domain::day::Day;
 use laju_consumer::domain::dictionary::Names;
-use laju_consumer::projection::snapshot::{
-    PartitionView, QuarantineKey, QuarantineTally, Snapshot,
-};
+use laju_consumer::projection::partition_view::PartitionView;
+use laju_consumer::projection::quarantine::{QuarantineKey, QuarantineTally};
+use laju_consumer::projection::snapshot::Snapshot;
 use laju_schemas::event::FactKind;
 use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable};
 

@@ -60,7 +60,7 @@ use crate::query::figures::pace::PaceQuestion;
 use crate::query::figures::pace_list::PaceListQuestion;
 use crate::query::figures::progress::{ProgressListQuestion, ProgressQuestion};
 use crate::query::figures::series::SeriesQuestion;
-use crate::query::kiosks::fate::EventQuestion;
+use crate::query::kiosks::event::EventQuestion;
 use crate::query::kiosks::list::{KioskQuestion, KiosksQuestion};
 use crate::query::kiosks::quarantine::QuarantineQuestion;
 use access::{Access, Guard, guard};

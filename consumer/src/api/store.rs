@@ -20,7 +20,7 @@ use super::tokens::{Caller, Role};
 use super::turns::{blocking, turn};
 use crate::projection::format::Kind;
 use crate::projection::store::{StoreError, StoreReader};
-use crate::query::store::{StoreManifest, frame};
+use crate::query::store_manifest::{StoreManifest, frame};
 
 /// Chunks are handed over in frames of the body of about this size.
 const PIECE_BYTES: usize = 128 << 10;

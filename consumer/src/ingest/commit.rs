@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::stop::Stop;
 use super::wake::{Reason, Woken};
 use crate::projection::shard::{Shards, Uncommitted};
-use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::snapshot::Snapshot;
 use crate::projection::store::Store;
 
 /// The committing thread's state.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::event_log::{EventRecord, RecordOutcome};
 use crate::projection::partition::{PartitionCommit, PartitionState, UnverifiedFields};
-use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::partition_view::PartitionView;
+use crate::projection::snapshot::Snapshot;
 
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.
 const COMMIT_EVERY: u64 = 10_000;

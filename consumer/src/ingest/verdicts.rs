@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::domain::admission::{Beside, Refusal, is_framed_by_fingerprint, refused_unread};
 use crate::domain::decisions::DecisionBook;
-use crate::projection::snapshot::PartitionView;
+use crate::projection::partition_view::PartitionView;
 
 /// How long the cluster may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);

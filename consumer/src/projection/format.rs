@@ -24,12 +24,12 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::partition::{PartitionCommit, Position};
-use super::snapshot::{QuarantineKey, QuarantinedRecord};
 use crate::domain::account::{Cell, CellKey};
 use crate::domain::day::Day;
 use crate::domain::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, Names};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{KioskActivity, Tallies};
+use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
 use laju_schemas::event::FactKind;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};

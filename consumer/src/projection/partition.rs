@@ -6,13 +6,13 @@ use std::sync::Arc;
 use laju_schemas::{EventId, KioskId, RawEvent, RegionTable, Sequence, SubjectId};
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::{QuarantineKey, QuarantinedRecord};
 use crate::domain::account::Cell;
 use crate::domain::admission::{Admitted, Refusal, clamp_timestamp};
 use crate::domain::day::Day;
 use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
+use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
 use laju_schemas::nik::masked;
 
 /// Which record it is, apart from what it says.

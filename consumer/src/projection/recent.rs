@@ -12,10 +12,10 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, SubjectId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::snapshot::QuarantinedRecord;
 use crate::domain::day::Day;
 use crate::domain::dictionary::ContextRef;
 use crate::domain::fact::CompactFact;
+use crate::projection::quarantine::QuarantinedRecord;
 
 /// How many days are remembered behind that of the latest record of a partition.
 pub const REMEMBERED_DAYS: u16 = 30;

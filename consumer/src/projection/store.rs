@@ -27,8 +27,8 @@ use super::format::{
 };
 use super::partition::{PartitionCommit, PartitionState};
 use super::runs::sort_and_add;
-use super::snapshot::PartitionView;
 use crate::domain::account::Cell;
+use crate::projection::partition_view::PartitionView;
 
 pub use error::StoreError;
 use load::Loading;

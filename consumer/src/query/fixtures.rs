@@ -14,21 +14,23 @@ use laju_schemas::{
     RegionTable, TimestampMs,
 };
 
-use super::view::{LiveView, PartitionReadiness, ReferenceView, View};
+use super::view::{ReferenceView, View};
 use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
 use crate::domain::dictionary::Dictionary;
+use crate::domain::fold::{KioskActivity, Tallies};
 use crate::domain::reference::RecordedFigure;
 use crate::projection::bitruns::{BitRuns, member};
+use crate::projection::partition_view::PartitionView;
+use crate::projection::quarantine::{QuarantineKey, QuarantineTally, QuarantinedRecord};
 use crate::projection::recent::Recent;
 use crate::projection::runs::{Runs, sort_and_add};
-use crate::projection::snapshot::{
-    KioskActivity, PartitionView, QuarantineKey, QuarantineTally, QuarantinedRecord,
-    RecordedStatus, Snapshot, Statuses, Tallies,
-};
+use crate::projection::snapshot::{RecordedStatus, Snapshot, Statuses};
 use crate::query::figures::sums::RegionSums;
 use crate::query::kiosks::missing::KioskBook;
+use crate::query::live_view::LiveView;
+use crate::query::readiness::PartitionReadiness;
 
 /// A date in text.
 pub(crate) fn date(text: &str) -> Date {

@@ -21,7 +21,7 @@ use roaring::RoaringBitmap;
 use crate::domain::account::{Account, Detail, add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
-use crate::projection::snapshot::PartitionView;
+use crate::projection::partition_view::PartitionView;
 
 pub use rows::{
     LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
@@ -115,7 +115,7 @@ pub fn quarantined(view: &PartitionView) -> impl Iterator<Item = LedgerQuarantin
 }
 
 /// The latest records that could not be counted, in the order of the log: at most
-/// [`QuarantineTally::LATEST`](crate::projection::snapshot::QuarantineTally::LATEST).
+/// [`QuarantineTally::LATEST`](crate::projection::quarantine::QuarantineTally::LATEST).
 pub fn refused(view: &PartitionView) -> impl Iterator<Item = LedgerRefused> {
     view.quarantine.latest.iter().map(|record| LedgerRefused::of(view.partition, record))
 }

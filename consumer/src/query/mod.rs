@@ -3,7 +3,6 @@
 //! takes no lock that ingest waits for, but where it reads citizens' facts, and has the time as an
 //! argument.
 
-pub mod ahead;
 pub mod answer;
 pub mod days;
 pub mod explanations;
@@ -11,17 +10,20 @@ pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixtures;
 #[cfg(test)]
-pub(crate) mod folding;
+pub(crate) mod folded_log;
 pub mod kiosks;
 pub mod ledger;
+pub mod live_view;
 pub mod question;
 pub mod quoted;
+pub mod readiness;
+pub mod recorded_ahead;
 pub mod regions;
 pub mod scan;
 pub mod scope;
-pub mod store;
+pub mod store_manifest;
 #[cfg(test)]
-mod store_tests;
+mod store_manifest_tests;
 pub mod stream;
 mod version;
 pub mod view;

@@ -6,7 +6,7 @@ use laju_schemas::{RegionCode, RegionIndex, RegionLevel, RegionTable};
 
 use super::QueryError;
 use super::answer::RegionName;
-use crate::projection::snapshot::QuarantineKey;
+use crate::projection::quarantine::QuarantineKey;
 
 /// Which regencies a region consists of, as a range of the region table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::figures::{breakdown, progress, series};
 use super::fixtures::{Fixture, activation, date, position, region};
 use super::kiosks::{list, quarantine};
 use super::question::Level;
-use super::view::{NotReadyReason, Readiness, View};
+use super::view::View;
 use super::*;
 use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
@@ -20,6 +20,7 @@ use crate::query::figures::breakdown::{BreakdownQuestion, By};
 use crate::query::figures::series::{SeriesQuestion, Step};
 use crate::query::kiosks::list::KiosksQuestion;
 use crate::query::kiosks::missing::KioskBook;
+use crate::query::readiness::{NotReadyReason, Readiness};
 
 const TODAY: &str = "2024-08-02";
 

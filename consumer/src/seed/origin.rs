@@ -18,7 +18,7 @@ use super::error::{Failure, SeedError};
 use crate::api::store::NODE_HEADER;
 use crate::projection::format::Kind;
 use crate::projection::store::Chunk;
-use crate::query::store::{StoreManifest, read_frame};
+use crate::query::store_manifest::{StoreManifest, read_frame};
 
 /// How long connecting may take, and a short answer.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -17,7 +17,7 @@ use crate::api::tokens::{NewToken, Role, Tokens};
 use crate::api::{ApiState, StorePlace};
 use crate::projection::store::seed_tests::{Made, log};
 use crate::projection::store::{Opening, StoreError, StoreReader};
-use crate::query::view::LiveView;
+use crate::query::live_view::LiveView;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
 

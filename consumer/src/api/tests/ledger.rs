@@ -145,6 +145,6 @@ async fn a_partition_that_is_none_is_a_problem() {
         assert_eq!(problem(&node, path).await["status"], status, "{path}");
     }
     let now: TimestampMs = NOW.parse().unwrap();
-    let unready = router(api(crate::query::view::LiveView::new("1-test"), now));
+    let unready = router(api(crate::query::live_view::LiveView::new("1-test"), now));
     assert_eq!(ask(&unready, "/v1/ledger/0").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }

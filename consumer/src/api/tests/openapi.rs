@@ -266,7 +266,7 @@ async fn answers_are_as_the_document_says() {
     assert_eq!(quarantine["latest"][0]["decision"]["released_offset"], 0, "{quarantine}");
 
     // What only a fold has: visits, an event's fate, a kiosk's conflicts.
-    let mut folding = Folding::new(2, "2024-08-01T05:00:00Z");
+    let mut folding = FoldedLog::new(2, "2024-08-01T05:00:00Z");
     folding.event((1, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
     folding.event((1, 8), (2, "K-1", 3), ("2024-07-31T06:00:00Z", "18.71"), ACTIVATED);
     let node = router(api(folding.live(now), now));

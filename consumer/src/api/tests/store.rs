@@ -14,7 +14,7 @@ use crate::api::tokens::{NewToken, Role, Tokens};
 use crate::api::*;
 use crate::projection::format::Kind;
 use crate::projection::store::seed_tests::Made;
-use crate::query::store::{StoreManifest, read_frame};
+use crate::query::store_manifest::{StoreManifest, read_frame};
 
 fn node_with(place: StorePlace, access: Access) -> Router {
     let now: TimestampMs = NOW.parse().unwrap();

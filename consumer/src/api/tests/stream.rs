@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::api::stream::StreamSettings;
 use crate::api::{ApiState, server};
 use crate::query::fixtures::Fixture;
-use crate::query::view::LiveView;
+use crate::query::live_view::LiveView;
 
 const NOW: &str = "2024-08-02T05:00:00Z";
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);

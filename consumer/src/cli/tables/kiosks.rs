@@ -4,7 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, Table};
 
 use super::{harmless, number, right, with_header};
-use crate::query::kiosks::fate::{EffectKind, EventFate, FateKind};
+use crate::query::kiosks::event::{EffectKind, EventFate, FateKind};
 use crate::query::kiosks::list::{KioskDetail, KioskRow, Kiosks};
 
 /// The kiosks asked for.
@@ -141,7 +141,7 @@ pub fn event(answer: &EventFate) -> String {
     line("Retracted by", answer.retracted_by.map(|id| id.to_string()));
     line("Reason", answer.reason.clone());
     line("Detail", answer.detail.clone());
-    let place = |record: &crate::query::kiosks::fate::QuarantinedEvent| {
+    let place = |record: &crate::query::kiosks::event::QuarantinedEvent| {
         format!("partition {}, offset {}: {}", record.partition, record.offset, record.reason)
     };
     line("Quarantine", answer.quarantine.as_ref().map(place));

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use super::bar;
 use crate::cli::query::Node;
 use crate::ingest::recompute::RecomputeError;
-use crate::projection::snapshot::PartitionView;
+use crate::projection::partition_view::PartitionView;
 use crate::projection::store::{Store, StoreError};
 use crate::query::ledger::compare::Rows;
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, bar};
 use crate::cli::tables::{harmless, number};
-use crate::domain::figures::{FigureBook, Kept};
+use crate::domain::figure_book::{FigureBook, Kept};
 use crate::domain::version::fold_version;
 use crate::ingest::event_log::LogPart;
 use crate::ingest::follow::figures;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Leaseholder, ROWS, RowCursor, SERVE_TIMEOUT, lease};
 use crate::ingest::quarantine::originals;
 use crate::projection::format::Kind;
-use crate::projection::snapshot::QuarantinedRecord;
+use crate::projection::quarantine::QuarantinedRecord;
 
 /// What became of rows that were to be published.
 struct Tried {

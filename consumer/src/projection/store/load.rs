@@ -11,11 +11,12 @@ use crate::domain::dictionary::member;
 use crate::domain::fold::{KioskActivity, PartitionFold};
 use crate::projection::format::{self, Kind, PositionRow};
 use crate::projection::partition::PartitionState;
+use crate::projection::partition_view::PartitionView;
+use crate::projection::quarantine::QuarantineTally;
 use crate::projection::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
-use crate::projection::snapshot::{PartitionView, QuarantineTally};
 
 /// A partition being put together from its chunks.
 pub(super) struct Loading {

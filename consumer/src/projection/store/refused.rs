@@ -2,7 +2,7 @@
 
 use super::{StoreError, StoreReader};
 use crate::projection::format::{self, Kind};
-use crate::projection::snapshot::QuarantinedRecord;
+use crate::projection::quarantine::QuarantinedRecord;
 
 /// Some rows of records that could not be counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::format::{SeedRow, seed_key};
 use crate::projection::partition::RecordMark;
 use crate::query::fixtures::region;
-use crate::query::folding::ACTIVATED;
+use crate::query::folded_log::ACTIVATED;
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, SubjectId};
 

@@ -16,7 +16,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::account::Account;
 use crate::domain::reference::RecordedFigure;
 use crate::query::QueryError;
-use crate::query::ahead::{RecordedAhead, recorded_ahead};
 use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::query::days::{Days, KnownAt, NoDays};
 use crate::query::explanations::postings::{ActiveAccount, PostingsQuestion};
@@ -25,6 +24,7 @@ use crate::query::kiosks::list::KioskQuestion;
 use crate::query::kiosks::quarantine::{QuarantineQuestion, ReasonCount, quarantine};
 use crate::query::kiosks::state::KioskState;
 use crate::query::question::{Endpoint, Question, Rests};
+use crate::query::recorded_ahead::{RecordedAhead, recorded_ahead};
 use crate::query::view::View;
 
 /// How many kiosks are named of which something is missing.

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::dictionary::KioskRef;
+use crate::projection::partition_view::PartitionView;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::SubjectFacts;
-use crate::projection::snapshot::PartitionView;
-use crate::query::kiosks::fate::ask;
+use crate::query::kiosks::event::ask;
 use crate::query::kiosks::state::KioskState;
 use crate::query::view::View;
 

@@ -7,7 +7,8 @@ use laju_schemas::decision::Decision;
 use laju_schemas::{DecisionId, QuarantineDecision, RegionTable};
 
 use crate::domain::decisions::DecisionBook;
-use crate::projection::snapshot::{QuarantineKey, Snapshot};
+use crate::projection::quarantine::QuarantineKey;
+use crate::projection::snapshot::Snapshot;
 use crate::query::scope::concerned;
 
 /// What a decision means for one snapshot.

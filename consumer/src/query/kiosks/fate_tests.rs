@@ -9,14 +9,14 @@ use crate::domain::decisions::DecisionBook;
 use crate::domain::decisions::tests::decided;
 use crate::projection::shard::NoFacts;
 use crate::query::QueryError;
-use crate::query::folding::{ACTIVATED, Folding, id, retracted};
-use crate::query::kiosks::fate::fate;
+use crate::query::folded_log::{ACTIVATED, FoldedLog, id, retracted};
+use crate::query::kiosks::event::fate;
 use crate::query::kiosks::list::kiosk;
 use crate::query::view::View;
 
 const NOON: &str = "2024-07-01T05:00:00Z";
 
-fn view(folding: Folding) -> View {
+fn view(folding: FoldedLog) -> View {
     let now: TimestampMs = "2024-08-02T05:00:00Z".parse().unwrap();
     folding.live(now).view(now).unwrap()
 }
@@ -32,7 +32,7 @@ fn some(answer: &Value, names: &[&str]) -> Vec<Value> {
 
 #[test]
 fn an_event_that_counts_says_where_and_when() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     folding.event((1, 7), (1, "K-1", 3), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
     folding.event((1, 7), (2, "K-1", 4), ("2024-06-30T05:00:00Z", "18.71"), ACTIVATED);
     let view = view(folding);
@@ -63,7 +63,7 @@ fn an_event_that_counts_says_where_and_when() {
 
 #[test]
 fn repeats_and_what_was_taken_back_name_the_other_event() {
-    let mut folding = Folding::new(1, NOON);
+    let mut folding = FoldedLog::new(1, NOON);
     let at = ("2024-06-29T05:00:00Z", "18.71");
     folding.event((0, 7), (1, "K-1", 1), at, ACTIVATED);
     folding.event((0, 7), (2, "K-1", 2), at, ACTIVATED);
@@ -85,7 +85,7 @@ fn repeats_and_what_was_taken_back_name_the_other_event() {
 
 #[test]
 fn a_retraction_takes_back_also_where_it_is_a_repeat_or_was_taken_back() {
-    let mut folding = Folding::new(1, NOON);
+    let mut folding = FoldedLog::new(1, NOON);
     let at = ("2024-06-29T05:00:00Z", "18.71");
     let later = ("2024-06-30T05:00:00Z", "18.71");
     folding.event((0, 7), (1, "K-1", 1), at, ACTIVATED);
@@ -102,7 +102,7 @@ fn a_retraction_takes_back_also_where_it_is_a_repeat_or_was_taken_back() {
     // With the first of that instant taken out, the second stands.
     assert_eq!(some(&ask(&view, 4), &["fate", "effect"]), [json!("counted"), json!("retraction")]);
 
-    let mut folding = Folding::new(1, NOON);
+    let mut folding = FoldedLog::new(1, NOON);
     folding.event((0, 7), (3, "K-1", 3), later, retracted(1));
     folding.event((0, 7), (4, "K-1", 4), later, retracted(2));
     let repeat = ask(&self::view(folding), 4);
@@ -112,7 +112,7 @@ fn a_retraction_takes_back_also_where_it_is_a_repeat_or_was_taken_back() {
 
 #[test]
 fn a_bad_copy_of_an_event_that_counts_is_told_of_as_what_it_is() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     folding.event((1, 7), (7, "K-1", 10), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
     folding.refuse(0, 7, "K-1", 10);
     let answer = ask(&view(folding), 7);
@@ -123,7 +123,7 @@ fn a_bad_copy_of_an_event_that_counts_is_told_of_as_what_it_is() {
 
 #[test]
 fn what_could_not_be_counted_says_why_and_counts_once_it_is_released() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     folding.refuse(1, 5, "K-1", 9);
     folding.refuse(1, 6, "K-1", 0);
     folding.refuse(0, 7, "K-1", 10);
@@ -160,7 +160,7 @@ fn what_could_not_be_counted_says_why_and_counts_once_it_is_released() {
 
 #[test]
 fn what_was_decided_about_a_quarantined_record_is_told_with_who_decided() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     folding.refuse(1, 5, "K-1", 9);
     folding.refuse(0, 7, "K-1", 10);
     folding.event((1, 7), (7, "K-1", 10), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
@@ -186,7 +186,7 @@ fn what_was_decided_about_a_quarantined_record_is_told_with_who_decided() {
 
 #[test]
 fn what_is_older_than_thirty_days_of_the_log_is_not_remembered_and_says_so() {
-    let mut folding = Folding::new(2, "2024-05-01T05:00:00Z");
+    let mut folding = FoldedLog::new(2, "2024-05-01T05:00:00Z");
     folding.event((0, 1), (1, "K-1", 1), ("2024-05-01T05:00:00Z", "18.71"), ACTIVATED);
     folding.refuse(0, 2, "K-1", 2);
     folding.recorded = "2024-05-02T05:00:00Z".parse().unwrap();
@@ -207,7 +207,7 @@ fn what_is_older_than_thirty_days_of_the_log_is_not_remembered_and_says_so() {
 
 #[test]
 fn an_id_that_came_for_two_citizens_is_told_of_the_one_that_counts() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     let at = ("2024-06-29T05:00:00Z", "18.71");
     folding.event((0, 1), (1, "K-1", 1), at, ACTIVATED);
     folding.event((0, 1), (2, "K-1", 2), ("2024-06-30T05:00:00Z", "18.71"), retracted(1));
@@ -219,7 +219,7 @@ fn an_id_that_came_for_two_citizens_is_told_of_the_one_that_counts() {
 
 #[test]
 fn a_fate_that_is_ahead_of_the_last_commit_says_so_in_its_evidence() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     let at = ("2024-06-29T05:00:00Z", "18.71");
     folding.event((0, 1), (1, "K-1", 1), at, ACTIVATED);
     folding.event((1, 2), (2, "K-1", 2), at, ACTIVATED);
@@ -239,7 +239,7 @@ fn a_fate_that_is_ahead_of_the_last_commit_says_so_in_its_evidence() {
 
 #[test]
 fn without_a_fold_it_is_said_that_nothing_is_known_of_an_event() {
-    let mut folding = Folding::new(1, NOON);
+    let mut folding = FoldedLog::new(1, NOON);
     folding.event((0, 1), (1, "K-1", 1), ("2024-06-29T05:00:00Z", "18.71"), ACTIVATED);
     let mut view = view(folding);
     view.shards = None;
@@ -249,7 +249,7 @@ fn without_a_fold_it_is_said_that_nothing_is_known_of_an_event() {
 
 #[test]
 fn events_in_conflict_are_named_in_one_partition_and_across() {
-    let mut folding = Folding::new(2, NOON);
+    let mut folding = FoldedLog::new(2, NOON);
     let at = ("2024-06-29T05:00:00Z", "18.71");
     folding.event((0, 1), (1, "K-1", 1), at, ACTIVATED);
     folding.event((0, 2), (2, "K-1", 1), at, ACTIVATED);

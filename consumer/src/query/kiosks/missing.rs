@@ -13,9 +13,11 @@ use laju_schemas::{RegionIndex, RegionTable};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::domain::decisions::DecisionBook;
-use crate::domain::habit::{DAYS_LOOKED_AT, usual_gap};
+use crate::domain::kiosk_habit::{DAYS_LOOKED_AT, usual_gap};
 use crate::projection::bitruns::BitRuns;
-use crate::projection::snapshot::{PartitionView, QuarantineTally, Snapshot, Statuses};
+use crate::projection::partition_view::PartitionView;
+use crate::projection::quarantine::QuarantineTally;
+use crate::projection::snapshot::{Snapshot, Statuses};
 use crate::query::kiosks::decided::Closed;
 use crate::query::kiosks::state::{Activity, KioskState};
 use crate::query::scope::{concerned, province_of};

@@ -3,7 +3,7 @@
 
 pub mod conflicts;
 pub(crate) mod decided;
-pub mod fate;
+pub mod event;
 #[cfg(test)]
 mod fate_tests;
 pub mod list;

@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::projection::snapshot::{QuarantineKey, QuarantinedRecord};
+use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
 use crate::query::QueryError;
 use crate::query::answer::Evidence;
 use crate::query::days::{Days, KnownAt};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use laju_schemas::{RegionIndex, RegionTable, TimestampMs};
 use roaring::RoaringBitmap;
 
-use crate::domain::habit::Habit;
+use crate::domain::kiosk_habit::Habit;
 use crate::projection::snapshot::RecordedStatus;
 
 /// How many of a kiosk's gaps are shown among other kiosks.

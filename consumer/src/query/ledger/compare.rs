@@ -13,7 +13,7 @@ use super::{
     LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies, kiosks, postings,
     quarantined, refused,
 };
-use crate::projection::snapshot::PartitionView;
+use crate::projection::partition_view::PartitionView;
 
 /// All rows of a partition's ledger, in no order that matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

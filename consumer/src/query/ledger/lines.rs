@@ -17,7 +17,7 @@ use super::{
     LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
     kiosks, postings, quarantined, refused,
 };
-use crate::projection::snapshot::PartitionView;
+use crate::projection::partition_view::PartitionView;
 
 /// About how many bytes are handed on at once.
 const FRAME_BYTES: usize = 64 << 10;

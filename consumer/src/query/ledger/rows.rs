@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::account::{Account, Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::dictionary::Names;
-use crate::projection::snapshot::{
-    KioskActivity, PartitionView, QuarantineKey, QuarantinedRecord, Tallies,
-};
+use crate::domain::fold::{KioskActivity, Tallies};
+use crate::projection::partition_view::PartitionView;
+use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
 
 /// What was posted to one key of a partition's ledger, added up. Members that an account does not
 /// have are none.

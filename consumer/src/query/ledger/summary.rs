@@ -43,7 +43,7 @@ pub struct LedgerPartition {
 #[must_use]
 pub fn summary(view: &View, topic: &str) -> Ledger {
     let part =
-        |part: &std::sync::Arc<crate::projection::snapshot::PartitionView>| LedgerPartition {
+        |part: &std::sync::Arc<crate::projection::partition_view::PartitionView>| LedgerPartition {
             partition: part.partition,
             next_offset: part.next_offset,
             recorded_until: part.recorded_until,

@@ -8,7 +8,7 @@ use laju_schemas::{FigureId, QuotedFigure, RegionCode};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::domain::figures::{Damage, FigureBook, FigureRecord, Kept};
+use crate::domain::figure_book::{Damage, FigureBook, FigureRecord, Kept};
 
 /// The figures topic has not been read to the end seen at start: whether there is a figure cannot
 /// be told yet.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::tables;
-use crate::domain::figures::{FigureRecord, Kept};
+use crate::domain::figure_book::{FigureRecord, Kept};
 use crate::query::answer::Age;
 use crate::query::explanations::change::AGES;
 use crate::query::fixtures::{Fixture, activation, date, region};

@@ -1,4 +1,4 @@
-//! From commits to what readers see.
+//! What readers see of one partition, from commit to commit.
 
 use std::sync::Arc;
 
@@ -7,15 +7,53 @@ use laju_schemas::TimestampMs;
 use super::bitruns::BitRuns;
 use super::blocks::Blocks;
 use super::partition::PartitionCommit;
+use super::quarantine::{QuarantineTally, QuarantinedRecord};
 use super::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
 use super::runs::{Runs, sort_and_add};
-use super::snapshot::{PartitionView, QuarantineTally, QuarantinedRecord};
 use crate::domain::account::Cell;
 use crate::domain::day::Day;
-use crate::domain::dictionary::{KioskRef, member};
+use crate::domain::dictionary::{KioskRef, Names, member};
+use crate::domain::fold::{KioskActivity, Tallies};
+
+/// The state of one partition after a commit.
+#[derive(Clone)]
+pub struct PartitionView {
+    /// The partition's number.
+    pub partition: u32,
+    /// The offset of the next record to be folded: everything before it is in these figures.
+    pub next_offset: i64,
+    /// The timestamp of the latest record folded, as it counts (never going back).
+    pub recorded_until: Option<TimestampMs>,
+    /// The offset of the first record with that timestamp.
+    pub recorded_by: Option<i64>,
+    /// The ledger.
+    pub ledger: Runs,
+    /// The texts behind the numbers in the ledger and the sets.
+    pub names: Arc<Names>,
+    /// Sequences of each kiosk's events that count.
+    pub received: BitRuns,
+    /// Sequences of each kiosk's records that could not be counted, where they decode.
+    pub refused: BitRuns,
+    /// Home regions (their index) of the people that each kiosk has served.
+    pub served: BitRuns,
+    /// Days of recording on which each kiosk was heard of.
+    pub days: BitRuns,
+    /// By kiosk number.
+    pub kiosks: Blocks<KioskActivity>,
+    /// Counts of events.
+    pub tallies: Tallies,
+    /// What could not be counted.
+    pub quarantine: Arc<QuarantineTally>,
+    /// The events of the last days that count, each content once.
+    pub recent: Recent<RecentFact>,
+    /// The events of the last days that could not be counted.
+    pub recent_refused: Recent<RecentRefusal>,
+    /// How many subjects there are.
+    pub subjects: u64,
+}
 
 impl PartitionView {
     /// A partition of which nothing has been read.
@@ -33,7 +71,7 @@ impl PartitionView {
             served: BitRuns::default(),
             days: BitRuns::default(),
             kiosks: Blocks::default(),
-            tallies: crate::domain::fold::Tallies::default(),
+            tallies: Tallies::default(),
             quarantine: Arc::new(QuarantineTally::default()),
             recent: Recent::default(),
             recent_refused: Recent::default(),

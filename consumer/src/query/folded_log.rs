@@ -8,11 +8,12 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 
 use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
-use super::view::LiveView;
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
+use crate::projection::partition_view::PartitionView;
 use crate::projection::shard::Shards;
-use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::snapshot::Snapshot;
+use crate::query::live_view::LiveView;
 
 pub(crate) const ACTIVATED: Fact<RegionCode> =
     Fact::Activated { channel: Channel::Office, venue: None, first_time_holder: false };
@@ -26,7 +27,7 @@ pub(crate) fn retracted(number: u8) -> Fact<RegionCode> {
 }
 
 /// A log in the making: each record is folded and committed at once.
-pub(crate) struct Folding {
+pub(crate) struct FoldedLog {
     states: Vec<PartitionState>,
     snapshot: Snapshot,
     /// When records are recorded from now on.
@@ -37,7 +38,7 @@ fn ms(text: &str) -> i64 {
     text.parse::<TimestampMs>().unwrap().0
 }
 
-impl Folding {
+impl FoldedLog {
     pub(crate) fn new(partitions: u32, recorded: &str) -> Self {
         let views = (0..partitions).map(|n| (n, Arc::new(PartitionView::empty(n))));
         Self {

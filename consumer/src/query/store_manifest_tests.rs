@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, ErrorKind};
 
-use super::store::*;
+use super::store_manifest::*;
 use crate::projection::format::{FORMAT_VERSION, seal};
 use crate::projection::store::seed_tests::{Made, log};
 
