@@ -29,7 +29,7 @@ mod version;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use laju_schemas::{RegionCode, RegionLevel};
 use thiserror::Error;

@@ -5,7 +5,7 @@ mod counters;
 mod difference;
 mod figure_store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 
 use clap::Args;

@@ -10,7 +10,7 @@ use crate::projection::quarantine::QuarantineKey;
 
 /// Which regencies a region consists of, as a range of the region table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope(Range<u16>);
+pub struct Scope(pub(super) Range<u16>);
 
 impl Scope {
     /// The regencies of a region.

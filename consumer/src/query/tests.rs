@@ -14,7 +14,6 @@ use super::kiosks::{list, quarantine};
 use super::question::Level;
 use super::view::View;
 use super::*;
-use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::figures::breakdown::{BreakdownQuestion, By};
 use crate::query::figures::series::{SeriesQuestion, Step};
@@ -22,13 +21,13 @@ use crate::query::kiosks::list::KiosksQuestion;
 use crate::query::kiosks::missing::KioskBook;
 use crate::query::readiness::{NotReadyReason, Readiness};
 
-const TODAY: &str = "2024-08-02";
+pub(crate) const TODAY: &str = "2024-08-02";
 
 fn code(text: &str) -> RegionCode {
     text.parse().unwrap()
 }
 
-fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Days {
+pub(crate) fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Days {
     Days { as_of: as_of.map(date), known_at: known_at.map(date), ahead: false }
 }
 
@@ -37,7 +36,7 @@ fn ask(view: &View, region: &str, days: &Days) -> Value {
 }
 
 /// What the offices told the press, posted by hand.
-fn five_cities() -> Fixture {
+pub(crate) fn five_cities() -> Fixture {
     let mut f = Fixture::new(2);
     f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
     f.denominator("19.71", Basis::RecordedKtp, 112_000, "2023-01-01");
@@ -119,7 +118,7 @@ fn a_progress_answer_has_every_name_in_its_order() {
         progress::progress(&view, code("18.71"), &asked(Some("2023-12-31"), None)).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&answer).unwrap());
     let text = serde_json::to_string(&answer).unwrap();
-    assert_eq!(serde_json::from_str::<answer::Progress>(&text).unwrap(), answer);
+    assert_eq!(serde_json::from_str::<progress::Progress>(&text).unwrap(), answer);
 }
 
 #[test]
@@ -184,7 +183,7 @@ fn i6_regions_add_up_and_every_region_has_a_row() {
     let provinces = list(Level::Province, "ID");
     assert_eq!((regencies.rows.len(), provinces.rows.len()), (514, 38));
     let nation = progress::progress(&view, RegionCode::NATION, &days).unwrap();
-    let sum = |rows: &[answer::ProgressRow]| -> i64 {
+    let sum = |rows: &[progress::ProgressRow]| -> i64 {
         rows.iter().map(|row| row.figures.activated).sum()
     };
     assert_eq!(sum(&regencies.rows), nation.figures.activated);
@@ -310,12 +309,12 @@ fn breakdowns_name_every_key() {
     );
 }
 
-fn all_kiosks(view: &View) -> answer::Kiosks {
+pub(crate) fn all_kiosks(view: &View) -> list::Kiosks {
     list::kiosks(view, &KiosksQuestion::default()).unwrap()
 }
 
 /// One kiosk with gaps in both partitions, one complete, one announced, one retired.
-fn kiosks_with_gaps() -> Fixture {
+pub(crate) fn kiosks_with_gaps() -> Fixture {
     let mut f = five_cities();
     f.receive(0, ("K-1", "18.71"), [1, 2, 5], "18.71", "2024-07-01");
     f.receive(1, ("K-0", "18.71"), [1, 2], "18.71", "2024-07-01");
@@ -435,7 +434,6 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     assert_eq!(decisions, of);
     let released = all.latest[0].decision.as_ref().unwrap();
     assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(anew.1)));
-    insta::assert_snapshot!(tables::quarantine(&all));
     // Of a past day's knowledge there are no bounds; what became of its records is reported.
     let then =
         quarantine::quarantine(&view, Some(date("2024-07-01")), RegionCode::NATION, 9).unwrap();
@@ -567,39 +565,4 @@ fn the_age_is_that_of_the_partition_furthest_behind() {
     let recorded = view.snapshot.partitions[&0].recorded_until.unwrap();
     assert_eq!(live.age_seconds(&view, now), ((now.0 - recorded.0) / 1_000) as u64);
     assert_eq!(live.age_seconds(&view, laju_schemas::TimestampMs(0)), 0);
-}
-
-#[test]
-fn tables_say_what_the_answers_say() {
-    let mut f = kiosks_with_gaps();
-    f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
-    let view = f.view(TODAY);
-    let days = asked(Some("2023-12-31"), None);
-    let region = code("18.71");
-    let list = progress::progress_list(&view, Level::Province, code("17"), &days);
-    let span = (date("2023-11-01"), date("2023-12-31"));
-    let series = series::series(
-        &view,
-        &SeriesQuestion { code: region, from: span.0, to: span.1, step: Step::Month },
-        &days,
-    );
-    let cards = breakdown::breakdown(
-        &view,
-        &BreakdownQuestion { code: code("17.71"), by: By::CardReason },
-        &days,
-    );
-    let channels =
-        breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
-    let tables = [
-        tables::progress(&progress::progress(&view, region, &days).unwrap()),
-        tables::progress_list(&list.unwrap()),
-        tables::series(&series.unwrap()),
-        tables::breakdown(&cards.unwrap()),
-        tables::breakdown(&channels.unwrap()),
-        tables::kiosks::kiosks(&all_kiosks(&view)),
-        tables::kiosks::kiosk(&list::kiosk(&view, "K-1").unwrap()),
-        tables::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
-        tables::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),
-    ];
-    insta::assert_snapshot!(tables.join("\n\n"));
 }

@@ -8,6 +8,8 @@ pub mod flows;
 pub mod kiosks;
 pub mod outreach;
 pub mod pace;
+#[cfg(test)]
+mod tests;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
@@ -319,15 +321,4 @@ pub(crate) fn number(count: impl ToString) -> String {
         grouped.push(digit);
     }
     grouped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let shown = [0, 7, 999, 1_000, 90_000, 1_234_567, -1_234].map(number);
-        assert_eq!(shown, ["0", "7", "999", "1,000", "90,000", "1,234,567", "-1,234"]);
-    }
 }

@@ -5,17 +5,16 @@ use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::QueryError;
 use crate::query::explanations::change::{Axis, Change, PartKind, change};
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;
 
-const TODAY: &str = "2024-08-02";
+pub(crate) const TODAY: &str = "2024-08-02";
 
 /// 100 people on 2024-03-01; then a little of everything, and new reference figures.
-fn eventful() -> Fixture {
+pub(crate) fn eventful() -> Fixture {
     let mut f = Fixture::new(2);
     f.denominator("18.71", Basis::WajibKtp, 1_000, "2024-01-01");
     f.percent_target("ID", Basis::WajibKtp, "25", "2024-01-01");
@@ -48,7 +47,7 @@ fn eventful() -> Fixture {
     f
 }
 
-fn ask(view: &View, axis: Axis, from: &str, to: &str, fixed: Option<&str>) -> Change {
+pub(crate) fn ask(view: &View, axis: Axis, from: &str, to: &str, fixed: Option<&str>) -> Change {
     let code = "18.71".parse().unwrap();
     change(view, code, axis, (date(from), date(to)), (fixed.map(date), false)).unwrap()
 }
@@ -132,8 +131,6 @@ fn what_was_released_from_quarantine_is_in_parts_of_its_own() {
     assert_eq!(answer.parts.iter().map(|part| part.count).sum::<i64>(), answer.change);
     // No figure has anything of the memos.
     assert_eq!(answer.later.activated, before.later.activated + 2);
-    let words = tables::change::change(&answer);
-    assert!(words.contains("activations released from quarantine"), "{words}");
 }
 
 #[test]
@@ -172,12 +169,11 @@ fn a_changed_denominator_and_target_are_told_apart_from_changed_people() {
 }
 
 #[test]
-fn a_change_answer_has_every_name_in_its_order_and_a_table() {
+fn a_change_answer_can_be_read_back_and_its_days_are_in_order() {
     let view = eventful().view(TODAY);
     let answer = ask(&view, Axis::KnownAt, "2024-03-01", "2024-04-01", None);
     let json = serde_json::to_string_pretty(&answer).unwrap();
     assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), answer);
-    insta::assert_snapshot!(format!("{json}\n\n{}", tables::change::change(&answer)));
     let code = "18.71".parse().unwrap();
     let (from, to) = (date("2024-03-02"), date("2024-03-01"));
     assert_eq!(

@@ -4,14 +4,13 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::reference::Basis;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::tables;
 use crate::query::days::Days;
 use crate::query::explanations::evidence::{FigureEvidence, KIOSKS, evidence};
 use crate::query::fixtures::{Fixture, date};
 
 const TODAY: &str = "2024-08-02";
 
-fn state() -> Fixture {
+pub(crate) fn state() -> Fixture {
     let mut f = Fixture::new(2);
     f.denominator("18.71", Basis::WajibKtp, 767_000, "2023-01-01");
     f.percent_target("18", Basis::WajibKtp, "25", "2023-01-01");
@@ -24,15 +23,13 @@ fn state() -> Fixture {
     f
 }
 
-fn ask(f: &Fixture, region: &str, days: Days) -> FigureEvidence {
+pub(crate) fn ask(f: &Fixture, region: &str, days: Days) -> FigureEvidence {
     evidence(&f.view(TODAY), region.parse().unwrap(), &days).unwrap()
 }
 
 #[test]
-fn an_evidence_answer_has_every_name_in_its_order_and_a_table() {
+fn an_evidence_answer_can_be_read_back_and_its_digest_made_again() {
     let answer = ask(&state(), "18.71", Days::default());
-    let json = serde_json::to_string_pretty(&answer).unwrap();
-    insta::assert_snapshot!(format!("{json}\n\n{}", tables::evidence::evidence(&answer)));
     let text = serde_json::to_string(&answer).unwrap();
     assert_eq!(serde_json::from_str::<FigureEvidence>(&text).unwrap(), answer);
     // Anybody can make the digest from the answer alone.

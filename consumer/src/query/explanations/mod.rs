@@ -2,8 +2,8 @@
 
 pub mod change;
 #[cfg(test)]
-mod change_tests;
+pub(crate) mod change_tests;
 pub mod evidence;
 #[cfg(test)]
-mod evidence_tests;
+pub(crate) mod evidence_tests;
 pub mod postings;

@@ -3,7 +3,6 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::Channel;
 
-use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::days::Days;
 use crate::query::figures::flows::{FlowRow, flows, region_flows};
@@ -16,7 +15,7 @@ fn code(text: &str) -> RegionCode {
 }
 
 /// Bandar Lampung serves itself, Metro and Bengkulu; Metro serves one of Bandar Lampung.
-fn served() -> View {
+pub(crate) fn served() -> View {
     let mut f = Fixture::new(2);
     let mut serve = |partition, home: &str, service: &str, on: &str, amount| {
         let detail = activation(service, Channel::Office, None, 0);
@@ -87,18 +86,4 @@ fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
         services.retain(|row| touches(row.home_region, row.service_region));
         assert_eq!(within.services, services);
     }
-}
-
-#[test]
-fn flow_answers_have_every_name_in_their_order_and_tables() {
-    let view = served();
-    let all = flows(&view, code("17"), &Days::default()).unwrap();
-    let city = region_flows(&view, code("18.71"), &Days::default()).unwrap();
-    insta::assert_snapshot!(format!(
-        "{}\n\n{}\n\n{}\n\n{}",
-        serde_json::to_string_pretty(&all).unwrap(),
-        serde_json::to_string_pretty(&city).unwrap(),
-        tables::flows::flows(&all),
-        tables::flows::region_flows(&city)
-    ));
 }

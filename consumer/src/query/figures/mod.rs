@@ -2,17 +2,17 @@
 
 pub mod breakdown;
 #[cfg(test)]
-mod flow_tests;
+pub(crate) mod flow_tests;
 pub mod flows;
 pub mod outreach;
 #[cfg(test)]
-mod outreach_tests;
+pub(crate) mod outreach_tests;
 pub mod pace;
 pub mod pace_list;
 #[cfg(test)]
-mod pace_list_tests;
+pub(crate) mod pace_list_tests;
 #[cfg(test)]
-mod pace_tests;
+pub(crate) mod pace_tests;
 pub mod progress;
 pub mod series;
 pub(crate) mod shares;

@@ -4,7 +4,6 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use crate::cli::tables;
 use crate::domain::account::{Account, Detail};
 use crate::query::QueryError;
 use crate::query::days::Days;
@@ -12,7 +11,7 @@ use crate::query::figures::pace;
 use crate::query::fixtures::{Fixture, date, region};
 use crate::query::view::View;
 
-const TODAY: &str = "2024-08-03";
+pub(crate) const TODAY: &str = "2024-08-03";
 
 fn ask(view: &View, code: &str, span: Option<(&str, &str)>, days: Days) -> Value {
     let span = span.map(|(from, to)| (date(from), date(to)));
@@ -20,12 +19,12 @@ fn ask(view: &View, code: &str, span: Option<(&str, &str)>, days: Days) -> Value
     serde_json::to_value(answer).unwrap()
 }
 
-fn as_of(day: &str) -> Days {
+pub(crate) fn as_of(day: &str) -> Days {
     Days { as_of: Some(date(day)), known_at: None, ahead: false }
 }
 
 /// Kabupaten Serang as its office told the press.
-fn serang() -> Fixture {
+pub(crate) fn serang() -> Fixture {
     let mut f = Fixture::new(2);
     f.absolute_target("36.04", 40_000, "2024-01-01", "2024-12-31");
     f.activate(0, "36.04", "2023-12-31", 30_000);
@@ -193,17 +192,4 @@ fn days_to_come_have_no_pace() {
         pace::pace(&view, code, Some((from, from)), &Days::default()),
         Err(QueryError::NoDayBetween { from, to: from })
     );
-}
-
-#[test]
-fn a_pace_answer_has_every_name_in_its_order_and_a_table() {
-    let view = serang().view(TODAY);
-    let span = Some((date("2024-01-01"), date("2024-08-02")));
-    let code = "36.04".parse().unwrap();
-    let answer = pace::pace(&view, code, span, &Days::default()).unwrap();
-    let trailing = pace::pace(&view, code, None, &as_of("2024-08-01")).unwrap();
-    let json = serde_json::to_string_pretty(&answer).unwrap();
-    assert_eq!(serde_json::from_str::<crate::query::answer::Pace>(&json).unwrap(), answer);
-    let tables = [tables::pace::pace(&answer), tables::pace::pace(&trailing)].join("\n\n");
-    insta::assert_snapshot!(format!("{json}\n\n{tables}"));
 }

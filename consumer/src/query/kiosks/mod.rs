@@ -5,7 +5,7 @@ pub mod conflicts;
 pub(crate) mod decided;
 pub mod event;
 #[cfg(test)]
-mod fate_tests;
+pub(crate) mod event_tests;
 pub mod list;
 #[cfg(test)]
 mod list_tests;
