@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use laju_consumer::domain::account::{Account, Detail};
+use laju_consumer::domain::account::Account;
 use laju_consumer::domain::admission::clamp_timestamp;
+use laju_consumer::domain::cell::Detail;
 use laju_consumer::domain::day::Day;
 use laju_consumer::domain::dictionary::Names;
 use laju_consumer::projection::partition_view::PartitionView;

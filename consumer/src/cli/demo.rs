@@ -16,7 +16,7 @@ use super::worker::stop_on_signal;
 use crate::demo::check::{Asker, Finding};
 use crate::demo::play::{Demo, DemoError};
 use crate::demo::scenario::{SEED, Scenario};
-use crate::domain::account::Detail;
+use crate::domain::cell::Detail;
 use crate::ingest::stop::Stop;
 
 /// How long a day of the calendar lasts once the figures are shown.

@@ -4,10 +4,11 @@
 use laju_schemas::event::FactKind;
 use laju_schemas::{EventId, RegionIndex, RegionTable, Zone};
 
-use super::account::{Account, Cell, CellKey, Detail, Posting};
+use super::account::Account;
 use super::day::{Day, local_hour};
 use super::dictionary::{Dictionary, Entry, Names};
 use super::fact::CompactFact;
+use crate::domain::cell::{Cell, CellKey, Detail, Posting};
 
 /// How many of a subject's facts count, and how many were taken back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use laju_schemas::{EventId, RegionCode, RegionIndex};
 
-use super::account::{OutreachRef, VisitRef};
+use crate::domain::cell::{OutreachRef, VisitRef};
 
 /// A kiosk's number in a partition's dictionary.
 pub type KioskRef = u32;

@@ -6,13 +6,13 @@
 use laju_schemas::event::FactKind;
 use laju_schemas::{Fact, RegionIndex, SubjectId};
 
-use super::account::{Cell, add_up};
 use super::admission::{Admitted, LATE_MS};
 use super::contribution::{self, PostingWriter, Workspace};
 use super::day::Day;
 use super::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, member};
 use super::fact::CompactFact;
 use super::subjects::{Known, Subjects};
+use crate::domain::cell::{Cell, add_up};
 
 /// Counts of the events of a partition. All but `quarantined` speak of events that were folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

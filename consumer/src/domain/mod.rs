@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod admission;
+pub mod cell;
 pub mod contribution;
 pub mod day;
 pub mod decisions;

@@ -3,6 +3,7 @@
 
 pub mod bitruns;
 pub mod blocks;
+mod chunks;
 pub mod format;
 pub mod kiosk_keys;
 pub mod partition;

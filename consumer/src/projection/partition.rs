@@ -6,8 +6,8 @@ use std::sync::Arc;
 use laju_schemas::{EventId, KioskId, RawEvent, RegionTable, Sequence, SubjectId};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::Cell;
 use crate::domain::admission::{Admitted, Refusal, clamp_timestamp};
+use crate::domain::cell::Cell;
 use crate::domain::day::Day;
 use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;

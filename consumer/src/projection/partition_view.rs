@@ -13,7 +13,7 @@ use super::recent::{
     remembered_since,
 };
 use super::runs::{Runs, sort_and_add};
-use crate::domain::account::Cell;
+use crate::domain::cell::Cell;
 use crate::domain::day::Day;
 use crate::domain::dictionary::{KioskRef, Names, member};
 use crate::domain::fold::{KioskActivity, Tallies};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use laju_schemas::RegionIndex;
 
-pub use crate::domain::account::sort_and_add;
-use crate::domain::account::{Account, Cell, CellKey};
+use crate::domain::account::Account;
+pub use crate::domain::cell::sort_and_add;
+use crate::domain::cell::{Cell, CellKey};
 
 /// A partition's ledger as sorted runs, the largest first.
 #[derive(Clone, Default)]
@@ -105,7 +106,7 @@ fn merge(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::{Detail, Posting};
+    use crate::domain::cell::{Detail, Posting};
     use crate::domain::day::Day;
 
     fn cell(region: u16, day: u16, amount: i32) -> Cell {

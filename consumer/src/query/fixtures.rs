@@ -15,7 +15,8 @@ use laju_schemas::{
 };
 
 use super::view::{ReferenceView, View};
-use crate::domain::account::{Account, Cell, CellKey, Detail, Posting};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
 use crate::domain::dictionary::Dictionary;
@@ -325,28 +326,33 @@ impl Fixture {
 
     /// A node that has caught up with all of it at an instant.
     pub(crate) fn live(&self, now: TimestampMs) -> LiveView {
-        let live = LiveView::new(FOLD_VERSION);
-        let snapshot = self.snapshot();
-        live.update_readiness(|readiness| {
-            readiness.phase = "live".to_owned();
-            readiness.cluster_id = Some(CLUSTER.into());
-            readiness.topic = Some(TOPIC.into());
-            readiness.log = Some(LogDigest::of(CLUSTER, TOPIC));
-            readiness.partitions = Some(self.parts.len() as u32);
-            readiness.reference_read = true;
-            readiness.status_read = true;
-            readiness.decisions_read = true;
-            for part in snapshot.partitions.values() {
-                let end = part.next_offset;
-                readiness.positions.insert(part.partition, position(end, end, now));
-            }
-        });
-        live.snapshot.store(Arc::new(snapshot));
+        let live = caught_up(self.snapshot(), now);
         live.reference.store(Arc::new(self.reference.clone()));
         live.statuses.store(Arc::new(self.statuses.clone()));
         live.decisions.store(Arc::new(self.decisions.clone()));
         live
     }
+}
+
+/// A node that has caught up with a snapshot at an instant.
+pub(crate) fn caught_up(snapshot: Snapshot, now: TimestampMs) -> LiveView {
+    let live = LiveView::new(FOLD_VERSION);
+    live.update_readiness(|readiness| {
+        readiness.phase = "live".to_owned();
+        readiness.cluster_id = Some(CLUSTER.into());
+        readiness.topic = Some(TOPIC.into());
+        readiness.log = Some(LogDigest::of(CLUSTER, TOPIC));
+        readiness.partitions = Some(snapshot.partitions.len() as u32);
+        readiness.reference_read = true;
+        readiness.status_read = true;
+        readiness.decisions_read = true;
+        for part in snapshot.partitions.values() {
+            let end = part.next_offset;
+            readiness.positions.insert(part.partition, position(end, end, now));
+        }
+    });
+    live.snapshot.store(Arc::new(snapshot));
+    live
 }
 
 /// Where a partition is that was looked at when it ended there.

@@ -7,7 +7,7 @@ use laju_schemas::event::{Channel, RetractionReason};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 
-use super::fixtures::{CLUSTER, FOLD_VERSION, TOPIC, position, region};
+use super::fixtures::{caught_up, region};
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
 use crate::projection::partition_view::PartitionView;
@@ -113,20 +113,7 @@ impl FoldedLog {
     /// A node that has folded all of it, and whose facts can be read.
     pub(crate) fn live(self, now: TimestampMs) -> LiveView {
         let Self { states, snapshot, .. } = self;
-        let live = LiveView::new(FOLD_VERSION);
-        live.update_readiness(|readiness| {
-            readiness.cluster_id = Some(CLUSTER.into());
-            readiness.topic = Some(TOPIC.into());
-            readiness.partitions = Some(states.len() as u32);
-            readiness.reference_read = true;
-            readiness.status_read = true;
-            readiness.decisions_read = true;
-            for part in snapshot.partitions.values() {
-                let end = part.next_offset;
-                readiness.positions.insert(part.partition, position(end, end, now));
-            }
-        });
-        live.snapshot.store(Arc::new(snapshot));
+        let live = caught_up(snapshot, now);
         live.set_shards(Shards::divide(states, 2));
         live
     }

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use laju_schemas::{RegionIndex, RegionTable};
 use roaring::RoaringBitmap;
 
-use crate::domain::account::{Account, Detail, add_up, sort_and_add};
+use crate::domain::account::Account;
+use crate::domain::cell::{Detail, add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
 use crate::projection::partition_view::PartitionView;

@@ -7,7 +7,8 @@ use std::ops::Range;
 use jiff::civil::Date;
 use laju_schemas::RegionIndex;
 
-use crate::domain::account::{Account, Cell, add_up};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, add_up};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
 
@@ -165,7 +166,7 @@ fn prefix(cells: &[Cell], holds: impl Fn(&Cell) -> bool) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::{CellKey, Detail, Posting};
+    use crate::domain::cell::{CellKey, Detail, Posting};
 
     fn cell(region: u16, account: Account, day: u16, recorded: u16) -> Cell {
         let key = CellKey::of(&Posting {

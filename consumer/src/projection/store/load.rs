@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use laju_schemas::{RegionTable, TimestampMs};
 
-use super::StoredPartition;
-use crate::domain::account::{Cell, sort_and_add};
+use crate::domain::cell::{Cell, sort_and_add};
 use crate::domain::day::Day;
 use crate::domain::dictionary::member;
 use crate::domain::fold::{KioskActivity, PartitionFold};
-use crate::projection::format::{self, Kind, PositionRow};
+use crate::projection::chunks;
+use crate::projection::format::{Kind, PositionRow};
 use crate::projection::partition::PartitionState;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::quarantine::QuarantineTally;
@@ -17,6 +17,14 @@ use crate::projection::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
+
+/// A partition as it was stored: the fold's state and what readers see.
+pub struct StoredPartition {
+    /// The fold's state and the position.
+    pub state: PartitionState,
+    /// What readers see.
+    pub view: PartitionView,
+}
 
 /// A partition being put together from its chunks.
 pub(super) struct Loading {
@@ -71,11 +79,11 @@ impl Loading {
 
     pub(super) fn chunk(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
         match kind {
-            Kind::Dictionary => format::read_entries(payload, &mut self.fold.dictionary),
+            Kind::Dictionary => chunks::read_entries(payload, &mut self.fold.dictionary),
             Kind::Facts => {
                 let names = Arc::clone(self.fold.dictionary.names());
                 let regions = RegionTable::get().len();
-                let (day, facts) = format::read_facts(payload)?;
+                let (day, facts) = chunks::read_facts(payload)?;
                 for (subject, fact) in facts {
                     let known = (fact.context as usize) < names.context_count()
                         && usize::from(fact.home().0) < regions;
@@ -95,15 +103,15 @@ impl Loading {
             Kind::Kiosks => {
                 let count = self.fold.dictionary.names().kiosk_count();
                 self.fold.kiosks.resize(count, KioskActivity::default());
-                for (kiosk, day, activity) in format::read_kiosks(payload)? {
+                for (kiosk, day, activity) in chunks::read_kiosks(payload)? {
                     *self.fold.kiosks.get_mut(kiosk as usize)? = activity;
                     self.days.extend(day.map(|day| member(kiosk, day.0.into())));
                 }
                 Some(())
             }
-            Kind::Ledger => format::read_cells(payload, &mut self.cells),
+            Kind::Ledger => chunks::read_cells(payload, &mut self.cells),
             Kind::Quarantine => {
-                for record in format::read_quarantined(payload)? {
+                for record in chunks::read_quarantined(payload)? {
                     if let Some((kiosk, sequence)) = &record.origin {
                         let kiosk = self.fold.dictionary.kiosk(kiosk, &mut Vec::new());
                         self.refused.push(member(kiosk, *sequence));

@@ -1,6 +1,7 @@
 //! What a store says of records that could not be counted, for who reads it beside the committer.
 
 use super::{StoreError, StoreReader};
+use crate::projection::chunks;
 use crate::projection::format::{self, Kind};
 use crate::projection::quarantine::QuarantinedRecord;
 
@@ -30,7 +31,7 @@ impl StoreReader {
         let mut found = Refused { rows: Vec::new(), next_chunk: chunk };
         let mut is_sound = true;
         self.read(partition, Kind::Quarantine, chunk..end, |value| {
-            let rows = format::unseal(value).and_then(format::read_quarantined);
+            let rows = format::unseal(value).and_then(chunks::read_quarantined);
             is_sound = rows.is_some();
             let rows = rows.into_iter().flatten();
             found.rows.extend(rows.filter(|row| row.offset >= from));

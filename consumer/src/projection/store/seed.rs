@@ -6,7 +6,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Log, Store, StoreError, adopted, enter, identity_for, open_database};
+use super::Store;
+use super::directory::{DATABASE, Log, adopted, enter, identity_for, open_database};
+use super::error::StoreError;
 use crate::projection::format::{
     self, Chain, IDENTITY_KEY, Kind, PositionRow, SEED_KEY, SeedRow, position_key, seed_key,
 };

@@ -18,7 +18,8 @@ use laju_schemas::share::Share;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 use crate::query::QueryError;

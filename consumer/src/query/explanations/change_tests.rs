@@ -5,7 +5,8 @@ use laju_schemas::event::{Channel, DeactivationReason};
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::QueryError;
 use crate::query::explanations::change::{Axis, Change, PartKind, change};
 use crate::query::fixtures::{Fixture, activation, date, region};

@@ -12,7 +12,8 @@ use laju_schemas::event::{Channel, DeactivationReason, Venue};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, Detail};
 use crate::query::QueryError;
 use crate::query::answer::{Age, Evidence, RegionName};
 use crate::query::ledger::LedgerPosting;

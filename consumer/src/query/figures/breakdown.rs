@@ -10,7 +10,8 @@ use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::QueryError;
 use crate::query::answer::{Evidence, Missing, RegionName};
 use crate::query::days::Days;

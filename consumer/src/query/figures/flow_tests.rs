@@ -3,7 +3,8 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::Channel;
 
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::days::Days;
 use crate::query::figures::flows::{FlowRow, flows, region_flows};
 use crate::query::figures::progress::progress;

@@ -3,7 +3,8 @@
 use laju_schemas::RegionCode;
 use laju_schemas::event::{Channel, DeferralReason, Venue};
 
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::QueryError;
 use crate::query::days::Days;
 use crate::query::figures::outreach::{Outreach, OutreachQuestion, outreach, visit};

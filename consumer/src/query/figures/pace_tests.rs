@@ -4,7 +4,8 @@ use laju_schemas::event::DeactivationReason;
 use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::QueryError;
 use crate::query::days::Days;
 use crate::query::figures::pace;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use laju_schemas::RegionTable;
 
-use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, Detail};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
 use crate::query::scan::groups;

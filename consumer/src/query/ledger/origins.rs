@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::compare::{Differences, KioskDifference};
 use super::{LedgerPosting, LedgerQuarantined};
-use crate::domain::account::{Account, sort_and_add};
+use crate::domain::account::Account;
+use crate::domain::cell::sort_and_add;
 use crate::domain::dictionary::KioskRef;
 use crate::projection::partition::PartitionCommit;
 

@@ -11,7 +11,8 @@ use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable, TimestampMs};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::dictionary::Names;
 use crate::domain::fold::{KioskActivity, Tallies};

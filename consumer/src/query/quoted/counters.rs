@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::ACTIVATION_AGES;
 
-use crate::domain::account::{Account, Cell, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::{Cell, Detail};
 use crate::projection::snapshot::Snapshot;
 use crate::query::explanations::postings::age_of;
 use crate::query::scan::{Window, all_groups};

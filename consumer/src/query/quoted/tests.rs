@@ -8,7 +8,8 @@ use laju_schemas::reference::Basis;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::domain::figure_book::{FigureRecord, Kept};
 use crate::query::answer::Age;
 use crate::query::explanations::change::AGES;
