@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::format::{SeedRow, seed_key};
+use crate::projection::partition::PartitionState;
 use crate::projection::partition::RecordMark;
 use crate::query::fixtures::region;
 use crate::query::folded_log::ACTIVATED;

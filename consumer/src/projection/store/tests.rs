@@ -7,6 +7,8 @@ use laju_schemas::quarantine::Reason;
 
 use super::*;
 use crate::domain::admission::Refusal;
+use crate::projection::format::FORMAT_VERSION;
+use crate::projection::partition::PartitionState;
 use crate::projection::partition::RecordMark;
 
 fn open(path: &Path, rebuild: bool) -> Result<Store, StoreError> {
