@@ -173,35 +173,38 @@ pub struct ReasonCount {
     pub count: i64,
 }
 
-/// A denominator, and the share of it that was activated.
+/// A denominator, and the share of it that is activated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DenominatorShare))]
 pub struct QuotedDenominator {
     /// What it counts.
     pub basis: Basis,
     /// People.
     pub value: u64,
-    /// Activated of them; `None` of nobody.
+    /// Activated of them, in percent; none of nobody.
     pub coverage_percent: Option<Share>,
     /// The first day on which it applies.
     pub valid_from: Date,
     /// Where it comes from.
     pub source: String,
-    /// Its record; `None` of a sum of regencies.
+    /// Its record; none of a sum of regencies.
     pub reference_id: Option<ReferenceId>,
 }
 
-/// A target, and the share of it that was reached.
+/// A target, and the share of it that is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TargetShare))]
 pub struct QuotedTarget {
-    /// How it was set.
+    /// `percent` or `absolute`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: TargetKind,
-    /// The percentage; `None` of an absolute target.
+    /// The percentage; none of an absolute target.
     pub percent: Option<Percent>,
     /// What the percentage is of.
     pub basis: Basis,
     /// People to be reached, rounded up.
     pub people: u64,
-    /// Activated of the exact target; `None` of nobody.
+    /// Activated of the exact target, in percent; none of nobody.
     pub attainment_percent: Option<Share>,
     /// The first day on which it applies.
     pub valid_from: Date,
@@ -215,32 +218,35 @@ pub struct QuotedTarget {
     pub inherited_from: Option<RegionCode>,
 }
 
-/// What a figure rests on.
+/// What an answer rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Evidence))]
 pub struct QuotedEvidence {
     /// The Kafka cluster.
     pub cluster_id: String,
-    /// How far each partition of the events topic is in the figure.
+    /// How far each partition of the events topic is in the answer.
     pub partitions: Vec<QuotedPartition>,
-    /// Every reference record before this offset is in the figure, and no other.
+    /// The next offset of the reference topic.
     pub reference_next_offset: i64,
     /// The rules by which events were counted.
     pub fold_version: String,
 }
 
-/// How far a partition is in a figure.
+/// How far a partition is in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PartitionEvidence))]
 pub struct QuotedPartition {
     /// The partition.
     pub partition: u32,
-    /// Every record before this offset is in the figure, and no other.
+    /// Every record before this offset is in the answer, and no other.
     pub next_offset: i64,
-    /// The timestamp of the latest of them.
+    /// The timestamp of the latest record in the answer.
     pub recorded_until: Option<TimestampMs>,
 }
 
-/// The least and the most that a figure could have turned out to be.
+/// The least and the most that a figure can turn out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Bounds))]
 pub struct QuotedBounds {
     /// The least.
     pub lower: i64,
@@ -248,27 +254,32 @@ pub struct QuotedBounds {
     pub upper: i64,
 }
 
-/// What may have been missing from a figure.
+/// What may be missing from a region's figures, as far as it can be told now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Missing))]
 pub struct QuotedMissing {
-    /// Events that kiosks had numbered or announced and that had not come in.
+    /// Events that kiosks have numbered or announced and that have not come in.
     pub events: u64,
     /// Kiosks with such events.
     pub kiosks: u64,
-    /// Events that had come in and could not be counted.
+    /// Events that came in and could not be counted, and that nobody has discarded, or released so
+    /// that they are counted again in this answer.
     pub quarantined: u64,
-    /// Kiosks that were silent beyond their habit.
+    /// The region's own kiosks that are silent beyond their habit, the longest silent first, at
+    /// most 20 (`/v1/kiosks?silent=true&within=…` has all): an estimate beside the bounds, which
+    /// it is not part of.
     pub silent_kiosks: Vec<QuotedSilence>,
 }
 
-/// A kiosk that was silent for longer than is usual for it.
+/// A kiosk that has been silent for longer than is usual for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SilentKiosk))]
 pub struct QuotedSilence {
     /// The kiosk.
     pub kiosk_id: String,
     /// Events that it usually sends in a day.
     pub usual_per_day: u64,
-    /// When its last word was recorded.
+    /// When its last word was recorded, an event or a status.
     pub silent_since: TimestampMs,
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use laju_schemas::quoted::TargetKind;
 use laju_schemas::reference::{Basis, Percent, ReferenceKind};
 use laju_schemas::{ReferenceFigure, ReferenceId, RegionCode, RegionLevel, RegionTable};
 
@@ -37,26 +38,6 @@ pub struct Denominator {
     pub source: String,
     /// The record; `None` for a sum of regencies.
     pub reference_id: Option<ReferenceId>,
-}
-
-/// How a target was set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetKind {
-    /// As a share of a denominator.
-    Percent,
-    /// As a number of people.
-    Absolute,
-}
-
-impl TargetKind {
-    /// Its name in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Percent => "percent",
-            Self::Absolute => "absolute",
-        }
-    }
 }
 
 /// What a region is to reach.

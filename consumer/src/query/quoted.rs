@@ -12,24 +12,20 @@ use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::event::DeactivationReason;
 use laju_schemas::quoted::{
-    ACTIVATION_AGES, AgeCount, FORM, FigureContent, FigureDigest, QuotedBounds, QuotedDenominator,
-    QuotedEvidence, QuotedMissing, QuotedPartition, QuotedSilence, QuotedTarget, ReasonCount,
-    TargetKind,
+    ACTIVATION_AGES, AgeCount, FORM, FigureContent, FigureDigest, ReasonCount,
 };
 use laju_schemas::{FigureId, QuotedFigure, RegionCode, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::QueryError;
+pub use counters::question_of;
 use counters::{Category, counters};
 
 use super::days::{Days, NoDays};
 use super::question::{Endpoint, limit};
 use super::view::View;
-use crate::query::answer::{
-    Bounds, DenominatorShare, Evidence, Missing, PartitionEvidence, RegionName, SilentKiosk,
-    TargetShare,
-};
+use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
 use crate::query::figures::progress::{Progress, progress};
 use crate::query::scope::{Scope, region_name};
 
@@ -205,9 +201,9 @@ fn answered(
             .collect(),
         moves_in: figures.moves_in,
         moves_out: figures.moves_out,
-        denominators: figures.denominators.iter().map(quoted_denominator).collect(),
-        target: figures.target.as_ref().map(quoted_target),
-        evidence: quoted_evidence(&progress.evidence),
+        denominators: figures.denominators.clone(),
+        target: figures.target.clone(),
+        evidence: progress.evidence.clone(),
     };
     content.sort();
     Ok((content, progress))
@@ -226,21 +222,13 @@ pub fn quote(
 ) -> Result<QuotedFigure, QueryError> {
     let days = Days { as_of: Some(days.day(view.today)), ahead: false, ..*days };
     let (content, progress) = answered(view, region, &days)?;
-    let bounds = progress.figures.bounds;
-    let missing = progress.figures.missing.as_ref();
     Ok(QuotedFigure {
-        bounds: bounds.map(|Bounds { lower, upper }| QuotedBounds { lower, upper }),
-        missing: missing.map(quoted_missing),
+        bounds: progress.figures.bounds,
+        missing: progress.figures.missing,
         quoted_by,
         note,
         ..QuotedFigure::new(content, view.now)
     })
-}
-
-/// The question that a figure answers.
-#[must_use]
-pub fn question_of(content: &FigureContent) -> Days {
-    Days { as_of: Some(content.as_of), known_at: content.known_at, ahead: false }
 }
 
 /// A figure, and what the same question answers now.
@@ -249,9 +237,13 @@ pub fn question_of(content: &FigureContent) -> Days {
 /// If there is no such region any more.
 pub fn then_and_now(view: &View, quoted: &QuotedFigure) -> Result<FigureThenAndNow, QueryError> {
     let now = progress(view, quoted.content.region, &question_of(&quoted.content))?;
-    let figure = figure(quoted)?;
-    let difference = difference::difference(view, quoted, &figure, &now)?;
-    Ok(FigureThenAndNow { figure, now: Some(now), difference: Some(difference), without_now: None })
+    let difference = difference::difference(view, quoted, &now)?;
+    Ok(FigureThenAndNow {
+        figure: figure(quoted)?,
+        now: Some(now),
+        difference: Some(difference),
+        without_now: None,
+    })
 }
 
 /// A figure as answers have it.
@@ -273,123 +265,15 @@ pub fn figure(quoted: &QuotedFigure) -> Result<Figure, QueryError> {
         deactivations_by_reason: content.deactivations_by_reason.clone(),
         moves_in: content.moves_in,
         moves_out: content.moves_out,
-        denominators: content.denominators.iter().map(shown_denominator).collect(),
-        target: content.target.as_ref().map(shown_target),
-        evidence: shown_evidence(&content.evidence),
+        denominators: content.denominators.clone(),
+        target: content.target.clone(),
+        evidence: content.evidence.clone(),
         digest: *digest,
-        bounds: quoted.bounds.map(|QuotedBounds { lower, upper }| Bounds { lower, upper }),
-        missing: quoted.missing.as_ref().map(shown_missing),
+        bounds: quoted.bounds,
+        missing: quoted.missing.clone(),
         quoted_at: quoted.quoted_at,
         quoted_by: quoted.quoted_by.clone(),
         note: quoted.note.clone(),
         link: FigureQuestion { id: *figure_id }.link(&NoDays {}),
     })
-}
-
-fn quoted_denominator(share: &DenominatorShare) -> QuotedDenominator {
-    QuotedDenominator {
-        basis: share.basis,
-        value: share.value,
-        coverage_percent: share.coverage_percent,
-        valid_from: share.valid_from,
-        source: share.source.clone(),
-        reference_id: share.reference_id,
-    }
-}
-
-fn shown_denominator(quoted: &QuotedDenominator) -> DenominatorShare {
-    DenominatorShare {
-        basis: quoted.basis,
-        value: quoted.value,
-        coverage_percent: quoted.coverage_percent,
-        valid_from: quoted.valid_from,
-        source: quoted.source.clone(),
-        reference_id: quoted.reference_id,
-    }
-}
-
-fn quoted_target(target: &TargetShare) -> QuotedTarget {
-    QuotedTarget {
-        kind: TargetKind::from_symbol(&target.kind).unwrap_or(TargetKind::Unknown),
-        percent: target.percent,
-        basis: target.basis,
-        people: target.people,
-        attainment_percent: target.attainment_percent,
-        valid_from: target.valid_from,
-        valid_to: target.valid_to,
-        source: target.source.clone(),
-        reference_id: target.reference_id,
-        inherited_from: target.inherited_from,
-    }
-}
-
-fn shown_target(quoted: &QuotedTarget) -> TargetShare {
-    TargetShare {
-        kind: quoted.kind.to_string(),
-        percent: quoted.percent,
-        basis: quoted.basis,
-        people: quoted.people,
-        attainment_percent: quoted.attainment_percent,
-        valid_from: quoted.valid_from,
-        valid_to: quoted.valid_to,
-        source: quoted.source.clone(),
-        reference_id: quoted.reference_id,
-        inherited_from: quoted.inherited_from,
-    }
-}
-
-fn quoted_evidence(evidence: &Evidence) -> QuotedEvidence {
-    let partition = |row: &PartitionEvidence| QuotedPartition {
-        partition: row.partition,
-        next_offset: row.next_offset,
-        recorded_until: row.recorded_until,
-    };
-    QuotedEvidence {
-        cluster_id: evidence.cluster_id.clone(),
-        partitions: evidence.partitions.iter().map(partition).collect(),
-        reference_next_offset: evidence.reference_next_offset,
-        fold_version: evidence.fold_version.clone(),
-    }
-}
-
-fn shown_evidence(quoted: &QuotedEvidence) -> Evidence {
-    let partition = |row: &QuotedPartition| PartitionEvidence {
-        partition: row.partition,
-        next_offset: row.next_offset,
-        recorded_until: row.recorded_until,
-    };
-    Evidence {
-        cluster_id: quoted.cluster_id.clone(),
-        partitions: quoted.partitions.iter().map(partition).collect(),
-        reference_next_offset: quoted.reference_next_offset,
-        fold_version: quoted.fold_version.clone(),
-    }
-}
-
-fn quoted_missing(missing: &Missing) -> QuotedMissing {
-    let silent = |kiosk: &SilentKiosk| QuotedSilence {
-        kiosk_id: kiosk.kiosk_id.clone(),
-        usual_per_day: kiosk.usual_per_day,
-        silent_since: kiosk.silent_since,
-    };
-    QuotedMissing {
-        events: missing.events,
-        kiosks: missing.kiosks,
-        quarantined: missing.quarantined,
-        silent_kiosks: missing.silent_kiosks.iter().map(silent).collect(),
-    }
-}
-
-fn shown_missing(quoted: &QuotedMissing) -> Missing {
-    let silent = |kiosk: &QuotedSilence| SilentKiosk {
-        kiosk_id: kiosk.kiosk_id.clone(),
-        usual_per_day: kiosk.usual_per_day,
-        silent_since: kiosk.silent_since,
-    };
-    Missing {
-        events: quoted.events,
-        kiosks: quoted.kiosks,
-        quarantined: quoted.quarantined,
-        silent_kiosks: quoted.silent_kiosks.iter().map(silent).collect(),
-    }
 }

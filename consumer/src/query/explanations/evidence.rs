@@ -316,7 +316,7 @@ impl Records<'_> {
     fn of_target(&self, region: RegionCode, target: &TargetShare) -> Option<TargetEvidence> {
         let issuer = target.inherited_from.unwrap_or(region);
         Some(TargetEvidence {
-            kind: target.kind.clone(),
+            kind: target.kind.to_string(),
             percent: target.percent,
             basis: target.basis,
             people: target.people,

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::account::Account;
 use crate::domain::cell::Detail;
 use crate::query::QueryError;
-use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
+use crate::query::answer::{self, Bounds, Evidence, Missing, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
 use crate::query::question::{Endpoint, Question, nation};
@@ -276,11 +276,11 @@ pub fn region_flows(
     let own_served_here = services.iter().filter(both).map(|(_, count)| count).sum();
     let missing = missing_of(view, region, days);
     let bounds = missing.as_ref().map(|missing| FlowBounds {
-        own_served_here: Bounds::of(own_served_here, missing),
-        own_served_elsewhere: Bounds::of(sum(&served_by), missing),
-        guests_served: Bounds::of(sum(&guests_from), missing),
-        moved_in: Bounds::of(sum(&moved_in_from), missing),
-        moved_out: Bounds::of(sum(&moved_out_to), missing),
+        own_served_here: answer::bounds(own_served_here, missing),
+        own_served_elsewhere: answer::bounds(sum(&served_by), missing),
+        guests_served: answer::bounds(sum(&guests_from), missing),
+        moved_in: answer::bounds(sum(&moved_in_from), missing),
+        moved_out: answer::bounds(sum(&moved_out_to), missing),
     });
     Ok(RegionFlows {
         region: name,

@@ -19,7 +19,7 @@ use crate::domain::cell::{Cell, Detail};
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 use crate::query::QueryError;
-use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
+use crate::query::answer::{self, Bounds, Evidence, Missing, RegionName};
 use crate::query::days::{DayRange, Days, date};
 use crate::query::figures::progress::{missing_of, missing_of_each};
 use crate::query::question::{Endpoint, Question, limit, nation, rows};
@@ -372,7 +372,7 @@ impl<'a> Visits<'a> {
             kiosk_hours: visited.slots.len() as u64,
             kiosks: kiosks.into_iter().map(str::to_owned).collect(),
             activations,
-            bounds: self.missing.get(office).map(|missing| Bounds::of(activations, missing)),
+            bounds: self.missing.get(office).map(|missing| answer::bounds(activations, missing)),
             deferrals,
             deferral_reasons: reasons
                 .map(|(reason, count)| ReasonShare { reason: *reason, count: *count })

@@ -13,7 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::Account;
 use crate::query::QueryError;
-use crate::query::answer::{Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare};
+use crate::query::answer::{
+    self, Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare,
+};
 use crate::query::days::Days;
 use crate::query::kiosks::silence::Silent;
 use crate::query::question::{Endpoint, Level, Question, nation};
@@ -285,7 +287,7 @@ fn figures(
         moves_out: sum.of(Account::MovesOut),
         cards: Cards::of(sum),
         deferrals: sum.of(Account::Deferrals),
-        bounds: missing.as_ref().map(|missing| Bounds::of(activated, missing)),
+        bounds: missing.as_ref().map(|missing| answer::bounds(activated, missing)),
         denominators: denominators(view, region.code, activated, days),
         target: target(view, region.code, activated, days),
         missing,

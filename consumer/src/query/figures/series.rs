@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::query::QueryError;
-use crate::query::answer::{Bounds, Evidence, Missing, RegionName};
+use crate::query::answer::{self, Bounds, Evidence, Missing, RegionName};
 use crate::query::days::{Days, date};
 use crate::query::figures::progress::{Cards, missing_of};
 use crate::query::figures::sums::{Totals, is_counted};
@@ -178,7 +178,7 @@ pub fn series(view: &View, asked: &SeriesQuestion, days: &Days) -> Result<Series
     let missing = missing_of(view, region, days);
     let mut points = points(view, &scope, &steps, days);
     for point in &mut points {
-        point.bounds = missing.as_ref().map(|missing| Bounds::of(point.activated, missing));
+        point.bounds = missing.as_ref().map(|missing| answer::bounds(point.activated, missing));
     }
     Ok(Series {
         region: name,

@@ -56,7 +56,7 @@ pub(crate) fn target(
 ) -> Option<TargetShare> {
     let target = applicable_target(view, region, days)?;
     Some(TargetShare {
-        kind: target.kind.as_str().to_owned(),
+        kind: target.kind,
         percent: target.percent,
         basis: target.basis,
         people: target.people,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use laju_schemas::event::DeactivationReason;
-use laju_schemas::quoted::ACTIVATION_AGES;
+use laju_schemas::quoted::{ACTIVATION_AGES, FigureContent};
 
 use crate::domain::account::Account;
 use crate::domain::cell::{Cell, Detail};
 use crate::projection::snapshot::Snapshot;
+use crate::query::days::Days;
 use crate::query::explanations::postings::age_of;
 use crate::query::scan::{Window, all_groups};
 use crate::query::scope::Scope;
@@ -50,4 +51,10 @@ pub(super) fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Co
         }
     }
     counters
+}
+
+/// The question that a figure answers.
+#[must_use]
+pub fn question_of(content: &FigureContent) -> Days {
+    Days { as_of: Some(content.as_of), known_at: content.known_at, ahead: false }
 }

@@ -16,17 +16,15 @@ use laju_schemas::{LogCopy, QuotedFigure, TimestampMs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::counters::{Category, Counters, counters};
-use super::question_of;
+use super::counters::{Category, Counters, counters, question_of};
 use crate::domain::day::Day;
 use crate::query::QueryError;
-use crate::query::answer::{Age, DenominatorShare, TargetShare};
+use crate::query::answer::{Age, DenominatorShare, Evidence, TargetShare};
 use crate::query::days::{Days, Horizon, today};
 use crate::query::explanations::change::{Axis, ChangeQuestion};
 use crate::query::explanations::postings::ACTIVE;
 use crate::query::figures::progress::Progress;
 use crate::query::question::Endpoint as _;
-use crate::query::quoted::Figure;
 use crate::query::scan::each_netted;
 use crate::query::scope::Scope;
 use crate::query::view::View;
@@ -206,8 +204,7 @@ fn quoted_counters(content: &FigureContent) -> Counters {
 
 /// Whether the figure rests on a prefix of the log that is folded now; `is_copied` if that is a copy
 /// of the log that it was quoted from.
-fn is_prefix(figure: &Figure, now: &Progress, is_copied: bool) -> bool {
-    let (then, now) = (&figure.evidence, &now.evidence);
+fn is_prefix(then: &Evidence, now: &Evidence, is_copied: bool) -> bool {
     (then.cluster_id == now.cluster_id || is_copied)
         && then.partitions.len() == now.partitions.len()
         && then.partitions.iter().zip(&now.partitions).all(|(then, now)| {
@@ -222,7 +219,6 @@ fn is_prefix(figure: &Figure, now: &Progress, is_copied: bool) -> bool {
 pub(super) fn difference(
     view: &View,
     quoted: &QuotedFigure,
-    figure: &Figure,
     now: &Progress,
 ) -> Result<FigureDifference, QueryError> {
     let content = &quoted.content;
@@ -237,8 +233,8 @@ pub(super) fn difference(
             evidence.reference_next_offset,
         ),
     };
-    let same_log = is_prefix(figure, now, original.is_some());
-    let same_rules = figure.evidence.fold_version == now.evidence.fold_version;
+    let same_log = is_prefix(evidence, &now.evidence, original.is_some());
+    let same_rules = evidence.fold_version == now.evidence.fold_version;
     let window = question_of(content).window();
 
     let mut grown = counters(&view.snapshot, &scope, window);
@@ -289,8 +285,8 @@ pub(super) fn difference(
         activated: now.figures.activated - content.activated,
         parts,
         late_arrivals: (same_log && same_rules).then_some(late),
-        denominators: denominators(&figure.denominators, &now.figures.denominators),
-        target: target(figure.target.as_ref(), now.figures.target.as_ref()),
+        denominators: denominators(&content.denominators, &now.figures.denominators),
+        target: target(content.target.as_ref(), now.figures.target.as_ref()),
         same_log,
         copy_of: original.map(|copy| OriginalLog::of(copy)),
         same_rules,
