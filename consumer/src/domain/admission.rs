@@ -5,13 +5,13 @@ use laju_schemas::framing::{Framing, SchemaHeader};
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::rules::MAX_AHEAD_MS;
+use laju_schemas::text::shown;
 use laju_schemas::{
     EventId, Fact, KioskId, OutreachId, QuarantineDecision, RawEvent, RegionCode, RegionIndex,
     RegionTable, Sequence, SubjectId, partition,
 };
 
 use super::day::{LAST_RECORD_MS, PROGRAMME_START_MS};
-use laju_schemas::text::shown;
 
 /// The largest value that is counted: the contract's limit for the events topic.
 pub const MAX_VALUE_BYTES: usize = laju_schemas::topic::EVENTS.max_message_bytes as usize;

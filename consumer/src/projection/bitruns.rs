@@ -6,6 +6,7 @@ use std::sync::Arc;
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::domain::dictionary::KioskRef;
+
 /// A member of such a set.
 pub use crate::domain::dictionary::member;
 

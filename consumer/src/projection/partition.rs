@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use laju_schemas::nik::masked;
 use laju_schemas::{EventId, KioskId, RawEvent, RegionTable, Sequence, SubjectId};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,6 @@ use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
 use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
-use laju_schemas::nik::masked;
 
 /// Which record it is, apart from what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

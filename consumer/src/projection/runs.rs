@@ -9,6 +9,7 @@ use std::sync::Arc;
 use laju_schemas::RegionIndex;
 
 use crate::domain::account::Account;
+
 pub use crate::domain::cell::sort_and_add;
 use crate::domain::cell::{Cell, CellKey};
 

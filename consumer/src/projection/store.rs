@@ -27,7 +27,6 @@ use super::format::{
 use super::partition::PartitionCommit;
 use super::runs::sort_and_add;
 use crate::domain::cell::Cell;
-
 use directory::{
     DATABASE, LOCK, adopted, enter, identity_for, identity_of, lock, open_database, read_identity,
     require_as_many_partitions, wait_until_released,

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::QueryError;
+
 pub use counters::question_of;
 use counters::{Category, counters};
 

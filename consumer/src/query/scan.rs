@@ -1,12 +1,12 @@
 //! Going through the ledger: which regions and which days a question is about, and the cells that
 //! answer it, a group at a time. It knows cells and days; it does not know what is asked.
 
-use super::scope::Scope;
 use std::ops::Range;
 
 use jiff::civil::Date;
 use laju_schemas::RegionIndex;
 
+use super::scope::Scope;
 use crate::domain::account::Account;
 use crate::domain::cell::{Cell, add_up};
 use crate::domain::day::Day;

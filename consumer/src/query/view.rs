@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use laju_kafka::trouble::{TroubleKind, TroubledPartition};
 use laju_schemas::TimestampMs;
 use laju_schemas::position::Position;
+use laju_schemas::{SubjectId, TimestampMs};
 
 use super::answer::{Evidence, PartitionEvidence};
 use super::days::Horizon;
@@ -14,7 +15,7 @@ use super::kiosks::missing::{Gaps, KioskBook};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
 use crate::domain::reference::ReferenceBook;
-use crate::projection::shard::Shards;
+use crate::projection::shard::{NoFacts, Shards, SubjectFacts};
 use crate::projection::snapshot::{Snapshot, Statuses};
 
 /// The reference figures read so far.
@@ -109,6 +110,21 @@ impl View {
             partitions: partitions.collect(),
             reference_next_offset: self.reference.next_offset,
             fold_version: self.fold_version.to_string(),
+        }
+    }
+
+    /// The facts of subjects, each named with its partition.
+    ///
+    /// # Errors
+    /// If they cannot be told now.
+    pub(super) fn facts(
+        &self,
+        subjects: &[(u32, SubjectId)],
+    ) -> Result<Vec<SubjectFacts>, NoFacts> {
+        match &self.shards {
+            Some(shards) => shards.facts(subjects),
+            None if subjects.is_empty() => Ok(Vec::new()),
+            None => Err(NoFacts::NotFolding),
         }
     }
 }

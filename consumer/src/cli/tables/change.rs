@@ -5,7 +5,8 @@ use comfy_table::Cell;
 use super::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
 use crate::query::answer::Age;
-use crate::query::explanations::change::{Change, PartKind, ShareChange};
+use crate::query::explanations::change::{Change, ShareChange};
+use crate::query::explanations::parts::PartKind;
 use crate::query::explanations::postings::Postings;
 use crate::query::question::name;
 

@@ -3,7 +3,8 @@
 use comfy_table::Cell;
 
 use super::{days, harmless, number, right, unknown_words, with_header};
-use crate::query::figures::outreach::{Outreach, Visit, VisitDetail};
+use crate::query::figures::outreach::{Outreach, VisitDetail};
+use crate::query::figures::visits::Visit;
 
 /// Visits, a line for each.
 #[must_use]

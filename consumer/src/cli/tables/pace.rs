@@ -4,7 +4,8 @@ use comfy_table::Cell;
 
 use super::{bounds_words, days, heading, number, of_target, percent, right, with_header};
 use crate::domain::rate::Rate;
-use crate::query::figures::pace::{Pace, PaceOver, TRAILING, Unanswered};
+use crate::query::figures::goal::TRAILING;
+use crate::query::figures::pace::{Pace, PaceOver, Unanswered};
 use crate::query::figures::pace_list::PaceList;
 
 /// How fast a region goes: a column of figures for each window, and what is required.

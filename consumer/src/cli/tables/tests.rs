@@ -5,7 +5,7 @@ use laju_schemas::quarantine::Reason;
 use laju_schemas::{RegionCode, RegionLevel};
 
 use crate::query::days::Days;
-use crate::query::explanations::change::Axis;
+use crate::query::explanations::parts::Axis;
 use crate::query::explanations::{change_tests, evidence_tests};
 use crate::query::figures::breakdown::{BreakdownQuestion, By};
 use crate::query::figures::series::{SeriesQuestion, Step};

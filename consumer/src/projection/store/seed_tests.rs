@@ -1,17 +1,16 @@
 //! A store taken chunk by chunk: the same as the one that it is taken from, whatever interrupts it, and
 //! not a store before it has everything.
 
+use laju_schemas::quarantine::Reason;
+use laju_schemas::{EventId, SubjectId};
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::format::{SeedRow, seed_key};
-use crate::projection::partition::PartitionState;
-use crate::projection::partition::RecordMark;
+use crate::projection::partition::{PartitionState, RecordMark};
 use crate::query::fixtures::region;
 use crate::query::folded_log::ACTIVATED;
-use laju_schemas::quarantine::Reason;
-use laju_schemas::{EventId, SubjectId};
 
 /// What the stores made here belong to.
 pub(crate) fn log() -> Log {

@@ -8,8 +8,7 @@ use laju_schemas::quarantine::Reason;
 use super::*;
 use crate::domain::admission::Refusal;
 use crate::projection::format::FORMAT_VERSION;
-use crate::projection::partition::PartitionState;
-use crate::projection::partition::RecordMark;
+use crate::projection::partition::{PartitionState, RecordMark};
 
 fn open(path: &Path, rebuild: bool) -> Result<Store, StoreError> {
     let log = Log {

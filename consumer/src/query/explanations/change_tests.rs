@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::domain::account::Account;
 use crate::domain::cell::Detail;
 use crate::query::QueryError;
-use crate::query::explanations::change::{Axis, Change, PartKind, change};
+use crate::query::explanations::change::{Change, change};
+use crate::query::explanations::parts::{Axis, PartKind};
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;
 

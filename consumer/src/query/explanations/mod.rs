@@ -6,4 +6,5 @@ pub(crate) mod change_tests;
 pub mod evidence;
 #[cfg(test)]
 pub(crate) mod evidence_tests;
+pub mod parts;
 pub mod postings;

@@ -4,7 +4,6 @@
 //! Postings that differ in nothing but the subject are one row, so that nobody is in it: what was
 //! posted and taken back on one and the same recorded day is seen only by what is left of it.
 
-use crate::query::days::{DayRange, NoDays, date};
 use clap::Args;
 use jiff::civil::Date;
 use laju_schemas::RegionCode;
@@ -16,6 +15,7 @@ use crate::domain::account::Account;
 use crate::domain::cell::{Cell, Detail};
 use crate::query::QueryError;
 use crate::query::answer::{Age, Evidence, RegionName};
+use crate::query::days::{DayRange, NoDays, date};
 use crate::query::ledger::LedgerPosting;
 use crate::query::question::{Endpoint, Question, limit, rows};
 use crate::query::scan::{each_netted, each_netted_apart};

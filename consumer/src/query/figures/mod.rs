@@ -4,6 +4,7 @@ pub mod breakdown;
 #[cfg(test)]
 pub(crate) mod flow_tests;
 pub mod flows;
+pub mod goal;
 pub mod outreach;
 #[cfg(test)]
 pub(crate) mod outreach_tests;
@@ -17,3 +18,4 @@ pub mod progress;
 pub mod series;
 pub(crate) mod shares;
 pub mod sums;
+pub mod visits;

@@ -10,21 +10,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::day::Day;
-use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail, per_day, per_month};
+use crate::domain::pace::{Confidence, FEWEST_DAYS, Trail};
 use crate::domain::rate::Rate;
 use crate::domain::reference::Target;
 use crate::query::QueryError;
 use crate::query::answer::{Bounds, Evidence, Missing, RegionName, TargetShare};
 use crate::query::days::{Days, date};
+use crate::query::figures::goal::{Goal, TRAILING, before, days_between, goal};
 use crate::query::figures::progress::progress;
 use crate::query::figures::shares::{applicable_target, attainment};
 use crate::query::question::{Endpoint, Question};
 use crate::query::scan::{Window, all_groups};
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-
-/// The days of each trailing window.
-pub const TRAILING: [i32; 2] = [7, 28];
 
 /// Whether a region's pace is enough.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -96,33 +94,6 @@ pub struct Pace {
     pub evidence: Evidence,
     /// A relative link to the same question, with both days filled in.
     pub link: String,
-}
-
-/// Which day a target is to be reached by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GoalDay {
-    /// The last day on which the target applies.
-    ValidTo,
-    /// The last day of the year, where the target has no last day.
-    YearEnd,
-}
-
-/// What is left to do for a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Goal {
-    /// The day by whose end it is to be reached.
-    pub by: Date,
-    /// What day that is.
-    pub by_is: GoalDay,
-    /// People still to be activated; 0 where it is reached.
-    pub to_go: i64,
-    /// Days left after `as_of`.
-    pub days_left: i64,
-    /// People a day that are needed in those days; none if no day is left and people are.
-    pub required_per_day: Option<Rate>,
-    /// The same in a mean month of 30.436875 days.
-    pub required_per_month: Option<Rate>,
 }
 
 /// The pace between the ends of two days, and where it leads.
@@ -266,34 +237,6 @@ pub fn pace(
         evidence: progress.evidence,
         link: asked.link(&days.filled(&view.horizon())),
     })
-}
-
-pub(crate) fn before(day: Date, days: i32) -> Date {
-    day.saturating_sub(days.days())
-}
-
-fn days_between(from: Date, to: Date) -> i64 {
-    i64::from((to - from).get_days())
-}
-
-pub(crate) fn goal(target: &Target, activated: i64, as_of: Date) -> Goal {
-    let (by, by_is) = match target.valid_to {
-        Some(last) => (last, GoalDay::ValidTo),
-        None => (as_of.last_of_year(), GoalDay::YearEnd),
-    };
-    let people = i64::try_from(target.people).unwrap_or(i64::MAX);
-    let to_go = people.saturating_sub(activated).max(0);
-    let days_left = days_between(as_of, by);
-    // Nothing is needed once the goal is reached, on the last day as well.
-    let over = if to_go == 0 { 1 } else { days_left };
-    Goal {
-        by,
-        by_is,
-        to_go,
-        days_left,
-        required_per_day: per_day(to_go, over),
-        required_per_month: per_month(to_go, over),
-    }
 }
 
 /// By how many the active people of a scope changed on each day of the programme.

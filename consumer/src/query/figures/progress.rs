@@ -1,7 +1,5 @@
 //! How far is a region? Sums over the ledger, with shares, bounds and what may be missing.
 
-use crate::query::figures::shares::{denominators, target};
-use crate::query::figures::sums::{Totals, is_counted, sum_within};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +15,8 @@ use crate::query::answer::{
     self, Bounds, DenominatorShare, Evidence, Missing, RegionName, TargetShare,
 };
 use crate::query::days::Days;
+use crate::query::figures::shares::{denominators, target};
+use crate::query::figures::sums::{Totals, is_counted, sum_within};
 use crate::query::kiosks::silence::Silent;
 use crate::query::question::{Endpoint, Level, Question, nation};
 use crate::query::scan::all_groups;

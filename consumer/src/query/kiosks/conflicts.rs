@@ -15,7 +15,6 @@ use crate::domain::dictionary::KioskRef;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::recent::RecentFact;
 use crate::projection::shard::SubjectFacts;
-use crate::query::kiosks::event::ask;
 use crate::query::kiosks::state::KioskState;
 use crate::query::view::View;
 
@@ -111,7 +110,7 @@ fn events(
     }
     let subjects: Vec<_> = subjects.into_iter().take(ASKED).collect();
     let mut events: BTreeMap<u32, BTreeSet<EventId>> = BTreeMap::new();
-    let answer = ask(view, &subjects).unwrap_or_default();
+    let answer = view.facts(&subjects).unwrap_or_default();
     for ((partition, _), SubjectFacts { facts, .. }) in subjects.into_iter().zip(answer) {
         let Some((part, number)) = parts.iter().find(|(part, _)| part.partition == partition)
         else {

@@ -14,7 +14,7 @@ use crate::domain::fate::{Change, Effect, Fate, Outcome, fate as fate_of};
 use crate::projection::partition::Position;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::recent::RecentFact;
-use crate::projection::shard::{NoFacts, SubjectFacts};
+use crate::projection::shard::NoFacts;
 use crate::query::QueryError;
 use crate::query::answer::{Evidence, RegionName};
 use crate::query::days::NoDays;
@@ -169,18 +169,6 @@ pub fn fate(view: &View, event_id: EventId) -> Result<EventFate, QueryError> {
     })
 }
 
-/// The facts of subjects, each named with its partition.
-pub(crate) fn ask(
-    view: &View,
-    subjects: &[(u32, SubjectId)],
-) -> Result<Vec<SubjectFacts>, NoFacts> {
-    match &view.shards {
-        Some(shards) => shards.facts(subjects),
-        None if subjects.is_empty() => Ok(Vec::new()),
-        None => Err(NoFacts::NotFolding),
-    }
-}
-
 /// An event that was folded.
 struct Found<'a> {
     part: &'a PartitionView,
@@ -214,7 +202,7 @@ fn find_folded(view: &View, event_id: EventId) -> Result<Vec<Found<'_>>, QueryEr
     }
     let subjects: Vec<_> =
         places.iter().map(|place| (place.part.partition, place.subject)).collect();
-    let read = ask(view, &subjects)?;
+    let read = view.facts(&subjects)?;
     for (place, read) in places.iter().zip(&read) {
         // What it had is not there yet.
         if read.position.next_offset < place.part.next_offset {

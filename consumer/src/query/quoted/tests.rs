@@ -12,7 +12,7 @@ use crate::domain::account::Account;
 use crate::domain::cell::Detail;
 use crate::domain::figure_book::{FigureRecord, Kept};
 use crate::query::answer::Age;
-use crate::query::explanations::change::AGES;
+use crate::query::explanations::parts::AGES;
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::quoted::{FigurePart, FigurePartKind as Kind};
 
