@@ -2,10 +2,10 @@
 //! (everything has been sent), `resync` (the reader begins again), `unready` (the node cannot answer
 //! figures any more; the stream ends), `heartbeat` (nothing to tell).
 //!
-//! Editions are made once for all readers, a few times a second and only while there is one. A
+//! Revisions are made once for all readers, a few times a second and only while there is one. A
 //! reader has a cursor and no queue: what it has not taken yet is sent as it is when it takes it.
 //! Nothing here takes a lock that ingest waits for. The more there is to send, the longer it is to
-//! the next edition, so that readers take a bounded share of the machine.
+//! the next revision, so that readers take a bounded share of the machine.
 
 mod events;
 pub(super) mod feed;
@@ -72,8 +72,8 @@ pub(super) async fn stream(
     if let Some(mark) = last_id.as_deref().and_then(Mark::parse)
         && api.live.is_of(mark.position.log)
     {
-        position::reach(&api, &mark.position).await?;
-        wanted.push(mark.position);
+        position::reach(&api, &last.position).await?;
+        wanted.push(last.position);
     }
     let (subscription, edition, upto) = api.feed.join(&wanted).await?;
     let reader = Reader::new(selection, (&edition, &upto), last_id.as_deref());

@@ -14,6 +14,8 @@ pub(crate) mod folded_log;
 pub mod kiosks;
 pub mod ledger;
 pub mod live_view;
+#[cfg(test)]
+mod live_view_tests;
 pub mod question;
 pub mod quoted;
 pub mod readiness;

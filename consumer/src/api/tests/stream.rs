@@ -221,7 +221,7 @@ async fn the_heart_beats_for_a_quiet_region_while_others_move() {
     let hears = tokio::spawn(quiet.tell(|client| client.next().unwrap().name));
     let other = node.client("?regions=18.71", None).await;
     let (mut other, _) = other.tell(|client| client.until("live")).await;
-    // Each round takes an edition, and all of them many times what a heartbeat takes.
+    // Each round takes a revision, and all of them many times what a heartbeat takes.
     for _ in 0..300 {
         if hears.is_finished() {
             break;

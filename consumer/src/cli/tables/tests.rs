@@ -15,7 +15,7 @@ use crate::query::figures::{
 };
 use crate::query::fixtures::{Fixture, date};
 use crate::query::folded_log::{ACTIVATED, FoldedLog, id};
-use crate::query::kiosks::{event, event_tests, list, quarantine};
+use crate::query::kiosks::{event, event_tests, list, missing_tests, quarantine};
 use crate::query::question::Level;
 use crate::query::{quoted, regions, tests as states};
 
@@ -31,7 +31,7 @@ fn thousands_are_set_apart() {
 
 #[test]
 fn tables_say_what_the_answers_say() {
-    let mut f = states::kiosks_with_gaps();
+    let mut f = missing_tests::kiosks_with_gaps();
     f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
     let view = f.view(states::TODAY);
     let days = states::asked(Some("2023-12-31"), None);
@@ -56,7 +56,7 @@ fn tables_say_what_the_answers_say() {
         super::series(&series.unwrap()),
         super::breakdown(&cards.unwrap()),
         super::breakdown(&channels.unwrap()),
-        super::kiosks::kiosks(&states::all_kiosks(&view)),
+        super::kiosks::kiosks(&missing_tests::all_kiosks(&view)),
         super::kiosks::kiosk(&list::kiosk(&view, "K-1").unwrap()),
         super::quarantine(&quarantine::quarantine(&view, None, RegionCode::NATION, 5).unwrap()),
         super::regions(&regions::regions(Some(RegionLevel::Province), code("18")).unwrap()),

@@ -10,6 +10,8 @@ pub mod list;
 #[cfg(test)]
 mod list_tests;
 pub mod missing;
+#[cfg(test)]
+pub(crate) mod missing_tests;
 pub mod quarantine;
 pub mod silence;
 pub mod state;

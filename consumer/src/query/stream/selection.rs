@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::query::QueryError;
 use crate::query::scope::{Scope, region_name};
 
-/// A region's place in an edition: the nation first, then those of the region table.
+/// A region's place in a revision: the nation first, then those of the region table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u16);
 

@@ -8,23 +8,23 @@ use laju_schemas::reference::Basis;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::edition::State;
+use super::revision::State;
 use super::selection::Place;
 use super::*;
 use crate::query::fixtures::Fixture;
 
 const TODAY: &str = "2024-08-02";
 
-fn states(edition: &Edition) -> BTreeMap<String, Value> {
+fn states(revision: &Revision) -> BTreeMap<String, Value> {
     let states = Place::all().map(|place| {
-        let state: Value = serde_json::from_slice(edition.json(place)).unwrap();
+        let state: Value = serde_json::from_slice(revision.json(place)).unwrap();
         (place.code().to_string(), state)
     });
     states.collect()
 }
 
-fn changed(edition: &Edition) -> Vec<String> {
-    let changed = Place::all().filter(|p| edition.changed_since(*p, edition.number - 1));
+fn changed(revision: &Revision) -> Vec<String> {
+    let changed = Place::all().filter(|p| revision.changed_since(*p, revision.number - 1));
     changed.map(|place| place.code().to_string()).collect()
 }
 
@@ -40,14 +40,14 @@ fn fixture() -> Fixture {
 #[test]
 fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
     let mut f = fixture();
-    let mut editor = Editor::new("run");
-    let first = editor.edition(&f.view(TODAY)).unwrap().0;
+    let mut revisions = Revisions::new("run");
+    let first = revisions.next(&f.view(TODAY)).unwrap().0;
     assert_eq!((first.number, changed(&first).len()), (1, 553));
-    let again = editor.edition(&f.view(TODAY));
+    let again = revisions.next(&f.view(TODAY));
     assert!(Arc::ptr_eq(&again.unwrap().0, &first), "nothing has changed");
 
     f.activate(1, "18.71", "2024-08-02", 5);
-    let second = editor.edition(&f.view(TODAY)).unwrap().0;
+    let second = revisions.next(&f.view(TODAY)).unwrap().0;
     assert_eq!(
         (second.number, changed(&second)),
         (2, vec!["ID".into(), "18".into(), "18.71".into()])
@@ -58,17 +58,17 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
 
     // What a kiosk announces opens the bounds of those whom it may concern.
     f.status("K-1", "18.71", 4, false);
-    let third = editor.edition(&f.view(TODAY)).unwrap().0;
+    let third = revisions.next(&f.view(TODAY)).unwrap().0;
     assert_eq!(changed(&third), ["ID", "18", "18.71"]);
     assert_eq!(states(&third)["18"]["bounds"]["upper"], 90_007);
 
     f.percent_target("19", Basis::WajibKtp, "25", "2024-01-01");
     f.denominator("19.71", Basis::WajibKtp, 1_000, "2024-01-01");
-    let fourth = editor.edition(&f.view(TODAY)).unwrap().0;
+    let fourth = revisions.next(&f.view(TODAY)).unwrap().0;
     assert_eq!(changed(&fourth), ["19.71"]);
     assert_eq!(states(&fourth)["19.71"]["target"]["people"], 250);
 
-    let tomorrow = editor.edition(&f.view("2024-08-03")).unwrap().0;
+    let tomorrow = revisions.next(&f.view("2024-08-03")).unwrap().0;
     assert_eq!(changed(&tomorrow).len(), 553, "a day later all of them speak of another day");
 
     // All of them are what progress answers.
@@ -88,32 +88,36 @@ fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
 
 #[test]
 fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
-    let edition = Editor::new("7f00").edition(&fixture().view(TODAY)).unwrap().0;
+    let revision = Revisions::new("7f00").next(&fixture().view(TODAY)).unwrap().0;
     let all = Selection::all();
-    let id = format!("{}{:x}", edition.id, all.digest());
+    let id = format!("{}{:x}", revision.id, all.digest());
     let now = fixture().view(TODAY).now.0;
     assert!(id.contains(&format!(";t{now};e7f00.1.")), "{id}");
-    assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &edition.position, &all), Some(1));
+    assert_eq!(LastEventId::parse(&id).unwrap().seen(&revision, &revision.position, &all), Some(1));
     let one = Selection::of(&["18".parse().unwrap()]).unwrap();
     assert_eq!(
-        Mark::parse(&id).unwrap().seen(&edition, &edition.position, &one),
+        LastEventId::parse(&id).unwrap().seen(&revision, &revision.position, &one),
         None,
         "it was told others"
     );
     let before = "00000000.;f0;t0";
-    assert!(Mark::parse(&format!("{before};e7f00.1.0")).is_some());
+    assert!(LastEventId::parse(&format!("{before};e7f00.1.0")).is_some());
     for wrong in ["", "5", ";e", ";e7f00.1", ";e7f00.x.0", ";e7f00.1.0.0", ";e7f00.-1.0"] {
         for wrong in [wrong.to_owned(), format!("{before}{wrong}")] {
-            assert_eq!(Mark::parse(&wrong), None, "{wrong}");
+            assert_eq!(LastEventId::parse(&wrong), None, "{wrong}");
         }
     }
     for wrong in ["", "x", "00000000.;f0;t", "00000000.;fx;t0", "0.;f0;t0", "00000000.;t0;f0"] {
-        assert_eq!(Mark::parse(&format!("{wrong};e7f00.1.0")), None, "{wrong}");
+        assert_eq!(LastEventId::parse(&format!("{wrong};e7f00.1.0")), None, "{wrong}");
     }
     let other_run = id.replace("7f00", "7f01");
     let to_come = id.replace(".1.", ".2.");
     for id in [other_run, to_come] {
-        assert_eq!(Mark::parse(&id).unwrap().seen(&edition, &edition.position, &all), None, "{id}");
+        assert_eq!(
+            LastEventId::parse(&id).unwrap().seen(&revision, &revision.position, &all),
+            None,
+            "{id}"
+        );
     }
 }
 
@@ -121,7 +125,7 @@ fn an_id_says_how_far_and_nothing_else_is_taken_for_one() {
 struct Node {
     run: u32,
     values: Vec<u32>,
-    edition: Edition,
+    revision: Revision,
     /// How many changes it has had.
     at: usize,
 }
@@ -132,7 +136,7 @@ const A_WHILE_MS: i64 = 3_000;
 impl Node {
     fn new() -> Self {
         let values = vec![0; Place::all().count()];
-        let mut node = Self { run: 0, edition: edition(0, &values, None, (0, 0)), values, at: 0 };
+        let mut node = Self { run: 0, revision: revision(0, &values, None, (0, 0)), values, at: 0 };
         node.restart();
         node
     }
@@ -144,9 +148,9 @@ impl Node {
         node
     }
 
-    /// The edition, and up to where it holds.
-    fn now_is(&self) -> (&Edition, &Position) {
-        (&self.edition, &self.edition.position)
+    /// The revision, and up to where it holds.
+    fn now_is(&self) -> (&Revision, &Position) {
+        (&self.revision, &self.revision.position)
     }
 
     fn now(&self) -> (i64, i64) {
@@ -156,7 +160,7 @@ impl Node {
     /// Another run: the states go on, the numbers do not.
     fn restart(&mut self) {
         self.run += 1;
-        self.edition = edition(self.run, &self.values, None, self.now());
+        self.revision = revision(self.run, &self.values, None, self.now());
     }
 
     /// Takes over the changes of a log up to one of them.
@@ -169,11 +173,16 @@ impl Node {
     fn change(&mut self, places: &[usize]) {
         places.iter().for_each(|place| self.values[*place] += 1);
         self.at += 1;
-        self.edition = edition(self.run, &self.values, Some(&self.edition), self.now());
+        self.revision = revision(self.run, &self.values, Some(&self.revision), self.now());
     }
 }
 
-fn edition(run: u32, values: &[u32], before: Option<&Edition>, (at, at_ms): (i64, i64)) -> Edition {
+fn revision(
+    run: u32,
+    values: &[u32],
+    before: Option<&Revision>,
+    (at, at_ms): (i64, i64),
+) -> Revision {
     let number = before.map_or(1, |before| before.number + 1);
     let states = values.iter().enumerate().map(|(place, value)| {
         let json: Arc<[u8]> = format!("[{place},{value}]").into_bytes().into();
@@ -182,7 +191,7 @@ fn edition(run: u32, values: &[u32], before: Option<&Edition>, (at, at_ms): (i64
     });
     let run = format!("{run:x}").into();
     let position = Position { events: [(0, at)].into(), ..Position::default() };
-    Edition::after(before, (&run, 7), (position, at_ms), states.collect())
+    Revision::after(before, (&run, 7), (position, at_ms), states.collect())
 }
 
 /// A client: it forgets nothing when its connection breaks.
@@ -198,21 +207,21 @@ struct Client {
 }
 
 impl Client {
-    fn take(&mut self, node: &Node, selection: &Selection, words: usize) {
+    fn take(&mut self, node: &Node, selection: &Selection, messages: usize) {
         let reader = self.reader.get_or_insert_with(|| {
             Reader::new(selection.clone(), node.now_is(), self.last_id.as_deref())
         });
-        for _ in 0..words {
-            let Some((word, id)) = reader.next(&node.edition) else { break };
-            match word {
-                Word::State(json) => {
+        for _ in 0..messages {
+            let Some((message, id)) = reader.next(&node.revision) else { break };
+            match message {
+                Message::State(json) => {
                     let (place, value): (usize, u32) = serde_json::from_slice(json).unwrap();
                     let before = self.known.insert(place, value);
                     let goes_back = before.is_some_and(|before| before > value);
                     assert!(self.is_torn || !goes_back, "it goes back");
                 }
-                Word::Live { .. } => self.live = true,
-                Word::Resync(_) => self.live = false,
+                Message::Live { .. } => self.live = true,
+                Message::Resync(_) => self.live = false,
             }
             self.last_id = id.or(self.last_id.take());
         }
@@ -254,16 +263,16 @@ proptest! {
         let log: Vec<_> = steps.iter().map(|(changed, ..)| changed.clone()).collect();
         let (mut here, mut there) = (Node::new(), Node::another());
         let (all, mut client) = (Selection::all(), Client::default());
-        for (at, (_, words, behind, is_moved)) in steps.iter().enumerate() {
+        for (at, (_, messages, behind, is_moved)) in steps.iter().enumerate() {
             here.follow(&log, at + 1);
             there.follow(&log, (at + 1).saturating_sub(*behind));
-            client.take(&here, &all, *words);
+            client.take(&here, &all, *messages);
             if *is_moved {
                 client.reader = None;
                 client.is_torn = true;
                 std::mem::swap(&mut here, &mut there);
                 // As the interface waits until the node is there.
-                let told = client.last_id.as_deref().and_then(Mark::parse).map(|mark| mark.position);
+                let told = client.last_id.as_deref().and_then(LastEventId::parse).map(|last| last.position);
                 here.follow(&log, told.map_or(0, |told| told.events[&0] as usize));
             }
         }
@@ -284,7 +293,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Change(places) => node.change(&places),
-                Step::Take(words) => client.take(&node, &selection, words),
+                Step::Take(messages) => client.take(&node, &selection, messages),
                 Step::Disconnect => client.reader = None,
                 Step::Restart => {
                     node.restart();
@@ -297,8 +306,8 @@ proptest! {
         prop_assert!(client.live);
         // And once more with the id that it has now: nothing has changed, and nothing is sent.
         let mut reader = Reader::new(selection, node.now_is(), client.last_id.as_deref());
-        prop_assert_eq!(reader.next(&node.edition).unwrap().0, Word::Live { resumed: true });
-        prop_assert_eq!(reader.next(&node.edition), None);
+        prop_assert_eq!(reader.next(&node.revision).unwrap().0, Message::Live { resumed: true });
+        prop_assert_eq!(reader.next(&node.revision), None);
     }
 }
 
@@ -312,10 +321,10 @@ fn only_what_has_changed_since_is_told_after_a_resumption() {
     node.change(&[70, 500]);
     let mut reader = Reader::new(all, node.now_is(), client.last_id.as_deref());
     let mut told = Vec::new();
-    while let Some((word, id)) = reader.next(&node.edition) {
-        told.push((format!("{word:?}"), id.is_some()));
+    while let Some((message, id)) = reader.next(&node.revision) {
+        told.push((format!("{message:?}"), id.is_some()));
     }
-    let states = told.iter().filter(|(word, _)| word.starts_with("State")).count();
+    let states = told.iter().filter(|(message, _)| message.starts_with("State")).count();
     assert_eq!((states, told.len()), (3, 4));
     assert_eq!(told.last(), Some(&("Live { resumed: true }".to_owned(), true)));
     assert!(told[..3].iter().all(|(_, id)| !id), "an id says that all before it was told");
@@ -331,8 +340,10 @@ fn at_another_node_only_what_has_changed_since_is_told_and_nothing_from_before()
     client.take(&here, &all, usize::MAX);
     let told = |node: &Node| {
         let mut reader = Reader::new(all.clone(), node.now_is(), client.last_id.as_deref());
-        std::iter::from_fn(|| reader.next(&node.edition).map(|(word, _)| format!("{word:?}")))
-            .collect::<Vec<_>>()
+        std::iter::from_fn(|| {
+            reader.next(&node.revision).map(|(message, _)| format!("{message:?}"))
+        })
+        .collect::<Vec<_>>()
     };
     // A node that is behind does not know: the interface waits until it is there.
     assert_eq!(told(&there)[0], "Resync(Unknown)");
@@ -352,9 +363,9 @@ fn a_reader_that_is_too_slow_begins_anew_and_misses_nothing() {
         node.change(&[number as usize % 7]);
     }
     let reader = client.reader.as_mut().unwrap();
-    assert!(matches!(reader.clone().next(&node.edition), Some((Word::State(_), _))), "not yet");
+    assert!(matches!(reader.clone().next(&node.revision), Some((Message::State(_), _))), "not yet");
     node.change(&[1]);
-    assert_eq!(reader.next(&node.edition), Some((Word::Resync(Resync::Slow), None)));
+    assert_eq!(reader.next(&node.revision), Some((Message::Resync(Resync::Slow), None)));
     client.known.clear();
     client.take(&node, &all, usize::MAX);
     client.holds(&node, &all);

@@ -1,4 +1,4 @@
-//! An edition: every region's latest state at one moment.
+//! A revision: every region's latest state at one moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use laju_schemas::position::Position;
 
 use super::selection::Place;
 
-/// So many editions behind, a reader learns that it is too slow and begins again: with four
-/// editions a second, a minute.
+/// So many revisions behind, a reader learns that it is too slow and begins again: with four
+/// revisions a second, a minute.
 pub const MOST_BEHIND: u64 = 240;
 
-/// Every region's latest state at one moment. A clone or a later edition shares what did not
+/// Every region's latest state at one moment. A clone or a later revision shares what did not
 /// change.
 #[derive(Clone, Debug)]
-pub struct Edition {
+pub struct Revision {
     /// Its number within the run of the program: from 1 on, without gaps.
     pub number: u64,
     /// The run of the program that numbers it.
@@ -23,15 +23,15 @@ pub struct Edition {
     pub(super) fold: u32,
     /// Up to where each topic is in it.
     pub position: Arc<Position>,
-    /// What the ids begin with that tell of it: see [`super::Mark`].
+    /// What the ids begin with that tell of it: see [`super::LastEventId`].
     pub(super) id: Arc<str>,
-    /// This edition and the ones before it, in their order.
+    /// This revision and the ones before it, in their order.
     pub(super) made: VecDeque<Made>,
     /// By place.
     pub(super) states: Vec<State>,
 }
 
-/// When an edition was made, and of what.
+/// When a revision was made, and of what.
 #[derive(Clone, Debug)]
 pub(super) struct Made {
     pub(super) number: u64,
@@ -43,14 +43,14 @@ pub(super) struct Made {
 /// A region's latest state.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    /// The edition in which it last changed.
+    /// The revision in which it last changed.
     pub(super) changed: u64,
-    /// A [`super::editor::LiveRow`] in JSON, on one line.
+    /// A [`super::revisions::LiveRow`] in JSON, on one line.
     pub(super) json: Arc<[u8]>,
 }
 
-impl Edition {
-    /// The edition after another one of the run, or the first one: of a position, made at a time in
+impl Revision {
+    /// The revision after another one of the run, or the first one: of a position, made at a time in
     /// milliseconds since 1970.
     pub(super) fn after(
         before: Option<&Self>,

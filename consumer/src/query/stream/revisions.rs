@@ -1,4 +1,4 @@
-//! Makes editions: finds out which regions' states have changed from one moment to the next.
+//! Makes revisions: finds out which regions' states have changed from one moment to the next.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use laju_schemas::{RegionCode, RegionTable};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::edition::{Edition, State};
+use super::revision::{Revision, State};
 use super::selection::Place;
 use crate::query::QueryError;
 use crate::query::answer::SilentKiosk;
@@ -30,15 +30,15 @@ pub(crate) struct LiveRow {
     pub(crate) row: ProgressRow,
 }
 
-/// Makes one edition after the other, of ever later moments.
-pub struct Editor {
+/// Makes one revision after the other, of ever later moments.
+pub struct Revisions {
     run: Arc<str>,
     latest: Option<Latest>,
 }
 
-/// The latest edition, and what it was made of.
+/// The latest revision, and what it was made of.
 struct Latest {
-    edition: Arc<Edition>,
+    revision: Arc<Revision>,
     reference: Arc<ReferenceView>,
     today: Date,
     /// By place.
@@ -54,29 +54,29 @@ struct Parts {
     silent: Vec<SilentKiosk>,
 }
 
-impl Editor {
-    /// The editor of a run of the program: a name of letters and digits that no other run has.
+impl Revisions {
+    /// Those of a run of the program: a name of letters and digits that no other run has.
     #[must_use]
     pub fn new(run: &str) -> Self {
         Self { run: run.into(), latest: None }
     }
 
-    /// The edition of a moment: the one before, if no region's state has changed since; and the
+    /// The revision of a moment: the one before, if no region's state has changed since; and the
     /// position of the moment, up to which it is the latest.
     ///
     /// # Errors
     /// If a region of the table cannot be answered, which none is.
-    pub fn edition(&mut self, view: &View) -> Result<(Arc<Edition>, Arc<Position>), QueryError> {
+    pub fn next(&mut self, view: &View) -> Result<(Arc<Revision>, Arc<Position>), QueryError> {
         let silent = Silent::of(view);
         let parts = parts(view, &silent)?;
         let before = self.latest.as_ref();
-        let number = before.map_or(1, |before| before.edition.number + 1);
+        let number = before.map_or(1, |before| before.revision.number + 1);
         let all_differ = before.is_none_or(|before| {
             before.today != view.today || !Arc::ptr_eq(&before.reference, &view.reference)
         });
         let mut states = Vec::with_capacity(parts.len());
         for (place, part) in Place::all().zip(&parts) {
-            let old = before.map(|before| (&before.edition.states[place.at()], before));
+            let old = before.map(|before| (&before.revision.states[place.at()], before));
             let kept = old.filter(|(_, before)| !all_differ && before.parts[place.at()] == *part);
             if let Some((state, _)) = kept {
                 states.push(state.clone());
@@ -87,19 +87,19 @@ impl Editor {
             states.push(same.cloned().unwrap_or(State { changed: number, json: json.into() }));
         }
         let unchanged = before.filter(|_| states.iter().all(|state| state.changed < number));
-        let edition = match unchanged {
-            Some(before) => Arc::clone(&before.edition),
+        let revision = match unchanged {
+            Some(before) => Arc::clone(&before.revision),
             None => {
                 let fold = xxh3_64(view.fold_version.as_bytes()) as u32;
                 let (before, at) =
-                    (before.map(|b| &*b.edition), (view.position.clone(), view.now.0));
-                Arc::new(Edition::after(before, (&self.run, fold), at, states))
+                    (before.map(|b| &*b.revision), (view.position.clone(), view.now.0));
+                Arc::new(Revision::after(before, (&self.run, fold), at, states))
             }
         };
         let (reference, today) = (Arc::clone(&view.reference), view.today);
         let upto = Arc::new(view.position.clone());
-        let latest = (Arc::clone(&edition), upto);
-        self.latest = Some(Latest { edition, reference, today, parts });
+        let latest = (Arc::clone(&revision), upto);
+        self.latest = Some(Latest { revision, reference, today, parts });
         Ok(latest)
     }
 }
