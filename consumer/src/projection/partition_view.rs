@@ -12,8 +12,8 @@ use super::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
-use super::runs::{Runs, sort_and_add};
-use crate::domain::cell::Cell;
+use super::runs::Runs;
+use crate::domain::cell::{Cell, sort_and_add};
 use crate::domain::day::Day;
 use crate::domain::dictionary::{KioskRef, Names, member};
 use crate::domain::fold::{KioskActivity, Tallies};

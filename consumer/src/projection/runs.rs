@@ -10,7 +10,6 @@ use laju_schemas::RegionIndex;
 
 use crate::domain::account::Account;
 
-pub use crate::domain::cell::sort_and_add;
 use crate::domain::cell::{Cell, CellKey};
 
 /// A partition's ledger as sorted runs, the largest first.
@@ -107,7 +106,7 @@ fn merge(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cell::{Detail, Posting};
+    use crate::domain::cell::{Detail, Posting, sort_and_add};
     use crate::domain::day::Day;
 
     fn cell(region: u16, day: u16, amount: i32) -> Cell {

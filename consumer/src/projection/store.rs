@@ -25,8 +25,7 @@ use super::format::{
     self, Chain, IDENTITY_KEY, Identity, Kind, PositionRow, SEED_KEY, position_key,
 };
 use super::partition::PartitionCommit;
-use super::runs::sort_and_add;
-use crate::domain::cell::Cell;
+use crate::domain::cell::{Cell, sort_and_add};
 use directory::{
     DATABASE, LOCK, adopted, enter, identity_for, identity_of, lock, open_database, read_identity,
     require_as_many_partitions, wait_until_released,

@@ -16,7 +16,7 @@ use laju_schemas::{
 
 use super::view::{ReferenceView, View};
 use crate::domain::account::Account;
-use crate::domain::cell::{Cell, CellKey, Detail, Posting};
+use crate::domain::cell::{Cell, CellKey, Detail, Posting, sort_and_add};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
 use crate::domain::dictionary::Dictionary;
@@ -26,7 +26,7 @@ use crate::projection::bitruns::{BitRuns, member};
 use crate::projection::partition_view::PartitionView;
 use crate::projection::quarantine::{QuarantineKey, QuarantineTally, QuarantinedRecord};
 use crate::projection::recent::Recent;
-use crate::projection::runs::{Runs, sort_and_add};
+use crate::projection::runs::Runs;
 use crate::projection::snapshot::{RecordedStatus, Snapshot, Statuses};
 use crate::query::figures::sums::RegionSums;
 use crate::query::kiosks::missing::KioskBook;
