@@ -106,9 +106,9 @@ pub struct QuotedFigure {
     /// The digest.
     pub digest: FigureDigest,
     /// Between which numbers `activated` lay then; `None` of a past `known_at`.
-    pub bounds: Option<QuotedBounds>,
+    pub bounds: Option<Bounds>,
     /// What may have been missing then; `None` of a past `known_at`.
-    pub missing: Option<QuotedMissing>,
+    pub missing: Option<Missing>,
     /// When it was quoted, by the clock of the node.
     pub quoted_at: TimestampMs,
     /// The name of the access token that quoted it, if there was one.
@@ -144,11 +144,11 @@ pub struct FigureContent {
     /// Moved out while active.
     pub moves_out: i64,
     /// What `activated` is a share of.
-    pub denominators: Vec<QuotedDenominator>,
+    pub denominators: Vec<DenominatorShare>,
     /// What the region was to reach.
-    pub target: Option<QuotedTarget>,
+    pub target: Option<TargetShare>,
     /// What the figure rests on.
-    pub evidence: QuotedEvidence,
+    pub evidence: Evidence,
 }
 
 /// Activations that were recorded so many days after they happened.
@@ -175,8 +175,8 @@ pub struct ReasonCount {
 
 /// A denominator, and the share of it that is activated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DenominatorShare))]
-pub struct QuotedDenominator {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DenominatorShare {
     /// What it counts.
     pub basis: Basis,
     /// People.
@@ -193,8 +193,8 @@ pub struct QuotedDenominator {
 
 /// A target, and the share of it that is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TargetShare))]
-pub struct QuotedTarget {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TargetShare {
     /// `percent` or `absolute`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: TargetKind,
@@ -220,12 +220,12 @@ pub struct QuotedTarget {
 
 /// What an answer rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Evidence))]
-pub struct QuotedEvidence {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Evidence {
     /// The Kafka cluster.
     pub cluster_id: String,
     /// How far each partition of the events topic is in the answer.
-    pub partitions: Vec<QuotedPartition>,
+    pub partitions: Vec<PartitionEvidence>,
     /// The next offset of the reference topic.
     pub reference_next_offset: i64,
     /// The rules by which events were counted.
@@ -234,8 +234,8 @@ pub struct QuotedEvidence {
 
 /// How far a partition is in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PartitionEvidence))]
-pub struct QuotedPartition {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PartitionEvidence {
     /// The partition.
     pub partition: u32,
     /// Every record before this offset is in the answer, and no other.
@@ -246,8 +246,8 @@ pub struct QuotedPartition {
 
 /// The least and the most that a figure can turn out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Bounds))]
-pub struct QuotedBounds {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Bounds {
     /// The least.
     pub lower: i64,
     /// The most.
@@ -256,8 +256,8 @@ pub struct QuotedBounds {
 
 /// What may be missing from a region's figures, as far as it can be told now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Missing))]
-pub struct QuotedMissing {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Missing {
     /// Events that kiosks have numbered or announced and that have not come in.
     pub events: u64,
     /// Kiosks with such events.
@@ -268,13 +268,13 @@ pub struct QuotedMissing {
     /// The region's own kiosks that are silent beyond their habit, the longest silent first, at
     /// most 20 (`/v1/kiosks?silent=true&within=…` has all): an estimate beside the bounds, which
     /// it is not part of.
-    pub silent_kiosks: Vec<QuotedSilence>,
+    pub silent_kiosks: Vec<SilentKiosk>,
 }
 
 /// A kiosk that has been silent for longer than is usual for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SilentKiosk))]
-pub struct QuotedSilence {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SilentKiosk {
     /// The kiosk.
     pub kiosk_id: String,
     /// Events that it usually sends in a day.
@@ -302,8 +302,8 @@ record!(FigureContent {
 });
 record!(AgeCount { from_days, to_days, count });
 record!(ReasonCount { reason, count });
-record!(QuotedDenominator { basis, value, coverage_percent, valid_from, source, reference_id });
-record!(QuotedTarget {
+record!(DenominatorShare { basis, value, coverage_percent, valid_from, source, reference_id });
+record!(TargetShare {
     kind,
     percent,
     basis,
@@ -315,11 +315,11 @@ record!(QuotedTarget {
     reference_id,
     inherited_from,
 });
-record!(QuotedEvidence { cluster_id, partitions, reference_next_offset, fold_version });
-record!(QuotedPartition { partition, next_offset, recorded_until });
-record!(QuotedBounds { lower, upper });
-record!(QuotedMissing { events, kiosks, quarantined, silent_kiosks });
-record!(QuotedSilence { kiosk_id, usual_per_day, silent_since });
+record!(Evidence { cluster_id, partitions, reference_next_offset, fold_version });
+record!(PartitionEvidence { partition, next_offset, recorded_until });
+record!(Bounds { lower, upper });
+record!(Missing { events, kiosks, quarantined, silent_kiosks });
+record!(SilentKiosk { kiosk_id, usual_per_day, silent_since });
 
 impl TopicValue for QuotedFigure {
     const OWN: &'static LazyLock<OwnSchema> = &QUOTED_FIGURE;

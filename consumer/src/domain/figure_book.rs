@@ -132,7 +132,7 @@ impl FigureBook {
 
 #[cfg(test)]
 mod tests {
-    use laju_schemas::quoted::{ACTIVATION_AGES, AgeCount, FORM, FigureContent, QuotedEvidence};
+    use laju_schemas::quoted::{ACTIVATION_AGES, AgeCount, Evidence, FORM, FigureContent};
 
     use super::*;
 
@@ -154,7 +154,7 @@ mod tests {
             moves_out: 0,
             denominators: Vec::new(),
             target: None,
-            evidence: QuotedEvidence {
+            evidence: Evidence {
                 cluster_id: "c".to_owned(),
                 partitions: Vec::new(),
                 reference_next_offset: 0,

@@ -11,9 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::rate::Rate;
 
 pub use laju_schemas::quoted::{
-    QuotedBounds as Bounds, QuotedDenominator as DenominatorShare, QuotedEvidence as Evidence,
-    QuotedMissing as Missing, QuotedPartition as PartitionEvidence, QuotedSilence as SilentKiosk,
-    QuotedTarget as TargetShare,
+    Bounds, DenominatorShare, Evidence, Missing, PartitionEvidence, SilentKiosk, TargetShare,
 };
 
 /// A region, named.

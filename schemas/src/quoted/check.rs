@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::{
-    ACTIVATION_AGES, FORM, FigureContent, FigureDigest, QuotedBounds, QuotedFigure, QuotedTarget,
-    TargetKind,
+    ACTIVATION_AGES, Bounds, FORM, FigureContent, FigureDigest, QuotedFigure, TargetKind,
+    TargetShare,
 };
 use crate::id::FigureId;
 use crate::reference::Percent;
@@ -110,7 +110,7 @@ impl FigureContent {
     }
 
     /// The people of a target as an exact fraction, if the content holds what that takes.
-    fn exact(&self, target: &QuotedTarget) -> Option<(u128, u128)> {
+    fn exact(&self, target: &TargetShare) -> Option<(u128, u128)> {
         match target.kind {
             TargetKind::Absolute => Some((target.people.into(), 1)),
             TargetKind::Percent => {
@@ -148,9 +148,7 @@ impl QuotedFigure {
         let activated = self.content.activated;
         match self.bounds {
             // The least is never fewer than nobody.
-            Some(QuotedBounds { lower, upper })
-                if lower > activated.max(0) || activated > upper =>
-            {
+            Some(Bounds { lower, upper }) if lower > activated.max(0) || activated > upper => {
                 Err(FigureFault::Bounds { activated, lower, upper })
             }
             _ => Ok(()),

@@ -73,7 +73,7 @@ fn any_changed_field_of_the_content_changes_the_digest_and_no_other_does() {
         assert!(forged.check().is_err(), "{place}");
     }
     let beside = QuotedFigure {
-        bounds: Some(QuotedBounds { lower: 1, upper: 100_000 }),
+        bounds: Some(Bounds { lower: 1, upper: 100_000 }),
         missing: None,
         quoted_at: TimestampMs(1),
         quoted_by: Some("x".to_owned()),
@@ -154,7 +154,7 @@ fn shares_and_bounds_must_follow_from_the_numbers_beside_them() {
         (0, activated - 1, false),
         (activated + 1, activated - 1, false),
     ] {
-        let figure = QuotedFigure { bounds: Some(QuotedBounds { lower, upper }), ..full() };
+        let figure = QuotedFigure { bounds: Some(Bounds { lower, upper }), ..full() };
         let bounds = FigureFault::Bounds { activated, lower, upper };
         assert_eq!(figure.check(), if fits { Ok(()) } else { Err(bounds) });
     }
@@ -234,7 +234,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut content = full().content;
-        let rows = offsets.iter().zip(0..).map(|(&next_offset, partition)| QuotedPartition {
+        let rows = offsets.iter().zip(0..).map(|(&next_offset, partition)| PartitionEvidence {
             partition,
             next_offset,
             recorded_until: (next_offset % 3 > 0).then_some(TimestampMs(next_offset)),
@@ -273,7 +273,7 @@ proptest! {
         content.as_of = crate::time::date_from_days(days).unwrap();
         let mut figure = QuotedFigure::new(content, TimestampMs(numbers[4]));
         figure.note = Some(text);
-        figure.bounds = Some(QuotedBounds { lower: numbers[5], upper: numbers[0] });
+        figure.bounds = Some(Bounds { lower: numbers[5], upper: numbers[0] });
         let mut reader = FigureReader::new().unwrap();
         let value = Encoder::figures(None).value(&figure).unwrap();
         prop_assert_eq!(&reader.read(&value).unwrap(), &figure);
