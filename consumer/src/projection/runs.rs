@@ -9,7 +9,6 @@ use std::sync::Arc;
 use laju_schemas::RegionIndex;
 
 use crate::domain::account::Account;
-
 use crate::domain::cell::{Cell, CellKey};
 
 /// A partition's ledger as sorted runs, the largest first.
