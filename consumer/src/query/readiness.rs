@@ -8,7 +8,7 @@ use laju_schemas::TimestampMs;
 use laju_schemas::position::LogDigest;
 use thiserror::Error;
 
-use crate::domain::troubled_partition::{TroubleKind, TroubledPartition};
+use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::projection::snapshot::Snapshot;
 
 /// How far a partition is.
