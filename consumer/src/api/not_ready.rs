@@ -4,7 +4,7 @@ use laju_kafka::problem::Words;
 use laju_kafka::trouble::{TroubleKind, TroubledPartition};
 use laju_schemas::text::shown;
 
-use crate::query::view::{NotReady, NotReadyReason};
+use crate::query::readiness::{NotReady, NotReadyReason};
 
 /// All of it, for a client that asked too early.
 pub(super) fn words(not_ready: &NotReady) -> Words {

@@ -32,7 +32,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::projection::partition::PartitionState;
 use crate::projection::shard::Shards;
 use crate::query::fixtures::{Fixture, activation};

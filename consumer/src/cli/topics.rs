@@ -15,7 +15,7 @@ use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
 use serde_json::json;
 
-use crate::query::ahead::FAR_AHEAD_MS;
+use crate::query::recorded_ahead::FAR_AHEAD_MS;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -27,8 +27,9 @@ use super::stop::Stop;
 use super::verdicts::Decided;
 use super::wake::wake;
 use crate::domain::version::fold_version;
+use crate::projection::partition_view::PartitionView;
 use crate::projection::shard::Shards;
-use crate::projection::snapshot::{PartitionView, Snapshot};
+use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
 
 /// How long the cluster is waited for at the start.

@@ -11,8 +11,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::domain::fold::Tallies;
 use crate::ingest::progress::{Progress, now_ms};
 use crate::projection::snapshot::Snapshot;
-use crate::query::ahead::{RecordedAhead, recorded_ahead};
-use crate::query::view::LiveView;
+use crate::query::live_view::LiveView;
+use crate::query::recorded_ahead::{RecordedAhead, recorded_ahead};
 
 /// The recorder of metrics is one for the process, whoever comes first.
 pub(super) fn handle() -> Result<PrometheusHandle, BuildError> {

@@ -15,7 +15,7 @@ use crate::ingest::lag::Lag;
 use crate::ingest::progress::{PartitionProgress, Progress, now_ms};
 use crate::ingest::troubles::Troubles;
 use crate::ingest::verdicts::Decided;
-use crate::query::view::{PartitionReadiness, Readiness};
+use crate::query::readiness::{PartitionReadiness, Readiness};
 
 /// How often readiness and gauges follow what the worker has done.
 const OBSERVE_EVERY: Duration = Duration::from_millis(25);

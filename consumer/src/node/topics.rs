@@ -16,8 +16,9 @@ use crate::ingest::follow::statuses::follow_statuses;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
 use crate::ingest::troubles::Troubles;
+use crate::query::live_view::LiveView;
 use crate::query::quoted::FigureStore;
-use crate::query::view::{LiveView, ReferenceView};
+use crate::query::view::ReferenceView;
 
 /// How long reading a topic that every node reads may be interrupted before it is tried again.
 const RETRY_TAIL: Duration = Duration::from_secs(2);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use laju_kafka::trouble::{TroubleKind, TroubledPartition};
 use laju_schemas::TimestampMs;
 use laju_schemas::position::LogDigest;
 use thiserror::Error;
 
-use crate::domain::trouble::{TroubleKind, TroubledPartition};
 use crate::projection::snapshot::Snapshot;
 
 /// How far a partition is.

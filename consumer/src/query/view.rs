@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use laju_kafka::trouble::{TroubleKind, TroubledPartition};
-use laju_schemas::TimestampMs;
 use laju_schemas::position::Position;
 use laju_schemas::{SubjectId, TimestampMs};
 

@@ -14,7 +14,7 @@ use super::report::{Refused, Report};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, Judgement};
 use crate::ingest::quarantine::{Quarantined, read_quarantine};
-use crate::query::answer::RecordDecision;
+use crate::query::kiosks::quarantine::RecordDecision;
 
 /// How many bytes of events are kept at most, to be sent later.
 const MOST_BYTES: usize = 256 << 20;

@@ -20,7 +20,7 @@ use crate::cli::tables::number;
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, check_topics, read_decisions};
 use crate::ingest::quarantine::{Passed, Quarantined, read_quarantine};
-use crate::query::answer::RecordDecision;
+use crate::query::kiosks::quarantine::RecordDecision;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 19] = [

@@ -16,7 +16,7 @@ use super::dump::dump;
 use super::{Schemas, bar};
 use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
 use crate::ingest::quarantine::{Quarantined, read_quarantine};
-use crate::query::answer::RecordDecision;
+use crate::query::kiosks::quarantine::RecordDecision;
 
 /// Show a record: what it says, where it stops making sense, what the present rules say of it.
 ///

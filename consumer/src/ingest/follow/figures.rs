@@ -1,6 +1,6 @@
 //! The figures topic: its records as they come.
 //!
-//! It keeps nothing: which record stands is for [`crate::domain::figures`] to say.
+//! It keeps nothing: which record stands is for [`crate::domain::figure_book`] to say.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use laju_schemas::QuotedFigure;
 use laju_schemas::topic::FIGURES;
 
 use super::{follow, when_known};
-use crate::domain::figures::FigureRecord;
+use crate::domain::figure_book::FigureRecord;
 use crate::ingest::error::WorkerError;
 use crate::ingest::stop::Stop;
 use crate::ingest::troubles::Troubles;

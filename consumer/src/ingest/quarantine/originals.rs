@@ -10,7 +10,7 @@ use laju_kafka::read::headers::{self, Headers};
 use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
 use rdkafka::message::Message as _;
 
-use crate::projection::snapshot::QuarantinedRecord;
+use crate::projection::quarantine::QuarantinedRecord;
 
 /// How many are read at a time.
 const MANY_RECORDS: usize = 1_000;
