@@ -18,7 +18,7 @@ use laju_schemas::{FormerCode, RegionCode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::query::region_name;
+use crate::query::scope::region_name;
 
 /// The members of a request's body.
 pub(super) struct Members {

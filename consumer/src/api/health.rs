@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::parameters::Parameters;
 use super::state::ApiState;
-use crate::query::ahead::{RecordedAhead, recorded_ahead};
-use crate::query::view::Readiness;
+use crate::query::readiness::Readiness;
+use crate::query::recorded_ahead::{RecordedAhead, recorded_ahead};
 
 /// That the program runs and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

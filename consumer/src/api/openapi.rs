@@ -28,7 +28,7 @@ use super::parameters::Parameters;
 use super::position::CATCH_UP_TIMEOUT;
 use super::problem::not_found;
 use super::state::ApiState;
-use crate::query::answer::ConflictingSequence;
+use crate::query::kiosks::conflicts::ConflictingSequence;
 
 /// Members that are left out where there is nothing; every other member is always there.
 const LEFT_OUT: [(&str, &str); 2] = [("Problem", "parameter"), ("Problem", "field")];

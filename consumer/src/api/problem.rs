@@ -11,7 +11,7 @@ use laju_schemas::text::shown;
 use super::not_ready;
 use crate::query::QueryError;
 use crate::query::quoted::NotRead;
-use crate::query::view::NotReady;
+use crate::query::readiness::NotReady;
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {

@@ -19,9 +19,10 @@ use super::caching::{Answer, Asked};
 use super::parameters::Parameters;
 use super::state::ApiState;
 use super::turns::in_turn;
-use crate::query::answer::Regions;
+use crate::query::QueryError;
 use crate::query::question::{Endpoint, Question, Rests};
-use crate::query::regions::{Regions, RegionsQuestion, regions};
+use crate::query::regions::Regions;
+use crate::query::regions::{RegionsQuestion, regions};
 use crate::query::scope::region_name;
 use crate::query::view::View;
 

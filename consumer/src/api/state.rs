@@ -10,8 +10,8 @@ use super::access::Access;
 use super::clock::Clock;
 use super::stream::feed::{Feed, StreamSettings};
 use crate::projection::store::StoreReader;
+use crate::query::live_view::LiveView;
 use crate::query::quoted::FigureStore;
-use crate::query::view::LiveView;
 
 /// Ledgers that are sent at the same time; others wait for their turn as long as an answer may take.
 /// Figures do not wait for them.

@@ -27,7 +27,7 @@ use super::parameters::Parameters;
 use super::position::{self, Wanted};
 use super::state::ApiState;
 use crate::query::question::Level;
-use crate::query::stream::{Mark, Reader, Selection};
+use crate::query::stream::{LastEventId, Reader, Selection};
 use events::Events;
 
 pub use feed::StreamSettings;
@@ -69,14 +69,14 @@ pub(super) async fn stream(
     let brought = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
     let last_id = brought.or(last_id).filter(|id| !id.is_empty());
     // States sent here must not be older than those another node has sent.
-    if let Some(mark) = last_id.as_deref().and_then(Mark::parse)
+    if let Some(mark) = last_id.as_deref().and_then(LastEventId::parse)
         && api.live.is_of(mark.position.log)
     {
-        position::reach(&api, &last.position).await?;
-        wanted.push(last.position);
+        position::reach(&api, &mark.position).await?;
+        wanted.push(mark.position);
     }
-    let (subscription, edition, upto) = api.feed.join(&wanted).await?;
-    let reader = Reader::new(selection, (&edition, &upto), last_id.as_deref());
+    let (subscription, revision, upto) = api.feed.join(&wanted).await?;
+    let reader = Reader::new(selection, (&revision, &upto), last_id.as_deref());
     let frames = Events::new(subscription, reader).frames();
     let headers = [(CONTENT_TYPE, "text/event-stream"), (X_ACCEL_BUFFERING, "no")];
     Ok((headers, Body::from_stream(frames)).into_response())

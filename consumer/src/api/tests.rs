@@ -37,8 +37,8 @@ use crate::domain::cell::Detail;
 use crate::projection::partition::PartitionState;
 use crate::projection::shard::Shards;
 use crate::query::fixtures::{Fixture, activation};
-use crate::query::folding::{ACTIVATED, Folding, id};
-use crate::query::view::LiveView;
+use crate::query::folded_log::{ACTIVATED, FoldedLog, id};
+use crate::query::live_view::LiveView;
 use axum::routing::get;
 
 const NOW: &str = "2024-08-02T05:00:00Z";

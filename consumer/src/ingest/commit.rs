@@ -15,6 +15,7 @@ use super::log_watch::LogWatch;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::wake::{Reason, Woken};
+use crate::projection::partition_view::PartitionView;
 use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::Snapshot;
 use crate::projection::store::Store;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::feed::{Status, Subscription};
-use crate::query::stream::{Edition, Reader, Resync, Word};
+use crate::query::stream::{Message, Reader, Resync, Revision};
 
 /// How much is handed to a connection at once, about: what one that is stuck holds in memory is a
 /// small multiple of it.
@@ -62,7 +62,7 @@ impl Events {
                     event(&mut frame, "unready", &data, None);
                     self.is_over = true;
                 }
-                Status::Edition(edition) => self.fill(&mut frame, &edition),
+                Status::Revision(revision) => self.fill(&mut frame, &revision),
                 Status::Unknown => {}
             }
             if frame.is_empty() {
@@ -80,21 +80,21 @@ impl Events {
     }
 
     /// Writes what the reader has still to be sent, as much as is sent at once.
-    fn fill(&mut self, frame: &mut String, edition: &Edition) {
+    fn fill(&mut self, frame: &mut String, revision: &Revision) {
         let regions = self.reader.regions();
         while frame.len() < FRAME_BYTES {
-            let Some((word, id)) = self.reader.next(edition) else { return };
+            let Some((word, id)) = self.reader.next(revision) else { return };
             let id = id.as_deref();
             match word {
-                Word::State(json) => {
+                Message::State(json) => {
                     // JSON as serde writes it is UTF-8 on one line.
                     event(frame, "progress", std::str::from_utf8(json).unwrap_or_default(), id);
                 }
-                Word::Live { resumed } => {
+                Message::Live { resumed } => {
                     let data = json!({"regions": regions, "resumed": resumed}).to_string();
                     event(frame, "live", &data, id);
                 }
-                Word::Resync(reason) => {
+                Message::Resync(reason) => {
                     let reason = match reason {
                         Resync::Unknown => "unknown_id",
                         Resync::Slow => "slow",

@@ -1,4 +1,4 @@
-//! Where readers of the live stream are served from: the latest edition, made once for all of them.
+//! Where readers of the live stream are served from: the latest revision, made once for all of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 use crate::api::clock::Clock;
 use crate::api::not_ready;
-use crate::query::stream::{Edition, Editor};
-use crate::query::view::LiveView;
+use crate::query::live_view::LiveView;
+use crate::query::stream::{Revision, Revisions};
 
 /// What readers are sent on average at most, all together, in bytes a second: a few hundredths of
 /// a processor.
 const BYTES_PER_SECOND: u64 = 32 << 20;
-/// The longest that readers wait for the next edition.
+/// The longest that readers wait for the next revision.
 const LONGEST_PERIOD: Duration = Duration::from_secs(10);
 
 /// How the stream runs.
@@ -27,7 +27,7 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(10);
 pub struct StreamSettings {
     /// How many readers are taken at the same time.
     pub readers: usize,
-    /// How long it is from one edition to the next, at least.
+    /// How long it is from one revision to the next, at least.
     pub period: Duration,
     /// How long nothing is sent before a heartbeat is, so that nobody takes the connection for dead:
     /// an event, because a page in a browser never sees a comment.
@@ -51,8 +51,8 @@ impl Default for StreamSettings {
 pub(super) enum Status {
     /// Nobody has looked yet.
     Unknown,
-    /// The latest edition.
-    Edition(Arc<Edition>),
+    /// The latest revision.
+    Revision(Arc<Revision>),
     /// Figures cannot be answered, and why.
     Unready(Words),
     /// The node is stopping.
@@ -68,17 +68,17 @@ struct Inner {
     clock: Clock,
     settings: StreamSettings,
     status: watch::Sender<Status>,
-    /// Up to where the latest edition holds.
+    /// Up to where the latest revision holds.
     upto: ArcSwap<Position>,
-    editions: Arc<tokio::sync::Mutex<Editions>>,
+    next: Arc<tokio::sync::Mutex<NextRevision>>,
     readers: Mutex<Readers>,
-    /// What sending has cost since the last edition.
+    /// What sending has cost since the last revision.
     cost: AtomicU64,
 }
 
-/// Where editions are made.
-struct Editions {
-    editor: Editor,
+/// Where revisions are made.
+struct NextRevision {
+    revisions: Revisions,
     /// Before then none is made.
     due: Instant,
 }
@@ -88,7 +88,7 @@ struct Readers {
     connected: usize,
     /// Readers that there ever were.
     served: u64,
-    /// Whether a task makes editions.
+    /// Whether a task makes revisions.
     are_renewed: bool,
 }
 
@@ -100,14 +100,14 @@ impl Feed {
     ) -> Self {
         // A name that no other run of the program has.
         let run = uuid::Uuid::new_v4().simple().to_string();
-        let editions = Editions { editor: Editor::new(&run[..8]), due: Instant::now() };
+        let next = NextRevision { revisions: Revisions::new(&run[..8]), due: Instant::now() };
         Self(Arc::new(Inner {
             live: Arc::clone(live),
             clock: Arc::clone(clock),
             settings,
             status: watch::Sender::new(Status::Unknown),
             upto: ArcSwap::default(),
-            editions: Arc::new(tokio::sync::Mutex::new(editions)),
+            next: Arc::new(tokio::sync::Mutex::new(next)),
             readers: Mutex::default(),
             cost: AtomicU64::new(0),
         }))
@@ -123,12 +123,12 @@ impl Feed {
         self.0.status.send_replace(Status::Closed);
     }
 
-    /// A place for a reader, and the edition that it begins with, with up to where that holds: up to
+    /// A place for a reader, and the revision that it begins with, with up to where that holds: up to
     /// these positions at least, where the node is.
     pub(super) async fn join(
         &self,
         wanted: &[Position],
-    ) -> Result<(Subscription, Arc<Edition>, Arc<Position>), Problem> {
+    ) -> Result<(Subscription, Arc<Revision>, Arc<Position>), Problem> {
         let inner = &self.0;
         let subscription = Subscription::new(inner).ok_or_else(|| {
             let readers = inner.settings.readers;
@@ -142,8 +142,8 @@ impl Feed {
         })?;
         inner.renew(wanted).await?;
         match &*inner.status.borrow() {
-            Status::Edition(edition) => {
-                Ok((subscription, Arc::clone(edition), inner.upto.load_full()))
+            Status::Revision(revision) => {
+                Ok((subscription, Arc::clone(revision), inner.upto.load_full()))
             }
             Status::Unready(why) => Err(Problem::new(Kind::NotReady, why)),
             Status::Closed => {
@@ -161,25 +161,25 @@ impl Inner {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an edition, if it is time for one or the latest does not hold up to where it is wanted,
+    /// Makes a revision, if it is time for one or the latest does not hold up to where it is wanted,
     /// away from the threads that serve connections.
     async fn renew(self: &Arc<Self>, wanted: &[Position]) -> Result<(), Problem> {
-        let mut editions = Arc::clone(&self.editions).lock_owned().await;
+        let mut next = Arc::clone(&self.next).lock_owned().await;
         let now = Instant::now();
         let upto = self.upto.load();
-        if now < editions.due && wanted.iter().all(|wanted| upto.covers(wanted)) {
+        if now < next.due && wanted.iter().all(|wanted| upto.covers(wanted)) {
             return Ok(());
         }
         let cost = self.cost.swap(0, Ordering::Relaxed);
         let pause = Duration::from_micros(cost.saturating_mul(1_000_000) / BYTES_PER_SECOND);
-        editions.due = now + pause.min(LONGEST_PERIOD).max(self.settings.period);
+        next.due = now + pause.min(LONGEST_PERIOD).max(self.settings.period);
         let inner = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let status = match inner.live.view((inner.clock)()) {
                 Ok(view) => {
-                    let (edition, upto) = editions.editor.edition(&view)?;
+                    let (revision, upto) = next.revisions.next(&view)?;
                     inner.upto.store(upto);
-                    Status::Edition(edition)
+                    Status::Revision(revision)
                 }
                 Err(not_ready) => Status::Unready(not_ready::words(&not_ready)),
             };
@@ -197,7 +197,7 @@ impl Inner {
         self.status.send_if_modified(|before| {
             let is_known = match (&*before, &status) {
                 (Status::Closed, _) => true,
-                (Status::Edition(before), Status::Edition(after)) => Arc::ptr_eq(before, after),
+                (Status::Revision(before), Status::Revision(after)) => Arc::ptr_eq(before, after),
                 (Status::Unready(_), Status::Unready(_)) => true,
                 _ => false,
             };
@@ -208,10 +208,10 @@ impl Inner {
         });
     }
 
-    /// Makes one edition after the other as long as there are readers.
+    /// Makes one revision after the other as long as there are readers.
     async fn work(self: Arc<Self>) {
         loop {
-            let due = self.editions.lock().await.due;
+            let due = self.next.lock().await.due;
             tokio::time::sleep_until(due).await;
             let is_over = {
                 let mut readers = self.readers();

@@ -307,7 +307,7 @@ async fn outreach_visits_answer_and_link_to_their_hours() {
 
 #[tokio::test]
 async fn figures_do_not_stand_in_line_behind_a_fold_that_is_busy() {
-    let mut folding = Folding::new(1, "2024-08-01T05:00:00Z");
+    let mut folding = FoldedLog::new(1, "2024-08-01T05:00:00Z");
     folding.event((0, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
     let live = folding.live(NOW.parse().unwrap());
     let shards = Shards::divide(vec![PartitionState::new(0)], 1);

@@ -1,5 +1,7 @@
 //! Whether a node is ready, and what it says while it is not.
 
+use laju_kafka::trouble::{Trouble, TroubleKind, TroubledPartition};
+
 use super::*;
 
 #[tokio::test]

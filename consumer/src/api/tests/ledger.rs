@@ -12,7 +12,8 @@ use tower::ServiceExt as _;
 
 use super::{NOW, api, ask, get_ok, problem, send, state};
 use crate::api::*;
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::fixtures::{CLUSTER, FOLD_VERSION, Fixture, TOPIC};
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
 

@@ -6,7 +6,8 @@ use laju_schemas::reference::Basis;
 use serde_json::{Value, json};
 
 use super::{NOW, get_ok, node};
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::fixtures::{Fixture, activation, region};
 
 /// Questions whose answers have a link to themselves.

@@ -16,9 +16,10 @@ use super::access::keys;
 use super::{NOW, api, ask, get_ok, problem, ready, send, state};
 use super::{quoted, store};
 use crate::api::*;
-use crate::domain::account::{Account, Detail};
+use crate::domain::account::Account;
+use crate::domain::cell::Detail;
 use crate::query::fixtures::Fixture;
-use crate::query::folding::{ACTIVATED, Folding, id};
+use crate::query::folded_log::{ACTIVATED, FoldedLog, id};
 use judge::Judge;
 
 async fn document(node: &Router) -> Value {

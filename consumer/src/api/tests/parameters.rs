@@ -122,7 +122,7 @@ async fn one_kiosk_is_found_by_its_id_whatever_is_in_it() {
 #[tokio::test]
 async fn an_event_has_a_fate_and_a_text_that_is_no_id_has_none() {
     let now = NOW.parse().unwrap();
-    let mut folding = Folding::new(2, "2024-08-01T05:00:00Z");
+    let mut folding = FoldedLog::new(2, "2024-08-01T05:00:00Z");
     folding.event((1, 7), (1, "K-1", 3), ("2024-07-31T05:00:00Z", "18.71"), ACTIVATED);
     let node = node(folding.live(now));
     let path = format!("/v1/events/{}", id(1));

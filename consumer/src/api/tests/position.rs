@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::api::position::CATCH_UP_TIMEOUT;
 use crate::api::*;
-use crate::query::view::LiveView;
+use crate::query::live_view::LiveView;
 
 fn at(path: &str, position: &str) -> Request<Body> {
     let request = Request::get(path).header("laju-at-least", position);

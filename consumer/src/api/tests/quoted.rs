@@ -13,10 +13,10 @@ use tower::ServiceExt as _;
 
 use super::access::{Keys, keys};
 use crate::api::*;
-use crate::domain::figures::FigureRecord;
+use crate::domain::figure_book::FigureRecord;
 use crate::query::fixtures::Fixture;
+use crate::query::live_view::LiveView;
 use crate::query::quoted::FigureStore;
-use crate::query::view::LiveView;
 
 const NOW: &str = "2024-08-02T05:00:00Z";
 
