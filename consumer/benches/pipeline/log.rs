@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use laju_consumer::ingest::range::ends;
-use laju_consumer::ingest::topics::{Made, TopicAdmin};
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::{BulkPublisher, PublishSettings, Record};
+use laju_kafka::read::ends;
+use laju_kafka::topics::{Made, TopicAdmin};
 use laju_schemas::topic::{self, EVENTS};
 use laju_simulation::Scenario;
 use rdkafka::admin::{AdminClient, AdminOptions};

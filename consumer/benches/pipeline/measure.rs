@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use laju_consumer::domain::version::fold_version;
-use laju_consumer::ingest::range::ends;
 use laju_consumer::ingest::stop::Stop;
 use laju_consumer::ingest::verdicts::Decided;
 use laju_consumer::ingest::worker::{self, WorkerConfig};
 use laju_consumer::projection::store::{Log, Store};
 use laju_kafka::connection::Connection;
+use laju_kafka::read::ends;
 use laju_kafka::read::reading;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
