@@ -58,7 +58,6 @@ pub struct SeedProgress {
 
 impl SeedProgress {
     /// The chunks that are here, how many there are, and the bytes that have come; while it goes on.
-    #[must_use]
     pub fn how_far(&self) -> Option<(u64, u64, u64)> {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let is_under_way = self.under_way.load(Ordering::Acquire);

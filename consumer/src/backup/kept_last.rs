@@ -22,9 +22,6 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// That the records which were kept last of each partition are those that the log has at their places.
 /// One that is gone by retention or compaction tells nothing. `topic` is the name in the contract,
 /// `ends` has the first offset and the end by partition.
-///
-/// # Errors
-/// If one differs, or cannot be read.
 pub(super) fn require(
     connection: &Connection,
     (root, topic): (&Path, &str),

@@ -84,16 +84,12 @@ pub struct Cut {
 
 impl Manifest {
     /// Of nothing yet.
-    #[must_use]
     pub fn begin(cluster_id: String) -> Self {
         let program = env!("CARGO_PKG_VERSION").to_owned();
         Self { form: FORM, program, cluster_id, topics: BTreeMap::new(), cut: None }
     }
 
     /// The one in a backup's directory, if there is one.
-    ///
-    /// # Errors
-    /// If it cannot be read.
     pub fn load(root: &Path) -> Result<Option<Self>, BackupError> {
         let path = root.join(MANIFEST);
         let text = match std::fs::read_to_string(&path) {
@@ -134,7 +130,6 @@ impl Manifest {
 
     /// Where a partition begins: its first offset when it was kept first, or the end of one of which
     /// all records had been deleted.
-    #[must_use]
     pub fn begin_of(&self, topic: &str, partition: u32) -> Option<i64> {
         let kept = self.topics.get(topic).and_then(|part| part.begin(partition));
         let end = || self.cut.as_ref()?.ends.get(topic)?.get(&partition).copied();
@@ -142,9 +137,6 @@ impl Manifest {
     }
 
     /// Writes it in place of the one before.
-    ///
-    /// # Errors
-    /// If the disk says no.
     pub fn save(&mut self, root: &Path) -> Result<(), BackupError> {
         env!("CARGO_PKG_VERSION").clone_into(&mut self.program);
         let path = root.join(MANIFEST);
@@ -172,19 +164,16 @@ impl TopicPart {
     }
 
     /// Where a partition begins: its first offset when it was kept first.
-    #[must_use]
     pub fn begin(&self, partition: u32) -> Option<i64> {
         self.segments_of(partition, i64::MAX).next().map(|segment| segment.from)
     }
 
     /// Up to where a partition was kept.
-    #[must_use]
     pub fn next(&self, partition: u32) -> Option<i64> {
         self.segments_of(partition, i64::MAX).last().map(|segment| segment.next)
     }
 
     /// Where a partition has no records up to an offset, those of two files that meet as one.
-    #[must_use]
     pub fn gaps(&self, partition: u32, end: i64) -> Vec<Gap> {
         let mut gaps: Vec<Gap> = Vec::new();
         for &(from, to) in self.segments_of(partition, end).flat_map(|segment| &segment.gaps) {

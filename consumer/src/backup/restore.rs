@@ -90,9 +90,6 @@ impl Part<'_> {
 
 impl Restoring<'_> {
     /// Restores. `tell` is given how far a step is, of how much.
-    ///
-    /// # Errors
-    /// If the backup is damaged, the topics are not empty, or the brokers refuse.
     pub fn run(&self, tell: &mut dyn FnMut(Step, u64, u64)) -> Result<Restored, BackupError> {
         let connection = self.connection;
         let (_directory, manifest) = Directory::read(self.root)?;

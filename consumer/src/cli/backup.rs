@@ -49,8 +49,6 @@ pub struct BackupArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is; with --check it is not asked.
     #[command(flatten)]
     pub connection: MaybeConnection,
 }
@@ -83,9 +81,6 @@ impl Args for MaybeConnection {
 
 impl BackupArgs {
     /// Runs the command. `now` is when the backup is made.
-    ///
-    /// # Errors
-    /// If the log cannot be read, or the files not written or read.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = Stop::default();
         stop_on_signal_saying(&stop, STOPPING)?;

@@ -55,9 +55,6 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 impl DemoArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If the demo cannot be played.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = Stop::default();
         stop_on_signal(&stop)?;

@@ -58,7 +58,6 @@ pub struct DiffArgs {
     #[arg(long, env = "LAJU_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Whose certificates are trusted for https.
     #[command(flatten)]
     pub trust: Trust,
 
@@ -132,9 +131,6 @@ struct Report {
 
 impl DiffArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If `out` cannot be written. All else is part of the verdict.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = Stop::default();
         stop_on_signal(&stop)?;

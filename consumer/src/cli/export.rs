@@ -68,8 +68,6 @@ pub struct ExportArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -83,9 +81,6 @@ fn offset(text: &str) -> Result<(u32, i64), String> {
 
 impl ExportArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If there is no export at the end of it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
             laju_kafka::text::read(path)

@@ -48,21 +48,16 @@ pub struct HttpArgs {
 /// Why a node may not listen.
 #[derive(Debug, Error)]
 pub enum AccessError {
-    /// Others could ask, and nothing says who may.
     #[error(
         "--listen {0} lets in other machines, so it needs --tokens FILE (or LAJU_TOKENS), which says who may ask: make one with `laju token new --name NAME --role read --file FILE`, or listen on 127.0.0.1"
     )]
     Open(SocketAddr),
-    /// The tokens file is not used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
 }
 
 impl HttpArgs {
     /// Who may ask, of the files as they are now.
-    ///
-    /// # Errors
-    /// If others could ask and there are no tokens, or the tokens file is not sound.
     pub fn access(&self) -> Result<Access, AccessError> {
         let is_local = self.listen.ip().is_loopback();
         if !is_local && self.tokens.is_none() {

@@ -29,22 +29,16 @@ pub enum Moment {
 /// A text that is no moment, or one beyond the calendar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MomentError {
-    /// Not in any of the forms.
     #[error("'{0}' is no moment: write {MOMENTS}")]
     Shape(String),
-    /// A time of day without its zone.
     #[error("'{0}' does not say in which zone: add Z, or the hours ahead of UTC, e.g. +07:00")]
     NoZone(String),
-    /// Beyond the years that there are.
     #[error("the calendar does not go that far")]
     TooFar,
 }
 
 impl Moment {
     /// The instant meant, when it is now `now`.
-    ///
-    /// # Errors
-    /// If it is beyond the calendar.
     pub fn at(self, now: TimestampMs) -> Result<TimestampMs, MomentError> {
         let zone = || TimeZone::fixed(Offset::constant(Zone::Wib.hours() as i8));
         let instant = match self {

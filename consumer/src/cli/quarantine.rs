@@ -27,7 +27,6 @@ pub use show::ShowArgs;
 /// What could not be counted: list it, look at a record, release it, discard it.
 #[derive(Clone, Debug, Args)]
 pub struct QuarantineArgs {
-    /// What to do.
     #[command(subcommand)]
     pub command: QuarantineCommand,
 }
@@ -47,9 +46,6 @@ pub enum QuarantineCommand {
 
 impl QuarantineArgs {
     /// Runs the command at the instant `now`.
-    ///
-    /// # Errors
-    /// If something is wrong with the command, the cluster, or `out`.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             QuarantineCommand::List(args) => args.run(now, out),

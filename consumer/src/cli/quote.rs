@@ -32,16 +32,12 @@ pub struct QuoteArgs {
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
 
-    /// Whom to ask.
     #[command(flatten)]
     pub node: Node,
 }
 
 impl QuoteArgs {
     /// Quotes, and prints the figure.
-    ///
-    /// # Errors
-    /// If nobody answers, the worker refuses (it says why), or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let body = json!({
             "region": self.region,

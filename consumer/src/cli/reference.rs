@@ -30,7 +30,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Denominators and targets: add, import, list.
 #[derive(Clone, Debug, Args)]
 pub struct ReferenceArgs {
-    /// What to do.
     #[command(subcommand)]
     pub command: ReferenceCommand,
 }
@@ -99,8 +98,6 @@ pub struct AddArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -130,17 +127,12 @@ pub struct ImportArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
 
 impl ReferenceArgs {
     /// Runs the command at the instant `now`.
-    ///
-    /// # Errors
-    /// If something is wrong with the command, the cluster, or `out`.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             ReferenceCommand::Add(args) => args.run(now, out),
@@ -167,9 +159,6 @@ impl AddArgs {
     }
 
     /// Publishes the figure and waits until it is confirmed.
-    ///
-    /// # Errors
-    /// If its fields do not go together, or it was not delivered.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let figure = self.figure(new_id(now));
         figure.check_new()?;
@@ -204,9 +193,6 @@ impl AddArgs {
 impl ImportArgs {
     /// Checks the file and publishes its figures; exit code 1 if a line is wrong, and then
     /// nothing is published.
-    ///
-    /// # Errors
-    /// If the file cannot be read, the cluster cannot be reached, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let file = self.bytes()?;
         let lines = match import::read(&file, self.issued_by.as_deref(), || new_id(now)) {

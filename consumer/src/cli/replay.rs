@@ -43,9 +43,6 @@ const INTERRUPTED: u8 = 130;
 
 impl ReplayArgs {
     /// Runs the command. `now` is what relative moments count from.
-    ///
-    /// # Errors
-    /// If the log cannot be read, or what is read cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let schemas = self.schemas.iter().map(|path| {
             laju_kafka::text::read(path)

@@ -43,17 +43,12 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
 
 impl RestoreArgs {
     /// Runs the command. `now` is when the copy is made.
-    ///
-    /// # Errors
-    /// If the backup is damaged, the topics are not empty, or the brokers refuse.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = Stop::default();
         stop_on_signal_saying(&stop, STOPPING)?;

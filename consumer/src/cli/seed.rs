@@ -43,7 +43,6 @@ pub struct SeedArgs {
 
 impl SeedArgs {
     /// From where, if anything was said; the authorities are those of the connection.
-    #[must_use]
     pub fn from(&self, trust: &Trust) -> Option<SeedFrom> {
         Some(SeedFrom {
             url: self.seed.clone()?,

@@ -44,9 +44,6 @@ fn name(text: &str) -> Result<String, String> {
 
 impl TokenArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If the file is not sound or cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let TokenCommand::New(new) = &self.command;
         let made = NewToken::make(&new.name, new.role)?;

@@ -22,7 +22,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Make the topics, or tell in which way they differ from what they should be.
 #[derive(Clone, Debug, Args)]
 pub struct TopicsArgs {
-    /// What to do.
     #[command(subcommand)]
     pub command: TopicsCommand,
 }
@@ -53,8 +52,6 @@ pub struct CreateArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -74,17 +71,12 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
 
 impl TopicsArgs {
     /// Runs the command. `now` is what a record's timestamp is checked against.
-    ///
-    /// # Errors
-    /// If the cluster cannot be asked, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             TopicsCommand::Create(args) => args.run(out),
@@ -95,9 +87,6 @@ impl TopicsArgs {
 
 impl CreateArgs {
     /// Makes the topics and reports each; exit code 1 if one was refused.
-    ///
-    /// # Errors
-    /// If the cluster cannot be asked, or `out` cannot be written.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let made = runtime()?.block_on(async {
             let admin = TopicAdmin::connect(&self.connection, TIMEOUT).await?;
@@ -150,9 +139,6 @@ impl CheckArgs {
 
     /// Compares the topics with the contract and explains every difference; exit code 1 if there
     /// is one.
-    ///
-    /// # Errors
-    /// If the cluster cannot be asked, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let description = runtime()?.block_on(async {
             TopicAdmin::connect(&self.connection, TIMEOUT).await?.describe().await

@@ -92,17 +92,12 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
 
 impl VerifyArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If a schema file cannot be read, or `out` written. All else is part of the verdict.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = Stop::default();
         stop_on_signal(&stop)?;

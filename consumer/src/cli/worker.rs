@@ -33,7 +33,6 @@ const LEAST_MAX_LAG: Duration = Duration::from_secs(3);
 /// Fold the events into figures and answer questions about them over HTTP.
 #[derive(Clone, Debug, Args)]
 pub struct WorkerArgs {
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 
@@ -41,7 +40,6 @@ pub struct WorkerArgs {
     #[arg(long, env = "LAJU_STORE", value_name = "DIR")]
     pub store: PathBuf,
 
-    /// Where to answer HTTP, and for whom.
     #[command(flatten)]
     pub http: HttpArgs,
 
@@ -70,7 +68,6 @@ pub struct WorkerArgs {
     #[arg(long)]
     pub rebuild: bool,
 
-    /// From where the store is taken, if there is none.
     #[command(flatten)]
     pub seed: SeedArgs,
 
@@ -127,9 +124,6 @@ fn max_lag(text: &str) -> Result<Duration, String> {
 
 impl WorkerArgs {
     /// Runs the command.
-    ///
-    /// # Errors
-    /// If the worker cannot start, or had to stop.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let access = self.http.access()?;
         let schemas = self.schemas.iter().map(|path| {
@@ -175,17 +169,11 @@ impl WorkerArgs {
 
 /// Stops on the first Ctrl-C, SIGTERM or SIGHUP; a further one of the first two ends the program at
 /// once, which the store survives.
-///
-/// # Errors
-/// If signals cannot be listened for.
 pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
     stop_on_signal_saying(stop, "stopping: finishing the commit under way")
 }
 
 /// The same, with another log message.
-///
-/// # Errors
-/// If signals cannot be listened to.
 pub(super) fn stop_on_signal_saying(stop: &Stop, words: &'static str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {

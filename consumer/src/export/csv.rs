@@ -18,9 +18,6 @@ pub struct CsvFile {
 
 impl CsvFile {
     /// A file with its header.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn create(file: Digested, table: &'static Table) -> Result<Self, WriteError> {
         let mut writer = ::csv::WriterBuilder::new()
             .terminator(::csv::Terminator::CRLF)

@@ -63,7 +63,6 @@ pub struct Cut {
 
 impl Cut {
     /// A cut at offsets, of whose records nothing is known yet.
-    #[must_use]
     pub fn at(offsets: &BTreeMap<u32, i64>, reference_next_offset: i64) -> Self {
         let partition = |(&partition, &next_offset): (&u32, &i64)| PartitionCut {
             partition,
@@ -75,13 +74,11 @@ impl Cut {
     }
 
     /// The offset of each partition.
-    #[must_use]
     pub fn offsets(&self) -> BTreeMap<u32, i64> {
         self.partitions.iter().map(|part| (part.partition, part.next_offset)).collect()
     }
 
     /// Where the reading of each partition goes on behind this cut; none if its log was not read.
-    #[must_use]
     pub fn positions(&self) -> Option<BTreeMap<u32, Position>> {
         let position = |part: &PartitionCut| {
             let last = part.last_record.as_ref().and_then(LastRecord::mark);
@@ -95,7 +92,6 @@ impl Cut {
     }
 
     /// The last records, by which the log is recognised.
-    #[must_use]
     pub fn marks(&self) -> BTreeMap<u32, RecordMark> {
         let mark = |part: &PartitionCut| {
             Some((part.partition, part.last_record.as_ref().and_then(LastRecord::mark)?))
@@ -113,7 +109,6 @@ impl Cut {
     }
 
     /// A last record that another cut at the same offsets does not have.
-    #[must_use]
     pub fn missing_in(&self, other: &Self) -> Option<(u32, i64)> {
         let there = other.marks();
         let is_missing = |(partition, mark): &(u32, RecordMark)| there.get(partition) != Some(mark);
@@ -122,7 +117,6 @@ impl Cut {
     }
 
     /// Offsets as `--until-offsets` takes them: `0:120,1:98`.
-    #[must_use]
     pub fn text(&self) -> String {
         let each = self.partitions.iter().map(|p| format!("{}:{}", p.partition, p.next_offset));
         each.collect::<Vec<_>>().join(",")
@@ -191,7 +185,6 @@ pub struct Manifest {
 
 impl Manifest {
     /// A dataset's entry.
-    #[must_use]
     pub fn dataset(&self, name: &str) -> Option<&DatasetEntry> {
         self.datasets.iter().find(|dataset| dataset.name == name)
     }

@@ -41,7 +41,6 @@ pub struct ParquetFile {
 }
 
 /// The schema of a table's files, as Parquet's own text has it.
-#[must_use]
 pub fn schema(table: &Table) -> String {
     let mut text = format!("message {} {{\n", table.name);
     for column in table.columns {

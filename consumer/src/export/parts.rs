@@ -30,7 +30,6 @@ pub struct Parts {
 
 impl Parts {
     /// No files yet, below the folder `root`. `increment` numbers the files.
-    #[must_use]
     pub fn new(
         root: &Path,
         table: &'static Table,
@@ -43,9 +42,6 @@ impl Parts {
     }
 
     /// Adds a row that was recorded on a day (of no meaning where the dataset is not by month).
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn row(&mut self, recorded: Date, row: &[Value<'_>]) -> Result<(), WriteError> {
         let file = self.file(recorded)?;
         let before = file.held();
@@ -85,9 +81,6 @@ impl Parts {
 
     /// Ends all files. A dataset that has none so far (`is_first`) and no row gets one of no rows,
     /// in the programme's first month, so that a reader finds its columns.
-    ///
-    /// # Errors
-    /// If they cannot be written.
     pub fn finish(mut self, is_first: bool) -> Result<Vec<FileEntry>, WriteError> {
         if self.open.is_empty() && is_first {
             self.file(Day::recorded(PROGRAMME_BEGAN.0).date())?;

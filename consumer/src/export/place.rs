@@ -34,31 +34,16 @@ pub(super) const MARKER: &str = ".laju-export";
 /// Why a folder cannot be used.
 #[derive(Debug, Error)]
 pub enum PlaceError {
-    /// The disk says no.
     #[error("{path}: {source}")]
-    Io {
-        /// What was to be read or written.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Something else is there.
+    Io { path: PathBuf, source: io::Error },
     #[error(
         "{0} was not made by an export: name a folder that has nothing else in it, or move this away"
     )]
     Occupied(PathBuf),
-    /// Another export is under way.
     #[error("another export into {0} is under way: wait for it")]
     Busy(PathBuf),
-    /// A manifest that cannot be read.
     #[error("{path} is no manifest that this program can read ({why}): export into another folder")]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A file that the manifest lists is not there, or not as it was.
+    Manifest { path: PathBuf, why: String },
     #[error(
         "{0} is not what the manifest says, so the export cannot be continued: export into another folder"
     )]
@@ -83,9 +68,6 @@ pub struct Place {
 
 impl Place {
     /// Opens a folder or makes it, and clears away what an export killed on its way has left.
-    ///
-    /// # Errors
-    /// If something else is there, another export is under way, or the disk says no.
     pub fn open(root: &Path) -> Result<Self, PlaceError> {
         let was_made = !root.exists();
         fs::create_dir_all(root).map_err(at(root))?;
@@ -209,18 +191,12 @@ impl Place {
     }
 
     /// A new folder to write into, with nothing but its mark in it.
-    ///
-    /// # Errors
-    /// If the disk says no.
     pub fn begin(&self) -> Result<PathBuf, PlaceError> {
         self.make(PARTIAL)
     }
 
     /// Puts a file that is there already beside those being written: the same file under a second
     /// name where the disk can do that, else a copy.
-    ///
-    /// # Errors
-    /// If it is not as the manifest says, or the disk says no.
     pub fn keep(&self, path: &str, bytes: u64) -> Result<(), PlaceError> {
         let (from, to) = (self.root.join(path), self.root.join(PARTIAL).join(path));
         if !fs::metadata(&from).is_ok_and(|found| found.len() == bytes) {
@@ -280,9 +256,6 @@ impl Place {
     }
 
     /// Leaves the folder as it was found.
-    ///
-    /// # Errors
-    /// If the disk says no.
     pub fn abandon(&self) -> Result<(), PlaceError> {
         self.remove(PARTIAL)?;
         if self.was_made {
@@ -298,9 +271,6 @@ impl Place {
 }
 
 /// The manifest at a path; none if there is no such file.
-///
-/// # Errors
-/// If it is no manifest of a form that is known.
 pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, PlaceError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,

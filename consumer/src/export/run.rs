@@ -2,81 +2,31 @@
 //! through, the state at its end, and the change in one go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use laju_kafka::connection::{Connection, ConnectionError, Operation};
+use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::read::{READ_TIMEOUT, TopicChange, TopicReadError, ends};
 use laju_kafka::topic_id::topic_id;
-use laju_schemas::known::{EventReader, SchemaError};
+use laju_schemas::known::EventReader;
 use laju_schemas::topic::{EVENTS, KIOSK_STATUS, REFERENCE};
-use thiserror::Error;
 
 use super::continued::{continues, same_rules};
-use super::cut::{Cut, DatasetEntry, FORM, Manifest};
-use super::datasets::{
-    Dataset, Rows, balances, events, kiosks, postings, quarantine, reference, regions, statuses,
-};
+use super::cut::{Cut, DatasetEntry, FORM, FileEntry, Manifest};
+use super::datasets::{Dataset, Rows, balances, kiosks, postings, reference, regions, statuses};
+use super::error::ExportError;
+use super::file::{Metadata, WriteError};
 use super::parts::Parts;
-use super::place::{Place, PlaceError};
+use super::place::Place;
 use super::table::Described;
-use super::write::{Format, Metadata, WriteError};
+use super::write::Format;
 use crate::domain::version::fold_version;
-use crate::ingest::error::WorkerError;
-use crate::ingest::event_log::{EventLog, EventLogError, EventRecord, RecordOutcome};
 use crate::ingest::follow::statuses::statuses_now;
-use crate::ingest::log_fold::SnapshotFold;
-use crate::ingest::recompute::{RecomputeError, reference_until};
+use crate::ingest::recompute::reference_until;
 use crate::ingest::stop::Stop;
-use crate::projection::partition::Position;
 use crate::projection::snapshot::Snapshot;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Why there is no export.
-#[derive(Debug, Error)]
-pub enum ExportError {
-    /// Kafka cannot be reached.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// A schema cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The log cannot be read up to the cut.
-    #[error(transparent)]
-    Range(#[from] TopicReadError),
-    /// The log cannot be read, or is another one.
-    #[error(transparent)]
-    Log(#[from] EventLogError),
-    /// The reference topic cannot be read.
-    #[error(transparent)]
-    Reference(#[from] RecomputeError),
-    /// The kiosks' statuses cannot be read.
-    #[error(transparent)]
-    Status(#[from] WorkerError),
-    /// The folder cannot be used.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// A file cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// A cut of other partitions than the topic has.
-    #[error("the cut names {named} partitions, and {topic} has {there}: name each of them once")]
-    Partitions {
-        /// How many are named.
-        named: usize,
-        /// The topic.
-        topic: String,
-        /// How many it has.
-        there: usize,
-    },
-    /// What is there cannot be continued.
-    #[error("{0}: export into another folder")]
-    Other(String),
-    /// Asked to stop.
-    #[error("stopped")]
-    Stopped,
-}
 
 /// Which part of the log is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +45,10 @@ pub struct Request {
     /// The datasets; none for those that are there already, else those of the export that it is to
     /// be like, else all.
     pub datasets: BTreeSet<Dataset>,
-    /// The folder.
     pub output: PathBuf,
     /// What to write; none for what is there already, else what the export is that it is to be
     /// like, else Parquet.
     pub format: Option<Format>,
-    /// Which part of the log.
     pub wanted: Wanted,
     /// Texts of further versions of the events topic's schema, as a worker has them.
     pub schemas: Vec<String>,
@@ -113,7 +61,6 @@ pub struct Exported {
     pub manifest: Manifest,
     /// What was found of an export that did not come to its end, for people.
     pub found: Option<String>,
-    /// Records read.
     pub records: u64,
 }
 
@@ -172,19 +119,19 @@ pub fn export(
     }
 }
 
-struct Run<'a> {
-    connection: &'a Connection,
-    schemas: &'a [String],
-    stop: &'a Stop,
+pub(super) struct Run<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) schemas: &'a [String],
+    pub(super) stop: &'a Stop,
     /// The cut that goes on from there, if something is there.
-    before: Option<Manifest>,
-    manifest: Manifest,
-    datasets: BTreeSet<Dataset>,
+    pub(super) before: Option<Manifest>,
+    pub(super) manifest: Manifest,
+    pub(super) datasets: BTreeSet<Dataset>,
     /// By which records the log is recognised.
-    known: Cut,
+    pub(super) known: Cut,
     /// The cut that it has to come to, records included.
-    expected: Option<Cut>,
-    records: u64,
+    pub(super) expected: Option<Cut>,
+    pub(super) records: u64,
 }
 
 impl<'a> Run<'a> {
@@ -279,11 +226,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn wants(&self, dataset: Dataset) -> bool {
+    pub(super) fn wants(&self, dataset: Dataset) -> bool {
         self.datasets.contains(&dataset)
     }
 
-    fn parts(&self, root: &std::path::Path, dataset: Dataset, increment: u32) -> Parts {
+    pub(super) fn parts(&self, root: &Path, dataset: Dataset, increment: u32) -> Parts {
         let table = dataset.table();
         Parts::new(root, table, self.manifest.format, self.metadata(dataset, increment), increment)
     }
@@ -315,7 +262,7 @@ impl<'a> Run<'a> {
     fn write(
         &mut self,
         place: &Place,
-        root: &std::path::Path,
+        root: &Path,
         told: &mut dyn FnMut(Told),
     ) -> Result<(), ExportError> {
         let reads_log = self.datasets.iter().any(|d| d.is_of_records() || d.is_folded());
@@ -360,7 +307,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn add(&mut self, dataset: Dataset, mut files: Vec<super::cut::FileEntry>) {
+    pub(super) fn add(&mut self, dataset: Dataset, mut files: Vec<FileEntry>) {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let table = dataset.table();
         self.manifest.datasets.push(DatasetEntry {
@@ -372,116 +319,5 @@ impl<'a> Run<'a> {
             columns: table.columns.iter().map(Described::from).collect(),
             files,
         });
-    }
-
-    /// The log once through: rows of records as they come, and the fold of all of them.
-    fn read_log(
-        &mut self,
-        place: &Place,
-        root: &std::path::Path,
-        told: &mut dyn FnMut(Told),
-    ) -> Result<Snapshot, ExportError> {
-        let to = self.manifest.cut.offsets();
-        let folds = self.datasets.iter().any(|dataset| dataset.is_folded());
-        let positions = self.before.as_ref().and_then(|before| before.cut.positions());
-        // What is continued goes on from here; a dataset that is new begins with the log.
-        let continued = |dataset: Dataset| -> bool {
-            let before = self.before.as_ref().filter(|_| positions.is_some());
-            before.is_some_and(|before| before.dataset(dataset.name()).is_some())
-        };
-        let output = |dataset: Dataset| {
-            self.wants(dataset).then(|| {
-                let from = if continued(dataset) { positions.clone() } else { None };
-                let increment = if from.is_some() { self.manifest.increment } else { 0 };
-                let from = from.unwrap_or_default();
-                Output { dataset, from, parts: self.parts(root, dataset, increment) }
-            })
-        };
-        let mut events = output(Dataset::Events);
-        let mut quarantine = output(Dataset::Quarantine);
-        let from_start =
-            folds || [&events, &quarantine].into_iter().flatten().any(|o| o.from.is_empty());
-        let from = if from_start { BTreeMap::new() } else { positions.clone().unwrap_or_default() };
-        let known = self.known.marks();
-        let mut log = EventLog::open(self.connection, self.schemas, from.clone(), &to, known)?;
-        let start = |partition: &u32| from.get(partition).map_or(0, |p| p.next_offset);
-        let total: i64 = to.iter().map(|(partition, end)| (end - start(partition)).max(0)).sum();
-        told(Told::Reading(total.unsigned_abs()));
-
-        let mut fold = folds.then(|| SnapshotFold::new(std::iter::empty()));
-        let mut records = 0;
-        loop {
-            let more = log.read(|record| {
-                records += 1;
-                match &record.outcome {
-                    RecordOutcome::Counted(event) => {
-                        if let Some(output) = events.as_mut().filter(|o| o.takes(&record)) {
-                            events::row(&record, event, &mut |day, row| {
-                                output.parts.row(day, row)
-                            })?;
-                        }
-                    }
-                    RecordOutcome::Refused(refusal, raw) => {
-                        if let Some(output) = quarantine.as_mut().filter(|o| o.takes(&record)) {
-                            quarantine::row(&record, refusal, *raw, &mut |day, row| {
-                                output.parts.row(day, row)
-                            })?;
-                        }
-                    }
-                }
-                if let Some(fold) = &mut fold {
-                    fold.take(&record);
-                }
-                Ok::<_, ExportError>(())
-            })?;
-            if self.stop.is_stopped() {
-                return Err(ExportError::Stopped);
-            }
-            let next = log.next_offsets();
-            let passed: i64 = next.iter().map(|(p, next)| (next - start(p)).max(0)).sum();
-            told(Told::Passed(passed.unsigned_abs()));
-            if !more {
-                break;
-            }
-        }
-        self.records = records;
-        self.manifest.cut.read(log.positions());
-        if let Some(expected) = &self.expected
-            && let Some((partition, offset)) = expected.missing_in(&self.manifest.cut)
-        {
-            let topic = self.manifest.topic.clone();
-            return Err(EventLogError::AnotherLog { topic, partition, offset }.into());
-        }
-        for output in [events, quarantine].into_iter().flatten() {
-            let mut files = Vec::new();
-            if !output.from.is_empty()
-                && let Some(before) = &self.before
-                && let Some(entry) = before.dataset(output.dataset.name())
-            {
-                for file in &entry.files {
-                    place.keep(&file.path, file.bytes)?;
-                }
-                files.extend(entry.files.iter().cloned());
-            }
-            let is_first = files.is_empty();
-            files.extend(output.parts.finish(is_first)?);
-            self.add(output.dataset, files);
-        }
-        Ok(fold.map(SnapshotFold::finish).unwrap_or_default())
-    }
-}
-
-/// A dataset of the log's records.
-struct Output {
-    dataset: Dataset,
-    /// Where it goes on in each partition; empty if it begins with the log.
-    from: BTreeMap<u32, Position>,
-    parts: Parts,
-}
-
-impl Output {
-    fn takes(&self, record: &EventRecord<'_>) -> bool {
-        let from = self.from.get(&record.partition);
-        from.is_none_or(|position| record.mark.offset >= position.next_offset)
     }
 }

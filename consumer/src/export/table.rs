@@ -35,7 +35,6 @@ pub enum Kind {
 
 impl Kind {
     /// Its name on the analysts' page and in the manifest.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text | Self::Symbol => "text",
@@ -69,7 +68,6 @@ pub struct Column {
 
 impl Column {
     /// A column of which every row has a value.
-    #[must_use]
     pub const fn new(
         name: &'static str,
         kind: Kind,
@@ -80,7 +78,6 @@ impl Column {
     }
 
     /// A column of which a row may have no value.
-    #[must_use]
     pub const fn nullable(
         name: &'static str,
         kind: Kind,
@@ -110,13 +107,11 @@ pub struct Table {
 
 impl Table {
     /// A column's place.
-    #[must_use]
     pub fn place(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
 
     /// The table as the analysts' page shows it, in Markdown.
-    #[must_use]
     pub fn markdown(&self) -> String {
         let mut text =
             String::from("| column | type | unit | meaning |\n| --- | --- | --- | --- |\n");
@@ -170,37 +165,31 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// A text, or nothing.
-    #[must_use]
     pub fn text(text: Option<&'a str>) -> Self {
         text.map_or(Self::Null, Self::Text)
     }
 
     /// A number, or nothing.
-    #[must_use]
     pub fn number(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
     }
 
     /// Yes or no, or nothing.
-    #[must_use]
     pub fn boolean(value: Option<bool>) -> Self {
         value.map_or(Self::Null, Self::Boolean)
     }
 
     /// A UUID or a pseudonym, or nothing.
-    #[must_use]
     pub fn fixed(value: Option<[u8; 16]>) -> Self {
         value.map_or(Self::Null, Self::Fixed)
     }
 
     /// An instant, or nothing.
-    #[must_use]
     pub fn instant(ms: Option<i64>) -> Self {
         ms.map_or(Self::Null, Self::Instant)
     }
 
     /// Days since 1970-01-01 of a date.
-    #[must_use]
     pub fn days_since_1970(date: jiff::civil::Date) -> i32 {
         (date - jiff::civil::date(1970, 1, 1)).get_days()
     }

@@ -28,7 +28,6 @@ pub enum Format {
 
 impl Format {
     /// The ending of its files' names, which is its name, too.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
@@ -41,26 +40,16 @@ impl Format {
 /// Why a file cannot be written.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// The disk says no.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The Parquet writer says no.
     #[error("Parquet: {0}")]
     Parquet(#[from] ::parquet::errors::ParquetError),
-    /// The Avro writer says no.
     #[error("Avro: {0}")]
     Avro(Box<apache_avro::Error>),
-    /// The CSV writer says no.
     #[error("CSV: {0}")]
     Csv(#[from] ::csv::Error),
-    /// A value that its column does not take: a fault of this program.
     #[error("the column {column} does not take {value}")]
-    Value {
-        /// The column.
-        column: &'static str,
-        /// The value.
-        value: String,
-    },
+    Value { column: &'static str, value: String },
 }
 
 impl From<apache_avro::Error> for WriteError {
@@ -135,9 +124,6 @@ pub enum TableFile {
 
 impl TableFile {
     /// A new file of a table. There must be none of this name.
-    ///
-    /// # Errors
-    /// If it cannot be made.
     pub fn create(
         path: &Path,
         table: &'static Table,
@@ -153,9 +139,6 @@ impl TableFile {
     }
 
     /// Adds a row: a value for each column, in their order.
-    ///
-    /// # Errors
-    /// If it cannot be written, or a value is not its column's.
     pub fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
         match self {
             Self::Parquet(file) => file.row(row),
@@ -165,7 +148,6 @@ impl TableFile {
     }
 
     /// Rows that are held in memory until there are enough for a group of rows.
-    #[must_use]
     pub fn held(&self) -> usize {
         match self {
             Self::Parquet(file) => file.held(),
@@ -174,9 +156,6 @@ impl TableFile {
     }
 
     /// Writes what is held in memory.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn release(&mut self) -> Result<(), WriteError> {
         match self {
             Self::Parquet(file) => file.release(),
@@ -185,9 +164,6 @@ impl TableFile {
     }
 
     /// Ends the file, and has it on the disk.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn finish(self) -> Result<Written, WriteError> {
         match self {
             Self::Parquet(file) => file.finish(),

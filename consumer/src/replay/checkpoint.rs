@@ -19,39 +19,16 @@ const VERSION: u32 = 2;
 /// Why a checkpoint cannot be gone on from.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// It cannot be read or written.
     #[error("the checkpoint {path}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is no checkpoint, or one of another version.
+    Io { path: PathBuf, source: io::Error },
     #[error("{path} is no checkpoint of this version of laju: {reason}")]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Another process goes on from it.
+    Form { path: PathBuf, reason: String },
     #[error("another process replays with the checkpoint {0}")]
     Locked(PathBuf),
-    /// It is of another replay.
     #[error(
         "the checkpoint {path} is of another replay: {what} was {before}, and is {now}. Give the same options, or another --checkpoint"
     )]
-    Another {
-        /// The file.
-        path: PathBuf,
-        /// What differs.
-        what: String,
-        /// What it was.
-        before: String,
-        /// What it is.
-        now: String,
-    },
+    Another { path: PathBuf, what: String, before: String, now: String },
 }
 
 /// Where a replay goes.
@@ -142,7 +119,6 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// The beginning of a replay.
-    #[must_use]
     pub fn begin(
         request: Request,
         partition_count: u32,
@@ -166,9 +142,6 @@ impl Checkpoint {
 
     /// Keeps other processes from the checkpoint at `path` until the answer is dropped, by
     /// `PATH.lock`, which stays.
-    ///
-    /// # Errors
-    /// If another process has it, or the file cannot be made.
     pub fn lock(path: &Path) -> Result<File, CheckpointError> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
@@ -184,9 +157,6 @@ impl Checkpoint {
     }
 
     /// Reads a checkpoint and checks that it is of this request; none if there is no such file.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is of another replay.
     pub fn load(path: &Path, request: &Request) -> Result<Option<Self>, CheckpointError> {
         let text = match laju_kafka::text::read(path) {
             Ok(text) => text,
@@ -207,9 +177,6 @@ impl Checkpoint {
     }
 
     /// Writes it in place of the one before: a reader sees this one or that one, whole.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let write = || -> io::Result<()> {
             let mut name = path.as_os_str().to_owned();

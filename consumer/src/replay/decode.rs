@@ -43,7 +43,6 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that knows the reader's schemas, asks the registry for others, and
     /// follows these verdicts.
-    #[must_use]
     pub fn new(reader: EventReader, registry: Option<Registry>, verdicts: DecisionBook) -> Self {
         let registry = SchemaFinder::new(registry, REGISTRY_PATIENCE);
         Self { reader, registry, verdicts }

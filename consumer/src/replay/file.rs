@@ -19,9 +19,6 @@ pub struct PartFile {
 }
 
 /// A digest (xxh3 in hex) of what a file has before its byte `length`: of the last 64 KiB there.
-///
-/// # Errors
-/// If it cannot be read, or is shorter.
 pub fn tail_digest(file: &File, length: u64) -> io::Result<String> {
     let count = length.min(TAIL_BYTES);
     let mut tail = vec![0; usize::try_from(count).map_err(io::Error::other)?];
@@ -31,7 +28,6 @@ pub fn tail_digest(file: &File, length: u64) -> io::Result<String> {
 
 /// Whether the file at `path` is the one whose first `bytes` ended in what this digest is of, and
 /// has no more.
-#[must_use]
 pub fn is_whole(path: &Path, bytes: u64, tail: &str) -> bool {
     let check = || -> io::Result<bool> {
         let file = File::open(path)?;
@@ -41,7 +37,6 @@ pub fn is_whole(path: &Path, bytes: u64, tail: &str) -> bool {
 }
 
 /// The name under which a file is written.
-#[must_use]
 pub fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
@@ -49,9 +44,6 @@ pub fn part_of(path: &Path) -> PathBuf {
 }
 
 /// Has the directory of a file know it after a power loss, too.
-///
-/// # Errors
-/// If the directory cannot be opened or synced.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
@@ -60,9 +52,6 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 impl PartFile {
     /// Goes on with what is there of the file at `path`: with its first `keep` bytes, which end in
     /// what has the digest `tail`.
-    ///
-    /// # Errors
-    /// If it cannot be opened, is shorter than that or another file, or another process writes it.
     pub fn go_on(path: &Path, keep: u64, tail: &str) -> io::Result<Self> {
         Self::open(path, keep, |file, part| match tail_digest(file, keep)? == tail {
             true => Ok(()),
@@ -74,10 +63,6 @@ impl PartFile {
     }
 
     /// Begins the file at `path`.
-    ///
-    /// # Errors
-    /// If it cannot be opened, another process writes it, or, without `force`, another run has
-    /// left something of it.
     pub fn begin(path: &Path, force: bool) -> io::Result<Self> {
         Self::open(path, 0, |file, part| match force || file.metadata()?.len() == 0 {
             true => Ok(()),
@@ -119,17 +104,11 @@ impl PartFile {
     }
 
     /// Where to write: the file itself, without a buffer.
-    ///
-    /// # Errors
-    /// If the system has no descriptor left.
     pub fn writer(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
     /// Makes sure of what was written, and tells how many bytes that is, and [`tail_digest`].
-    ///
-    /// # Errors
-    /// If it cannot be synced.
     pub fn sync(&self) -> io::Result<(u64, String)> {
         self.file.sync_data()?;
         let length = self.file.metadata()?.len();
@@ -137,9 +116,6 @@ impl PartFile {
     }
 
     /// Puts the file in its place.
-    ///
-    /// # Errors
-    /// If it cannot be synced or moved, or, without `force`, something is there already.
     pub fn finish(self, force: bool) -> io::Result<()> {
         self.file.sync_all()?;
         put(&self.part, &self.path, force)
@@ -154,9 +130,6 @@ impl Drop for PartFile {
 }
 
 /// Puts a whole part file in its place.
-///
-/// # Errors
-/// If it cannot be moved, or, without `force`, something is there already.
 pub fn put(part: &Path, path: &Path, force: bool) -> io::Result<()> {
     if !force && path.try_exists()? {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is there by now"));

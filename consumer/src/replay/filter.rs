@@ -26,13 +26,11 @@ pub struct Filter {
 
 impl Filter {
     /// Whether everything is wanted.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether an event is wanted.
-    #[must_use]
     pub fn matches(&self, event: &RawEvent<'_>) -> bool {
         self.subject.is_none_or(|subject| subject == event.subject)
             && (self.kinds.is_empty() || self.kinds.contains(&event.fact.kind()))
@@ -56,9 +54,6 @@ fn is_one_of(wanted: &[String], text: Option<&str>) -> bool {
 }
 
 /// Reads the code of a region that exists.
-///
-/// # Errors
-/// If it is no code, or nobody's.
 pub fn region(text: &str) -> Result<RegionCode, String> {
     let code = RegionCode::from_str(text).map_err(|error| error.to_string())?;
     match RegionTable::get().name_of(code) {
@@ -68,9 +63,6 @@ pub fn region(text: &str) -> Result<RegionCode, String> {
 }
 
 /// Reads a kind of fact: the name of its record, whole or with underscores.
-///
-/// # Errors
-/// If there is no such kind.
 pub fn kind(text: &str) -> Result<FactKind, String> {
     let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
     let kind = FactKind::ALL.into_iter().find(|kind| plain(kind.record_name()) == plain(text));

@@ -104,9 +104,6 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 impl<W: Write> RowWriter<W> {
     /// Begins with the header, if the format has one and this is the beginning.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn new(format: Format, out: W, is_beginning: bool) -> io::Result<Self> {
         let mut shape = match format {
             Format::Ndjson => Shape::Ndjson { out, line: Vec::with_capacity(2 * BUFFER_BYTES) },
@@ -134,9 +131,6 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Writes an event.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     #[inline]
     pub fn event(&mut self, place: Place, event: &RawEvent<'_>) -> io::Result<()> {
         match &mut self.0 {
@@ -178,9 +172,6 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Writes that a record cannot be read.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn undecodable(&mut self, place: Place, fault: &Undecodable) -> io::Result<()> {
         let (reason, detail) = (fault.reason, fault.detail.as_str());
         match &mut self.0 {
@@ -205,9 +196,6 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Hands everything on.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Shape::Ndjson { out, line } => {

@@ -115,10 +115,8 @@ pub struct Replay<'a> {
 /// Why a replay could not go on, or could not note how far it is.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// See there.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// See there.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
@@ -128,9 +126,6 @@ impl Replay<'_> {
     ///
     /// Whatever ends it, what was read before is safe and noted, if there is a checkpoint; unless
     /// it could not be written.
-    ///
-    /// # Errors
-    /// If it is interrupted, cannot read or cannot write.
     pub fn run(
         &mut self,
         reader: &mut RangeReader,

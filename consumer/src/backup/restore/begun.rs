@@ -22,9 +22,6 @@ impl KeptPartition<'_> {
     /// That a partition which goes from `low` up to before `at` is the beginning of this one: it ends
     /// where a restore may have been interrupted, its last record is the one that was kept, and before
     /// where this one begins stands only what a restore has put there.
-    ///
-    /// # Errors
-    /// If it is not, or cannot be read.
     pub(super) fn require_begun(
         &self,
         connection: &Connection,

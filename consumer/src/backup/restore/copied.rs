@@ -21,9 +21,6 @@ use crate::backup::manifest::{Cut, Manifest};
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Puts it there, unless a restore of the same backup before has. `part` is that of the decisions.
-///
-/// # Errors
-/// If something else stands there.
 pub(super) fn put(
     restoring: &Restoring<'_>,
     part: &Part<'_>,
@@ -58,9 +55,6 @@ pub(super) fn put(
 
 /// Up to where the decisions go that stand from `low` up to before `at`, without what says that they
 /// are a copy.
-///
-/// # Errors
-/// If that is said of another moment of the backup, or of an events topic that is not there any more.
 pub(super) fn without(
     restoring: &Restoring<'_>,
     part: &Part<'_>,

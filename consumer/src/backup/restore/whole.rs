@@ -26,9 +26,6 @@ impl Elsewhere {
 impl Part<'_> {
     /// The first partition that does not go from where it has to up to where it has to once all is
     /// there.
-    ///
-    /// # Errors
-    /// If the brokers do not say.
     pub(super) fn first_elsewhere(
         &self,
         connection: &Connection,

@@ -32,7 +32,6 @@ use crate::query::kiosks::quarantine::RecordDecision;
 /// is not so in the end.
 #[derive(Clone, Debug, Args)]
 pub struct ReleaseArgs {
-    /// Which records, who decides, and why.
     #[command(flatten)]
     pub decide: DecideArgs,
 }
@@ -44,7 +43,6 @@ pub struct ReleaseArgs {
 /// something asked for is not so in the end.
 #[derive(Clone, Debug, Args)]
 pub struct DiscardArgs {
-    /// Which records, who decides, and why.
     #[command(flatten)]
     pub decide: DecideArgs,
 }
@@ -59,7 +57,6 @@ pub struct DecideArgs {
     )]
     pub origins: Vec<Origin>,
 
-    /// Which records, if they are not named one by one. Those decided about are left alone.
     #[command(flatten)]
     pub filter: Filter,
 
@@ -87,12 +84,9 @@ pub struct DecideArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// The schemas that events may have.
     #[command(flatten)]
     pub schemas: Schemas,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -113,9 +107,6 @@ fn written(text: &str, most: usize) -> Result<String, String> {
 
 impl ReleaseArgs {
     /// Runs the command at the instant `now`.
-    ///
-    /// # Errors
-    /// If something is wrong with the command, the cluster, or `out`; what was committed stays.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         self.decide.run(Decision::Released, now, out)
     }
@@ -123,9 +114,6 @@ impl ReleaseArgs {
 
 impl DiscardArgs {
     /// Runs the command at the instant `now`.
-    ///
-    /// # Errors
-    /// If something is wrong with the command, the cluster, or `out`; what was committed stays.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         self.decide.run(Decision::Discarded, now, out)
     }

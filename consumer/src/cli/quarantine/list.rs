@@ -52,7 +52,6 @@ const COLUMNS: [&str; 19] = [
 #[command(group = ArgGroup::new("state").args(["open", "released", "discarded"]))]
 #[command(group = ArgGroup::new("form").args(["json", "csv"]))]
 pub struct ListArgs {
-    /// Which records.
     #[command(flatten)]
     pub filter: Filter,
 
@@ -80,12 +79,9 @@ pub struct ListArgs {
     #[arg(long)]
     pub csv: bool,
 
-    /// The schemas that events may have.
     #[command(flatten)]
     pub schemas: Schemas,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -115,9 +111,6 @@ struct Listed {
 
 impl ListArgs {
     /// Reads the quarantine topic to its end and shows what it holds.
-    ///
-    /// # Errors
-    /// If a topic cannot be read, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let wanted = self.filter.at(now)?;
         let schemas = self.schemas.read()?;

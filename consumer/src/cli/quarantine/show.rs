@@ -31,12 +31,9 @@ pub struct ShowArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// The schemas that events may have.
     #[command(flatten)]
     pub schemas: Schemas,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -57,9 +54,6 @@ struct Shown {
 
 impl ShowArgs {
     /// Looks for the record and shows it.
-    ///
-    /// # Errors
-    /// If there is none, a topic cannot be read, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let partitions = check_topics(&self.connection)?;
         let schemas = self.schemas.read()?;

@@ -43,8 +43,6 @@ pub struct ListArgs {
     #[arg(long)]
     pub json: bool,
 
-    // Last: its heading holds for whatever comes after it.
-    /// Where Kafka is.
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -64,9 +62,6 @@ struct Answer<'a> {
 
 impl ListArgs {
     /// Reads the reference topic to its end and shows what it holds.
-    ///
-    /// # Errors
-    /// If the topic cannot be read, or `out` cannot be written.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let as_of = self.as_of.unwrap_or_else(|| Day::of_instant(now.0, Zone::Wib).date());
         let known_at = match self.known_at.map(|date| (date, Day::of_date(date))) {

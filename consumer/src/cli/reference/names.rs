@@ -84,9 +84,6 @@ fn list(regions: &[&Region]) -> String {
 }
 
 /// Holds a name against the region of the code beside it.
-///
-/// # Errors
-/// If it is another region's, or may as well be another's.
 pub(super) fn check(text: &str, code: RegionCode) -> Result<(), String> {
     let table = RegionTable::get();
     let own_name = table.name_of(code).unwrap_or_default();

@@ -55,9 +55,6 @@ impl Behind {
 /// Of each partition that ends behind where its ledger goes, how many records the ledger lacks.
 /// Between the two there may be nothing but the marks of transactions: such a partition is not
 /// behind.
-///
-/// # Errors
-/// If asked to stop.
 pub(super) fn behind(
     connection: &Connection,
     topic: &str,
@@ -116,9 +113,6 @@ fn count(
 }
 
 /// Whether a worker that goes on folding has got to all of that, now or within a few seconds.
-///
-/// # Errors
-/// If asked to stop.
 pub(super) fn catches_up(
     node: &Node,
     behind: &[Behind],

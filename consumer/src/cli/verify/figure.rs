@@ -100,9 +100,6 @@ impl Report {
 
 impl FigureCheck<'_> {
     /// Holds it against the log.
-    ///
-    /// # Errors
-    /// If `out` cannot be written. All else is part of the verdict.
     pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let mut report = Report::of(self.figure);
         if let Err(error) = self.verify(&mut report) {

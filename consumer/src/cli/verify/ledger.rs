@@ -39,9 +39,6 @@ pub(super) struct LedgerCheck<'a> {
 
 impl LedgerCheck<'_> {
     /// Holds it against the log.
-    ///
-    /// # Errors
-    /// If `out` cannot be written. All else is part of the verdict.
     pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let mut report = Report::of(self.name());
         if let Err(error) = self.verify(&mut report) {

@@ -45,9 +45,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows of a snapshot.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     type Key = (RegionIndex, Day, Day, Account);
     let views = snapshot.partitions.values();

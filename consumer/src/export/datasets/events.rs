@@ -154,9 +154,6 @@ impl Body {
 }
 
 /// The row of a record that counts.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn row(
     record: &EventRecord<'_>,
     event: &Admitted<'_>,

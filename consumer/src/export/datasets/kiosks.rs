@@ -63,9 +63,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows of a snapshot.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     let mut refused: HashMap<&str, RoaringBitmap> = HashMap::new();
     for view in snapshot.partitions.values() {

@@ -54,7 +54,6 @@ impl Dataset {
     ];
 
     /// Its description.
-    #[must_use]
     pub const fn table(self) -> &'static Table {
         match self {
             Self::Balances => &balances::TABLE,
@@ -69,31 +68,26 @@ impl Dataset {
     }
 
     /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         self.table().name
     }
 
     /// The dataset of a name.
-    #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dataset| dataset.name() == name)
     }
 
     /// Whether it is made of the log's records one by one: then an increment has only what is new.
-    #[must_use]
     pub const fn is_of_records(self) -> bool {
         matches!(self, Self::Events | Self::Quarantine)
     }
 
     /// Whether it is made of what the whole log up to the cut comes to.
-    #[must_use]
     pub const fn is_folded(self) -> bool {
         matches!(self, Self::Balances | Self::Kiosks | Self::Postings)
     }
 
     /// Whether the same cut always gives the same rows.
-    #[must_use]
     pub const fn is_reproducible(self) -> bool {
         !matches!(self, Self::Statuses)
     }

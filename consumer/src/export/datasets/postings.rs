@@ -88,9 +88,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows of a snapshot.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     for view in snapshot.partitions.values() {
         for posting in ledger::postings(view) {

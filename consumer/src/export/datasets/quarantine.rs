@@ -72,9 +72,6 @@ pub const TABLE: Table = Table {
 };
 
 /// The row of a record that cannot be counted.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn row(
     record: &EventRecord<'_>,
     refusal: &Refusal,

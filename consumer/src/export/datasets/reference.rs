@@ -72,9 +72,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows of the figures recorded.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(book: &ReferenceBook, rows: Rows<'_>) -> Result<(), WriteError> {
     // Whether a record stands does not depend on the day: only for which of those that stand
     // applies one is asked for.

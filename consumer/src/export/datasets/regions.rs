@@ -39,9 +39,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows, in the order of the codes.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(rows: Rows<'_>) -> Result<(), WriteError> {
     for region in RegionTable::get().all() {
         let (code, province) = (region.code.to_string(), region.code.province().to_string());

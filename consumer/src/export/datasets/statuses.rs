@@ -61,9 +61,6 @@ pub const TABLE: Table = Table {
 };
 
 /// All rows, in the order of the kiosks' ids.
-///
-/// # Errors
-/// Those of `rows`.
 pub fn rows(statuses: &Statuses, rows: Rows<'_>) -> Result<(), WriteError> {
     let mut sorted: Vec<_> = statuses.iter().collect();
     sorted.sort_unstable_by_key(|(kiosk, _)| kiosk.as_str());
