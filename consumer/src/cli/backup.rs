@@ -7,20 +7,18 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use indicatif::ProgressBar;
 use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use serde_json::{Value, json};
 
-use super::worker::stop_on_signal_saying;
+use super::output::{answer, bar, exit_code, show};
+use super::stop::{self, INTERRUPTED};
 use crate::backup::{BackupError, Checked, Manifest, Taken, Taking, check};
 use crate::cli::tables::number;
 use crate::ingest::stop::Stop;
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: making sure of what was read; once more to end at once";
-/// The exit code of a program that Ctrl-C has ended.
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// Keep what the topics hold in files, or go on with such a backup.
 ///
@@ -82,15 +80,14 @@ impl Args for MaybeConnection {
 impl BackupArgs {
     /// Runs the command. `now` is when the backup is made.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let stop = Stop::default();
-        stop_on_signal_saying(&stop, STOPPING)?;
+        let stop = stop::on_signal_saying(STOPPING)?;
         if self.check {
             return self.check(&stop, out);
         }
         let MaybeConnection(Some(connection)) = &self.connection else {
             anyhow::bail!("where is Kafka? Give --brokers HOST:PORT,… (or LAJU_BROKERS)");
         };
-        let bar = super::verify::bar("keeping", 0, self.json);
+        let bar = bar("keeping", 0, self.json);
         let taking = Taking {
             connection,
             root: &self.directory,
@@ -108,16 +105,12 @@ impl BackupArgs {
             }
             taken => taken.with_context(|| cannot("made", &self.directory))?,
         };
-        if self.json {
-            writeln!(out, "{:#}", self.taken_json(&taken))?;
-        } else {
-            writeln!(out, "{}", self.taken_text(&taken))?;
-        }
+        answer(out, self.json.then(|| taken_json(&taken)), || taken_text(&taken))?;
         Ok(ExitCode::SUCCESS)
     }
 
     fn check(&self, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let bar = super::verify::bar("checking", 0, self.json);
+        let bar = bar("checking", 0, self.json);
         let checked = check(&self.directory, stop.flag(), &mut |read, all| show(&bar, read, all));
         bar.finish_and_clear();
         let Checked { manifest, faults } = match checked {
@@ -126,61 +119,58 @@ impl BackupArgs {
         };
         let is_whole = manifest.cut.is_some();
         let ok = faults.is_empty() && is_whole;
-        if self.json {
-            let mut answer = of_manifest(&manifest);
-            answer["ok"] = json!(ok);
-            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            answer["faults"] = json!(faults);
-            writeln!(out, "{answer:#}")?;
-        } else {
-            for fault in &faults {
-                writeln!(out, "{fault}")?;
-            }
-            match (faults.len(), is_whole) {
-                (0, true) => writeln!(out, "{}: every file is as it was made", sum(&manifest))?,
-                (0, false) => writeln!(out, "{}: {}", sum(&manifest), NOT_WHOLE)?,
-                (count, _) => writeln!(out, "{}: {count} damaged", sum(&manifest))?,
-            }
-        }
-        Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let json = self.json.then(|| {
+            let mut json = of_manifest(&manifest);
+            json["ok"] = json!(ok);
+            json["faults"] = json!(faults);
+            json
+        });
+        answer(out, json, || {
+            let verdict = match (faults.len(), is_whole) {
+                (0, true) => "every file is as it was made".to_owned(),
+                (0, false) => NOT_WHOLE.to_owned(),
+                (count, _) => format!("{count} damaged"),
+            };
+            let sum = format!("{}: {verdict}", sum(&manifest));
+            faults.iter().chain([&sum]).map(String::as_str).collect::<Vec<_>>().join("\n")
+        })?;
+        Ok(exit_code(ok))
     }
+}
 
-    fn taken_json(&self, taken: &Taken) -> Value {
-        let mut answer = of_manifest(&taken.manifest);
-        for (topic, added) in &taken.added {
-            answer["topics"][topic]["added"] = json!(added);
-        }
-        answer["missing"] = json!(taken.missing);
-        answer["went_on"] = json!(taken.went_on);
-        answer
+fn taken_json(taken: &Taken) -> Value {
+    let mut answer = of_manifest(&taken.manifest);
+    for (topic, added) in &taken.added {
+        answer["topics"][topic]["added"] = json!(added);
     }
+    answer["missing"] = json!(taken.missing);
+    answer["went_on"] = json!(taken.went_on);
+    answer
+}
 
-    fn taken_text(&self, taken: &Taken) -> String {
-        let mut text = String::new();
-        for (topic, part) in &taken.manifest.topics {
-            let records: u64 = part.segments.iter().map(|segment| segment.records).sum();
-            let added = taken.added.get(topic).copied().unwrap_or(0);
-            let (records, added) = (number(records), number(added));
-            text.push_str(&format!("{}: {records} records, {added} of them new\n", part.name));
-            let cut: Vec<_> = (0..part.partitions)
-                .filter_map(|partition| {
-                    Some((partition, taken.manifest.begin_of(topic, partition)?))
-                })
-                .filter(|(_, begin)| *begin > 0)
-                .collect();
-            for (partition, begin) in cut {
-                text.push_str(&format!(
-                    "  partition {partition} begins at offset {begin}: what came first was deleted \
+fn taken_text(taken: &Taken) -> String {
+    let mut text = String::new();
+    for (topic, part) in &taken.manifest.topics {
+        let records: u64 = part.segments.iter().map(|segment| segment.records).sum();
+        let added = taken.added.get(topic).copied().unwrap_or(0);
+        let (records, added) = (number(records), number(added));
+        text.push_str(&format!("{}: {records} records, {added} of them new\n", part.name));
+        let cut: Vec<_> = (0..part.partitions)
+            .filter_map(|partition| Some((partition, taken.manifest.begin_of(topic, partition)?)))
+            .filter(|(_, begin)| *begin > 0)
+            .collect();
+        for (partition, begin) in cut {
+            text.push_str(&format!(
+                "  partition {partition} begins at offset {begin}: what came first was deleted \
                      before it was kept\n"
-                ));
-            }
+            ));
         }
-        for name in &taken.missing {
-            text.push_str(&format!("{name}: is not there, so nothing of it is kept\n"));
-        }
-        text.push_str(&format!("\n{}", sum(&taken.manifest)));
-        text
     }
+    for name in &taken.missing {
+        text.push_str(&format!("{name}: is not there, so nothing of it is kept\n"));
+    }
+    text + &format!("\n{}", sum(&taken.manifest))
 }
 
 const NOT_WHOLE: &str = "every file is as it was made, but the backup never came to its end";
@@ -230,13 +220,6 @@ fn of_manifest(manifest: &Manifest) -> Value {
         "copied_at": manifest.cut.as_ref().map(|cut| cut.copied_at),
         "topics": topics.collect::<serde_json::Map<_, _>>(),
     })
-}
-
-pub(super) fn show(bar: &ProgressBar, at: u64, all: u64) {
-    if bar.length() != Some(all) {
-        bar.set_length(all);
-    }
-    bar.set_position(at);
 }
 
 pub(super) fn cannot(what: &str, directory: &Path) -> String {

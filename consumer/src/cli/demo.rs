@@ -1,6 +1,6 @@
 //! `laju demo`: kiosks, broker, worker and live figures, from nothing.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use laju_schemas::RegionCode;
 use serde_json::{Value, json};
 
-use super::worker::stop_on_signal;
+use super::output::{exit_code, styled_bar};
+use super::stop;
+use super::tables::number;
 use crate::demo::check::{Asker, Finding};
 use crate::demo::play::{Demo, DemoError};
 use crate::demo::scenario::{SEED, Scenario};
@@ -56,8 +58,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 impl DemoArgs {
     /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
+        let stop = stop::on_signal()?;
         let listen = if self.once { SocketAddr::new(self.listen.ip(), 0) } else { self.listen };
         let begun = Instant::now();
         let mut demo = Demo::start(Scenario::new(SEED), listen, stop.clone())?;
@@ -99,7 +100,7 @@ impl DemoArgs {
         if !self.once {
             self.stay(demo, stop, out)?;
         }
-        Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(exit_code(all_right))
     }
 
     /// Goes on with the calendar, a handful of events a day, until asked to stop.
@@ -125,7 +126,8 @@ impl DemoArgs {
             out.flush()?;
         }
         let mut trickle = demo.scenario.trickle();
-        let bar = spinner();
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
         while let Some(day) = trickle.next() {
             let until = Instant::now() + DAY;
             demo.play(&day)?;
@@ -146,13 +148,8 @@ impl DemoArgs {
 
 fn play_calendar(demo: &mut Demo, stop: &Stop) -> anyhow::Result<()> {
     let days: Vec<_> = demo.scenario.days().collect();
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = if std::io::stderr().is_terminal() {
-        ProgressBar::new(days.len() as u64).with_style(style)
-    } else {
-        ProgressBar::hidden()
-    };
+    let template = "{prefix} {wide_bar} {percent:>3} %  {msg}";
+    let bar = styled_bar(template, days.len() as u64, false);
     let mut shown = Instant::now();
     for day in &days {
         if stop.is_stopped() {
@@ -169,15 +166,6 @@ fn play_calendar(demo: &mut Demo, stop: &Stop) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     Ok(())
-}
-
-fn spinner() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// How many are active in each of the demo's cities, from what readers see at this moment.
@@ -197,25 +185,13 @@ fn live_figures(demo: &Demo) -> String {
     let offices = demo.scenario.offices();
     let named = offices.iter().filter(|(code, _)| active(*code) > 0);
     named
-        .map(|(code, name)| format!("{} {}", shorten(name), thousands(active(*code))))
+        .map(|(code, name)| format!("{} {}", shorten(name), number(active(*code))))
         .collect::<Vec<_>>()
         .join(" · ")
 }
 
 fn shorten(name: &str) -> &str {
     name.trim_start_matches("Kota ").trim_start_matches("Kabupaten ")
-}
-
-fn thousands(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) && digit != '-' {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What else was in the input, as the node has counted it.
@@ -254,13 +230,13 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
 /// One line of the table: what a region's progress answer says.
 fn row(answer: &Value, ok: bool) -> [String; 8] {
     let text = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
-    let number = |value: &Value| value.as_i64().map(thousands).unwrap_or_default();
+    let count = |value: &Value| value.as_i64().map(number).unwrap_or_default();
     let target = &answer["target"];
     let coverage = answer["denominators"].as_array().and_then(|all| all.first()).map(|own| {
         format!(
             "{} % of {} {}",
             text(&own["coverage_percent"]),
-            number(&own["value"]),
+            count(&own["value"]),
             text(&own["basis"])
         )
     });
@@ -275,19 +251,19 @@ fn row(answer: &Value, ok: bool) -> [String; 8] {
     let attainment = if target.is_null() {
         String::new()
     } else {
-        format!("{} % of {}", text(&target["attainment_percent"]), number(&target["people"]))
+        format!("{} % of {}", text(&target["attainment_percent"]), count(&target["people"]))
     };
     [
         format!("{} {}", text(&answer["region"]["code"]), text(&answer["region"]["name"])),
         text(&answer["as_of"]),
-        number(&answer["activated"]),
+        count(&answer["activated"]),
         coverage.unwrap_or_default(),
         goal,
         attainment,
         format!(
             "{} / {}",
-            number(&answer["cards"]["recorded_first_time"]),
-            number(&answer["cards"]["queue"])
+            count(&answer["cards"]["recorded_first_time"]),
+            count(&answer["cards"]["queue"])
         ),
         if ok { "✓" } else { "✗" }.to_owned(),
     ]
@@ -328,13 +304,13 @@ fn print_table(
         let found = finding.found.as_str().map_or(finding.found.to_string(), str::to_owned);
         writeln!(out, "{} as of {}: {}: {found}", finding.name, finding.as_of, finding.measure)?;
     }
-    let count = |name: &str| happened[name].as_i64().map_or_else(|| "?".to_owned(), thousands);
+    let count = |name: &str| happened[name].as_i64().map_or_else(|| "?".to_owned(), number);
     writeln!(
         out,
         "\n{} records in {seconds:.1} s, nothing dropped: {} events of {} people, among them {} \
          repeats, {} late,\n{} retractions, {} moves, {} activated in another region than home, {} \
          deactivations, {} deferrals; {} quarantined, {} missing.",
-        thousands(demo.published() as i64),
+        number(demo.published() as i64),
         count("events"),
         count("subjects"),
         count("repeats"),

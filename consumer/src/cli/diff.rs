@@ -20,17 +20,14 @@ use laju_kafka::http_client::{self, Trust};
 use serde::Serialize;
 
 use self::sums::{AccountDiffers, Part, QuarantinedDiffers, Sums};
-use super::query::Node;
+use super::output::answer;
+use super::stop::{self, INTERRUPTED};
 use super::verify::claim::{self, Claim};
-use super::worker::stop_on_signal;
 use crate::cli::tables::{harmless, number};
 use crate::ingest::recompute::RecomputeError;
-use crate::ingest::stop::Stop;
 
 /// Exit code where neither can be said.
 const CANNOT_BE_COMPARED: u8 = 2;
-/// The exit code of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 /// Hold two nodes against each other: a new version against the one that answers, say.
 ///
@@ -101,16 +98,17 @@ impl std::fmt::Display for Side {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
     Identical,
     Differs,
+    #[default]
     CannotBeCompared,
 }
 
 /// What is said of both.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Report {
     verdict: Verdict,
     /// Why they cannot be compared.
@@ -132,20 +130,9 @@ struct Report {
 impl DiffArgs {
     /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
-        let mut report = Report {
-            verdict: Verdict::CannotBeCompared,
-            reason: None,
-            a: self.a.to_string(),
-            b: self.b.to_string(),
-            fold_version_a: None,
-            fold_version_b: None,
-            partitions: Vec::new(),
-            postings: 0,
-            accounts: Vec::new(),
-            quarantined: Vec::new(),
-        };
+        let stop = stop::on_signal()?;
+        let mut report =
+            Report { a: self.a.to_string(), b: self.b.to_string(), ..Report::default() };
         if let Err(error) = self.compare(&mut report, stop.flag()) {
             if matches!(error.downcast_ref(), Some(RecomputeError::Interrupted)) {
                 eprintln!("interrupted: nothing is said of them");
@@ -153,11 +140,7 @@ impl DiffArgs {
             }
             report.reason = Some(format!("{error:#}"));
         }
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        } else {
-            writeln!(out, "{}", report.text(self.limit))?;
-        }
+        answer(out, self.json.then_some(&report), || report.text(self.limit))?;
         Ok(match report.verdict {
             Verdict::Identical => ExitCode::SUCCESS,
             Verdict::Differs => ExitCode::FAILURE,
@@ -168,13 +151,7 @@ impl DiffArgs {
     fn claims(&self, side: &Side, stop: &AtomicBool) -> anyhow::Result<Vec<Claim>> {
         let claims = match side {
             Side::Worker(url) => {
-                let node = Node {
-                    url: url.clone(),
-                    token_file: self.token_file.clone(),
-                    trust: self.trust.clone(),
-                    json: false,
-                    position_file: None,
-                };
+                let node = claim::node(url, &self.token_file, &self.trust);
                 claim::of_worker(&node, &[], self.json, stop)
             }
             Side::Store(path) => claim::of_store(path, &[], self.json),

@@ -1,27 +1,24 @@
 //! `laju export`: the log and the ledger as files for analysts, all at one cut.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use laju_kafka::connection::Connection;
 use serde_json::json;
 
-use super::worker::stop_on_signal;
+use super::args::Schemas;
+use super::output::{answer, styled_bar};
+use super::stop::{self, INTERRUPTED};
 use crate::cli::tables::number;
 use crate::export::datasets::Dataset;
 use crate::export::place::read_manifest;
 use crate::export::run::{ExportError, Exported, Request, Told, Wanted, export};
 use crate::export::write::Format;
-use crate::ingest::stop::Stop;
-
-/// Exit code after Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 /// Write events, ledger and what goes with them as files for DuckDB, Polars, pandas and Spark.
 ///
@@ -59,10 +56,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "MANIFEST")]
     pub like: Option<PathBuf>,
 
-    /// A further version of the events topic's schema, as the worker was given; may be given many
-    /// times.
-    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
-    pub schemas: Vec<PathBuf>,
+    #[command(flatten)]
+    pub schemas: Schemas,
 
     /// Say in JSON what was written.
     #[arg(long)]
@@ -82,20 +77,18 @@ fn offset(text: &str) -> Result<(u32, i64), String> {
 impl ExportArgs {
     /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let schemas = self.schemas.iter().map(|path| {
-            laju_kafka::text::read(path)
-                .with_context(|| format!("the schema file {} cannot be read", path.display()))
-        });
         let request = Request {
             datasets: self.datasets.iter().copied().collect(),
             output: self.output.clone(),
             format: self.format,
             wanted: self.wanted()?,
-            schemas: schemas.collect::<anyhow::Result<_>>()?,
+            schemas: self.schemas.read()?,
         };
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
-        let bar = self.bar();
+        let stop = stop::on_signal()?;
+        let template =
+            "exporting {msg:11} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
+        let bar = styled_bar(template, 0, self.json).with_message("log");
+        bar.enable_steady_tick(Duration::from_millis(200));
         let exported = export(&self.connection, &request, &stop, &mut |told| match told {
             Told::Reading(offsets) => bar.set_length(offsets),
             Told::Passed(offsets) => bar.set_position(offsets),
@@ -104,11 +97,8 @@ impl ExportArgs {
         bar.finish_and_clear();
         match exported {
             Ok(exported) => {
-                if self.json {
-                    writeln!(out, "{}", serde_json::to_string_pretty(&self.report(&exported))?)?;
-                } else {
-                    write!(out, "{}", self.text(&exported))?;
-                }
+                let json = self.json.then(|| self.report(&exported));
+                answer(out, json, || self.text(&exported))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(ExportError::Stopped) => {
@@ -122,7 +112,7 @@ impl ExportArgs {
     fn wanted(&self) -> anyhow::Result<Wanted> {
         if let Some(path) = &self.like {
             let manifest = read_manifest(path)?;
-            let manifest = manifest.ok_or_else(|| anyhow!("there is no {}", path.display()))?;
+            let manifest = manifest.with_context(|| format!("there is no {}", path.display()))?;
             return Ok(Wanted::Like(Box::new(manifest)));
         }
         if self.until_offsets.is_empty() {
@@ -130,7 +120,7 @@ impl ExportArgs {
         }
         let offsets: BTreeMap<u32, i64> = self.until_offsets.iter().copied().collect();
         if offsets.len() < self.until_offsets.len() {
-            return Err(anyhow!("--until-offsets names a partition twice"));
+            bail!("--until-offsets names a partition twice");
         }
         Ok(Wanted::Until(offsets))
     }
@@ -165,20 +155,6 @@ impl ExportArgs {
         }
         let (output, cut) = (self.output.display(), manifest.cut.text());
         let records = number(*records);
-        text.push_str(&format!("{records} records read; {output} holds the log up to {cut}\n"));
-        text
-    }
-
-    fn bar(&self) -> ProgressBar {
-        if self.json || !std::io::stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template(
-            "exporting {msg:11} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
-        );
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(0).with_style(style).with_message("log");
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+        text + &format!("{records} records read; {output} holds the log up to {cut}")
     }
 }

@@ -2,12 +2,15 @@
 //! to the output that it is given and answers with the exit code. The arguments of a connection come
 //! last: their heading holds for whatever comes after them.
 
+mod args;
 pub mod backup;
 pub mod demo;
 pub mod diff;
 pub mod export;
 pub mod http;
+mod id;
 pub mod moment;
+mod output;
 pub mod quarantine;
 pub mod query;
 pub mod quote;
@@ -15,6 +18,7 @@ pub mod reference;
 pub mod replay;
 pub mod restore;
 mod seed;
+mod stop;
 pub mod tables;
 pub mod token;
 pub mod topics;

@@ -13,43 +13,37 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use laju_kafka::connection::{ClusterInfo, Connection, Operation, Right};
+use laju_kafka::copy::{Original, Target, TopicCopy};
+use laju_kafka::read::{READ_TIMEOUT, RangeReader, TopicReadError};
+use laju_kafka::terminal::Tamed;
+use laju_kafka::topic_id::topic_id;
 use laju_schemas::TimestampMs;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 
 use self::plan::Plan;
 use self::report::Reporter;
-use super::worker::stop_on_signal_saying;
+use super::stop::{self, INTERRUPTED};
+use crate::files::part_of;
 use crate::ingest::stop::Stop;
 use crate::ingest::verdicts::verdicts_now;
 use crate::replay::ReplayError;
 use crate::replay::checkpoint::{Checkpoint, Destination, Request};
 use crate::replay::decode::Decoder;
-use crate::replay::file::{PartFile, is_whole, part_of, put};
+use crate::replay::file::{PartFile, is_whole, put};
 use crate::replay::rows::{Format, RowWriter};
-use crate::replay::run::{Replay, RunError, Sink};
-use laju_kafka::copy::{Original, Target, TopicCopy};
-use laju_kafka::read::{READ_TIMEOUT, RangeReader, TopicReadError};
-use laju_kafka::terminal::Tamed;
-use laju_kafka::topic_id::topic_id;
+use crate::replay::run::{Replay, Sink};
 
 pub use options::{OffsetVector, ReplayArgs};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: making sure of what was written; once more to end at once";
-/// The exit code of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 impl ReplayArgs {
     /// Runs the command. `now` is what relative moments count from.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let schemas = self.schemas.iter().map(|path| {
-            laju_kafka::text::read(path)
-                .with_context(|| format!("the schema file {} cannot be read", path.display()))
-        });
-        let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
-        let reader = EventReader::new(&schemas)?;
+        let reader = EventReader::new(&self.schemas.read()?)?;
         let cluster = self.connection.check(TIMEOUT)?;
         let topic = self.connection.topic(&EVENTS);
         self.connection.require_on(&[(Operation::Read, &EVENTS)], TIMEOUT)?;
@@ -73,7 +67,7 @@ impl ReplayArgs {
         {
             // Nothing is read any more; at most it was not put in its place yet.
             self.put_in_place(file, done)?;
-            Reporter::of(self).summary(out, done)?;
+            Reporter::of(self, &BTreeMap::new()).summary(out, done)?;
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(file) = self.output.as_deref().filter(|_| !self.force) {
@@ -92,8 +86,7 @@ impl ReplayArgs {
             verdicts_now(&self.connection)?,
         );
         let plan = Plan::make(self, &topic, now, before)?;
-        let stop = Stop::default();
-        stop_on_signal_saying(&stop, STOPPING)?;
+        let stop = stop::on_signal_saying(STOPPING)?;
         self.replay(decoder, plan, request, copy, &stop, out)
     }
 
@@ -113,8 +106,7 @@ impl ReplayArgs {
             .unwrap_or_else(|| Checkpoint::begin(request, plan.count, plan.from, plan.to));
         checkpoint.complete = false;
         let mut log = RangeReader::open(&self.connection, &topic, &plan.ranges, plan.order)?;
-        let reporter = Reporter::of(self);
-        let bar = reporter.bar(&plan.ranges);
+        let reporter = Reporter::of(self, &plan.ranges);
         let done = {
             let sink = match copy {
                 Some(copy) => Sink::Topic(copy),
@@ -130,19 +122,17 @@ impl ReplayArgs {
             }
             let mut replay = Replay {
                 decoder,
-                filter: self.filter(),
+                filter: self.filter.clone(),
                 limit: self.limit,
                 skip_undecodable: self.skip_undecodable,
                 sink,
                 counts: checkpoint.counts,
                 checkpoint: self.checkpoint.clone().map(|path| (path, checkpoint.clone())),
                 stop: stop.flag(),
-                on_undecodable: report::name_undecodable(&bar),
+                on_undecodable: report::name_undecodable(&reporter.bar),
             };
-            let ended = replay.run(&mut log, &mut |counts, log| {
-                reporter.tell(&bar, &plan.ranges, counts, log);
-            });
-            bar.finish_and_clear();
+            let ended = replay.run(&mut log, &mut |counts, log| reporter.tell(counts, log));
+            reporter.bar.finish_and_clear();
             checkpoint.counts = replay.counts;
             checkpoint.next_offsets = log.next_offsets();
             match (ended, replay.sink) {
@@ -161,8 +151,8 @@ impl ReplayArgs {
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => match error.downcast_ref() {
-                Some(RunError::Replay(ReplayError::ReaderGone)) => Ok(ExitCode::SUCCESS),
-                Some(RunError::Replay(ReplayError::Interrupted)) => {
+                Some(ReplayError::ReaderGone) => Ok(ExitCode::SUCCESS),
+                Some(ReplayError::Interrupted) => {
                     reporter.summary(out, &checkpoint)?;
                     self.tell_how_to_go_on();
                     Ok(ExitCode::from(INTERRUPTED))
@@ -276,7 +266,7 @@ impl ReplayArgs {
             from: self.asked_from(),
             to: self.asked_to(),
             partitions: self.partitions.clone(),
-            filter: self.filter(),
+            filter: self.filter.clone(),
             limit: self.limit,
             destination,
         })

@@ -11,12 +11,12 @@ use laju_kafka::publish::exact::ExactError;
 use laju_schemas::{CopyId, LogCopy, TimestampMs};
 use serde_json::json;
 
-use super::backup::{INTERRUPTED, cannot, show};
-use super::worker::stop_on_signal_saying;
+use super::backup::cannot;
+use super::output::{answer, bar, show};
+use super::stop::{self, INTERRUPTED};
 use crate::backup::BackupError;
 use crate::backup::restore::{Restored, Restoring, Step};
 use crate::cli::tables::number;
-use crate::ingest::stop::Stop;
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: waiting for what was sent; once more to end at once";
@@ -50,10 +50,9 @@ pub struct RestoreArgs {
 impl RestoreArgs {
     /// Runs the command. `now` is when the copy is made.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let stop = Stop::default();
-        stop_on_signal_saying(&stop, STOPPING)?;
+        let stop = stop::on_signal_saying(STOPPING)?;
         let bars = [("checking", Step::Checking), ("restoring", Step::Writing)]
-            .map(|(what, step)| (step, super::verify::bar(what, 0, self.json)));
+            .map(|(what, step)| (step, bar(what, 0, self.json)));
         let restoring = Restoring {
             connection: &self.connection,
             root: &self.directory,
@@ -84,35 +83,28 @@ impl RestoreArgs {
         };
         let records: u64 = manifest.whole_segments().map(|(_, segment)| segment.records).sum();
         let LogCopy { original_cluster_id, original_topic, topic, .. } = &copy;
-        if self.json {
-            let answer = json!({
-                "copy": copy,
-                "records": records,
-                "went_on": went_on,
-                "is_configured": is_configured,
-            });
-            writeln!(out, "{answer:#}")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        writeln!(
-            out,
-            "{topic} is a copy of {original_topic} on the cluster {original_cluster_id} as of {}, at \
-             the same offsets: {} records of all topics are there{}.",
-            copy.copied_at,
-            number(records),
-            if went_on { ", some of them by a restore before this one" } else { "" }
-        )?;
-        if !is_configured {
-            writeln!(
-                out,
-                "The broker cannot be asked about the topics' configuration: it is as it was."
-            )?;
-        }
-        writeln!(
-            out,
-            "Start a worker on it with a new --store. A figure quoted before is compared with the \
-             copy by `laju verify --figure`."
-        )?;
+        let json = json!({
+            "copy": copy,
+            "records": records,
+            "went_on": went_on,
+            "is_configured": is_configured,
+        });
+        answer(out, self.json.then_some(json), || {
+            let went_on = if went_on { ", some of them by a restore before this one" } else { "" };
+            let not_configured = if is_configured {
+                ""
+            } else {
+                "The broker cannot be asked about the topics' configuration: it is as it was.\n"
+            };
+            format!(
+                "{topic} is a copy of {original_topic} on the cluster {original_cluster_id} as of {}, \
+                 at the same offsets: {} records of all topics are there{went_on}.\n\
+                 {not_configured}Start a worker on it with a new --store. A figure quoted before is \
+                 compared with the copy by `laju verify --figure`.",
+                copy.copied_at,
+                number(records),
+            )
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use laju_kafka::http_client::{self, Trust};
 
-use super::worker::patience;
+use super::args::patience;
 use crate::seed::SeedFrom;
 
 /// From where a worker takes its store, if it has none.

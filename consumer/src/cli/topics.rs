@@ -13,8 +13,9 @@ use laju_kafka::topics::{
 };
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::EVENTS;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::output::{answer, exit_code};
 use crate::query::recorded_ahead::FAR_AHEAD_MS;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -94,31 +95,25 @@ impl CreateArgs {
         })?;
         let refused = made.iter().any(|(_, made)| matches!(made, Made::Refused(_)));
         let existed = made.iter().any(|(_, made)| *made == Made::Existed);
-        if self.json {
-            let topics: Vec<_> = made
-                .iter()
-                .map(|(name, made)| match made {
-                    Made::Created => json!({"topic": name, "result": "created"}),
-                    Made::Existed => json!({"topic": name, "result": "existed"}),
-                    Made::Refused(why) => {
-                        json!({"topic": name, "result": "refused", "reason": why})
-                    }
-                })
-                .collect();
-            writeln!(out, "{:#}", json!({"ok": !refused, "topics": topics}))?;
-            return Ok(code(!refused));
-        }
-        for (name, made) in &made {
-            match made {
-                Made::Created => writeln!(out, "{name}: created")?,
-                Made::Existed => writeln!(out, "{name}: was there, left as it is")?,
-                Made::Refused(why) => writeln!(out, "{name}: refused: {why}")?,
-            }
-        }
-        if existed {
-            writeln!(out, "\n`laju topics check` tells whether those that were there will do.")?;
-        }
-        Ok(code(!refused))
+        let json = self.json.then(|| {
+            let topics = made.iter().map(|(name, made)| match made {
+                Made::Created => json!({"topic": name, "result": "created"}),
+                Made::Existed => json!({"topic": name, "result": "existed"}),
+                Made::Refused(why) => json!({"topic": name, "result": "refused", "reason": why}),
+            });
+            json!({"ok": !refused, "topics": topics.collect::<Value>()})
+        });
+        answer(out, json, || {
+            let lines = made.iter().map(|(name, made)| match made {
+                Made::Created => format!("{name}: created"),
+                Made::Existed => format!("{name}: was there, left as it is"),
+                Made::Refused(why) => format!("{name}: refused: {why}"),
+            });
+            let advice = "\n`laju topics check` tells whether those that were there will do.";
+            let advice = existed.then(|| advice.to_owned());
+            lines.chain(advice).collect::<Vec<_>>().join("\n")
+        })?;
+        Ok(exit_code(!refused))
     }
 }
 
@@ -162,63 +157,55 @@ impl CheckArgs {
             })
             .collect();
         let count: usize = checked.iter().map(|(.., deviations)| deviations.len()).sum();
-        if self.json {
-            let topics: Vec<_> = checked
-                .iter()
-                .map(|(topic, name, found, deviations)| {
-                    let config = topic.config().into_iter().map(|(key, _)| {
-                        let value = found.as_ref().and_then(|f| f.config.get(key));
-                        (key.to_owned(), json!(value))
-                    });
-                    let deviations: Vec<_> = deviations
-                        .iter()
-                        .map(|d| {
-                            json!({
-                                "property": d.property, "expected": d.expected, "found": d.found,
-                                "why": d.why, "mend": d.mend,
-                            })
-                        })
-                        .collect();
+        let json = self.json.then(|| {
+            let topics = checked.iter().map(|(topic, name, found, deviations)| {
+                let config = topic.config().into_iter().map(|(key, _)| {
+                    let value = found.as_ref().and_then(|f| f.config.get(key));
+                    (key.to_owned(), json!(value))
+                });
+                let deviations = deviations.iter().map(|d| {
                     json!({
-                        "topic": name,
-                        "exists": found.is_some(),
-                        "partitions": found.as_ref().map(|f| f.partitions),
-                        "replication": found.as_ref().map(|f| f.replication),
-                        "config": serde_json::Map::from_iter(config),
-                        "deviations": deviations,
+                        "property": d.property, "expected": d.expected, "found": d.found,
+                        "why": d.why, "mend": d.mend,
                     })
+                });
+                json!({
+                    "topic": name,
+                    "exists": found.is_some(),
+                    "partitions": found.as_ref().map(|f| f.partitions),
+                    "replication": found.as_ref().map(|f| f.replication),
+                    "config": config.collect::<Value>(),
+                    "deviations": deviations.collect::<Value>(),
                 })
-                .collect();
-            writeln!(out, "{:#}", json!({"ok": count == 0, "topics": topics}))?;
-            return Ok(code(count == 0));
-        }
-        for (_, name, found, deviations) in &checked {
-            match found {
-                Some(f) if deviations.is_empty() => {
-                    let (n, copies) = (f.partitions, f.replication);
-                    let plural = if n == 1 { "" } else { "s" };
-                    writeln!(out, "{name}: fine ({n} partition{plural}, replication {copies})")?;
+            });
+            json!({"ok": count == 0, "topics": topics.collect::<Value>()})
+        });
+        answer(out, json, || {
+            let mut text = String::new();
+            for (_, name, found, deviations) in &checked {
+                text += &match found {
+                    Some(f) if deviations.is_empty() => {
+                        let (n, copies) = (f.partitions, f.replication);
+                        let plural = if n == 1 { "" } else { "s" };
+                        format!("{name}: fine ({n} partition{plural}, replication {copies})\n")
+                    }
+                    _ => format!("{name}: differs\n"),
+                };
+                for d in deviations {
+                    if found.is_some() {
+                        text += &format!("  {} is {}, not {}\n", d.property, d.found, d.expected);
+                    }
+                    text += &format!("    {}\n    To mend it: {}\n", d.why, d.mend);
                 }
-                _ => writeln!(out, "{name}: differs")?,
             }
-            for d in deviations {
-                if found.is_some() {
-                    writeln!(out, "  {} is {}, not {}", d.property, d.found, d.expected)?;
-                }
-                writeln!(out, "    {}\n    To mend it: {}", d.why, d.mend)?;
+            text + &match count {
+                0 => "\nEvery topic is as the contract has it.".to_owned(),
+                1 => "\n1 difference.".to_owned(),
+                n => format!("\n{n} differences."),
             }
-        }
-        match count {
-            0 => writeln!(out, "\nEvery topic is as the contract has it.")?,
-            1 => writeln!(out, "\n1 difference.")?,
-            n => writeln!(out, "\n{n} differences.")?,
-        }
-        Ok(code(count == 0))
+        })?;
+        Ok(exit_code(count == 0))
     }
-}
-
-fn code(fine: bool) -> ExitCode {
-    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The admin client answers in futures; nothing else here does.

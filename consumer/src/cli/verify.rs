@@ -7,22 +7,20 @@ mod figure;
 mod ledger;
 mod report;
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use indicatif::{ProgressBar, ProgressStyle};
 use laju_kafka::connection::Connection;
 use laju_kafka::http_client;
 use laju_schemas::FigureId;
 
 use self::figure::FigureCheck;
 use self::ledger::LedgerCheck;
-use super::worker::stop_on_signal;
-use crate::ingest::stop::Stop;
+use super::args::Schemas;
+use super::stop;
 
 /// How long a question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,8 +28,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const BEHIND: u8 = 3;
 /// Exit code where it can be neither confirmed nor refuted.
 const CANNOT_BE_VERIFIED: u8 = 2;
-/// The exit code of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 /// Hold a ledger, or a figure once quoted, against the log in Kafka.
 ///
@@ -83,10 +79,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: usize,
 
-    /// A further version of the events topic's schema, as the worker was given; may be given many
-    /// times.
-    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
-    pub schemas: Vec<PathBuf>,
+    #[command(flatten)]
+    pub schemas: Schemas,
 
     /// Answer in JSON.
     #[arg(long)]
@@ -99,13 +93,8 @@ pub struct VerifyArgs {
 impl VerifyArgs {
     /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
-        let schemas = self.schemas.iter().map(|path| {
-            laju_kafka::text::read(path)
-                .with_context(|| format!("the schema file {} cannot be read", path.display()))
-        });
-        let schemas: Vec<String> = schemas.collect::<anyhow::Result<_>>()?;
+        let stop = stop::on_signal()?;
+        let schemas = self.schemas.read()?;
         let stop = stop.flag();
         match self.figure {
             Some(figure) => {
@@ -116,16 +105,4 @@ impl VerifyArgs {
             None => LedgerCheck { args: self, schemas: &schemas, stop }.run(out),
         }
     }
-}
-
-/// A bar on a terminal, with rate and time left; nothing elsewhere and beside JSON.
-pub(super) fn bar(what: &'static str, length: u64, json: bool) -> ProgressBar {
-    if json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
-    );
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style).with_message(what)
 }

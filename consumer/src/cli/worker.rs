@@ -6,16 +6,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use laju_kafka::connection::Connection;
 use laju_kafka::serve;
-use laju_kafka::signal::{INTERRUPTED, Signals};
-use std::io::IsTerminal as _;
 
+use super::args::{SCHEMAS_OF_EVENTS, Schemas, patience};
 use super::http::HttpArgs;
+use super::output::{show, styled_bar};
 use super::seed::SeedArgs;
+use super::stop;
 use crate::api::stream::StreamSettings;
 use crate::ingest::progress::Progress;
 use crate::ingest::stop::Stop;
@@ -32,6 +31,7 @@ const LEAST_MAX_LAG: Duration = Duration::from_secs(3);
 
 /// Fold the events into figures and answer questions about them over HTTP.
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("schemas", |arg| arg.help(SCHEMAS_OF_EVENTS)))]
 pub struct WorkerArgs {
     #[command(flatten)]
     pub connection: Connection,
@@ -71,10 +71,8 @@ pub struct WorkerArgs {
     #[command(flatten)]
     pub seed: SeedArgs,
 
-    /// A further version of the events topic's schema that events may be written with; may be
-    /// given many times.
-    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
-    pub schemas: Vec<PathBuf>,
+    #[command(flatten)]
+    pub schemas: Schemas,
 
     /// How long the registry's word that it has no such schema is not believed: it is asked again,
     /// and the partition waits. Then the record goes to quarantine, which is written down for ever.
@@ -99,17 +97,6 @@ pub struct WorkerArgs {
     pub pipelines: NonZeroUsize,
 }
 
-/// A time like `90s`, `5m` or `1h 30m`, of a day at most.
-pub(super) fn patience(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "give a time like 90s, 5m or 1h".to_owned())?;
-    let time = Duration::try_from(span).map_err(|_| "a time is not below 0".to_owned())?;
-    if time > Duration::from_secs(86_400) {
-        return Err("at most 24h".to_owned());
-    }
-    Ok(time)
-}
-
 /// Such a time that is long enough to tell a lag by.
 fn max_lag(text: &str) -> Result<Duration, String> {
     let time = patience(text)?;
@@ -126,21 +113,16 @@ impl WorkerArgs {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let access = self.http.access()?;
-        let schemas = self.schemas.iter().map(|path| {
-            laju_kafka::text::read(path)
-                .with_context(|| format!("the schema file {} cannot be read", path.display()))
-        });
         let config = WorkerConfig {
             connection: self.connection.clone(),
             store: self.store.clone(),
             rebuild: self.rebuild,
-            schemas: schemas.collect::<anyhow::Result<_>>()?,
+            schemas: self.schemas.read()?,
             registry_patience: self.registry_patience,
             pipelines: self.pipelines,
         };
         serve::make_room(DESCRIPTORS);
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
+        let stop = stop::on_signal()?;
         let reporter = |progress: &Arc<Progress>, seeding: &Arc<SeedProgress>| {
             report(Arc::clone(progress), Arc::clone(seeding), stop.clone());
         };
@@ -167,51 +149,20 @@ impl WorkerArgs {
     }
 }
 
-/// Stops on the first Ctrl-C, SIGTERM or SIGHUP; a further one of the first two ends the program at
-/// once, which the store survives.
-pub fn stop_on_signal(stop: &Stop) -> anyhow::Result<()> {
-    stop_on_signal_saying(stop, "stopping: finishing the commit under way")
-}
-
-/// The same, with another log message.
-pub(super) fn stop_on_signal_saying(stop: &Stop, words: &'static str) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut signals = {
-        let _guard = runtime.enter();
-        Signals::listen().context("cannot listen for signals")?
-    };
-    let stop = stop.clone();
-    std::thread::Builder::new().name("laju-signal".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            signals.end().await;
-            tracing::info!("{words}");
-            stop.stop();
-            signals.end_at_once().await;
-            std::process::exit(INTERRUPTED);
-        });
-    })?;
-    Ok(())
-}
-
 /// Tells people how far loading and catching up are: a bar on a terminal, else a log line now and
 /// then.
 fn report(progress: Arc<Progress>, seeding: Arc<SeedProgress>, stop: Stop) {
-    let bar = std::io::stderr().is_terminal().then(|| {
-        let style = ProgressStyle::with_template(
-            "{msg:24} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
-        );
-        ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-    });
+    let template = "{msg:24} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
+    let bar = styled_bar(template, 0, false);
     // A thread that cannot be started is no reason not to work.
     let _ = std::thread::Builder::new().name("laju-report".to_owned()).spawn(move || {
         let begun = Instant::now();
         let mut said = Instant::now();
         while !stop.is_stopped() && !progress.is_complete() {
             let (what, done, total) = how_far(&progress, &seeding);
-            if let Some(bar) = &bar {
-                bar.set_message(what.clone());
-                bar.set_length(total);
-                bar.set_position(done);
+            if !bar.is_hidden() {
+                bar.set_message(what);
+                show(&bar, done, total);
             } else if said.elapsed() >= Duration::from_secs(5) {
                 said = Instant::now();
                 let rate = done as f64 / begun.elapsed().as_secs_f64().max(0.001);
@@ -226,9 +177,7 @@ fn report(progress: Arc<Progress>, seeding: Arc<SeedProgress>, stop: Stop) {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
+        bar.finish_and_clear();
         if progress.is_complete() {
             tracing::info!(
                 records = progress.folded(),

@@ -2,25 +2,44 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use laju_schemas::event::FactKind;
 use laju_schemas::{RawEvent, RegionCode, RegionTable, SubjectId};
 use serde::{Deserialize, Serialize};
 
-/// Which events are wanted: all that are given must hold; of several values of one, any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+const HEADING: &str = "Filters (several values: any; several filters: all)";
+
+/// Which events are wanted: all that are given must hold; of several values of one, any. What kiosks
+/// and visits are called is text, because a log may hold ids that the contract does not allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Filter {
-    /// The home region is or lies within one of these.
+    /// Only citizens registered there; a province takes its regencies, ID everything.
+    #[arg(long = "home", value_name = "CODE,…", value_delimiter = ',', value_parser = region,
+          help_heading = HEADING)]
     pub homes: Vec<RegionCode>,
-    /// The service region is or lies within one of these.
+
+    /// Only what that region's offices served.
+    #[arg(long = "service", value_name = "CODE,…", value_delimiter = ',', value_parser = region,
+          help_heading = HEADING)]
     pub services: Vec<RegionCode>,
-    /// The kiosk is one of these. Text, because a log may hold ids that the contract does not
-    /// allow.
+
+    /// Only this kiosk; may be given many times.
+    #[arg(long = "kiosk", value_name = "ID", help_heading = HEADING)]
     pub kiosks: Vec<String>,
-    /// The outreach visit is one of these.
+
+    /// Only this outreach visit; may be given many times.
+    #[arg(long = "outreach", value_name = "ID", help_heading = HEADING)]
     pub visits: Vec<String>,
-    /// The fact is of one of these kinds.
+
+    /// Only this kind of fact: activated, deactivated, relocated, deferred, card_recorded,
+    /// card_requested, card_printed or retracted.
+    #[arg(long = "kind", value_name = "KIND,…", value_delimiter = ',', value_parser = kind,
+          help_heading = HEADING)]
     pub kinds: Vec<FactKind>,
-    /// The citizen.
+
+    /// Only this citizen: the pseudonym, 32 hex digits. Only the partition that it belongs to is
+    /// read; a record that was put elsewhere is in quarantine as wrong_partition.
+    #[arg(long, value_name = "HEX", help_heading = HEADING)]
     pub subject: Option<SubjectId>,
 }
 

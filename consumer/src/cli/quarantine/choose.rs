@@ -2,43 +2,19 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use laju_kafka::read::headers::Headers;
+use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::{Origin, Reason};
-use laju_schemas::{EventId, SubjectId, TimestampMs};
 
-use super::bar;
-use super::decide::{DecideArgs, already};
 use super::decoded::{DecodedFields, masked};
-use super::report::{Refused, Report};
-use crate::domain::decisions::DecisionBook;
-use crate::ingest::decide::{Judge, Judgement};
-use crate::ingest::quarantine::{Quarantined, read_quarantine};
-use crate::query::kiosks::quarantine::RecordDecision;
+use super::order::{DecideArgs, Event, SelectedRecord};
+use super::report::{Already, Refused, Report};
+use super::source::Known;
+use crate::ingest::decide::Judgement;
+use crate::ingest::quarantine::Quarantined;
 
 /// How many bytes of events are kept at most, to be sent later.
 const MOST_BYTES: usize = 256 << 20;
-
-/// A record that is to be decided about.
-pub(super) struct SelectedRecord {
-    pub(super) origin: Origin,
-    pub(super) event_id: Option<EventId>,
-    /// The event to be sent again, if it is released.
-    pub(super) event: Option<Event>,
-}
-
-impl SelectedRecord {
-    /// How many bytes of it are kept, and sent.
-    pub(super) fn bytes(&self) -> usize {
-        self.event.as_ref().map_or(0, |event| event.value.len())
-    }
-}
-
-pub(super) struct Event {
-    pub(super) subject: SubjectId,
-    pub(super) value: Vec<u8>,
-    pub(super) headers: Headers,
-}
 
 impl DecideArgs {
     /// Reads the quarantine topic and chooses what to decide about. What cannot be is put down in
@@ -47,90 +23,64 @@ impl DecideArgs {
         &self,
         action: Decision,
         now: TimestampMs,
-        partitions: u32,
-        decisions: &DecisionBook,
         report: &mut Report,
     ) -> anyhow::Result<Vec<SelectedRecord>> {
         let wanted = self.filter.at(now)?;
-        let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
+        let Known { partitions, mut judge, decisions } = self.source.open()?;
         let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
         let by_name = !missing.is_empty();
         // Where released events were sent to, and those of them that are in quarantine there.
         let anew: HashSet<Origin> = decisions.all().iter().filter_map(|d| d.released()).collect();
-        let mut again = HashSet::new();
-        let (mut chosen, mut bytes, mut outage) = (Vec::new(), 0, None);
-        let bar = bar("reading the quarantine topic", self.json);
-        let passed = read_quarantine(
-            &self.connection,
-            partitions,
-            |read, total| {
-                bar.set_length(total);
-                bar.set_position(read);
-            },
-            |record| {
-                if anew.contains(&record.origin) && decisions.get(record.origin).is_none() {
-                    match judge.counts_at_its_place(&record, decisions) {
-                        Ok(counts) => again.extend((!counts).then_some(record.origin)),
-                        Err(error) => outage = Some(error),
-                    }
-                }
-                let is_meant = if by_name {
-                    missing.remove(&record.origin)
-                } else {
-                    // Those decided about are left alone, whatever was decided.
-                    decisions.get(record.origin).is_none() && wanted.takes(&record)
-                };
-                if !is_meant || outage.is_some() {
-                    return;
-                }
-                if let Some(decision) = decisions.get(record.origin) {
-                    report.already.push(already(decision));
-                    return;
-                }
-                let value = record.value.as_deref().unwrap_or_default();
-                let decoded = match judge.reader_for(value) {
-                    Ok(reader) => DecodedFields::of(&reader.book.explain(value), value),
-                    Err(error) => return outage = Some(error),
-                };
-                if !by_name && !wanted.takes_saying(&decoded) {
-                    return;
-                }
-                match judge.counts_at_its_place(&record, decisions) {
-                    Ok(true) => return report.at_place.push(record.origin.to_string()),
-                    Ok(false) => {}
-                    Err(error) => return outage = Some(error),
-                }
-                if action == Decision::Discarded {
-                    let (origin, event_id) = (record.origin, decoded.event_id);
-                    return chosen.push(SelectedRecord { origin, event_id, event: None });
-                }
-                if bytes >= MOST_BYTES {
-                    report.beyond += 1;
-                    return;
-                }
-                match judge.judge(&record, now) {
-                    Ok(judgement) => {
-                        let judged = self.judged(record, judgement, now, report);
-                        bytes += judged.as_ref().map_or(0, SelectedRecord::bytes);
-                        chosen.extend(judged);
-                    }
-                    Err(error) => outage = Some(error),
-                }
-            },
-        );
-        bar.finish_and_clear();
-        passed?;
-        if let Some(outage) = outage {
-            return Err(outage.into());
-        }
-        for already in &mut report.already {
-            let RecordDecision { released_partition, released_offset, .. } = already.decision;
-            let place = released_partition.zip(released_offset);
-            let place = place.map(|(partition, offset)| Origin { partition, offset });
-            already.again = place.filter(|place| again.contains(place)).map(|at| at.to_string());
-        }
-        missing.into_iter().for_each(|origin| report.not_found(origin));
+        let (mut again, mut already) = (HashSet::new(), Vec::new());
+        let (mut chosen, mut bytes) = (Vec::new(), 0);
+        let under = ("reading the quarantine topic", self.json);
+        self.source.read(partitions, under, |record| {
+            let decision = decisions.get(record.origin);
+            if anew.contains(&record.origin)
+                && decision.is_none()
+                && !judge.counts_at_its_place(&record, &decisions)?
+            {
+                again.insert(record.origin);
+            }
+            let is_meant = if by_name {
+                missing.remove(&record.origin)
+            } else {
+                // Those decided about are left alone, whatever was decided.
+                decision.is_none() && wanted.takes(&record)
+            };
+            if !is_meant {
+                return Ok(());
+            }
+            if let Some(decision) = decision {
+                already.push(decision);
+                return Ok(());
+            }
+            let value = record.value.as_deref().unwrap_or_default();
+            let explained = judge.reader_for(value)?.book.explain(value);
+            let decoded = DecodedFields::of(&explained, value);
+            if !by_name && !wanted.takes_saying(&decoded) {
+                return Ok(());
+            }
+            if judge.counts_at_its_place(&record, &decisions)? {
+                report.at_place.push(record.origin.to_string());
+            } else if action == Decision::Discarded {
+                let (origin, event_id) = (record.origin, decoded.event_id);
+                chosen.push(SelectedRecord { origin, event_id, event: None });
+            } else if bytes >= MOST_BYTES {
+                report.beyond += 1;
+            } else {
+                let judgement = judge.judge(&record, now)?;
+                let judged = self.judged(record, judgement, now, report);
+                bytes += judged.as_ref().map_or(0, SelectedRecord::bytes);
+                chosen.extend(judged);
+            }
+            Ok(())
+        })?;
+        report.already.extend(already.into_iter().map(|decision| {
+            let place = decision.released().filter(|place| again.contains(place));
+            Already { again: place.map(|at| at.to_string()), ..Already::from(&**decision) }
+        }));
+        report.not_found.extend(missing.iter().map(Origin::to_string));
         Ok(chosen)
     }
 
@@ -142,26 +92,24 @@ impl DecideArgs {
         now: TimestampMs,
         report: &mut Report,
     ) -> Option<SelectedRecord> {
+        let origin = record.origin;
         let mut refuse = |reason, detail: &str| {
-            let (origin, detail) = (record.origin.to_string(), masked(detail).into_owned());
+            let (origin, detail) = (origin.to_string(), masked(detail).into_owned());
             report.refused.push(Refused { origin, reason, detail });
         };
         let (subject, event_id) = match judgement {
-            Judgement::Counts { subject, event_id } => (subject, event_id),
+            Judgement::Counts { subject, event_id } => (subject, Some(event_id)),
             Judgement::Refused(refusal, _) => {
                 refuse(refusal.reason, &refusal.detail);
                 return None;
             }
         };
         let value = record.value.unwrap_or_default();
-        let event = Event { subject, value, headers: record.headers };
-        let chosen =
-            SelectedRecord { origin: record.origin, event_id: Some(event_id), event: Some(event) };
+        let event = Some(Event { subject, value, headers: record.headers });
+        let chosen = SelectedRecord { origin, event_id, event };
         if self.order(Decision::Released, now, &chosen).is_too_large() {
-            refuse(
-                Reason::TooLarge,
-                "value: with its headers it is too large for the events topic",
-            );
+            let detail = "value: with its headers it is too large for the events topic";
+            refuse(Reason::TooLarge, detail);
             return None;
         }
         Some(chosen)

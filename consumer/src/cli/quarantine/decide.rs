@@ -5,23 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use laju_kafka::connection::Connection;
-use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON};
-use laju_schemas::quarantine::Origin;
-use laju_schemas::text::{self, Lines};
-use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
+use laju_schemas::TimestampMs;
+use laju_schemas::decision::Decision;
 
-use super::choose::SelectedRecord;
-use super::report::{Already, Done, Report};
-use super::select::Filter;
-use super::{Schemas, bar, records};
-use crate::cli::worker::stop_on_signal;
-use crate::ingest::decide::{
-    BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, Order, Republish, check_topics,
-    read_decisions, require_rights,
-};
+use super::order::{DecideArgs, SelectedRecord};
+use super::report::{Already, Done, Report, records};
+use crate::cli::output::{answer, bar, exit_code};
+use crate::cli::stop;
+use crate::ingest::decide::{BYTES_IN_A_TRANSACTION, Decider, IN_A_TRANSACTION, require_rights};
 use crate::ingest::stop::Stop;
-use crate::query::kiosks::quarantine::RecordDecision;
 
 /// Send records through the fold again.
 ///
@@ -31,7 +23,7 @@ use crate::query::kiosks::quarantine::RecordDecision;
 /// transaction, so that none is sent twice, also after a crash. Exit code 1 if something asked for
 /// is not so in the end.
 #[derive(Clone, Debug, Args)]
-pub struct ReleaseArgs {
+pub(super) struct ReleaseArgs {
     #[command(flatten)]
     pub decide: DecideArgs,
 }
@@ -42,79 +34,19 @@ pub struct ReleaseArgs {
 /// should later rules count such a record where it stands, it has to be retracted. Exit code 1 if
 /// something asked for is not so in the end.
 #[derive(Clone, Debug, Args)]
-pub struct DiscardArgs {
+pub(super) struct DiscardArgs {
     #[command(flatten)]
     pub decide: DecideArgs,
 }
 
-/// Which records, who decides, and why.
-#[derive(Clone, Debug, Args)]
-pub struct DecideArgs {
-    /// The records' places on the events topic, as `laju quarantine list` has them.
-    #[arg(
-        value_name = "PARTITION/OFFSET",
-        conflicts_with_all = ["reasons", "kiosk", "region", "from", "to", "all"]
-    )]
-    pub origins: Vec<Origin>,
-
-    #[command(flatten)]
-    pub filter: Filter,
-
-    /// Every record that nobody has decided about.
-    #[arg(long, conflicts_with_all = ["reasons", "kiosk", "region", "from", "to"])]
-    pub all: bool,
-
-    /// Who decides: a person's name, written down with the decision.
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    pub by: String,
-
-    /// Why, written down with the decision.
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub because: String,
-
-    /// Say what would be done, and do nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-
-    /// Answer in JSON.
-    #[arg(long)]
-    pub json: bool,
-
-    #[command(flatten)]
-    pub schemas: Schemas,
-
-    #[command(flatten)]
-    pub connection: Connection,
-}
-
-fn name(text: &str) -> Result<String, String> {
-    written(text, MAX_DECIDED_BY)
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    written(text, MAX_REASON)
-}
-
-/// A text to be written down for ever, which a NIK must not be.
-fn written(text: &str, most: usize) -> Result<String, String> {
-    text::check(text, most, Lines::One).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
 impl ReleaseArgs {
-    /// Runs the command at the instant `now`.
-    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         self.decide.run(Decision::Released, now, out)
     }
 }
 
 impl DiscardArgs {
-    /// Runs the command at the instant `now`.
-    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         self.decide.run(Decision::Discarded, now, out)
     }
 }
@@ -132,12 +64,10 @@ impl DecideArgs {
             );
         }
         if !self.dry_run {
-            require_rights(&self.connection)?;
+            require_rights(&self.source.connection)?;
         }
-        let partitions = check_topics(&self.connection)?;
         let mut report = Report::new(action, self.dry_run);
-        let decisions = read_decisions(&self.connection)?;
-        let chosen = self.choose(action, now, partitions, &decisions, &mut report)?;
+        let chosen = self.choose(action, now, &mut report)?;
         if self.dry_run || chosen.is_empty() {
             report.left = chosen.iter().map(|chosen| chosen.origin.to_string()).collect();
             return self.answer(report, out);
@@ -145,37 +75,9 @@ impl DecideArgs {
         if !self.is_confirmed(action, &chosen, &report)? {
             bail!("nothing is done");
         }
-        let stop = Stop::default();
-        stop_on_signal(&stop)?;
+        let stop = stop::on_signal()?;
         self.decide(action, now, chosen, &stop, &mut report);
         self.answer(report, out)
-    }
-
-    pub(super) fn order<'c>(
-        &self,
-        action: Decision,
-        now: TimestampMs,
-        chosen: &'c SelectedRecord,
-    ) -> Order<'c> {
-        let decision = QuarantineDecision {
-            decision_id: new_id(now),
-            origin_partition: chosen.origin.partition,
-            origin_offset: chosen.origin.offset,
-            decision: action,
-            event_id: chosen.event_id,
-            released_partition: None,
-            released_offset: None,
-            decided_by: self.by.clone(),
-            reason: self.because.clone(),
-            decided_at: now,
-            origin_topic_id: None,
-        };
-        let republish = chosen.event.as_ref().map(|event| Republish {
-            subject: event.subject,
-            value: &event.value,
-            headers: &event.headers,
-        });
-        Order { decision, republish }
     }
 
     /// Whether it is to be done: records that were not named one by one are asked about.
@@ -219,8 +121,7 @@ impl DecideArgs {
         stop: &Stop,
         report: &mut Report,
     ) {
-        let bar = bar("deciding", self.json);
-        bar.set_length(chosen.len() as u64);
+        let bar = bar("deciding", chosen.len() as u64, self.json);
         let mut done = 0;
         if let Err(error) = self.transact(action, now, &mut chosen, stop, report, &mut |more| {
             done += more;
@@ -244,12 +145,12 @@ impl DecideArgs {
         report: &mut Report,
         progress: &mut dyn FnMut(usize),
     ) -> anyhow::Result<()> {
-        let decider = Decider::open(&self.connection)?;
+        let decider = Decider::open(&self.source.connection)?;
         // From here on nobody else decides: what was decided in the meantime is left alone.
         let decisions = decider.decided()?;
         chosen.retain(|chosen| match decisions.get(chosen.origin) {
             Some(decision) => {
-                report.already.push(already(decision));
+                report.already.push(Already::from(&**decision));
                 false
             }
             None => true,
@@ -269,15 +170,11 @@ impl DecideArgs {
 
     fn answer(&self, report: Report, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let report = report.finish();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        } else {
-            writeln!(out, "{}", report.text())?;
-            if let Some(error) = report.error {
-                bail!(error);
-            }
+        answer(out, self.json.then_some(&report), || report.text())?;
+        match report.error {
+            Some(error) if !self.json => bail!(error),
+            _ => Ok(exit_code(report.ok)),
         }
-        Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -292,26 +189,12 @@ fn in_a_transaction(rest: &[SelectedRecord]) -> usize {
     rest.iter().take(IN_A_TRANSACTION).take_while(fits).count().max(1).min(rest.len())
 }
 
-pub(super) fn already(decision: &QuarantineDecision) -> Already {
-    Already {
-        origin: decision.origin().to_string(),
-        decision: RecordDecision::from(decision),
-        again: None,
-    }
-}
-
-/// A time-ordered id, like those of events.
-fn new_id(now: TimestampMs) -> DecisionId {
-    let (seconds, ms) = (now.0.div_euclid(1000), now.0.rem_euclid(1000));
-    let seconds = u64::try_from(seconds).unwrap_or(0);
-    let instant = uuid::Timestamp::from_unix(uuid::NoContext, seconds, ms as u32 * 1_000_000);
-    DecisionId(uuid::Uuid::new_v7(instant).into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use laju_schemas::quarantine::Origin;
 
+    use super::super::order::Event;
     use super::*;
 
     #[derive(Debug, Parser)]
@@ -330,7 +213,7 @@ mod tests {
         let chosen = |bytes: usize| SelectedRecord {
             origin: Origin { partition: 0, offset: 0 },
             event_id: None,
-            event: Some(super::super::choose::Event {
+            event: Some(Event {
                 subject: laju_schemas::SubjectId([1; 16]),
                 value: vec![0; bytes],
                 headers: Vec::new(),

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
-use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::decision::Decision;
 use laju_schemas::explain::Fault;
@@ -14,36 +13,17 @@ use laju_schemas::quarantine::Reason;
 use serde_json::{Value, json};
 
 use super::decoded::{DecodedFields, fault_json, masked, shown};
+use super::report::records;
 use super::select::Filter;
-use super::{Schemas, bar, records};
+use super::source::{Known, Source};
 use crate::cli::tables::number;
-use crate::domain::decisions::DecisionBook;
-use crate::ingest::decide::{Judge, check_topics, read_decisions};
-use crate::ingest::quarantine::{Passed, Quarantined, read_quarantine};
+use crate::ingest::quarantine::{Passed, Quarantined};
 use crate::query::kiosks::quarantine::RecordDecision;
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 19] = [
-    "partition",
-    "offset",
-    "recorded",
-    "reason",
-    "detail",
-    "event_id",
-    "kiosk_id",
-    "sequence",
-    "occurred_at",
-    "home_region",
-    "service_region",
-    "fact",
-    "fault_field",
-    "fault_byte",
-    "decision",
-    "decided_by",
-    "decided_at",
-    "decision_reason",
-    "counts_at_its_place",
-];
+const COLUMNS: &str = "partition,offset,recorded,reason,detail,event_id,kiosk_id,sequence,\
+     occurred_at,home_region,service_region,fact,fault_field,fault_byte,decision,decided_by,\
+     decided_at,decision_reason,counts_at_its_place";
 
 /// Show what is in quarantine, and how much of it for which reason.
 ///
@@ -51,7 +31,7 @@ const COLUMNS: [&str; 19] = [
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("state").args(["open", "released", "discarded"]))]
 #[command(group = ArgGroup::new("form").args(["json", "csv"]))]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     #[command(flatten)]
     pub filter: Filter,
 
@@ -80,10 +60,7 @@ pub struct ListArgs {
     pub csv: bool,
 
     #[command(flatten)]
-    pub schemas: Schemas,
-
-    #[command(flatten)]
-    pub connection: Connection,
+    source: Source,
 }
 
 /// A record as it is listed.
@@ -107,52 +84,31 @@ struct Count {
 struct Listed {
     rows: VecDeque<Row>,
     counts: BTreeMap<Reason, Count>,
+    total: Count,
 }
 
 impl ListArgs {
     /// Reads the quarantine topic to its end and shows what it holds.
-    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let wanted = self.filter.at(now)?;
-        let schemas = self.schemas.read()?;
-        let partitions = check_topics(&self.connection)?;
-        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
-        let decisions = read_decisions(&self.connection)?;
-        let (mut listed, mut outage) = (Listed::default(), None);
-        let bar = bar("reading the quarantine topic", self.json);
-        let passed = read_quarantine(
-            &self.connection,
-            partitions,
-            |read, total| {
-                bar.set_length(total);
-                bar.set_position(read);
-            },
-            |record| {
-                if outage.is_some() || !wanted.takes(&record) {
-                    return;
-                }
-                let value = record.value.as_deref().unwrap_or_default();
-                let explained = match judge.reader_for(value) {
-                    Ok(reader) => reader.book.explain(value),
-                    Err(error) => return outage = Some(error),
-                };
-                let decoded = DecodedFields::of(&explained, value);
-                if !wanted.takes_saying(&decoded) {
-                    return;
-                }
-                match judge.counts_at_its_place(&record, &decisions) {
-                    Ok(counts) => {
-                        let told = (decoded, explained.fault, counts);
-                        self.add(&decisions, record, told, &mut listed);
-                    }
-                    Err(error) => outage = Some(error),
-                }
-            },
-        );
-        bar.finish_and_clear();
-        let passed = passed?;
-        if let Some(outage) = outage {
-            return Err(outage.into());
-        }
+        let Known { partitions, mut judge, decisions } = self.source.open()?;
+        let mut listed = Listed::default();
+        let under = ("reading the quarantine topic", self.json);
+        let passed = self.source.read(partitions, under, |record| {
+            if !wanted.takes(&record) {
+                return Ok(());
+            }
+            let value = record.value.as_deref().unwrap_or_default();
+            let explained = judge.reader_for(value)?.book.explain(value);
+            let decoded = DecodedFields::of(&explained, value);
+            if wanted.takes_saying(&decoded) {
+                let counts = judge.counts_at_its_place(&record, &decisions)?;
+                let decision = decisions.get(record.origin).map(|d| RecordDecision::from(&**d));
+                let fault = explained.fault;
+                self.add(Row { record, decoded, fault, decision, counts }, &mut listed);
+            }
+            Ok(())
+        })?;
         match (self.json, self.csv) {
             (true, _) => writeln!(out, "{:#}", listed.to_json(&passed))?,
             (_, true) => listed.to_csv(out)?,
@@ -161,17 +117,9 @@ impl ListArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn add(
-        &self,
-        decisions: &DecisionBook,
-        mut record: Quarantined,
-        (decoded, fault, counts): (DecodedFields, Option<Fault>, bool),
-        listed: &mut Listed,
-    ) {
-        let decision =
-            decisions.get(record.origin).map(|decision| RecordDecision::from(&**decision));
-        let is = decision.as_ref().map(|decision| decision.decision);
-        let is_open = is.is_none() && !counts;
+    fn add(&self, mut row: Row, listed: &mut Listed) {
+        let is = row.decision.as_ref().map(|decision| decision.decision);
+        let is_open = is.is_none() && !row.counts;
         let is_meant = match (self.open, self.released, self.discarded) {
             (true, ..) => is_open,
             (_, true, _) => is == Some(Decision::Released),
@@ -181,12 +129,13 @@ impl ListArgs {
         if !is_meant {
             return;
         }
-        let count = listed.counts.entry(record.reason).or_default();
-        count.all += 1;
-        count.open += u64::from(is_open);
+        for count in [listed.counts.entry(row.record.reason).or_default(), &mut listed.total] {
+            count.all += 1;
+            count.open += u64::from(is_open);
+        }
         // Values may have megabytes, and are not shown here.
-        (record.key, record.value, record.headers) = (None, None, Vec::new());
-        listed.rows.push_back(Row { record, decoded, fault, decision, counts });
+        (row.record.key, row.record.value, row.record.headers) = (None, None, Vec::new());
+        listed.rows.push_back(row);
         if self.limit.is_some_and(|limit| listed.rows.len() > limit) {
             listed.rows.pop_front();
         }
@@ -194,22 +143,15 @@ impl ListArgs {
 }
 
 impl Listed {
-    fn total(&self) -> Count {
-        self.counts.values().fold(Count::default(), |sum, count| Count {
-            all: sum.all + count.all,
-            open: sum.open + count.open,
-        })
-    }
-
     fn to_json(&self, passed: &Passed) -> Value {
         let rows = self.rows.iter().map(Row::to_json);
         let reasons = self.counts.iter().map(
             |(reason, count)| json!({"reason": reason, "count": count.all, "open": count.open}),
         );
-        let total = self.total();
+        let total = self.total;
         json!({
-            "records": rows.collect::<Vec<_>>(),
-            "reasons": reasons.collect::<Vec<_>>(),
+            "records": rows.collect::<Value>(),
+            "reasons": reasons.collect::<Value>(),
             "total": total.all,
             "open": total.open,
             "copies": passed.copies,
@@ -220,7 +162,7 @@ impl Listed {
 
     fn to_csv(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(COLUMNS)?;
+        csv.write_record(COLUMNS.split(','))?;
         for Row { record, decoded, fault, decision, counts } in &self.rows {
             // Spreadsheets and terminals get these, whoever wrote the texts.
             let text = |text: Option<&String>| text.map(|text| shown(text)).unwrap_or_default();
@@ -252,7 +194,7 @@ impl Listed {
     }
 
     fn show(&self, passed: &Passed, out: &mut dyn Write) -> std::io::Result<()> {
-        let total = self.total();
+        let total = self.total;
         if total.all == 0 {
             writeln!(out, "Nothing of it is in quarantine.")?;
         } else {

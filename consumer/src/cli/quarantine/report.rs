@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use laju_schemas::decision::Decision;
-use laju_schemas::quarantine::{Origin, Reason};
+use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, QuarantineDecision};
 use serde::Serialize;
 
 use super::decoded::shown;
-use super::records;
+use crate::cli::tables::number;
 use crate::query::kiosks::quarantine::RecordDecision;
 
 /// How many records are named one by one; more are counted by reason.
@@ -41,6 +41,13 @@ pub(super) struct Done {
     pub(super) released_offset: Option<i64>,
 }
 
+impl From<&QuarantineDecision> for Already {
+    fn from(decision: &QuarantineDecision) -> Self {
+        let origin = decision.origin().to_string();
+        Self { origin, decision: RecordDecision::from(decision), again: None }
+    }
+}
+
 impl From<&QuarantineDecision> for Done {
     fn from(decision: &QuarantineDecision) -> Self {
         Self {
@@ -56,7 +63,6 @@ impl From<&QuarantineDecision> for Done {
 /// What was done, or would be.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
-    /// What was asked for.
     pub(super) action: Decision,
     pub(super) dry_run: bool,
     /// Whether everything asked for is so now, or would be.
@@ -96,10 +102,6 @@ impl Report {
         }
     }
 
-    pub(super) fn not_found(&mut self, origin: Origin) {
-        self.not_found.push(origin.to_string());
-    }
-
     /// Works out whether everything asked for is so.
     pub(super) fn finish(mut self) -> Self {
         let as_asked =
@@ -122,37 +124,31 @@ impl Report {
         if self.dry_run {
             lines.push(format!("{} would be {done}; nothing is done", records(self.left.len())));
         } else {
-            lines.push(format!("{} {done}", records(self.decided.len())));
-            for done in self.decided.iter().take(NAMED) {
+            let heading = format!("{} {done}", records(self.decided.len()));
+            named(&mut lines, heading, &self.decided, |done| {
                 let anew = done.released_partition.zip(done.released_offset);
-                let anew =
-                    anew.map(|(p, o)| format!(" stands anew at {p}/{o}")).unwrap_or_default();
-                lines.push(format!("  {}{anew}", done.origin));
-            }
-            more(&mut lines, self.decided.len());
+                let anew = anew.map(|(p, o)| format!(" stands anew at {p}/{o}"));
+                format!("{}{}", done.origin, anew.unwrap_or_default())
+            });
         }
         if !self.already.is_empty() {
-            lines.push(format!("{} already decided about", records(self.already.len())));
-            for Already { origin, decision, again } in self.already.iter().take(NAMED) {
+            let heading = format!("{} already decided about", records(self.already.len()));
+            named(&mut lines, heading, &self.already, |Already { origin, decision, again }| {
                 let by = shown(&decision.decided_by);
                 let again = again.as_ref().map(|place| format!(", in quarantine again at {place}"));
-                let again = again.unwrap_or_default();
-                lines.push(format!("  {origin} {} by {by}{again}", decision.decision));
-            }
-            more(&mut lines, self.already.len());
+                format!("{origin} {} by {by}{}", decision.decision, again.unwrap_or_default())
+            });
         }
         if !self.refused.is_empty() {
             let refused = records(self.refused.len());
-            lines.push(format!("{refused} not released, as they would be refused again"));
-            for Refused { origin, reason, detail } in self.refused.iter().take(NAMED) {
-                lines.push(format!("  {origin} {reason}: {}", shown(detail)));
-            }
-            more(&mut lines, self.refused.len());
+            let heading = format!("{refused} not released, as they would be refused again");
+            named(&mut lines, heading, &self.refused, |Refused { origin, reason, detail }| {
+                format!("{origin} {reason}: {}", shown(detail))
+            });
             let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
             self.refused.iter().for_each(|row| *counts.entry(row.reason).or_default() += 1);
-            let counts: Vec<_> =
-                counts.into_iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-            lines.push(format!("  by reason: {}", counts.join(", ")));
+            let counts = counts.iter().map(|(reason, count)| format!("{reason} {count}"));
+            lines.push(format!("  by reason: {}", counts.collect::<Vec<_>>().join(", ")));
         }
         if !self.at_place.is_empty() {
             let at_place = records(self.at_place.len());
@@ -162,9 +158,9 @@ impl Report {
                     "as soon as the workers have these rules"
                 }
             };
-            lines.push(format!("{at_place} not {done}, as they count at their places: {instead}"));
-            lines.extend(self.at_place.iter().take(NAMED).map(|origin| format!("  {origin}")));
-            more(&mut lines, self.at_place.len());
+            let heading =
+                format!("{at_place} not {done}, as they count at their places: {instead}");
+            named(&mut lines, heading, &self.at_place, String::clone);
         }
         if !self.not_found.is_empty() {
             let named: Vec<_> = self.not_found.iter().take(NAMED).map(String::as_str).collect();
@@ -175,16 +171,24 @@ impl Report {
             lines.push(format!("{} not reached: start again", records(self.left.len())));
         }
         if self.beyond > 0 {
-            lines.push(format!("{} more: start again", crate::cli::tables::number(self.beyond)));
+            lines.push(format!("{} more: start again", number(self.beyond)));
         }
         lines.join("\n")
     }
 }
 
-fn more(lines: &mut Vec<String>, all: usize) {
-    if all > NAMED {
-        lines.push(format!("  … and {} more", all - NAMED));
+/// Adds rows below a heading: so many are named.
+fn named<T>(lines: &mut Vec<String>, heading: String, rows: &[T], words: impl Fn(&T) -> String) {
+    lines.push(heading);
+    lines.extend(rows.iter().take(NAMED).map(|row| format!("  {}", words(row))));
+    if rows.len() > NAMED {
+        lines.push(format!("  … and {} more", rows.len() - NAMED));
     }
+}
+
+/// So many records, in words.
+pub(super) fn records(count: usize) -> String {
+    if count == 1 { "1 record".to_owned() } else { format!("{} records", number(count)) }
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use anyhow::bail;
 use clap::Args;
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{FormerCode, KioskId, RegionCode, RegionTable, TimestampMs};
+use laju_schemas::{FormerCode, KioskId, RegionCode, TimestampMs};
 
 use super::decoded::DecodedFields;
+use crate::cli::args::region;
 use crate::cli::moment::Moment;
 use crate::ingest::quarantine::Quarantined;
 
 /// Which records: those that everything given here is true of.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Filter {
+pub(super) struct Filter {
     /// Why it could not be counted; may be given many times, any of them will do.
     #[arg(long = "reason", value_name = "REASON")]
     pub reasons: Vec<Reason>,
@@ -33,15 +34,6 @@ pub struct Filter {
     /// Recorded by Kafka before this moment.
     #[arg(long, value_name = "TIME")]
     pub to: Option<Moment>,
-}
-
-/// A region that exists, or the nation.
-fn region(text: &str) -> Result<RegionCode, String> {
-    let code = text.parse().map_err(|e: laju_schemas::region::RegionCodeError| e.to_string())?;
-    match RegionTable::get().name_of(code) {
-        Some(_) => Ok(code),
-        None => Err(format!("there is no region {code} in Kepmendagri 300.2.2-2138/2025")),
-    }
 }
 
 /// A filter with its moments fixed.

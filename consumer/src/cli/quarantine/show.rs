@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use laju_kafka::connection::Connection;
 use laju_schemas::TimestampMs;
 use laju_schemas::explain::Explanation;
 use laju_schemas::quarantine::Origin;
@@ -13,16 +12,16 @@ use serde_json::{Value, json};
 
 use super::decoded::{DecodedFields, fault_json, field_text, masked, nik_runs, shown};
 use super::dump::dump;
-use super::{Schemas, bar};
-use crate::ingest::decide::{Judge, Judgement, check_topics, read_decisions};
-use crate::ingest::quarantine::{Quarantined, read_quarantine};
+use super::source::{Known, Source};
+use crate::ingest::decide::Judgement;
+use crate::ingest::quarantine::Quarantined;
 use crate::query::kiosks::quarantine::RecordDecision;
 
 /// Show a record: what it says, where it stops making sense, what the present rules say of it.
 ///
 /// As many digits in a row as a NIK has are not shown, wherever they stand.
 #[derive(Clone, Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// The record's place on the events topic, as `laju quarantine list` has it.
     #[arg(value_name = "PARTITION/OFFSET")]
     pub origin: Origin,
@@ -32,10 +31,7 @@ pub struct ShowArgs {
     pub json: bool,
 
     #[command(flatten)]
-    pub schemas: Schemas,
-
-    #[command(flatten)]
-    pub connection: Connection,
+    source: Source,
 }
 
 /// A record with all that can be said of it.
@@ -54,32 +50,19 @@ struct Shown {
 
 impl ShowArgs {
     /// Looks for the record and shows it.
-    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let partitions = check_topics(&self.connection)?;
-        let schemas = self.schemas.read()?;
-        let mut judge = Judge::new(&schemas, self.connection.registry_client()?, partitions)?;
-        let decisions = read_decisions(&self.connection)?;
+    pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let Known { partitions, mut judge, decisions } = self.source.open()?;
         let decision = decisions.get(self.origin);
         let anew = decision.and_then(|decision| decision.released());
         let (mut found, mut again) = (None, None);
-        let bar = bar("looking for the record", self.json);
-        let passed = read_quarantine(
-            &self.connection,
-            partitions,
-            |read, total| {
-                bar.set_length(total);
-                bar.set_position(read);
-            },
-            |record| {
-                if record.origin == self.origin {
-                    found = Some(record);
-                } else if Some(record.origin) == anew && decisions.get(record.origin).is_none() {
-                    again = Some(record);
-                }
-            },
-        );
-        bar.finish_and_clear();
-        passed?;
+        self.source.read(partitions, ("looking for the record", self.json), |record| {
+            if record.origin == self.origin {
+                found = Some(record);
+            } else if Some(record.origin) == anew && decisions.get(record.origin).is_none() {
+                again = Some(record);
+            }
+            Ok(())
+        })?;
         let Some(record) = found else {
             bail!(
                 "there is no record of {} in quarantine: `laju quarantine list` shows those there are",
@@ -182,25 +165,19 @@ impl Shown {
         if record.is_cut {
             line("Cut", "only a part of it is here; the whole is at its origin".to_owned());
         }
-        line(
-            "Decision",
-            match decision {
-                None => "none".to_owned(),
-                Some(d) => {
-                    let anew = d.released_partition.zip(d.released_offset);
-                    let anew = anew.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
-                    let again = if again.is_some() { ", in quarantine again there" } else { "" };
-                    format!(
-                        "{}{anew}{again} by {} at {}: {}",
-                        d.decision, d.decided_by, d.decided_at, d.reason
-                    )
-                }
-            },
-        );
-        if let Some(d) = verdict {
-            let decoded =
-                format!("{} by {} at {}: {}", d.decision, d.decided_by, d.decided_at, d.reason);
-            line("Verdict", decoded);
+        let decided = |d: &RecordDecision, where_to: &str| {
+            let RecordDecision { decision, decided_by, decided_at, reason, .. } = d;
+            format!("{decision}{where_to} by {decided_by} at {decided_at}: {reason}")
+        };
+        let decision = decision.as_ref().map(|d| {
+            let anew = d.released_partition.zip(d.released_offset);
+            let anew = anew.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
+            let again = if again.is_some() { ", in quarantine again there" } else { "" };
+            decided(d, &format!("{anew}{again}"))
+        });
+        line("Decision", decision.unwrap_or_else(|| "none".to_owned()));
+        if let Some(verdict) = verdict {
+            line("Verdict", decided(verdict, ""));
         }
         if *counts {
             line("At its place", "it counts, by the present rules".to_owned());

@@ -2,17 +2,6 @@
 
 use jiff::civil::Date;
 use laju_schemas::reference::{Basis, Percent, ReferenceKind};
-use laju_schemas::{RegionCode, RegionTable};
-
-/// A region that exists, or the nation.
-pub(super) fn region(text: &str) -> Result<RegionCode, String> {
-    let code: RegionCode =
-        text.parse().map_err(|e: laju_schemas::region::RegionCodeError| e.to_string())?;
-    if RegionTable::get().name_of(code).is_none() {
-        return Err(format!("there is no region {code} in Kepmendagri 300.2.2-2138/2025"));
-    }
-    Ok(code)
-}
 
 /// The known kinds: `unknown` is for readers alone.
 pub(super) fn kind(text: &str) -> Result<ReferenceKind, String> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::civil::Date;
@@ -15,16 +15,19 @@ use laju_kafka::terminal::Tamed;
 use laju_schemas::{ReferenceFigure, RegionCode, RegionTable, TimestampMs, Zone};
 use serde_json::{Value, json};
 
-use super::{field, reference_topic};
+use super::field;
+use super::topic::reference_topic;
+use crate::cli::args::region;
+use crate::cli::tables::number;
 use crate::domain::day::Day;
 use crate::domain::reference::{Denominator, Listed, ReferenceBook, Standing, Target};
 use crate::ingest::follow::reference::{self, Unreadable};
 
 /// Show which figures apply, or all that were ever recorded.
 #[derive(Clone, Debug, Args)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// One region's figures alone, and what it has by sum or inheritance.
-    #[arg(long, value_name = "CODE", value_parser = field::region)]
+    #[arg(long, value_name = "CODE", value_parser = region)]
     pub region: Option<RegionCode>,
 
     /// The day that is asked about [default: today in Asia/Jakarta].
@@ -62,15 +65,15 @@ struct Answer<'a> {
 
 impl ListArgs {
     /// Reads the reference topic to its end and shows what it holds.
-    pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let as_of = self.as_of.unwrap_or_else(|| Day::of_instant(now.0, Zone::Wib).date());
-        let known_at = match self.known_at.map(|date| (date, Day::of_date(date))) {
-            None => None,
-            Some((_, Some(day))) => Some(day),
-            Some((date, None)) => {
-                bail!("nothing was known on {date}: the programme began on {}", Day(0))
-            }
-        };
+        let known_at = self.known_at.map(|date| {
+            let began = Day(0);
+            Day::of_date(date).with_context(|| {
+                format!("nothing was known on {date}: the programme began on {began}")
+            })
+        });
+        let known_at = known_at.transpose()?;
         let (book, unreadable) = self.read()?;
         let mut records = book.list(as_of, known_at);
         records.retain(|listed| {
@@ -85,8 +88,7 @@ impl ListArgs {
             records,
             denominators: self
                 .region
-                .map(|region| book.denominators(region, as_of, known_at))
-                .unwrap_or_default(),
+                .map_or_else(Vec::new, |region| book.denominators(region, as_of, known_at)),
             target: self.region.and_then(|region| book.target(region, as_of, known_at)),
             unreadable,
             next_offset: book.next_offset(),
@@ -118,24 +120,21 @@ impl Answer<'_> {
     }
 
     fn to_json(&self) -> Value {
-        let records: Vec<_> = self
-            .records
-            .iter()
-            .map(|Listed { record, standing }| {
-                json!({
-                    "offset": record.offset,
-                    "recorded": record.recorded.date(),
-                    "standing": standing.as_str(),
-                    "figure": record.figure,
-                })
+        let records = self.records.iter().map(|Listed { record, standing }| {
+            json!({
+                "offset": record.offset,
+                "recorded": record.recorded.date(),
+                "standing": standing.as_str(),
+                "figure": record.figure,
             })
-            .collect();
+        });
+        let unreadable = self.unreadable.iter();
+        let unreadable = unreadable.map(|u| json!({"offset": u.offset, "reason": u.reason}));
         let mut json = json!({
             "as_of": self.as_of,
             "known_at": self.known_at,
-            "records": records,
-            "unreadable": self.unreadable.iter()
-                .map(|u| json!({"offset": u.offset, "reason": u.reason})).collect::<Vec<_>>(),
+            "records": records.collect::<Value>(),
+            "unreadable": unreadable.collect::<Value>(),
             "next_offset": self.next_offset,
         });
         if let Some(region) = self.region {
@@ -151,7 +150,7 @@ impl Answer<'_> {
         if let Some(region) = self.region {
             writeln!(out, "{region} {} on {}{known}", name(region), self.as_of)?;
             for d in &self.denominators {
-                let (basis, people) = (d.basis, grouped(d.value));
+                let (basis, people) = (d.basis, number(d.value));
                 writeln!(out, "  {basis}: {people} since {} ({})", d.valid_from, d.source)?;
             }
             if self.denominators.is_empty() {
@@ -220,7 +219,7 @@ fn name(region: RegionCode) -> &'static str {
 
 fn amount(figure: &ReferenceFigure) -> String {
     match (figure.value, figure.percent) {
-        (Some(people), _) => grouped(people),
+        (Some(people), _) => number(people),
         (None, Some(percent)) => format!("{percent} %"),
         (None, None) => String::new(),
     }
@@ -236,7 +235,7 @@ fn told(target: &Target) -> String {
         Some(region) => format!("; inherited from {region} {}", name(region)),
         None => String::new(),
     };
-    let (people, since, source) = (grouped(target.people), target.valid_from, &target.source);
+    let (people, since, source) = (number(target.people), target.valid_from, &target.source);
     format!("target: {people} people{of} since {since}{until} ({source}{from})")
 }
 
@@ -262,19 +261,6 @@ fn target_json(target: &Target) -> Value {
         "reference_id": target.reference_id,
         "inherited_from": target.inherited_from,
     })
-}
-
-/// A count with its thousands apart, for people.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -318,11 +304,5 @@ mod tests {
         assert!(shown.contains("letter\u{fffd}[2J\u{fffd}31m"), "{shown}");
         let steering = |c: char| c != '\n' && laju_schemas::text::steers(c);
         assert!(!shown.contains(steering), "{shown:?}");
-    }
-
-    #[test]
-    fn counts_have_their_thousands_apart() {
-        let all = [0, 7, 999, 1000, 767_000, 1_234_567].map(grouped);
-        assert_eq!(all, ["0", "7", "999", "1,000", "767,000", "1,234,567"]);
     }
 }

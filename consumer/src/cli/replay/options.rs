@@ -6,12 +6,16 @@ use std::str::FromStr;
 
 use clap::Args;
 use laju_kafka::connection::{Connection, KafkaProperty};
-use laju_schemas::event::FactKind;
-use laju_schemas::{RegionCode, SubjectId};
 
+use crate::cli::args::{SCHEMAS_OF_EVENTS, Schemas};
 use crate::cli::moment::Moment;
-use crate::replay::filter::{self, Filter};
+use crate::replay::filter::Filter;
 use crate::replay::rows::Format;
+
+/// The parts that the help has.
+const RANGE: &str = "Range";
+const ROWS: &str = "Rows";
+const ANOTHER_TOPIC: &str = "Another topic";
 
 /// Replay the events of the log: as rows, or into another topic.
 ///
@@ -33,136 +37,89 @@ use crate::replay::rows::Format;
 /// Partitions come one after the other, each in the order of its offsets, so that the same offsets
 /// always give the same rows; with --follow, and into a topic, all come together.
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("schemas", |arg| arg.help(SCHEMAS_OF_EVENTS)))]
 #[command(group = clap::ArgGroup::new("destination").args(["output", "to_topic"]))]
 pub struct ReplayArgs {
     /// From the first record at or after a moment: 2026-01-05T08:00:00Z, a day (its beginning in
     /// Asia/Jakarta), or "3 days ago".
-    #[arg(long, value_name = "MOMENT", value_parser = Moment::from_str,
-          conflicts_with = "from_offsets", help_heading = "Range")]
+    #[arg(long, value_name = "MOMENT", conflicts_with = "from_offsets", help_heading = RANGE)]
     pub from: Option<Moment>,
 
     /// Up to the first record at or after a moment, which is left out [default: the end at the
     /// start].
-    #[arg(long, value_name = "MOMENT", value_parser = Moment::from_str,
-          conflicts_with_all = ["to_offsets", "follow"], help_heading = "Range")]
+    #[arg(long, value_name = "MOMENT", conflicts_with_all = ["to_offsets", "follow"],
+          help_heading = RANGE)]
     pub to: Option<Moment>,
 
     /// From these offsets, e.g. 0:120,1:98; partitions not named from their beginning.
-    #[arg(long, value_name = "PARTITION:OFFSET,…", help_heading = "Range")]
+    #[arg(long, value_name = "PARTITION:OFFSET,…", help_heading = RANGE)]
     pub from_offsets: Option<OffsetVector>,
 
     /// Up to these offsets, which are left out; partitions not named up to their end.
-    #[arg(
-        long,
-        value_name = "PARTITION:OFFSET,…",
-        conflicts_with = "follow",
-        help_heading = "Range"
-    )]
+    #[arg(long, value_name = "PARTITION:OFFSET,…", conflicts_with = "follow", help_heading = RANGE)]
     pub to_offsets: Option<OffsetVector>,
 
     /// Only these partitions.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = "Range")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = RANGE)]
     pub partitions: Vec<u32>,
 
     /// Go on with what comes, until Ctrl-C.
-    #[arg(long, conflicts_with = "output", help_heading = "Range")]
+    #[arg(long, conflicts_with = "output", help_heading = RANGE)]
     pub follow: bool,
 
     /// At most so many rows or records.
-    #[arg(long, value_name = "N", help_heading = "Range")]
+    #[arg(long, value_name = "N", help_heading = RANGE)]
     pub limit: Option<u64>,
 
-    /// Only citizens registered there; a province takes its regencies, ID everything.
-    #[arg(long, value_name = "CODE,…", value_delimiter = ',', value_parser = filter::region,
-          help_heading = "Filters (several values: any; several filters: all)")]
-    pub home: Vec<RegionCode>,
-
-    /// Only what that region's offices served.
-    #[arg(long, value_name = "CODE,…", value_delimiter = ',', value_parser = filter::region,
-          help_heading = "Filters (several values: any; several filters: all)")]
-    pub service: Vec<RegionCode>,
-
-    /// Only this kiosk; may be given many times.
-    #[arg(
-        long,
-        value_name = "ID",
-        help_heading = "Filters (several values: any; several filters: all)"
-    )]
-    pub kiosk: Vec<String>,
-
-    /// Only this outreach visit; may be given many times.
-    #[arg(
-        long,
-        value_name = "ID",
-        help_heading = "Filters (several values: any; several filters: all)"
-    )]
-    pub outreach: Vec<String>,
-
-    /// Only this kind of fact: activated, deactivated, relocated, deferred, card_recorded,
-    /// card_requested, card_printed or retracted.
-    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = filter::kind,
-          help_heading = "Filters (several values: any; several filters: all)")]
-    pub kind: Vec<FactKind>,
-
-    /// Only this citizen: the pseudonym, 32 hex digits. Only the partition that it belongs to is
-    /// read; a record that was put elsewhere is in quarantine as wrong_partition.
-    #[arg(
-        long,
-        value_name = "HEX",
-        help_heading = "Filters (several values: any; several filters: all)"
-    )]
-    pub subject: Option<SubjectId>,
+    #[command(flatten)]
+    pub filter: Filter,
 
     /// How rows look [default: a table on a terminal, else ndjson].
-    #[arg(long, value_enum, conflicts_with = "to_topic", help_heading = "Rows")]
+    #[arg(long, value_enum, conflicts_with = "to_topic", help_heading = ROWS)]
     pub format: Option<Format>,
 
     /// Leave out of the rows what cannot be read.
-    #[arg(long, conflicts_with = "to_topic", help_heading = "Rows")]
+    #[arg(long, conflicts_with = "to_topic", help_heading = ROWS)]
     pub skip_undecodable: bool,
 
     /// Write rows to a file: as FILE.part, and renamed when it is whole.
-    #[arg(long, value_name = "FILE", help_heading = "Rows")]
+    #[arg(long, value_name = "FILE", help_heading = ROWS)]
     pub output: Option<PathBuf>,
 
     /// Replace the file if it is there, and what another run has left of it.
-    #[arg(long, requires = "output", help_heading = "Rows")]
+    #[arg(long, requires = "output", help_heading = ROWS)]
     pub force: bool,
 
     /// Copy the records into another topic (its full name): keys, values, partitions, headers and
     /// timestamps as they are, also what cannot be read, unless something is filtered.
-    #[arg(long, value_name = "NAME", help_heading = "Another topic")]
+    #[arg(long, value_name = "NAME", help_heading = ANOTHER_TOPIC)]
     pub to_topic: Option<String>,
 
     /// The brokers of the other topic's cluster [default: the same cluster].
     #[arg(long, value_name = "HOST:PORT,…", requires = "to_topic",
-          value_parser = Connection::parse_brokers, help_heading = "Another topic")]
+          value_parser = Connection::parse_brokers, help_heading = ANOTHER_TOPIC)]
     pub to_brokers: Option<String>,
 
     /// A property of librdkafka for --to-brokers; may be given many times.
-    #[arg(
-        long = "to-property",
-        value_name = "KEY=VALUE",
-        requires = "to_brokers",
-        help_heading = "Another topic"
-    )]
+    #[arg(long = "to-property", value_name = "KEY=VALUE", requires = "to_brokers",
+          help_heading = ANOTHER_TOPIC)]
     pub to_properties: Vec<KafkaProperty>,
 
     /// A file that holds the SASL password for --to-brokers and nothing else.
-    #[arg(long, value_name = "FILE", requires = "to_brokers", help_heading = "Another topic")]
+    #[arg(long, value_name = "FILE", requires = "to_brokers", help_heading = ANOTHER_TOPIC)]
     pub to_password_file: Option<PathBuf>,
 
     /// Make the other topic if it is not there: as many partitions, message.timestamp.type=CreateTime,
     /// kept for ever, the original's max.message.bytes.
-    #[arg(long, requires = "to_topic", help_heading = "Another topic")]
+    #[arg(long, requires = "to_topic", help_heading = ANOTHER_TOPIC)]
     pub create_topic: bool,
 
     /// Allow a topic that has records already.
-    #[arg(long, requires = "to_topic", help_heading = "Another topic")]
+    #[arg(long, requires = "to_topic", help_heading = ANOTHER_TOPIC)]
     pub append: bool,
 
     /// Allow a topic whose broker puts its own time in place of the records'.
-    #[arg(long, requires = "to_topic", help_heading = "Another topic")]
+    #[arg(long, requires = "to_topic", help_heading = ANOTHER_TOPIC)]
     pub new_timestamps: bool,
 
     /// Note in this file how far it is, and go on from there if it is there: exactly, into a file;
@@ -172,10 +129,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", requires = "destination")]
     pub checkpoint: Option<PathBuf>,
 
-    /// A further version of the events topic's schema that events may be written with; may be
-    /// given many times.
-    #[arg(long = "schema", env = "LAJU_SCHEMAS", value_name = "FILE.avsc", value_delimiter = ',')]
-    pub schemas: Vec<PathBuf>,
+    #[command(flatten)]
+    pub schemas: Schemas,
 
     /// Sum up in JSON: on standard error where rows are on standard output.
     #[arg(long)]
@@ -186,17 +141,6 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    pub(super) fn filter(&self) -> Filter {
-        Filter {
-            homes: self.home.clone(),
-            services: self.service.clone(),
-            kiosks: self.kiosk.clone(),
-            visits: self.outreach.clone(),
-            kinds: self.kind.clone(),
-            subject: self.subject,
-        }
-    }
-
     /// Where from, in words that are the same for the same question.
     pub(super) fn asked_from(&self) -> Option<String> {
         let offsets = self.from_offsets.as_ref().map(ToString::to_string);
@@ -236,17 +180,16 @@ impl FromStr for OffsetVector {
 
 impl std::fmt::Display for OffsetVector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (place, (partition, offset)) in self.0.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            write!(f, "{comma}{partition}:{offset}")?;
-        }
-        Ok(())
+        let parts = self.0.iter().map(|(partition, offset)| format!("{partition}:{offset}"));
+        f.write_str(&parts.collect::<Vec<_>>().join(","))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use laju_schemas::SubjectId;
+    use laju_schemas::event::FactKind;
 
     use super::*;
 
@@ -300,7 +243,7 @@ mod tests {
         let hex = "02020202020202020202020202020202";
         let args = ["--home", "18,31.71", "--kind", "activated", "--kind", "CardPrinted"];
         let args = parsed(&[&args[..], &["--kiosk", "a,b", "--subject", hex]].concat()).unwrap();
-        let filter = args.filter();
+        let filter = args.filter;
         assert_eq!(filter.homes.len(), 2);
         assert_eq!(filter.kinds, [FactKind::Activated, FactKind::CardPrinted]);
         assert_eq!(filter.kiosks, ["a,b"], "a kiosk's id may have a comma");

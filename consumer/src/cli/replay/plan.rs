@@ -139,7 +139,7 @@ fn partitions(
             return Err(TopicReadError::NoPartition { topic, partition, partitions: count }.into());
         }
     }
-    let wanted: BTreeSet<u32> = match args.subject {
+    let wanted: BTreeSet<u32> = match args.filter.subject {
         _ if !args.partitions.is_empty() => args.partitions.iter().copied().collect(),
         Some(subject) => [partition_for(&subject.0, count)].into(),
         None => ends.keys().copied().collect(),

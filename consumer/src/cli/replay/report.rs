@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use laju_kafka::read::{Range, RangeReader};
 use serde_json::json;
 
 use super::options::ReplayArgs;
+use crate::cli::output::styled_bar;
 use crate::cli::tables::{harmless, number};
 use crate::replay::checkpoint::{Checkpoint, Counts};
 use crate::replay::rows::Place;
@@ -18,55 +19,37 @@ use crate::replay::run::OnUndecodable;
 const NAMED: u64 = 1_000;
 
 /// Reports on a replay.
-pub(super) struct Reporter {
+pub(super) struct Reporter<'a> {
     json: bool,
     /// Whether rows go to standard output, where nothing else may stand.
     to_stdout: bool,
-    bar: bool,
     begun: Instant,
+    ranges: &'a BTreeMap<u32, Range>,
+    /// Over the offsets, as those are what is known beforehand.
+    pub(super) bar: ProgressBar,
 }
 
-impl Reporter {
-    pub(super) fn of(args: &ReplayArgs) -> Self {
+impl<'a> Reporter<'a> {
+    pub(super) fn of(args: &ReplayArgs, ranges: &'a BTreeMap<u32, Range>) -> Self {
         let to_stdout = args.output.is_none() && args.to_topic.is_none();
         let rows_on_terminal = to_stdout && std::io::stdout().is_terminal();
-        let bar = !args.json && !args.follow && !rows_on_terminal;
-        Self {
-            json: args.json,
-            to_stdout,
-            bar: bar && std::io::stderr().is_terminal(),
-            begun: Instant::now(),
-        }
-    }
-
-    /// A bar over the offsets, as those are what is known beforehand.
-    pub(super) fn bar(&self, ranges: &BTreeMap<u32, Range>) -> ProgressBar {
-        if !self.bar {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template(
-            "replaying {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}",
-        );
         let total = ranges.values().map(|range| range.to.saturating_sub(range.from).max(0) as u64);
-        ProgressBar::new(total.sum())
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        let template = "replaying {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}";
+        let is_quiet = args.json || args.follow || rows_on_terminal;
+        let bar = styled_bar(template, total.sum(), is_quiet);
+        Self { json: args.json, to_stdout, begun: Instant::now(), ranges, bar }
     }
 
-    pub(super) fn tell(
-        &self,
-        bar: &ProgressBar,
-        ranges: &BTreeMap<u32, Range>,
-        counts: &Counts,
-        log: &RangeReader,
-    ) {
-        if !self.bar {
+    pub(super) fn tell(&self, counts: &Counts, log: &RangeReader) {
+        if self.bar.is_hidden() {
             return;
         }
-        let from = |partition: &u32| ranges.get(partition).map_or(0, |range| range.from);
+        let from = |partition: &u32| self.ranges.get(partition).map_or(0, |range| range.from);
         let passed =
             log.next_offsets().iter().map(|(p, next)| (next - from(p)).max(0) as u64).sum();
-        bar.set_position(passed);
-        bar.set_message(format!("{} of {} records", number(counts.matched), number(counts.read)));
+        self.bar.set_position(passed);
+        let (matched, read) = (number(counts.matched), number(counts.read));
+        self.bar.set_message(format!("{matched} of {read} records"));
     }
 
     /// Sums up: in JSON if so asked; on standard error where rows are on standard output.

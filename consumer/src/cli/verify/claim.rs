@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Seek as _, Write as _};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
+use laju_kafka::http_client::Trust;
 
-use super::bar;
+use crate::cli::output::bar;
 use crate::cli::query::Node;
 use crate::ingest::recompute::RecomputeError;
 use crate::projection::partition_view::PartitionView;
@@ -84,6 +85,12 @@ fn wanted(all: &[u32], only: &[u32]) -> anyhow::Result<Vec<u32>> {
     Ok(all.iter().filter(is_wanted).copied().collect())
 }
 
+/// The worker at an address.
+pub(in crate::cli) fn node(url: &str, token_file: &Option<PathBuf>, trust: &Trust) -> Node {
+    let (url, token_file, trust) = (url.to_owned(), token_file.clone(), trust.clone());
+    Node { url, token_file, trust, json: false, position_file: None }
+}
+
 /// What a running worker has of each partition, whole and under its own digest.
 pub(in crate::cli) fn of_worker(
     node: &Node,
@@ -98,13 +105,8 @@ pub(in crate::cli) fn of_worker(
     let wanted = wanted(&all, only)?;
     let rows = sizes.partitions.iter().filter(|row| wanted.contains(&row.partition));
     let bar = bar("receiving", rows.map(|row| row.postings + row.kiosks).sum(), json);
-    let mut claims = Vec::new();
-    let mut before = 0;
-    for partition in wanted {
-        let (claim, count) = received(node, partition, before, &bar, stop)?;
-        before = count;
-        claims.push(claim);
-    }
+    let claims = wanted.into_iter().map(|partition| received(node, partition, &bar, stop));
+    let claims = claims.collect::<anyhow::Result<_>>()?;
     bar.finish_and_clear();
     Ok(claims)
 }
@@ -114,24 +116,20 @@ pub(in crate::cli) fn of_worker(
 fn received(
     node: &Node,
     partition: u32,
-    before: u64,
     bar: &ProgressBar,
     stop: &AtomicBool,
-) -> anyhow::Result<(Claim, u64)> {
-    let count = Arc::new(AtomicU64::new(before));
+) -> anyhow::Result<Claim> {
     let (sender, receiver) = mpsc::channel();
-    let (of_thread, node_of_thread) = (Arc::clone(&count), node.clone());
+    let (bar_of_thread, node_of_thread) = (bar.clone(), node.clone());
     std::thread::Builder::new().name("laju-ledger".to_owned()).spawn(move || {
         // A caller that has given up does not listen any more.
-        drop(sender.send(receive_all(&node_of_thread, partition, of_thread)));
+        drop(sender.send(receive_all(&node_of_thread, partition, bar_of_thread)));
     })?;
-    let (mut last, mut since) = (before, Instant::now());
+    let (mut last, mut since) = (bar.position(), Instant::now());
     loop {
         match receiver.recv_timeout(STOP_CHECK_INTERVAL) {
             Ok(claim) => {
-                let claim =
-                    claim.with_context(|| format!("the ledger of partition {partition}"))?;
-                return Ok((claim, count.load(Ordering::Relaxed)));
+                return claim.with_context(|| format!("the ledger of partition {partition}"));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 bail!("the ledger of partition {partition} could not be received")
@@ -141,10 +139,8 @@ fn received(
         if stop.load(Ordering::Acquire) {
             return Err(RecomputeError::Interrupted.into());
         }
-        let now = count.load(Ordering::Relaxed);
-        bar.set_position(now);
-        if now != last {
-            (last, since) = (now, Instant::now());
+        if bar.position() != last {
+            (last, since) = (bar.position(), Instant::now());
         } else if since.elapsed() > READ_TIMEOUT {
             bail!(
                 "nothing came of the ledger of partition {partition} for {} s",
@@ -154,13 +150,13 @@ fn received(
     }
 }
 
-fn receive_all(node: &Node, partition: u32, count: Arc<AtomicU64>) -> anyhow::Result<Claim> {
+fn receive_all(node: &Node, partition: u32, bar: ProgressBar) -> anyhow::Result<Claim> {
     let stream = node.stream(&format!("/v1/ledger/{partition}"))?;
     let mut kept = BufWriter::with_capacity(
         1 << 16,
         tempfile::tempfile().context("no room for the ledger in the directory for such files")?,
     );
-    let counted = BufReader::with_capacity(1 << 16, Counted { stream, count });
+    let counted = BufReader::with_capacity(1 << 16, Counted { stream, bar });
     let (head, digest) = receive(counted, &mut kept)?;
     if head.partition != partition {
         bail!("it is that of partition {}", head.partition);
@@ -170,17 +166,17 @@ fn receive_all(node: &Node, partition: u32, count: Arc<AtomicU64>) -> anyhow::Re
     Ok(Claim { head, digest, rows: Source::Lines(file) })
 }
 
-/// Counts the lines that come.
+/// Shows how many lines have come.
 struct Counted<R> {
     stream: R,
-    count: Arc<AtomicU64>,
+    bar: ProgressBar,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = self.stream.read(buffer)?;
         let lines = buffer[..length].iter().filter(|byte| **byte == b'\n').count();
-        self.count.fetch_add(lines as u64, Ordering::Relaxed);
+        self.bar.inc(lines as u64);
         Ok(length)
     }
 }

@@ -19,7 +19,9 @@ use laju_schemas::topic::{EVENTS, FIGURES, REFERENCE};
 use laju_schemas::{FigureId, QuotedFigure};
 use serde::Serialize;
 
-use super::{CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, bar};
+use super::{CANNOT_BE_VERIFIED, TIMEOUT};
+use crate::cli::output::{answer, bar};
+use crate::cli::stop::INTERRUPTED;
 use crate::cli::tables::{harmless, number};
 use crate::domain::figure_book::{FigureBook, Kept};
 use crate::domain::version::fold_version;
@@ -113,11 +115,7 @@ impl FigureCheck<'_> {
                 None => why,
             });
         }
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        } else {
-            writeln!(out, "{}", report.text())?;
-        }
+        answer(out, self.json.then_some(&report), || report.text())?;
         Ok(match report.verdict {
             Verdict::Same => ExitCode::SUCCESS,
             Verdict::Differs => ExitCode::FAILURE,

@@ -17,8 +17,10 @@ use laju_schemas::topic::EVENTS;
 use super::behind::{behind, catches_up};
 use super::claim::{self, Claim};
 use super::report::{Folded, Part, Report, Verdict};
-use super::{BEHIND, CANNOT_BE_VERIFIED, INTERRUPTED, TIMEOUT, VerifyArgs, bar};
+use super::{BEHIND, CANNOT_BE_VERIFIED, TIMEOUT, VerifyArgs};
+use crate::cli::output::{answer, bar};
 use crate::cli::query::Node;
+use crate::cli::stop::INTERRUPTED;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
 use crate::ingest::event_log::LogPart;
@@ -48,11 +50,8 @@ impl LedgerCheck<'_> {
             }
             report.reason = Some(format!("{error:#}"));
         }
-        if self.args.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        } else {
-            writeln!(out, "{}", report.text(self.args.limit))?;
-        }
+        let json = self.args.json.then_some(&report);
+        answer(out, json, || report.text(self.args.limit))?;
         Ok(match report.verdict {
             Verdict::Identical if report.stays_behind => ExitCode::from(BEHIND),
             Verdict::Identical => ExitCode::SUCCESS,
@@ -73,13 +72,7 @@ impl LedgerCheck<'_> {
     /// The worker at this address.
     fn node(&self, url: &str) -> Node {
         let args = self.args;
-        Node {
-            url: url.to_owned(),
-            token_file: args.token_file.clone(),
-            trust: args.connection.trust.clone(),
-            json: false,
-            position_file: None,
-        }
+        claim::node(url, &args.token_file, &args.connection.trust)
     }
 
     fn verify(&self, report: &mut Report) -> anyhow::Result<()> {

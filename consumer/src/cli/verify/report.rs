@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::behind::Behind;
-
 use crate::cli::tables::{harmless, number};
 use crate::ingest::event_log::LogPart;
 use crate::query::ledger::LedgerHead;
@@ -17,7 +16,7 @@ use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::{Finding, Origins, Records};
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verdict {
     /// Every row is what the log gives.
@@ -25,11 +24,12 @@ pub(super) enum Verdict {
     /// Some are not.
     Differs,
     /// Neither can be said.
+    #[default]
     CannotBeVerified,
 }
 
 /// What is said of a ledger.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,
     /// Why it cannot be verified, or why no records are named.
@@ -110,25 +110,7 @@ pub(super) struct Part {
 impl Report {
     /// Of which nothing is known yet.
     pub(super) fn of(ledger: String) -> Self {
-        Self {
-            verdict: Verdict::CannotBeVerified,
-            reason: None,
-            ledger,
-            made_of: None,
-            folded: None,
-            records: 0,
-            seconds: 0.0,
-            rate: 0.0,
-            digest: None,
-            digest_of_log: None,
-            partitions: Vec::new(),
-            behind: Vec::new(),
-            stays_behind: false,
-            findings: Vec::new(),
-            differences: Differences::default(),
-            posting_records: Vec::new(),
-            quarantined_records: Vec::new(),
-        }
+        Self { ledger, ..Self::default() }
     }
 
     pub(super) fn ledger_of(&mut self, head: &LedgerHead) {
