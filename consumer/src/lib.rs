@@ -10,6 +10,7 @@ pub mod cli;
 pub mod demo;
 pub mod domain;
 pub mod export;
+mod files;
 pub mod ingest;
 pub mod node;
 pub mod projection;

@@ -1,10 +1,8 @@
-//! The directory that a backup stands in: one process at a time, and nothing but the backup. It holds
-//! pseudonyms and people's names, so what is made here is for its owner alone.
+//! The directory that a backup stands in: one process at a time, and nothing but the backup.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use laju_schemas::topic::ALL;
@@ -13,8 +11,9 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::error::BackupError;
 use super::manifest::{MANIFEST, Manifest};
-use super::segment::PART;
+use super::private::create_private_dir;
 use crate::bystanders::is_bystander;
+use crate::files::PART;
 
 /// A backup's directory, locked to others while this is there.
 pub(super) struct Directory {
@@ -99,16 +98,6 @@ impl Directory {
     }
 }
 
-/// Makes a directory that only this user may enter, with those above it, if it is not there.
-pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Makes a file that only this user may read.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
 /// Whether a file has a name as the files of a backup have: `3-from-42.avro`.
 fn is_segment(name: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -172,6 +161,7 @@ mod tests {
         let error = Directory::read(root).map(drop).unwrap_err();
         assert!(matches!(error, BackupError::None(_)), "{error}");
     }
+
     #[test]
     fn a_new_backup_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;

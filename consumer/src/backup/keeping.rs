@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use laju_kafka::read::Range;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::directory::{Directory, create_private_dir};
+use super::directory::Directory;
 use super::error::BackupError;
 use super::manifest::{Manifest, Segment};
+use super::private::create_private_dir;
 use super::segment::{Packer, SegmentWriter};
 
 /// Bytes of a file before it is ended.

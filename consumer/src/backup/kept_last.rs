@@ -4,20 +4,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use laju_kafka::connection::Connection;
-use laju_kafka::read::{Order, Polled, Range, RangeReader};
+use laju_kafka::read::Range;
 use rdkafka::message::Message as _;
 
 use super::error::BackupError;
 use super::manifest::{Segment, TopicPart};
 use super::record;
+use super::records::each_record;
 use super::segment::SegmentReader;
-
-/// How long records are waited for before it is looked at whether to stop.
-const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// That the records which were kept last of each partition are those that the log has at their places.
 /// One that is gone by retention or compaction tells nothing. `topic` is the name in the contract,
@@ -43,25 +40,19 @@ pub(super) fn require(
         return Ok(());
     }
     let mut other = None;
-    let mut reader = RangeReader::open(connection, &kept.name, &ranges, Order::Together)?;
-    loop {
-        let polled = reader.poll(POLL_TIMEOUT, |message| {
-            let (partition, mut found) = (message.partition() as u32, Vec::new());
-            let is_read = record::put(&mut found, message).is_ok();
-            let is_same = last.get(&partition).is_some_and(|last| record::is_same(last, &found));
-            if !(is_read && is_same) {
-                other.get_or_insert((partition, message.offset()));
-            }
-            Ok::<_, BackupError>(ControlFlow::Continue(()))
-        })?;
-        if let Some((partition, offset)) = other {
-            return Err(BackupError::OtherLog { topic: kept.name.clone(), partition, offset });
+    each_record(connection, &kept.name, &ranges, stop, |message| {
+        let (partition, mut found) = (message.partition() as u32, Vec::new());
+        let is_read = record::put(&mut found, message).is_ok();
+        if is_read && last.get(&partition).is_some_and(|last| record::is_same(last, &found)) {
+            return ControlFlow::Continue(());
         }
-        if polled == Polled::Done {
-            return Ok(());
-        }
-        if stop.load(Ordering::Acquire) {
-            return Err(BackupError::Interrupted);
+        other = Some((partition, message.offset()));
+        ControlFlow::Break(())
+    })?;
+    match other {
+        None => Ok(()),
+        Some((partition, offset)) => {
+            Err(BackupError::OtherLog { topic: kept.name.clone(), partition, offset })
         }
     }
 }

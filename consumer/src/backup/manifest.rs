@@ -3,15 +3,14 @@
 //! backup's.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
 use laju_schemas::TimestampMs;
 use serde::{Deserialize, Serialize};
 
-use super::directory::create_private;
 use super::error::BackupError;
-use crate::replay::file::sync_directory;
+use super::private::create_private;
+use crate::files::{part_of, replace_by_json};
 
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
@@ -140,17 +139,10 @@ impl Manifest {
     pub fn save(&mut self, root: &Path) -> Result<(), BackupError> {
         env!("CARGO_PKG_VERSION").clone_into(&mut self.program);
         let path = root.join(MANIFEST);
-        let write = || {
-            let new = root.join(format!("{MANIFEST}{}", super::segment::PART));
-            let mut file = create_private(&new)?;
-            let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            std::fs::rename(&new, &path)?;
-            sync_directory(&path)
-        };
-        write().map_err(|source| BackupError::Io { path: path.clone(), source })
+        let new = part_of(&path);
+        let written =
+            create_private(&new).and_then(|file| replace_by_json((file, &new), &path, self));
+        written.map_err(|source| BackupError::Io { path, source })
     }
 }
 

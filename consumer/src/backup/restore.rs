@@ -6,13 +6,12 @@
 
 mod begun;
 mod copied;
+mod part;
 mod partition;
 mod target;
-mod whole;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::exact::ExactPublisher;
@@ -21,30 +20,27 @@ use laju_kafka::topic_id::topic_id;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 use laju_schemas::{CopyId, LogCopy, TimestampMs};
 
+use self::part::Part;
 use self::partition::KeptPartition;
 use self::target::Target;
+use super::admin::TIMEOUT;
 use super::check::check_files;
 use super::directory::Directory;
 use super::error::BackupError;
-use super::manifest::{Cut, Manifest, TopicPart};
+use super::manifest::{Cut, Manifest};
 
 /// In which order topics are written: what speaks of others before those, decisions and events last.
 const WRITTEN: [&Topic; 6] =
     [&REFERENCE, &KIOSK_STATUS, &FIGURES, &QUARANTINE, &DECISIONS, &EVENTS];
-/// How long a question to the brokers may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What to restore.
 pub struct Restoring<'a> {
-    /// Where to.
     pub connection: &'a Connection,
-    /// The backup's directory.
     pub root: &'a Path,
     /// When it is.
     pub now: TimestampMs,
     /// What the copy is to be known by: a UUID of version 7.
     pub copy_id: CopyId,
-    /// Whether to stop.
     pub stop: &'a AtomicBool,
 }
 
@@ -60,7 +56,6 @@ pub enum Step {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// What was restored.
     pub manifest: Manifest,
     /// What the log says of itself now.
     pub copy: LogCopy,
@@ -69,23 +64,6 @@ pub struct Restored {
     /// Whether the topics have the timestamps and configuration that they are to have: not where the
     /// broker cannot be asked, as the embedded one.
     pub is_configured: bool,
-}
-
-/// A topic of the backup on its way.
-struct Part<'a> {
-    topic: &'static Topic,
-    /// The full name of the topic that it is put into.
-    name: String,
-    /// None where the original had no such topic.
-    kept: Option<&'a TopicPart>,
-    partitions: Vec<KeptPartition<'a>>,
-}
-
-impl Part<'_> {
-    /// Up to where it goes, of a topic with one partition.
-    fn end(&self) -> i64 {
-        self.partitions.first().map_or(0, |partition| partition.end)
-    }
 }
 
 impl Restoring<'_> {
@@ -122,7 +100,7 @@ impl Restoring<'_> {
         let [before @ .., decisions, events] = &parts;
         // Nothing is touched before it is known that all of it is empty, or this backup's beginning.
         let target = Target::look(connection, &parts)?;
-        let expected = copied::of(self, &manifest, cut, events_id.as_deref());
+        let expected = self.expected_copy(&manifest, cut, events_id.as_deref());
         let mut went_on = false;
         for part in &parts {
             if let Some(partitions) = target.partitions(&part.name) {
@@ -131,13 +109,13 @@ impl Restoring<'_> {
         }
         if self.is_whole(&parts, &target)? {
             // Nothing is to be written, and nothing is set that is as it has to be.
-            let copy = copied::put(self, decisions, expected)?;
+            let copy = self.put_copy(decisions, expected)?;
             let is_configured = target.finish()?;
             return Ok(Restored { copy, went_on, is_configured, manifest: manifest.clone() });
         }
         target.prepare()?;
         let topic_id = topic_id(connection, &events_name, READ_TIMEOUT)?;
-        let of_log = copied::of(self, &manifest, cut, topic_id.as_deref());
+        let of_log = self.expected_copy(&manifest, cut, topic_id.as_deref());
 
         let ends = parts.iter().flat_map(|part| &part.partitions).map(|partition| partition.end);
         let (all, mut passed) = (ends.sum::<i64>() as u64, 0);
@@ -145,7 +123,7 @@ impl Restoring<'_> {
             let publisher = ExactPublisher::open(connection, &part.name)?;
             for partition in &part.partitions {
                 let tell = &mut |at: i64| tell(Step::Writing, passed + at as u64, all);
-                partition.write(&publisher, &target, self.stop, tell)?;
+                partition.write(&publisher, connection, self.stop, tell)?;
                 passed += partition.end as u64;
             }
             Ok::<_, BackupError>(())
@@ -154,12 +132,12 @@ impl Restoring<'_> {
             write(part)?;
         }
         write(decisions)?;
-        let copy = copied::put(self, decisions, of_log)?;
+        let copy = self.put_copy(decisions, of_log)?;
         write(events)?;
         // Who wrote behind a partition that was done before the others was not seen until now.
         for part in &parts {
-            if let Some(elsewhere) = part.first_elsewhere(connection)? {
-                return Err(elsewhere.into_error(part));
+            if let Some(disturbed) = part.disturbed(connection)? {
+                return Err(disturbed);
             }
         }
         let is_configured = target.finish()?;
@@ -170,7 +148,7 @@ impl Restoring<'_> {
     fn is_whole(&self, parts: &[Part<'_>], target: &Target<'_>) -> Result<bool, BackupError> {
         for part in parts {
             let is_there = target.partitions(&part.name).is_some();
-            if !is_there || part.first_elsewhere(self.connection)?.is_some() {
+            if !is_there || part.disturbed(self.connection)?.is_some() {
                 return Ok(false);
             }
         }
@@ -213,7 +191,7 @@ impl Restoring<'_> {
             }
             is_begun = true;
             if part.topic.name == DECISIONS.name {
-                at = copied::without(self, part, (low, at), expected)?;
+                at = self.without_copy(part, (low, at), expected)?;
             }
             match kept {
                 Some(kept) => kept.require_begun(self.connection, (low, at), self.stop)?,

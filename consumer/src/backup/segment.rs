@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use sha2::{Digest as _, Sha256};
 
-use super::directory::create_private;
 use super::error::BackupError;
 use super::manifest::{Gap, Segment};
+use super::private::create_private;
 use super::record::{self, SCHEMA, put_bytes, put_long};
-use crate::replay::file::sync_directory;
+use crate::files::{part_of, sync_directory};
 
 pub(super) use reader::SegmentReader;
 
@@ -23,8 +23,6 @@ const MAGIC: [u8; 4] = *b"Obj\x01";
 const CODEC: &[u8] = b"zstandard";
 /// Bytes of records in a block, before they are packed. One is kept for every partition.
 const BLOCK_BYTES: usize = 256 << 10;
-/// What is appended to the name of a file that is being written.
-pub(super) const PART: &str = ".part";
 
 /// Packs blocks, of whichever file.
 pub(super) struct Packer {
@@ -193,12 +191,6 @@ impl SegmentWriter {
             sha256: hex::encode(self.digest.finalize()),
         })
     }
-}
-
-fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(PART);
-    PathBuf::from(name)
 }
 
 fn at(path: &Path, source: io::Error) -> BackupError {

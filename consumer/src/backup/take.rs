@@ -12,35 +12,31 @@ use std::time::Duration;
 use laju_kafka::connection::{ClusterInfo, Connection, Operation};
 use laju_kafka::read::{Order, Polled, READ_TIMEOUT, Range, RangeReader, ends};
 use laju_kafka::topic_id::topic_id;
-use laju_kafka::topics::{TopicAdmin, TopicsError};
+use laju_kafka::topics::TopicsError;
 use laju_schemas::TimestampMs;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE, Topic};
 
+use super::admin::{TIMEOUT, with_admin};
 use super::directory::Directory;
 use super::error::BackupError;
 use super::keeping::Keeping;
 use super::kept_last;
 use super::manifest::{Cut, Manifest, TopicPart};
 
-/// In which order it is looked up where topics end: what speaks of others before those.
-const LOOKED_AT: [Topic; 6] = [FIGURES, DECISIONS, QUARANTINE, REFERENCE, KIOSK_STATUS, EVENTS];
 /// How long the log is waited for before it is looked at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a question to the brokers may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// In which order it is looked up where topics end: what speaks of others before those.
+const LOOKED_AT: [Topic; 6] = [FIGURES, DECISIONS, QUARANTINE, REFERENCE, KIOSK_STATUS, EVENTS];
 
 /// What to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Taking<'a> {
-    /// Where the installation is.
     pub connection: &'a Connection,
-    /// The backup's directory.
     pub root: &'a Path,
     /// Whether a log that has lost its beginning is kept all the same.
     pub without_beginning: bool,
     /// When it is.
     pub now: TimestampMs,
-    /// Whether to stop.
     pub stop: &'a AtomicBool,
 }
 
@@ -188,13 +184,11 @@ impl Taking<'_> {
     /// What of the topics' configuration the contract speaks of, by their full names; nothing where
     /// the broker does not tell.
     fn configs(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, BackupError> {
-        let asked = super::runtime()?.block_on(async {
-            TopicAdmin::connect(self.connection, TIMEOUT).await?.describe().await
-        });
+        let asked = with_admin(self.connection, async |admin| Ok(admin.describe().await?));
         let description = match asked {
             Ok(description) => description,
-            Err(TopicsError::NoAdminApi { .. }) => return Ok(BTreeMap::new()),
-            Err(error) => return Err(error.into()),
+            Err(BackupError::Topics(TopicsError::NoAdminApi { .. })) => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
         };
         let configs = description.topics.into_iter().filter_map(|(topic, name, found)| {
             let found = found?;

@@ -16,8 +16,9 @@ use super::output::{answer, styled_bar};
 use super::stop::{self, INTERRUPTED};
 use crate::cli::tables::number;
 use crate::export::datasets::Dataset;
+use crate::export::error::ExportError;
 use crate::export::place::read_manifest;
-use crate::export::run::{ExportError, Exported, Request, Told, Wanted, export};
+use crate::export::run::{Exported, Request, Told, Wanted, export};
 use crate::export::write::Format;
 
 /// Write events, ledger and what goes with them as files for DuckDB, Polars, pandas and Spark.

@@ -13,21 +13,21 @@ use apache_avro::{Codec, DeflateSettings, Schema, Writer};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::file::{Digested, Metadata, TableFile, WriteError, Written};
 use super::table::{Column, Kind, Table, Value};
-use super::write::{Digested, Metadata, WriteError, Written};
 
 /// Bytes of a block before it is compressed.
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// An Avro file being written.
-pub struct AvroFile {
+pub(super) struct AvroFile {
     writer: Writer<'static, Digested>,
     table: &'static Table,
     rows: u64,
 }
 
 /// The schema of a table's rows, as JSON with the fields in their order.
-pub fn schema(table: &Table) -> String {
+pub(super) fn schema(table: &Table) -> String {
     // Written by hand: a map would put `fields` first and `name` last.
     let fields: Vec<String> = table.columns.iter().map(field).collect();
     format!(
@@ -88,8 +88,10 @@ impl AvroFile {
             .build()?;
         Ok(Self { writer, table, rows: 0 })
     }
+}
 
-    pub(super) fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
+impl TableFile for AvroFile {
+    fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
         let mut fields = Vec::with_capacity(row.len());
         for (column, value) in self.table.columns.iter().zip(row) {
             fields.push((column.name.to_owned(), avro(column, value)?));
@@ -99,7 +101,7 @@ impl AvroFile {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Written, WriteError> {
+    fn finish(self: Box<Self>) -> Result<Written, WriteError> {
         Ok(self.writer.into_inner()?.finish(self.rows)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cut::Manifest;
 use super::datasets::Dataset;
-use super::run::ExportError;
+use super::error::ExportError;
 
 /// That two manifests speak of the same log, counted by the same rules.
 pub(super) fn same_rules(one: &Manifest, other: &Manifest, whose: &str) -> Result<(), ExportError> {

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use laju_schemas::TimestampMs;
 
+use super::file::{Digested, TableFile, WriteError, Written};
 use super::table::{Kind, Table, Value};
-use super::write::{Digested, WriteError, Written};
 
 /// A CSV file being written.
-pub struct CsvFile {
+pub(super) struct CsvFile {
     writer: ::csv::Writer<Digested>,
     table: &'static Table,
     field: String,
@@ -26,8 +26,10 @@ impl CsvFile {
         writer.write_record(table.columns.iter().map(|column| column.name))?;
         Ok(Self { writer, table, field: String::new(), rows: 0 })
     }
+}
 
-    pub(super) fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
+impl TableFile for CsvFile {
+    fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
         for (column, value) in self.table.columns.iter().zip(row) {
             self.field.clear();
             let field = match (column.kind, value) {
@@ -71,7 +73,7 @@ impl CsvFile {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Written, WriteError> {
+    fn finish(self: Box<Self>) -> Result<Written, WriteError> {
         let file = self.writer.into_inner().map_err(|error| error.into_error())?;
         Ok(file.finish(self.rows)?)
     }

@@ -6,12 +6,15 @@
 //! folded ledger into rows, [`parts`] puts them into a file a month, [`mod@write`] and the formats
 //! below it into bytes, and [`place`] has all of it appear at once.
 
-pub mod avro;
+mod avro;
 mod continued;
-pub mod csv;
+mod csv;
 pub mod cut;
 pub mod datasets;
-pub mod parquet;
+pub mod error;
+mod file;
+mod log;
+mod parquet;
 pub mod parts;
 pub mod place;
 pub mod run;

@@ -21,18 +21,18 @@ use ::parquet::schema::parser::parse_message_type;
 use ::parquet::schema::types::ColumnPath;
 use hashbrown::HashMap;
 
+use super::file::{Digested, Metadata, TableFile, WriteError, Written};
 use super::table::{Column, Kind, Table, Value};
-use super::write::{Digested, Metadata, WriteError, Written};
 
 /// Rows of a group: few enough to be held in memory for a few files at once.
-pub const GROUP_ROWS: usize = 100_000;
+pub(super) const GROUP_ROWS: usize = 100_000;
 /// What made the file, in the form that readers parse. Not the program's version: the same rows
 /// are to give the same bytes with the next one, too.
 const CREATED_BY: &str = "laju-export version 1 (build 1)";
 const ZSTD_LEVEL: i32 = 3;
 
 /// A Parquet file being written.
-pub struct ParquetFile {
+pub(super) struct ParquetFile {
     writer: SerializedFileWriter<Digested>,
     table: &'static Table,
     columns: Vec<Held>,
@@ -41,7 +41,7 @@ pub struct ParquetFile {
 }
 
 /// The schema of a table's files, as Parquet's own text has it.
-pub fn schema(table: &Table) -> String {
+pub(super) fn schema(table: &Table) -> String {
     let mut text = format!("message {} {{\n", table.name);
     for column in table.columns {
         let presence = if column.nullable { "optional" } else { "required" };
@@ -109,8 +109,10 @@ impl ParquetFile {
         let columns = table.columns.iter().map(Held::new).collect();
         Ok(Self { writer, table, columns, held: 0, rows: 0 })
     }
+}
 
-    pub(super) fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
+impl TableFile for ParquetFile {
+    fn row(&mut self, row: &[Value<'_>]) -> Result<(), WriteError> {
         for ((column, held), value) in self.table.columns.iter().zip(&mut self.columns).zip(row) {
             if !held.push(column, value) {
                 return Err(WriteError::value(column, value));
@@ -121,11 +123,11 @@ impl ParquetFile {
         if self.held >= GROUP_ROWS { self.release() } else { Ok(()) }
     }
 
-    pub(super) const fn held(&self) -> usize {
+    fn held(&self) -> usize {
         self.held
     }
 
-    pub(super) fn release(&mut self) -> Result<(), WriteError> {
+    fn release(&mut self) -> Result<(), WriteError> {
         if self.held == 0 {
             return Ok(());
         }
@@ -141,7 +143,7 @@ impl ParquetFile {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Written, WriteError> {
+    fn finish(mut self: Box<Self>) -> Result<Written, WriteError> {
         self.release()?;
         let rows = self.rows;
         Ok(self.writer.into_inner()?.finish(rows)?)

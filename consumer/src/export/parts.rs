@@ -3,14 +3,16 @@
 //! all of them, and depends on nothing but the rows: the same rows give the same files.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use laju_schemas::rules::PROGRAMME_BEGAN;
 
 use super::cut::FileEntry;
+use super::file::{Metadata, TableFile, WriteError};
 use super::table::{Table, Value};
-use super::write::{Format, Metadata, TableFile, WriteError};
+use super::write::Format;
 use crate::domain::day::Day;
 
 /// Rows that wait in memory at most, over all files of a dataset.
@@ -24,7 +26,7 @@ pub struct Parts {
     root: PathBuf,
     increment: u32,
     /// By year and month; all in one where the dataset is not by month.
-    open: BTreeMap<(i16, i8), (String, TableFile)>,
+    open: BTreeMap<(i16, i8), (String, Box<dyn TableFile>)>,
     held: usize,
 }
 
@@ -59,24 +61,21 @@ impl Parts {
         Ok(())
     }
 
-    fn file(&mut self, recorded: Date) -> Result<&mut TableFile, WriteError> {
+    fn file(&mut self, recorded: Date) -> Result<&mut dyn TableFile, WriteError> {
         let month = if self.table.by_month { (recorded.year(), recorded.month()) } else { (0, 0) };
-        if !self.open.contains_key(&month) {
-            let mut folder = self.table.name.to_owned();
-            if self.table.by_month {
-                folder.push_str(&format!("/month={:04}-{:02}", month.0, month.1));
-            }
-            std::fs::create_dir_all(self.root.join(&folder))?;
-            let ending = self.format.as_str();
-            let path = format!("{folder}/part-{:05}.{ending}", self.increment);
-            let file =
-                TableFile::create(&self.root.join(&path), self.table, self.format, &self.metadata)?;
-            self.open.insert(month, (path, file));
+        let place = match self.open.entry(month) {
+            Entry::Occupied(place) => return Ok(place.into_mut().1.as_mut()),
+            Entry::Vacant(place) => place,
+        };
+        let mut folder = self.table.name.to_owned();
+        if self.table.by_month {
+            folder.push_str(&format!("/month={:04}-{:02}", month.0, month.1));
         }
-        match self.open.get_mut(&month) {
-            Some((_, file)) => Ok(file),
-            None => unreachable!("inserted just before"),
-        }
+        std::fs::create_dir_all(self.root.join(&folder))?;
+        let ending = self.format.as_str();
+        let path = format!("{folder}/part-{:05}.{ending}", self.increment);
+        let file = self.format.create(&self.root.join(&path), self.table, &self.metadata)?;
+        Ok(place.insert((path, file)).1.as_mut())
     }
 
     /// Ends all files. A dataset that has none so far (`is_first`) and no row gets one of no rows,
@@ -85,7 +84,7 @@ impl Parts {
         if self.open.is_empty() && is_first {
             self.file(Day::recorded(PROGRAMME_BEGAN.0).date())?;
         }
-        let finish = |(path, file): (String, TableFile)| {
+        let finish = |(path, file): (String, Box<dyn TableFile>)| {
             let written = file.finish()?;
             let (rows, bytes, sha256) = (written.rows, written.bytes, written.sha256);
             Ok(FileEntry { path, rows, bytes, sha256 })

@@ -66,27 +66,22 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-impl Column {
-    /// A column of which every row has a value.
-    pub const fn new(
-        name: &'static str,
-        kind: Kind,
-        unit: &'static str,
-        meaning: &'static str,
-    ) -> Self {
-        Self { name, kind, nullable: false, unit, meaning }
-    }
-
-    /// A column of which a row may have no value.
-    pub const fn nullable(
-        name: &'static str,
-        kind: Kind,
-        unit: &'static str,
-        meaning: &'static str,
-    ) -> Self {
-        Self { name, kind, nullable: true, unit, meaning }
-    }
+/// The columns of a table: `name: Kind, "unit", "meaning";`, with `or null` where a row may have
+/// nothing there.
+macro_rules! columns {
+    (@nullable) => { false };
+    (@nullable null) => { true };
+    ($($name:ident: $kind:ident $(or $null:ident)?, $unit:literal, $meaning:literal;)*) => {
+        &[$($crate::export::table::Column {
+            name: stringify!($name),
+            kind: $crate::export::table::Kind::$kind,
+            nullable: columns!(@nullable $($null)?),
+            unit: $unit,
+            meaning: $meaning,
+        }),*]
+    };
 }
+pub(super) use columns;
 
 /// One dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

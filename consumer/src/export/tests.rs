@@ -7,15 +7,16 @@ use ::parquet::record::Field;
 use apache_avro::types::Value as AvroValue;
 use jiff::civil::{Date, date};
 
+use super::avro;
 use super::continued::continues;
 use super::cut::{Cut, DatasetEntry, FORM, FileEntry, LastRecord, Manifest};
 use super::datasets::Dataset;
+use super::file::{WriteError, Written};
 use super::parquet::GROUP_ROWS;
 use super::parts::Parts;
 use super::place::{MANIFEST, MARKER, NEXT, OLD, PARTIAL, Place, PlaceError};
-use super::table::{Column, Kind, Table, Value};
-use super::write::{Format, WriteError, Written};
-use super::{avro, write};
+use super::table::{Kind, Table, Value, columns};
+use super::write::Format;
 
 /// A column of each kind, and one that may have nothing.
 const TABLE: Table = Table {
@@ -24,21 +25,21 @@ const TABLE: Table = Table {
     row: "A row.",
     sorted_by: &["rising"],
     by_month: true,
-    columns: &[
-        Column::new("rising", Kind::Rising, "", ""),
-        Column::new("text", Kind::Text, "", ""),
-        Column::new("symbol", Kind::Symbol, "", ""),
-        Column::new("small", Kind::Int32, "", ""),
-        Column::new("large", Kind::Int64, "", ""),
-        Column::new("flag", Kind::Boolean, "", ""),
-        Column::new("on", Kind::Date, "", ""),
-        Column::new("at", Kind::Timestamp, "", ""),
-        Column::new("id", Kind::Uuid, "", ""),
-        Column::new("pseudonym", Kind::Fixed16, "", ""),
-        Column::new("bytes", Kind::Bytes, "", ""),
-        Column::new("share", Kind::Percent, "", ""),
-        Column::nullable("maybe", Kind::Symbol, "", ""),
-    ],
+    columns: columns! {
+        rising: Rising, "", "";
+        text: Text, "", "";
+        symbol: Symbol, "", "";
+        small: Int32, "", "";
+        large: Int64, "", "";
+        flag: Boolean, "", "";
+        on: Date, "", "";
+        at: Timestamp, "", "";
+        id: Uuid, "", "";
+        pseudonym: Fixed16, "", "";
+        bytes: Bytes, "", "";
+        share: Percent, "", "";
+        maybe: Symbol or null, "", "";
+    },
 };
 
 const DAY: Date = date(2024, 2, 29);
@@ -193,7 +194,7 @@ fn a_value_that_is_not_its_columns_is_told_and_not_written() {
         for (place, wrong) in [(0, Value::Null), (3, Value::Number(1 << 40)), (6, Value::Number(3))]
         {
             let path = folder.path().join(format!("{}-{place}", format.as_str()));
-            let mut file = write::TableFile::create(&path, &TABLE, format, &Vec::new()).unwrap();
+            let mut file = format.create(&path, &TABLE, &Vec::new()).unwrap();
             let mut row = row(1);
             row[place] = wrong;
             let result = file.row(&row);

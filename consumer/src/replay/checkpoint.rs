@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::file::sync_directory;
 use super::filter::Filter;
 use super::rows::Format;
+use crate::files::{replace_by_json, with_ending};
 
 /// The version of the file's form.
 const VERSION: u32 = 2;
@@ -143,11 +143,10 @@ impl Checkpoint {
     /// Keeps other processes from the checkpoint at `path` until the answer is dropped, by
     /// `PATH.lock`, which stays.
     pub fn lock(path: &Path) -> Result<File, CheckpointError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
         let io = |source| CheckpointError::Io { path: path.to_owned(), source };
         let mut options = File::options();
-        let file = options.write(true).create(true).truncate(false).open(PathBuf::from(name));
+        let file =
+            options.write(true).create(true).truncate(false).open(with_ending(path, ".lock"));
         let file = file.map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -178,18 +177,9 @@ impl Checkpoint {
 
     /// Writes it in place of the one before: a reader sees this one or that one, whole.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        let write = || -> io::Result<()> {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".new");
-            let new = PathBuf::from(name);
-            let mut file = File::create(&new)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            std::fs::rename(&new, path)?;
-            sync_directory(path)
-        };
-        write().map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+        let new = with_ending(path, ".new");
+        let written = File::create(&new).and_then(|file| replace_by_json((file, &new), path, self));
+        written.map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
     }
 }
 

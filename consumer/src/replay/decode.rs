@@ -11,6 +11,7 @@ use laju_kafka::registry::Registry;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::{Origin, Reason};
+use serde::Serialize;
 
 use super::ReplayError;
 use crate::domain::decisions::DecisionBook;
@@ -25,7 +26,7 @@ const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a value is not an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undecodable {
     /// In the contract's words: `undecodable` or `unknown_schema`.
     pub reason: Reason,

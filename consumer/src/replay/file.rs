@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::files::{part_of, sync_directory};
+
 /// So many bytes before a place in a file tell whether it is the same file.
 const TAIL_BYTES: u64 = 64 << 10;
 
@@ -34,19 +36,6 @@ pub fn is_whole(path: &Path, bytes: u64, tail: &str) -> bool {
         Ok(file.metadata()?.len() == bytes && tail_digest(&file, bytes)? == tail)
     };
     check().unwrap_or(false)
-}
-
-/// The name under which a file is written.
-pub fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
-}
-
-/// Has the directory of a file know it after a power loss, too.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl PartFile {

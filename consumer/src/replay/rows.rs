@@ -1,14 +1,13 @@
 //! Rows: an event a line, as NDJSON, CSV or a table for people.
 
-use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
-use laju_schemas::quarantine::Reason;
+use laju_schemas::text::harmless;
 use laju_schemas::{EventId, Fact, RawEvent, SubjectId, TimestampMs};
 use serde::Serialize;
 
 use super::decode::Undecodable;
-use laju_schemas::text::harmless;
+use super::flat::FlatFact;
 
 /// How rows look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, serde::Deserialize)]
@@ -57,7 +56,7 @@ pub struct Place {
     pub timestamp: Option<TimestampMs>,
 }
 
-/// An event as JSON has it.
+/// An event as JSON has it; in CSV its fact's fields stand side by side behind it.
 #[derive(Serialize)]
 struct EventRow<'a> {
     partition: u32,
@@ -72,7 +71,8 @@ struct EventRow<'a> {
     service_region: &'a str,
     outreach_id: Option<&'a str>,
     kind: &'static str,
-    fact: Fact<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fact: Option<Fact<&'a str>>,
 }
 
 /// What cannot be read, as JSON has it.
@@ -81,22 +81,16 @@ struct UndecodableRow<'a> {
     partition: u32,
     offset: i64,
     timestamp: Option<TimestampMs>,
-    undecodable: Fault<'a>,
-}
-
-#[derive(Serialize)]
-struct Fault<'a> {
-    reason: Reason,
-    detail: &'a str,
+    undecodable: &'a Undecodable,
 }
 
 /// Writes rows to `W`.
 pub struct RowWriter<W: Write>(Shape<W>);
 
 enum Shape<W: Write> {
-    Ndjson { out: W, line: Vec<u8> },
-    Csv { out: Box<csv::Writer<W>>, field: String },
-    Table { out: W, line: String },
+    Ndjson(BufWriter<W>),
+    Csv(Box<csv::Writer<W>>),
+    Table(BufWriter<W>),
 }
 
 /// How much is gathered before it is written.
@@ -105,27 +99,23 @@ const BUFFER_BYTES: usize = 64 << 10;
 impl<W: Write> RowWriter<W> {
     /// Begins with the header, if the format has one and this is the beginning.
     pub fn new(format: Format, out: W, is_beginning: bool) -> io::Result<Self> {
+        let buffered = |out| BufWriter::with_capacity(BUFFER_BYTES, out);
         let mut shape = match format {
-            Format::Ndjson => Shape::Ndjson { out, line: Vec::with_capacity(2 * BUFFER_BYTES) },
+            Format::Ndjson => Shape::Ndjson(buffered(out)),
             Format::Csv => {
                 let mut builder = csv::WriterBuilder::new();
-                let writer = builder.buffer_capacity(BUFFER_BYTES).from_writer(out);
-                Shape::Csv { out: Box::new(writer), field: String::new() }
+                let builder = builder.has_headers(false).buffer_capacity(BUFFER_BYTES);
+                Shape::Csv(Box::new(builder.from_writer(out)))
             }
-            Format::Table => Shape::Table { out, line: String::with_capacity(2 * BUFFER_BYTES) },
+            Format::Table => Shape::Table(buffered(out)),
         };
-        if is_beginning {
-            match &mut shape {
-                Shape::Ndjson { .. } => {}
-                Shape::Csv { out, .. } => out.write_record(COLUMNS).map_err(of_csv)?,
-                Shape::Table { line, .. } => {
-                    columns(
-                        line,
-                        ["part", "offset", "recorded", "kind", "home", "served", "kiosk"],
-                    );
-                    line.push_str(" sequence  happened                  what\n");
-                }
+        match &mut shape {
+            Shape::Csv(out) if is_beginning => out.write_record(COLUMNS).map_err(of_csv)?,
+            Shape::Table(out) if is_beginning => {
+                columns(out, ["part", "offset", "recorded", "kind", "home", "served", "kiosk"])?;
+                out.write_all(b" sequence  happened                  what\n")?;
             }
+            _ => {}
         }
         Ok(Self(shape))
     }
@@ -133,64 +123,60 @@ impl<W: Write> RowWriter<W> {
     /// Writes an event.
     #[inline]
     pub fn event(&mut self, place: Place, event: &RawEvent<'_>) -> io::Result<()> {
+        let Place { partition, offset, timestamp } = place;
+        let (occurred_at, kind) = (TimestampMs(event.occurred_at), event.fact.kind().record_name());
+        let row = |fact| EventRow {
+            partition,
+            offset,
+            timestamp,
+            event_id: event.event_id,
+            kiosk_id: event.kiosk_id,
+            sequence: event.sequence,
+            occurred_at,
+            subject: event.subject,
+            home_region: event.home_region,
+            service_region: event.service_region,
+            outreach_id: event.outreach_id,
+            kind,
+            fact,
+        };
         match &mut self.0 {
-            Shape::Ndjson { out, line } => {
-                let Place { partition, offset, timestamp } = place;
-                let row = EventRow {
-                    partition,
-                    offset,
-                    timestamp,
-                    event_id: event.event_id,
-                    kiosk_id: event.kiosk_id,
-                    sequence: event.sequence,
-                    occurred_at: TimestampMs(event.occurred_at),
-                    subject: event.subject,
-                    home_region: event.home_region,
-                    service_region: event.service_region,
-                    outreach_id: event.outreach_id,
-                    kind: event.fact.kind().record_name(),
-                    fact: event.fact,
-                };
-                json_line(out, line, &row)
+            Shape::Ndjson(out) => json_line(out, &row(Some(event.fact))),
+            Shape::Csv(out) => {
+                let undecodable = ["", ""];
+                let row = (row(None), FlatFact::of(&event.fact), undecodable);
+                out.serialize(row).map_err(of_csv)
             }
-            Shape::Csv { out, field } => csv_event(out, field, place, event).map_err(of_csv),
-            Shape::Table { out, line } => {
-                let home = harmless(event.home_region);
-                let service = harmless(event.service_region);
-                let kiosk = harmless(event.kiosk_id);
-                let kind = event.fact.kind().record_name();
-                place_columns(line, place, kind, [&home, &service, &kiosk]);
-                let occurred = TimestampMs(event.occurred_at).to_string();
-                let _ = write!(line, " {:<9} {occurred:<25} ", event.sequence);
-                line.push_str(&harmless(&body(&event.fact)));
+            Shape::Table(out) => {
+                let texts = [event.home_region, event.service_region, event.kiosk_id].map(harmless);
+                place_columns(out, place, kind, texts.each_ref().map(String::as_str))?;
+                let (occurred, body) = (occurred_at.to_string(), harmless(&body(&event.fact)));
+                write!(out, " {:<9} {occurred:<25} {body}", event.sequence)?;
                 if let Some(visit) = event.outreach_id {
-                    let _ = write!(line, ", visit {}", harmless(visit));
+                    write!(out, ", visit {}", harmless(visit))?;
                 }
-                end_line(out, line)
+                writeln!(out)
             }
         }
     }
 
     /// Writes that a record cannot be read.
     pub fn undecodable(&mut self, place: Place, fault: &Undecodable) -> io::Result<()> {
-        let (reason, detail) = (fault.reason, fault.detail.as_str());
+        let Place { partition, offset, timestamp } = place;
+        let (reason, detail) = (fault.reason.as_str(), fault.detail.as_str());
         match &mut self.0 {
-            Shape::Ndjson { out, line } => {
-                let Place { partition, offset, timestamp } = place;
-                let undecodable = Fault { reason, detail };
-                let row = UndecodableRow { partition, offset, timestamp, undecodable };
-                json_line(out, line, &row)
+            Shape::Ndjson(out) => {
+                let row = UndecodableRow { partition, offset, timestamp, undecodable: fault };
+                json_line(out, &row)
             }
-            Shape::Csv { out, field } => csv_place(out, field, place)
-                .and_then(|()| (3..COLUMNS.len() - 2).try_for_each(|_| out.write_field("")))
-                .and_then(|()| out.write_field(reason.as_str()))
-                .and_then(|()| out.write_field(detail))
-                .and_then(|()| out.write_record(None::<&[u8]>))
-                .map_err(of_csv),
-            Shape::Table { out, line } => {
-                place_columns(line, place, "(unreadable)", ["", "", ""]);
-                let _ = write!(line, " {:<9} {:<25} {reason}: {}", "", "", harmless(detail));
-                end_line(out, line)
+            Shape::Csv(out) => {
+                let of_event = [""; COLUMNS.len() - 5];
+                let row = (partition, offset, timestamp, of_event, reason, detail);
+                out.serialize(row).map_err(of_csv)
+            }
+            Shape::Table(out) => {
+                place_columns(out, place, "(unreadable)", [""; 3])?;
+                writeln!(out, " {:<9} {:<25} {reason}: {}", "", "", harmless(detail))
             }
         }
     }
@@ -198,30 +184,15 @@ impl<W: Write> RowWriter<W> {
     /// Hands everything on.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Shape::Ndjson { out, line } => {
-                out.write_all(line)?;
-                line.clear();
-                out.flush()
-            }
-            Shape::Csv { out, .. } => out.flush(),
-            Shape::Table { out, line } => {
-                out.write_all(line.as_bytes())?;
-                line.clear();
-                out.flush()
-            }
+            Shape::Ndjson(out) | Shape::Table(out) => out.flush(),
+            Shape::Csv(out) => out.flush(),
         }
     }
 }
 
-/// Adds a line to those gathered, and writes them once they are many.
-fn json_line<W: Write>(out: &mut W, lines: &mut Vec<u8>, row: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *lines, row)?;
-    lines.push(b'\n');
-    if lines.len() >= BUFFER_BYTES {
-        out.write_all(lines)?;
-        lines.clear();
-    }
-    Ok(())
+fn json_line(out: &mut impl Write, row: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
 }
 
 fn of_csv(error: csv::Error) -> io::Error {
@@ -231,142 +202,43 @@ fn of_csv(error: csv::Error) -> io::Error {
     }
 }
 
-/// A field of whatever can be shown, without a new text for each.
-fn shown<W: Write>(
-    out: &mut csv::Writer<W>,
-    field: &mut String,
-    value: impl std::fmt::Display,
-) -> csv::Result<()> {
-    field.clear();
-    let _ = write!(field, "{value}");
-    out.write_field(field)
-}
-
-fn csv_place<W: Write>(
-    out: &mut csv::Writer<W>,
-    field: &mut String,
-    place: Place,
-) -> csv::Result<()> {
-    shown(out, field, place.partition)?;
-    shown(out, field, place.offset)?;
-    match place.timestamp {
-        Some(timestamp) => shown(out, field, timestamp),
-        None => out.write_field(""),
-    }
-}
-
-fn csv_event<W: Write>(
-    out: &mut csv::Writer<W>,
-    field: &mut String,
-    place: Place,
-    event: &RawEvent<'_>,
-) -> csv::Result<()> {
-    csv_place(out, field, place)?;
-    shown(out, field, event.event_id)?;
-    out.write_field(event.kiosk_id)?;
-    shown(out, field, event.sequence)?;
-    shown(out, field, TimestampMs(event.occurred_at))?;
-    shown(out, field, event.subject)?;
-    out.write_field(event.home_region)?;
-    out.write_field(event.service_region)?;
-    out.write_field(event.outreach_id.unwrap_or_default())?;
-    out.write_field(event.fact.kind().record_name())?;
-    let flat = Flat::of(&event.fact);
-    for text in [flat.channel, flat.venue, flat.first_time_holder, flat.reason, flat.from_region] {
-        out.write_field(text)?;
-    }
-    match flat.retracted {
-        Some(id) => shown(out, field, id)?,
-        None => out.write_field("")?,
-    }
-    out.write_field("")?;
-    out.write_field("")?;
-    out.write_record(None::<&[u8]>)
-}
-
-/// The fields of all kinds of fact side by side; empty where the kind has no such field.
-#[derive(Default)]
-struct Flat<'a> {
-    channel: &'a str,
-    venue: &'a str,
-    first_time_holder: &'a str,
-    reason: &'a str,
-    from_region: &'a str,
-    retracted: Option<EventId>,
-}
-
-impl<'a> Flat<'a> {
-    fn of(fact: &Fact<&'a str>) -> Self {
-        let yes_or_no = |yes| if yes { "true" } else { "false" };
-        let reason = |reason: &'static str| Self { reason, ..Self::default() };
-        match *fact {
-            Fact::Activated { channel, venue, first_time_holder } => Self {
-                channel: channel.as_str(),
-                venue: venue.map_or("", |venue| venue.as_str()),
-                first_time_holder: yes_or_no(first_time_holder),
-                ..Self::default()
-            },
-            Fact::Deactivated { reason: why } => reason(why.as_str()),
-            Fact::Relocated { from_region } => Self { from_region, ..Self::default() },
-            Fact::Deferred { reason: why } => reason(why.as_str()),
-            Fact::CardRecorded { first_time_holder } => {
-                Self { first_time_holder: yes_or_no(first_time_holder), ..Self::default() }
-            }
-            Fact::CardRequested { reason: why } | Fact::CardPrinted { reason: why } => {
-                reason(why.as_str())
-            }
-            Fact::Retracted { event_id, reason: why } => {
-                Self { retracted: Some(event_id), ..reason(why.as_str()) }
-            }
-        }
-    }
-}
-
-fn columns(line: &mut String, texts: [&str; 7]) {
+fn columns(out: &mut impl Write, texts: [&str; 7]) -> io::Result<()> {
     let [partition, offset, recorded, kind, home, service, kiosk] = texts;
-    let _ = write!(
-        line,
+    write!(
+        out,
         "{partition:>4} {offset:>10}  {recorded:<24}  {kind:<13} {home:<6} {service:<6} {kiosk:<30}"
-    );
+    )
 }
 
-fn place_columns(line: &mut String, place: Place, kind: &str, [home, service, kiosk]: [&str; 3]) {
+fn place_columns(
+    out: &mut impl Write,
+    place: Place,
+    kind: &str,
+    [home, service, kiosk]: [&str; 3],
+) -> io::Result<()> {
     let (partition, offset) = (place.partition.to_string(), place.offset.to_string());
     let recorded = place.timestamp.map_or_else(|| "?".to_owned(), |at| at.to_string());
-    columns(line, [&partition, &offset, &recorded, kind, home, service, kiosk]);
+    columns(out, [&partition, &offset, &recorded, kind, home, service, kiosk])
 }
 
 /// The fact's own fields, for people.
 fn body(fact: &Fact<&str>) -> String {
-    let flat = Flat::of(fact);
-    let mut parts: Vec<String> = [flat.channel, flat.venue, flat.reason]
-        .iter()
-        .filter(|text| !text.is_empty())
-        .map(|text| (*text).to_owned())
-        .collect();
-    if flat.first_time_holder == "true" {
+    let flat = FlatFact::of(fact);
+    let symbols = [flat.channel, flat.venue, flat.reason].into_iter().flatten();
+    let mut parts: Vec<String> = symbols.map(str::to_owned).collect();
+    if flat.first_time_holder == Some(true) {
         parts.push("first".to_owned());
     }
-    if !flat.from_region.is_empty() {
-        parts.push(format!("from {}", flat.from_region));
-    }
-    parts.extend(flat.retracted.map(|id| format!("takes back {id}")));
+    let from_region = flat.from_region.filter(|region| !region.is_empty());
+    parts.extend(from_region.map(|region| format!("from {region}")));
+    parts.extend(flat.retracted_event_id.map(|id| format!("takes back {id}")));
     parts.join(", ")
-}
-
-/// Ends a line of a table: people want to see it soon, but not one by one.
-fn end_line<W: Write>(out: &mut W, lines: &mut String) -> io::Result<()> {
-    lines.push('\n');
-    if lines.len() >= BUFFER_BYTES {
-        out.write_all(lines.as_bytes())?;
-        lines.clear();
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use laju_schemas::event::{CardReason, Channel, RetractionReason, Venue};
+    use laju_schemas::quarantine::Reason;
 
     use super::*;
 

@@ -3,20 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::publish::exact::FILLER;
-use laju_kafka::read::{Order, Polled, Range, RangeReader};
+use laju_kafka::read::Range;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use super::partition::KeptPartition;
 use crate::backup::error::BackupError;
 use crate::backup::record;
-
-/// How long records are waited for before it is looked at whether to stop.
-const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+use crate::backup::records::each_record;
 
 impl KeptPartition<'_> {
     /// That a partition which goes from `low` up to before `at` is the beginning of this one: it ends
@@ -115,22 +112,9 @@ impl KeptPartition<'_> {
         mut each: impl FnMut(&BorrowedMessage<'_>) -> bool,
     ) -> Result<(), BackupError> {
         let ranges = BTreeMap::from([(self.partition, range)]);
-        let mut reader = RangeReader::open(connection, &self.name, &ranges, Order::Together)?;
-        let mut goes_on = true;
-        loop {
-            let polled = reader.poll(POLL_TIMEOUT, |message| {
-                goes_on = each(message);
-                Ok::<_, BackupError>(match goes_on {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                })
-            })?;
-            if polled == Polled::Done || !goes_on {
-                return Ok(());
-            }
-            if stop.load(Ordering::Acquire) {
-                return Err(BackupError::Interrupted);
-            }
-        }
+        each_record(connection, &self.name, &ranges, stop, |message| match each(message) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
     }
 }

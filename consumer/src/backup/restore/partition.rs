@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use laju_kafka::publish::exact::{ExactPublisher, ExactRecord};
+use laju_kafka::connection::Connection;
+use laju_kafka::publish::exact::{ExactError, ExactPublisher, ExactRecord};
 use laju_schemas::topic::{EVENTS, Topic};
 
-use super::target::Target;
+use crate::backup::admin::with_admin;
 use crate::backup::error::BackupError;
 use crate::backup::manifest::{Gap, Segment, TopicPart};
 use crate::backup::record::Kept;
@@ -76,7 +77,7 @@ impl KeptPartition<'_> {
     pub(super) fn write(
         &self,
         publisher: &ExactPublisher,
-        target: &Target<'_>,
+        connection: &Connection,
         stop: &AtomicBool,
         tell: &mut dyn FnMut(i64),
     ) -> Result<(), BackupError> {
@@ -97,7 +98,9 @@ impl KeptPartition<'_> {
             publisher.pad(partition, (at, begin), self.first_timestamp()?, stop)?;
         }
         if low < begin {
-            target.delete_before(&self.name, partition, begin)?;
+            with_admin(connection, async |admin| {
+                Ok(admin.delete_before(&self.name, partition, begin).await?)
+            })?;
         }
         let at = at.max(begin);
         let mut writing = Writing {
@@ -133,13 +136,7 @@ impl KeptPartition<'_> {
         let (_, found) = publisher.watermarks(partition)?;
         if found != end {
             let (topic, wanted) = (self.name.clone(), end);
-            let elsewhere = laju_kafka::publish::exact::ExactError::Elsewhere {
-                topic,
-                partition,
-                wanted,
-                found,
-            };
-            return Err(elsewhere.into());
+            return Err(ExactError::Elsewhere { topic, partition, wanted, found }.into());
         }
         tell(end);
         Ok(())

@@ -8,12 +8,10 @@ use laju_kafka::connection::{Connection, Operation};
 use laju_kafka::topics::{Found, Made, TopicAdmin, TopicsError};
 use laju_schemas::topic::{EVENTS, Topic};
 
-use super::Part;
+use super::part::Part;
+use crate::backup::admin::{TIMEOUT, with_admin};
 use crate::backup::error::BackupError;
-use crate::backup::runtime;
 
-/// How long a question to the brokers may take, and how long a topic just made is waited for.
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long until it is asked for again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -61,11 +59,10 @@ impl<'a> Target<'a> {
         parts: &[Part<'_>],
     ) -> Result<Self, BackupError> {
         let cluster = connection.check(TIMEOUT)?;
-        let admin = runtime()?.block_on(TopicAdmin::connect(connection, TIMEOUT));
-        let has_admin = match admin {
-            Ok(_) => true,
-            Err(TopicsError::NoAdminApi { .. }) => false,
-            Err(error) => return Err(error.into()),
+        let has_admin = match with_admin(connection, async |_| Ok(())) {
+            Ok(()) => true,
+            Err(BackupError::Topics(TopicsError::NoAdminApi { .. })) => false,
+            Err(error) => return Err(error),
         };
         let kept = |topic: &Topic| parts.iter().find(|part| part.topic.name == topic.name);
         let events = kept(&EVENTS).and_then(|part| part.kept).map_or(1, |kept| kept.partitions);
@@ -103,8 +100,7 @@ impl<'a> Target<'a> {
         if !self.has_admin {
             return Ok(());
         }
-        runtime()?.block_on(async {
-            let admin = TopicAdmin::connect(self.connection, TIMEOUT).await?;
+        with_admin(self.connection, async |admin| {
             for topic in self.topics.iter().filter(|topic| !topic.is_there) {
                 topic.make(&admin).await?;
             }
@@ -141,8 +137,7 @@ impl<'a> Target<'a> {
         if !self.has_admin {
             return Ok(false);
         }
-        runtime()?.block_on(async {
-            let admin = TopicAdmin::connect(self.connection, TIMEOUT).await?;
+        with_admin(self.connection, async |admin| {
             for topic in &self.topics {
                 let mut own = admin.own_config(&topic.name).await?;
                 let wanted = topic.config();
@@ -153,23 +148,8 @@ impl<'a> Target<'a> {
                 own.extend(wanted);
                 admin.set_own_config(&topic.name, &own).await?;
             }
-            Ok::<_, BackupError>(())
-        })?;
-        Ok(true)
-    }
-
-    /// Deletes the records of a partition before an offset.
-    pub(super) fn delete_before(
-        &self,
-        name: &str,
-        partition: u32,
-        offset: i64,
-    ) -> Result<(), BackupError> {
-        runtime()?.block_on(async {
-            let admin = TopicAdmin::connect(self.connection, TIMEOUT).await?;
-            admin.delete_before(name, partition, offset).await
-        })?;
-        Ok(())
+            Ok(true)
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::export::datasets::{Rows, code};
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Snapshot;
 use laju_schemas::RegionIndex;
 
@@ -15,33 +15,16 @@ pub const TABLE: Table = Table {
     row: "The net amount of an account in a region on a day, as far as it was recorded on a day. Provinces and the nation are sums, not rows.",
     sorted_by: &["region", "day", "recorded", "account"],
     by_month: true,
-    columns: &[
-        Column::new(
-            "region",
-            Kind::Symbol,
-            "region code",
-            "a regency or city: the home region; of the accounts `visit_…` the region that served",
-        ),
-        Column::new(
-            "day",
-            Kind::Date,
-            "local day",
-            "the day on which it happened: `as_of` takes those up to it",
-        ),
-        Column::new(
-            "recorded",
-            Kind::Date,
-            "day in Asia/Jakarta",
-            "the day on which it was learnt of: `known_at` takes those up to it",
-        ),
-        Column::new("account", Kind::Symbol, "account", "what is counted"),
-        Column::new(
-            "amount",
-            Kind::Int64,
-            "people or cards",
-            "the change on that day, not the stock: stocks are sums over days",
-        ),
-    ],
+    columns: columns! {
+        region: Symbol, "region code",
+            "a regency or city: the home region; of the accounts `visit_…` the region that served";
+        day: Date, "local day", "the day on which it happened: `as_of` takes those up to it";
+        recorded: Date, "day in Asia/Jakarta",
+            "the day on which it was learnt of: `known_at` takes those up to it";
+        account: Symbol, "account", "what is counted";
+        amount: Int64, "people or cards",
+            "the change on that day, not the stock: stocks are sums over days";
+    },
 };
 
 /// All rows of a snapshot.

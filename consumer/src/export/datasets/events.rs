@@ -1,157 +1,52 @@
 //! The events that count, straight from the log.
 
-use laju_schemas::{Fact, RegionTable};
+use laju_schemas::RegionTable;
 
-use super::{Rows, code, instant};
+use super::values::{Rows, code, instant};
 use crate::domain::admission::Admitted;
 use crate::domain::day::Day;
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::ingest::event_log::EventRecord;
+use crate::replay::flat::FlatFact;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "events",
     version: 2,
     row: "A record of the events topic that can be counted, repeats and retracted ones included.",
     sorted_by: &["partition", "offset"],
     by_month: true,
-    columns: &[
-        Column::new("partition", Kind::Int32, "number", "partition of the events topic"),
-        Column::new(
-            "offset",
-            Kind::Rising,
-            "position",
-            "place in the partition; there are holes between, so it is no count",
-        ),
-        Column::new(
-            "recorded_at",
-            Kind::Timestamp,
-            "UTC, ms",
-            "the record's own timestamp, which is the broker's word",
-        ),
-        Column::new(
-            "recorded",
-            Kind::Date,
-            "day in Asia/Jakarta",
-            "the day that `known_at` asks about: of the latest `recorded_at` so far in the partition",
-        ),
-        Column::new("event_id", Kind::Uuid, "UUID", "the event; a repeat has the same"),
-        Column::new("kiosk_id", Kind::Symbol, "kiosk", "the device that recorded it"),
-        Column::new(
-            "sequence",
-            Kind::Rising,
-            "number",
-            "the kiosk's own count of its events: 1, 2, 3, …",
-        ),
-        Column::new(
-            "occurred_at",
-            Kind::Timestamp,
-            "UTC, ms",
-            "when it happened, by the kiosk's clock",
-        ),
-        Column::new(
-            "day",
-            Kind::Date,
-            "local day",
-            "the day of `occurred_at` in the home region's zone",
-        ),
-        Column::new(
-            "subject",
-            Kind::Fixed16,
-            "pseudonym",
-            "the citizen: the same everywhere, and nobody's number",
-        ),
-        Column::new(
-            "home_region",
-            Kind::Symbol,
-            "region code",
-            "where the citizen is registered, as the event says",
-        ),
-        Column::new("service_region", Kind::Symbol, "region code", "whose office served"),
-        Column::nullable(
-            "outreach_id",
-            Kind::Symbol,
-            "visit",
-            "the outreach visit at which it happened",
-        ),
-        Column::new(
-            "kind",
-            Kind::Symbol,
-            "kind of fact",
-            "`Activated`, `Deactivated`, `Relocated`, `Deferred`, `CardRecorded`, `CardRequested`, `CardPrinted` or `Retracted`",
-        ),
-        Column::nullable("channel", Kind::Symbol, "channel", "of an activation: where it was done"),
-        Column::nullable(
-            "venue",
-            Kind::Symbol,
-            "kind of place",
-            "of an activation: what kind of place an outreach visit went to",
-        ),
-        Column::nullable(
-            "first_time_holder",
-            Kind::Boolean,
-            "yes or no",
-            "of an activation or a recording: whether it is the first identity document",
-        ),
-        Column::nullable(
-            "reason",
-            Kind::Symbol,
-            "reason",
-            "of a deactivation, deferral, card request, print or retraction: why",
-        ),
-        Column::nullable(
-            "from_region",
-            Kind::Symbol,
-            "region code",
-            "of a relocation: where from; information only, nothing is counted by it",
-        ),
-        Column::nullable(
-            "retracted_event_id",
-            Kind::Uuid,
-            "UUID",
-            "of a retraction: the event that counts as never happened",
-        ),
-    ],
+    columns: columns! {
+        partition: Int32, "number", "partition of the events topic";
+        offset: Rising, "position",
+            "place in the partition; there are holes between, so it is no count";
+        recorded_at: Timestamp, "UTC, ms", "the record's own timestamp, which is the broker's word";
+        recorded: Date, "day in Asia/Jakarta",
+            "the day that `known_at` asks about: of the latest `recorded_at` so far in the partition";
+        event_id: Uuid, "UUID", "the event; a repeat has the same";
+        kiosk_id: Symbol, "kiosk", "the device that recorded it";
+        sequence: Rising, "number", "the kiosk's own count of its events: 1, 2, 3, …";
+        occurred_at: Timestamp, "UTC, ms", "when it happened, by the kiosk's clock";
+        day: Date, "local day", "the day of `occurred_at` in the home region's zone";
+        subject: Fixed16, "pseudonym", "the citizen: the same everywhere, and nobody's number";
+        home_region: Symbol, "region code", "where the citizen is registered, as the event says";
+        service_region: Symbol, "region code", "whose office served";
+        outreach_id: Symbol or null, "visit", "the outreach visit at which it happened";
+        kind: Symbol, "kind of fact",
+            "`Activated`, `Deactivated`, `Relocated`, `Deferred`, `CardRecorded`, `CardRequested`, `CardPrinted` or `Retracted`";
+        channel: Symbol or null, "channel", "of an activation: where it was done";
+        venue: Symbol or null, "kind of place",
+            "of an activation: what kind of place an outreach visit went to";
+        first_time_holder: Boolean or null, "yes or no",
+            "of an activation or a recording: whether it is the first identity document";
+        reason: Symbol or null, "reason",
+            "of a deactivation, deferral, card request, print or retraction: why";
+        from_region: Symbol or null, "region code",
+            "of a relocation: where from; information only, nothing is counted by it";
+        retracted_event_id: Uuid or null, "UUID",
+            "of a retraction: the event that counts as never happened";
+    },
 };
-
-/// What a fact says beside its kind.
-#[derive(Default)]
-struct Body {
-    channel: Option<&'static str>,
-    venue: Option<&'static str>,
-    first_time_holder: Option<bool>,
-    reason: Option<&'static str>,
-    from_region: Option<String>,
-    retracted: Option<[u8; 16]>,
-}
-
-impl Body {
-    fn of(fact: &Fact) -> Self {
-        let mut body = Self::default();
-        match *fact {
-            Fact::Activated { channel, venue, first_time_holder } => {
-                body.channel = Some(channel.as_str());
-                body.venue = venue.map(|venue| venue.as_str());
-                body.first_time_holder = Some(first_time_holder);
-            }
-            Fact::Deactivated { reason } => body.reason = Some(reason.as_str()),
-            Fact::Relocated { from_region } => body.from_region = Some(from_region.to_string()),
-            Fact::Deferred { reason } => body.reason = Some(reason.as_str()),
-            Fact::CardRecorded { first_time_holder } => {
-                body.first_time_holder = Some(first_time_holder);
-            }
-            Fact::CardRequested { reason } | Fact::CardPrinted { reason } => {
-                body.reason = Some(reason.as_str());
-            }
-            Fact::Retracted { event_id, reason } => {
-                body.retracted = Some(event_id.0);
-                body.reason = Some(reason.as_str());
-            }
-        }
-        body
-    }
-}
 
 /// The row of a record that counts.
 pub fn row(
@@ -161,7 +56,8 @@ pub fn row(
 ) -> Result<(), WriteError> {
     let zone = RegionTable::get().at(event.home).zone;
     let recorded = record.recorded.date();
-    let body = Body::of(&event.fact);
+    let fact = FlatFact::of(&event.fact);
+    let from_region = fact.from_region.map(|code| code.to_string());
     rows(
         recorded,
         &[
@@ -179,12 +75,12 @@ pub fn row(
             Value::Text(code(event.service)),
             Value::text(event.outreach),
             Value::Text(event.fact.kind().record_name()),
-            Value::text(body.channel),
-            Value::text(body.venue),
-            Value::boolean(body.first_time_holder),
-            Value::text(body.reason),
-            Value::text(body.from_region.as_deref()),
-            Value::fixed(body.retracted),
+            Value::text(fact.channel),
+            Value::text(fact.venue),
+            Value::boolean(fact.first_time_holder),
+            Value::text(fact.reason),
+            Value::text(from_region.as_deref()),
+            Value::fixed(fact.retracted_event_id.map(|id| id.0)),
         ],
     )
 }

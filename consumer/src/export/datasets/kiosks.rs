@@ -7,8 +7,8 @@ use roaring::RoaringBitmap;
 
 use super::{Rows, code, count};
 use crate::domain::decisions::DecisionBook;
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::{Snapshot, Statuses};
 use crate::query::kiosks::missing::KioskBook;
 
@@ -19,47 +19,21 @@ pub const TABLE: Table = Table {
     row: "A kiosk of which the log has events, as the log alone tells of it.",
     sorted_by: &["kiosk_id"],
     by_month: false,
-    columns: &[
-        Column::new("kiosk_id", Kind::Symbol, "kiosk", "the device"),
-        Column::nullable(
-            "service_region",
-            Kind::Symbol,
-            "region code",
-            "the service region that its latest event named",
-        ),
-        Column::new(
-            "received",
-            Kind::Int64,
-            "events",
-            "records received, repeats and quarantined ones that decode included",
-        ),
-        Column::new("sequences", Kind::Int64, "events", "distinct sequences received"),
-        Column::new("highest_received", Kind::Int64, "number", "the highest sequence received"),
-        Column::new(
-            "missing",
-            Kind::Int64,
-            "events",
-            "sequences below the highest received that have not come in; see `statuses` for what it has announced beyond",
-        ),
-        Column::new(
-            "refused",
-            Kind::Int64,
-            "events",
-            "distinct sequences of records that could not be counted",
-        ),
-        Column::new(
-            "conflicts",
-            Kind::Int64,
-            "events",
-            "events beyond the first with their sequence: above 0, the kiosk's id is in use twice",
-        ),
-        Column::nullable(
-            "last_heard",
-            Kind::Timestamp,
-            "UTC, ms",
-            "the record timestamp of its latest event",
-        ),
-    ],
+    columns: columns! {
+        kiosk_id: Symbol, "kiosk", "the device";
+        service_region: Symbol or null, "region code",
+            "the service region that its latest event named";
+        received: Int64, "events",
+            "records received, repeats and quarantined ones that decode included";
+        sequences: Int64, "events", "distinct sequences received";
+        highest_received: Int64, "number", "the highest sequence received";
+        missing: Int64, "events",
+            "sequences below the highest received that have not come in; see `statuses` for what it has announced beyond";
+        refused: Int64, "events", "distinct sequences of records that could not be counted";
+        conflicts: Int64, "events",
+            "events beyond the first with their sequence: above 0, the kiosk's id is in use twice";
+        last_heard: Timestamp or null, "UTC, ms", "the record timestamp of its latest event";
+    },
 };
 
 /// All rows of a snapshot.

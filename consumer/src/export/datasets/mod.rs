@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 
 use laju_schemas::{RegionIndex, RegionTable};
 
+use super::file::WriteError;
 use super::table::{Table, Value};
-use super::write::WriteError;
 
 /// Takes rows, each with the day on which it was recorded.
 pub type Rows<'a> = &'a mut dyn FnMut(jiff::civil::Date, &[Value<'_>]) -> Result<(), WriteError>;

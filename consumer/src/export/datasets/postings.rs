@@ -1,8 +1,8 @@
 //! The ledger's rows, in names.
 
 use super::Rows;
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Snapshot;
 use crate::query::ledger;
 
@@ -13,78 +13,33 @@ pub const TABLE: Table = Table {
     row: "What was posted to one key of a partition's ledger, added up: everything a figure is made of, and nobody in it.",
     sorted_by: &["partition"],
     by_month: true,
-    columns: &[
-        Column::new("partition", Kind::Int32, "number", "partition of the events topic"),
-        Column::new("account", Kind::Symbol, "account", "what is counted"),
-        Column::new(
-            "region",
-            Kind::Symbol,
-            "region code",
-            "the home region; of the accounts `visit_…` the region that served",
-        ),
-        Column::new(
-            "day",
-            Kind::Date,
-            "local day",
-            "the day on which it happened; never before the same citizen's posting before",
-        ),
-        Column::new(
-            "recorded",
-            Kind::Date,
-            "day in Asia/Jakarta",
-            "the day on which it was learnt of",
-        ),
-        Column::nullable(
-            "service_region",
-            Kind::Symbol,
-            "region code",
-            "of activations and deferrals: whose office served",
-        ),
-        Column::nullable("channel", Kind::Symbol, "channel", "of activations: where it was done"),
-        Column::nullable(
-            "venue",
-            Kind::Symbol,
-            "kind of place",
-            "of activations: what kind of place an outreach visit went to",
-        ),
-        Column::nullable(
-            "outreach_id",
-            Kind::Symbol,
-            "visit",
-            "of activations, deferrals and the accounts `visit_…`: the outreach visit",
-        ),
-        Column::nullable(
-            "first_time_holder",
-            Kind::Boolean,
-            "yes or no",
-            "of activations and `cards_recorded`: whether it is the first identity document",
-        ),
-        Column::nullable(
-            "reason",
-            Kind::Symbol,
-            "reason",
-            "of deactivations, deferrals, `cards_requested` and `cards_printed`: why",
-        ),
-        Column::nullable(
-            "other_region",
-            Kind::Symbol,
-            "region code",
-            "of `moves_in` where from, of `moves_out` where to",
-        ),
-        Column::nullable("kiosk_id", Kind::Symbol, "kiosk", "of the accounts `visit_…`: the kiosk"),
-        Column::nullable(
-            "hour",
-            Kind::Int32,
-            "hour, 0 to 23",
-            "of the accounts `visit_…`: the local hour where it served",
-        ),
-        Column::new(
-            "amount",
-            Kind::Int64,
-            "people or cards",
-            "how many; below zero where more was taken back than posted",
-        ),
-    ],
+    columns: columns! {
+        partition: Int32, "number", "partition of the events topic";
+        account: Symbol, "account", "what is counted";
+        region: Symbol, "region code",
+            "the home region; of the accounts `visit_…` the region that served";
+        day: Date, "local day",
+            "the day on which it happened; never before the same citizen's posting before";
+        recorded: Date, "day in Asia/Jakarta", "the day on which it was learnt of";
+        service_region: Symbol or null, "region code",
+            "of activations and deferrals: whose office served";
+        channel: Symbol or null, "channel", "of activations: where it was done";
+        venue: Symbol or null, "kind of place",
+            "of activations: what kind of place an outreach visit went to";
+        outreach_id: Symbol or null, "visit",
+            "of activations, deferrals and the accounts `visit_…`: the outreach visit";
+        first_time_holder: Boolean or null, "yes or no",
+            "of activations and `cards_recorded`: whether it is the first identity document";
+        reason: Symbol or null, "reason",
+            "of deactivations, deferrals, `cards_requested` and `cards_printed`: why";
+        other_region: Symbol or null, "region code",
+            "of `moves_in` where from, of `moves_out` where to";
+        kiosk_id: Symbol or null, "kiosk", "of the accounts `visit_…`: the kiosk";
+        hour: Int32 or null, "hour, 0 to 23",
+            "of the accounts `visit_…`: the local hour where it served";
+        amount: Int64, "people or cards",
+            "how many; below zero where more was taken back than posted";
+    },
 };
 
 /// All rows of a snapshot.

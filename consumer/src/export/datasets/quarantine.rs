@@ -2,73 +2,42 @@
 //! can be read and is well formed. The bytes themselves stay out: the sender of something wrong
 //! may have put a NIK in the wrong field.
 
+use laju_schemas::nik::masked;
 use laju_schemas::{KioskId, RawEvent, RegionTable, Sequence};
 
-use super::{INSTANTS, Rows, code, count, instant};
+use super::values::{INSTANTS, Rows, code, count, instant};
 use crate::domain::admission::Refusal;
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::ingest::event_log::EventRecord;
-use laju_schemas::nik::masked;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "quarantine",
     version: 2,
     row: "A record of the events topic that cannot be counted. One that was released stands in `events` as well, under a later offset.",
     sorted_by: &["partition", "offset"],
     by_month: true,
-    columns: &[
-        Column::new("partition", Kind::Int32, "number", "partition of the events topic"),
-        Column::new("offset", Kind::Rising, "position", "place in the partition"),
-        Column::new(
-            "recorded_at",
-            Kind::Timestamp,
-            "UTC, ms",
-            "the record's own timestamp, which is the broker's word",
-        ),
-        Column::new("recorded", Kind::Date, "day in Asia/Jakarta", "as in `events`"),
-        Column::new("reason", Kind::Symbol, "reason", "the rule that it breaks"),
-        Column::new("detail", Kind::Text, "words", "the field, and what is wrong with it"),
-        Column::nullable("event_id", Kind::Uuid, "UUID", "the event, where the record can be read"),
-        Column::nullable(
-            "kiosk_id",
-            Kind::Symbol,
-            "kiosk",
-            "the kiosk, where it can be read and is shaped like one; digits that may be a NIK are left out",
-        ),
-        Column::nullable(
-            "sequence",
-            Kind::Rising,
-            "number",
-            "the kiosk's count, where it can be read and is in range",
-        ),
-        Column::nullable(
-            "occurred_at",
-            Kind::Timestamp,
-            "UTC, ms",
-            "when it happened, where it can be read and is of the years 1 to 9999",
-        ),
-        Column::nullable(
-            "home_region",
-            Kind::Symbol,
-            "region code",
-            "the home region, where it is a known regency or city",
-        ),
-        Column::nullable(
-            "service_region",
-            Kind::Symbol,
-            "region code",
-            "the service region, likewise",
-        ),
-        Column::new("key_bytes", Kind::Int64, "bytes", "length of the record's key"),
-        Column::new(
-            "value_bytes",
-            Kind::Int64,
-            "bytes",
-            "length of the record's value; the bytes themselves are in the log",
-        ),
-    ],
+    columns: columns! {
+        partition: Int32, "number", "partition of the events topic";
+        offset: Rising, "position", "place in the partition";
+        recorded_at: Timestamp, "UTC, ms", "the record's own timestamp, which is the broker's word";
+        recorded: Date, "day in Asia/Jakarta", "as in `events`";
+        reason: Symbol, "reason", "the rule that it breaks";
+        detail: Text, "words", "the field, and what is wrong with it";
+        event_id: Uuid or null, "UUID", "the event, where the record can be read";
+        kiosk_id: Symbol or null, "kiosk",
+            "the kiosk, where it can be read and is shaped like one; digits that may be a NIK are left out";
+        sequence: Rising or null, "number",
+            "the kiosk's count, where it can be read and is in range";
+        occurred_at: Timestamp or null, "UTC, ms",
+            "when it happened, where it can be read and is of the years 1 to 9999";
+        home_region: Symbol or null, "region code",
+            "the home region, where it is a known regency or city";
+        service_region: Symbol or null, "region code", "the service region, likewise";
+        key_bytes: Int64, "bytes", "length of the record's key";
+        value_bytes: Int64, "bytes",
+            "length of the record's value; the bytes themselves are in the log";
+    },
 };
 
 /// The row of a record that cannot be counted.

@@ -4,8 +4,8 @@ use jiff::civil::Date;
 
 use super::{Rows, count};
 use crate::domain::reference::{ReferenceBook, Standing};
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 
 /// The dataset.
 pub const TABLE: Table = Table {
@@ -14,61 +14,26 @@ pub const TABLE: Table = Table {
     row: "A record of the reference topic: a denominator or a target, replaced and withdrawn ones included.",
     sorted_by: &["offset"],
     by_month: false,
-    columns: &[
-        Column::new(
-            "offset",
-            Kind::Rising,
-            "position",
-            "place in the reference topic: of records with the same region, kind, basis and `valid_from` the last applies",
-        ),
-        Column::new(
-            "recorded",
-            Kind::Date,
-            "day in Asia/Jakarta",
-            "the day on which it was recorded: `known_at` takes those up to it",
-        ),
-        Column::new("reference_id", Kind::Uuid, "UUID", "the record, as answers name it"),
-        Column::new(
-            "region",
-            Kind::Symbol,
-            "region code",
-            "a regency or city, a province, or `ID`",
-        ),
-        Column::new("kind", Kind::Symbol, "kind", "`denominator` or `target`"),
-        Column::new(
-            "basis",
-            Kind::Symbol,
-            "basis",
-            "`wajib_ktp`, `recorded_ktp`; of a target that is a number of people `absolute`",
-        ),
-        Column::nullable(
-            "value",
-            Kind::Int64,
-            "people",
-            "a denominator, or a target that is a number of people",
-        ),
-        Column::nullable(
-            "percent",
-            Kind::Percent,
-            "percent",
-            "a target that is a share of its basis",
-        ),
-        Column::new("valid_from", Kind::Date, "day", "the first day on which it applies"),
-        Column::nullable(
-            "valid_to",
-            Kind::Date,
-            "day",
-            "the last day on which it applies, included; null while no end is set",
-        ),
-        Column::new("source", Kind::Text, "words", "where it comes from, as it should be quoted"),
-        Column::new("issued_by", Kind::Symbol, "words", "who recorded it"),
-        Column::new(
-            "stands",
-            Kind::Boolean,
-            "yes or no",
-            "whether no later record has replaced or withdrawn it, and it withdraws nothing itself; whether it applies on a day is `valid_from` and `valid_to`",
-        ),
-    ],
+    columns: columns! {
+        offset: Rising, "position",
+            "place in the reference topic: of records with the same region, kind, basis and `valid_from` the last applies";
+        recorded: Date, "day in Asia/Jakarta",
+            "the day on which it was recorded: `known_at` takes those up to it";
+        reference_id: Uuid, "UUID", "the record, as answers name it";
+        region: Symbol, "region code", "a regency or city, a province, or `ID`";
+        kind: Symbol, "kind", "`denominator` or `target`";
+        basis: Symbol, "basis",
+            "`wajib_ktp`, `recorded_ktp`; of a target that is a number of people `absolute`";
+        value: Int64 or null, "people", "a denominator, or a target that is a number of people";
+        percent: Percent or null, "percent", "a target that is a share of its basis";
+        valid_from: Date, "day", "the first day on which it applies";
+        valid_to: Date or null, "day",
+            "the last day on which it applies, included; null while no end is set";
+        source: Text, "words", "where it comes from, as it should be quoted";
+        issued_by: Symbol, "words", "who recorded it";
+        stands: Boolean, "yes or no",
+            "whether no later record has replaced or withdrawn it, and it withdraws nothing itself; whether it applies on a day is `valid_from` and `valid_to`";
+    },
 };
 
 /// All rows of the figures recorded.

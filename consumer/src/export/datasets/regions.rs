@@ -4,8 +4,8 @@ use jiff::civil::Date;
 use laju_schemas::{RegionLevel, RegionTable};
 
 use super::Rows;
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 
 /// The dataset.
 pub const TABLE: Table = Table {
@@ -14,28 +14,13 @@ pub const TABLE: Table = Table {
     row: "A province, or a regency or city. The nation is no row.",
     sorted_by: &["code"],
     by_month: false,
-    columns: &[
-        Column::new(
-            "code",
-            Kind::Symbol,
-            "region code",
-            "Kemendagri's code, always text: `18.71`, `18`",
-        ),
-        Column::new("name", Kind::Text, "words", "its name"),
-        Column::new(
-            "level",
-            Kind::Symbol,
-            "level",
-            "`province` or `regency`, which cities are, too",
-        ),
-        Column::new(
-            "province",
-            Kind::Symbol,
-            "region code",
-            "the province that it lies in; of a province itself",
-        ),
-        Column::new("zone", Kind::Symbol, "tz database", "the zone that its days are counted in"),
-    ],
+    columns: columns! {
+        code: Symbol, "region code", "Kemendagri's code, always text: `18.71`, `18`";
+        name: Text, "words", "its name";
+        level: Symbol, "level", "`province` or `regency`, which cities are, too";
+        province: Symbol, "region code", "the province that it lies in; of a province itself";
+        zone: Symbol, "tz database", "the zone that its days are counted in";
+    },
 };
 
 /// All rows, in the order of the codes.

@@ -4,8 +4,8 @@
 use jiff::civil::Date;
 
 use super::{Rows, count, instant};
-use crate::export::table::{Column, Kind, Table, Value};
-use crate::export::write::WriteError;
+use crate::export::file::WriteError;
+use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Statuses;
 
 /// The dataset.
@@ -15,49 +15,22 @@ pub const TABLE: Table = Table {
     row: "The latest word of a kiosk about itself at the moment of the export. Not part of the cut: the same cut does not give it again.",
     sorted_by: &["kiosk_id"],
     by_month: false,
-    columns: &[
-        Column::new("kiosk_id", Kind::Symbol, "kiosk", "the device"),
-        Column::new("service_region", Kind::Symbol, "region code", "whose office it belongs to"),
-        Column::new(
-            "highest_sequence",
-            Kind::Int64,
-            "number",
-            "the highest sequence that it has given to an event; 0 before the first",
-        ),
-        Column::new(
-            "unsent",
-            Kind::Int64,
-            "events",
-            "events in its outbox that Kafka has not confirmed",
-        ),
-        Column::nullable(
-            "oldest_unsent",
-            Kind::Timestamp,
-            "UTC, ms",
-            "when the oldest of them happened",
-        ),
-        Column::nullable(
-            "clock_offset_ms",
-            Kind::Int64,
-            "milliseconds",
-            "the kiosk's clock minus the broker's, if measured",
-        ),
-        Column::new("agent_version", Kind::Symbol, "version", "the version of its agent"),
-        Column::new("sent_at", Kind::Timestamp, "UTC, ms", "when it said so, by its clock"),
-        Column::new("recorded_at", Kind::Timestamp, "UTC, ms", "when it said so, by the broker's"),
-        Column::new(
-            "retired",
-            Kind::Boolean,
-            "yes or no",
-            "lost or withdrawn: none of its events is awaited any more",
-        ),
-        Column::nullable(
-            "key_id",
-            Kind::Symbol,
-            "digest",
-            "of the key that its pseudonyms are made with, which tells nothing of the key; null of agents that do not say so",
-        ),
-    ],
+    columns: columns! {
+        kiosk_id: Symbol, "kiosk", "the device";
+        service_region: Symbol, "region code", "whose office it belongs to";
+        highest_sequence: Int64, "number",
+            "the highest sequence that it has given to an event; 0 before the first";
+        unsent: Int64, "events", "events in its outbox that Kafka has not confirmed";
+        oldest_unsent: Timestamp or null, "UTC, ms", "when the oldest of them happened";
+        clock_offset_ms: Int64 or null, "milliseconds",
+            "the kiosk's clock minus the broker's, if measured";
+        agent_version: Symbol, "version", "the version of its agent";
+        sent_at: Timestamp, "UTC, ms", "when it said so, by its clock";
+        recorded_at: Timestamp, "UTC, ms", "when it said so, by the broker's";
+        retired: Boolean, "yes or no", "lost or withdrawn: none of its events is awaited any more";
+        key_id: Symbol or null, "digest",
+            "of the key that its pseudonyms are made with, which tells nothing of the key; null of agents that do not say so";
+    },
 };
 
 /// All rows, in the order of the kiosks' ids.
