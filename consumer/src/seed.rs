@@ -11,12 +11,9 @@ mod origin;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use laju_kafka::http_client::Trust;
 
 use crate::projection::format::{FORMAT_VERSION, Kind, PositionRow};
 use crate::projection::store::{Begun, Log, Seeding, Store};
@@ -24,6 +21,7 @@ use crate::query::store_manifest::StoreManifest;
 
 use error::Failure;
 pub use error::SeedError;
+pub use origin::SeedFrom;
 use origin::{Origin, Run};
 
 /// The pauses between tries: twice as long each time.
@@ -33,19 +31,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const TRIES: u32 = 5;
 /// How often it is looked whether to stop.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// From where a store is taken.
-#[derive(Clone, Debug)]
-pub struct SeedFrom {
-    /// The other node's address: its own, not that of a balancer.
-    pub url: String,
-    /// Holds a token of the role seed, where that node wants one.
-    pub token_file: Option<PathBuf>,
-    /// Whose certificates are trusted for https.
-    pub trust: Trust,
-    /// How long it is tried again while nothing comes.
-    pub patience: Duration,
-}
 
 /// How far it is: numbers that anyone may read at any time.
 #[derive(Debug, Default)]

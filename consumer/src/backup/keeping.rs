@@ -51,12 +51,10 @@ impl<'a> Keeping<'a> {
         Ok(Self { directory, manifest, topic, writers, from, packer, records: 0 })
     }
 
-    /// How many records came.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
 
-    /// Takes a record.
     #[inline]
     pub(super) fn append(&mut self, message: &BorrowedMessage<'_>) -> Result<(), BackupError> {
         let partition = message.partition() as u32;

@@ -12,7 +12,6 @@ use super::error::BackupError;
 use super::private::create_private;
 use crate::files::{part_of, replace_by_json};
 
-/// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
 /// The form of the manifest and of the files.
 const FORM: u32 = 1;
@@ -43,7 +42,6 @@ pub struct TopicPart {
     pub name: String,
     /// Its own id, where the brokers give one.
     pub topic_id: Option<String>,
-    /// How many partitions it has.
     pub partitions: u32,
     /// Its configuration, of what the contract speaks of; empty where the broker does not tell.
     pub config: BTreeMap<String, String>,
@@ -56,13 +54,11 @@ pub struct TopicPart {
 pub struct Segment {
     /// Below the backup's directory.
     pub file: String,
-    /// The partition.
     pub partition: u32,
     /// The first offset that it speaks of.
     pub from: i64,
     /// Behind the last one.
     pub next: i64,
-    /// How many records it has.
     pub records: u64,
     /// Where it has none.
     pub gaps: Vec<Gap>,

@@ -19,9 +19,7 @@ pub(super) struct Kept<'a> {
     pub(super) timestamp: Option<i64>,
     /// Whether that was the broker's word.
     pub(super) by_broker: bool,
-    /// Its key.
     pub(super) key: Option<&'a [u8]>,
-    /// Its value.
     pub(super) value: Option<&'a [u8]>,
     headers: &'a [u8],
 }

@@ -56,7 +56,6 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl DemoArgs {
-    /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = stop::on_signal()?;
         let listen = if self.once { SocketAddr::new(self.listen.ip(), 0) } else { self.listen };

@@ -10,19 +10,18 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use laju_kafka::http_client::{self, Trust};
+use laju_kafka::http_client::Trust;
 use serde::Serialize;
 
 use self::sums::{AccountDiffers, Part, QuarantinedDiffers, Sums};
+use super::claim::{Claim, Ledgers, Side};
 use super::output::answer;
 use super::stop::{self, INTERRUPTED};
-use super::verify::claim::{self, Claim};
 use crate::cli::tables::{harmless, number};
 use crate::ingest::recompute::RecomputeError;
 
@@ -67,36 +66,6 @@ pub struct DiffArgs {
     pub json: bool,
 }
 
-/// One of both.
-#[derive(Clone, Debug)]
-pub enum Side {
-    /// A worker's address.
-    Worker(String),
-    /// A store's directory.
-    Store(PathBuf),
-}
-
-impl FromStr for Side {
-    type Err = http_client::AddressError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with("http://") || text.starts_with("https://") {
-            http_client::address(text).map(Self::Worker)
-        } else {
-            Ok(Self::Store(text.into()))
-        }
-    }
-}
-
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Worker(url) => write!(f, "the worker at {url}"),
-            Self::Store(path) => write!(f, "the store {}", path.display()),
-        }
-    }
-}
-
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,7 +97,6 @@ struct Report {
 }
 
 impl DiffArgs {
-    /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let stop = stop::on_signal()?;
         let mut report =
@@ -148,19 +116,11 @@ impl DiffArgs {
         })
     }
 
-    fn claims(&self, side: &Side, stop: &AtomicBool) -> anyhow::Result<Vec<Claim>> {
-        let claims = match side {
-            Side::Worker(url) => {
-                let node = claim::node(url, &self.token_file, &self.trust);
-                claim::of_worker(&node, &[], self.json, stop)
-            }
-            Side::Store(path) => claim::of_store(path, &[], self.json),
-        };
-        claims.with_context(|| side.to_string())
-    }
-
     fn compare(&self, report: &mut Report, stop: &AtomicBool) -> anyhow::Result<()> {
-        let (a, b) = (self.claims(&self.a, stop)?, self.claims(&self.b, stop)?);
+        let ledgers =
+            Ledgers { token_file: &self.token_file, trust: &self.trust, json: self.json, stop };
+        let claims = |side: &Side| ledgers.claims(side, &[]).with_context(|| side.to_string());
+        let (a, b) = (claims(&self.a)?, claims(&self.b)?);
         let (Some(first), Some(second)) = (a.first(), b.first()) else {
             bail!("one of them has no partitions");
         };

@@ -76,7 +76,6 @@ fn offset(text: &str) -> Result<(u32, i64), String> {
 }
 
 impl ExportArgs {
-    /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let request = Request {
             datasets: self.datasets.iter().copied().collect(),

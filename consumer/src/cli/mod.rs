@@ -4,6 +4,7 @@
 
 mod args;
 pub mod backup;
+mod claim;
 pub mod demo;
 pub mod diff;
 pub mod export;

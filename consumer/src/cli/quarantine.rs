@@ -42,7 +42,6 @@ enum QuarantineCommand {
 }
 
 impl QuarantineArgs {
-    /// Runs the command at the instant `now`.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             QuarantineCommand::List(args) => args.run(now, out),

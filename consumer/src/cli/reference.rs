@@ -36,7 +36,6 @@ enum ReferenceCommand {
 }
 
 impl ReferenceArgs {
-    /// Runs the command at the instant `now`.
     pub fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match &self.command {
             ReferenceCommand::Add(args) => args.run(now, out),

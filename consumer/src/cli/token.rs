@@ -43,7 +43,6 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl TokenArgs {
-    /// Runs the command.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let TokenCommand::New(new) = &self.command;
         let made = NewToken::make(&new.name, new.role)?;

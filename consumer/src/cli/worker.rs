@@ -110,7 +110,6 @@ fn max_lag(text: &str) -> Result<Duration, String> {
 }
 
 impl WorkerArgs {
-    /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let access = self.http.access()?;
         let config = WorkerConfig {

@@ -19,7 +19,6 @@ use super::table::{Column, Kind, Table, Value};
 /// Bytes of a block before it is compressed.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// An Avro file being written.
 pub(super) struct AvroFile {
     writer: Writer<'static, Digested>,
     table: &'static Table,

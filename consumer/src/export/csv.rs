@@ -8,7 +8,6 @@ use laju_schemas::TimestampMs;
 use super::file::{Digested, TableFile, WriteError, Written};
 use super::table::{Kind, Table, Value};
 
-/// A CSV file being written.
 pub(super) struct CsvFile {
     writer: ::csv::Writer<Digested>,
     table: &'static Table,

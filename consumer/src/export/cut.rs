@@ -17,7 +17,6 @@ pub const FORM: u32 = 1;
 /// A record that was read: an export that goes on from here looks whether it is still the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRecord {
-    /// Its offset.
     pub offset: i64,
     /// Its own timestamp, milliseconds since 1970.
     pub timestamp_ms: i64,
@@ -128,9 +127,7 @@ impl Cut {
 pub struct FileEntry {
     /// Its path below the export's folder, with `/`.
     pub path: String,
-    /// Its rows.
     pub rows: u64,
-    /// Its bytes.
     pub bytes: u64,
     /// SHA-256 of them, in hex.
     pub sha256: String,
@@ -150,7 +147,6 @@ pub struct DatasetEntry {
     pub rows: u64,
     /// Its bytes in all files.
     pub bytes: u64,
-    /// Its columns.
     #[serde(skip_deserializing)]
     pub columns: Vec<Described>,
     /// Its files, in the order of their paths.
@@ -184,7 +180,6 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A dataset's entry.
     pub fn dataset(&self, name: &str) -> Option<&DatasetEntry> {
         self.datasets.iter().find(|dataset| dataset.name == name)
     }

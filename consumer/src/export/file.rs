@@ -43,9 +43,7 @@ pub(super) type Metadata = Vec<(&'static str, String)>;
 /// A file as it came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// How many rows it has.
     pub rows: u64,
-    /// How many bytes.
     pub bytes: u64,
     /// SHA-256 of these bytes, in hex.
     pub sha256: String,

@@ -22,4 +22,6 @@ pub mod table;
 pub mod write;
 
 #[cfg(test)]
+mod place_tests;
+#[cfg(test)]
 mod tests;

@@ -31,7 +31,6 @@ pub(super) const GROUP_ROWS: usize = 100_000;
 const CREATED_BY: &str = "laju-export version 1 (build 1)";
 const ZSTD_LEVEL: i32 = 3;
 
-/// A Parquet file being written.
 pub(super) struct ParquetFile {
     writer: SerializedFileWriter<Digested>,
     table: &'static Table,

@@ -20,7 +20,6 @@ use thiserror::Error;
 
 use super::cut::{FORM, Manifest};
 
-/// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
 /// What is being written.
 pub(super) const PARTIAL: &str = ".laju-partial";

@@ -11,23 +11,17 @@ pub enum Kind {
     Text,
     /// Text of which many rows have the same: codes, names of kinds, ids of kiosks and visits.
     Symbol,
-    /// A number of 32 bits.
     Int32,
-    /// A number of 64 bits.
     Int64,
     /// A number of 64 bits that mostly rises from row to row.
     Rising,
-    /// Yes or no.
     Boolean,
-    /// A calendar day.
     Date,
     /// An instant in UTC, to the millisecond.
     Timestamp,
-    /// A UUID.
     Uuid,
     /// Sixteen bytes that are no UUID: a pseudonym.
     Fixed16,
-    /// Bytes of any length.
     Bytes,
     /// A share in percent with four decimal places.
     Percent,
@@ -101,7 +95,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// A column's place.
     pub fn place(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
@@ -140,7 +133,6 @@ impl From<&Column> for Described {
 /// One value of a row. Which of them a column takes is said by its [`Kind`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
     Null,
     /// Of [`Kind::Text`] and [`Kind::Symbol`].
     Text(&'a str),
@@ -159,27 +151,22 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A text, or nothing.
     pub fn text(text: Option<&'a str>) -> Self {
         text.map_or(Self::Null, Self::Text)
     }
 
-    /// A number, or nothing.
     pub fn number(number: Option<i64>) -> Self {
         number.map_or(Self::Null, Self::Number)
     }
 
-    /// Yes or no, or nothing.
     pub fn boolean(value: Option<bool>) -> Self {
         value.map_or(Self::Null, Self::Boolean)
     }
 
-    /// A UUID or a pseudonym, or nothing.
     pub fn fixed(value: Option<[u8; 16]>) -> Self {
         value.map_or(Self::Null, Self::Fixed)
     }
 
-    /// An instant, or nothing.
     pub fn instant(ms: Option<i64>) -> Self {
         ms.map_or(Self::Null, Self::Instant)
     }

@@ -39,7 +39,6 @@ pub enum Destination {
     File {
         /// Its absolute path.
         path: PathBuf,
-        /// How rows look.
         format: Format,
         /// Whether what cannot be read is left out.
         skip_undecodable: bool,
@@ -48,7 +47,6 @@ pub enum Destination {
     Topic {
         /// Its full name.
         topic: String,
-        /// Its cluster.
         cluster_id: String,
     },
 }
@@ -68,20 +66,15 @@ pub struct Request {
     pub from: Option<String>,
     /// Up to where, as it was asked for.
     pub to: Option<String>,
-    /// The partitions asked for.
     pub partitions: Vec<u32>,
-    /// Which events.
     pub filter: Filter,
-    /// How many at most.
     pub limit: Option<u64>,
-    /// Where to.
     pub destination: Destination,
 }
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records read.
     pub read: u64,
     /// Those wanted.
     pub matched: u64,
@@ -95,7 +88,6 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     version: u32,
-    /// What was asked for.
     pub request: Request,
     /// How many partitions the topic had.
     pub partition_count: u32,
@@ -118,7 +110,6 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The beginning of a replay.
     pub fn begin(
         request: Request,
         partition_count: u32,

@@ -34,7 +34,6 @@ pub struct Undecodable {
     pub detail: String,
 }
 
-/// Reads values.
 pub struct Decoder {
     reader: EventReader,
     registry: SchemaFinder,

@@ -44,12 +44,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether everything is wanted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether an event is wanted.
     pub fn matches(&self, event: &RawEvent<'_>) -> bool {
         self.subject.is_none_or(|subject| subject == event.subject)
             && (self.kinds.is_empty() || self.kinds.contains(&event.fact.kind()))

@@ -15,7 +15,6 @@ pub struct FlatFact<R> {
 }
 
 impl<R: Copy> FlatFact<R> {
-    /// The fields of a fact.
     pub fn of(fact: &Fact<R>) -> Self {
         let mut flat = Self {
             channel: None,

@@ -48,9 +48,7 @@ pub const COLUMNS: [&str; 20] = [
 /// Where a record stands, and when it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its partition.
     pub partition: u32,
-    /// Its offset.
     pub offset: i64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<TimestampMs>,
@@ -120,7 +118,6 @@ impl<W: Write> RowWriter<W> {
         Ok(Self(shape))
     }
 
-    /// Writes an event.
     #[inline]
     pub fn event(&mut self, place: Place, event: &RawEvent<'_>) -> io::Result<()> {
         let Place { partition, offset, timestamp } = place;
@@ -160,7 +157,6 @@ impl<W: Write> RowWriter<W> {
         }
     }
 
-    /// Writes that a record cannot be read.
     pub fn undecodable(&mut self, place: Place, fault: &Undecodable) -> io::Result<()> {
         let Place { partition, offset, timestamp } = place;
         let (reason, detail) = (fault.reason.as_str(), fault.detail.as_str());

@@ -92,21 +92,17 @@ pub type OnUndecodable<'a> = Box<dyn FnMut(Place, &Undecodable) + 'a>;
 
 /// A replay under way.
 pub struct Replay<'a> {
-    /// Reads values.
     pub decoder: Decoder,
-    /// Which events are wanted.
     pub filter: Filter,
     /// How many rows or records at most.
     pub limit: Option<u64>,
     /// Whether rows leave out what cannot be read.
     pub skip_undecodable: bool,
-    /// Where to.
     pub sink: Sink<'a>,
     /// Where to note how far it is, if at all.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
     /// What was done, also before a checkpoint.
     pub counts: Counts,
-    /// Asks it to stop.
     pub stop: &'a AtomicBool,
     /// Is called with each record that cannot be read.
     pub on_undecodable: OnUndecodable<'a>,

@@ -2,18 +2,18 @@
 
 use std::io::{BufReader, ErrorKind, Read};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use laju_kafka::http_client::{self, HttpError, Times};
+use laju_kafka::http_client::{self, HttpError, Times, Trust};
 use laju_kafka::problem::ProblemBody;
 use laju_kafka::secret::{self, Authorization};
 use laju_schemas::text::shown;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::SeedFrom;
 use super::error::{Failure, SeedError};
 use crate::api::store::NODE_HEADER;
 use crate::projection::format::Kind;
@@ -32,7 +32,19 @@ const PIECE: usize = 64;
 /// Pieces that have come and are not written yet.
 const AHEAD: usize = 16;
 
-/// The node.
+/// From where a store is taken.
+#[derive(Clone, Debug)]
+pub struct SeedFrom {
+    /// The other node's address: its own, not that of a balancer.
+    pub url: String,
+    /// Holds a token of the role seed, where that node wants one.
+    pub token_file: Option<PathBuf>,
+    /// Whose certificates are trusted for https.
+    pub trust: Trust,
+    /// How long it is tried again while nothing comes.
+    pub patience: Duration,
+}
+
 pub(super) struct Origin {
     url: String,
     /// For short answers, and for those that last.

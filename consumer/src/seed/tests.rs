@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use laju_kafka::http_client::Trust;
 
 use super::*;
 use crate::api::access::Access;

@@ -19,7 +19,6 @@ const TELL_EVERY: i64 = 4_096;
 
 /// A partition as it was kept.
 pub(super) struct KeptPartition<'a> {
-    /// The backup's directory.
     pub(super) root: &'a Path,
     /// The topic of the contract.
     pub(super) topic: &'static Topic,
@@ -27,7 +26,6 @@ pub(super) struct KeptPartition<'a> {
     pub(super) name: String,
     /// The topic as it was kept.
     pub(super) kept: &'a TopicPart,
-    /// Its number.
     pub(super) partition: u32,
     /// Up to where it is restored.
     pub(super) end: i64,

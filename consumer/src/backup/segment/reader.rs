@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{CODEC, MAGIC, at, marker};
+use super::format::{CODEC, MAGIC, at, marker};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::Segment;
 use crate::backup::record::{self, Kept, SCHEMA};
@@ -12,7 +12,6 @@ use crate::backup::record::{self, Kept, SCHEMA};
 /// The largest block that is taken for one: a record may be larger than a block is meant to be.
 const MOST_BYTES: usize = 256 << 20;
 
-/// A file being read.
 pub(in crate::backup) struct SegmentReader {
     file: BufReader<File>,
     path: PathBuf,
@@ -32,7 +31,6 @@ pub(in crate::backup) struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a file of a topic.
     pub(in crate::backup) fn open(
         root: &Path,
         topic: &str,

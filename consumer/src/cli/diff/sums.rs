@@ -9,7 +9,7 @@ use laju_schemas::quarantine::Reason;
 use serde::Serialize;
 
 use super::Report;
-use crate::cli::verify::claim::Claim;
+use crate::cli::claim::Claim;
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::query::ledger::compare::{Offsets, Rows, compare};

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::cli::query::Node;
 use crate::cli::tables::number;
-use crate::query::ledger::summary::Ledger;
+use crate::ingest::recompute::RecomputeError;
+use crate::query::ledger::summary::{Ledger, LedgerPartition};
 
 /// How long a worker may take to fold what came while its ledger was asked for.
 const CATCH_UP: Duration = Duration::from_secs(10);
@@ -85,7 +86,7 @@ pub(super) fn behind(
         }
     }
     if stop.load(Ordering::Acquire) {
-        return Err(crate::ingest::recompute::RecomputeError::Interrupted.into());
+        return Err(RecomputeError::Interrupted.into());
     }
     found.retain(|_, row| row.records > 0);
     Ok(found.into_values().collect())
@@ -121,18 +122,17 @@ pub(super) fn catches_up(
     let deadline = Instant::now() + CATCH_UP;
     loop {
         if stop.load(Ordering::Acquire) {
-            return Err(crate::ingest::recompute::RecomputeError::Interrupted.into());
+            return Err(RecomputeError::Interrupted.into());
         }
         // One that does not answer is not known to have got anywhere.
         let ledger = node.ask("/v1/ledger").ok();
         let ledger = ledger.and_then(|answer| serde_json::from_str::<Ledger>(&answer).ok());
         let has_all = ledger.is_some_and(|ledger| {
             behind.iter().all(|row| {
-                let of_it = |part: &&crate::query::ledger::summary::LedgerPartition| {
-                    part.partition == row.partition
+                let has_it = |part: &LedgerPartition| {
+                    part.partition == row.partition && part.next_offset >= row.until
                 };
-                let part = ledger.partitions.iter().find(of_it);
-                part.is_some_and(|part| part.next_offset >= row.until)
+                ledger.partitions.iter().any(has_it)
             })
         });
         if has_all || Instant::now() >= deadline {

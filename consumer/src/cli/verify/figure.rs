@@ -19,7 +19,7 @@ use laju_schemas::topic::{EVENTS, FIGURES, REFERENCE};
 use laju_schemas::{FigureId, QuotedFigure};
 use serde::Serialize;
 
-use super::{CANNOT_BE_VERIFIED, TIMEOUT};
+use super::args::{CANNOT_BE_VERIFIED, TIMEOUT};
 use crate::cli::output::{answer, bar};
 use crate::cli::stop::INTERRUPTED;
 use crate::cli::tables::{harmless, number};
@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn what_the_digest_does_not_cover_is_told_with_every_verdict_and_in_the_help() {
-        let help = <super::super::VerifyArgs as Args>::augment_args(clap::Command::new("verify"));
+        let help =
+            <super::super::args::VerifyArgs as Args>::augment_args(clap::Command::new("verify"));
         let help = help.clone().render_long_help().to_string();
         for verdict in [Verdict::Same, Verdict::Differs, Verdict::CannotBeRecomputed] {
             let report = Report { verdict, ..Report::of(FigureId([0; 16])) };

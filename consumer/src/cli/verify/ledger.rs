@@ -14,12 +14,11 @@ use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::EVENTS;
 
+use super::args::{BEHIND, CANNOT_BE_VERIFIED, TIMEOUT, VerifyArgs};
 use super::behind::{behind, catches_up};
-use super::claim::{self, Claim};
 use super::report::{Folded, Part, Report, Verdict};
-use super::{BEHIND, CANNOT_BE_VERIFIED, TIMEOUT, VerifyArgs};
+use crate::cli::claim::{Claim, Ledgers, Side};
 use crate::cli::output::{answer, bar};
-use crate::cli::query::Node;
 use crate::cli::stop::INTERRUPTED;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
@@ -35,6 +34,7 @@ use crate::query::ledger::{LedgerHead, posting_count, refused};
 /// A ledger to be checked against the log.
 pub(super) struct LedgerCheck<'a> {
     pub(super) args: &'a VerifyArgs,
+    pub(super) side: Side,
     pub(super) schemas: &'a [String],
     pub(super) stop: &'a AtomicBool,
 }
@@ -42,7 +42,7 @@ pub(super) struct LedgerCheck<'a> {
 impl LedgerCheck<'_> {
     /// Holds it against the log.
     pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let mut report = Report::of(self.name());
+        let mut report = Report::of(self.side.to_string());
         if let Err(error) = self.verify(&mut report) {
             if matches!(error.downcast_ref(), Some(RecomputeError::Interrupted)) {
                 eprintln!("interrupted: nothing is said of the ledger");
@@ -60,21 +60,6 @@ impl LedgerCheck<'_> {
         })
     }
 
-    /// Where the ledger is.
-    fn name(&self) -> String {
-        match (&self.args.worker, &self.args.store) {
-            (Some(url), _) => format!("the worker at {url}"),
-            (None, Some(path)) => format!("the store {}", path.display()),
-            (None, None) => String::new(),
-        }
-    }
-
-    /// The worker at this address.
-    fn node(&self, url: &str) -> Node {
-        let args = self.args;
-        claim::node(url, &args.token_file, &args.connection.trust)
-    }
-
     fn verify(&self, report: &mut Report) -> anyhow::Result<()> {
         let args = self.args;
         let cluster = args.connection.check(TIMEOUT)?;
@@ -85,13 +70,13 @@ impl LedgerCheck<'_> {
         args.connection.require(&[Right::on_topic(Operation::Read, topic)], TIMEOUT)?;
         // Before the ledger: whatever was there then, a worker that gets on has.
         let ends_before = ends(&args.connection, &args.connection.topic(&EVENTS));
-        let claims = match (&args.worker, &args.store) {
-            (Some(url), _) => {
-                claim::of_worker(&self.node(url), &args.partitions, args.json, self.stop)?
-            }
-            (None, Some(path)) => claim::of_store(path, &args.partitions, args.json)?,
-            (None, None) => bail!("give --worker, --store or --figure"),
+        let ledgers = Ledgers {
+            token_file: &args.token_file,
+            trust: &args.connection.trust,
+            json: args.json,
+            stop: self.stop,
         };
+        let claims = ledgers.claims(&self.side, &args.partitions)?;
         let Some(head) = claims.first().map(|claim| claim.head.clone()) else {
             bail!("the ledger has no partitions");
         };
@@ -121,7 +106,14 @@ impl LedgerCheck<'_> {
         drop(snapshot);
         report.digests();
         if args.events_topic.is_none() {
-            self.look_behind(&claims, &ends_before?, &log.topic, report)?;
+            // Whether the log has more than the ledger, and whether a running worker gets there.
+            let ledger = claims.iter().map(|claim| (claim.head.partition, claim.head.next_offset));
+            let (ledger, ends) = (ledger.collect(), ends_before?);
+            report.behind = behind(&args.connection, &log.topic, &ledger, &ends, self.stop)?;
+            if let (Side::Worker(url), false) = (&self.side, report.behind.is_empty()) {
+                let node = ledgers.node(url);
+                report.stays_behind = !catches_up(&node, &report.behind, self.stop)?;
+            }
         }
         if differing.is_empty() {
             report.verdict = Verdict::Identical;
@@ -134,23 +126,6 @@ impl LedgerCheck<'_> {
             Err(error) if matches!(error, RecomputeError::Interrupted) => return Err(error.into()),
             // That it differs is known all the same.
             Err(error) => report.reason = Some(format!("the records cannot be named: {error}")),
-        }
-        Ok(())
-    }
-
-    /// Whether the log has more than the ledger, and whether a running worker gets there.
-    fn look_behind(
-        &self,
-        claims: &[Claim],
-        ends: &BTreeMap<u32, (i64, i64)>,
-        topic: &str,
-        report: &mut Report,
-    ) -> anyhow::Result<()> {
-        let args = self.args;
-        let ledger = claims.iter().map(|claim| (claim.head.partition, claim.head.next_offset));
-        report.behind = behind(&args.connection, topic, &ledger.collect(), ends, self.stop)?;
-        if let Some(url) = args.worker.as_ref().filter(|_| !report.behind.is_empty()) {
-            report.stays_behind = !catches_up(&self.node(url), &report.behind, self.stop)?;
         }
         Ok(())
     }

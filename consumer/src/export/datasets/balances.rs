@@ -1,14 +1,13 @@
 //! Daily balances: the postings of all partitions without their details.
 
+use super::values::{Rows, code};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
-use crate::export::datasets::{Rows, code};
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Snapshot;
 use laju_schemas::RegionIndex;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "balances",
     version: 1,
@@ -27,7 +26,6 @@ pub const TABLE: Table = Table {
     },
 };
 
-/// All rows of a snapshot.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     type Key = (RegionIndex, Day, Day, Account);
     let views = snapshot.partitions.values();

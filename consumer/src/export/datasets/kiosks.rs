@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 use roaring::RoaringBitmap;
 
-use super::{Rows, code, count};
+use super::values::{Rows, code, count};
 use crate::domain::decisions::DecisionBook;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::{Snapshot, Statuses};
 use crate::query::kiosks::missing::KioskBook;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "kiosks",
     version: 1,
@@ -36,7 +35,6 @@ pub const TABLE: Table = Table {
     },
 };
 
-/// All rows of a snapshot.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     let mut refused: HashMap<&str, RoaringBitmap> = HashMap::new();
     for view in snapshot.partitions.values() {

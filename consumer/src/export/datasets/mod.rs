@@ -8,16 +8,10 @@ pub mod quarantine;
 pub mod reference;
 pub mod regions;
 pub mod statuses;
+mod values;
 
-use std::sync::LazyLock;
-
-use laju_schemas::{RegionIndex, RegionTable};
-
-use super::file::WriteError;
-use super::table::{Table, Value};
-
-/// Takes rows, each with the day on which it was recorded.
-pub type Rows<'a> = &'a mut dyn FnMut(jiff::civil::Date, &[Value<'_>]) -> Result<(), WriteError>;
+pub(super) use self::values::Rows;
+use super::table::Table;
 
 /// A dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -53,7 +47,6 @@ impl Dataset {
         Self::Statuses,
     ];
 
-    /// Its description.
     pub const fn table(self) -> &'static Table {
         match self {
             Self::Balances => &balances::TABLE,
@@ -67,12 +60,10 @@ impl Dataset {
         }
     }
 
-    /// Its name.
     pub const fn name(self) -> &'static str {
         self.table().name
     }
 
-    /// The dataset of a name.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dataset| dataset.name() == name)
     }
@@ -91,26 +82,4 @@ impl Dataset {
     pub const fn is_reproducible(self) -> bool {
         !matches!(self, Self::Statuses)
     }
-}
-
-/// The code of a region as text.
-fn code(region: RegionIndex) -> &'static str {
-    static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
-        RegionTable::get().all().iter().map(|region| region.code.to_string()).collect()
-    });
-    &CODES[usize::from(region.0)]
-}
-
-/// A count as a value.
-fn count(number: u64) -> Value<'static> {
-    Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-/// The years that every reader of files can hold: 1 to 9999, in milliseconds since 1970.
-const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
-
-/// An instant as a value. One beyond what readers can hold, which only a broken clock gives, is
-/// the nearest that they can.
-fn instant(ms: i64) -> Value<'static> {
-    Value::Instant(ms.clamp(*INSTANTS.start(), *INSTANTS.end()))
 }

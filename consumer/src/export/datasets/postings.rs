@@ -1,12 +1,11 @@
 //! The ledger's rows, in names.
 
-use super::Rows;
+use super::values::Rows;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Snapshot;
 use crate::query::ledger;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "postings",
     version: 1,
@@ -42,7 +41,6 @@ pub const TABLE: Table = Table {
     },
 };
 
-/// All rows of a snapshot.
 pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
     for view in snapshot.partitions.values() {
         for posting in ledger::postings(view) {

@@ -2,12 +2,11 @@
 
 use jiff::civil::Date;
 
-use super::{Rows, count};
+use super::values::{Rows, count};
 use crate::domain::reference::{ReferenceBook, Standing};
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "reference",
     version: 2,

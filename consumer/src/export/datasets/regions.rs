@@ -3,11 +3,10 @@
 use jiff::civil::Date;
 use laju_schemas::{RegionLevel, RegionTable};
 
-use super::Rows;
+use super::values::Rows;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "regions",
     version: 1,

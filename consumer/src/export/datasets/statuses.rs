@@ -3,12 +3,11 @@
 
 use jiff::civil::Date;
 
-use super::{Rows, count, instant};
+use super::values::{Rows, count, instant};
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Statuses;
 
-/// The dataset.
 pub const TABLE: Table = Table {
     name: "statuses",
     version: 1,

@@ -1,18 +1,19 @@
-//! What is verified: a partition's ledger as a worker sends it, or as a store holds it.
+//! What is compared: a partition's ledger as a worker sends it, or as a store holds it.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
-use laju_kafka::http_client::Trust;
+use laju_kafka::http_client::{self, Trust};
 
-use crate::cli::output::bar;
-use crate::cli::query::Node;
+use super::output::bar;
+use super::query::Node;
 use crate::ingest::recompute::RecomputeError;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::store::{Store, StoreError};
@@ -26,10 +27,40 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often it is looked whether to stop.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Where a ledger is.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// A worker's address.
+    Worker(String),
+    /// A store's directory.
+    Store(PathBuf),
+}
+
+impl FromStr for Side {
+    type Err = http_client::AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            http_client::address(text).map(Self::Worker)
+        } else {
+            Ok(Self::Store(text.into()))
+        }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(url) => write!(f, "the worker at {url}"),
+            Self::Store(path) => write!(f, "the store {}", path.display()),
+        }
+    }
+}
+
 /// A partition's ledger as somebody says it is.
-pub(in crate::cli) struct Claim {
-    pub(in crate::cli) head: LedgerHead,
-    pub(in crate::cli) digest: LedgerDigest,
+pub(super) struct Claim {
+    pub(super) head: LedgerHead,
+    pub(super) digest: LedgerDigest,
     rows: Source,
 }
 
@@ -42,7 +73,7 @@ enum Source {
 
 impl Claim {
     /// All of its rows.
-    pub(in crate::cli) fn rows(&self) -> Result<Rows, LinesError> {
+    pub(super) fn rows(&self) -> Result<Rows, LinesError> {
         match &self.rows {
             Source::Lines(file) => Rows::read(lines(from_the_start(file)?)),
             Source::State(view) => Ok(Rows::of(view)),
@@ -85,14 +116,32 @@ fn wanted(all: &[u32], only: &[u32]) -> anyhow::Result<Vec<u32>> {
     Ok(all.iter().filter(is_wanted).copied().collect())
 }
 
-/// The worker at an address.
-pub(in crate::cli) fn node(url: &str, token_file: &Option<PathBuf>, trust: &Trust) -> Node {
-    let (url, token_file, trust) = (url.to_owned(), token_file.clone(), trust.clone());
-    Node { url, token_file, trust, json: false, position_file: None }
+/// How ledgers are got.
+pub(super) struct Ledgers<'a> {
+    pub(super) token_file: &'a Option<PathBuf>,
+    pub(super) trust: &'a Trust,
+    pub(super) json: bool,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Ledgers<'_> {
+    /// What somebody has of each partition, or of these only.
+    pub(super) fn claims(&self, side: &Side, only: &[u32]) -> anyhow::Result<Vec<Claim>> {
+        match side {
+            Side::Worker(url) => of_worker(&self.node(url), only, self.json, self.stop),
+            Side::Store(path) => of_store(path, only, self.json),
+        }
+    }
+
+    /// The worker at an address.
+    pub(super) fn node(&self, url: &str) -> Node {
+        let (token_file, trust) = (self.token_file.clone(), self.trust.clone());
+        Node { url: url.to_owned(), token_file, trust, json: false, position_file: None }
+    }
 }
 
 /// What a running worker has of each partition, whole and under its own digest.
-pub(in crate::cli) fn of_worker(
+fn of_worker(
     node: &Node,
     only: &[u32],
     json: bool,
@@ -182,11 +231,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// What the store of a stopped worker has of each partition.
-pub(in crate::cli) fn of_store(
-    path: &Path,
-    only: &[u32],
-    json: bool,
-) -> anyhow::Result<Vec<Claim>> {
+fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>> {
     let mut store = match Store::open_existing(path) {
         Err(error @ StoreError::InUse(_)) => {
             let advice = "a running worker's own address is to be given: --worker URL (verify), or URL (diff)";

@@ -2,6 +2,8 @@ use super::*;
 use crate::backup::check::check_files;
 use crate::backup::manifest::{Manifest, TopicPart};
 use crate::backup::record::tests::encoded;
+use crate::backup::segment::SegmentReader;
+use crate::files::PART;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
