@@ -64,7 +64,7 @@ pub(super) fn check_files<'a>(
 fn check_file(root: &Path, topic: &str, segment: &Segment) -> Result<(), BackupError> {
     let path = root.join(&segment.file);
     let changed = |what: String| BackupError::Changed { path: path.clone(), what };
-    let io = |source| BackupError::Io { path: path.clone(), source };
+    let io = BackupError::at(&path);
     let mut file = File::open(&path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
     let mut reader = SegmentReader::open(root, topic, segment)?;

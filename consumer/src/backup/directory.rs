@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use laju_schemas::topic::ALL;
@@ -21,16 +20,11 @@ pub(super) struct Directory {
     _lock: Flock<File>,
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
-    let path = path.to_owned();
-    move |source| BackupError::Io { path, source }
-}
-
 impl Directory {
     /// Opens a directory to write to it, making it if need be, and clears away what a backup killed
     /// on its way has left; with the manifest, if there is one.
     pub(super) fn open(root: &Path) -> Result<(Self, Option<Manifest>), BackupError> {
-        create_private_dir(root).map_err(at(root))?;
+        create_private_dir(root).map_err(BackupError::at(root))?;
         let directory = Self::lock(root, FlockArg::LockExclusiveNonblock)?;
         let manifest = Manifest::load(root)?;
         directory.clear(manifest.as_ref())?;
@@ -48,11 +42,11 @@ impl Directory {
     }
 
     fn lock(root: &Path, how: FlockArg) -> Result<Self, BackupError> {
-        let folder = File::open(root).map_err(at(root))?;
+        let folder = File::open(root).map_err(BackupError::at(root))?;
         match Flock::lock(folder, how) {
             Ok(lock) => Ok(Self { root: root.to_owned(), _lock: lock }),
             Err((_, Errno::EWOULDBLOCK)) => Err(BackupError::Busy(root.to_owned())),
-            Err((_, error)) => Err(at(root)(error.into())),
+            Err((_, error)) => Err(BackupError::at(root)(error.into())),
         }
     }
 
@@ -92,7 +86,7 @@ impl Directory {
             }
         }
         for path in left {
-            fs::remove_file(&path).map_err(at(&path))?;
+            fs::remove_file(&path).map_err(BackupError::at(&path))?;
         }
         Ok(())
     }
@@ -107,8 +101,8 @@ fn is_segment(name: &str) -> bool {
 
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, BackupError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let entry = entry.map_err(at(folder))?;
+    for entry in fs::read_dir(folder).map_err(BackupError::at(folder))? {
+        let entry = entry.map_err(BackupError::at(folder))?;
         if !is_bystander(&entry.file_name()) {
             found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
         }

@@ -39,7 +39,7 @@ impl<'a> Keeping<'a> {
         ranges: &BTreeMap<u32, Range>,
     ) -> Result<Self, BackupError> {
         let folder = directory.root.join(topic);
-        let io = |source| BackupError::Io { path: folder.clone(), source };
+        let io = BackupError::at(&folder);
         create_private_dir(&folder).map_err(io)?;
         let packer = Packer::new().map_err(io)?;
         let count = ranges.keys().last().map_or(0, |last| *last as usize + 1);

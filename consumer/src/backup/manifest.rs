@@ -138,7 +138,7 @@ impl Manifest {
         let new = part_of(&path);
         let written =
             create_private(&new).and_then(|file| replace_by_json((file, &new), &path, self));
-        written.map_err(|source| BackupError::Io { path, source })
+        written.map_err(BackupError::at(&path))
     }
 }
 

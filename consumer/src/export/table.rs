@@ -98,18 +98,6 @@ impl Table {
     pub fn place(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
-
-    /// The table as the analysts' page shows it, in Markdown.
-    pub fn markdown(&self) -> String {
-        let mut text =
-            String::from("| column | type | unit | meaning |\n| --- | --- | --- | --- |\n");
-        for Column { name, kind, nullable, unit, meaning } in self.columns {
-            let kind = kind.as_str();
-            let null = if *nullable { ", may be null" } else { "" };
-            text.push_str(&format!("| `{name}` | {kind}{null} | {unit} | {meaning} |\n"));
-        }
-        text
-    }
 }
 
 /// A column as the manifest describes it.

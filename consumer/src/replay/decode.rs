@@ -13,7 +13,7 @@ use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::{Origin, Reason};
 use serde::Serialize;
 
-use super::ReplayError;
+use super::error::ReplayError;
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::verdicts;
 

@@ -12,9 +12,9 @@ use laju_schemas::quarantine::Origin;
 use laju_schemas::{RawEvent, TimestampMs};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::ReplayError;
-use super::checkpoint::{Checkpoint, CheckpointError, Counts};
+use super::checkpoint::{Checkpoint, Counts};
 use super::decode::{Decoder, Undecodable};
+use super::error::ReplayError;
 use super::file::PartFile;
 use super::filter::Filter;
 use super::rows::{Place, RowWriter};
@@ -108,15 +108,6 @@ pub struct Replay<'a> {
     pub on_undecodable: OnUndecodable<'a>,
 }
 
-/// Why a replay could not go on, or could not note how far it is.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-}
-
 impl Replay<'_> {
     /// Reads everything that is to be read; `tell` is called after each turn.
     ///
@@ -126,14 +117,14 @@ impl Replay<'_> {
         &mut self,
         reader: &mut RangeReader,
         tell: &mut dyn FnMut(&Counts, &RangeReader),
-    ) -> Result<(), RunError> {
+    ) -> Result<(), ReplayError> {
         let ended = self.read(reader, tell);
         tell(&self.counts, reader);
         match &ended {
             Ok(()) => self.note(reader, true)?,
-            Err(RunError::Replay(ReplayError::Interrupted | ReplayError::Range(_))) => {
+            Err(ReplayError::Interrupted | ReplayError::Range(_)) => {
                 match self.note(reader, false) {
-                    Err(RunError::Replay(ReplayError::Interrupted)) => tracing::warn!(
+                    Err(ReplayError::Interrupted) => tracing::warn!(
                         "not all that was copied is confirmed: what came after the last note may \
                          be there or not"
                     ),
@@ -149,12 +140,12 @@ impl Replay<'_> {
         &mut self,
         reader: &mut RangeReader,
         tell: &mut dyn FnMut(&Counts, &RangeReader),
-    ) -> Result<(), RunError> {
+    ) -> Result<(), ReplayError> {
         let (mut noted, mut read_then) = (Instant::now(), self.counts.read);
         let mut flushed = Instant::now();
         while !self.is_enough() {
             if self.stop.load(Ordering::Acquire) {
-                return Err(ReplayError::Interrupted.into());
+                return Err(ReplayError::Interrupted);
             }
             // Others keep coming for ever, perhaps: who reads along waits for what is gathered.
             let mut take = |record: &BorrowedMessage<'_>| {
@@ -235,7 +226,7 @@ impl Replay<'_> {
     }
 
     /// Makes what was written safe, and notes how far that is.
-    fn note(&mut self, reader: &RangeReader, complete: bool) -> Result<(), RunError> {
+    fn note(&mut self, reader: &RangeReader, complete: bool) -> Result<(), ReplayError> {
         let kept = self.sink.make_safe(self.stop)?;
         if let Some((path, checkpoint)) = &mut self.checkpoint {
             checkpoint.next_offsets = reader.next_offsets();

@@ -1,11 +1,6 @@
 //! What reader and writer have in common.
 
-use std::io;
-use std::path::Path;
-
 use sha2::{Digest as _, Sha256};
-
-use crate::backup::error::BackupError;
 
 pub(super) const MAGIC: [u8; 4] = *b"Obj\x01";
 pub(super) const CODEC: &[u8] = b"zstandard";
@@ -16,8 +11,4 @@ pub(super) fn marker(topic: &str, partition: u32, from: i64) -> [u8; 16] {
     let mut marker = [0; 16];
     marker.copy_from_slice(&hash[..16]);
     marker
-}
-
-pub(super) fn at(path: &Path, source: io::Error) -> BackupError {
-    BackupError::Io { path: path.to_owned(), source }
 }

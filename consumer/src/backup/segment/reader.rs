@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::format::{CODEC, MAGIC, at, marker};
+use super::format::{CODEC, MAGIC, marker};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::Segment;
 use crate::backup::record::{self, Kept, SCHEMA};
@@ -37,8 +37,8 @@ impl SegmentReader {
         segment: &Segment,
     ) -> Result<Self, BackupError> {
         let path = root.join(&segment.file);
-        let file = File::open(&path).map_err(|error| at(&path, error))?;
-        let fault = |error| at(&path, error);
+        let file = File::open(&path).map_err(BackupError::at(&path))?;
+        let fault = BackupError::at(&path);
         let mut reader = Self {
             file: BufReader::with_capacity(1 << 20, file),
             marker: marker(topic, segment.partition, segment.from),
@@ -112,11 +112,11 @@ impl SegmentReader {
             last = begin;
             begin = self.read + (length + self.marker.len()) as u64;
             let passed = (length + self.marker.len()) as i64;
-            self.file.seek_relative(passed).map_err(|error| at(&self.path, error))?;
+            self.file.seek_relative(passed).map_err(BackupError::at(&self.path))?;
             self.read = begin;
         }
         self.left = 0;
-        self.file.seek(SeekFrom::Start(last)).map_err(|error| at(&self.path, error))?;
+        self.file.seek(SeekFrom::Start(last)).map_err(BackupError::at(&self.path))?;
         self.read = last;
         Ok(())
     }
@@ -131,7 +131,7 @@ impl SegmentReader {
     fn block_head(&mut self) -> Result<Option<usize>, BackupError> {
         self.block_at = self.read;
         let mut first = [0; 1];
-        if self.file.read(&mut first).map_err(|error| at(&self.path, error))? == 0 {
+        if self.file.read(&mut first).map_err(BackupError::at(&self.path))? == 0 {
             return Ok(None);
         }
         self.read += 1;
@@ -213,7 +213,7 @@ impl SegmentReader {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(self.damaged("it ends in the middle"))
             }
-            Err(error) => Err(at(&self.path, error)),
+            Err(error) => Err(BackupError::at(&self.path)(error)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use sha2::{Digest as _, Sha256};
 
-use super::format::{CODEC, MAGIC, at, marker};
+use super::format::{CODEC, MAGIC, marker};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::{Gap, Segment};
 use crate::backup::private::create_private;
@@ -59,7 +59,7 @@ impl SegmentWriter {
     ) -> Result<Self, BackupError> {
         let name = format!("{topic}/{partition}-from-{from}.avro");
         let path = root.join(&name);
-        let file = create_private(&part_of(&path)).map_err(|error| at(&path, error))?;
+        let file = create_private(&part_of(&path)).map_err(BackupError::at(&path))?;
         let marker = marker(topic, partition, from);
         let mut writer = Self {
             file,
@@ -134,7 +134,7 @@ impl SegmentWriter {
         let Packer { zstd, packed } = packer;
         packed.clear();
         packed.reserve(zstd::zstd_safe::compress_bound(self.block.len()));
-        let fault = |error| at(&self.path, error);
+        let fault = BackupError::at(&self.path);
         zstd.compress_to_buffer(&self.block, packed).map_err(fault)?;
         let mut head = Vec::with_capacity(20);
         put_long(&mut head, self.in_block);
@@ -150,7 +150,7 @@ impl SegmentWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
         self.digest.update(bytes);
         self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|error| at(&self.path, error))
+        self.file.write_all(bytes).map_err(BackupError::at(&self.path))
     }
 
     /// Ends it at an offset, makes it safe and puts it in its place.
@@ -166,7 +166,7 @@ impl SegmentWriter {
             std::fs::rename(part_of(&self.path), &self.path)?;
             sync_directory(&self.path)
         };
-        put().map_err(|error| at(&self.path, error))?;
+        put().map_err(BackupError::at(&self.path))?;
         Ok(Segment {
             file: self.name,
             partition: self.partition,
