@@ -28,13 +28,8 @@ const DAY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     /// Where to answer HTTP: for this machine only, since its figures are made up.
-    #[arg(
-        long,
-        env = "LAJU_LISTEN",
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8080",
-        value_parser = loopback
-    )]
+    #[arg(long, env = "LAJU_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080",
+          value_parser = loopback)]
     pub listen: SocketAddr,
 
     /// End after the table; exit code 1 if a figure is not as expected. Listens on any free port.

@@ -44,13 +44,8 @@ pub struct ExportArgs {
 
     /// Up to these offsets and no further, for every partition: 0:120,1:98. Of reference figures
     /// all that there are now.
-    #[arg(
-        long,
-        value_name = "PARTITION:OFFSET,…",
-        value_delimiter = ',',
-        value_parser = offset,
-        conflicts_with = "like"
-    )]
+    #[arg(long, value_name = "PARTITION:OFFSET,…", value_delimiter = ',', value_parser = offset,
+          conflicts_with = "like")]
     pub until_offsets: Vec<(u32, i64)>,
 
     /// The same cut as that of an export, of the same reference figures too: its manifest.json.

@@ -17,13 +17,8 @@ pub struct SeedArgs {
     /// and fold on from there. The node is of the same version and topic, and the address is its own,
     /// not a balancer's. A store that is there is left as it is; one that has come in part is gone on
     /// with.
-    #[arg(
-        long,
-        env = "LAJU_SEED",
-        value_name = "URL",
-        value_parser = http_client::address,
-        conflicts_with = "rebuild"
-    )]
+    #[arg(long, env = "LAJU_SEED", value_name = "URL", value_parser = http_client::address,
+          conflicts_with = "rebuild")]
     pub seed: Option<String>,
 
     /// Holds a token of the role seed, which that node asks for.
@@ -31,13 +26,8 @@ pub struct SeedArgs {
     pub seed_token_file: Option<PathBuf>,
 
     /// How long that node is tried again while nothing comes.
-    #[arg(
-        long,
-        env = "LAJU_SEED_PATIENCE",
-        value_name = "TIME",
-        default_value = "2m",
-        value_parser = patience
-    )]
+    #[arg(long, env = "LAJU_SEED_PATIENCE", value_name = "TIME", default_value = "2m",
+          value_parser = patience)]
     pub seed_patience: Duration,
 }
 

@@ -44,23 +44,14 @@ pub struct WorkerArgs {
     pub http: HttpArgs,
 
     /// How many readers may follow the live stream at the same time.
-    #[arg(
-        long,
-        env = "LAJU_STREAM_READERS",
-        value_name = "N",
-        default_value_t = StreamSettings::READERS
-    )]
+    #[arg(long, env = "LAJU_STREAM_READERS", value_name = "N",
+          default_value_t = StreamSettings::READERS)]
     pub stream_readers: usize,
 
     /// How far behind the node may be and still say that it is ready: a balancer leaves it alone
     /// beyond that. It answers all the same, with the age of what it answers.
-    #[arg(
-        long,
-        env = "LAJU_MAX_LAG",
-        value_name = "TIME",
-        default_value = "30s",
-        value_parser = max_lag
-    )]
+    #[arg(long, env = "LAJU_MAX_LAG", value_name = "TIME", default_value = "30s",
+          value_parser = max_lag)]
     pub max_lag: Duration,
 
     /// Delete the store and build it again from Kafka. The log is looked at before anything is deleted:
@@ -76,24 +67,14 @@ pub struct WorkerArgs {
 
     /// How long the registry's word that it has no such schema is not believed: it is asked again,
     /// and the partition waits. Then the record goes to quarantine, which is written down for ever.
-    #[arg(
-        long,
-        env = "LAJU_REGISTRY_PATIENCE",
-        value_name = "TIME",
-        default_value = "5m",
-        value_parser = patience
-    )]
+    #[arg(long, env = "LAJU_REGISTRY_PATIENCE", value_name = "TIME", default_value = "5m",
+          value_parser = patience)]
     pub registry_patience: Duration,
 
     /// How many threads read, judge and fold events, each a part of the partitions; half of the
     /// processors, unless it is said.
-    #[arg(
-        long,
-        env = "LAJU_PIPELINES",
-        value_name = "N",
-        default_value_t = default_pipelines(),
-        hide_default_value = true
-    )]
+    #[arg(long, env = "LAJU_PIPELINES", value_name = "N", default_value_t = default_pipelines(),
+          hide_default_value = true)]
     pub pipelines: NonZeroUsize,
 }
 

@@ -37,10 +37,8 @@ pub(super) struct Event {
 #[derive(Clone, Debug, Args)]
 pub(super) struct DecideArgs {
     /// The records' places on the events topic, as `laju quarantine list` has them.
-    #[arg(
-        value_name = "PARTITION/OFFSET",
-        conflicts_with_all = ["reasons", "kiosk", "region", "from", "to", "all"]
-    )]
+    #[arg(value_name = "PARTITION/OFFSET",
+          conflicts_with_all = ["reasons", "kiosk", "region", "from", "to", "all"])]
     pub origins: Vec<Origin>,
 
     #[command(flatten)]
