@@ -139,7 +139,7 @@ impl DiffArgs {
             report.postings += postings;
             report.partitions.push(part);
         }
-        sums.tell(report);
+        (report.accounts, report.quarantined) = sums.differences();
         differs |= !report.accounts.is_empty() || !report.quarantined.is_empty();
         report.verdict = if differs { Verdict::Differs } else { Verdict::Identical };
         Ok(())

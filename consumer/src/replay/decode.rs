@@ -11,9 +11,9 @@ use laju_kafka::registry::Registry;
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, ReadError};
 use laju_schemas::quarantine::{Origin, Reason};
-use serde::Serialize;
 
 use super::error::ReplayError;
+use super::rows::Undecodable;
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::verdicts;
 
@@ -24,15 +24,6 @@ const REGISTRY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long until it is looked again at whether to stop.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Why a value is not an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Undecodable {
-    /// In the contract's words: `undecodable` or `unknown_schema`.
-    pub reason: Reason,
-    /// The field, and what is wrong with it.
-    pub detail: String,
-}
 
 pub struct Decoder {
     reader: EventReader,

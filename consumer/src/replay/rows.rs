@@ -2,11 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
+use laju_schemas::quarantine::Reason;
 use laju_schemas::text::harmless;
 use laju_schemas::{EventId, Fact, RawEvent, SubjectId, TimestampMs};
 use serde::Serialize;
 
-use super::decode::Undecodable;
 use super::flat::FlatFact;
 
 /// How rows look.
@@ -52,6 +52,15 @@ pub struct Place {
     pub offset: i64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<TimestampMs>,
+}
+
+/// Why a value is not an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Undecodable {
+    /// In the contract's words: `undecodable` or `unknown_schema`.
+    pub reason: Reason,
+    /// The field, and what is wrong with it.
+    pub detail: String,
 }
 
 /// An event as JSON has it; in CSV its fact's fields stand side by side behind it.
@@ -234,7 +243,6 @@ fn body(fact: &Fact<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use laju_schemas::event::{CardReason, Channel, RetractionReason, Venue};
-    use laju_schemas::quarantine::Reason;
 
     use super::*;
 

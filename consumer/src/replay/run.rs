@@ -13,11 +13,11 @@ use laju_schemas::{RawEvent, TimestampMs};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::checkpoint::{Checkpoint, Counts};
-use super::decode::{Decoder, Undecodable};
+use super::decode::Decoder;
 use super::error::ReplayError;
 use super::file::PartFile;
 use super::filter::Filter;
-use super::rows::{Place, RowWriter};
+use super::rows::{Place, RowWriter, Undecodable};
 
 /// How long a call of the reader may keep us from looking at `stop`.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);

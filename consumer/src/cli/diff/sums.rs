@@ -8,7 +8,6 @@ use laju_schemas::RegionCode;
 use laju_schemas::quarantine::Reason;
 use serde::Serialize;
 
-use super::Report;
 use crate::cli::claim::Claim;
 use crate::domain::account::Account;
 use crate::domain::day::Day;
@@ -130,27 +129,26 @@ impl Sums {
         Ok((part, postings))
     }
 
-    /// Says what differs.
-    pub(super) fn tell(self, report: &mut Report) {
-        for ((region, account), AccountSum { in_a, in_b, apart }) in self.accounts {
-            if apart > 0 {
-                let name = region_name(region).map(|region| region.name);
-                report.accounts.push(AccountDiffers {
-                    region,
-                    name: name.unwrap_or_default(),
-                    account: account.as_str(),
-                    in_a,
-                    in_b,
-                    difference: in_b - in_a,
-                    // Each is apart where it stands in one, and where it stands in the other.
-                    moved: apart.saturating_sub(in_a.abs_diff(in_b)) / 2,
-                });
+    /// What differs: accounts of regions, and reasons.
+    pub(super) fn differences(self) -> (Vec<AccountDiffers>, Vec<QuarantinedDiffers>) {
+        let accounts = self.accounts.into_iter().filter(|(_, sum)| sum.apart > 0);
+        let accounts = accounts.map(|((region, account), AccountSum { in_a, in_b, apart })| {
+            let name = region_name(region).map(|region| region.name);
+            AccountDiffers {
+                region,
+                name: name.unwrap_or_default(),
+                account: account.as_str(),
+                in_a,
+                in_b,
+                difference: in_b - in_a,
+                // Each is apart where it stands in one, and where it stands in the other.
+                moved: apart.saturating_sub(in_a.abs_diff(in_b)) / 2,
             }
-        }
-        for (reason, (in_a, in_b)) in self.quarantined {
-            if in_a != in_b {
-                report.quarantined.push(QuarantinedDiffers { reason, in_a, in_b });
-            }
-        }
+        });
+        let quarantined = self.quarantined.into_iter().filter(|(_, (in_a, in_b))| in_a != in_b);
+        let quarantined = quarantined
+            .map(|(reason, (in_a, in_b))| QuarantinedDiffers { reason, in_a, in_b })
+            .collect();
+        (accounts.collect(), quarantined)
     }
 }
