@@ -1,7 +1,6 @@
 //! Laju's consumer: folds activation events into per-region figures, and answers questions about
 //! them. Arrows point one way: api → query → projection → domain → `laju_schemas`; ingest →
 //! domain and projection; seed → query and projection.
-#![allow(missing_docs, reason = "a program, not a library for others")]
 
 pub mod api;
 pub mod backup;
