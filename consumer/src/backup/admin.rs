@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use laju_kafka::connection::Connection;
+use laju_kafka::topics::{TopicAdmin, TopicsError};
 
 use super::error::BackupError;
-use crate::ingest::topics::{TopicAdmin, TopicsError};
 
 /// How long a question to the brokers may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,15 +1,15 @@
 //! Why there is no export.
 
 use laju_kafka::connection::ConnectionError;
+use laju_kafka::read::TopicReadError;
 use laju_schemas::known::SchemaError;
 use thiserror::Error;
 
 use super::file::WriteError;
 use super::place::PlaceError;
-use crate::ingest::judged::JudgedError;
-use crate::ingest::range::RangeError;
+use crate::ingest::error::WorkerError;
+use crate::ingest::event_log::EventLogError;
 use crate::ingest::recompute::RecomputeError;
-use crate::ingest::worker::WorkerError;
 
 /// Why there is no export.
 #[derive(Debug, Error)]
@@ -19,9 +19,9 @@ pub enum ExportError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     #[error(transparent)]
-    Log(#[from] JudgedError),
+    Log(#[from] EventLogError),
     #[error(transparent)]
     Reference(#[from] RecomputeError),
     #[error(transparent)]

@@ -7,7 +7,7 @@ use super::error::ExportError;
 use super::parts::Parts;
 use super::place::Place;
 use super::run::{Run, Told};
-use crate::ingest::judged::{JudgedError, JudgedLog, JudgedRecord, Judgement};
+use crate::ingest::event_log::{EventLog, EventLogError, EventRecord, RecordOutcome};
 use crate::ingest::log_fold::SnapshotFold;
 use crate::projection::partition::Position;
 use crate::projection::snapshot::Snapshot;
@@ -21,7 +21,7 @@ struct Output {
 }
 
 impl Output {
-    fn takes(&self, record: &JudgedRecord<'_>) -> bool {
+    fn takes(&self, record: &EventRecord<'_>) -> bool {
         let from = self.from.get(&record.partition);
         from.is_none_or(|position| record.mark.offset >= position.next_offset)
     }
@@ -57,7 +57,7 @@ impl Run<'_> {
             folds || [&events, &quarantine].into_iter().flatten().any(|o| o.from.is_empty());
         let from = if from_start { BTreeMap::new() } else { positions.clone().unwrap_or_default() };
         let known = self.known.marks();
-        let mut log = JudgedLog::open(self.connection, self.schemas, from.clone(), &to, known)?;
+        let mut log = EventLog::open(self.connection, self.schemas, from.clone(), &to, known)?;
         let start = |partition: &u32| from.get(partition).map_or(0, |p| p.next_offset);
         let total: i64 = to.iter().map(|(partition, end)| (end - start(partition)).max(0)).sum();
         told(Told::Reading(total.unsigned_abs()));
@@ -67,15 +67,15 @@ impl Run<'_> {
         loop {
             let more = log.read(|record| {
                 records += 1;
-                match &record.judgement {
-                    Judgement::Counted(event) => {
+                match &record.outcome {
+                    RecordOutcome::Counted(event) => {
                         if let Some(output) = events.as_mut().filter(|o| o.takes(&record)) {
                             events::row(&record, event, &mut |day, row| {
                                 output.parts.row(day, row)
                             })?;
                         }
                     }
-                    Judgement::Refused(refusal, raw) => {
+                    RecordOutcome::Refused(refusal, raw) => {
                         if let Some(output) = quarantine.as_mut().filter(|o| o.takes(&record)) {
                             quarantine::row(&record, refusal, *raw, &mut |day, row| {
                                 output.parts.row(day, row)
@@ -104,7 +104,7 @@ impl Run<'_> {
             && let Some((partition, offset)) = expected.missing_in(&self.manifest.cut)
         {
             let topic = self.manifest.topic.clone();
-            return Err(JudgedError::AnotherLog { topic, partition, offset }.into());
+            return Err(EventLogError::AnotherLog { topic, partition, offset }.into());
         }
         for output in [events, quarantine].into_iter().flatten() {
             let mut files = Vec::new();

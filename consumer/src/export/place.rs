@@ -13,10 +13,11 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::bystanders::is_bystander;
 use laju_kafka::text;
 use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
+
+use crate::bystanders::is_bystander;
 
 use super::cut::{FORM, Manifest};
 

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
+use laju_kafka::copy::CopyError;
+use laju_kafka::read::TopicReadError;
 use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
-use crate::ingest::copy::CopyError;
-use crate::ingest::range::RangeError;
 
 /// Why a replay ends before its end.
 #[derive(Debug, Error)]
 pub enum ReplayError {
     #[error(transparent)]
-    Range(#[from] RangeError),
+    Range(#[from] TopicReadError),
     #[error(transparent)]
     Copy(CopyError),
     #[error(transparent)]

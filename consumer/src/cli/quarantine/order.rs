@@ -1,6 +1,7 @@
 //! What a release or a discard is asked for, and what is published for a record.
 
 use clap::Args;
+use laju_kafka::read::headers::Headers;
 use laju_schemas::decision::{Decision, MAX_DECIDED_BY, MAX_REASON};
 use laju_schemas::quarantine::Origin;
 use laju_schemas::text::{self, Lines};
@@ -10,7 +11,6 @@ use super::select::Filter;
 use super::source::Source;
 use crate::cli::id::id_at;
 use crate::ingest::decide::{Order, Republish};
-use crate::ingest::quarantined::Headers;
 
 /// A record that is to be decided about.
 pub(super) struct SelectedRecord {

@@ -7,7 +7,7 @@ use crate::cli::args::Schemas;
 use crate::cli::output::{bar, show};
 use crate::domain::decisions::DecisionBook;
 use crate::ingest::decide::{Judge, check_topics, read_decisions};
-use crate::ingest::quarantined::{Passed, Quarantined, read_quarantine};
+use crate::ingest::quarantine::{Passed, Quarantined, read_quarantine};
 
 /// Where Kafka is, and the schemas that events may have.
 #[derive(Clone, Debug, Args)]

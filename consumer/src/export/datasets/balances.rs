@@ -1,12 +1,13 @@
 //! Daily balances: the postings of all partitions without their details.
 
+use laju_schemas::RegionIndex;
+
 use super::values::{Rows, code};
 use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
 use crate::projection::snapshot::Snapshot;
-use laju_schemas::RegionIndex;
 
 pub const TABLE: Table = Table {
     name: "balances",
