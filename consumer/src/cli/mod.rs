@@ -51,35 +51,22 @@ struct Cli {
     command: Command,
 }
 
+// The help of each is its arguments' own: a comment here would stand in its place, without the exit codes.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play three years of five offices' kiosks on an embedded broker, and show the figures.
     Demo(Box<demo::DemoArgs>),
-    /// Fold the events into figures and answer questions about them over HTTP.
     Worker(Box<worker::WorkerArgs>),
-    /// Make the topics, or tell in which way they differ from what they should be.
     Topics(Box<topics::TopicsArgs>),
-    /// Ask a running worker.
     Query(Box<query::QueryArgs>),
-    /// Quote a region's figure: fix the answer under an id for ever.
     Quote(Box<quote::QuoteArgs>),
-    // Its help is its arguments' own, with the columns; a comment here would stand in its place.
     Replay(Box<replay::ReplayArgs>),
-    /// Hold a worker's ledger, a store's, or a figure once quoted against the log in Kafka.
     Verify(Box<verify::VerifyArgs>),
-    /// Hold two nodes against each other.
     Diff(Box<diff::DiffArgs>),
-    /// List, show, release and discard what could not be counted.
     Quarantine(Box<quarantine::QuarantineArgs>),
-    /// Write the log and the ledger as files for analysts.
     Export(Box<export::ExportArgs>),
-    /// Keep what the topics hold in files, or go on with such a backup.
     Backup(Box<backup::BackupArgs>),
-    /// Put a backup into topics again, at the same offsets and with the same timestamps.
     Restore(Box<restore::RestoreArgs>),
-    /// Add, import and list denominators and targets.
     Reference(Box<reference::ReferenceArgs>),
-    /// Make tokens, which say who may ask a worker.
     Token(Box<token::TokenArgs>),
 }
 
@@ -114,5 +101,32 @@ fn execute(
         Command::Restore(restore) => restore.run(TimestampMs(now_ms()), out),
         Command::Reference(reference) => reference.run(TimestampMs(now_ms()), out),
         Command::Token(token) => token.run(out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_a_command_says_what_its_exit_codes_mean() {
+        let commands: [&[&str]; 6] = [
+            &["verify"],
+            &["diff"],
+            &["backup"],
+            &["restore"],
+            &["quarantine", "release"],
+            &["topics", "check"],
+        ];
+        for path in commands {
+            let mut command = &mut Cli::command();
+            for name in path {
+                command = command.find_subcommand_mut(name).unwrap();
+            }
+            let help = command.render_long_help().to_string();
+            assert!(help.to_lowercase().contains("exit code"), "{path:?}: {help}");
+        }
     }
 }

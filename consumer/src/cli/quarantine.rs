@@ -31,13 +31,9 @@ pub struct QuarantineArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum QuarantineCommand {
-    /// Show what is in quarantine, and how much of it for which reason.
     List(Box<ListArgs>),
-    /// Show a record: what it says, where it stops making sense, what the present rules say of it.
     Show(Box<ShowArgs>),
-    /// Send records through the fold again.
     Release(Box<ReleaseArgs>),
-    /// Decide that records are not to be counted.
     Discard(Box<DiscardArgs>),
 }
 

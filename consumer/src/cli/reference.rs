@@ -27,11 +27,8 @@ pub struct ReferenceArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum ReferenceCommand {
-    /// Publish one figure, or withdraw one.
     Add(AddArgs),
-    /// Publish the figures of a CSV file, if every line of it is good.
     Import(ImportArgs),
-    /// Show which figures apply, or all that were ever recorded.
     List(ListArgs),
 }
 

@@ -30,13 +30,11 @@ pub struct TopicsArgs {
 /// What to do with the topics.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TopicsCommand {
-    /// Make every topic that is not there yet; those that are stay as they are.
     Create(CreateArgs),
-    /// Compare every topic with the contract; exit code 1 if one differs.
     Check(CheckArgs),
 }
 
-/// Make every topic that is not there yet.
+/// Make every topic that is not there yet; those that are stay as they are.
 #[derive(Clone, Debug, Args)]
 pub struct CreateArgs {
     /// Partitions of the events topic: as many can be read at the same time. It cannot be changed
@@ -57,7 +55,7 @@ pub struct CreateArgs {
     pub connection: Connection,
 }
 
-/// Compare every topic with the contract.
+/// Compare every topic with the contract; exit code 1 if one differs.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// How many partitions the events topic is to have [default: any number].
