@@ -10,7 +10,7 @@ use crate::event::ActivationEvent;
 use crate::framing::Framing;
 use crate::known::{
     ACTIVATION_EVENT, KIOSK_STATUS, LOG_COPY, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE,
-    REFERENCE_FIGURE, ReadError, TopicValue, no_framing,
+    REFERENCE_FIGURE, ReadError, SchemaBook, TopicValue,
 };
 
 /// A value that an encoder cannot write: a fault of this program, never of the value.
@@ -87,22 +87,21 @@ impl Encoder {
         })
     }
 
-    /// An event's stored value, framed as this encoder frames: the Avro bytes stay as they are.
+    /// An event's stored value, framed as this encoder frames. The Avro bytes stay as they are, but for
+    /// those that an earlier version of the program has stored, with a former schema.
     ///
     /// # Errors
-    /// If the value was not written with this program's schema.
+    /// If the value was written with neither this program's schema nor a former one.
     pub fn reframe<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, ReadError> {
-        match Framing::split(value) {
-            Some((framing, _)) if framing == self.framing => Ok(Cow::Borrowed(value)),
-            Some((Framing::SingleObject(print), payload)) if print == self.own.fingerprint => {
-                let mut out = Vec::with_capacity(value.len());
-                self.framing.write(&mut out);
-                out.extend_from_slice(payload);
-                Ok(Cow::Owned(out))
-            }
-            Some((Framing::SingleObject(print), _)) => Err(ReadError::unknown_fingerprint(print)),
-            _ => Err(ReadError::UnknownSchema(no_framing(value))),
+        if Framing::split(value).is_some_and(|(framing, _)| framing == self.framing) {
+            return Ok(Cow::Borrowed(value));
         }
+        let book = SchemaBook::new(self.own, &[])
+            .expect("the former schemas are part of the program, read by its tests");
+        let (mut translated, mut out) = (Vec::new(), Vec::with_capacity(value.len()));
+        self.framing.write(&mut out);
+        out.extend_from_slice(book.payload(value, &mut translated)?);
+        Ok(Cow::Owned(out))
     }
 
     /// The bytes of a value of another topic, framed.

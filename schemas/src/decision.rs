@@ -13,10 +13,6 @@ use crate::quarantine::Origin;
 use crate::symbols::symbols;
 use crate::time::TimestampMs;
 
-/// Schemas that decisions were written with before: without a registry a value names its own by
-/// its fingerprint alone.
-const EARLIER: [&str; 1] = [include_str!("../golden/v1/quarantine_decision.avsc")];
-
 /// The longest name of who decided, in characters.
 pub const MAX_DECIDED_BY: usize = 100;
 /// The longest reason, in characters.
@@ -147,7 +143,6 @@ fn topic_id(at: &mut Cursor<'_>, field: &'static str) -> Result<String, DecodeEr
 
 impl TopicValue for QuarantineDecision {
     const OWN: &'static LazyLock<OwnSchema> = &QUARANTINE_DECISION;
-    const FORMER: &'static [&'static str] = &EARLIER;
 }
 
 /// Reads the values of the decisions topic, in either framing.

@@ -25,8 +25,6 @@ pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.a
 pub const QUOTED_FIGURE_AVSC: &str = include_str!("../avsc/quoted_figure.avsc");
 /// The kiosk status topic's schema.
 pub const KIOSK_STATUS_AVSC: &str = include_str!("../avsc/kiosk_status.avsc");
-/// The kiosk status topic's schemas that agents have written with before, oldest first.
-pub const FORMER_KIOSK_STATUS_AVSCS: [&str; 1] = [include_str!("../golden/v1/kiosk_status.avsc")];
 /// The decisions topic's schema.
 pub const QUARANTINE_DECISION_AVSC: &str = include_str!("../avsc/quarantine_decision.avsc");
 /// The schema of the record by which a log says that it is a copy.
@@ -38,35 +36,43 @@ pub struct OwnSchema {
     pub schema: Schema,
     /// Its CRC-64-AVRO fingerprint, as the specification, Java and fastavro compute it.
     pub fingerprint: u64,
+    /// The schemas that values were written with before, oldest first: without a registry a value
+    /// names its own by its fingerprint alone.
+    pub former: &'static [&'static str],
 }
 
 impl OwnSchema {
-    fn parse(avsc: &str) -> Self {
+    fn parse(avsc: &str, former: &'static [&'static str]) -> Self {
         let schema =
             Schema::parse_str(avsc).expect("the schema is part of the program, read by its tests");
         let fingerprint =
             fingerprint(avsc).expect("the schema is part of the program, read by its tests");
-        Self { schema, fingerprint }
+        Self { schema, fingerprint, former }
     }
 }
 
 /// The events topic's schema.
 pub static ACTIVATION_EVENT: LazyLock<OwnSchema> =
-    LazyLock::new(|| OwnSchema::parse(ACTIVATION_EVENT_AVSC));
+    LazyLock::new(|| OwnSchema::parse(ACTIVATION_EVENT_AVSC, &[]));
 /// The reference topic's schema.
 pub static REFERENCE_FIGURE: LazyLock<OwnSchema> =
-    LazyLock::new(|| OwnSchema::parse(REFERENCE_FIGURE_AVSC));
+    LazyLock::new(|| OwnSchema::parse(REFERENCE_FIGURE_AVSC, &[]));
 /// The figures topic's schema.
 pub static QUOTED_FIGURE: LazyLock<OwnSchema> =
-    LazyLock::new(|| OwnSchema::parse(QUOTED_FIGURE_AVSC));
+    LazyLock::new(|| OwnSchema::parse(QUOTED_FIGURE_AVSC, &[]));
 /// The kiosk status topic's schema.
-pub static KIOSK_STATUS: LazyLock<OwnSchema> =
-    LazyLock::new(|| OwnSchema::parse(KIOSK_STATUS_AVSC));
+pub static KIOSK_STATUS: LazyLock<OwnSchema> = LazyLock::new(|| {
+    OwnSchema::parse(KIOSK_STATUS_AVSC, &[include_str!("../golden/v1/kiosk_status.avsc")])
+});
 /// The decisions topic's schema.
-pub static QUARANTINE_DECISION: LazyLock<OwnSchema> =
-    LazyLock::new(|| OwnSchema::parse(QUARANTINE_DECISION_AVSC));
+pub static QUARANTINE_DECISION: LazyLock<OwnSchema> = LazyLock::new(|| {
+    OwnSchema::parse(
+        QUARANTINE_DECISION_AVSC,
+        &[include_str!("../golden/v1/quarantine_decision.avsc")],
+    )
+});
 /// The schema of the record by which a log says that it is a copy.
-pub static LOG_COPY: LazyLock<OwnSchema> = LazyLock::new(|| OwnSchema::parse(LOG_COPY_AVSC));
+pub static LOG_COPY: LazyLock<OwnSchema> = LazyLock::new(|| OwnSchema::parse(LOG_COPY_AVSC, &[]));
 
 /// The 64-bit Rabin fingerprint of a schema's parsing canonical form.
 ///
@@ -148,8 +154,8 @@ enum Learnt {
 /// How many ids are remembered before those without a schema are forgotten.
 const MAX_LEARNT: usize = 4_096;
 
-/// The schemas that a topic's values may have been written with: this program's own, those given
-/// to it, and what it has learnt of a registry's ids.
+/// The schemas that a topic's values may have been written with: this program's own and its former
+/// ones, those given to it, and what it has learnt of a registry's ids.
 pub struct SchemaBook {
     own: &'static OwnSchema,
     others: Vec<Resolver>,
@@ -161,7 +167,7 @@ pub struct SchemaBook {
 }
 
 impl SchemaBook {
-    /// A book with this program's schema and those given, each the text of an `.avsc`.
+    /// A book with this program's schemas and those given, each the text of an `.avsc`.
     ///
     /// # Errors
     /// If one of them is not a schema, or cannot be read as ours.
@@ -173,7 +179,7 @@ impl SchemaBook {
             fingerprints: BTreeSet::from([own.fingerprint]),
             by_id: HashMap::new(),
         };
-        for avsc in others {
+        for avsc in own.former.iter().copied().chain(others.iter().map(String::as_str)) {
             let (fingerprint, _) = book.add(avsc)?;
             book.fingerprints.insert(fingerprint);
         }
@@ -302,8 +308,6 @@ pub(crate) fn no_framing(value: &[u8]) -> String {
 pub trait TopicValue: Datum {
     /// The schema that this program writes them with.
     const OWN: &'static LazyLock<OwnSchema>;
-    /// Those that they were written with before.
-    const FORMER: &'static [&'static str] = &[];
 
     /// Whether its fields go together.
     ///
@@ -326,8 +330,7 @@ impl<T: TopicValue> ValueReader<T> {
     /// # Errors
     /// Never with the schemas that are part of the program.
     pub fn new() -> Result<Self, SchemaError> {
-        let former: Vec<String> = T::FORMER.iter().map(|avsc| (*avsc).to_owned()).collect();
-        Ok(Self { book: SchemaBook::new(T::OWN, &former)?, value: PhantomData })
+        Ok(Self { book: SchemaBook::new(T::OWN, &[])?, value: PhantomData })
     }
 
     /// Notes what the registry has under an id: the text of a schema, or nothing.
@@ -358,7 +361,7 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// A reader that knows this program's schema and those given, each the text of an `.avsc`.
+    /// A reader that knows this program's schemas and those given, each the text of an `.avsc`.
     ///
     /// # Errors
     /// If one of them is not a schema, or cannot be read as ours.

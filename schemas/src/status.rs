@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::{Cursor, DecodeError};
 use crate::datum::{fault, record};
 use crate::id::KioskId;
-use crate::known::{FORMER_KIOSK_STATUS_AVSCS, KIOSK_STATUS, OwnSchema, TopicValue, ValueReader};
+use crate::known::{KIOSK_STATUS, OwnSchema, TopicValue, ValueReader};
 use crate::pseudonym::KeyId;
 use crate::region::RegionCode;
 use crate::time::TimestampMs;
@@ -60,7 +60,6 @@ fn sequence(at: &mut Cursor<'_>, field: &'static str) -> Result<u32, DecodeError
 
 impl TopicValue for KioskStatus {
     const OWN: &'static LazyLock<OwnSchema> = &KIOSK_STATUS;
-    const FORMER: &'static [&'static str] = &FORMER_KIOSK_STATUS_AVSCS;
 }
 
 /// Reads the values of the kiosk status topic, in either framing.

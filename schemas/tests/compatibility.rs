@@ -4,23 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use laju_schemas::known::{
-    ACTIVATION_EVENT_AVSC, KIOSK_STATUS_AVSC, LOG_COPY_AVSC, QUARANTINE_DECISION_AVSC,
-    QUOTED_FIGURE_AVSC, REFERENCE_FIGURE_AVSC, compatible,
+    ACTIVATION_EVENT, ACTIVATION_EVENT_AVSC, KIOSK_STATUS, KIOSK_STATUS_AVSC, LOG_COPY,
+    LOG_COPY_AVSC, OwnSchema, QUARANTINE_DECISION, QUARANTINE_DECISION_AVSC, QUOTED_FIGURE,
+    QUOTED_FIGURE_AVSC, REFERENCE_FIGURE, REFERENCE_FIGURE_AVSC, compatible,
 };
 use serde_json::{Value as Json, json};
 
 /// Each schema of today, by the name of its file.
-const CURRENT: [(&str, &str); 6] = [
-    ("activation_event", ACTIVATION_EVENT_AVSC),
-    ("kiosk_status", KIOSK_STATUS_AVSC),
-    ("log_copy", LOG_COPY_AVSC),
-    ("quarantine_decision", QUARANTINE_DECISION_AVSC),
-    ("quoted_figure", QUOTED_FIGURE_AVSC),
-    ("reference_figure", REFERENCE_FIGURE_AVSC),
+const CURRENT: [(&str, &str, &LazyLock<OwnSchema>); 6] = [
+    ("activation_event", ACTIVATION_EVENT_AVSC, &ACTIVATION_EVENT),
+    ("kiosk_status", KIOSK_STATUS_AVSC, &KIOSK_STATUS),
+    ("log_copy", LOG_COPY_AVSC, &LOG_COPY),
+    ("quarantine_decision", QUARANTINE_DECISION_AVSC, &QUARANTINE_DECISION),
+    ("quoted_figure", QUOTED_FIGURE_AVSC, &QUOTED_FIGURE),
+    ("reference_figure", REFERENCE_FIGURE_AVSC, &REFERENCE_FIGURE),
 ];
 
 /// The frozen copies of a schema, by version.
@@ -64,7 +66,7 @@ fn without_docs(json: &mut Json) {
 
 #[test]
 fn todays_schemas_are_fully_compatible_with_every_frozen_one() {
-    for (name, current) in CURRENT {
+    for (name, current, _) in CURRENT {
         let frozen = frozen(name);
         assert!(!frozen.is_empty(), "{name} has no frozen version");
         for (version, avsc) in frozen {
@@ -77,8 +79,18 @@ fn todays_schemas_are_fully_compatible_with_every_frozen_one() {
 }
 
 #[test]
+fn what_was_written_with_any_frozen_schema_is_read_without_a_registry() {
+    for (name, _, own) in CURRENT {
+        let mut former = frozen(name);
+        former.pop_last();
+        let former: Vec<_> = former.into_values().collect();
+        assert_eq!(own.former, former, "the former schemas of {name}");
+    }
+}
+
+#[test]
 fn todays_schemas_are_the_latest_frozen_ones() {
-    for (name, current) in CURRENT {
+    for (name, current, _) in CURRENT {
         let (version, latest) = frozen(name).pop_last().expect("a frozen version");
         let mut both = [current, &latest].map(|avsc| serde_json::from_str(avsc).expect("JSON"));
         both.iter_mut().for_each(without_docs);

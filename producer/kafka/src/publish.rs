@@ -142,7 +142,7 @@ impl Publisher {
     /// Publishes an event whose value is stored: its Avro bytes go to Kafka as they are.
     ///
     /// # Errors
-    /// As for [`Publisher::publish`], and if it was written with another schema.
+    /// As for [`Publisher::publish`], and if it was written with a schema that this program does not know.
     pub fn publish_stored(
         &self,
         event_id: EventId,
