@@ -199,17 +199,15 @@ fn shown(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::known::{ACTIVATION_EVENT_AVSC, EventReader};
+    use crate::known::{ACTIVATION_EVENT_AVSC, ACTIVATION_EVENT_GOLDEN, EventReader};
     use crate::raw::RawEvent;
-
-    const GOLDEN: &str = include_str!("../golden/v1/activation_event.jsonl");
 
     fn golden() -> Vec<Vec<u8>> {
         let value = |line| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             hex::decode(line["single_object"].as_str().unwrap()).unwrap()
         };
-        GOLDEN.lines().map(value).collect()
+        ACTIVATION_EVENT_GOLDEN.lines().map(value).collect()
     }
 
     /// It finds fault with what the decoder refuses, in the field that the decoder names, and with

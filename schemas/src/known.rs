@@ -19,6 +19,9 @@ pub use crate::resolve::SchemaError;
 
 /// The events topic's schema, as integrators use it.
 pub const ACTIVATION_EVENT_AVSC: &str = include_str!("../avsc/activation_event.avsc");
+/// Golden events of it, a JSON object a line, for tests of whoever writes or reads events: every kind of
+/// fact and every symbol, as a value and as bytes.
+pub const ACTIVATION_EVENT_GOLDEN: &str = include_str!("../golden/v1/activation_event.jsonl");
 /// The reference topic's schema.
 pub const REFERENCE_FIGURE_AVSC: &str = include_str!("../avsc/reference_figure.avsc");
 /// The figures topic's schema.

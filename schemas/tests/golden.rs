@@ -11,7 +11,9 @@ use laju_schemas::decision::{Decision, DecisionReader};
 use laju_schemas::event::{
     CardReason, Channel, DeactivationReason, DeferralReason, FactKind, RetractionReason, Venue,
 };
-use laju_schemas::known::{self, EventReader, TopicValue, ValueReader};
+use laju_schemas::known::{
+    self, ACTIVATION_EVENT_GOLDEN as EVENTS, EventReader, TopicValue, ValueReader,
+};
 use laju_schemas::quoted::{FigureReader, TargetKind};
 use laju_schemas::reference::{Basis, ReferenceReader};
 use laju_schemas::status::StatusReader;
@@ -24,7 +26,6 @@ use serde_json::Value;
 
 const CONFLUENT_ID: u32 = 7;
 
-const EVENTS: &str = include_str!("../golden/v1/activation_event.jsonl");
 const FIGURES: &str = include_str!("../golden/v1/reference_figure.jsonl");
 const QUOTED: &str = include_str!("../golden/v1/quoted_figure.jsonl");
 const DECISIONS: &str = include_str!("../golden/v2/quarantine_decision.jsonl");
@@ -126,8 +127,8 @@ fn an_encoder_of_another_topic_leaves_no_bytes() {
 
 #[test]
 fn events_are_read_from_exactly_these_bytes() {
-    let mut reader = EventReader::new(&[avsc_in_v1("activation_event")]).unwrap();
-    reader.book.learn(CONFLUENT_ID, Some(&avsc_in_v1("activation_event")));
+    let mut reader = EventReader::new(&[]).unwrap();
+    reader.book.learn(CONFLUENT_ID, Some(known::ACTIVATION_EVENT_AVSC));
     for golden in events_of_today() {
         for bytes in [&golden.single_object, &golden.confluent] {
             let event = common::checked(&reader.read(bytes).unwrap());

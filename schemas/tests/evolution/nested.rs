@@ -4,7 +4,7 @@
 
 use laju_schemas::ActivationEvent;
 use laju_schemas::framing::Framing;
-use laju_schemas::known::{ACTIVATION_EVENT_AVSC, EventReader, ReadError};
+use laju_schemas::known::{ACTIVATION_EVENT_AVSC, ACTIVATION_EVENT_GOLDEN, EventReader, ReadError};
 use serde_json::{Value as Json, json};
 
 use crate::common::checked;
@@ -13,7 +13,7 @@ use crate::evolved::{field, fields, long, schema, write};
 const ID: u32 = 7;
 
 fn event() -> Json {
-    let line = include_str!("../../golden/v1/activation_event.jsonl").lines().nth(10);
+    let line = ACTIVATION_EVENT_GOLDEN.lines().nth(10);
     serde_json::from_str::<Json>(line.expect("a line")).expect("JSON")["value"].clone()
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 
 use laju_schemas::framing::Framing;
 use laju_schemas::known::{
-    ACTIVATION_EVENT, ACTIVATION_EVENT_AVSC, EventReader, KIOSK_STATUS, REFERENCE_FIGURE,
+    ACTIVATION_EVENT, ACTIVATION_EVENT_AVSC, ACTIVATION_EVENT_GOLDEN, EventReader, KIOSK_STATUS,
+    REFERENCE_FIGURE,
 };
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -22,7 +23,7 @@ pub const LATER_ID: u32 = 8;
 pub const NESTED_ID: u32 = 9;
 
 const GOLDEN: [&str; 3] = [
-    include_str!("../../../schemas/golden/v1/activation_event.jsonl"),
+    ACTIVATION_EVENT_GOLDEN,
     include_str!("../../../schemas/golden/v1/reference_figure.jsonl"),
     include_str!("../../../schemas/golden/v2/kiosk_status.jsonl"),
 ];
