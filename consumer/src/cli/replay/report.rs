@@ -33,10 +33,13 @@ impl<'a> Reporter<'a> {
     pub(super) fn of(args: &ReplayArgs, ranges: &'a BTreeMap<u32, Range>) -> Self {
         let to_stdout = args.output.is_none() && args.to_topic.is_none();
         let rows_on_terminal = to_stdout && std::io::stdout().is_terminal();
-        let total = ranges.values().map(|range| range.to.saturating_sub(range.from).max(0) as u64);
+        // Of a range without an end there is no total, and no bar.
+        let total = ranges.values().fold(0, |sum: u64, range| {
+            sum.saturating_add(range.to.saturating_sub(range.from).max(0) as u64)
+        });
         let template = "replaying {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}";
         let is_quiet = args.json || args.follow || rows_on_terminal;
-        let bar = styled_bar(template, total.sum(), is_quiet);
+        let bar = styled_bar(template, total, is_quiet);
         Self { json: args.json, to_stdout, begun: Instant::now(), ranges, bar }
     }
 
