@@ -52,7 +52,7 @@ impl Stop {
     }
 
     /// Waits for so long, or until asked to stop.
-    pub(super) fn wait(&self, time: Duration) {
+    pub(crate) fn wait(&self, time: Duration) {
         let until = Instant::now() + time;
         while !self.is_stopped() && Instant::now() < until {
             std::thread::sleep(CHECK_INTERVAL);

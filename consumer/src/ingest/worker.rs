@@ -34,6 +34,7 @@ use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreRe
 
 /// How long the cluster is waited for at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 
@@ -31,8 +31,9 @@ pub(super) struct Topics {
     pub(super) live: Arc<LiveView>,
     pub(super) progress: Arc<Progress>,
     pub(super) stop: Stop,
-    /// Whether it has been read to the end seen at the start, as of the others.
+    /// Whether the reference topic has been read to the end seen at the start.
     pub(super) reference_read: Arc<AtomicBool>,
+    /// The same of the statuses.
     pub(super) statuses_read: Arc<AtomicBool>,
 }
 
@@ -101,10 +102,7 @@ fn again(stop: &Stop, what: &str, mut run: impl FnMut() -> Result<(), WorkerErro
     while !stop.is_stopped() {
         if let Err(error) = run() {
             tracing::warn!(%error, "reading the {what} topic failed; trying again");
-            let until = Instant::now() + RETRY_TAIL;
-            while !stop.is_stopped() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(100));
-            }
+            stop.wait(RETRY_TAIL);
         }
     }
 }

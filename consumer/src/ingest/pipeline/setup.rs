@@ -33,7 +33,7 @@ use crate::projection::store::Log;
 const COMMIT_RECORDS: u64 = 200_000;
 /// What each of them may have of those, however many they are.
 const LEAST_ROOM: u64 = 5_000;
-/// What each of them may keep, however many they are.
+/// What each of them may keep of the log that is not judged yet, in KiB, however many share it.
 const LEAST_KIB: usize = 2_048;
 /// The client wants a group's name although it is in none: it is given its partitions.
 const GROUP: &str = "laju-worker";

@@ -1,5 +1,6 @@
 //! Reads the records of a topic between offsets, of every partition asked for, by one thread: for
-//! those who read the log again, up to where it was when somebody looked.
+//! those who read the log again, up to where it was when somebody looked, and for those who follow a
+//! topic.
 //!
 //! It joins no group and commits nothing. A position is not a count: transactions leave marks, and
 //! what was aborted, between the records. It does not know what the records say.
@@ -59,7 +60,7 @@ struct Part {
     next: i64,
     to: i64,
     done: bool,
-    /// Where its end was last reported, if it was: it is asked again there once.
+    /// Where its end was last reported, if it was: in a range with an end it is asked again there once.
     ended_at: Option<i64>,
 }
 

@@ -108,8 +108,8 @@ impl Tail {
         self.reader.topic()
     }
 
-    /// Of every partition the offset after the last record handed over (before the first one, that
-    /// of the partition's first record).
+    /// Of every partition the offset after the last record handed over, or after the marks of
+    /// transactions behind it (before the first one, that of the partition's first record).
     pub fn next_offsets(&self) -> impl Iterator<Item = i64> {
         self.at().map(|(next, ..)| next)
     }
@@ -235,7 +235,9 @@ impl Tail {
     }
 
     fn unfinished(&self, patience: Duration) -> TopicReadError {
-        let late = (0..).zip(self.at()).find(|(_, (next, end, _))| next < end);
+        let is_late =
+            |(_, (next, end, is_ended)): &(u32, (i64, i64, bool))| !is_ended && next < end;
+        let late = (0..).zip(self.at()).find(is_late);
         let (partition, (next, end, _)) = late.unwrap_or_default();
         TopicReadError::Unfinished {
             topic: self.topic().to_owned(),

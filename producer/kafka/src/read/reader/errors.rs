@@ -17,11 +17,15 @@ impl RangeReader {
     /// interest to who reads up to where the others ended.
     pub(super) fn check_topic(&mut self) -> Result<(), TopicReadError> {
         let Some(change) = self.lookout.look() else { return Ok(()) };
-        let follows = self.each_part().any(|(_, part)| part.to == Range::ENDLESS);
-        if matches!(change, TopicChange::MorePartitions { .. }) && !follows {
+        if matches!(change, TopicChange::MorePartitions { .. }) && !self.follows() {
             return Ok(());
         }
         Err(TopicReadError::changed(&self.topic, change))
+    }
+
+    /// Whether it goes on with whatever comes.
+    fn follows(&self) -> bool {
+        self.each_part().any(|(_, part)| part.to == Range::ENDLESS)
     }
 
     /// Beside the partitions' own queues stands what concerns the whole client.
@@ -77,6 +81,10 @@ impl RangeReader {
                 Code::AutoOffsetReset | Code::OffsetOutOfRange
                     if self.complaint.is_some_and(fetch_error::is_of_records) =>
                 {
+                    if self.follows() {
+                        // Once: no patience ends where nothing is known to come.
+                        self.complaint = None;
+                    }
                     self.assign()
                 }
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {

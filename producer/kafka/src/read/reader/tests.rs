@@ -150,6 +150,22 @@ fn a_range_without_an_end_goes_on_with_what_comes() {
 }
 
 #[test]
+fn who_follows_looks_once_for_what_is_behind_damage_and_then_says_that_it_is_gone() {
+    let broker = Broker::start(1);
+    broker.send(0, [1, 2]);
+    let mut follower = broker.open(&[(0, 0, Range::ENDLESS)], Order::Together).unwrap();
+    let lost = || KafkaError::MessageConsumption(RDKafkaErrorCode::OffsetOutOfRange);
+    follower.complaint = Some(RDKafkaErrorCode::BadMessage);
+    follower.on_error(lost()).unwrap();
+    assert!(matches!(follower.on_error(lost()), Err(TopicReadError::Gone { .. })));
+    // A range ends, and with it the patience.
+    let mut reader = broker.open(&[(0, 0, 2)], Order::Together).unwrap();
+    reader.complaint = Some(RDKafkaErrorCode::BadMessage);
+    reader.on_error(lost()).unwrap();
+    reader.on_error(lost()).unwrap();
+}
+
+#[test]
 fn an_outage_in_the_middle_is_waited_out_and_one_too_long_is_told() {
     const COUNT: i64 = 2_000;
     let mut broker = Broker::start(1);
