@@ -2,6 +2,7 @@
 //! as [`crate::datum`] writes them.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use apache_avro::writer::datum::GenericDatumWriter;
 use thiserror::Error;
@@ -12,6 +13,7 @@ use crate::known::{
     ACTIVATION_EVENT, KIOSK_STATUS, LOG_COPY, OwnSchema, QUARANTINE_DECISION, QUOTED_FIGURE,
     REFERENCE_FIGURE, ReadError, SchemaBook, TopicValue,
 };
+use crate::raw::RawEvent;
 
 /// A value that an encoder cannot write: a fault of this program, never of the value.
 #[derive(Debug, Error)]
@@ -23,6 +25,8 @@ pub struct Encoder {
     own: &'static OwnSchema,
     writer: GenericDatumWriter<'static>,
     framing: Framing,
+    /// Reads what was stored.
+    book: OnceLock<SchemaBook>,
 }
 
 impl Encoder {
@@ -34,7 +38,7 @@ impl Encoder {
         let writer = GenericDatumWriter::builder(&own.schema)
             .build()
             .expect("the schema is part of the program, read by its tests");
-        Self { own, writer, framing }
+        Self { own, writer, framing, book: OnceLock::new() }
     }
 
     /// For the events topic: Confluent framing with the registry's schema id, or single-object
@@ -91,16 +95,22 @@ impl Encoder {
     /// those that an earlier version of the program has stored, with a former schema.
     ///
     /// # Errors
-    /// If the value was written with neither this program's schema nor a former one.
-    pub fn reframe<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, ReadError> {
+    /// If it was written with neither this program's schema nor a former one, or is not what may be
+    /// published today.
+    pub fn stored_event<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, ReadError> {
+        let book = self.book.get_or_init(|| {
+            SchemaBook::new(self.own, &[])
+                .expect("the former schemas are part of the program, read by its tests")
+        });
+        let mut translated = Vec::new();
+        let payload = book.payload(value, &mut translated)?;
+        RawEvent::decode(payload)?.check()?;
         if Framing::split(value).is_some_and(|(framing, _)| framing == self.framing) {
             return Ok(Cow::Borrowed(value));
         }
-        let book = SchemaBook::new(self.own, &[])
-            .expect("the former schemas are part of the program, read by its tests");
-        let (mut translated, mut out) = (Vec::new(), Vec::with_capacity(value.len()));
+        let mut out = Vec::with_capacity(value.len());
         self.framing.write(&mut out);
-        out.extend_from_slice(book.payload(value, &mut translated)?);
+        out.extend_from_slice(payload);
         Ok(Cow::Owned(out))
     }
 
@@ -143,10 +153,16 @@ mod tests {
         let (mut value, mut expected) = (Vec::new(), Vec::new());
         stored.event(&event, &mut value).unwrap();
         registered.event(&event, &mut expected).unwrap();
-        assert!(matches!(stored.reframe(&value), Ok(Cow::Borrowed(same)) if same == value));
-        assert_eq!(registered.reframe(&value).unwrap(), expected);
+        assert!(matches!(stored.stored_event(&value), Ok(Cow::Borrowed(same)) if same == value));
+        assert_eq!(registered.stored_event(&value).unwrap(), expected);
+        // Cut, and with an id that an earlier version still took.
+        assert!(registered.stored_event(&value[..value.len() - 1]).is_err());
+        let place = value.windows(6).position(|bytes| bytes == b"kbl-01").unwrap();
+        let before = [&value[..place], b"kbl 01", &value[place + 6..]].concat();
+        let error = registered.stored_event(&before).unwrap_err().to_string();
+        assert!(error.contains("kiosk_id"), "{error}");
         value[2] ^= 1;
-        let error = stored.reframe(&value).unwrap_err().to_string();
+        let error = stored.stored_event(&value).unwrap_err().to_string();
         assert!(error.contains("nobody here knows a schema with fingerprint"), "{error}");
     }
 }

@@ -125,7 +125,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    pub(crate) fn unknown_fingerprint(print: u64) -> Self {
+    fn unknown_fingerprint(print: u64) -> Self {
         Self::UnknownSchema(format!("nobody here knows a schema with fingerprint {print:016x}"))
     }
 }
@@ -302,7 +302,7 @@ impl SchemaBook {
 }
 
 /// What is wrong with a value of no known framing.
-pub(crate) fn no_framing(value: &[u8]) -> String {
+fn no_framing(value: &[u8]) -> String {
     let start = hex::encode(&value[..value.len().min(2)]);
     format!("no known framing begins with {start}")
 }

@@ -68,7 +68,8 @@ impl Resolver {
         let theirs = Schema::parse_str(avsc).map_err(|e| SchemaError::Parse(e.to_string()))?;
         let matcher = Matcher { ours: Types::of(ours), theirs: Types::of(&theirs) };
         let root = name_of(ours).unwrap_or("value").to_owned();
-        let plan = matcher.plan(ours, &theirs, &root).map_err(SchemaError::Incompatible)?;
+        let plan = matcher.plan(ours, &theirs, &root);
+        let plan = matcher.theirs.check(&theirs).and(plan).map_err(SchemaError::Incompatible)?;
         Ok(Self { plan, types: matcher.theirs, schema: theirs })
     }
 

@@ -75,6 +75,20 @@ impl Types {
         Self(names)
     }
 
+    /// Refuses a schema that names a type which is not defined, or by another name than its own.
+    pub(crate) fn check(&self, schema: &Schema) -> Result<(), String> {
+        match schema {
+            Schema::Ref { name } if !self.0.contains_key(name) => {
+                Err(format!("the type {name} is not defined"))
+            }
+            Schema::Record(record) => record.fields.iter().try_for_each(|f| self.check(&f.schema)),
+            Schema::Union(union) => union.variants().iter().try_for_each(|s| self.check(s)),
+            Schema::Array(array) => self.check(&array.items),
+            Schema::Map(map) => self.check(&map.types),
+            _ => Ok(()),
+        }
+    }
+
     /// The type behind a reference; any other schema itself.
     pub(crate) fn resolve<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
         match schema {

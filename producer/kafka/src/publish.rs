@@ -142,14 +142,15 @@ impl Publisher {
     /// Publishes an event whose value is stored: its Avro bytes go to Kafka as they are.
     ///
     /// # Errors
-    /// As for [`Publisher::publish`], and if it was written with a schema that this program does not know.
+    /// As for [`Publisher::publish`], and if it was written with a schema that this program does not know,
+    /// or is not what may be published today.
     pub fn publish_stored(
         &self,
         event_id: EventId,
         subject: SubjectId,
         value: &[u8],
     ) -> Result<Delivery, PublishError> {
-        let value = self.events.encoder(self.registry.as_ref())?.reframe(value)?;
+        let value = self.events.encoder(self.registry.as_ref())?.stored_event(value)?;
         self.send_event(event_id, subject, &value)
     }
 

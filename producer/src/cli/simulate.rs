@@ -194,7 +194,7 @@ impl Simulate {
         let mut value = Vec::with_capacity(256);
         let mut summary = Summary::default();
         let began = Instant::now();
-        self.play(generator, began, stop, &mut summary, |record, summary| {
+        self.play(generator, began, stop, &mut summary, STRIDE, |record, summary| {
             value.clear();
             record.encode(&encoder, &mut value)?;
             summary.value_bytes += value.len() as u64;
@@ -227,7 +227,7 @@ impl Simulate {
     ) -> anyhow::Result<Summary> {
         let mut summary = Summary::default();
         let began = Instant::now();
-        self.play(generator, began, stop, &mut summary, |record, summary| {
+        self.play(generator, began, stop, &mut summary, 1, |record, summary| {
             agents.take(&record.event, summary)
         })?;
         agents.finish(&mut summary)?;
@@ -235,18 +235,20 @@ impl Simulate {
         Ok(summary)
     }
 
-    /// Gives `each` record when it is due, until the stream or the time is over.
+    /// Gives `each` record when it is due, until the stream or the time is over, which is looked at once
+    /// in `stride` records.
     fn play(
         &self,
         generator: &mut Generator,
         began: Instant,
         stop: &Stop,
         summary: &mut Summary,
+        stride: u64,
         mut each: impl FnMut(&SimulatedRecord, &mut Summary) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let bar = bar(self.events);
         for record in generator {
-            if self.rate.is_some() || summary.records.is_multiple_of(STRIDE) {
+            if self.rate.is_some() || summary.records.is_multiple_of(stride) {
                 bar.set_position(summary.records);
                 if self.is_over(summary.records, began, stop) {
                     break;

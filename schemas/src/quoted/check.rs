@@ -126,7 +126,7 @@ impl FigureContent {
 
 impl QuotedFigure {
     /// Whether it says what was quoted: what the digest is over, and that its numbers fit each
-    /// other. The digest does not cover [`NOT_IN_DIGEST`], of which only the bounds are held
+    /// other. The digest does not cover [`NOT_IN_DIGEST`](super::NOT_IN_DIGEST), of which only the bounds are held
     /// against the figure.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub enum PublishError {
     /// The value does not fit its schema.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A stored value that was written with another schema than this program's.
+    /// A stored value of a schema that this program does not know, or that may not be published today.
     #[error("it cannot be read: {0}")]
     Stored(#[from] ReadError),
     #[error(

@@ -12,7 +12,7 @@ pub struct PublishSettings {
     pub delivery_timeout: Duration,
     /// How long a message waits for others to share its batch.
     pub linger: Duration,
-    /// How many messages may wait; more make [`Publisher::publish`] wait.
+    /// How many messages may wait; more make [`Publisher::publish`](super::Publisher::publish) wait.
     pub queue_messages: u32,
     /// How many bytes of messages may wait, in KiB.
     pub queue_kib: u32,

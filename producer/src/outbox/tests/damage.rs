@@ -8,11 +8,11 @@ use super::*;
 const DATABASE: &str = "outbox.redb";
 const WITNESS: &str = "outbox.witness";
 
-/// Fifty events in every state, with and without keys, in many transactions.
 fn some(number: u64) -> Draft {
     if number.is_multiple_of(2) { keyed(number, number as u8, 1) } else { draft(number) }
 }
 
+/// Fifty events in every state, with and without keys, in many transactions.
 fn fill(outbox: &Outbox) {
     for chunk in 0..10 {
         let drafts = (1..=5).map(|n| some(chunk * 5 + n));
