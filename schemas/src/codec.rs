@@ -1,5 +1,5 @@
 //! Values to framed bytes: events through apache-avro's schema-aware serde path, those of other topics
-//! as [`crate::datum`] writes them.
+//! as `datum` writes them.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;

@@ -73,7 +73,7 @@ pub fn under(outer: &[&str], command: &Command) -> Command {
 /// A command as a shell starts it after a script of its own: limits, say.
 #[must_use]
 pub fn after(script: &str, command: &Command) -> Command {
-    under(&["sh", "-c", &format!("{script}; exec \"$@\""), "sh"], command)
+    under(&["sh", "-c", &format!("{script} && exec \"$@\""), "sh"], command)
 }
 
 /// A command with files no larger than so many blocks of 512 bytes, as on a full disk; what would

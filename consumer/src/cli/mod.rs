@@ -1,6 +1,6 @@
 //! The command line of the program `laju`. Each command is clap's `Args` with a `run` that writes
 //! to the output that it is given and answers with the exit code. The arguments of a connection come
-//! last: their heading holds for whatever comes after them.
+//! last, but for the worker's: their heading holds for whatever comes after them.
 
 mod args;
 pub mod backup;

@@ -1,5 +1,5 @@
 //! Answers questions from one moment's state, in plain types: how far a region is, over time, by
-//! what, what is missing, what could not be counted. It knows neither HTTP nor Kafka nor sled,
+//! what, what is missing, what could not be counted. It knows neither HTTP nor a client of Kafka nor sled,
 //! takes no lock that ingest waits for, but where it reads citizens' facts, and has the time as an
 //! argument.
 

@@ -1,4 +1,4 @@
-//! What an outbox promises, tried on real files. Kills and full disks are in `tests/outbox.rs`.
+//! What an outbox promises, tried on real files. Kills and full disks are in `producer/tests/outbox/`.
 
 mod damage;
 #[cfg(target_os = "linux")]

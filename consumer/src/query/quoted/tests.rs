@@ -222,7 +222,7 @@ fn a_recomputation_that_differs_is_told_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_shelf_answers_once_it_is_read_and_lets_one_wait() {
+async fn a_store_of_figures_answers_once_it_is_read_and_lets_one_wait() {
     let figure = quoted(&state().view(TODAY), "18.71", &Days::default());
     let id = figure.figure_id;
     let figure_store = Arc::new(FigureStore::default());

@@ -22,7 +22,7 @@ pub enum Resync {
 pub enum Message<'a> {
     /// The state of every chosen region follows.
     Resync(Resync),
-    /// A region's latest state: a [`super::revisions::LiveRow`] in JSON.
+    /// A region's latest state: a `LiveRow` in JSON.
     State(&'a [u8]),
     /// All that there is has been sent; from here on it is live.
     Live {

@@ -38,7 +38,7 @@ fn fixture() -> Fixture {
 }
 
 #[test]
-fn an_edition_says_what_progress_says_and_which_regions_have_changed() {
+fn a_revision_says_what_progress_says_and_which_regions_have_changed() {
     let mut f = fixture();
     let mut revisions = Revisions::new("run");
     let first = revisions.next(&f.view(TODAY)).unwrap().0;
