@@ -152,17 +152,21 @@ fn a_range_without_an_end_goes_on_with_what_comes() {
 #[test]
 fn who_follows_looks_once_for_what_is_behind_damage_and_then_says_that_it_is_gone() {
     let broker = Broker::start(1);
-    broker.send(0, [1, 2]);
-    let mut follower = broker.open(&[(0, 0, Range::ENDLESS)], Order::Together).unwrap();
+    broker.send(0, [1, 2, 3]);
     let lost = || KafkaError::MessageConsumption(RDKafkaErrorCode::OffsetOutOfRange);
+    let mut follower = broker.open(&[(0, 0, Range::ENDLESS)], Order::Together).unwrap();
+    assert_eq!(read(&mut follower, 1).unwrap(), offsets(0, 0..1));
     follower.complaint = Some(RDKafkaErrorCode::BadMessage);
     follower.on_error(lost()).unwrap();
     assert!(matches!(follower.on_error(lost()), Err(TopicReadError::Gone { .. })));
+    assert_eq!(read(&mut follower, 2).unwrap(), offsets(0, 1..3));
     // A range ends, and with it the patience.
-    let mut reader = broker.open(&[(0, 0, 2)], Order::Together).unwrap();
+    let mut reader = broker.open(&[(0, 0, 3)], Order::Together).unwrap();
+    assert_eq!(read(&mut reader, 1).unwrap(), offsets(0, 0..1));
     reader.complaint = Some(RDKafkaErrorCode::BadMessage);
     reader.on_error(lost()).unwrap();
-    reader.on_error(lost()).unwrap();
+    assert!(reader.complaint.is_some());
+    assert_eq!(read(&mut reader, 2).unwrap(), offsets(0, 1..3));
 }
 
 #[test]
