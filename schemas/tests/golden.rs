@@ -138,6 +138,24 @@ fn events_are_read_from_exactly_these_bytes() {
     }
 }
 
+#[test]
+fn events_of_every_version_are_read_without_a_registry() {
+    let mut reader = EventReader::new(&[]).unwrap();
+    let versions = (1..).map(|version| {
+        let folder = format!("{}/golden/v{version}", env!("CARGO_MANIFEST_DIR"));
+        (std::fs::exists(&folder).unwrap(), format!("{folder}/activation_event.jsonl"))
+    });
+    let files = versions.take_while(|(is_there, _)| *is_there).map(|(_, file)| file);
+    let written: Vec<_> = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    assert!(written.last().is_some_and(|latest| latest == EVENTS));
+    for golden in written.iter().flat_map(|lines| golden(lines)) {
+        if is_of_today(&golden.value) {
+            let event = common::checked(&reader.read(&golden.single_object).unwrap());
+            assert_eq!(event, golden.value(), "{}", golden.name);
+        }
+    }
+}
+
 /// Ids took any character once. Such bytes are still read, field by field, and refused by the rule
 /// that ids are held to since.
 #[test]
