@@ -201,7 +201,7 @@ impl Attempt<'_> {
         row: &PositionRow,
     ) -> Result<(), Failure> {
         let wanted = row.chains[kind as usize];
-        let mut begins_anew = seeding.chain(partition, kind).count == 0;
+        let mut begins_again = seeding.chain(partition, kind).count == 0;
         loop {
             let here = seeding.chain(partition, kind);
             if here.count < wanted.count {
@@ -214,13 +214,13 @@ impl Attempt<'_> {
             }
             seeding.restart(partition, kind)?;
             self.tell(seeding);
-            if std::mem::replace(&mut begins_anew, true) {
+            if std::mem::replace(&mut begins_again, true) {
                 break;
             }
             tracing::warn!(
                 partition,
                 kind = kind.as_str(),
-                "what is here is not of the node's store as it is now, which was made anew: it is \
+                "what is here is not of the node's store as it is now, which was made again: it is \
                  taken from the beginning"
             );
         }

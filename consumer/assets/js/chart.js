@@ -9,7 +9,7 @@ import { words } from "./words.js";
 const seconds = (text) => at(text).getTime() / 1000;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** A chart that is drawn anew whenever its data or colours change. */
+/** A chart that is drawn again whenever its data or colours change. */
 export function makeChart() {
   const box = h("div", { class: "chart", role: "img" });
   const legend = h("ul", { class: "legend" });

@@ -88,7 +88,7 @@ function bar(state) {
   showAge();
 }
 
-/** Everything anew, in another language. */
+/** Everything again, in another language. */
 function rebuild() {
   view?.leave?.();
   view = null;

@@ -53,7 +53,7 @@ export function sentenceCard(width, figures, state) {
     try {
       const figure = await quote(code, { as_of: figures.as_of, known_at: state.known_at });
       fixed.set(code, figure);
-      // The card may have been drawn anew meanwhile.
+      // The card may have been drawn again meanwhile.
       document.getElementById("permanent")?.replaceWith(link);
       showLink(figure);
       say(w.fixedAs);

@@ -49,7 +49,7 @@ pub(crate) fn publish_once(connection: &Connection, scenario: Scenario) -> anyho
             eprintln!("the log is there: {topic}");
             return Ok(());
         }
-        eprintln!("the log in {topic} is not complete: publishing it anew");
+        eprintln!("the log in {topic} is not complete: publishing it again");
         let names: Vec<_> = topic::ALL.iter().map(|topic| connection.topic(topic)).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let admin: AdminClient<DefaultClientContext> = connection.client_config()?.create()?;

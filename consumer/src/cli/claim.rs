@@ -250,7 +250,7 @@ fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>>
         if !has_names(&view) {
             bail!(
                 "the store is damaged (partition {}: its ledger names what it does not know): \
-                 `laju worker --rebuild` makes it anew from Kafka",
+                 `laju worker --rebuild` makes it again from Kafka",
                 view.partition
             );
         }

@@ -178,7 +178,7 @@ impl ReplayArgs {
         }
         bail!(
             "the checkpoint says that {} is whole, but it is not there as it was: delete the \
-             checkpoint to make it anew",
+             checkpoint to make it again",
             path.display()
         )
     }

@@ -195,7 +195,7 @@ impl Decider {
             decisions[number].released_partition = Some(place.partition);
             decisions[number].released_offset = Some(place.offset);
         }
-        tracing::debug!(sent, "the events sent anew are delivered");
+        tracing::debug!(sent, "the events sent again are delivered");
         for (number, decision) in decisions.iter().enumerate() {
             let value = self.encoder.value(decision)?;
             let key = decision.origin().to_string();

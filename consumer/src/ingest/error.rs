@@ -28,7 +28,7 @@ pub enum WorkerError {
     #[error("the brokers refuse this worker: {0}")]
     Refused(&'static str),
     #[error(
-        "partition {partition} of {topic} is not the log that the store was made of ({what}): if the topic was made anew, use --rebuild; if this is another cluster, give --store another directory"
+        "partition {partition} of {topic} is not the log that the store was made of ({what}): if the topic was made again, use --rebuild; if this is another cluster, give --store another directory"
     )]
     AnotherLog { topic: String, partition: u32, what: String },
     #[error(
@@ -64,7 +64,7 @@ pub enum WorkerError {
     )]
     MorePartitions { topic: String, partitions: u32, now: u32 },
     #[error(
-        "{topic} has {partitions} partitions, but has to have one: its figures replace each other in their order. Make it anew with `laju topics create`"
+        "{topic} has {partitions} partitions, but has to have one: its figures replace each other in their order. Make it again with `laju topics create`"
     )]
     SeveralPartitions { topic: String, partitions: u32 },
     /// A thread could not be started, or ended in a panic.

@@ -70,7 +70,7 @@ pub enum EventLogError {
     #[error(transparent)]
     Undecided(#[from] Undecided),
     #[error(
-        "partition {partition} of {topic} is another log: the record at offset {offset} is not the one that was read before. Was the topic made anew?"
+        "partition {partition} of {topic} is another log: the record at offset {offset} is not the one that was read before. Was the topic made again?"
     )]
     AnotherLog {
         topic: String,

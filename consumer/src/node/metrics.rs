@@ -57,7 +57,7 @@ fn describe() {
     gauge!("laju_quarantined_events", "Records in the store's quarantine tally, by reason.");
     gauge!(
         "laju_quarantined_open_events",
-        "Quarantined records that are neither discarded nor released and counted anew."
+        "Quarantined records that are neither discarded nor released and counted again."
     );
     gauge!("laju_leases", "Partitions whose refused records this node is to put into quarantine.");
     gauge!("laju_subjects", "Subjects in the store.");

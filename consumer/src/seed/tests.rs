@@ -321,7 +321,7 @@ fn nobody_at_the_address_and_somebody_else_there_are_told_apart() {
 }
 
 #[test]
-fn a_store_made_anew_meanwhile_is_taken_from_the_beginning() {
+fn a_store_made_again_meanwhile_is_taken_from_the_beginning() {
     let (at, path) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = made(at.path(), 3_000);
     let gone: Meddle =

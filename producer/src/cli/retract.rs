@@ -17,7 +17,7 @@ use laju_kafka::terminal;
 /// The options of `retract`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "To correct an event, retract it and send it anew. One that this kiosk shipped \
+    after_help = "To correct an event, retract it and send it again. One that this kiosk shipped \
     more than 30 days ago, or that another kiosk sent, needs the citizen's NIK:\n  \
     laju-kiosk emit --nik-file - --home-region 18.71 retracted --retracted-event-id UUID --reason test\n\n\
     Ends with 3 if the event was retracted before and it, or others of this kiosk, could not be \

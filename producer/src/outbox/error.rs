@@ -32,7 +32,7 @@ pub enum OutboxError {
     },
     /// A read or write had failed and the database was reopened: the same call may be made
     /// again.
-    #[error("the outbox {path} was opened anew after a failed read or write: try again", path = path.display())]
+    #[error("the outbox {path} was opened again after a failed read or write: try again", path = path.display())]
     Reopened {
         /// The outbox's directory.
         path: PathBuf,

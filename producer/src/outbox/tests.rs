@@ -304,7 +304,7 @@ fn tamper(path: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
 }
 
 #[test]
-fn numbers_are_not_begun_anew() {
+fn numbers_are_not_begun_again() {
     let directory = tempfile::tempdir().unwrap();
     open(directory.path()).unwrap().close().unwrap();
     tamper(directory.path(), |transaction| {

@@ -52,7 +52,7 @@ fn refused_and_kept(broker: &TestBroker, log: &Log, records: &[LogRecord], words
 }
 
 #[test]
-fn a_log_without_its_beginning_is_not_folded_anew_and_the_old_store_stays() {
+fn a_log_without_its_beginning_is_not_folded_again_and_the_old_store_stays() {
     let broker = TestBroker::start(PARTITIONS);
     if !broker.is_real() {
         // The embedded broker deletes nothing on demand.
@@ -162,7 +162,7 @@ fn numbered(mut records: Vec<LogRecord>) -> Vec<LogRecord> {
 }
 
 #[test]
-fn a_topic_made_anew_is_recognised_by_its_records_whatever_the_ids_say() {
+fn a_topic_made_again_is_recognised_by_its_records_whatever_the_ids_say() {
     let broker = TestBroker::start(PARTITIONS);
     broker.publish(&activations(0..30, PARTITIONS));
     let log = log(&broker);
@@ -293,7 +293,7 @@ fn a_flipped_byte_is_refused_or_cut_off_but_never_counted() {
 }
 
 #[test]
-fn a_damaged_store_is_refused_by_the_program_and_made_anew_from_kafka() {
+fn a_damaged_store_is_refused_by_the_program_and_made_again_from_kafka() {
     let broker = TestBroker::start(PARTITIONS);
     broker.publish(&activations(0..200, PARTITIONS));
     let store = tempfile::tempdir().unwrap();

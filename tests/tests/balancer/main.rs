@@ -85,7 +85,7 @@ fn while_asking<T>(place: &Place, met: &Met, what: impl FnOnce() -> T) -> T {
 }
 
 #[test]
-fn no_question_fails_while_one_node_after_the_other_is_stopped_killed_and_made_anew() {
+fn no_question_fails_while_one_node_after_the_other_is_stopped_killed_and_made_again() {
     let Some(place) = Place::start() else { return };
     place.broker.publish(&activations(0..100, PARTITIONS));
     let mut nodes = [0, 1].map(|number| place.node(number, NODES[number]));

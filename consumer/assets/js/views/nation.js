@@ -15,7 +15,7 @@ import { sparkline } from "../sparkline.js";
 import { factsOf, standing } from "../standing.js";
 import { isBeingRead, sentenceCard } from "../sentence.js";
 
-/** How often pace is asked for anew while figures move. */
+/** How often pace is asked for again while figures move. */
 const PACE_EVERY = 20_000;
 
 export function nationView({ content, regions }) {
@@ -74,7 +74,7 @@ export function nationView({ content, regions }) {
     return year.from < year.to ? ask("regions/ID/series", year, signal) : { points: [] };
   }
 
-  /** Pace, curve and evidence anew, while figures move. */
+  /** Pace, curve and evidence again, while figures move. */
   async function again(signal) {
     try {
       const [own, ownPace, ...lists] = await Promise.all([

@@ -22,7 +22,7 @@ import { FIRST_DAY } from "../time.js";
 import { words } from "../words.js";
 import { noticeOf } from "./nation.js";
 
-/** How often what lies behind the figure is asked for anew while it moves. */
+/** How often what lies behind the figure is asked for again while it moves. */
 const AGAIN = 8_000;
 /** How often a page on which nothing happens asks all the same. */
 const AT_LEAST = 30_000;

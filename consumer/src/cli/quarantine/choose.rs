@@ -30,13 +30,14 @@ impl DecideArgs {
         let mut missing: BTreeSet<Origin> = self.origins.iter().copied().collect();
         let by_name = !missing.is_empty();
         // Where released events were sent to, and those of them that are in quarantine there.
-        let anew: HashSet<Origin> = decisions.all().iter().filter_map(|d| d.released()).collect();
+        let released: HashSet<Origin> =
+            decisions.all().iter().filter_map(|d| d.released()).collect();
         let (mut again, mut already) = (HashSet::new(), Vec::new());
         let (mut chosen, mut bytes) = (Vec::new(), 0);
         let under = ("reading the quarantine topic", self.json);
         self.source.read(partitions, under, |record| {
             let decision = decisions.get(record.origin);
-            if anew.contains(&record.origin)
+            if released.contains(&record.origin)
                 && decision.is_none()
                 && !judge.counts_at_its_place(&record, &decisions)?
             {

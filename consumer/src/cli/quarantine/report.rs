@@ -126,9 +126,9 @@ impl Report {
         } else {
             let heading = format!("{} {done}", records(self.decided.len()));
             named(&mut lines, heading, &self.decided, |done| {
-                let anew = done.released_partition.zip(done.released_offset);
-                let anew = anew.map(|(p, o)| format!(" stands anew at {p}/{o}"));
-                format!("{}{}", done.origin, anew.unwrap_or_default())
+                let place = done.released_partition.zip(done.released_offset);
+                let place = place.map(|(p, o)| format!(" stands again at {p}/{o}"));
+                format!("{}{}", done.origin, place.unwrap_or_default())
             });
         }
         if !self.already.is_empty() {

@@ -53,12 +53,12 @@ impl ShowArgs {
     pub(super) fn run(&self, now: TimestampMs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let Known { partitions, mut judge, decisions } = self.source.open()?;
         let decision = decisions.get(self.origin);
-        let anew = decision.and_then(|decision| decision.released());
+        let sent_as = decision.and_then(|decision| decision.released());
         let (mut found, mut again) = (None, None);
         self.source.read(partitions, ("looking for the record", self.json), |record| {
             if record.origin == self.origin {
                 found = Some(record);
-            } else if Some(record.origin) == anew && decisions.get(record.origin).is_none() {
+            } else if Some(record.origin) == sent_as && decisions.get(record.origin).is_none() {
                 again = Some(record);
             }
             Ok(())
@@ -170,10 +170,10 @@ impl Shown {
             format!("{decision}{where_to} by {decided_by} at {decided_at}: {reason}")
         };
         let decision = decision.as_ref().map(|d| {
-            let anew = d.released_partition.zip(d.released_offset);
-            let anew = anew.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
+            let place = d.released_partition.zip(d.released_offset);
+            let place = place.map(|(p, o)| format!(" as {p}/{o}")).unwrap_or_default();
             let again = if again.is_some() { ", in quarantine again there" } else { "" };
-            decided(d, &format!("{anew}{again}"))
+            decided(d, &format!("{place}{again}"))
         });
         line("Decision", decision.unwrap_or_else(|| "none".to_owned()));
         if let Some(verdict) = verdict {
@@ -183,7 +183,7 @@ impl Shown {
             line("At its place", "it counts, by the present rules".to_owned());
         }
         line(
-            "Sent anew now",
+            "Sent again now",
             match judgement {
                 Judgement::Counts { .. } => "it would count".to_owned(),
                 Judgement::Refused(refusal, _) => {

@@ -40,7 +40,7 @@ pub enum DecideError {
     )]
     Unreadable { topic: String, offset: i64, why: String },
     #[error(
-        "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it anew with `laju topics create`"
+        "{topic} has {partitions} partitions and has to have one, as the first decision stands: make it again with `laju topics create`"
     )]
     SeveralPartitions { topic: String, partitions: u32 },
     /// Another one has the same transactional id, or the brokers have taken the transaction back.

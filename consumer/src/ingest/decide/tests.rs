@@ -15,7 +15,7 @@ fn release(origin: (u32, i64), id: u8) -> QuarantineDecision {
 }
 
 #[test]
-fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_anew() {
+fn what_is_decided_stands_on_the_topic_with_the_place_of_each_event_sent_again() {
     let broker = EmbeddedBroker::start(3).unwrap();
     let decider = Decider::open(&broker.connection()).unwrap();
     assert_eq!(decider.partitions(), 3);

@@ -77,7 +77,7 @@ impl ClientContext for IngestContext {
                         partition = number,
                         offset = begin,
                         "the log's beginning is being deleted: the first offset still there is \
-                         this one. The store has what was before, but cannot be made anew from \
+                         this one. The store has what was before, but cannot be made again from \
                          this log any more: set retention.ms and retention.bytes to -1 (see \
                          `laju topics check`)"
                     );

@@ -30,7 +30,7 @@ pub enum StoreError {
     Foreign(PathBuf),
     /// Written by another version of the program.
     #[error(
-        "the store {path} has format {found}, this version of laju has {FORMAT_VERSION}: use --rebuild to make it anew from Kafka"
+        "the store {path} has format {found}, this version of laju has {FORMAT_VERSION}: use --rebuild to make it again from Kafka"
     )]
     Format {
         /// The store's directory.
@@ -40,7 +40,7 @@ pub enum StoreError {
     },
     /// Of another cluster, topic, number of partitions or set of rules.
     #[error(
-        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers, or give --store another directory (new rules make a store of their own beside the old one), or use --rebuild to make this one anew from Kafka"
+        "the store {path} belongs to {what} {found}, but this worker reads {expected}: check --brokers, or give --store another directory (new rules make a store of their own beside the old one), or use --rebuild to make this one again from Kafka"
     )]
     Belongs {
         /// The store's directory.
@@ -68,7 +68,7 @@ pub enum StoreError {
     },
     /// The topic has another number of partitions.
     #[error(
-        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition, so --rebuild leaves the store as it is. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and copy the events into that one with `laju replay --to-topic`; if it was made anew, give --store another directory"
+        "the store {path} was made of {topic} when it had {found} partitions, but it has {expected}: keys now belong elsewhere, and a rebuild would refuse the events from before as being in the wrong partition, so --rebuild leaves the store as it is. Partitions cannot be added to it: make a new topic with as many partitions as are wanted and copy the events into that one with `laju replay --to-topic`; if it was made again, give --store another directory"
     )]
     Partitions {
         /// The store's directory.
@@ -82,7 +82,7 @@ pub enum StoreError {
     },
     /// Something is missing, damaged or does not add up.
     #[error(
-        "the store {path} is damaged ({what}): use --rebuild to make it anew from Kafka, which has everything"
+        "the store {path} is damaged ({what}): use --rebuild to make it again from Kafka, which has everything"
     )]
     Damaged {
         /// The store's directory.

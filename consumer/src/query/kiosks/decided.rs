@@ -32,9 +32,9 @@ pub(crate) fn effect(snapshot: &Snapshot, decision: &QuarantineDecision) -> Effe
     };
     match (decision.decision, decision.released()) {
         (Decision::Discarded, _) => Effect::Closed(key),
-        (Decision::Released, Some(anew)) => {
-            let part = snapshot.partitions.get(&anew.partition);
-            let is_read = part.is_some_and(|part| part.next_offset > anew.offset);
+        (Decision::Released, Some(again)) => {
+            let part = snapshot.partitions.get(&again.partition);
+            let is_read = part.is_some_and(|part| part.next_offset > again.offset);
             if is_read { Effect::Closed(key) } else { Effect::Waiting }
         }
         (Decision::Released | Decision::UnknownSchema | Decision::Unknown, _) => Effect::Nothing,

@@ -416,9 +416,9 @@ fn blank(view: &View, event_id: EventId) -> EventFate {
 /// What was decided about a quarantined record, in words.
 fn decision_words(view: &View, partition: u32, offset: i64) -> Option<String> {
     let decision = view.decisions.get(Origin { partition, offset })?;
-    let anew = decision.released().map(|place| format!(" as {place}")).unwrap_or_default();
+    let again = decision.released().map(|place| format!(" as {place}")).unwrap_or_default();
     Some(format!(
-        "{}{anew} by {} at {}: {}",
+        "{}{again} by {} at {}: {}",
         decision.decision, decision.decided_by, decision.decided_at, decision.reason
     ))
 }

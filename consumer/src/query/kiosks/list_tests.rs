@@ -199,8 +199,8 @@ fn habits_and_conflicts_do_not_depend_on_what_was_seen_before() {
         }
         f.quarantine(1, Reason::WrongKey, &on, None);
         let snapshot = f.snapshot();
-        let anew = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
-        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew, "after day {day}");
+        let again = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), again, "after day {day}");
     }
     let view = f.view(TODAY);
     assert_eq!(kiosk(&view, "K-1").unwrap().row.conflicts.events, 27);

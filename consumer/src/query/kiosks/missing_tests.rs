@@ -119,8 +119,8 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     f.decide(undecodable, Decision::Unknown, None);
     assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
     // Sent again to an offset that is not in the snapshot yet.
-    let anew = (1, next(&f, 1));
-    f.decide(second, Decision::Released, Some(anew));
+    let again = (1, next(&f, 1));
+    f.decide(second, Decision::Released, Some(again));
     assert_eq!(counts(&f), ([2, 1, 1, 2, 1, 3, 0], 0, 0));
     f.decide(first, Decision::Discarded, None);
     assert_eq!(counts(&f), ([1, 0, 1, 1, 1, 2, 0], 0, 1));
@@ -137,7 +137,7 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
     let of = [Some(Decision::Released), None, Some(Decision::Discarded)];
     assert_eq!(decisions, of);
     let released = all.latest[0].decision.as_ref().unwrap();
-    assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(anew.1)));
+    assert_eq!((released.released_partition, released.released_offset), (Some(1), Some(again.1)));
     // Of a past day's knowledge there are no bounds; what became of its records is reported.
     let then =
         quarantine::quarantine(&view, Some(date("2024-07-01")), RegionCode::NATION, 9).unwrap();
@@ -147,12 +147,12 @@ fn bounds_narrow_when_what_was_decided_is_counted_and_not_before() {
 }
 
 #[test]
-fn an_event_sent_anew_that_is_refused_again_is_unknown_once() {
+fn an_event_sent_again_that_is_refused_again_is_unknown_once() {
     let mut f = five_cities();
     f.quarantine(0, Reason::InFuture, "2024-07-01", Some(("18.71", "18.72")));
     let origin = (0, f.snapshot().partitions[&0].next_offset - 1);
-    let anew = (1, f.snapshot().partitions[&1].next_offset);
-    f.decide(origin, Decision::Released, Some(anew));
+    let again = (1, f.snapshot().partitions[&1].next_offset);
+    f.decide(origin, Decision::Released, Some(again));
     let unknown = |f: &Fixture| {
         let found = ask(&f.view(TODAY), "18.71", &Days::default());
         found["missing"]["quarantined"].clone()
@@ -160,7 +160,7 @@ fn an_event_sent_anew_that_is_refused_again_is_unknown_once() {
     assert_eq!(unknown(&f), 1);
     f.quarantine(1, Reason::InFuture, "2024-07-02", Some(("18.71", "18.72")));
     assert_eq!(unknown(&f), 1, "under its new origin");
-    f.decide(anew, Decision::Discarded, None);
+    f.decide(again, Decision::Discarded, None);
     assert_eq!(unknown(&f), 0);
 }
 
@@ -176,24 +176,24 @@ fn what_is_missing_does_not_depend_on_what_was_seen_before() {
         if round % 7 == 0 {
             f.quarantine(partition, Reason::WrongKey, "2024-07-05", Some(("18.71", "18.71")));
             let origin = (partition, f.snapshot().partitions[&partition].next_offset - 1);
-            let anew = (other, f.snapshot().partitions[&other].next_offset + 2);
+            let again = (other, f.snapshot().partitions[&other].next_offset + 2);
             match round % 3 {
-                0 => f.decide(origin, Decision::Released, Some(anew)),
+                0 => f.decide(origin, Decision::Released, Some(again)),
                 1 => f.decide(origin, Decision::Discarded, None),
                 _ => f.decide((partition, origin.1 + 1), Decision::Discarded, None),
             }
         }
         let snapshot = f.snapshot();
-        let anew = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
-        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew, "after {round}");
-        assert!(anew.of(None).events > 0);
+        let again = KioskBook::default().gaps(&snapshot, f.statuses(), f.decisions());
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), again, "after {round}");
+        assert!(again.of(None).events > 0);
         // The same partition again, and one that was given away.
-        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), anew);
+        assert_eq!(book.gaps(&snapshot, f.statuses(), f.decisions()), again);
         if round % 10 == 9 {
             let mut half = snapshot.clone();
             half.partitions.remove(&0);
-            let anew = KioskBook::default().gaps(&half, f.statuses(), f.decisions());
-            assert_eq!(book.gaps(&half, f.statuses(), f.decisions()), anew);
+            let again = KioskBook::default().gaps(&half, f.statuses(), f.decisions());
+            assert_eq!(book.gaps(&half, f.statuses(), f.decisions()), again);
         }
     }
 }

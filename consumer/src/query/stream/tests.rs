@@ -355,7 +355,7 @@ fn at_another_node_only_what_has_changed_since_is_told_and_nothing_from_before()
 }
 
 #[test]
-fn a_reader_that_is_too_slow_begins_anew_and_misses_nothing() {
+fn a_reader_that_is_too_slow_begins_again_and_misses_nothing() {
     let (mut node, mut client) = (Node::new(), Client::default());
     let all = Selection::all();
     client.take(&node, &all, usize::MAX);

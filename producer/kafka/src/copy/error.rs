@@ -25,7 +25,7 @@ pub enum CopyError {
     )]
     NotEmpty(String),
     #[error(
-        "partition {partition} of {topic} ends at offset {end}, and the checkpoint rests on {noted}: was it made anew? Give another --checkpoint to copy from the beginning"
+        "partition {partition} of {topic} ends at offset {end}, and the checkpoint rests on {noted}: was it made again? Give another --checkpoint to copy from the beginning"
     )]
     MadeAnew {
         topic: String,

@@ -47,11 +47,11 @@ pub enum TopicReadError {
     )]
     Cut { topic: String, partition: u32, low: i64, from: i64 },
     #[error(
-        "partition {partition} of {topic} ends at offset {end}, but is asked for up to {wanted}: was the topic made anew?"
+        "partition {partition} of {topic} ends at offset {end}, but is asked for up to {wanted}: was the topic made again?"
     )]
     Short { topic: String, partition: u32, end: i64, wanted: i64 },
     #[error(
-        "{topic}: what was to be read next is gone ({reason}); was the topic made anew or cut off?{cure}"
+        "{topic}: what was to be read next is gone ({reason}); was the topic made again or cut off?{cure}"
     )]
     Gone {
         topic: String,

@@ -19,7 +19,7 @@ use crate::LAJU;
 /// What a release says of each step of a transaction.
 const STEPS: [&str; 4] = [
     "a transaction begins",
-    "the events sent anew are delivered",
+    "the events sent again are delivered",
     "the decisions are delivered",
     "the transaction is committed",
 ];

@@ -188,7 +188,7 @@ fn a_copy_goes_on_where_it_was_and_follows() {
     assert!(noted["target_ends"]["1"].as_i64().unwrap() > 0, "{noted}");
     noted["target_ends"]["1"] = 5_000.into();
     std::fs::write(&checkpoint, noted.to_string()).unwrap();
-    run(again(&[])).assert_refused(&["partition 1", "made anew"]);
+    run(again(&[])).assert_refused(&["partition 1", "made again"]);
 
     // Another question is not gone on with.
     run(again(&["--home", "18"])).assert_refused(&["another replay", "filter"]);
