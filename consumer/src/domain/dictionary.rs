@@ -141,9 +141,10 @@ pub struct Dictionary {
     outreach: HashTable<u32>,
     visits: HashTable<u32>,
     contexts: HashTable<u32>,
-    /// By kiosk: the context asked for last, as most events have the one of the kiosk's event
-    /// before.
-    last: Vec<Option<(Context, ContextRef)>>,
+    /// By kiosk: the contexts asked for last, one without a visit and one at a visit, as most events
+    /// have the one of the kiosk's event before, and a kiosk's events at its office come between
+    /// those of a visit.
+    last: Vec<[Option<(Context, ContextRef)>; 2]>,
 }
 
 fn hash(value: impl std::hash::Hash) -> u64 {
@@ -179,12 +180,14 @@ impl Dictionary {
         id: Option<&str>,
         added: &mut Vec<Entry>,
     ) -> OutreachRef {
-        let last = self.last.get(kiosk as usize).copied().flatten();
-        let last = last.map_or(0, |(context, _)| context.outreach);
-        if self.names.outreach(last) == id {
-            return last;
+        if id.is_none() {
+            return 0;
         }
-        self.outreach(id, added)
+        let last = self.last.get(kiosk as usize).and_then(|[_, visit]| visit.as_ref());
+        match last.map(|(context, _)| context.outreach) {
+            Some(last) if self.names.outreach(last) == id => last,
+            _ => self.outreach(id, added),
+        }
     }
 
     /// The number of an outreach visit; 0 for none.
@@ -226,9 +229,10 @@ impl Dictionary {
     pub fn context(&mut self, context: Context, added: &mut Vec<Entry>) -> ContextRef {
         let kiosk = context.kiosk as usize;
         if self.last.len() <= kiosk {
-            self.last.resize(kiosk + 1, None);
+            self.last.resize(kiosk + 1, [None; 2]);
         }
-        if let Some((_, number)) = self.last[kiosk].filter(|(last, _)| *last == context) {
+        let last = &mut self.last[kiosk][usize::from(context.outreach > 0)];
+        if let Some((_, number)) = last.filter(|(last, _)| *last == context) {
             return number;
         }
         let names = &self.names;
@@ -242,7 +246,10 @@ impl Dictionary {
                 number
             }
         };
-        self.last[kiosk] = Some((context, number));
+        // What is of one event alone will hardly be asked for again.
+        if context.extra == Extra::None {
+            *last = Some((context, number));
+        }
         number
     }
 }
