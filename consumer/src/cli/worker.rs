@@ -71,8 +71,8 @@ pub struct WorkerArgs {
           value_parser = patience)]
     pub registry_patience: Duration,
 
-    /// How many threads read, judge and fold events, each a part of the partitions; half of the
-    /// processors, unless it is said.
+    /// How many threads read, judge and fold events, each a part of the partitions; as many as there
+    /// are processors, unless it is said.
     #[arg(long, env = "LAJU_PIPELINES", value_name = "N", default_value_t = default_pipelines(),
           hide_default_value = true)]
     pub pipelines: NonZeroUsize,

@@ -52,12 +52,11 @@ pub struct WorkerConfig {
     pub pipelines: NonZeroUsize,
 }
 
-/// Half of the processors: the client's own threads, the committing one and those that answer need as
-/// much.
+/// As many as there are processors: the client's own threads and the committing one have little to do
+/// beside them, and all sleep where nothing comes.
 #[must_use]
 pub fn default_pipelines() -> NonZeroUsize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// How long a registry's word that it has no such schema is not believed, unless somebody says
