@@ -20,6 +20,7 @@ use clap::Parser;
 use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::ingest::batch::Batch;
+use laju_consumer::projection::node_ledger::NodeLedger;
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::partition_view::PartitionView;
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -150,13 +151,16 @@ fn commit(
     store: &mut Store,
     partitions: &mut [PartitionState],
     views: &mut [PartitionView],
+    ledger: &mut NodeLedger,
 ) -> Result<(), StoreError> {
     let mut commits: Vec<_> = partitions.iter_mut().filter_map(|p| p.take_commit()).collect();
     let cells = store.commit(&mut commits)?;
     for (commit, cells) in commits.into_iter().zip(cells) {
+        ledger.note(commit.partition, &commit.names, cells);
         let view = &mut views[commit.partition as usize];
-        *view = view.after(commit, cells);
+        *view = view.after(commit);
     }
+    ledger.post();
     Ok(())
 }
 
@@ -204,17 +208,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let directory = tempfile::tempdir_in(&options.dir)?;
         let mut partitions = new_partitions();
         let mut views: Vec<_> = (0..PARTITIONS).map(PartitionView::empty).collect();
+        let mut ledger = NodeLedger::default();
         let (begun, processor) = (Instant::now(), processor_seconds());
         let mut store = open(directory.path(), &reader)?;
         store.load(&|_| {})?;
         fold(&log, &mut reader, &mut partitions, |partitions| {
-            commit(&mut store, partitions, &mut views)
+            commit(&mut store, partitions, &mut views, &mut ledger)
         })?;
         store.sync()?;
         stored.push(events / begun.elapsed().as_secs_f64());
         store_processor.push((processor_seconds() - processor) * 1e6 / events);
-        let cells: usize = views.iter().map(|view| view.ledger.len()).sum();
-        drop((store, partitions, views));
+        let cells = ledger.ledger().len();
+        drop((store, partitions, views, ledger));
 
         let begun = Instant::now();
         let mut store = open(directory.path(), &reader)?;

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::civil::Date;
 use laju_consumer::domain::admission::clamp_timestamp;
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::projection::partition::{Position, RecordMark};
+use laju_consumer::projection::partition_ledger::PartitionLedgers;
 use laju_consumer::projection::quarantine::QuarantineTally;
 use laju_consumer::projection::snapshot::Snapshot;
 use laju_consumer::projection::store::{Log, Store, StoreError};
@@ -48,6 +48,8 @@ pub fn log_of(connection: &Connection, schemas: &[String]) -> Log {
 pub struct Stored {
     /// Where each partition stands.
     pub positions: BTreeMap<u32, Position>,
+    /// Each partition with its own ledger.
+    ledgers: PartitionLedgers,
     /// What readers would see.
     pub snapshot: Snapshot,
     /// The node's name.
@@ -76,14 +78,16 @@ impl Stored {
         let mut store = Store::open(store, log, false, || "nobody".to_owned())?;
         let mut stored = Self {
             positions: BTreeMap::new(),
+            ledgers: PartitionLedgers::default(),
             snapshot: Snapshot::default(),
             node_id: store.identity().node_id.clone(),
         };
         for partition in store.load(&|_| {})? {
-            let number = partition.view.partition;
+            let number = partition.state.partition();
             stored.positions.insert(number, *partition.state.position());
-            stored.snapshot.partitions.insert(number, Arc::new(partition.view));
+            stored.ledgers.0.insert(number, partition.ledger);
         }
+        stored.snapshot = stored.ledgers.snapshot();
         Ok(stored)
     }
 
@@ -96,8 +100,7 @@ impl Stored {
     /// The ledger of every partition, byte for byte.
     #[must_use]
     pub fn ledger_bytes(&self) -> BTreeMap<u32, Vec<u8>> {
-        let partitions = &self.snapshot.partitions;
-        partitions.iter().map(|(number, view)| (*number, view.ledger_bytes())).collect()
+        self.ledgers.0.iter().map(|(number, part)| (*number, part.ledger_bytes())).collect()
     }
 
     /// Holds everything against the oracle, over exactly the prefix of each partition that the

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use laju_consumer::domain::account::Account;
 use laju_consumer::domain::admission::clamp_timestamp;
-use laju_consumer::domain::cell::Detail;
+use laju_consumer::domain::cell::{Cell, Detail};
 use laju_consumer::domain::day::Day;
 use laju_consumer::domain::dictionary::Names;
+use laju_consumer::projection::partition_ledger::{PartitionLedger, PartitionLedgers};
 use laju_consumer::projection::partition_view::PartitionView;
 use laju_consumer::projection::quarantine::{QuarantineKey, QuarantineTally};
+use laju_consumer::projection::runs::Runs;
 use laju_consumer::projection::snapshot::Snapshot;
 use laju_schemas::event::FactKind;
 use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable};
@@ -35,28 +37,39 @@ pub struct Row {
     pub amount: i64,
 }
 
-/// The rows of a partition, sorted, each key once.
-#[must_use]
-pub fn partition_rows(view: &PartitionView) -> Vec<Row> {
-    let cells = view.ledger.merged();
-    let rows = cells.iter().map(|cell| Row {
+/// The rows of a ledger, sorted, each once.
+fn rows_of(ledger: &Runs, names: &Names) -> Vec<Row> {
+    let row = |cell: &Cell| Row {
         account: cell.key.account(),
         region: code(cell.key.region()),
-        detail: detail_text(cell.key.detail(), &view.names),
+        detail: detail_text(cell.key.detail(), names),
         day: cell.key.day().date(),
         recorded: cell.key.recorded().date(),
         amount: cell.amount.into(),
-    });
-    let mut rows: Vec<Row> = rows.collect();
-    rows.sort();
-    rows
+    };
+    added_up(ledger.all().map(row).collect())
 }
 
-/// The rows of all partitions, sorted, each key once.
+/// The rows of a partition's own ledger, sorted, each once.
+#[must_use]
+pub fn partition_rows(part: &PartitionLedger) -> Vec<Row> {
+    rows_of(&part.ledger, &part.view.names)
+}
+
+/// The rows of all partitions together, sorted, each once.
 #[must_use]
 pub fn rows(snapshot: &Snapshot) -> Vec<Row> {
-    let mut rows: Vec<Row> =
-        snapshot.partitions.values().flat_map(|view| partition_rows(view)).collect();
+    rows_of(&snapshot.ledger, &snapshot.names)
+}
+
+/// The same, added up from the partitions' own ledgers.
+#[must_use]
+pub fn rows_of_partitions(ledgers: &PartitionLedgers) -> Vec<Row> {
+    let parts = ledgers.0.values();
+    added_up(parts.flat_map(partition_rows).collect())
+}
+
+fn added_up(mut rows: Vec<Row>) -> Vec<Row> {
     rows.sort();
     rows.dedup_by(|row, kept| {
         let key = |row: &Row| (row.account, row.region, row.day, row.recorded);

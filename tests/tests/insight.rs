@@ -29,7 +29,8 @@ fn config() -> ProptestConfig {
 }
 
 fn view(log: &generate::Log) -> View {
-    let snapshot = fold_log(&log.records, log.partitions, &[log.records.len() / 2]);
+    let folded = fold_log(&log.records, log.partitions, &[log.records.len() / 2]);
+    let snapshot = folded.snapshot;
     View::alone("a cluster", "a version", snapshot, ReferenceView::default(), generate::day(14))
 }
 

@@ -16,7 +16,7 @@ use laju_schemas::event::FactKind;
 use laju_schemas::{
     ActivationEvent, Fact, FormerCode, RegionCode, RegionLevel, RegionTable, TimestampMs,
 };
-use laju_tests::fold::{fold_log, fold_log_reopening};
+use laju_tests::fold::{Folded, fold_log, fold_log_again, fold_log_reopening};
 use laju_tests::generate::{self, Log};
 use laju_tests::ledger::{self, Row};
 use laju_tests::log::LogRecord;
@@ -32,11 +32,11 @@ fn config() -> ProptestConfig {
     property::config("invariants", 320, 20_220_101)
 }
 
-fn fold(log: &Log, cuts: &[Index]) -> Snapshot {
+fn fold(log: &Log, cuts: &[Index]) -> Folded {
     fold_records(&log.records, log.partitions, cuts)
 }
 
-fn fold_records(records: &[LogRecord], partitions: u32, cuts: &[Index]) -> Snapshot {
+fn fold_records(records: &[LogRecord], partitions: u32, cuts: &[Index]) -> Folded {
     fold_log(records, partitions, &places(records, cuts))
 }
 
@@ -124,9 +124,35 @@ proptest! {
             prop_assert_eq!(one.next_offset, other.next_offset);
             prop_assert_eq!(one.recorded_until, other.recorded_until);
             prop_assert_eq!(one.subjects, other.subjects);
-            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
             prop_assert_eq!(ledger::remembered(one), ledger::remembered(other));
         }
+        for (one, other) in once.ledgers.0.values().zip(again.ledgers.0.values()) {
+            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+        }
+    }
+
+    /// The node's ledger is what the ledgers of its partitions add up to, whatever numbers its texts
+    /// have: however the log is cut into commits, and however its partitions follow each other.
+    #[test]
+    fn the_ledger_of_a_node_is_the_sum_of_its_partitions(
+        log in generate::logs(STEPS),
+        order in vec(any::<Index>(), 1..STEPS),
+        (cuts_1, cuts_2) in (cuts(), cuts()),
+    ) {
+        let mut order = order.iter().cycle();
+        let mut rest: Vec<Vec<LogRecord>> = (0..log.partitions)
+            .map(|n| log.records.iter().rev().filter(|r| r.partition == n).cloned().collect())
+            .collect();
+        let mut other = Vec::new();
+        while other.len() < log.records.len() {
+            let partition = order.next().unwrap().index(rest.len());
+            other.extend(rest[partition].pop());
+            rest.retain(|records| !records.is_empty());
+        }
+        let once = fold(&log, &cuts_1);
+        let again = fold_records(&other, log.partitions, &cuts_2);
+        prop_assert_eq!(ledger::rows(&once), ledger::rows_of_partitions(&once.ledgers));
+        prop_assert_eq!(ledger::rows(&again), ledger::rows(&once));
     }
 
     /// The ledger equals a naive recomputation from all facts, for every `as_of` and `known_at`.
@@ -180,7 +206,7 @@ proptest! {
         let before = fold_records(prefix, log.partitions, &cuts_1);
         let after = fold(&log, &cuts_2);
         let recorded = Oracle::read(prefix, log.partitions).recorded;
-        for (partition, view) in &before.partitions {
+        for (partition, part) in &before.ledgers.0 {
             let last = prefix.iter().rposition(|record| record.partition == *partition);
             let last = recorded[last.expect("a partition has a record")];
             // Within its last day the past is still being written.
@@ -188,8 +214,8 @@ proptest! {
                 rows.into_iter().filter(|row| row.recorded < last).collect()
             };
             prop_assert_eq!(
-                past(ledger::partition_rows(view)),
-                past(ledger::partition_rows(&after.partitions[partition])),
+                past(ledger::partition_rows(part)),
+                past(ledger::partition_rows(&after.ledgers.0[partition])),
                 "partition {}, known before {}", partition, last
             );
         }
@@ -324,6 +350,7 @@ proptest! {
         let through = fold_log(&log.records, log.partitions, &[]);
         let again =
             fold_log_reopening(&log.records, log.partitions, &cuts, directory.path()).unwrap();
+        prop_assert_eq!(ledger::rows(&through), ledger::rows(&again));
         prop_assert_eq!(ledger::counts(&through), ledger::counts(&again));
         prop_assert_eq!(ledger::kiosks(&through), ledger::kiosks(&again));
         prop_assert_eq!(ledger::refused(&through), ledger::refused(&again));
@@ -333,8 +360,37 @@ proptest! {
             prop_assert_eq!(one.next_offset, other.next_offset);
             prop_assert_eq!(one.recorded_until, other.recorded_until);
             prop_assert_eq!(one.subjects, other.subjects);
-            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
             prop_assert_eq!(ledger::remembered(one), ledger::remembered(other));
+        }
+        for (one, other) in through.ledgers.0.values().zip(again.ledgers.0.values()) {
+            prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: config().cases / 16, ..config() })]
+
+    /// A partition that is folded again leaves no trace of what it had posted.
+    #[test]
+    fn what_is_folded_again_takes_the_place_of_what_was(
+        log in generate::logs(STEPS),
+        (from, partition) in (any::<Index>(), any::<Index>()),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let again = (
+            partition.index(log.partitions as usize) as u32,
+            from.index(log.records.len() + 1),
+        );
+        let through = fold_log(&log.records, log.partitions, &[]);
+        let (seen, stored) =
+            fold_log_again(&log.records, log.partitions, again, directory.path()).unwrap();
+        for folded in [seen, stored] {
+            prop_assert_eq!(ledger::rows(&through), ledger::rows(&folded));
+            prop_assert_eq!(ledger::counts(&through), ledger::counts(&folded));
+            for (one, other) in through.ledgers.0.values().zip(folded.ledgers.0.values()) {
+                prop_assert!(one.ledger_bytes() == other.ledger_bytes());
+            }
         }
     }
 }
@@ -402,8 +458,7 @@ fn no_rule_changes_without_its_version() {
     let accounts: BTreeSet<_> = ledger::rows(&snapshot).iter().map(|row| row.account).collect();
     let mut told = Account::ALL.into_iter().filter(|account| account.memo_of().is_none());
     assert!(told.all(|account| accounts.contains(&account)), "{accounts:?}");
-    let digest =
-        LedgerDigest::of_all(snapshot.partitions.values().map(|view| LedgerDigest::of(view)));
+    let digest = LedgerDigest::of_all(snapshot.ledgers.0.values().map(LedgerDigest::of));
 
     let version = fold_version(&[], false);
     let (revision, _) = version.split_once('-').unwrap();

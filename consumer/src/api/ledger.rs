@@ -1,5 +1,6 @@
-//! The ledger itself over HTTP: how large it is, and each partition's rows as lines of JSON, made
-//! from one state while they are sent. A reader holds no more than a few frames of them.
+//! The ledger itself over HTTP: how large it is, and each partition's rows as lines of JSON. A
+//! partition has no ledger of its own in memory: it is folded from the store for who asks for it, and
+//! its rows are made while they are sent.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::problem::bad_path_part;
 use super::questions::answer;
 use super::sent::made_while_sent;
 use super::state::ApiState;
+use super::store::{loaded_store, unreadable};
 use super::turns::{blocking, turn};
 use crate::query::ledger::LedgerHead;
 use crate::query::ledger::lines::write;
@@ -27,7 +29,7 @@ use laju_kafka::words;
     operation_id = "ledger",
     path = "/v1/ledger",
     tag = "ledger",
-    responses((status = 200, description = "How large each partition's ledger is, and up to where it goes", body = Ledger))
+    responses((status = 200, description = "How large the ledger is, and up to where it goes in each partition", body = Ledger))
 )]
 pub(super) async fn sizes(
     State(api): State<ApiState>,
@@ -67,25 +69,34 @@ pub(super) async fn partition(
     let view = blocking(move || live.view(now)).await??;
     let age = api.live.age_seconds(&view, now);
     let count = view.snapshot.partitions.len();
-    let Some(part) = view.snapshot.partitions.get(&number).map(Arc::clone) else {
+    if !view.snapshot.partitions.contains_key(&number) {
         return Err(no_partition(number, count as u32));
-    };
-    let head = LedgerHead {
+    }
+    let store = loaded_store(&api)?;
+    let head = |next_offset| LedgerHead {
         cluster_id: view.cluster_id.to_string(),
         topic: api.live.readiness().topic.as_deref().unwrap_or_default().to_owned(),
         topic_id: api.live.readiness().topic_id.as_deref().map(str::to_owned),
         partitions: count as u32,
         fold_version: view.fold_version.to_string(),
         partition: number,
-        next_offset: part.next_offset,
+        next_offset,
     };
     // The same offset is the same ledger.
-    let until = part.recorded_until.map_or(i64::MIN, |until| until.0);
-    let tag = asked.tag(format!("{head:?} {until}").as_bytes(), api.shapes);
+    let tag_of = |head: &LedgerHead, until: Option<i64>| {
+        asked.tag(format!("{head:?} {}", until.unwrap_or(i64::MIN)).as_bytes(), api.shapes)
+    };
+    let reader = store.clone();
+    let row = blocking(move || reader.position(number)).await?;
+    let position = row.map_err(|error| unreadable(&error))?.position;
+    let tag = tag_of(&head(position.next_offset), position.recorded_until);
     if asked.has(&tag) {
         return Ok(Answer::held(tag).from(&view).into_response(api.is_private(), Some(age)));
     }
     let turn = turn(&api.ledger_turns).await?;
+    let part = blocking(move || store.ledger(number)).await?.map_err(|error| unreadable(&error))?;
+    let head = head(part.view.next_offset);
+    let tag = tag_of(&head, part.view.recorded_until.map(|until| until.0));
     let body = made_while_sent(turn, move |take| {
         let mut every = true;
         write(&part, head, |frame| {

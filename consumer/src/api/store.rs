@@ -160,6 +160,11 @@ fn store_of(api: &ApiState, caller: &Caller) -> Result<StoreReader, Problem> {
     if !caller.role.may_seed() {
         return Err(forbidden(caller, Role::Seed));
     }
+    loaded_store(api)
+}
+
+/// The store, once it is loaded.
+pub(super) fn loaded_store(api: &ApiState) -> Result<StoreReader, Problem> {
     let loading = || {
         words!(
             "the store is not loaded yet; /readyz tells how far it is",
@@ -181,7 +186,7 @@ fn not_there(detail: Words) -> Problem {
     Problem::new(ProblemKind::NotFound, detail)
 }
 
-fn unreadable(error: &StoreError) -> Problem {
-    tracing::error!(%error, "the store cannot be handed to another node");
+pub(super) fn unreadable(error: &StoreError) -> Problem {
+    tracing::error!(%error, "the store cannot be read");
     Problem::internal()
 }

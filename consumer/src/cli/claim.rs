@@ -15,7 +15,7 @@ use laju_kafka::http_client::{self, Trust};
 use super::output::bar;
 use super::query::Node;
 use crate::ingest::recompute::RecomputeError;
-use crate::projection::partition_view::PartitionView;
+use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::store::{Store, StoreError};
 use crate::query::ledger::compare::Rows;
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
@@ -68,7 +68,7 @@ enum Source {
     /// Its lines, in a file without a name.
     Lines(File),
     /// A store's state.
-    State(Box<PartitionView>),
+    State(Box<PartitionLedger>),
 }
 
 impl Claim {
@@ -76,14 +76,14 @@ impl Claim {
     pub(super) fn rows(&self) -> Result<Rows, LinesError> {
         match &self.rows {
             Source::Lines(file) => Rows::read(lines(from_the_start(file)?)),
-            Source::State(view) => Ok(Rows::of(view)),
+            Source::State(part) => Ok(Rows::of(part)),
         }
     }
 
     /// The latest records that could not be counted: all that the digest does not cover.
     pub(super) fn refused(&self) -> Result<Vec<LedgerRefused>, LinesError> {
         let file = match &self.rows {
-            Source::State(view) => return Ok(refused(view).collect()),
+            Source::State(part) => return Ok(refused(&part.view).collect()),
             Source::Lines(file) => file,
         };
         let mut found = Vec::new();
@@ -152,8 +152,8 @@ fn of_worker(
         .with_context(|| format!("{} does not say what its ledger consists of", node.url))?;
     let all: Vec<u32> = sizes.partitions.iter().map(|row| row.partition).collect();
     let wanted = wanted(&all, only)?;
-    let rows = sizes.partitions.iter().filter(|row| wanted.contains(&row.partition));
-    let bar = bar("receiving", rows.map(|row| row.postings + row.kiosks).sum(), json);
+    let parts = sizes.partitions.iter().filter(|row| wanted.contains(&row.partition));
+    let bar = bar("receiving", parts.map(|row| row.subjects + row.kiosks).sum(), json);
     let claims = wanted.into_iter().map(|partition| received(node, partition, &bar, stop));
     let claims = claims.collect::<anyhow::Result<_>>()?;
     bar.finish_and_clear();
@@ -245,9 +245,10 @@ fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>>
     let bar = bar("loading the store", store.chunks(), json);
     let stored = store.load(&|chunks| bar.inc(chunks))?;
     bar.finish_and_clear();
-    let views = stored.into_iter().map(|part| part.view);
-    let claim = |view: PartitionView| {
-        if !has_names(&view) {
+    let parts = stored.into_iter().map(|part| part.ledger);
+    let claim = |part: PartitionLedger| {
+        let view = &part.view;
+        if !has_names(&part) {
             bail!(
                 "the store is damaged (partition {}: its ledger names what it does not know): \
                  `laju worker --rebuild` makes it again from Kafka",
@@ -264,9 +265,9 @@ fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>>
                 partition: view.partition,
                 next_offset: view.next_offset,
             },
-            digest: LedgerDigest::of(&view),
-            rows: Source::State(Box::new(view)),
+            digest: LedgerDigest::of(&part),
+            rows: Source::State(Box::new(part)),
         })
     };
-    views.filter(|view| wanted.contains(&view.partition)).map(claim).collect()
+    parts.filter(|part| wanted.contains(&part.view.partition)).map(claim).collect()
 }

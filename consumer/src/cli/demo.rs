@@ -170,8 +170,7 @@ fn live_figures(demo: &Demo) -> String {
     let active = |code: RegionCode| -> i64 {
         let Some(index) = table.index_of(code) else { return 0 };
         let sum = |account| -> i64 {
-            let views = snapshot.partitions.values();
-            views.flat_map(|view| view.ledger.of(index, account)).map(|c| i64::from(c.amount)).sum()
+            snapshot.ledger.of(index, account).map(|cell| i64::from(cell.amount)).sum()
         };
         sum(Account::Activations) - sum(Account::Deactivations) + sum(Account::MovesIn)
             - sum(Account::MovesOut)
@@ -196,8 +195,9 @@ fn happened(asker: &Asker, demo: &Demo) -> Result<Value, DemoError> {
     let mut tallies = crate::domain::fold::Tallies::default();
     snapshot.partitions.values().for_each(|view| tallies.add(&view.tallies));
     let by_kind = |kind: laju_schemas::event::FactKind| tallies.by_kind[kind as usize];
-    let activations = snapshot.partitions.values().flat_map(|view| view.ledger.all());
-    let served_elsewhere: i64 = activations
+    let served_elsewhere: i64 = snapshot
+        .ledger
+        .all()
         .filter(|cell| match cell.key.detail() {
             Detail::Activation { service, .. } => service != cell.key.region(),
             _ => false,

@@ -1,18 +1,21 @@
 //! What each posting says beside its amount, and the compact cell in which postings are kept and
 //! added up.
 
+use std::cmp::Ordering;
+
 use laju_schemas::RegionIndex;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
 
 use super::account::Account;
 use super::day::Day;
+use super::dictionary::Names;
 
-/// The id of an outreach visit in a partition's dictionary; 0 is none.
+/// The number of an outreach visit in a dictionary, a partition's or the node's; 0 is none.
 pub type OutreachRef = u32;
-/// The id of a kiosk together with an outreach visit in a partition's dictionary.
+/// The number of a kiosk together with an outreach visit in such a dictionary.
 pub type VisitRef = u32;
 
-/// What a posting says beside account, region, days and amount. Texts are ids of a partition's
+/// What a posting says beside account, region, days and amount. Texts are numbers of a
 /// dictionary (see [`super::dictionary`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Detail {
@@ -80,6 +83,12 @@ pub struct Posting {
 pub struct CellKey {
     place: u64,
     detail: u64,
+}
+
+enum Text {
+    None,
+    Outreach,
+    Visit,
 }
 
 /// A cell of the ledger: a key and the sum of the amounts posted to it.
@@ -172,6 +181,62 @@ impl CellKey {
     pub fn in_account(self, account: Account) -> Self {
         let place = self.place & !(0xff << ACCOUNT) | u64::from(account as u8) << ACCOUNT;
         Self { place, detail: self.detail }
+    }
+
+    /// The same place by the numbers of another dictionary, given by those of this one.
+    ///
+    /// # Panics
+    /// If a number is not among them.
+    #[must_use]
+    #[inline]
+    pub fn renumbered(self, outreach: &[OutreachRef], visits: &[VisitRef]) -> Self {
+        let numbers = match self.text() {
+            Text::Outreach => outreach,
+            Text::Visit => visits,
+            Text::None => return self,
+        };
+        let number = numbers[self.detail as u32 as usize];
+        Self { detail: self.without_text().detail | u64::from(number), ..self }
+    }
+
+    /// An order of keys that does not depend on what numbers these names have.
+    #[must_use]
+    pub fn compare(self, other: Self, names: &Names) -> Ordering {
+        let texts = |key: Self| {
+            let number = key.detail as u32;
+            let (kiosk, outreach) = match key.text() {
+                Text::None => return (None, None),
+                Text::Outreach => (None, number),
+                Text::Visit => {
+                    let (kiosk, outreach) = names.visit(number);
+                    (Some(names.kiosk(kiosk)), outreach)
+                }
+            };
+            (names.outreach(outreach), kiosk)
+        };
+        let by_rest = self.without_text().order().cmp(&other.without_text().order());
+        by_rest.then_with(|| texts(self).cmp(&texts(other)))
+    }
+
+    /// What the lower half of the detail is the number of.
+    #[inline]
+    fn text(self) -> Text {
+        match self.account() {
+            Account::Activations | Account::ReleasedActivations | Account::Deferrals => {
+                Text::Outreach
+            }
+            Account::VisitActivations | Account::VisitDeferrals => Text::Visit,
+            _ => Text::None,
+        }
+    }
+
+    fn without_text(self) -> Self {
+        match self.text() {
+            Text::None => self,
+            Text::Outreach | Text::Visit => {
+                Self { detail: self.detail & !u64::from(u32::MAX), ..self }
+            }
+        }
     }
 
     /// What else is known.

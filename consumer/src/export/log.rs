@@ -8,9 +8,9 @@ use super::parts::Parts;
 use super::place::Place;
 use super::run::{Run, Told};
 use crate::ingest::event_log::{EventLog, EventLogError, EventRecord, RecordOutcome};
-use crate::ingest::log_fold::SnapshotFold;
+use crate::ingest::log_fold::LedgersFold;
 use crate::projection::partition::Position;
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::PartitionLedgers;
 
 /// A dataset of the log's records.
 struct Output {
@@ -34,7 +34,7 @@ impl Run<'_> {
         place: &Place,
         root: &std::path::Path,
         told: &mut dyn FnMut(Told),
-    ) -> Result<Snapshot, ExportError> {
+    ) -> Result<PartitionLedgers, ExportError> {
         let to = self.manifest.cut.offsets();
         let folds = self.datasets.iter().any(|dataset| dataset.is_folded());
         let positions = self.before.as_ref().and_then(|before| before.cut.positions());
@@ -62,7 +62,7 @@ impl Run<'_> {
         let total: i64 = to.iter().map(|(partition, end)| (end - start(partition)).max(0)).sum();
         told(Told::Reading(total.unsigned_abs()));
 
-        let mut fold = folds.then(|| SnapshotFold::new(std::iter::empty()));
+        let mut fold = folds.then(|| LedgersFold::new(std::iter::empty()));
         let mut records = 0;
         loop {
             let more = log.read(|record| {
@@ -121,6 +121,6 @@ impl Run<'_> {
             files.extend(output.parts.finish(is_first)?);
             self.add(output.dataset, files);
         }
-        Ok(fold.map(SnapshotFold::finish).unwrap_or_default())
+        Ok(fold.map(LedgersFold::finish).unwrap_or_default())
     }
 }

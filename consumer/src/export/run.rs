@@ -24,7 +24,7 @@ use crate::domain::version::fold_version;
 use crate::ingest::follow::statuses::statuses_now;
 use crate::ingest::recompute::reference_until;
 use crate::ingest::stop::Stop;
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::PartitionLedgers;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -266,8 +266,8 @@ impl<'a> Run<'a> {
         told: &mut dyn FnMut(Told),
     ) -> Result<(), ExportError> {
         let reads_log = self.datasets.iter().any(|d| d.is_of_records() || d.is_folded());
-        let snapshot =
-            if reads_log { self.read_log(place, root, told)? } else { Snapshot::default() };
+        let ledgers =
+            if reads_log { self.read_log(place, root, told)? } else { PartitionLedgers::default() };
         for dataset in self.datasets.clone() {
             if dataset.is_of_records() {
                 continue;
@@ -287,9 +287,9 @@ impl<'a> Run<'a> {
                 parts.row(recorded, row)
             };
             match dataset {
-                Dataset::Balances => balances::rows(&snapshot, rows)?,
-                Dataset::Postings => postings::rows(&snapshot, rows)?,
-                Dataset::Kiosks => kiosks::rows(&snapshot, rows)?,
+                Dataset::Balances => balances::rows(&ledgers, rows)?,
+                Dataset::Postings => postings::rows(&ledgers, rows)?,
+                Dataset::Kiosks => kiosks::rows(&ledgers.snapshot(), rows)?,
                 Dataset::Reference => {
                     let next = self.manifest.cut.reference_next_offset;
                     reference::rows(&reference_until(self.connection, next)?, rows)?;

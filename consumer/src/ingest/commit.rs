@@ -15,6 +15,7 @@ use super::log_watch::LogWatch;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::wake::{Reason, Woken};
+use crate::projection::node_ledger::NodeLedger;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::Snapshot;
@@ -26,6 +27,8 @@ pub struct Committer {
     pub store: Store,
     /// What is folded.
     pub shards: Shards,
+    /// What all partitions have posted.
+    pub ledger: NodeLedger,
     /// Says that there is something to commit.
     pub woken: Woken,
     /// Told of partitions that are folded again.
@@ -80,6 +83,18 @@ impl Committer {
         Ok(all)
     }
 
+    /// Takes back what partitions have posted that are folded again: what the store has of them until
+    /// the commit that takes its place.
+    fn take_back(&mut self, again: &[u32]) -> Result<(), WorkerError> {
+        let reader = self.store.reader();
+        for partition in again {
+            let before = reader.ledger(*partition)?;
+            let cells = before.ledger.all().copied();
+            self.ledger.take_back(*partition, &before.view.names, cells);
+        }
+        Ok(())
+    }
+
     /// False if the log could not be confirmed before it was asked to stop.
     fn commit(&mut self, uncommitted: Uncommitted) -> Result<bool, WorkerError> {
         let Uncommitted { mut commits, ends } = uncommitted;
@@ -97,15 +112,20 @@ impl Committer {
             let again: Vec<u32> =
                 commits.iter().filter(|c| c.begins_again).map(|c| c.partition).collect();
             again.iter().for_each(|partition| self.leases.refolding(*partition));
+            self.take_back(&again)?;
             let begun = Instant::now();
             let cells = self.store.commit(&mut commits)?;
             metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
             metrics::histogram!("laju_commit_records").record(records as f64);
-            let before = self.snapshot.load_full();
-            let mut after = Snapshot::clone(&before);
+            for (commit, cells) in commits.iter().zip(cells) {
+                self.ledger.note(commit.partition, &commit.names, cells);
+            }
+            self.ledger.post();
+            let partitions = self.snapshot.load().partitions.clone();
+            let mut after = Snapshot::of(partitions, &self.ledger);
             let mut positions = Vec::with_capacity(commits.len());
             let mut has_refused = false;
-            for (commit, cells) in commits.into_iter().zip(cells) {
+            for commit in commits {
                 let (partition, position) = (commit.partition, commit.position);
                 let Some(view) = after.partitions.get_mut(&partition) else { continue };
                 if commit.begins_again {
@@ -117,7 +137,7 @@ impl Committer {
                     let reason = record.key.reason.as_str();
                     metrics::counter!("laju_quarantined_total", "reason" => reason).increment(1);
                 }
-                *view = Arc::new(view.after(commit, cells));
+                *view = Arc::new(view.after(commit));
                 positions.push((partition, position));
             }
             self.snapshot.store(Arc::new(after));

@@ -2,12 +2,10 @@
 //! worker's, without a store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::event_log::{EventRecord, RecordOutcome};
 use crate::projection::partition::{PartitionCommit, PartitionState, UnverifiedFields};
-use crate::projection::partition_view::PartitionView;
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::{PartitionLedger, PartitionLedgers};
 
 /// Records of a partition between two commits to memory: what a commit holds is freed by it.
 const COMMIT_EVERY: u64 = 10_000;
@@ -51,38 +49,31 @@ impl LogFold {
     }
 }
 
-/// Folds records into a snapshot.
-pub struct SnapshotFold {
+/// Folds records into every partition's state and ledger.
+pub struct LedgersFold {
     fold: LogFold,
-    views: BTreeMap<u32, PartitionView>,
+    ledgers: PartitionLedgers,
 }
 
-impl SnapshotFold {
+impl LedgersFold {
     /// Of these partitions, which may have no records.
     #[must_use]
     pub fn new(partitions: impl Iterator<Item = u32>) -> Self {
-        let views = partitions.map(|partition| (partition, PartitionView::empty(partition)));
-        Self { fold: LogFold::new(COMMIT_EVERY), views: views.collect() }
+        let ledgers = partitions.map(|partition| (partition, PartitionLedger::empty(partition)));
+        Self { fold: LogFold::new(COMMIT_EVERY), ledgers: PartitionLedgers(ledgers.collect()) }
     }
 
     /// Folds a record.
     pub fn take(&mut self, record: &EventRecord<'_>) {
         if let Some(commit) = self.fold.take(record) {
-            add(&mut self.views, commit);
+            self.ledgers.add(commit);
         }
     }
 
     /// The state after the last record.
     #[must_use]
-    pub fn finish(mut self) -> Snapshot {
-        self.fold.rest().for_each(|commit| add(&mut self.views, commit));
-        let shared = |(partition, view)| (partition, Arc::new(view));
-        Snapshot { partitions: self.views.into_iter().map(shared).collect() }
+    pub fn finish(mut self) -> PartitionLedgers {
+        self.fold.rest().for_each(|commit| self.ledgers.add(commit));
+        self.ledgers
     }
-}
-
-fn add(views: &mut BTreeMap<u32, PartitionView>, commit: PartitionCommit) {
-    let partition = commit.partition;
-    let view = views.entry(partition).or_insert_with(|| PartitionView::empty(partition));
-    *view = view.after_unstored(commit);
 }

@@ -15,9 +15,10 @@ use thiserror::Error;
 
 use super::event_log::{EventLog, EventLogError, EventRecord, LogPart};
 use super::follow::reference;
-use super::log_fold::{LogFold, SnapshotFold};
+use super::log_fold::{LedgersFold, LogFold};
 use crate::domain::reference::ReferenceBook;
 use crate::projection::partition::PartitionCommit;
+use crate::projection::partition_ledger::PartitionLedgers;
 use crate::projection::snapshot::Snapshot;
 
 /// Why a log cannot be folded up to given offsets.
@@ -57,22 +58,24 @@ pub fn events_until(
     let partitions = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
     let log = LogPart::until(connection.topic(&EVENTS), partitions, offsets);
     let going_on = AtomicBool::new(false);
-    snapshot_of(connection, &log, schemas, &going_on, &mut |records, _| told(records))
+    let told = &mut |records, _| told(records);
+    Ok(ledgers_of(connection, &log, schemas, &going_on, told)?.snapshot())
 }
 
-/// Folds a part of a log into the state that a worker has after exactly these records. `told` is
+/// Folds a part of a log into the state and ledger that each partition has after exactly these
+/// records. `told` is
 /// called now and then with how many records have been read, and how many offsets passed.
 ///
 /// # Errors
 /// If the log is not there, cannot be read, or `stop` is set.
-pub fn snapshot_of(
+pub fn ledgers_of(
     connection: &Connection,
     log: &LogPart,
     schemas: &[String],
     stop: &AtomicBool,
     told: &mut dyn FnMut(u64, u64),
-) -> Result<Snapshot, RecomputeError> {
-    let mut fold = SnapshotFold::new(log.ranges.keys().copied());
+) -> Result<PartitionLedgers, RecomputeError> {
+    let mut fold = LedgersFold::new(log.ranges.keys().copied());
     each_of(connection, log, schemas, stop, told, &mut |record| fold.take(record))?;
     Ok(fold.finish())
 }

@@ -2,9 +2,10 @@
 //! commits what they have folded.
 //! The demo, the benchmarks and the tests run the same one.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,8 @@ use super::stop::Stop;
 use super::verdicts::Decided;
 use super::wake::wake;
 use crate::domain::version::fold_version;
-use crate::projection::partition_view::PartitionView;
+use crate::projection::node_ledger::NodeLedger;
+use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
@@ -222,22 +224,30 @@ impl Opened {
         let watch = Arc::new(watch);
         progress.set_chunks(store.chunks());
         let begun = Instant::now();
-        let stored = store.load(&|chunks| progress.chunk_loaded(chunks))?;
+        let ledger = Mutex::new(NodeLedger::default());
+        let stored = store.load_each(&|chunks| progress.chunk_loaded(chunks), |stored| {
+            let PartitionLedger { view, ledger: own } = stored.ledger;
+            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.note(view.partition, &view.names, own.all().copied());
+            ledger.post();
+            (stored.state, view)
+        })?;
         tracing::info!(
-            subjects = stored.iter().map(|stored| stored.view.subjects).sum::<u64>(),
+            subjects = stored.iter().map(|(_, view)| view.subjects).sum::<u64>(),
             seconds = begun.elapsed().as_secs_f64(),
             "the store is loaded"
         );
-        let mut snapshot = Snapshot::default();
+        let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = BTreeMap::new();
         let mut states = Vec::with_capacity(stored.len());
-        for stored in stored {
-            let (number, position) = (stored.state.partition(), stored.state.position());
+        for (state, view) in stored {
+            let (number, position) = (state.partition(), state.position());
             progress.partitions[number as usize].committed(position.next_offset);
-            snapshot.partitions.insert(number, Arc::<PartitionView>::new(stored.view));
-            states.push(stored.state);
+            partitions.insert(number, Arc::new(view));
+            states.push(state);
         }
         let shards = Shards::divide(states, config.pipelines.get());
-        published.store(Arc::new(snapshot));
+        published.store(Arc::new(Snapshot::of(partitions, &ledger)));
         let snapshot = published;
         progress.set_loaded();
 
@@ -272,6 +282,7 @@ impl Opened {
         let committer = Committer {
             store: *store,
             shards: shards.clone(),
+            ledger,
             woken,
             leases,
             refused,

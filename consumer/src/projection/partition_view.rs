@@ -12,8 +12,6 @@ use super::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
-use super::runs::Runs;
-use crate::domain::cell::{Cell, sort_and_add};
 use crate::domain::day::Day;
 use crate::domain::dictionary::{KioskRef, Names, member};
 use crate::domain::fold::{KioskActivity, Tallies};
@@ -29,9 +27,7 @@ pub struct PartitionView {
     pub recorded_until: Option<TimestampMs>,
     /// The offset of the first record with that timestamp.
     pub recorded_by: Option<i64>,
-    /// The ledger.
-    pub ledger: Runs,
-    /// The texts behind the numbers in the ledger and the sets.
+    /// The texts behind the numbers of its facts and sets.
     pub names: Arc<Names>,
     /// Sequences of each kiosk's events that count.
     pub received: BitRuns,
@@ -64,7 +60,6 @@ impl PartitionView {
             next_offset: 0,
             recorded_until: None,
             recorded_by: None,
-            ledger: Runs::default(),
             names: Arc::default(),
             received: BitRuns::default(),
             refused: BitRuns::default(),
@@ -85,9 +80,9 @@ impl PartitionView {
         (0..self.kiosks.len() as KioskRef).find(|kiosk| self.names.kiosk(*kiosk) == id)
     }
 
-    /// The view after a commit, whose cells have been added up into `cells`.
+    /// The view after a commit. What it posts goes elsewhere.
     #[must_use]
-    pub fn after(&self, commit: PartitionCommit, cells: Vec<Cell>) -> Self {
+    pub fn after(&self, commit: PartitionCommit) -> Self {
         let mut view = self.clone();
         view.remember(&commit);
         view.next_offset = commit.position.next_offset;
@@ -96,7 +91,6 @@ impl PartitionView {
         view.names = commit.names;
         view.tallies = commit.tallies;
         view.subjects = commit.subjects;
-        view.ledger.push(cells);
         view.received.push(commit.received);
         view.refused.push(commit.refused);
         view.served.push(commit.served);
@@ -152,25 +146,5 @@ impl PartitionView {
         // Of the first day in a full memory a part may be forgotten.
         let cut = self.recent.first_day().filter(|_| self.recent.len() >= REMEMBERED_FACTS);
         Some(cut.map_or(since, |first| since.max(Day(first.0.saturating_add(1)))))
-    }
-
-    /// The view after a commit that is stored nowhere.
-    #[must_use]
-    pub fn after_unstored(&self, mut commit: PartitionCommit) -> Self {
-        let cells = sort_and_add(std::mem::take(&mut commit.cells));
-        self.after(commit, cells)
-    }
-
-    /// The ledger's bytes: the same for the same log, however it was cut into commits and however
-    /// often the worker was killed on the way.
-    #[must_use]
-    pub fn ledger_bytes(&self) -> Vec<u8> {
-        let cells = self.ledger.merged();
-        let mut bytes = Vec::with_capacity(cells.len() * 19);
-        for cell in cells {
-            bytes.extend_from_slice(&cell.key.to_bytes());
-            bytes.extend_from_slice(&cell.amount.to_be_bytes());
-        }
-        bytes
     }
 }

@@ -11,7 +11,7 @@ use laju_schemas::RegionIndex;
 use crate::domain::account::Account;
 use crate::domain::cell::{Cell, CellKey};
 
-/// A partition's ledger as sorted runs, the largest first.
+/// A ledger as sorted runs, the largest first.
 #[derive(Clone, Default)]
 pub struct Runs(Vec<Arc<[Cell]>>);
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use laju_schemas::{KioskStatus, TimestampMs};
 
+use super::node_ledger::NodeLedger;
 use super::partition_view::PartitionView;
+use super::runs::Runs;
+use crate::domain::dictionary::Names;
 
 /// What kiosks say of themselves: the latest status of each, by its id.
 pub type Statuses = HashMap<String, RecordedStatus>;
@@ -65,4 +68,16 @@ impl RecordedStatus {
 pub struct Snapshot {
     /// By partition number.
     pub partitions: BTreeMap<u32, Arc<PartitionView>>,
+    /// The ledger of all of them.
+    pub ledger: Runs,
+    /// The texts behind the numbers in the ledger: what number a text has is of no meaning.
+    pub names: Arc<Names>,
+}
+
+impl Snapshot {
+    /// Partitions, and the ledger of all of them.
+    #[must_use]
+    pub fn of(partitions: BTreeMap<u32, Arc<PartitionView>>, ledger: &NodeLedger) -> Self {
+        Self { partitions, ledger: ledger.ledger().clone(), names: Arc::clone(ledger.names()) }
+    }
 }

@@ -18,6 +18,7 @@ mod tests;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::chunks::{self, Written};
@@ -30,7 +31,6 @@ use directory::{
     DATABASE, LOCK, adopted, enter, identity_for, identity_of, lock, open_database, read_identity,
     require_as_many_partitions, wait_until_released,
 };
-use load::Loading;
 
 pub use directory::Log;
 pub use error::StoreError;
@@ -43,9 +43,11 @@ pub use seed::{Begun, Chunk, Opening, Seeding};
 /// up; Kafka has it all.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
+type Chains = [Chain; Kind::ALL.len()];
+
 #[derive(Default)]
 struct Writer {
-    chains: [Chain; Kind::ALL.len()],
+    chains: Chains,
     written: Written,
 }
 
@@ -185,25 +187,38 @@ impl Store {
         &mut self,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<StoredPartition>, StoreError> {
+        self.load_each(progress, |partition| partition)
+    }
+
+    /// The same, and gives what `take` makes of each partition, in the order of their numbers. It is
+    /// called by several threads, as soon as a partition is there.
+    ///
+    /// # Errors
+    /// If something is missing, damaged, or does not add up.
+    pub fn load_each<T: Send>(
+        &mut self,
+        progress: &(dyn Fn(u64) + Sync),
+        take: impl Fn(StoredPartition) -> T + Sync,
+    ) -> Result<Vec<T>, StoreError> {
         let partitions = self.identity.partitions;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let next = std::sync::atomic::AtomicU32::new(0);
+        let next = AtomicU32::new(0);
         let this: &Self = self;
+        let load = || {
+            let mut loaded = Vec::new();
+            loop {
+                let partition = next.fetch_add(1, Ordering::Relaxed);
+                if partition >= partitions {
+                    return Ok(loaded);
+                }
+                let (stored, chains) = this.load_partition(partition, progress)?;
+                let written = Written::all_of(&stored.ledger.view.names);
+                loaded.push((partition, Writer { chains, written }, take(stored)));
+            }
+        };
         let results = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers.min(partitions as usize))
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut loaded = Vec::new();
-                        loop {
-                            let partition = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                            if partition >= partitions {
-                                return Ok(loaded);
-                            }
-                            loaded.push(this.load_partition(partition, progress)?);
-                        }
-                    })
-                })
-                .collect();
+            let threads: Vec<_> =
+                (0..workers.min(partitions as usize)).map(|_| scope.spawn(load)).collect();
             threads
                 .into_iter()
                 .map(|thread| {
@@ -213,14 +228,12 @@ impl Store {
                 .collect::<Result<Vec<_>, StoreError>>()
         })?;
         let mut all: Vec<_> = results.into_iter().flatten().collect();
-        all.sort_by_key(|(stored, _)| stored.view.partition);
-        let mut stored = Vec::with_capacity(all.len());
-        for (partition, chains) in all {
-            let written = Written::all_of(&partition.view.names);
-            self.writers[partition.view.partition as usize] = Some(Writer { chains, written });
-            stored.push(partition);
-        }
-        Ok(stored)
+        all.sort_by_key(|(partition, ..)| *partition);
+        let taken = all.into_iter().map(|(partition, writer, taken)| {
+            self.writers[partition as usize] = Some(writer);
+            taken
+        });
+        Ok(taken.collect())
     }
 
     fn unreadable(&self) -> StoreError {
@@ -230,43 +243,21 @@ impl Store {
         }
     }
 
-    fn damaged(&self, partition: u32, what: &str) -> StoreError {
-        StoreError::Damaged {
-            path: self.path.clone(),
-            what: format!("partition {partition}: {what}"),
-        }
-    }
-
     fn load_partition(
         &self,
         partition: u32,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(StoredPartition, [Chain; Kind::ALL.len()]), StoreError> {
-        let failed = |source| StoreError::database(&self.path, source);
-        let row = match self.database.get(position_key(partition)).map_err(failed)? {
-            Some(value) => format::read_row(&value)
-                .ok_or_else(|| self.damaged(partition, "its position cannot be read"))?,
-            None => PositionRow::default(),
-        };
-        let mut loading = Loading::new(&row);
+    ) -> Result<(StoredPartition, Chains), StoreError> {
+        let reader = self.reader();
+        let row = reader.position(partition)?;
+        let stored = reader.load(partition, &row, progress)?;
         for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
-            let mut found = Chain::default();
-            for chunk in self.database.scan_prefix(kind.prefix(partition)) {
-                let (key, value) = chunk.map_err(failed)?;
-                let payload = format::unseal(&value)
-                    .filter(|_| key.as_ref() == kind.key(partition, found.count))
-                    .ok_or_else(|| self.damaged(partition, "a chunk is missing or damaged"))?;
-                found = found.with(payload);
-                loading
-                    .chunk(kind, payload)
-                    .ok_or_else(|| self.damaged(partition, "a chunk cannot be read"))?;
-                progress(1);
-            }
-            if found != chain {
-                return Err(self.damaged(partition, "its chunks do not add up"));
+            let more = kind.key(partition, chain.count)..=kind.key(partition, u64::MAX);
+            if self.database.range(more).next().is_some() {
+                return Err(reader.damaged(partition, "its chunks do not add up"));
             }
         }
-        Ok((loading.finish(partition, &row), row.chains))
+        Ok((stored, row.chains))
     }
 
     /// How many chunks there are to load, as the positions say.

@@ -16,17 +16,17 @@ use laju_schemas::{
 
 use super::view::{ReferenceView, View};
 use crate::domain::account::Account;
-use crate::domain::cell::{Cell, CellKey, Detail, Posting, sort_and_add};
+use crate::domain::cell::{Cell, CellKey, Detail, Posting};
 use crate::domain::day::Day;
 use crate::domain::decisions::{DecisionBook, tests::decided};
 use crate::domain::dictionary::Dictionary;
 use crate::domain::fold::{KioskActivity, Tallies};
 use crate::domain::reference::RecordedFigure;
 use crate::projection::bitruns::{BitRuns, member};
+use crate::projection::node_ledger::NodeLedger;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::quarantine::{QuarantineKey, QuarantineTally, QuarantinedRecord};
 use crate::projection::recent::Recent;
-use crate::projection::runs::Runs;
 use crate::projection::snapshot::{RecordedStatus, Snapshot, Statuses};
 use crate::query::figures::sums::RegionSums;
 use crate::query::kiosks::missing::KioskBook;
@@ -53,7 +53,6 @@ fn noon(text: &str) -> TimestampMs {
 #[derive(Default)]
 struct Part {
     dictionary: Dictionary,
-    ledger: Runs,
     received: BitRuns,
     refused: BitRuns,
     served: BitRuns,
@@ -68,6 +67,7 @@ struct Part {
 #[derive(Default)]
 pub(crate) struct Fixture {
     parts: BTreeMap<u32, Part>,
+    ledger: NodeLedger,
     reference: ReferenceView,
     statuses: Statuses,
     decisions: DecisionBook,
@@ -112,7 +112,10 @@ impl Fixture {
             amount,
         };
         let cell = Cell { key: CellKey::of(&posting), amount };
-        self.part(partition, recorded).ledger.push(sort_and_add(vec![cell]));
+        let part = self.part(partition, recorded);
+        let names = Arc::clone(part.dictionary.names());
+        self.ledger.note(partition, &names, [cell]);
+        self.ledger.post();
     }
 
     /// Activations at the office.
@@ -281,7 +284,6 @@ impl Fixture {
                 next_offset: part.next_offset,
                 recorded_until: part.recorded_until,
                 recorded_by: part.recorded_until.map(|_| part.next_offset - 1),
-                ledger: part.ledger.clone(),
                 names: Arc::clone(part.dictionary.names()),
                 received: part.received.clone(),
                 refused: part.refused.clone(),
@@ -296,7 +298,7 @@ impl Fixture {
             };
             (*number, Arc::new(view))
         });
-        Snapshot { partitions: partitions.collect() }
+        Snapshot::of(partitions.collect(), &self.ledger)
     }
 
     pub(crate) fn statuses(&self) -> &Statuses {

@@ -1,8 +1,6 @@
 //! A small log folded for real, whose facts can be read: for tests of what needs
 //! both the snapshot and the fold.
 
-use std::sync::Arc;
-
 use laju_schemas::event::{Channel, RetractionReason};
 use laju_schemas::quarantine::Reason;
 use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
@@ -10,9 +8,8 @@ use laju_schemas::{EventId, Fact, RegionCode, SubjectId, TimestampMs};
 use super::fixtures::{caught_up, region};
 use crate::domain::admission::{Admitted, Refusal};
 use crate::projection::partition::{PartitionState, RecordMark, UnverifiedFields};
-use crate::projection::partition_view::PartitionView;
+use crate::projection::partition_ledger::{PartitionLedger, PartitionLedgers};
 use crate::projection::shard::Shards;
-use crate::projection::snapshot::Snapshot;
 use crate::query::live_view::LiveView;
 
 pub(crate) const ACTIVATED: Fact<RegionCode> =
@@ -29,7 +26,7 @@ pub(crate) fn retracted(number: u8) -> Fact<RegionCode> {
 /// A log in the making: each record is folded and committed at once.
 pub(crate) struct FoldedLog {
     states: Vec<PartitionState>,
-    snapshot: Snapshot,
+    ledgers: PartitionLedgers,
     /// When records are recorded from now on.
     pub(crate) recorded: TimestampMs,
 }
@@ -40,10 +37,10 @@ fn ms(text: &str) -> i64 {
 
 impl FoldedLog {
     pub(crate) fn new(partitions: u32, recorded: &str) -> Self {
-        let views = (0..partitions).map(|n| (n, Arc::new(PartitionView::empty(n))));
+        let ledgers = (0..partitions).map(|n| (n, PartitionLedger::empty(n)));
         Self {
             states: (0..partitions).map(PartitionState::new).collect(),
-            snapshot: Snapshot { partitions: views.collect() },
+            ledgers: PartitionLedgers(ledgers.collect()),
             recorded: TimestampMs(ms(recorded)),
         }
     }
@@ -55,8 +52,7 @@ impl FoldedLog {
 
     fn commit(&mut self, partition: u32) {
         let commit = self.states[partition as usize].take_commit().unwrap();
-        let view = self.snapshot.partitions.get_mut(&partition).unwrap();
-        *view = Arc::new(view.after_unstored(commit));
+        self.ledgers.add(commit);
     }
 
     /// An event of a citizen that counts.
@@ -112,8 +108,8 @@ impl FoldedLog {
 
     /// A node that has folded all of it, and whose facts can be read.
     pub(crate) fn live(self, now: TimestampMs) -> LiveView {
-        let Self { states, snapshot, .. } = self;
-        let live = caught_up(snapshot, now);
+        let Self { states, ledgers, .. } = self;
+        let live = caught_up(ledgers.snapshot(), now);
         live.set_shards(Shards::divide(states, 2));
         live
     }

@@ -22,26 +22,29 @@ use crate::domain::account::Account;
 use crate::domain::cell::{Detail, add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
+use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::partition_view::PartitionView;
+use crate::projection::runs::Runs;
 
 pub use rows::{
     LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
 };
 
 /// Every posting of a partition, each key once with its whole amount, in the order of the rows.
-/// Beside the view it holds one region's account at a time.
-pub fn postings(view: &PartitionView) -> impl Iterator<Item = LedgerPosting> {
+/// Beside the ledger it holds one region's account at a time.
+pub fn postings(part: &PartitionLedger) -> impl Iterator<Item = LedgerPosting> {
     let mut accounts = Account::ALL;
     accounts.sort_unstable();
     // The table is in the order of the codes.
     let regions = (0..RegionTable::get().len() as u16).map(RegionIndex);
     let places =
         accounts.into_iter().flat_map(move |account| regions.clone().map(move |r| (account, r)));
-    places.flat_map(|(account, region)| of_account(view, region, account))
+    places.flat_map(|(account, region)| of_account(part, region, account))
 }
 
-fn of_account(view: &PartitionView, region: RegionIndex, account: Account) -> Vec<LedgerPosting> {
-    let cells = sort_and_add(view.ledger.of(region, account).copied().collect());
+fn of_account(part: &PartitionLedger, region: RegionIndex, account: Account) -> Vec<LedgerPosting> {
+    let PartitionLedger { view, ledger } = part;
+    let cells = sort_and_add(ledger.of(region, account).copied().collect());
     let row = |cell| LedgerPosting::of(view.partition, &cell, &view.names);
     let mut rows: Vec<LedgerPosting> = cells.into_iter().map(row).collect();
     // Cells are in the order of both days, and within them in that of numbers that names have.
@@ -54,9 +57,10 @@ fn of_account(view: &PartitionView, region: RegionIndex, account: Account) -> Ve
 /// Whether every number in a partition's ledger has a name, without which there are no rows: a store
 /// whose checksums are right can still have been written to by others.
 #[must_use]
-pub fn has_names(view: &PartitionView) -> bool {
+pub fn has_names(part: &PartitionLedger) -> bool {
+    let PartitionLedger { view, ledger } = part;
     let (outreach, visits) = (view.names.outreach_count(), view.names.visit_count());
-    view.ledger.all().all(|cell| match cell.key.detail() {
+    ledger.all().all(|cell| match cell.key.detail() {
         Detail::Activation { outreach: number, .. } | Detail::Deferral { outreach: number, .. } => {
             number as usize <= outreach
         }
@@ -65,17 +69,17 @@ pub fn has_names(view: &PartitionView) -> bool {
     })
 }
 
-/// How many rows [`postings`] gives.
+/// How many keys a ledger has whose amounts do not add up to nothing.
 #[must_use]
-pub fn posting_count(view: &PartitionView) -> u64 {
-    if let [one] = view.ledger.as_slices() {
+pub fn posting_count(ledger: &Runs) -> u64 {
+    if let [one] = ledger.as_slices() {
         return one.len() as u64;
     }
     let (mut cells, mut count) = (Vec::new(), 0);
     for region in (0..RegionTable::get().len() as u16).map(RegionIndex) {
         for account in Account::ALL {
             cells.clear();
-            cells.extend(view.ledger.of(region, account).copied());
+            cells.extend(ledger.of(region, account).copied());
             add_up(&mut cells);
             count += cells.len() as u64;
         }

@@ -86,37 +86,28 @@ pub fn groups<'a>(run: &'a [Cell], scope: &Scope) -> impl Iterator<Item = Group<
     })
 }
 
-/// The groups of every run of every partition that lie in a scope, with the partition's number.
-pub fn all_groups<'a>(
-    snapshot: &'a Snapshot,
-    scope: &'a Scope,
-) -> impl Iterator<Item = (u32, Group<'a>)> {
-    snapshot.partitions.iter().flat_map(move |(partition, view)| {
-        let runs = view.ledger.as_slices().iter();
-        runs.flat_map(move |run| groups(run, scope)).map(move |group| (*partition, group))
-    })
+/// The groups of every run that lie in a scope.
+pub fn all_groups<'a>(snapshot: &'a Snapshot, scope: &'a Scope) -> impl Iterator<Item = Group<'a>> {
+    snapshot.ledger.as_slices().iter().flat_map(move |run| groups(run, scope))
 }
 
-/// Every cell of some accounts of a scope that is wanted, each key of each partition once and with
-/// its whole amount, however the ledger lies in runs; with the partition's number. What comes to
-/// nothing is left out.
+/// Every cell of some accounts of a scope that is wanted, each key once and with its whole amount,
+/// however the ledger lies in runs. What comes to nothing is left out.
 pub fn each_netted(
     snapshot: &Snapshot,
     scope: &Scope,
     accounts: &[Account],
     wanted: impl Fn(&Cell) -> bool,
-    mut each: impl FnMut(u32, &Cell),
+    mut each: impl FnMut(&Cell),
 ) {
     let mut cells = Vec::new();
-    for (partition, view) in &snapshot.partitions {
-        for region in scope.indices() {
-            for account in accounts {
-                cells.clear();
-                let of_it = view.ledger.of(RegionIndex(region), *account);
-                cells.extend(of_it.filter(|cell| wanted(cell)).copied());
-                add_up(&mut cells);
-                cells.iter().for_each(|cell| each(*partition, cell));
-            }
+    for region in scope.indices() {
+        for account in accounts {
+            cells.clear();
+            let of_it = snapshot.ledger.of(RegionIndex(region), *account);
+            cells.extend(of_it.filter(|cell| wanted(cell)).copied());
+            add_up(&mut cells);
+            cells.iter().for_each(&mut each);
         }
     }
 }
@@ -129,24 +120,23 @@ pub fn each_netted_apart(
     scope: &Scope,
     accounts: &[Account],
     wanted: impl Fn(&Cell) -> bool,
-    mut each: impl FnMut(u32, &Cell, bool),
+    mut each: impl FnMut(&Cell, bool),
 ) {
+    let ledger = &snapshot.ledger;
     let (mut cells, mut released) = (Vec::new(), Vec::new());
-    for (partition, view) in &snapshot.partitions {
-        for region in scope.indices().map(RegionIndex) {
-            for account in accounts {
-                let memo = account.memo().into_iter().flat_map(|memo| view.ledger.of(region, memo));
-                let memo = memo.map(|cell| Cell { key: cell.key.in_account(*account), ..*cell });
-                released.clear();
-                released.extend(memo.filter(|cell| wanted(cell)));
-                cells.clear();
-                cells.extend(view.ledger.of(region, *account).filter(|cell| wanted(cell)).copied());
-                cells.extend(released.iter().map(|cell| Cell { amount: -cell.amount, ..*cell }));
-                add_up(&mut cells);
-                add_up(&mut released);
-                cells.iter().for_each(|cell| each(*partition, cell, false));
-                released.iter().for_each(|cell| each(*partition, cell, true));
-            }
+    for region in scope.indices().map(RegionIndex) {
+        for account in accounts {
+            let memo = account.memo().into_iter().flat_map(|memo| ledger.of(region, memo));
+            let memo = memo.map(|cell| Cell { key: cell.key.in_account(*account), ..*cell });
+            released.clear();
+            released.extend(memo.filter(|cell| wanted(cell)));
+            cells.clear();
+            cells.extend(ledger.of(region, *account).filter(|cell| wanted(cell)).copied());
+            cells.extend(released.iter().map(|cell| Cell { amount: -cell.amount, ..*cell }));
+            add_up(&mut cells);
+            add_up(&mut released);
+            cells.iter().for_each(|cell| each(cell, false));
+            released.iter().for_each(|cell| each(cell, true));
         }
     }
 }

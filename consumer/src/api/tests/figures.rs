@@ -134,7 +134,8 @@ async fn every_part_of_a_change_links_to_its_postings() {
     let office = activation("18.71", Channel::Office, None, 0);
     let on = ("2023-12-31", "2024-01-03");
     state.post(1, Account::Activations, "18.71", on, office, 6);
-    state.post(0, Account::Activations, "18.71", on, office, -1);
+    let district = activation("18.71", Channel::SubDistrict, None, 0);
+    state.post(0, Account::Activations, "18.71", on, district, -1);
     // Released from quarantine: in the account and in its memo.
     for account in [Account::Activations, Account::ReleasedActivations] {
         state.post(1, account, "18.71", on, office, 3);

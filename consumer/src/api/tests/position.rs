@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 
+use super::store::with_store;
 use super::*;
 use crate::api::position::CATCH_UP_TIMEOUT;
 use crate::api::*;
@@ -19,9 +20,13 @@ fn live() -> Arc<LiveView> {
 }
 
 fn node_of(live: &Arc<LiveView>) -> Router {
+    router(api_of(live))
+}
+
+fn api_of(live: &Arc<LiveView>) -> ApiState {
     let now: TimestampMs = NOW.parse().unwrap();
     let (clock, metrics): (Clock, RenderMetrics) = (Arc::new(move || now), Arc::new(String::new));
-    router(ApiState::new(Arc::clone(live), clock, metrics))
+    ApiState::new(Arc::clone(live), clock, metrics)
 }
 
 #[tokio::test]
@@ -29,6 +34,8 @@ async fn every_figure_says_up_to_where_it_goes_and_so_does_304() {
     let live = live();
     live.set_statuses(live.statuses.load_full(), 9);
     let node = node_of(&live);
+    let (_directory, _made, place) = with_store(20);
+    let stored = router(api_of(&live).with_store(place));
     let position = live.position().unwrap().to_string();
     assert!(position.ends_with(".0:2,1:2;r2;s9"), "{position}");
     for path in [
@@ -40,11 +47,12 @@ async fn every_figure_says_up_to_where_it_goes_and_so_does_304() {
         "/v1/ledger",
         "/v1/ledger/1",
     ] {
+        let node = if path == "/v1/ledger/1" { &stored } else { &node };
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let (_, headers, _) = send(&node, request).await;
+        let (_, headers, _) = send(node, request).await;
         assert_eq!(headers["laju-position"], position, "{path}");
         let again = Request::get(path).header("if-none-match", &headers["etag"]);
-        let (status, headers, _) = send(&node, again.body(Body::empty()).unwrap()).await;
+        let (status, headers, _) = send(node, again.body(Body::empty()).unwrap()).await;
         assert_eq!(
             (status, &headers["laju-position"]),
             (StatusCode::NOT_MODIFIED, &HeaderValue::from_str(&position).unwrap())

@@ -27,7 +27,7 @@ use crate::domain::figure_book::{FigureBook, Kept};
 use crate::domain::version::fold_version;
 use crate::ingest::event_log::LogPart;
 use crate::ingest::follow::figures;
-use crate::ingest::recompute::{reference_until, snapshot_of};
+use crate::ingest::recompute::{ledgers_of, reference_until};
 use crate::ingest::verdicts::copies_now;
 use crate::query::quoted::{FieldDifference, OriginalLog, content, differences, question_of};
 use crate::query::view::{ReferenceView, View};
@@ -244,9 +244,9 @@ impl FigureCheck<'_> {
             *records = read;
             bar.set_position(passed);
         };
-        let snapshot = snapshot_of(self.connection, &log, self.schemas, self.stop, told);
+        let ledgers = ledgers_of(self.connection, &log, self.schemas, self.stop, told);
         bar.finish_and_clear();
-        let snapshot = snapshot?;
+        let snapshot = ledgers?.snapshot();
         let reference = ReferenceView { next_offset: book.next_offset(), book };
         let (cluster, version) = (&evidence.cluster_id, &evidence.fold_version);
         // Both days of the question are given: it does not matter when it is asked.

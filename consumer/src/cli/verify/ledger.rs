@@ -23,9 +23,9 @@ use crate::cli::stop::INTERRUPTED;
 use crate::cli::tables::harmless;
 use crate::domain::version::fold_version;
 use crate::ingest::event_log::LogPart;
-use crate::ingest::recompute::{RecomputeError, commits_of, snapshot_of};
+use crate::ingest::recompute::{RecomputeError, commits_of, ledgers_of};
 use crate::ingest::verdicts::verdicts_of_any_topic;
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::PartitionLedgers;
 use crate::query::ledger::compare::{Differences, Offsets, Rows, compare, compare_refused};
 use crate::query::ledger::lines::LedgerDigest;
 use crate::query::ledger::origins::Origins;
@@ -94,16 +94,16 @@ impl LedgerCheck<'_> {
             None => Offsets::Compared,
         };
         report.folded = Some(Folded::of(&cluster.cluster_id, &log, offsets));
-        let snapshot = self.fold(&log, report)?;
+        let folded = self.fold(&log, report)?;
         let mut differing = BTreeMap::new();
         for claim in &claims {
-            let (part, differences) = held(claim, &snapshot, offsets)?;
+            let (part, differences) = held(claim, &folded, offsets)?;
             report.add(part, differences);
             if let Some(part) = report.partitions.last().filter(|part| !part.is_identical) {
                 differing.insert(part.partition, log.ranges[&part.partition]);
             }
         }
-        drop(snapshot);
+        drop(folded);
         report.digests();
         if args.events_topic.is_none() {
             // Whether the log has more than the ledger, and whether a running worker gets there.
@@ -204,7 +204,7 @@ impl LedgerCheck<'_> {
         Ok(LogPart::until(topic, partitions, &offsets))
     }
 
-    fn fold(&self, log: &LogPart, report: &mut Report) -> anyhow::Result<Snapshot> {
+    fn fold(&self, log: &LogPart, report: &mut Report) -> anyhow::Result<PartitionLedgers> {
         let bar = bar("folding the log again", log.offsets(), self.args.json);
         let begun = Instant::now();
         let mut records = 0;
@@ -213,10 +213,10 @@ impl LedgerCheck<'_> {
             bar.set_position(passed);
         };
         let connection = &self.args.connection;
-        let snapshot = snapshot_of(connection, log, self.schemas, self.stop, told);
+        let ledgers = ledgers_of(connection, log, self.schemas, self.stop, told);
         bar.finish_and_clear();
         report.took(records, begun.elapsed());
-        Ok(snapshot?)
+        Ok(ledgers?)
     }
 
     /// Folds what differs once more, record by record.
@@ -237,20 +237,21 @@ impl LedgerCheck<'_> {
 /// Compares a partition. Of one whose digests are the same only what they do not cover is looked at.
 fn held(
     claim: &Claim,
-    snapshot: &Snapshot,
+    folded: &PartitionLedgers,
     offsets: Offsets,
 ) -> anyhow::Result<(Part, Differences)> {
     let partition = claim.head.partition;
-    let Some(view) = snapshot.partitions.get(&partition) else {
+    let Some(part) = folded.0.get(&partition) else {
         bail!("partition {partition} was not folded");
     };
-    let digest_of_log = LedgerDigest::of(view);
+    let view = &part.view;
+    let digest_of_log = LedgerDigest::of(part);
     let mut differences = Differences::default();
     if digest_of_log == claim.digest {
         let of_log = refused(view).collect();
         differences.refused = compare_refused(claim.refused()?, of_log, offsets);
     } else {
-        differences = compare(partition, claim.rows()?, Rows::of(view), offsets);
+        differences = compare(partition, claim.rows()?, Rows::of(part), offsets);
         if differences.is_empty() {
             bail!(
                 "partition {partition}: the digests differ, and no row does: the ledger is written \
@@ -262,7 +263,7 @@ fn held(
         partition,
         next_offset: claim.head.next_offset,
         folded_to: view.next_offset,
-        postings: posting_count(view),
+        postings: posting_count(&part.ledger),
         kiosks: view.kiosks.len() as u64,
         subjects: view.subjects,
         digest: claim.digest,

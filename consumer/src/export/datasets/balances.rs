@@ -7,7 +7,7 @@ use crate::domain::account::Account;
 use crate::domain::day::Day;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::PartitionLedgers;
 
 pub const TABLE: Table = Table {
     name: "balances",
@@ -27,10 +27,9 @@ pub const TABLE: Table = Table {
     },
 };
 
-pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
+pub fn rows(ledgers: &PartitionLedgers, rows: Rows<'_>) -> Result<(), WriteError> {
     type Key = (RegionIndex, Day, Day, Account);
-    let views = snapshot.partitions.values();
-    let runs = views.flat_map(|view| view.ledger.as_slices());
+    let runs = ledgers.0.values().flat_map(|part| part.ledger.as_slices());
     let mut cells: Vec<(Key, i64)> = Vec::new();
     for run in runs {
         for cell in run.iter() {

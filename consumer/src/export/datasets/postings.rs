@@ -3,7 +3,7 @@
 use super::values::Rows;
 use crate::export::file::WriteError;
 use crate::export::table::{Table, Value, columns};
-use crate::projection::snapshot::Snapshot;
+use crate::projection::partition_ledger::PartitionLedgers;
 use crate::query::ledger;
 
 pub const TABLE: Table = Table {
@@ -41,9 +41,9 @@ pub const TABLE: Table = Table {
     },
 };
 
-pub fn rows(snapshot: &Snapshot, rows: Rows<'_>) -> Result<(), WriteError> {
-    for view in snapshot.partitions.values() {
-        for posting in ledger::postings(view) {
+pub fn rows(ledgers: &PartitionLedgers, rows: Rows<'_>) -> Result<(), WriteError> {
+    for part in ledgers.0.values() {
+        for posting in ledger::postings(part) {
             let region = posting.region.to_string();
             let service = posting.service_region.map(|code| code.to_string());
             let other = posting.other_region.map(|code| code.to_string());

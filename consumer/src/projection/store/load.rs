@@ -11,7 +11,7 @@ use crate::domain::fold::{KioskActivity, PartitionFold};
 use crate::projection::chunks;
 use crate::projection::format::{Kind, PositionRow};
 use crate::projection::partition::PartitionState;
-use crate::projection::partition_view::PartitionView;
+use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::quarantine::QuarantineTally;
 use crate::projection::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
@@ -22,8 +22,8 @@ use crate::projection::recent::{
 pub struct StoredPartition {
     /// The fold's state and the position.
     pub state: PartitionState,
-    /// What readers see.
-    pub view: PartitionView,
+    /// What readers see, and the partition's own ledger.
+    pub ledger: PartitionLedger,
 }
 
 /// A partition being put together from its chunks.
@@ -132,14 +132,14 @@ impl Loading {
     pub(super) fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
         let Self { mut fold, recent, mut recent_refused, .. } = self;
         fold.tallies = row.tallies();
-        let mut view = PartitionView::empty(partition);
+        let mut ledger = PartitionLedger::empty(partition);
+        let view = &mut ledger.view;
         view.next_offset = row.position.next_offset;
         view.recorded_until = row.position.recorded_until.map(TimestampMs);
         view.recorded_by = row.position.recorded_by;
         view.names = Arc::clone(fold.dictionary.names());
         view.tallies = fold.tallies;
         view.subjects = fold.subjects.len() as u64;
-        view.ledger.push(sort_and_add(self.cells));
         view.received.push(self.received);
         view.refused.push(self.refused);
         view.served.push(self.served);
@@ -150,7 +150,8 @@ impl Loading {
         view.recent.forget_beyond(REMEMBERED_FACTS);
         recent_refused.forget_before(self.remembered_since);
         view.recent_refused = recent_refused;
+        ledger.ledger.push(sort_and_add(self.cells));
         let state = PartitionState::restored(partition, fold, row.position);
-        StoredPartition { state, view }
+        StoredPartition { state, ledger }
     }
 }

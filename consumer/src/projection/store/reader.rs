@@ -4,8 +4,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::{Store, StoreError};
-use crate::projection::format::{self, Identity, Kind, PositionRow, position_key};
+use super::load::Loading;
+use super::{Store, StoreError, StoredPartition};
+use crate::projection::format::{self, Chain, Identity, Kind, PositionRow, position_key};
+use crate::projection::partition_ledger::PartitionLedger;
 
 /// A second handle on an open store, to be read only. No commit waits for it.
 #[derive(Clone)]
@@ -69,6 +71,57 @@ impl StoreReader {
             }
         }
         Ok(true)
+    }
+
+    /// Puts a partition together as it was at a position of its.
+    ///
+    /// # Errors
+    /// If something is missing, damaged, or does not add up; of a partition that was folded again
+    /// since, what it was made of is not there any more.
+    pub fn load(
+        &self,
+        partition: u32,
+        row: &PositionRow,
+        progress: &dyn Fn(u64),
+    ) -> Result<StoredPartition, StoreError> {
+        let mut loading = Loading::new(row);
+        for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
+            let (mut found, mut fault) = (Chain::default(), None);
+            self.read(partition, kind, 0..chain.count, |value| {
+                let Some(payload) = format::unseal(value) else {
+                    fault = Some("a chunk is damaged");
+                    return false;
+                };
+                found = found.with(payload);
+                if loading.chunk(kind, payload).is_none() {
+                    fault = Some("a chunk cannot be read");
+                }
+                progress(1);
+                fault.is_none()
+            })?;
+            let adds_up = (found == chain).then_some(()).ok_or("its chunks do not add up");
+            if let Some(what) = fault.or(adds_up.err()) {
+                return Err(self.damaged(partition, what));
+            }
+        }
+        Ok(loading.finish(partition, row))
+    }
+
+    /// A partition at its last commit, with its own ledger, and how far that is.
+    ///
+    /// # Errors
+    /// If something is missing, damaged, or does not add up.
+    pub fn ledger(&self, partition: u32) -> Result<PartitionLedger, StoreError> {
+        let mut row = self.position(partition)?;
+        loop {
+            let loaded = self.load(partition, &row, &|_| {});
+            let now = self.position(partition)?;
+            match loaded {
+                // Folded again meanwhile: its chunks were replaced.
+                Err(_) if now.position.next_offset < row.position.next_offset => row = now,
+                loaded => return Ok(loaded?.ledger),
+            }
+        }
     }
 
     fn database_error(&self, source: sled::Error) -> StoreError {

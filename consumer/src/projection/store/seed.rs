@@ -6,14 +6,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::Store;
 use super::directory::{DATABASE, Log, adopted, enter, identity_for, open_database};
 use super::error::StoreError;
+use super::{Chains, Store};
 use crate::projection::format::{
     self, Chain, IDENTITY_KEY, Kind, PositionRow, SEED_KEY, SeedRow, position_key, seed_key,
 };
-
-type Chains = [Chain; Kind::ALL.len()];
 
 /// Keys that are taken away in one batch.
 const REMOVED_AT_ONCE: usize = 1_000;

@@ -37,7 +37,7 @@ impl Made {
         Self { store, states: (0..2).map(PartitionState::new).collect(), next: 0 }
     }
 
-    /// Folds and commits so many events, of which every tenth cannot be counted.
+    /// Folds and commits so many events, each of a visit of its own; every tenth cannot be counted.
     pub(crate) fn fold(&mut self, count: u32) -> &mut Self {
         for number in self.next..self.next + count {
             let state = &mut self.states[number as usize % 2];
@@ -59,7 +59,7 @@ impl Made {
                 occurred_at: timestamp - 1_000,
                 home: region("18.71"),
                 service: region("18.71"),
-                outreach: None,
+                outreach: Some(&format!("visit-{number}")),
                 fact: ACTIVATED,
                 is_released: false,
             };

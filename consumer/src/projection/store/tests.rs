@@ -100,7 +100,7 @@ fn a_partition_that_begins_again_takes_the_place_of_all_that_was_stored_of_it() 
     drop((store, reader));
     let mut store = open(directory.path(), false).unwrap();
     let mut stored = store.load(&|_| ()).unwrap();
-    assert_eq!(stored[0].view.tallies.quarantined, 100);
+    assert_eq!(stored[0].ledger.view.tallies.quarantined, 100);
     assert_eq!(stored[0].state.position().next_offset, 100);
     // It goes on like any other.
     refuse(&mut store, &mut stored[0].state, 100..150);

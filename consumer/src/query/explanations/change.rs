@@ -202,7 +202,7 @@ pub fn change(
     let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
     let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
     let mut any_released = false;
-    each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |_, cell, is_released| {
+    each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |cell, is_released| {
         let count = cell.key.account().effect() * i64::from(cell.amount);
         *counts.entry(between.part(cell, is_released)).or_default() += count;
         any_released |= is_released;

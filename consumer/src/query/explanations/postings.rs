@@ -177,8 +177,6 @@ pub struct PostingRow {
     pub reason: Option<DeactivationReason>,
     /// Of moves, the other region.
     pub other_region: Option<RegionCode>,
-    /// The partition of the events topic.
-    pub partition: u32,
 }
 
 impl PostingsQuestion {
@@ -235,13 +233,13 @@ pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, Qu
     let name = region_name(region)?;
     let scope = Scope::of(region)?;
     let mut total = 0;
-    let mut found: Vec<(u32, Cell)> = Vec::new();
+    let mut found: Vec<Cell> = Vec::new();
     let wants = question.wants();
-    let mut find = |partition, cell: &Cell| {
+    let mut find = |cell: &Cell| {
         let sign = if cell.amount > 0 { Sign::Posted } else { Sign::Reversed };
         if question.sign.is_none_or(|wanted| wanted == sign) {
             total += i64::from(cell.amount);
-            found.push((partition, *cell));
+            found.push(*cell);
         }
     };
     let account = Account::from(question.account);
@@ -249,28 +247,26 @@ pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, Qu
     match question.released {
         None => each_netted(&view.snapshot, &scope, &accounts, wants, find),
         Some(wanted) => {
-            each_netted_apart(&view.snapshot, &scope, &accounts, wants, |partition, cell, is| {
+            each_netted_apart(&view.snapshot, &scope, &accounts, wants, |cell, is| {
                 if is == wanted {
-                    find(partition, cell);
+                    find(cell);
                 }
             });
         }
     }
     let rows_total = found.len() as u64;
-    found.sort_unstable_by_key(|(partition, cell)| {
-        (cell.key.recorded(), cell.key.day(), cell.key.order(), *partition)
+    let names = &*view.snapshot.names;
+    found.sort_unstable_by(|a, b| {
+        let days = |cell: &Cell| (cell.key.recorded(), cell.key.day());
+        days(a).cmp(&days(b)).then_with(|| a.key.compare(b.key, names))
     });
     found.truncate(rows(question.limit, ROWS));
-    let row = |(partition, cell): &(u32, Cell)| {
-        let part = view.snapshot.partitions.get(partition)?;
-        Some(row(LedgerPosting::of(*partition, cell, &part.names)))
-    };
     Ok(Postings {
         region: name,
         account: account.as_str().to_owned(),
         total,
         rows_total,
-        rows: found.iter().filter_map(row).collect(),
+        rows: found.iter().map(|cell| row(LedgerPosting::of(0, cell, names))).collect(),
         evidence: view.evidence(),
     })
 }
@@ -289,6 +285,5 @@ fn row(row: LedgerPosting) -> PostingRow {
         first_time_holder: row.first_time_holder,
         reason: row.reason.as_deref().and_then(DeactivationReason::from_symbol),
         other_region: row.other_region,
-        partition: row.partition,
     }
 }

@@ -143,13 +143,12 @@ impl By {
     }
 
     /// The number of a posting's key.
-    fn key(self, partition: u32, detail: Detail) -> u64 {
+    fn key(self, detail: Detail) -> u64 {
         match (self, detail) {
             (Self::Channel, Detail::Activation { channel, .. }) => channel.index().into(),
             (Self::Venue, Detail::Activation { venue: Some(venue), .. }) => venue.index().into(),
             (Self::Outreach, Detail::Activation { outreach, .. }) if outreach > 0 => {
-                // Each partition has a dictionary of its own.
-                u64::from(partition) << 32 | u64::from(outreach)
+                outreach.into()
             }
             (Self::ServiceRegion, Detail::Activation { service, .. }) => service.0.into(),
             (Self::FirstTime, Detail::Activation { first_time_holder, .. }) => {
@@ -185,8 +184,7 @@ impl By {
         if self == Self::ServiceRegion {
             return Some(RegionTable::get().at(RegionIndex(key as u16)).code.to_string());
         }
-        let partition = view.snapshot.partitions.get(&((key >> 32) as u32))?;
-        partition.names.outreach(key as u32).map(str::to_owned)
+        view.snapshot.names.outreach(key as u32).map(str::to_owned)
     }
 
     fn count(self, [first, second]: [i64; 2]) -> Count {
@@ -231,12 +229,12 @@ type Counts = HashMap<u64, [i64; 2]>;
 fn counts(view: &View, scope: &Scope, by: By, days: &Days) -> Counts {
     let window = days.window();
     let mut counts = Counts::new();
-    for (partition, group) in all_groups(&view.snapshot, scope) {
+    for group in all_groups(&view.snapshot, scope) {
         let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {
             continue;
         };
         for cell in window.cells(group.cells) {
-            let key = by.key(partition, cell.key.detail());
+            let key = by.key(cell.key.detail());
             counts.entry(key).or_default()[column] += i64::from(cell.amount);
         }
     }

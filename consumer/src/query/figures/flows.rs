@@ -194,7 +194,7 @@ impl Matrices {
         let inside = scope.indices();
         let window = days.window();
         let (mut services, mut moves) = (Matrix::new(), Matrix::new());
-        for (_, group) in all_groups(&view.snapshot, &everywhere) {
+        for group in all_groups(&view.snapshot, &everywhere) {
             // A move's two postings say the same: the one of the new home is enough.
             if !matches!(group.account, Account::Activations | Account::MovesIn) {
                 continue;

@@ -246,7 +246,7 @@ impl DailyChanges {
     fn of(view: &View, scope: &Scope, days: &Days) -> Self {
         let window: Window = days.window();
         let mut changes = Vec::new();
-        for (_, group) in all_groups(&view.snapshot, scope) {
+        for group in all_groups(&view.snapshot, scope) {
             let sign = group.account.effect();
             if sign == 0 {
                 continue;

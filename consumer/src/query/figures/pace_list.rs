@@ -173,7 +173,7 @@ fn sums(view: &View, scope: &Scope, as_of: Date, days: &Days) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); RegionTable::get().len()];
     let begins = TRAILING.map(|days| Day::of_date(before(as_of, days)));
     let window = days.window();
-    for (_, group) in all_groups(&view.snapshot, scope) {
+    for group in all_groups(&view.snapshot, scope) {
         let sign = group.account.effect();
         if sign == 0 {
             continue;

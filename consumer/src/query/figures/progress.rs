@@ -193,9 +193,7 @@ fn totals(view: &View, scope: &Scope, days: &Days) -> Arc<[Totals]> {
     }
     let window = days.window();
     let mut totals = vec![Totals::default(); RegionTable::get().len()];
-    for (_, group) in
-        all_groups(&view.snapshot, scope).filter(|(_, group)| is_counted(group.account))
-    {
+    for group in all_groups(&view.snapshot, scope).filter(|group| is_counted(group.account)) {
         let sums = &mut totals[usize::from(group.region.0)];
         for cell in window.cells(group.cells) {
             sums.post(group.account, cell);

@@ -199,7 +199,7 @@ fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], days: &Days) -> Ve
     let mut sums = vec![Totals::default(); steps.len() + 1];
     let places = places(steps);
     let window = days.window();
-    let groups = all_groups(&view.snapshot, scope).map(|(_, group)| group);
+    let groups = all_groups(&view.snapshot, scope);
     for group in groups.filter(|group| is_counted(group.account)) {
         for cell in window.cells(group.cells) {
             // A cell after the last step has no place; those that follow it have none either.

@@ -109,7 +109,7 @@ impl Sums {
         let mut before = std::mem::take(&mut self.runs);
         let mut totals = vec![Totals::default(); RegionTable::get().len()];
         let mut latest = None;
-        for run in snapshot.partitions.values().flat_map(|view| view.ledger.as_slices()) {
+        for run in snapshot.ledger.as_slices() {
             let address = Arc::as_ptr(run).cast::<Cell>() as usize;
             let kept = before.remove(&address).filter(|kept| Arc::ptr_eq(&kept.run, run));
             let kept = kept.unwrap_or_else(|| Kept::of(run));
@@ -162,12 +162,8 @@ mod tests {
             f.activate(number % 3, code, &on, amount);
             let kept = sums.of(&f.snapshot());
             assert!(kept.totals == RegionSums::of(&f.snapshot()).totals, "after {number}");
-            assert!(sums.runs.len() <= 3 * 7, "{} runs are kept", sums.runs.len());
+            assert!(sums.runs.len() <= 7, "{} runs are kept", sums.runs.len());
         }
-        // Another partition's runs are not counted any more when it is gone.
-        let mut snapshot = f.snapshot();
-        snapshot.partitions.remove(&1);
-        assert!(sums.of(&snapshot).totals == RegionSums::of(&snapshot).totals);
     }
 
     #[test]

@@ -134,23 +134,23 @@ impl<'a> Visits<'a> {
 
     fn add_slots(&mut self, view: &'a View, looked: &Looked<'_>) {
         let range = looked.range.numbers();
-        for (partition, group) in all_groups(&view.snapshot, &looked.scope) {
+        let names = &view.snapshot.names;
+        for group in all_groups(&view.snapshot, &looked.scope) {
             let column = match group.account {
                 Account::VisitActivations => 0,
                 Account::VisitDeferrals => 1,
                 _ => continue,
             };
-            let Some(part) = view.snapshot.partitions.get(&partition) else { continue };
             for cell in looked.window.cells(group.cells) {
                 let Detail::Visit { visit, hour } = cell.key.detail() else { continue };
-                let (kiosk, outreach) = part.names.visit(visit);
-                let Some(id) = part.names.outreach(outreach) else { continue };
+                let (kiosk, outreach) = names.visit(visit);
+                let Some(id) = names.outreach(outreach) else { continue };
                 let day = cell.key.day();
                 if looked.id.is_some_and(|only| only != id) || !range.contains(&day.0.into()) {
                     continue;
                 }
                 let visited = self.visits.entry((id, group.region)).or_default();
-                let slot = visited.slots.entry((day, hour, part.names.kiosk(kiosk))).or_default();
+                let slot = visited.slots.entry((day, hour, names.kiosk(kiosk))).or_default();
                 slot[column] += i64::from(cell.amount);
             }
         }
@@ -165,11 +165,11 @@ impl<'a> Visits<'a> {
         let offices: BTreeSet<RegionIndex> =
             self.visits.keys().map(|(_, office)| *office).collect();
         let range = looked.range.numbers();
-        for (partition, group) in all_groups(&view.snapshot, &everywhere) {
+        let names = &view.snapshot.names;
+        for group in all_groups(&view.snapshot, &everywhere) {
             if !matches!(group.account, Account::Activations | Account::Deferrals) {
                 continue;
             }
-            let Some(part) = view.snapshot.partitions.get(&partition) else { continue };
             let counts = |cell: &&Cell| range.contains(&cell.key.day().0.into());
             for cell in looked.window.cells(group.cells).filter(counts) {
                 let amount = i64::from(cell.amount);
@@ -179,14 +179,14 @@ impl<'a> Visits<'a> {
                             let key = (service, cell.key.day());
                             *self.counters.entry(key).or_default() += amount;
                         }
-                        let id = part.names.outreach(outreach);
+                        let id = names.outreach(outreach);
                         let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
                         if let (Some(visited), Some(venue)) = (visited, venue) {
                             *visited.venues.entry(venue).or_default() += amount;
                         }
                     }
                     Detail::Deferral { reason, service, outreach } => {
-                        let id = part.names.outreach(outreach);
+                        let id = names.outreach(outreach);
                         let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
                         if let Some(visited) = visited {
                             *visited.reasons.entry(reason).or_default() += amount;

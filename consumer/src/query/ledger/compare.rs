@@ -13,7 +13,7 @@ use super::{
     LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies, kiosks, postings,
     quarantined, refused,
 };
-use crate::projection::partition_view::PartitionView;
+use crate::projection::partition_ledger::PartitionLedger;
 
 /// All rows of a partition's ledger, in no order that matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,10 +33,11 @@ pub struct Rows {
 impl Rows {
     /// Those of a state.
     #[must_use]
-    pub fn of(view: &PartitionView) -> Self {
+    pub fn of(part: &PartitionLedger) -> Self {
+        let view = &part.view;
         Self {
             tallies: Some(LedgerTallies::of(view)),
-            postings: postings(view).collect(),
+            postings: postings(part).collect(),
             kiosks: kiosks(view).collect(),
             quarantined: quarantined(view).collect(),
             refused: refused(view).collect(),

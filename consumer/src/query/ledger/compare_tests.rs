@@ -38,7 +38,7 @@ fn the_same_log_has_no_differences_in_whatever_order_its_rows_come() {
 
 #[test]
 fn rows_read_from_lines_are_those_of_the_state() {
-    let view = fold_all_but(None, 100);
+    let part = fold_all_but(None, 100);
     let head = LedgerHead {
         cluster_id: String::new(),
         topic: String::new(),
@@ -46,14 +46,14 @@ fn rows_read_from_lines_are_those_of_the_state() {
         partitions: 4,
         fold_version: String::new(),
         partition: PARTITION,
-        next_offset: view.next_offset,
+        next_offset: part.view.next_offset,
     };
     let mut text = Vec::new();
-    lines::write(&view, head, |frame| {
+    lines::write(&part, head, |frame| {
         text.extend_from_slice(&frame);
         true
     });
-    assert_eq!(Rows::read(lines::lines(text.as_slice())).unwrap(), Rows::of(&view));
+    assert_eq!(Rows::read(lines::lines(text.as_slice())).unwrap(), Rows::of(&part));
     let damaged = [&text[..], b"nonsense\n"].concat();
     assert!(Rows::read(lines::lines(damaged.as_slice())).is_err());
     let first = lines::lines(text.as_slice()).next().unwrap().unwrap();

@@ -17,7 +17,7 @@ use super::{
     LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
     kiosks, postings, quarantined, refused,
 };
-use crate::projection::partition_view::PartitionView;
+use crate::projection::partition_ledger::PartitionLedger;
 
 /// About how many bytes are handed on at once.
 const FRAME_BYTES: usize = 64 << 10;
@@ -68,9 +68,9 @@ impl LedgerDigest {
 
     /// Of a partition's ledger.
     #[must_use]
-    pub fn of(view: &PartitionView) -> Self {
+    pub fn of(part: &PartitionLedger) -> Self {
         let mut lines = Lines::default();
-        lines.covered(view, &mut |_| true);
+        lines.covered(part, &mut |_| true);
         lines.digest()
     }
 }
@@ -103,12 +103,12 @@ impl<'de> Deserialize<'de> for LedgerDigest {
 }
 
 /// Writes a partition's ledger, some lines at a time, for as long as `emit` answers true.
-pub fn write(view: &PartitionView, head: LedgerHead, mut emit: impl FnMut(Vec<u8>) -> bool) {
+pub fn write(part: &PartitionLedger, head: LedgerHead, mut emit: impl FnMut(Vec<u8>) -> bool) {
     let mut lines = Lines::default();
-    if !lines.add(&LedgerLine::Head(head), false, &mut emit) || !lines.covered(view, &mut emit) {
+    if !lines.add(&LedgerLine::Head(head), false, &mut emit) || !lines.covered(part, &mut emit) {
         return;
     }
-    for row in refused(view) {
+    for row in refused(&part.view) {
         if !lines.add(&LedgerLine::Refused(row), false, &mut emit) {
             return;
         }
@@ -129,10 +129,11 @@ struct Lines {
 
 impl Lines {
     /// The lines that the digest covers; false once nobody takes them any more.
-    fn covered(&mut self, view: &PartitionView, emit: &mut dyn FnMut(Vec<u8>) -> bool) -> bool {
+    fn covered(&mut self, part: &PartitionLedger, emit: &mut dyn FnMut(Vec<u8>) -> bool) -> bool {
+        let view = &part.view;
         let tallies = std::iter::once_with(|| LedgerLine::Tallies(LedgerTallies::of(view)));
         let mut rows = tallies
-            .chain(postings(view).map(LedgerLine::Posting))
+            .chain(postings(part).map(LedgerLine::Posting))
             .chain(kiosks(view).map(LedgerLine::Kiosk))
             .chain(quarantined(view).map(LedgerLine::Quarantined));
         rows.all(|row| self.add(&row, true, emit))

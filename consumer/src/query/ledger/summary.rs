@@ -16,11 +16,14 @@ pub struct Ledger {
     pub topic: String,
     /// The rules by which events were counted.
     pub fold_version: String,
-    /// Every partition's part.
+    /// How many postings there are, of all partitions added up: keys whose amounts do not add up to
+    /// nothing.
+    pub postings: u64,
+    /// What each partition adds.
     pub partitions: Vec<LedgerPartition>,
 }
 
-/// What a partition's ledger consists of.
+/// What of the ledger is a partition's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerPartition {
     /// The partition of the events topic.
@@ -29,8 +32,6 @@ pub struct LedgerPartition {
     pub next_offset: i64,
     /// The timestamp of the latest record in it, as it counts.
     pub recorded_until: Option<TimestampMs>,
-    /// How many postings it has: keys whose amounts do not add up to nothing.
-    pub postings: u64,
     /// How many kiosks sent to it.
     pub kiosks: u64,
     /// How many records of it could not be counted.
@@ -47,7 +48,6 @@ pub fn summary(view: &View, topic: &str) -> Ledger {
             partition: part.partition,
             next_offset: part.next_offset,
             recorded_until: part.recorded_until,
-            postings: posting_count(part),
             kiosks: part.kiosks.len() as u64,
             quarantined: part.tallies.quarantined,
             subjects: part.subjects,
@@ -56,6 +56,7 @@ pub fn summary(view: &View, topic: &str) -> Ledger {
         cluster_id: view.cluster_id.to_string(),
         topic: topic.to_owned(),
         fold_version: view.fold_version.to_string(),
+        postings: posting_count(&view.snapshot.ledger),
         partitions: view.snapshot.partitions.values().map(part).collect(),
     }
 }

@@ -43,7 +43,7 @@ pub(super) type Counters = BTreeMap<Category, i64>;
 
 pub(super) fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
     let mut counters = Counters::new();
-    for (_, group) in all_groups(snapshot, scope) {
+    for group in all_groups(snapshot, scope) {
         for cell in window.cells(group.cells) {
             if let Some(category) = Category::of(cell) {
                 *counters.entry(category).or_default() += i64::from(cell.amount);

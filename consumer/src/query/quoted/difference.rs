@@ -2,9 +2,9 @@
 //! quoted with it, taken from those of now. The parts add up to the whole, because every posting is
 //! in exactly one counter.
 //!
-//! What was recorded on a day after a partition's last record in the figure is all new, so what was
-//! posted and what was taken back can be told apart; of what was recorded on that day itself it is
-//! known by how much it grew, which counts as posted or as taken back by its sign.
+//! What was recorded on a day after the last record in the figure is all new, so what was posted and
+//! what was taken back can be told apart; of what was recorded until that day it is known by how
+//! much it grew, which counts as posted or as taken back by its sign.
 
 use std::collections::BTreeMap;
 
@@ -250,19 +250,12 @@ pub(super) fn difference(
         }
     };
     if same_log && same_rules {
-        let last_days: BTreeMap<u32, Option<Day>> = content
-            .evidence
-            .partitions
-            .iter()
-            .map(|row| (row.partition, row.recorded_until.map(|until| Day::recorded(until.0))))
-            .collect();
-        let is_new = |partition: u32, recorded: Day| {
-            last_days.get(&partition).is_some_and(|last| last.is_none_or(|last| recorded > last))
-        };
+        let until = evidence.partitions.iter().filter_map(|row| row.recorded_until).max();
+        let last_day = until.map(|until| Day::recorded(until.0));
         let counted = |cell: &_| window.counts(cell);
-        each_netted(&view.snapshot, &scope, &ACTIVE, counted, |partition, cell| {
+        each_netted(&view.snapshot, &scope, &ACTIVE, counted, |cell| {
             if let Some(category) = Category::of(cell)
-                && is_new(partition, cell.key.recorded())
+                && last_day.is_none_or(|last| cell.key.recorded() > last)
             {
                 let amount = i64::from(cell.amount);
                 add(category, amount);

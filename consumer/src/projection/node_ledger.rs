@@ -1,0 +1,100 @@
+//! One ledger for all partitions of a node. A partition's ledger is hardly denser than its events,
+//! and all partitions together are several times denser: they serve the same visits on the same days.
+//!
+//! A partition numbers its texts by itself, because its fold knows no other. Here those numbers become the
+//! node's. Which text has which depends on how the partitions' commits follow each other, so no answer
+//! may depend on it, only on the texts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::runs::Runs;
+use crate::domain::cell::{Cell, OutreachRef, VisitRef, add_up};
+use crate::domain::dictionary::{Dictionary, KioskRef, Names};
+
+/// The node's ledger as its one writer has it.
+#[derive(Default)]
+pub struct NodeLedger {
+    dictionary: Dictionary,
+    numbers: BTreeMap<u32, Numbers>,
+    cells: Vec<Cell>,
+    ledger: Runs,
+}
+
+/// What the numbers of a partition are in the node's dictionary.
+struct Numbers {
+    kiosks: Vec<KioskRef>,
+    /// 0 is no visit, there as here.
+    outreach: Vec<OutreachRef>,
+    visits: Vec<VisitRef>,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { kiosks: Vec::new(), outreach: vec![0], visits: Vec::new() }
+    }
+}
+
+impl Numbers {
+    /// Takes in what a partition's dictionary has got since the last time.
+    fn extend(&mut self, names: &Names, dictionary: &mut Dictionary) {
+        let added = &mut Vec::new();
+        for kiosk in self.kiosks.len()..names.kiosk_count() {
+            self.kiosks.push(dictionary.kiosk(names.kiosk(kiosk as KioskRef), added));
+        }
+        for outreach in self.outreach.len()..=names.outreach_count() {
+            let id = names.outreach(outreach as OutreachRef);
+            self.outreach.push(dictionary.outreach(id, added));
+        }
+        for visit in self.visits.len()..names.visit_count() {
+            let (kiosk, outreach) = names.visit(visit as VisitRef);
+            let kiosk = self.kiosks[kiosk as usize];
+            let outreach = self.outreach[outreach as usize];
+            self.visits.push(dictionary.visit(kiosk, outreach, added));
+        }
+    }
+}
+
+impl NodeLedger {
+    /// All cells, by the node's numbers.
+    #[must_use]
+    pub fn ledger(&self) -> &Runs {
+        &self.ledger
+    }
+
+    /// The texts behind the node's numbers.
+    #[must_use]
+    pub fn names(&self) -> &Arc<Names> {
+        self.dictionary.names()
+    }
+
+    /// Notes cells of a partition, whose numbers are of these names, for [`NodeLedger::post`].
+    pub fn note(&mut self, partition: u32, names: &Names, cells: impl IntoIterator<Item = Cell>) {
+        let numbers = self.numbers.entry(partition).or_default();
+        numbers.extend(names, &mut self.dictionary);
+        let Numbers { outreach, visits, .. } = numbers;
+        let numbered =
+            |cell: Cell| Cell { key: cell.key.renumbered(outreach, visits), amount: cell.amount };
+        self.cells.extend(cells.into_iter().map(numbered));
+    }
+
+    /// Notes that all that a partition has posted is taken back: these cells, by these names. What is
+    /// noted of it after that is of another fold, which numbers its texts from the beginning.
+    pub fn take_back(
+        &mut self,
+        partition: u32,
+        names: &Names,
+        cells: impl IntoIterator<Item = Cell>,
+    ) {
+        let reversed = |cell: Cell| Cell { amount: -cell.amount, ..cell };
+        self.note(partition, names, cells.into_iter().map(reversed));
+        self.numbers.remove(&partition);
+    }
+
+    /// Adds up what was noted, and posts it.
+    pub fn post(&mut self) {
+        add_up(&mut self.cells);
+        let room = self.cells.len();
+        self.ledger.push(std::mem::replace(&mut self.cells, Vec::with_capacity(room)));
+    }
+}
