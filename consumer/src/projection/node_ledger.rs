@@ -39,14 +39,18 @@ impl Numbers {
     /// Takes in what a partition's dictionary has got since the last time.
     fn extend(&mut self, names: &Names, dictionary: &mut Dictionary) {
         let added = &mut Vec::new();
-        for kiosk in self.kiosks.len()..names.kiosk_count() {
+        // The partition's fold goes on adding meanwhile. A visit names a kiosk and a visited place that
+        // were there before it, so that it is counted before they are.
+        let visits = names.visit_count();
+        let (outreach, kiosks) = (names.outreach_count(), names.kiosk_count());
+        for kiosk in self.kiosks.len()..kiosks {
             self.kiosks.push(dictionary.kiosk(names.kiosk(kiosk as KioskRef), added));
         }
-        for outreach in self.outreach.len()..=names.outreach_count() {
+        for outreach in self.outreach.len()..=outreach {
             let id = names.outreach(outreach as OutreachRef);
             self.outreach.push(dictionary.outreach(id, added));
         }
-        for visit in self.visits.len()..names.visit_count() {
+        for visit in self.visits.len()..visits {
             let (kiosk, outreach) = names.visit(visit as VisitRef);
             let kiosk = self.kiosks[kiosk as usize];
             let outreach = self.outreach[outreach as usize];
@@ -96,5 +100,43 @@ impl NodeLedger {
         add_up(&mut self.cells);
         let room = self.cells.len();
         self.ledger.push(std::mem::replace(&mut self.cells, Vec::with_capacity(room)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_dictionary_that_grows_meanwhile_is_taken_in_whole() {
+        let mut partition = Dictionary::default();
+        let names = Arc::clone(partition.names());
+        let is_done = AtomicBool::new(false);
+        let mut numbers = Numbers::default();
+        let mut node = Dictionary::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..50_000 {
+                    let added = &mut Vec::new();
+                    let kiosk = partition.kiosk(&format!("K{number}"), added);
+                    let outreach = partition.outreach(Some(&format!("V{number}")), added);
+                    partition.visit(kiosk, outreach, added);
+                }
+                is_done.store(true, Ordering::Release);
+            });
+            while !is_done.load(Ordering::Acquire) {
+                numbers.extend(&names, &mut node);
+            }
+        });
+        numbers.extend(&names, &mut node);
+        assert_eq!((numbers.kiosks.len(), numbers.visits.len()), (50_000, 50_000));
+        for (visit, of_node) in numbers.visits.iter().enumerate() {
+            let (kiosk, outreach) = names.visit(visit as VisitRef);
+            let (node_kiosk, node_outreach) = node.names().visit(*of_node);
+            assert_eq!(node.names().kiosk(node_kiosk), names.kiosk(kiosk));
+            assert_eq!(node.names().outreach(node_outreach), names.outreach(outreach));
+        }
     }
 }
