@@ -3,6 +3,8 @@
 //! Folding goes on while a commit is written: commits are as large as what was folded meanwhile,
 //! so that they are small and frequent when live and large when replaying.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use super::progress::Progress;
 use super::stop::Stop;
 use super::wake::{Reason, Woken};
 use crate::projection::node_ledger::NodeLedger;
+use crate::projection::partition::PartitionCommit;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::shard::{Shards, Uncommitted};
 use crate::projection::snapshot::Snapshot;
@@ -43,7 +46,14 @@ pub struct Committer {
     pub progress: Arc<Progress>,
     /// Whether to stop.
     pub stop: Stop,
+    /// What is stored and not shown yet.
+    pub(super) unshown: Unshown,
 }
+
+/// Records of a commit that are so many only where there are many more behind them.
+const BULK: u64 = 10_000;
+/// Records that are shown at once while nobody can ask for figures.
+const SHOWN_AT_ONCE: u64 = 1_000_000;
 
 impl Committer {
     /// Commits until all pipelines have ended, and leaves the store in order.
@@ -62,8 +72,19 @@ impl Committer {
             if taken.commits.is_empty() && reason == Reason::Nothing {
                 self.store.sync()?;
             }
-            if !self.commit(taken)? {
+            let records: u64 = taken.commits.iter().map(|commit| commit.records).sum();
+            if !self.commit(taken, records)? {
                 return Ok(());
+            }
+            // Before the log has been folded to its end once nobody can ask for figures, and one
+            // view of many records is made in a fraction of the time that many views take.
+            let can_wait = records >= BULK && self.unshown.ends.is_empty();
+            if !can_wait
+                || self.unshown.records >= SHOWN_AT_ONCE
+                || self.progress.is_complete()
+                || reason != Reason::Folded
+            {
+                self.show();
             }
             if reason == Reason::Ended {
                 return Ok(self.store.sync()?);
@@ -95,50 +116,59 @@ impl Committer {
         Ok(())
     }
 
-    /// False if the log could not be confirmed before it was asked to stop.
-    fn commit(&mut self, uncommitted: Uncommitted) -> Result<bool, WorkerError> {
-        let Uncommitted { mut commits, ends } = uncommitted;
-        let records: u64 = commits.iter().map(|commit| commit.records).sum();
+    /// Stores what was folded. False if the log could not be confirmed before it was asked to stop.
+    fn commit(&mut self, taken: Uncommitted, records: u64) -> Result<bool, WorkerError> {
+        let Uncommitted { mut commits, ends } = taken;
+        self.unshown.ends.extend(ends);
+        if commits.is_empty() {
+            return Ok(true);
+        }
         // Asked for after the last of these records was polled: nothing of another log goes to the
         // store, to quarantine or to readers.
-        if !commits.is_empty() {
-            let begun = Instant::now();
-            if !self.watch.confirm(&self.progress, &self.stop)? {
-                return Ok(false);
-            }
-            metrics::histogram!("laju_confirm_seconds").record(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        if !self.watch.confirm(&self.progress, &self.stop)? {
+            return Ok(false);
         }
+        metrics::histogram!("laju_confirm_seconds").record(begun.elapsed().as_secs_f64());
+        let again: Vec<u32> =
+            commits.iter().filter(|c| c.begins_again).map(|c| c.partition).collect();
+        again.iter().for_each(|partition| self.leases.refolding(*partition));
+        self.take_back(&again)?;
+        let begun = Instant::now();
+        let cells = self.store.commit(&mut commits)?;
+        metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
+        metrics::histogram!("laju_commit_records").record(records as f64);
+        for (commit, cells) in commits.iter().zip(cells) {
+            self.ledger.note(commit.partition, &commit.names, cells);
+        }
+        self.unshown.add(commits, records);
+        Ok(true)
+    }
+
+    /// Shows readers what was stored.
+    fn show(&mut self) {
+        let Unshown { commits, ends, records } = std::mem::take(&mut self.unshown);
         if !commits.is_empty() {
-            let again: Vec<u32> =
-                commits.iter().filter(|c| c.begins_again).map(|c| c.partition).collect();
-            again.iter().for_each(|partition| self.leases.refolding(*partition));
-            self.take_back(&again)?;
-            let begun = Instant::now();
-            let cells = self.store.commit(&mut commits)?;
-            metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
-            metrics::histogram!("laju_commit_records").record(records as f64);
-            for (commit, cells) in commits.iter().zip(cells) {
-                self.ledger.note(commit.partition, &commit.names, cells);
-            }
             self.ledger.post();
             let partitions = self.snapshot.load().partitions.clone();
             let mut after = Snapshot::of(partitions, &self.ledger);
             let mut positions = Vec::with_capacity(commits.len());
+            let mut again = Vec::new();
             let mut has_refused = false;
-            for commit in commits {
-                let (partition, position) = (commit.partition, commit.position);
+            for (partition, commit) in commits {
                 let Some(view) = after.partitions.get_mut(&partition) else { continue };
                 if commit.begins_again {
                     *view = Arc::new(PartitionView::empty(partition));
                     self.progress.partitions[partition as usize].begins_again();
+                    again.push(partition);
                 }
                 has_refused |= !commit.quarantined.is_empty();
                 for record in commit.quarantined.iter().filter(|_| !commit.begins_again) {
                     let reason = record.key.reason.as_str();
                     metrics::counter!("laju_quarantined_total", "reason" => reason).increment(1);
                 }
+                positions.push((partition, commit.position));
                 *view = Arc::new(view.after(commit));
-                positions.push((partition, position));
             }
             self.snapshot.store(Arc::new(after));
             again.iter().for_each(|partition| self.leases.refolded(*partition));
@@ -156,6 +186,27 @@ impl Committer {
         for (partition, end) in ends {
             self.progress.partitions[partition as usize].reached_end(end);
         }
-        Ok(true)
+    }
+}
+
+/// What is stored and not shown to readers yet.
+#[derive(Default)]
+pub(super) struct Unshown {
+    /// By partition.
+    commits: BTreeMap<u32, PartitionCommit>,
+    /// Partitions whose ends were reached, and the offsets of those.
+    ends: Vec<(u32, i64)>,
+    records: u64,
+}
+
+impl Unshown {
+    fn add(&mut self, commits: Vec<PartitionCommit>, records: u64) {
+        self.records += records;
+        for commit in commits {
+            match self.commits.entry(commit.partition) {
+                Entry::Vacant(place) => drop(place.insert(commit)),
+                Entry::Occupied(mut before) => before.get_mut().absorb(commit),
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ use laju_kafka::topic_id::topic_id;
 use laju_schemas::known::EventReader;
 use laju_schemas::topic::{DECISIONS, EVENTS, FIGURES, KIOSK_STATUS, QUARANTINE, REFERENCE};
 
-use super::commit::Committer;
+use super::commit::{Committer, Unshown};
 use super::error::WorkerError;
 use super::follow::decisions::follow_decisions;
 use super::lease::Leases;
@@ -290,6 +290,7 @@ impl Opened {
             snapshot: Arc::clone(&snapshot),
             progress: Arc::clone(&progress),
             stop: stop.clone(),
+            unshown: Unshown::default(),
         };
         let watch_stop = stop.clone();
         let watched = Arc::clone(&progress);

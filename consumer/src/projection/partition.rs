@@ -133,6 +133,31 @@ pub struct PartitionCommit {
 }
 
 impl PartitionCommit {
+    /// Takes in the commit that follows, so that readers are shown both as one. What only a store needs of
+    /// it is left out.
+    pub fn absorb(&mut self, mut next: Self) {
+        if next.begins_again {
+            *self = next;
+            return;
+        }
+        let from = self.facts.len();
+        let last = self.fact_days.last().map(|(_, day)| *day);
+        let days = next.fact_days.iter().filter(|(place, day)| *place > 0 || Some(*day) != last);
+        self.fact_days.extend(days.map(|(place, day)| (from + place, *day)));
+        self.facts.append(&mut next.facts);
+        self.received.append(&mut next.received);
+        self.refused.append(&mut next.refused);
+        self.served.append(&mut next.served);
+        // What is known of a kiosk by the later commit stands behind what was known before.
+        self.kiosks.append(&mut next.kiosks);
+        self.quarantined.append(&mut next.quarantined);
+        self.records += next.records;
+        self.position = next.position;
+        self.tallies = next.tallies;
+        self.subjects = next.subjects;
+        self.names = next.names;
+    }
+
     /// The new facts, by the day on which they were recorded, in the order they came.
     pub fn facts_by_day(&self) -> impl Iterator<Item = (Day, &[(SubjectId, CompactFact)])> {
         self.fact_days.iter().enumerate().map(|(place, &(from, day))| {
