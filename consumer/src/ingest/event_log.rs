@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use laju_kafka::connection::Connection;
 use laju_kafka::learning::{NotKnown, SchemaFinder};
-use laju_kafka::read::{Order, Polled, Range, RangeReader, TopicReadError};
+use laju_kafka::read::{Order, Polled, Range, RangeReader, Record, TopicReadError};
 use laju_schemas::RawEvent;
 use laju_schemas::known::{EventReader, SchemaError};
 use laju_schemas::topic::EVENTS;
@@ -232,7 +232,8 @@ impl Judge {
         message: &BorrowedMessage<'_>,
         each: &mut impl FnMut(EventRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let received = ReceivedRecord::of(message);
+        let record = Record::from(message);
+        let received = ReceivedRecord::of(&record);
         let ReceivedRecord { origin, mark, key, value, .. } = received;
         let partition = origin.partition;
         if let Some(known) = self.known.get(&partition).copied()

@@ -1,10 +1,10 @@
 //! A record of the events topic judged by the rules, the schemas that are known and the verdicts: the
 //! same for a worker and for who reads the log again.
 
+use laju_kafka::read::Record;
 use laju_kafka::read::headers::RecordHeaders;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
-use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::batch::{Batch, RefusedRecord};
 use super::verdicts;
@@ -21,20 +21,20 @@ pub(super) struct ReceivedRecord<'a, H> {
     pub(super) headers: &'a H,
 }
 
-impl<'a, 'm> ReceivedRecord<'a, BorrowedMessage<'m>> {
+impl<'a> ReceivedRecord<'a, Record<'a>> {
     #[inline]
-    pub(super) fn of(message: &'a BorrowedMessage<'m>) -> Self {
-        let (key, value, offset) = (message.key(), message.payload(), message.offset());
+    pub(super) fn of(record: &'a Record<'a>) -> Self {
+        let (key, value, offset) = (record.key(), record.value(), record.offset());
         Self {
-            origin: Origin { partition: message.partition() as u32, offset },
+            origin: Origin { partition: record.partition(), offset },
             mark: RecordMark {
                 offset,
-                timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                timestamp: record.timestamp().to_millis().unwrap_or(-1),
                 digest: RecordMark::digest(key, value),
             },
             key,
             value,
-            headers: message,
+            headers: record,
         }
     }
 }

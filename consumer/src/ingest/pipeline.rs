@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use laju_kafka::read::{Entry, Record, RecordQueue};
 use laju_schemas::QuarantineDecision;
 use laju_schemas::known::EventReader;
 use laju_schemas::quarantine::Origin;
-use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message as _, Timestamp};
+use rdkafka::message::Timestamp;
 
 use super::batch::{Batch, End};
 use super::error::WorkerError;
@@ -40,6 +40,7 @@ use crate::projection::snapshot::Snapshot;
 pub(super) use setup::PipelineSetup;
 
 use client_context::IngestContext;
+use errors::Follows;
 use learning::Learning;
 use positions::ReadPositions;
 use waiting::Waiting;
@@ -51,8 +52,6 @@ const BATCH_RECORDS: usize = 512;
 /// keep coming it is half of the room for them: larger commits cost less, and readers of a node that is
 /// behind gain nothing by small ones.
 const COMMIT_SOON: u64 = 1_000;
-/// While records keep coming, the clock is looked at once in so many of them.
-const CLOCK_STRIDE: usize = 64;
 /// How often records that wait are looked at: up to a thousand of each partition.
 const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How long a call of librdkafka may keep us from looking at whether to stop.
@@ -128,30 +127,46 @@ impl Pipeline {
         for partition in self.shard.partitions() {
             tracing::info!(partition, offset = self.positions.next(partition), "reading begins");
         }
+        let partitions = self.shard.partitions();
+        let mut queue =
+            RecordQueue::new(Arc::clone(&consumer), &self.topic, partitions, BATCH_RECORDS);
         consumer.assign(&self.positions.assignment())?;
         self.ask_ends(self.shard.partitions());
         while !self.stop.is_stopped() {
             // What is there already is taken without asking the clock how long to wait for it.
-            let ready = consumer.poll(Duration::ZERO);
-            let idle = ready.is_none();
-            let next = ready.or_else(|| {
+            let mut taken = queue.take();
+            let idle = taken.is_empty();
+            if idle {
+                drop(taken);
                 self.fold(&mut batch, false);
-                consumer.poll(if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY })
-            });
-            match next {
-                Some(Ok(message)) => self.on_record(&message, &mut batch)?,
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    self.on_end(partition as u32, &mut batch)?;
+                let patience = if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY };
+                taken = queue.wait(patience);
+            }
+            for entry in taken.iter() {
+                match entry {
+                    Entry::Record(record) => self.on_record(&record, &mut batch)?,
+                    Entry::End(partition, offset) => self.on_end(partition, offset, &mut batch)?,
+                    Entry::Error(code) => {
+                        // What is wrong may take seconds to find out.
+                        self.fold(&mut batch, false);
+                        if self.on_error(KafkaError::MessageConsumption(code))? == Follows::Again {
+                            // What was taken behind it is not what follows, or comes once more.
+                            break;
+                        }
+                    }
                 }
+            }
+            drop(taken);
+            match consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => self.on_record(&Record::from(&message), &mut batch)?,
                 Some(Err(error)) => {
-                    // What is wrong may take seconds to find out.
                     self.fold(&mut batch, false);
                     self.on_error(error)?;
                 }
                 None => {}
             }
-            if idle || batch.len().is_multiple_of(CLOCK_STRIDE) {
-                self.look_around(idle, &mut batch)?;
+            if self.look_around(idle, &mut batch)? {
+                queue.lead_here();
             }
             if batch.len() >= BATCH_RECORDS {
                 self.fold(&mut batch, true);
@@ -161,23 +176,30 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What is looked at now and then: verdicts, records that wait, partitions that stand still.
-    fn look_around(&mut self, idle: bool, batch: &mut Batch) -> Result<(), WorkerError> {
+    /// What is looked at now and then: verdicts, records that wait, partitions that stand still. Says
+    /// whether the last, which may be read again since.
+    fn look_around(&mut self, idle: bool, batch: &mut Batch) -> Result<bool, WorkerError> {
         self.follow_verdicts(batch);
         if self.served.elapsed() >= SERVE_EVERY {
             self.serve_waiting(batch);
             self.served = Instant::now();
         }
-        if self.positions.look(&self.consumer, self.consumer.context().progress())? {
+        let looked = self.positions.look(&self.consumer, self.consumer.context().progress())?;
+        if looked {
             let unasked = std::mem::take(&mut self.positions.unasked);
             self.fold(batch, !idle);
             self.ask_ends(unasked);
         }
-        Ok(())
+        Ok(looked)
     }
 
-    /// The end of a partition was reached.
-    fn on_end(&mut self, partition: u32, batch: &mut Batch) -> Result<(), WorkerError> {
+    /// The end of a partition was reached, behind all records and marks of transactions.
+    fn on_end(
+        &mut self,
+        partition: u32,
+        offset: i64,
+        batch: &mut Batch,
+    ) -> Result<(), WorkerError> {
         if self.positions.stands_still(partition) {
             // What came before this end was dropped: it is none of what was taken.
             return Ok(());
@@ -186,7 +208,6 @@ impl Pipeline {
             self.fold(batch, false);
             return self.wait_for_the_last_one(partition);
         }
-        let Some(offset) = self.position(partition) else { return Ok(()) };
         self.positions.passed(partition, offset);
         let end = End { partition, offset };
         match self.waiting.line(partition) {
@@ -202,14 +223,10 @@ impl Pipeline {
 
     /// A record came.
     #[inline]
-    fn on_record(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        batch: &mut Batch,
-    ) -> Result<(), WorkerError> {
-        if matches!(message.timestamp(), Timestamp::CreateTime(_))
-            && !self.warned.load(Ordering::Relaxed)
-            && !self.is_copied(message)
+    fn on_record(&mut self, record: &Record<'_>, batch: &mut Batch) -> Result<(), WorkerError> {
+        if !self.warned.load(Ordering::Relaxed)
+            && matches!(record.timestamp(), Timestamp::CreateTime(_))
+            && !self.is_copied(record)
             && !self.warned.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
@@ -218,7 +235,7 @@ impl Pipeline {
                  message.timestamp.type=LogAppendTime"
             );
         }
-        self.take(message, batch)
+        self.take(record, batch)
     }
 
     /// Folds a batch and leaves it empty; tells the committing thread of it, while records keep coming
@@ -231,7 +248,9 @@ impl Pipeline {
             self.is_untold = true;
             self.end_troubles();
         }
-        let enough = if is_busy { self.room / 2 } else { COMMIT_SOON };
+        // A client that waits for its brokers for a moment has not come to the end of the log.
+        let is_busy_enough = is_busy || !self.consumer.context().progress().is_complete();
+        let enough = if is_busy_enough { self.room / 2 } else { COMMIT_SOON };
         if uncommitted >= enough {
             self.wake.enough();
             self.is_untold = false;
@@ -255,23 +274,9 @@ impl Pipeline {
         }
     }
 
-    fn position(&self, partition: u32) -> Option<i64> {
-        let positions = self.consumer.position().ok()?;
-        let element = positions.find_partition(&self.topic, partition as i32)?;
-        match element.offset() {
-            Offset::Offset(offset) => Some(offset),
-            // Nothing was read yet: the position is where the assignment began.
-            _ => Some(0),
-        }
-    }
-
     #[inline]
-    fn take(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        batch: &mut Batch,
-    ) -> Result<(), WorkerError> {
-        let received = ReceivedRecord::of(message);
+    fn take(&mut self, record: &Record<'_>, batch: &mut Batch) -> Result<(), WorkerError> {
+        let received = ReceivedRecord::of(record);
         let (Origin { partition, .. }, mark) = (received.origin, received.mark);
         if self.positions.stands_still(partition) {
             return Ok(());
@@ -281,13 +286,13 @@ impl Pipeline {
         }
         self.positions.passed(partition, mark.offset + 1);
         if self.waits(partition) || self.awaits_verdict(partition, mark.offset) {
-            self.hold(message, mark);
+            self.hold(record, mark);
             return Ok(());
         }
         let (reader, book) = (&mut self.reader, &*self.decided.book);
         while let Some(id) = received.judge_into(reader, self.partitions, book, batch) {
             if self.learning.is_some() {
-                self.hold(message, mark);
+                self.hold(record, mark);
                 break;
             }
             // Without a registry an id is nobody's, whatever the world says.
@@ -299,8 +304,8 @@ impl Pipeline {
     /// Whether a record was copied from another log: its time is the one that the original had, of
     /// whichever kind, and is a producer's in a copy.
     #[cold]
-    fn is_copied(&self, message: &BorrowedMessage<'_>) -> bool {
-        let (partition, offset) = (message.partition() as u32, message.offset());
+    fn is_copied(&self, record: &Record<'_>) -> bool {
+        let (partition, offset) = (record.partition(), record.offset());
         self.decided.book.is_copied(Origin { partition, offset })
     }
 

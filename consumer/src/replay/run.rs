@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use laju_kafka::copy::TopicCopy;
-use laju_kafka::read::{MAX_POLL_RECORDS, Polled, RangeReader};
+use laju_kafka::read::{MAX_POLL_RECORDS, Polled, RangeReader, Record};
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{RawEvent, TimestampMs};
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -197,29 +197,34 @@ impl Replay<'_> {
                 counts.matched += 1;
                 counts.written += 1;
             }
-            _ => decoder.read((origin, record.payload()), record, self.stop, |event| {
-                counts.read += 1;
-                match event {
-                    Ok(event) if filter.matches(&event) => {
-                        counts.matched += 1;
-                        sink.event(place, &event, record, self.stop)?;
-                        counts.written += 1;
-                    }
-                    Ok(_) => {}
-                    Err(fault) => {
-                        counts.undecodable += 1;
-                        on_undecodable(place, &fault);
-                        if let Sink::Rows { rows, name, .. } = sink
-                            && !*skip_undecodable
-                        {
-                            let written = rows.undecodable(place, &fault);
-                            written.map_err(|error| unwritten(name, error))?;
+            _ => decoder.read(
+                (origin, record.payload()),
+                &Record::from(record),
+                self.stop,
+                |event| {
+                    counts.read += 1;
+                    match event {
+                        Ok(event) if filter.matches(&event) => {
+                            counts.matched += 1;
+                            sink.event(place, &event, record, self.stop)?;
                             counts.written += 1;
                         }
+                        Ok(_) => {}
+                        Err(fault) => {
+                            counts.undecodable += 1;
+                            on_undecodable(place, &fault);
+                            if let Sink::Rows { rows, name, .. } = sink
+                                && !*skip_undecodable
+                            {
+                                let written = rows.undecodable(place, &fault);
+                                written.map_err(|error| unwritten(name, error))?;
+                                counts.written += 1;
+                            }
+                        }
                     }
-                }
-                Ok(())
-            })?,
+                    Ok(())
+                },
+            )?,
         }
         let is_enough = self.is_enough();
         Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -18,6 +18,15 @@ const LEADER_TRIES: usize = 3;
 /// How long a partition that seems too short is left alone.
 const LEADER_WAIT: Duration = Duration::from_secs(1);
 
+/// What comes behind an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// What follows in the log.
+    Next,
+    /// Every partition is read again from where we stand, or stands still.
+    Again,
+}
+
 impl Pipeline {
     /// The end was reported before the last record folded came again. A leader just elected may
     /// not know the whole log yet: it is asked again for a while.
@@ -60,8 +69,9 @@ impl Pipeline {
         })
     }
 
-    /// Whether an error is one that time mends: librdkafka goes on trying by itself.
-    pub(super) fn on_error(&mut self, error: KafkaError) -> Result<(), WorkerError> {
+    /// Says what follows an error that time mends: librdkafka goes on trying by itself, or is told where
+    /// to go on.
+    pub(super) fn on_error(&mut self, error: KafkaError) -> Result<Follows, WorkerError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();
         match error {
@@ -69,7 +79,7 @@ impl Pipeline {
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     self.watch.look()?;
                     if self.positions.is_there(&self.consumer) {
-                        return Ok(());
+                        return Ok(Follows::Again);
                     }
                     Err(self.too_short().or_else(|| self.cut()).unwrap_or_else(|| {
                         WorkerError::LogGone { topic, reason: code.to_string() }
@@ -78,7 +88,7 @@ impl Pipeline {
                 Code::UnknownTopic | Code::UnknownTopicOrPartition => {
                     self.watch.look()?;
                     match is_there(&self.consumer, &topic) {
-                        true => Ok(()),
+                        true => Ok(Follows::Next),
                         false => Err(TopicReadError::Missing(topic).into()),
                     }
                 }
@@ -92,11 +102,12 @@ impl Pipeline {
                 }
                 code if fetch_error::is_of_records(code) => {
                     let progress = self.consumer.context().progress();
-                    Ok(self.positions.examine(code, &self.consumer, progress)?)
+                    self.positions.examine(code, &self.consumer, progress)?;
+                    Ok(Follows::Again)
                 }
                 _ => {
                     tracing::debug!(%code, "reading goes on after an error");
-                    Ok(())
+                    Ok(Follows::Next)
                 }
             },
             KafkaError::MessageConsumptionFatal(code) => {

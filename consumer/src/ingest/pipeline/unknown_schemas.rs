@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use laju_kafka::learning::{IdState, UNREACHABLE_CURE, WAITING_FOR};
+use laju_kafka::read::Record;
 use laju_kafka::trouble::{Trouble, TroubleKind};
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::learning::{Done, Learning, Task};
 use super::waiting::Held;
@@ -42,10 +42,10 @@ impl Pipeline {
     }
 
     /// Has a record wait whose schema is not known, or which stands behind such a one.
-    pub(super) fn hold(&mut self, message: &BorrowedMessage<'_>, mark: RecordMark) {
-        let partition = message.partition() as u32;
+    pub(super) fn hold(&mut self, record: &Record<'_>, mark: RecordMark) {
+        let partition = record.partition();
         let line = self.waiting.begin(partition);
-        let is_enough = line.push(Held::of(message, mark, Instant::now()));
+        let is_enough = line.push(Held::of(record, mark, Instant::now()));
         // Again and again: the code that reads it on after an error of its records knows nothing
         // of this.
         if is_enough && self.pause(partition) {

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use laju_kafka::read::Record;
 use laju_kafka::read::headers::RecordHeaders;
 use laju_schemas::framing::{Framing, SchemaHeader, never_given};
 use laju_schemas::quarantine::Origin;
-use rdkafka::message::{BorrowedMessage, Message as _};
 
 use crate::domain::admission::MAX_VALUE_BYTES;
 use crate::ingest::batch::End;
@@ -39,23 +39,23 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn of(message: &BorrowedMessage<'_>, mark: RecordMark, now: Instant) -> Self {
-        let value = message.payload();
-        let schema_header = message.schema_header();
+    pub(super) fn of(record: &Record<'_>, mark: RecordMark, now: Instant) -> Self {
+        let value = record.value();
+        let schema_header = record.schema_header();
         let askable = value.filter(|v| v.len() <= MAX_VALUE_BYTES && schema_header.is_none());
         let id = match askable.and_then(Framing::split) {
             Some((Framing::Confluent(id), _)) if never_given(id).is_none() => Some(id),
             _ => None,
         };
         Self {
-            origin: Origin { partition: message.partition() as u32, offset: mark.offset },
+            origin: Origin { partition: record.partition(), offset: mark.offset },
             mark,
-            key: message.key().map(<[u8]>::to_vec),
+            key: record.key().map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
             id,
             since: now,
             schema_header,
-            is_released: message.is_released(),
+            is_released: record.is_released(),
         }
     }
 

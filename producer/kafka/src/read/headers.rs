@@ -13,6 +13,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::queue::Record;
+
 /// A record's headers: names, and values that may be null.
 pub type Headers = Vec<(String, Option<Vec<u8>>)>;
 
@@ -26,16 +28,16 @@ pub trait RecordHeaders {
     fn schema_header(&self) -> Option<SchemaHeader>;
 }
 
-impl RecordHeaders for BorrowedMessage<'_> {
+impl RecordHeaders for Record<'_> {
     #[inline]
     fn is_released(&self) -> bool {
-        headers_of(self).is_ok_and(|headers| headers.is_some_and(|it| has(it, RELEASED_ORIGIN)))
+        headers_of(*self).is_ok_and(|headers| headers.is_some_and(|it| has(it, RELEASED_ORIGIN)))
     }
 
     #[inline]
     fn schema_header(&self) -> Option<SchemaHeader> {
         let names = SCHEMA_HEADERS.iter().zip(SchemaHeader::NAMES);
-        let headers = headers_of(self).ok()??;
+        let headers = headers_of(*self).ok()??;
         names.into_iter().find(|(name, _)| has(headers, name)).map(|(_, (_, whose))| whose)
     }
 }
@@ -73,7 +75,7 @@ pub fn each_raw(
     message: &BorrowedMessage<'_>,
     mut each: impl FnMut(&[u8], Option<&[u8]>),
 ) -> Result<(), RDKafkaErrorCode> {
-    let Some(HeadersOf(headers, _)) = headers_of(message)? else { return Ok(()) };
+    let Some(HeadersOf(headers, _)) = headers_of(message.into())? else { return Ok(()) };
     // SAFETY: the headers are those of a message that lives.
     let count = unsafe { sys::rd_kafka_header_cnt(headers) };
     for index in 0..count {
@@ -105,7 +107,7 @@ pub fn each_raw(
 /// # Errors
 /// What librdkafka says of them.
 pub fn require_readable(message: &BorrowedMessage<'_>) -> Result<(), RDKafkaErrorCode> {
-    headers_of(message).map(drop)
+    headers_of(message.into()).map(drop)
 }
 
 const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -117,9 +119,7 @@ struct HeadersOf<'m>(*mut sys::rd_kafka_headers_t, PhantomData<&'m ()>);
 /// A message's headers, if it has any.
 #[inline]
 #[allow(unsafe_code, reason = "the safe interface takes what cannot be read for none")]
-fn headers_of<'m>(
-    message: &'m BorrowedMessage<'_>,
-) -> Result<Option<HeadersOf<'m>>, RDKafkaErrorCode> {
+fn headers_of<'m>(message: Record<'m>) -> Result<Option<HeadersOf<'m>>, RDKafkaErrorCode> {
     let mut headers = null_mut();
     // SAFETY: the message lives during the call, and keeps its headers while it lives.
     let answer = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut headers) };
