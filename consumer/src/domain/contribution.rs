@@ -6,7 +6,7 @@ use laju_schemas::{EventId, RegionIndex, RegionTable, Zone};
 
 use super::account::Account;
 use super::day::{Day, local_hour};
-use super::dictionary::{Dictionary, Entry, Names};
+use super::dictionary::{Context, ContextRef, Dictionary, Entry, Names};
 use super::fact::CompactFact;
 use crate::domain::cell::{Cell, CellKey, Detail, Posting};
 
@@ -32,6 +32,8 @@ pub struct PostingWriter<'a> {
     pub sign: i32,
     /// Where the postings go.
     pub cells: &'a mut Vec<Cell>,
+    /// The context of the fact that is folded, and its number.
+    pub at_hand: (ContextRef, Context),
 }
 
 /// Room for the facts that stand.
@@ -194,12 +196,21 @@ impl PostingWriter<'_> {
     }
 
     /// An outreach visit's own counters: where and when it took place.
+    /// A fact's context: of the one that is folded at hand, and else a look at memory that is seldom near.
+    #[inline]
+    fn context(&self, fact: &CompactFact) -> Context {
+        match self.at_hand {
+            (number, context) if number == fact.context => context,
+            _ => *self.dictionary.names().context(fact.context),
+        }
+    }
+
     fn visit(&mut self, account: Account, fact: &CompactFact) {
-        let context = *self.dictionary.names().context(fact.context);
+        let context = self.context(fact);
         if context.outreach == 0 {
             return;
         }
-        let visit = self.dictionary.visit(context.kiosk, context.outreach, self.entries);
+        let visit = self.dictionary.visit_in(fact.context, &context, self.entries);
         let zone = zone(context.service);
         let hour = local_hour(fact.occurred_at(), zone);
         let day = Day::of_instant(fact.occurred_at(), zone);
@@ -210,7 +221,7 @@ impl PostingWriter<'_> {
 impl Listener for PostingWriter<'_> {
     #[inline]
     fn activated(&mut self, fact: &CompactFact, day: Day) {
-        let context = *self.dictionary.names().context(fact.context);
+        let context = self.context(fact);
         let (channel, venue, first_time_holder) = fact.activation();
         let detail = Detail::Activation {
             service: context.service,
@@ -237,7 +248,7 @@ impl Listener for PostingWriter<'_> {
 
     #[inline]
     fn deferred(&mut self, fact: &CompactFact, day: Day) {
-        let context = *self.dictionary.names().context(fact.context);
+        let context = self.context(fact);
         let detail = Detail::Deferral {
             reason: fact.deferral_reason(),
             service: context.service,

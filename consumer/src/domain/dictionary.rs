@@ -4,6 +4,7 @@
 //!
 //! One writer (the fold) adds; any number of readers look up what was added, without a lock.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -141,6 +142,9 @@ pub struct Dictionary {
     outreach: HashTable<u32>,
     visits: HashTable<u32>,
     contexts: HashTable<u32>,
+    /// By context: the number of its kiosk's visit, once it was asked for. A table of visits is larger,
+    /// and is looked at twice.
+    visit_of: Vec<Option<NonZeroU32>>,
     /// By kiosk: the contexts asked for last, one without a visit and one at a visit, as most events
     /// have the one of the kiosk's event before, and a kiosk's events at its office come between
     /// those of a visit.
@@ -222,6 +226,26 @@ impl Dictionary {
         self.visits.insert_unique(key, number, |&v| hash(names.visit(v)));
         added.push(Entry::Visit);
         number
+    }
+
+    /// The number of the visit of a context's kiosk.
+    #[inline]
+    pub fn visit_in(
+        &mut self,
+        number: ContextRef,
+        context: &Context,
+        added: &mut Vec<Entry>,
+    ) -> VisitRef {
+        let place = number as usize;
+        if self.visit_of.len() <= place {
+            self.visit_of.resize(place + 1, None);
+        }
+        if let Some(known) = self.visit_of[place] {
+            return known.get() - 1;
+        }
+        let visit = self.visit(context.kiosk, context.outreach, added);
+        self.visit_of[place] = NonZeroU32::MIN.checked_add(visit);
+        visit
     }
 
     /// The number of a context.

@@ -223,19 +223,26 @@ impl PartitionFold {
                 _ => Extra::None,
             },
         };
-        let context = self.dictionary.context(context, &mut changes.entries);
+        let number = self.dictionary.context(context, &mut changes.entries);
         let fact = CompactFact::new(
             event.event_id,
             event.occurred_at,
             event.home,
             &event.fact,
-            context,
+            number,
             event.sequence,
         );
         let Self { subjects, dictionary, tallies, kiosks, workspace, difference } = self;
         let Changes { cells, entries, .. } = changes;
         let posted = cells.len();
-        let mut scribe = PostingWriter { dictionary, entries, recorded, sign: 1, cells };
+        let mut scribe = PostingWriter {
+            dictionary,
+            entries,
+            recorded,
+            sign: 1,
+            cells,
+            at_hand: (number, context),
+        };
         match subjects.insert(event.subject, fact) {
             Known::Repeat => return,
             Known::New if fact.kind() != FactKind::Retracted => {
