@@ -142,29 +142,33 @@ impl Pipeline {
                 let patience = if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY };
                 taken = queue.wait(patience);
             }
+            // What the client says of its brokers it has said before what came since.
+            let mut follows = Follows::Next;
+            while let Some(heard) = consumer.poll(Duration::ZERO) {
+                match heard {
+                    Ok(message) => self.on_record(&Record::from(&message), &mut batch)?,
+                    Err(error) => {
+                        // What is wrong may take seconds to find out.
+                        self.fold(&mut batch, false);
+                        follows = follows.max(self.on_error(error)?);
+                    }
+                }
+            }
             for entry in taken.iter() {
+                if follows == Follows::Again {
+                    // What was taken behind the error is not what follows, or comes once more.
+                    break;
+                }
                 match entry {
                     Entry::Record(record) => self.on_record(&record, &mut batch)?,
                     Entry::End(partition, offset) => self.on_end(partition, offset, &mut batch)?,
                     Entry::Error(code) => {
-                        // What is wrong may take seconds to find out.
                         self.fold(&mut batch, false);
-                        if self.on_error(KafkaError::MessageConsumption(code))? == Follows::Again {
-                            // What was taken behind it is not what follows, or comes once more.
-                            break;
-                        }
+                        follows = self.on_error(KafkaError::MessageConsumption(code))?;
                     }
                 }
             }
             drop(taken);
-            match consumer.poll(Duration::ZERO) {
-                Some(Ok(message)) => self.on_record(&Record::from(&message), &mut batch)?,
-                Some(Err(error)) => {
-                    self.fold(&mut batch, false);
-                    self.on_error(error)?;
-                }
-                None => {}
-            }
             if self.look_around(idle, &mut batch)? {
                 queue.lead_here();
             }
@@ -347,6 +351,11 @@ impl Pipeline {
                 .then(|| self.consumer.fetch_watermarks(&self.topic, partition as i32, ASK_WAIT));
             match end {
                 Some(Ok((_, end))) => {
+                    let records = u64::try_from(end - self.positions.next(partition)).unwrap_or(0);
+                    self.shard.fold(|states| {
+                        let place = partition - self.shard.partitions().start;
+                        states[place as usize].expect(records);
+                    });
                     self.consumer.context().progress().partitions[partition as usize]
                         .asked_end(end);
                 }

@@ -19,7 +19,7 @@ const LEADER_TRIES: usize = 3;
 const LEADER_WAIT: Duration = Duration::from_secs(1);
 
 /// What comes behind an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Follows {
     /// What follows in the log.
     Next,
