@@ -154,9 +154,9 @@ fn commit(
     ledger: &mut NodeLedger,
 ) -> Result<(), StoreError> {
     let mut commits: Vec<_> = partitions.iter_mut().filter_map(|p| p.take_commit()).collect();
-    let cells = store.commit(&mut commits)?;
-    for (commit, cells) in commits.into_iter().zip(cells) {
-        ledger.note(commit.partition, &commit.names, cells);
+    store.commit(&commits)?;
+    for mut commit in commits.drain(..) {
+        ledger.note(commit.partition, &commit.names, commit.cells.drain(..));
         let view = &mut views[commit.partition as usize];
         *view = view.after(commit);
     }
@@ -211,7 +211,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut ledger = NodeLedger::default();
         let (begun, processor) = (Instant::now(), processor_seconds());
         let mut store = open(directory.path(), &reader)?;
-        store.load(&|_| {})?;
+        store.load_node(&|_| {})?;
         fold(&log, &mut reader, &mut partitions, |partitions| {
             commit(&mut store, partitions, &mut views, &mut ledger)
         })?;
@@ -223,7 +223,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         let begun = Instant::now();
         let mut store = open(directory.path(), &reader)?;
-        black_box(store.load(&|_| {})?);
+        black_box(store.load_node(&|_| {})?);
         reopened.push(subjects / begun.elapsed().as_secs_f64());
         drop(store);
         // The first round's resident memory is the one without what earlier rounds left behind.

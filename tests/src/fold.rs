@@ -108,7 +108,7 @@ pub fn fold_log_reopening(
             fold_record(&mut reader, &mut of_it.state, partitions, record);
         }
         let commits = stored.iter_mut().filter_map(|stored| stored.state.take_commit());
-        store.commit(&mut commits.collect::<Vec<_>>())?;
+        store.commit(&commits.collect::<Vec<_>>())?;
         start = end;
     }
     Ok(loaded(open()?.1))
@@ -144,13 +144,8 @@ pub fn fold_log_again(
     let mut states: Vec<_> = (0..partitions).map(PartitionState::new).collect();
     let mut committed = Committed::default();
     let commit = |states: &mut [PartitionState], store: &mut Store, all: &mut Committed| {
-        let mut commits: Vec<_> =
-            states.iter_mut().filter_map(PartitionState::take_commit).collect();
-        let cells: Vec<_> = commits.iter().map(|commit| commit.cells.clone()).collect();
-        store.commit(&mut commits)?;
-        for (commit, cells) in commits.iter_mut().zip(cells) {
-            commit.cells = cells;
-        }
+        let commits: Vec<_> = states.iter_mut().filter_map(PartitionState::take_commit).collect();
+        store.commit(&commits)?;
         all.add(commits);
         Ok::<_, StoreError>(())
     };
@@ -211,7 +206,7 @@ pub fn store_by_another_rule(
         fold_by(&mut reader, &mut of_it.state, log.partitions, record, &rule);
     }
     let commits = stored.iter_mut().filter_map(|stored| stored.state.take_commit());
-    store.commit(&mut commits.collect::<Vec<_>>())?;
+    store.commit(&commits.collect::<Vec<_>>())?;
     store.sync()
 }
 

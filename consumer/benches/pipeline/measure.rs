@@ -146,9 +146,9 @@ pub(crate) fn reopen(connection: &Connection, store: &Path) -> anyhow::Result<Fi
     };
     let begun = Instant::now();
     let mut store = Store::open(store, &log, false, String::new).context("opening it again")?;
-    let stored = store.load(&|_| {})?;
+    let (stored, _ledger) = store.load_node(&|_| {})?;
     let seconds = begun.elapsed().as_secs_f64();
-    let subjects = stored.iter().map(|partition| partition.ledger.view.subjects).sum();
+    let subjects = stored.iter().map(|(_, view)| view.subjects).sum();
     Ok(Figures {
         count: subjects,
         seconds,

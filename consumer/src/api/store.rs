@@ -42,7 +42,6 @@ enum ChunkKind {
     Dictionary,
     Facts,
     Kiosks,
-    Ledger,
     Quarantine,
 }
 
@@ -52,7 +51,7 @@ enum ChunkKind {
 #[allow(dead_code, reason = "the document is made from its shape; nothing holds a value")]
 pub(super) struct KindInPath {
     /// What they hold.
-    #[param(inline, example = "ledger")]
+    #[param(inline, example = "facts")]
     kind: ChunkKind,
 }
 

@@ -20,7 +20,7 @@ use crate::projection::store::{Store, StoreError};
 use crate::query::ledger::compare::Rows;
 use crate::query::ledger::lines::{LedgerDigest, LedgerLine, LinesError, lines, receive};
 use crate::query::ledger::summary::Ledger;
-use crate::query::ledger::{LedgerHead, LedgerRefused, has_names, refused};
+use crate::query::ledger::{LedgerHead, LedgerRefused, refused};
 
 /// How long nothing of a worker's ledger may come. It may wait for its turn behind others.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
@@ -248,14 +248,7 @@ fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>>
     let parts = stored.into_iter().map(|part| part.ledger);
     let claim = |part: PartitionLedger| {
         let view = &part.view;
-        if !has_names(&part) {
-            bail!(
-                "the store is damaged (partition {}: its ledger names what it does not know): \
-                 `laju worker --rebuild` makes it again from Kafka",
-                view.partition
-            );
-        }
-        Ok(Claim {
+        Claim {
             head: LedgerHead {
                 cluster_id: identity.cluster_id.clone(),
                 topic: identity.topic.clone(),
@@ -267,7 +260,7 @@ fn of_store(path: &Path, only: &[u32], json: bool) -> anyhow::Result<Vec<Claim>>
             },
             digest: LedgerDigest::of(&part),
             rows: Source::State(Box::new(part)),
-        })
+        }
     };
-    parts.filter(|part| wanted.contains(&part.view.partition)).map(claim).collect()
+    Ok(parts.filter(|part| wanted.contains(&part.view.partition)).map(claim).collect())
 }

@@ -114,7 +114,7 @@ const _: () = {
 };
 
 impl CellKey {
-    /// Bytes of a key on disk.
+    /// Bytes of a key.
     pub const BYTES: usize = 15;
 
     /// The key of a posting.
@@ -254,20 +254,6 @@ impl CellKey {
         bytes[7..].copy_from_slice(&self.detail.to_be_bytes());
         bytes
     }
-
-    /// The key of such bytes; `None` if no posting can have it.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
-        let mut place = [0; 8];
-        place[1..].copy_from_slice(&bytes[..7]);
-        let mut detail = [0; 8];
-        detail.copy_from_slice(&bytes[7..]);
-        let key = Self { place: u64::from_be_bytes(place), detail: u64::from_be_bytes(detail) };
-        let account = Account::from_number((key.place >> ACCOUNT) as u8)?;
-        let regions = laju_schemas::RegionTable::get().len();
-        let known = usize::from(key.region().0) < regions;
-        (known && pack(unpack(account, key.detail)) == key.detail).then_some(key)
-    }
 }
 
 /// Sorts cells and adds up those with the same key; sums of zero are dropped.
@@ -406,7 +392,6 @@ mod tests {
             assert_eq!(key.region(), posting.region);
             assert_eq!((key.day(), key.recorded()), (posting.day, posting.recorded));
             assert_eq!(key.detail(), detail);
-            assert_eq!(CellKey::from_bytes(&key.to_bytes()), Some(key));
             if let Some(memo) = account.memo() {
                 assert_eq!(memo.memo_of(), Some(account));
                 let key_of_memo = key.in_account(memo);
@@ -415,6 +400,5 @@ mod tests {
                 assert_eq!(key_of_memo.in_account(account), key);
             }
         }
-        assert_eq!(CellKey::from_bytes(&[0xff; 15]), None);
     }
 }

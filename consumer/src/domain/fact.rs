@@ -1,4 +1,4 @@
-//! A fact in its compact form: 32 bytes, as it is kept in memory and in the store.
+//! A fact in its compact form: 32 bytes, as it is kept in memory.
 //!
 //! What many facts share stands once in the partition's dictionary; the rest is packed so that a
 //! subject with one fact takes 48 bytes beside its place in the table.
@@ -42,9 +42,6 @@ const _: () = {
 };
 
 impl CompactFact {
-    /// Bytes of a fact in the store.
-    pub const BYTES: usize = 32;
-
     /// Packs a fact. `occurred_at` is in milliseconds since 1970 and within the programme, as
     /// admission has seen to.
     #[must_use]
@@ -161,34 +158,24 @@ impl CompactFact {
             .then_with(|| self.body().cmp(&other.body()))
     }
 
-    /// The fact's bytes in the store.
+    /// When it happened, in milliseconds since the programme began, and kind, body and home.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..16].copy_from_slice(&self.event_id.0);
-        bytes[16..24].copy_from_slice(&self.packed.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.context.to_le_bytes());
-        bytes[28..].copy_from_slice(&self.sequence.to_le_bytes());
-        bytes
+    #[inline]
+    pub fn parts(&self) -> (i64, u32) {
+        ((self.packed >> OCCURRED) as i64, (self.packed & ((1 << OCCURRED) - 1)) as u32)
     }
 
-    /// The fact of such bytes.
+    /// A fact of such parts, with an event id, a context and a sequence of 0; `None` if there is none.
     #[must_use]
-    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
-        let part = |from: usize| {
-            let mut part = [0; 8];
-            part.copy_from_slice(&bytes[from..from + 8]);
-            u64::from_le_bytes(part)
-        };
-        let mut event_id = [0; 16];
-        event_id.copy_from_slice(&bytes[..16]);
-        let tail = part(24);
-        Self {
-            event_id: EventId(event_id),
-            packed: part(16),
-            context: tail as u32,
-            sequence: (tail >> 32) as u32,
-        }
+    #[inline]
+    pub fn of_parts(occurred: i64, rest: u32) -> Option<Self> {
+        let occurred = u64::try_from(occurred).ok().filter(|o| o >> (u64::BITS - OCCURRED) == 0)?;
+        (rest >> OCCURRED == 0).then_some(Self {
+            event_id: EventId([0; 16]),
+            packed: occurred << OCCURRED | u64::from(rest),
+            context: 0,
+            sequence: 0,
+        })
     }
 }
 
@@ -239,7 +226,10 @@ mod tests {
                 u32::MAX,
                 u32::MAX - 1,
             );
-            assert_eq!(CompactFact::from_bytes(&compact.to_bytes()), compact);
+            let (occurred, rest) = compact.parts();
+            let CompactFact { event_id, context, sequence, .. } = compact;
+            let again = CompactFact::of_parts(occurred, rest).unwrap();
+            assert_eq!(CompactFact { event_id, context, sequence, ..again }, compact);
             assert_eq!(compact.kind(), FactKind::Activated);
             assert_eq!(compact.activation(), (channel, venue, first_time_holder));
             assert_eq!(compact.occurred_at(), occurred_at);

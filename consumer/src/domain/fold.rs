@@ -67,6 +67,15 @@ pub struct KioskActivity {
     pub facts: u64,
 }
 
+/// How a fact came in: all that its postings depend on beside its subject's facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// The day on which it counts as recorded.
+    pub day: Day,
+    /// Whether its event was released from quarantine.
+    pub is_released: bool,
+}
+
 /// What folding has added since the changes were last taken.
 #[derive(Default)]
 pub struct Changes {
@@ -76,8 +85,8 @@ pub struct Changes {
     pub facts: Vec<(SubjectId, CompactFact)>,
     /// New entries of the dictionary, in the order they came.
     pub entries: Vec<Entry>,
-    /// From which of the facts on they were recorded on a day: rising, the first from 0 on.
-    pub fact_days: Vec<(usize, Day)>,
+    /// From which of the facts on they came in in this way: rising, the first from 0 on.
+    pub arrivals: Vec<(usize, Arrival)>,
     /// Sequences of events that count: see [`member`].
     pub received: Vec<u64>,
     /// The same of records that cannot be counted, where they decode.
@@ -136,15 +145,15 @@ impl Changes {
     fn heard(&mut self, kiosk: KioskRef, recorded: Day) {
         if self.noted(kiosk).day.replace(recorded) != Some(recorded) {
             self.days.push(member(kiosk, recorded.0.into()));
-            // A day that is new to all kiosks is new to this one: every fact finds its day here.
-            self.recorded_on(recorded);
         }
     }
 
-    fn recorded_on(&mut self, recorded: Day) {
-        if self.fact_days.last().is_none_or(|(_, day)| *day != recorded) {
-            self.fact_days.push((self.facts.len(), recorded));
+    #[inline]
+    fn fact(&mut self, subject: SubjectId, fact: CompactFact, arrival: Arrival) {
+        if self.arrivals.last().is_none_or(|(_, last)| *last != arrival) {
+            self.arrivals.push((self.facts.len(), arrival));
         }
+        self.facts.push((subject, fact));
     }
 
     #[inline]
@@ -201,7 +210,7 @@ impl PartitionFold {
         changes: &mut Changes,
     ) {
         let kiosk = if event.is_released {
-            self.note_released(event.kiosk, recorded, changes)
+            self.note_released(event.kiosk, changes)
         } else {
             let kiosk = self.note(event.kiosk, timestamp, recorded, changes);
             self.kiosks[kiosk as usize].service = Some(event.service);
@@ -232,19 +241,38 @@ impl PartitionFold {
             number,
             event.sequence,
         );
-        let Self { subjects, dictionary, tallies, kiosks, workspace, difference } = self;
+        let arrival = Arrival { day: recorded, is_released: event.is_released };
         let Changes { cells, entries, .. } = changes;
+        if self.add(event.subject, fact, context, arrival, cells, entries) {
+            self.kiosks[kiosk as usize].facts += 1;
+            changes.fact(event.subject, fact, arrival);
+        }
+    }
+
+    /// Adds a fact of this context to its subject's others, and posts what that changes; says whether it is new. From
+    /// the same facts in the same order the same postings come, so that they need not be stored.
+    pub(crate) fn add(
+        &mut self,
+        subject: SubjectId,
+        fact: CompactFact,
+        context: Context,
+        arrival: Arrival,
+        cells: &mut Vec<Cell>,
+        entries: &mut Vec<Entry>,
+    ) -> bool {
+        let Self { subjects, dictionary, tallies, workspace, difference, .. } = self;
         let posted = cells.len();
+        let recorded = arrival.day;
         let mut scribe = PostingWriter {
             dictionary,
             entries,
             recorded,
             sign: 1,
             cells,
-            at_hand: (number, context),
+            at_hand: (fact.context, context),
         };
-        match subjects.insert(event.subject, fact) {
-            Known::Repeat => return,
+        match subjects.insert(subject, fact) {
+            Known::Repeat => return false,
             Known::New if fact.kind() != FactKind::Retracted => {
                 contribution::post_only(&fact, &mut scribe);
                 tallies.standing += 1;
@@ -269,11 +297,10 @@ impl PartitionFold {
                 tallies.retracted = tallies.retracted + is.retracted as u64 - was.retracted as u64;
             }
         }
-        if event.is_released {
+        if arrival.is_released {
             post_memos(cells, posted);
         }
-        kiosks[kiosk as usize].facts += 1;
-        changes.facts.push((event.subject, fact));
+        true
     }
 
     /// Notes that a record was quarantined, and from which kiosk, where it decodes that far.
@@ -311,11 +338,10 @@ impl PartitionFold {
     /// Notes that a kiosk's event was released from quarantine. It is not the kiosk that sent it
     /// now: one that is silent stays so.
     #[cold]
-    fn note_released(&mut self, kiosk: &str, recorded: Day, changes: &mut Changes) -> KioskRef {
+    fn note_released(&mut self, kiosk: &str, changes: &mut Changes) -> KioskRef {
         let kiosk = self.kiosk(kiosk, changes);
         self.kiosks[kiosk as usize].received += 1;
         changes.released.push(kiosk);
-        changes.recorded_on(recorded);
         kiosk
     }
 
@@ -413,10 +439,11 @@ mod tests {
         assert_eq!(changes.days, [member(0, 1)]);
         assert_eq!(changes.released, [0, 1]);
         // The facts have their days all the same, and what a kiosk sends itself is as it was.
-        assert_eq!(changes.fact_days, [(0, Day(1)), (1, Day(11))]);
+        let arrival = |day, is_released| Arrival { day: Day(day), is_released };
+        assert_eq!(changes.arrivals, [(0, arrival(1, false)), (1, arrival(11, true))]);
         fold.fold(&event(4, "K-1", other, false), later, Day(11), &mut changes);
         assert_eq!(changes.days, [member(0, 1), member(0, 11)]);
-        assert_eq!(changes.fact_days.len(), 2);
+        assert_eq!(changes.arrivals[2..], [(3, arrival(11, false))]);
         assert_eq!((fold.kiosks()[0].last_heard, fold.tallies().late), (later, 1));
     }
 

@@ -135,10 +135,11 @@ impl Committer {
         again.iter().for_each(|partition| self.leases.refolding(*partition));
         self.take_back(&again)?;
         let begun = Instant::now();
-        let cells = self.store.commit(&mut commits)?;
+        self.store.commit(&commits)?;
         metrics::histogram!("laju_commit_seconds").record(begun.elapsed().as_secs_f64());
         metrics::histogram!("laju_commit_records").record(records as f64);
-        for (commit, cells) in commits.iter().zip(cells) {
+        for commit in &mut commits {
+            let cells = commit.cells.drain(..);
             self.ledger.note(commit.partition, &commit.names, cells);
         }
         self.unshown.add(commits, records);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,6 @@ use super::stop::Stop;
 use super::verdicts::Decided;
 use super::wake::wake;
 use crate::domain::version::fold_version;
-use crate::projection::node_ledger::NodeLedger;
-use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::shard::Shards;
 use crate::projection::snapshot::Snapshot;
 use crate::projection::store::{Log, Opening, Seeding, Store, StoreError, StoreReader};
@@ -224,20 +222,12 @@ impl Opened {
         let watch = Arc::new(watch);
         progress.set_chunks(store.chunks());
         let begun = Instant::now();
-        let ledger = Mutex::new(NodeLedger::default());
-        let stored = store.load_each(&|chunks| progress.chunk_loaded(chunks), |stored| {
-            let PartitionLedger { view, ledger: own } = stored.ledger;
-            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            ledger.note(view.partition, &view.names, own.all().copied());
-            ledger.post();
-            (stored.state, view)
-        })?;
+        let (stored, ledger) = store.load_node(&|chunks| progress.chunk_loaded(chunks))?;
         tracing::info!(
             subjects = stored.iter().map(|(_, view)| view.subjects).sum::<u64>(),
             seconds = begun.elapsed().as_secs_f64(),
             "the store is loaded"
         );
-        let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut partitions = BTreeMap::new();
         let mut states = Vec::with_capacity(stored.len());
         for (state, view) in stored {

@@ -1,16 +1,15 @@
-//! What chunks hold: a commit's entries, facts, kiosks, cells and quarantined records as bytes, and
-//! back.
+//! What chunks hold: a commit's entries, facts, kiosks and quarantined records as bytes, and back.
+//! Facts have a file of their own (`fact_chunk.rs`).
 
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{EventId, RegionCode, RegionIndex, SubjectId};
+use laju_schemas::{EventId, RegionCode, RegionIndex};
 
+use super::fact_chunk::FactWriter;
 use super::format::Kind;
 use super::partition::PartitionCommit;
 use super::quarantine::{QuarantineKey, QuarantinedRecord};
-use crate::domain::cell::{Cell, CellKey};
 use crate::domain::day::Day;
 use crate::domain::dictionary::{Context, Dictionary, Entry, Extra, KioskRef, Names};
-use crate::domain::fact::CompactFact;
 use crate::domain::fold::KioskActivity;
 
 /// Chunks are cut at about this size: larger values would leave the store's one file.
@@ -37,10 +36,9 @@ impl Written {
     }
 }
 
-/// The payloads of the chunks of a commit, each with its kind. `cells` are the commit's, added up.
+/// The payloads of the chunks of a commit, each with its kind.
 pub(super) fn of_commit(
     commit: &PartitionCommit,
-    cells: &[Cell],
     written: &mut Written,
     mut emit: impl FnMut(Kind, &[u8]),
 ) {
@@ -56,16 +54,15 @@ pub(super) fn of_commit(
         put(Kind::Dictionary, &mut chunk, false);
     }
     put(Kind::Dictionary, &mut chunk, true);
-    for (day, facts) in commit.facts_by_day() {
-        for (subject, fact) in facts {
-            if chunk.is_empty() {
-                chunk.extend_from_slice(&day.0.to_le_bytes());
+    let mut writer = FactWriter::default();
+    for (arrival, facts) in commit.facts_by_arrival() {
+        for (place, (subject, fact)) in facts.iter().enumerate() {
+            writer.add(*subject, fact);
+            if writer.len() >= CHUNK_BYTES || place + 1 == facts.len() {
+                writer.finish(arrival, &mut chunk);
+                put(Kind::Facts, &mut chunk, true);
             }
-            chunk.extend_from_slice(&subject.0);
-            chunk.extend_from_slice(&fact.to_bytes());
-            put(Kind::Facts, &mut chunk, false);
         }
-        put(Kind::Facts, &mut chunk, true);
     }
     for (kiosk, day, activity) in &commit.kiosks {
         chunk.extend_from_slice(&kiosk.to_le_bytes());
@@ -77,12 +74,6 @@ pub(super) fn of_commit(
         put(Kind::Kiosks, &mut chunk, false);
     }
     put(Kind::Kiosks, &mut chunk, true);
-    for cell in cells {
-        chunk.extend_from_slice(&cell.key.to_bytes());
-        chunk.extend_from_slice(&cell.amount.to_le_bytes());
-        put(Kind::Ledger, &mut chunk, false);
-    }
-    put(Kind::Ledger, &mut chunk, true);
     for record in &commit.quarantined {
         write_quarantined(record, &mut chunk);
         put(Kind::Quarantine, &mut chunk, false);
@@ -231,20 +222,6 @@ pub(super) fn read_entries(payload: &[u8], dictionary: &mut Dictionary) -> Optio
     Some(())
 }
 
-/// The facts of a chunk, and the day on which they were recorded.
-pub(super) fn read_facts(
-    payload: &[u8],
-) -> Option<(Day, impl Iterator<Item = (SubjectId, CompactFact)> + '_)> {
-    let (day, rows) = payload.split_first_chunk()?;
-    let (rows, rest) = rows.as_chunks::<48>();
-    let facts = rows.iter().map(|row| {
-        let (subject, fact) = row.split_first_chunk::<16>().expect("a row has 48 bytes");
-        let fact = fact.first_chunk().expect("a row has 48 bytes");
-        (SubjectId(*subject), CompactFact::from_bytes(fact))
-    });
-    rest.is_empty().then_some((Day(u16::from_le_bytes(*day)), facts))
-}
-
 /// The kiosks of a chunk, a row for each day on which one was heard of, and one without a day where
 /// an event of its was released.
 pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, Option<Day>, KioskActivity)>> {
@@ -260,17 +237,6 @@ pub(super) fn read_kiosks(payload: &[u8]) -> Option<Vec<(KioskRef, Option<Day>, 
         kiosks.push((kiosk, day, KioskActivity { received, last_heard, service, facts }));
     }
     Some(kiosks)
-}
-
-/// The ledger cells of a chunk.
-pub(super) fn read_cells(payload: &[u8], cells: &mut Vec<Cell>) -> Option<()> {
-    let (rows, rest) = payload.as_chunks::<19>();
-    for row in rows {
-        let (key, amount) = row.split_first_chunk()?;
-        let amount = i32::from_le_bytes(*amount.first_chunk()?);
-        cells.push(Cell { key: CellKey::from_bytes(key)?, amount });
-    }
-    rest.is_empty().then_some(())
 }
 
 /// The quarantined records of a chunk.

@@ -1,13 +1,12 @@
-//! The store's format, version 4: keys, chunks, and the rows that make them trustworthy.
+//! The store's format, version 5: keys, chunks, and the rows that make them trustworthy.
 //!
 //! | key | value |
 //! | --- | --- |
 //! | `M` | the store's [`Identity`]: what log, what rules, whose |
 //! | `P` partition | the partition's [`PositionRow`] |
 //! | `D` partition number | a chunk of new dictionary entries |
-//! | `F` partition number | a chunk of new facts: day of recording 2; subject 16, fact 32 bytes each |
+//! | `F` partition number | a chunk of new facts, in columns: see `fact_chunk.rs` |
 //! | `K` partition number | a chunk of kiosks heard of: a row for each day of recording, or 65535 for one of which an event was released |
-//! | `L` partition number | a chunk of ledger cells: key 15, amount 4 bytes each |
 //! | `Q` partition number | a chunk of quarantined records |
 //! | `S` | only while the store is taken from another node: that node's name, see [`SeedRow`] |
 //! | `S` partition | only then: the chunks of each kind that are here, as [`Chain`]s |
@@ -16,6 +15,8 @@
 //! over. Chunks are only ever added. Every value begins with the CRC-32 of the rest. The position
 //! row counts the chunks of each kind and carries a digest chained over them: a chunk that is
 //! lost, damaged or foreign does not add up.
+//!
+//! The ledger is not stored: it is what the facts post, folded in the order in which they stand here.
 //!
 //! A store that is taken from another node has no `M` and no `P` until it has all of its chunks: they
 //! are written in the batch that takes the rows `S` away. Until then it is not a store.
@@ -28,7 +29,7 @@ use super::partition::Position;
 use crate::domain::fold::Tallies;
 
 /// The version of this format. Another one is refused.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// What a store belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,16 +62,13 @@ pub enum Kind {
     Facts,
     /// Kiosks heard of.
     Kiosks,
-    /// Ledger cells.
-    Ledger,
     /// Quarantined records.
     Quarantine,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Dictionary, Self::Facts, Self::Kiosks, Self::Ledger, Self::Quarantine];
+    pub const ALL: [Self; 4] = [Self::Dictionary, Self::Facts, Self::Kiosks, Self::Quarantine];
 
     /// Its name, in addresses.
     #[must_use]
@@ -79,7 +77,6 @@ impl Kind {
             Self::Dictionary => "dictionary",
             Self::Facts => "facts",
             Self::Kiosks => "kiosks",
-            Self::Ledger => "ledger",
             Self::Quarantine => "quarantine",
         }
     }
@@ -95,7 +92,6 @@ impl Kind {
             Self::Dictionary => b'D',
             Self::Facts => b'F',
             Self::Kiosks => b'K',
-            Self::Ledger => b'L',
             Self::Quarantine => b'Q',
         }
     }
@@ -168,6 +164,8 @@ pub struct PositionRow {
     pub position: Position,
     /// By [`Kind`], in the order of [`Kind::ALL`].
     pub chains: [Chain; Kind::ALL.len()],
+    /// How many subjects there are.
+    pub subjects: u64,
     received: u64,
     standing: u64,
     retracted: u64,
@@ -179,10 +177,16 @@ pub struct PositionRow {
 impl PositionRow {
     /// The row of a position, its chunks and the counts.
     #[must_use]
-    pub fn new(position: Position, chains: [Chain; Kind::ALL.len()], tallies: &Tallies) -> Self {
+    pub fn new(
+        position: Position,
+        chains: [Chain; Kind::ALL.len()],
+        subjects: u64,
+        tallies: &Tallies,
+    ) -> Self {
         Self {
             position,
             chains,
+            subjects,
             received: tallies.received,
             standing: tallies.standing,
             retracted: tallies.retracted,

@@ -4,6 +4,7 @@
 pub mod bitruns;
 pub mod blocks;
 mod chunks;
+mod fact_chunk;
 pub mod format;
 pub mod kiosk_keys;
 pub mod node_ledger;

@@ -22,7 +22,8 @@ pub struct NodeLedger {
 }
 
 /// What the numbers of a partition are in the node's dictionary.
-struct Numbers {
+#[derive(Clone)]
+pub struct Numbers {
     kiosks: Vec<KioskRef>,
     /// 0 is no visit, there as here.
     outreach: Vec<OutreachRef>,
@@ -36,6 +37,14 @@ impl Default for Numbers {
 }
 
 impl Numbers {
+    /// A cell of the partition by the node's numbers.
+    #[must_use]
+    #[inline]
+    pub fn renumbered(&self, cell: Cell) -> Cell {
+        let key = cell.key.renumbered(&self.outreach, &self.visits);
+        Cell { key, amount: cell.amount }
+    }
+
     /// Takes in what a partition's dictionary has got since the last time.
     fn extend(&mut self, names: &Names, dictionary: &mut Dictionary) {
         let added = &mut Vec::new();
@@ -76,10 +85,23 @@ impl NodeLedger {
     pub fn note(&mut self, partition: u32, names: &Names, cells: impl IntoIterator<Item = Cell>) {
         let numbers = self.numbers.entry(partition).or_default();
         numbers.extend(names, &mut self.dictionary);
-        let Numbers { outreach, visits, .. } = numbers;
-        let numbered =
-            |cell: Cell| Cell { key: cell.key.renumbered(outreach, visits), amount: cell.amount };
-        self.cells.extend(cells.into_iter().map(numbered));
+        self.cells.extend(cells.into_iter().map(|cell| numbers.renumbered(cell)));
+    }
+
+    /// What the numbers of a partition are here, whose texts are these names.
+    pub fn numbers_of(&mut self, partition: u32, names: &Names) -> &Numbers {
+        let numbers = self.numbers.entry(partition).or_default();
+        numbers.extend(names, &mut self.dictionary);
+        numbers
+    }
+
+    /// Adds a ledger that has the node's numbers.
+    pub fn unite(&mut self, ledger: Runs) {
+        if self.ledger.is_empty() {
+            self.ledger = ledger;
+        } else {
+            ledger.as_slices().iter().for_each(|run| self.ledger.push(run.to_vec()));
+        }
     }
 
     /// Notes that all that a partition has posted is taken back: these cells, by these names. What is

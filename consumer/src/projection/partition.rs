@@ -12,7 +12,7 @@ use crate::domain::cell::Cell;
 use crate::domain::day::Day;
 use crate::domain::dictionary::{Entry, KioskRef, Names};
 use crate::domain::fact::CompactFact;
-use crate::domain::fold::{Changes, KioskActivity, PartitionFold, Tallies};
+use crate::domain::fold::{Arrival, Changes, KioskActivity, PartitionFold, Tallies};
 use crate::projection::quarantine::{QuarantineKey, QuarantinedRecord};
 
 /// Which record it is, apart from what it says.
@@ -110,8 +110,8 @@ pub struct PartitionCommit {
     pub cells: Vec<Cell>,
     /// New facts, in the order they came.
     pub facts: Vec<(SubjectId, CompactFact)>,
-    /// From which of the facts on they were recorded on a day: rising, the first from 0 on.
-    pub fact_days: Vec<(usize, Day)>,
+    /// From which of the facts on they came in in this way: rising, the first from 0 on.
+    pub arrivals: Vec<(usize, Arrival)>,
     /// New entries of the dictionary.
     pub entries: Vec<Entry>,
     /// Sequences of events that count.
@@ -141,9 +141,10 @@ impl PartitionCommit {
             return;
         }
         let from = self.facts.len();
-        let last = self.fact_days.last().map(|(_, day)| *day);
-        let days = next.fact_days.iter().filter(|(place, day)| *place > 0 || Some(*day) != last);
-        self.fact_days.extend(days.map(|(place, day)| (from + place, *day)));
+        let last = self.arrivals.last().map(|(_, arrival)| *arrival);
+        let begin = |(place, arrival): &&(usize, _)| *place > 0 || Some(*arrival) != last;
+        let arrivals = next.arrivals.iter().filter(begin);
+        self.arrivals.extend(arrivals.map(|(place, arrival)| (from + place, *arrival)));
         self.facts.append(&mut next.facts);
         self.received.append(&mut next.received);
         self.refused.append(&mut next.refused);
@@ -158,11 +159,11 @@ impl PartitionCommit {
         self.names = next.names;
     }
 
-    /// The new facts, by the day on which they were recorded, in the order they came.
-    pub fn facts_by_day(&self) -> impl Iterator<Item = (Day, &[(SubjectId, CompactFact)])> {
-        self.fact_days.iter().enumerate().map(|(place, &(from, day))| {
-            let to = self.fact_days.get(place + 1).map_or(self.facts.len(), |(next, _)| *next);
-            (day, &self.facts[from..to])
+    /// The new facts, by how they came in, in the order they came.
+    pub fn facts_by_arrival(&self) -> impl Iterator<Item = (Arrival, &[(SubjectId, CompactFact)])> {
+        self.arrivals.iter().enumerate().map(|(place, &(from, arrival))| {
+            let to = self.arrivals.get(place + 1).map_or(self.facts.len(), |(next, _)| *next);
+            (arrival, &self.facts[from..to])
         })
     }
 }
@@ -329,7 +330,7 @@ impl PartitionState {
             cells: changes.cells,
             facts: changes.facts,
             entries: changes.entries,
-            fact_days: changes.fact_days,
+            arrivals: changes.arrivals,
             received: changes.received,
             refused: changes.refused,
             served: changes.served,

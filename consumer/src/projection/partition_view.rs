@@ -111,8 +111,8 @@ impl PartitionView {
 
     /// Remembers a commit's events, and forgets those that are old by now.
     fn remember(&mut self, commit: &PartitionCommit) {
-        for (day, facts) in commit.facts_by_day() {
-            let mut block = Block::new(day, facts.len());
+        for (arrival, facts) in commit.facts_by_arrival() {
+            let mut block = Block::new(arrival.day, facts.len());
             for (subject, fact) in facts {
                 block.push(fact.event_id, RecentFact::of(*subject, fact));
             }

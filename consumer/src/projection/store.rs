@@ -19,14 +19,18 @@ mod tests;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chunks::{self, Written};
 use super::format::{
     self, Chain, IDENTITY_KEY, Identity, Kind, PositionRow, SEED_KEY, position_key,
 };
-use super::partition::PartitionCommit;
-use crate::domain::cell::{Cell, sort_and_add};
+use super::node_ledger::NodeLedger;
+use super::partition::{PartitionCommit, PartitionState};
+use super::partition_view::PartitionView;
+use super::runs::Runs;
+use crate::domain::dictionary::Names;
 use directory::{
     DATABASE, LOCK, adopted, enter, identity_for, identity_of, lock, open_database, read_identity,
     require_as_many_partitions, wait_until_released,
@@ -179,7 +183,7 @@ impl Store {
         self.database.size_on_disk().unwrap_or(0)
     }
 
-    /// Loads every partition, `progress` being told of each chunk read.
+    /// Loads every partition with its own ledger, `progress` being told of each chunk read.
     ///
     /// # Errors
     /// If something is missing, damaged, or does not add up.
@@ -187,53 +191,84 @@ impl Store {
         &mut self,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<StoredPartition>, StoreError> {
-        self.load_each(progress, |partition| partition)
+        let (loaded, _) = self.load_each(&|reader, partition, row, (): &mut ()| {
+            let stored = reader.load(partition, row, progress)?;
+            Ok((Arc::clone(&stored.ledger.view.names), stored))
+        })?;
+        Ok(loaded)
     }
 
-    /// The same, and gives what `take` makes of each partition, in the order of their numbers. It is
-    /// called by several threads, as soon as a partition is there.
+    /// Loads every partition, in the order of their numbers, and the ledger of all of them.
     ///
     /// # Errors
     /// If something is missing, damaged, or does not add up.
-    pub fn load_each<T: Send>(
+    pub fn load_node(
         &mut self,
         progress: &(dyn Fn(u64) + Sync),
-        take: impl Fn(StoredPartition) -> T + Sync,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<(Vec<(PartitionState, PartitionView)>, NodeLedger), StoreError> {
+        let node = Mutex::new(NodeLedger::default());
+        let node_of = || node.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each thread adds up what its partitions post.
+        let (loaded, ledgers) = self.load_each(&|reader, partition, row, own: &mut Runs| {
+            let number = |names: &Names| Some(node_of().numbers_of(partition, names).clone());
+            let ledger = std::mem::take(own);
+            let (state, view, ledger) =
+                reader.load_into(partition, row, progress, ledger, number)?;
+            *own = ledger;
+            Ok((Arc::clone(&view.names), (state, view)))
+        })?;
+        let mut node = node.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ledgers.into_iter().for_each(|ledger| node.unite(ledger));
+        Ok((loaded, node))
+    }
+
+    /// Loads every partition, on as many threads as there are processors, each with something of its own.
+    /// Gives what was made of the partitions, in the order of their numbers, and that of the threads.
+    #[expect(clippy::type_complexity, reason = "named, it would say no more")]
+    fn load_each<T: Send, S: Default + Send>(
+        &mut self,
+        load: &(
+             dyn Fn(&StoreReader, u32, &PositionRow, &mut S) -> Result<(Arc<Names>, T), StoreError>
+                 + Sync
+         ),
+    ) -> Result<(Vec<T>, Vec<S>), StoreError> {
         let partitions = self.identity.partitions;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicU32::new(0);
-        let this: &Self = self;
-        let load = || {
-            let mut loaded = Vec::new();
+        let reader = self.reader();
+        let work = || {
+            let (mut own, mut loaded) = (S::default(), Vec::new());
             loop {
                 let partition = next.fetch_add(1, Ordering::Relaxed);
                 if partition >= partitions {
-                    return Ok(loaded);
+                    return Ok((own, loaded));
                 }
-                let (stored, chains) = this.load_partition(partition, progress)?;
-                let written = Written::all_of(&stored.ledger.view.names);
-                loaded.push((partition, Writer { chains, written }, take(stored)));
+                let row = reader.position(partition)?;
+                let (names, made) = load(&reader, partition, &row, &mut own)?;
+                reader.require_no_more(partition, &row)?;
+                let writer = Writer { chains: row.chains, written: Written::all_of(&names) };
+                loaded.push((partition, writer, made));
             }
         };
         let results = std::thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..workers.min(partitions as usize)).map(|_| scope.spawn(load)).collect();
+                (0..workers.min(partitions as usize)).map(|_| scope.spawn(work)).collect();
             threads
                 .into_iter()
                 .map(|thread| {
                     // sled 0.34 panics on some damage instead of returning an error.
-                    thread.join().unwrap_or_else(|_| Err(this.unreadable()))
+                    thread.join().unwrap_or_else(|_| Err(self.unreadable()))
                 })
                 .collect::<Result<Vec<_>, StoreError>>()
         })?;
-        let mut all: Vec<_> = results.into_iter().flatten().collect();
-        all.sort_by_key(|(partition, ..)| *partition);
-        let taken = all.into_iter().map(|(partition, writer, taken)| {
+        let (owns, loaded): (Vec<S>, Vec<Vec<_>>) = results.into_iter().unzip();
+        let mut loaded: Vec<_> = loaded.into_iter().flatten().collect();
+        loaded.sort_unstable_by_key(|(partition, ..)| *partition);
+        let made = loaded.into_iter().map(|(partition, writer, made)| {
             self.writers[partition as usize] = Some(writer);
-            taken
+            made
         });
-        Ok(taken.collect())
+        Ok((made.collect(), owns))
     }
 
     fn unreadable(&self) -> StoreError {
@@ -241,23 +276,6 @@ impl Store {
             path: self.path.clone(),
             what: "its database cannot be read".to_owned(),
         }
-    }
-
-    fn load_partition(
-        &self,
-        partition: u32,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(StoredPartition, Chains), StoreError> {
-        let reader = self.reader();
-        let row = reader.position(partition)?;
-        let stored = reader.load(partition, &row, progress)?;
-        for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
-            let more = kind.key(partition, chain.count)..=kind.key(partition, u64::MAX);
-            if self.database.range(more).next().is_some() {
-                return Err(reader.damaged(partition, "its chunks do not add up"));
-            }
-        }
-        Ok((stored, row.chains))
     }
 
     /// How many chunks there are to load, as the positions say.
@@ -270,19 +288,13 @@ impl Store {
     }
 
     /// Writes commits of several partitions in one atomic step, and hands it to the system.
-    /// Gives each partition's cells back, added up.
     ///
     /// # Errors
     /// If the database cannot be written: nothing may be written after that.
-    pub fn commit(
-        &mut self,
-        commits: &mut [PartitionCommit],
-    ) -> Result<Vec<Vec<Cell>>, StoreError> {
+    pub fn commit(&mut self, commits: &[PartitionCommit]) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
-        let mut cells_of = Vec::with_capacity(commits.len());
         for commit in commits {
             let partition = commit.partition;
-            let cells = sort_and_add(std::mem::take(&mut commit.cells));
             let writer = self.writers[partition as usize].get_or_insert_default();
             if commit.begins_again {
                 for (kind, chain) in Kind::ALL.into_iter().zip(writer.chains) {
@@ -291,14 +303,13 @@ impl Store {
                 *writer = Writer::default();
             }
             let Writer { chains, written } = writer;
-            chunks::of_commit(commit, &cells, written, |kind, payload| {
+            chunks::of_commit(commit, written, |kind, payload| {
                 let chain = &mut chains[kind as usize];
                 batch.insert(&kind.key(partition, chain.count), format::seal(payload));
                 *chain = chain.with(payload);
             });
-            let row = PositionRow::new(commit.position, *chains, &commit.tallies);
+            let row = PositionRow::new(commit.position, *chains, commit.subjects, &commit.tallies);
             batch.insert(&position_key(partition), format::row(&row));
-            cells_of.push(cells);
         }
         let failed = |source| StoreError::database(&self.path, source);
         self.database.apply_batch(batch).map_err(failed)?;
@@ -307,7 +318,7 @@ impl Store {
         if self.synced.elapsed() >= SYNC_EVERY {
             self.sync()?;
         }
-        Ok(cells_of)
+        Ok(())
     }
 
     /// Forces everything committed to the disk.

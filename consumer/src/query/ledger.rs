@@ -19,7 +19,7 @@ use laju_schemas::{RegionIndex, RegionTable};
 use roaring::RoaringBitmap;
 
 use crate::domain::account::Account;
-use crate::domain::cell::{Detail, add_up, sort_and_add};
+use crate::domain::cell::{add_up, sort_and_add};
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
 use crate::projection::partition_ledger::PartitionLedger;
@@ -52,21 +52,6 @@ fn of_account(part: &PartitionLedger, region: RegionIndex, account: Account) -> 
         |a: &LedgerPosting, b: &LedgerPosting| (a.day, a.recorded) == (b.day, b.recorded);
     rows.chunk_by_mut(same_days).for_each(<[LedgerPosting]>::sort_unstable);
     rows
-}
-
-/// Whether every number in a partition's ledger has a name, without which there are no rows: a store
-/// whose checksums are right can still have been written to by others.
-#[must_use]
-pub fn has_names(part: &PartitionLedger) -> bool {
-    let PartitionLedger { view, ledger } = part;
-    let (outreach, visits) = (view.names.outreach_count(), view.names.visit_count());
-    ledger.all().all(|cell| match cell.key.detail() {
-        Detail::Activation { outreach: number, .. } | Detail::Deferral { outreach: number, .. } => {
-            number as usize <= outreach
-        }
-        Detail::Visit { visit, .. } => (visit as usize) < visits,
-        _ => true,
-    })
 }
 
 /// How many keys a ledger has whose amounts do not add up to nothing.

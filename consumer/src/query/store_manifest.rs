@@ -65,8 +65,6 @@ pub struct StoreChunks {
     pub facts: u64,
     /// Of kiosks heard of.
     pub kiosks: u64,
-    /// Of postings.
-    pub ledger: u64,
     /// Of records that cannot be counted.
     pub quarantine: u64,
 }
@@ -96,12 +94,11 @@ impl StoreManifest {
 
 impl StorePartition {
     fn of(partition: u32, position: &PositionRow) -> Self {
-        let [dictionary, facts, kiosks, ledger, quarantine] =
-            position.chains.map(|chain| chain.count);
+        let [dictionary, facts, kiosks, quarantine] = position.chains.map(|chain| chain.count);
         Self {
             partition,
             next_offset: position.position.next_offset,
-            chunks: StoreChunks { dictionary, facts, kiosks, ledger, quarantine },
+            chunks: StoreChunks { dictionary, facts, kiosks, quarantine },
             row: BASE64_STANDARD.encode(row(position)),
         }
     }

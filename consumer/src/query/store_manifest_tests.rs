@@ -57,8 +57,7 @@ fn a_manifest_says_what_a_store_is_and_its_rows_are_sealed() {
     for (number, (partition, row)) in (0..).zip(manifest.partitions.iter().zip(&rows)) {
         assert_eq!((partition.partition, partition.next_offset), (number, 100));
         let chunks = partition.chunks;
-        let counts =
-            [chunks.dictionary, chunks.facts, chunks.kiosks, chunks.ledger, chunks.quarantine];
+        let counts = [chunks.dictionary, chunks.facts, chunks.kiosks, chunks.quarantine];
         assert_eq!(counts, row.chains.map(|chain| chain.count));
         assert_eq!(partition.position().as_ref(), Some(row));
         for place in 0..partition.row.len() {

@@ -1,22 +1,35 @@
-//! A partition put together from its chunks.
+//! A partition put together from its chunks: its facts are folded again, in the order in which they were
+//! folded first.
 
 use std::sync::Arc;
 
-use laju_schemas::{RegionTable, TimestampMs};
+use laju_schemas::{RegionIndex, RegionTable, SubjectId, TimestampMs};
 
-use crate::domain::cell::{Cell, sort_and_add};
+use crate::domain::cell::{Cell, add_up};
 use crate::domain::day::Day;
-use crate::domain::dictionary::member;
-use crate::domain::fold::{KioskActivity, PartitionFold};
+use crate::domain::dictionary::{KioskRef, Names, member};
+use crate::domain::fact::CompactFact;
+use crate::domain::fold::{Arrival, KioskActivity, PartitionFold, Tallies};
 use crate::projection::chunks;
+use crate::projection::fact_chunk;
 use crate::projection::format::{Kind, PositionRow};
+use crate::projection::node_ledger::Numbers;
 use crate::projection::partition::PartitionState;
 use crate::projection::partition_ledger::PartitionLedger;
+use crate::projection::partition_view::PartitionView;
 use crate::projection::quarantine::QuarantineTally;
 use crate::projection::recent::{
     Block, REMEMBERED_FACTS, REMEMBERED_REFUSED, Recent, RecentFact, RecentRefusal,
     remembered_since,
 };
+use crate::projection::runs::Runs;
+
+/// Postings that are added up at a time.
+const POSTED_AT_ONCE: usize = 1 << 18;
+/// Subjects that are looked up before their facts are folded: their memory is waited for together.
+const ANNOUNCED: usize = 16;
+/// No more facts are in a chunk: of what a row says only this much is believed.
+const MOST_IN_A_CHUNK: u64 = 256;
 
 /// A partition as it was stored: the fold's state and what readers see.
 pub struct StoredPartition {
@@ -31,10 +44,17 @@ pub(super) struct Loading {
     /// The first day of recording of which events are remembered.
     remembered_since: Day,
     fold: PartitionFold,
+    /// The facts of a chunk.
+    facts: Vec<(SubjectId, CompactFact)>,
     cells: Vec<Cell>,
+    ledger: Runs,
+    /// By what numbers postings are added up; none for the partition's own.
+    numbers: Option<Numbers>,
     received: Vec<u64>,
     refused: Vec<u64>,
     served: Vec<u64>,
+    /// By kiosk: the home region last put into `served`.
+    homes: Vec<Option<RegionIndex>>,
     days: Vec<u64>,
     quarantine: QuarantineTally,
     recent: Vec<Block<RecentFact>>,
@@ -42,21 +62,38 @@ pub(super) struct Loading {
 }
 
 impl Loading {
-    /// A partition that has got as far as its row says.
-    pub(super) fn new(row: &PositionRow) -> Self {
+    /// A partition that has got as far as its row says, which posts to this ledger.
+    pub(super) fn new(row: &PositionRow, ledger: Runs) -> Self {
         let until = row.position.recorded_until.map(Day::recorded).unwrap_or_default();
+        let facts = row.chains[Kind::Facts as usize].count.saturating_mul(MOST_IN_A_CHUNK);
+        let mut fold = PartitionFold::default();
+        fold.subjects.reserve(row.subjects.min(facts) as usize);
         Self {
             remembered_since: remembered_since(until),
-            fold: PartitionFold::default(),
+            fold,
+            facts: Vec::new(),
             cells: Vec::new(),
+            ledger,
+            numbers: None,
             received: Vec::new(),
             refused: Vec::new(),
             served: Vec::new(),
+            homes: Vec::new(),
             days: Vec::new(),
             quarantine: QuarantineTally::default(),
             recent: Vec::new(),
             recent_refused: Recent::default(),
         }
+    }
+
+    /// The texts: all of them, once the dictionary's chunks are read.
+    pub(super) fn names(&self) -> &Names {
+        self.fold.dictionary.names()
+    }
+
+    /// Adds postings up by other numbers than the partition's own.
+    pub(super) fn number(&mut self, numbers: Numbers) {
+        self.numbers = Some(numbers);
     }
 
     /// Where the events of a day go that are remembered.
@@ -81,23 +118,10 @@ impl Loading {
         match kind {
             Kind::Dictionary => chunks::read_entries(payload, &mut self.fold.dictionary),
             Kind::Facts => {
-                let names = Arc::clone(self.fold.dictionary.names());
-                let regions = RegionTable::get().len();
-                let (day, facts) = chunks::read_facts(payload)?;
-                for (subject, fact) in facts {
-                    let known = (fact.context as usize) < names.context_count()
-                        && usize::from(fact.home().0) < regions;
-                    if !known {
-                        return None;
-                    }
-                    let kiosk = names.context(fact.context).kiosk;
-                    self.received.push(member(kiosk, fact.sequence));
-                    self.served.push(member(kiosk, fact.home().0.into()));
-                    self.fold.subjects.insert(subject, fact);
-                    if let Some(block) = self.remembered(day) {
-                        block.push(fact.event_id, RecentFact::of(subject, &fact));
-                    }
-                }
+                let mut facts = std::mem::take(&mut self.facts);
+                let arrival = fact_chunk::read(payload, &mut facts)?;
+                self.fold(&facts, arrival)?;
+                self.facts = facts;
                 Some(())
             }
             Kind::Kiosks => {
@@ -109,7 +133,6 @@ impl Loading {
                 }
                 Some(())
             }
-            Kind::Ledger => chunks::read_cells(payload, &mut self.cells),
             Kind::Quarantine => {
                 for record in chunks::read_quarantined(payload)? {
                     if let Some((kiosk, sequence)) = &record.origin {
@@ -129,11 +152,66 @@ impl Loading {
         }
     }
 
-    pub(super) fn finish(self, partition: u32, row: &PositionRow) -> StoredPartition {
+    /// Folds facts that came in together.
+    fn fold(&mut self, facts: &[(SubjectId, CompactFact)], arrival: Arrival) -> Option<()> {
+        let names = Arc::clone(self.fold.dictionary.names());
+        let (contexts, regions) = (names.context_count(), RegionTable::get().len());
+        self.homes.resize(names.kiosk_count(), None);
+        let mut entries = Vec::new();
+        for facts in facts.chunks(ANNOUNCED) {
+            facts.iter().for_each(|(subject, _)| self.fold.subjects.touch(*subject));
+            for (subject, fact) in facts {
+                let home = fact.home();
+                if fact.context as usize >= contexts || usize::from(home.0) >= regions {
+                    return None;
+                }
+                let context = *names.context(fact.context);
+                let kiosk = context.kiosk;
+                self.received.push(member(kiosk, fact.sequence));
+                if self.homes[kiosk as usize].replace(home) != Some(home) {
+                    self.served.push(member(kiosk, home.0.into()));
+                }
+                let cells = &mut self.cells;
+                if !self.fold.add(*subject, *fact, context, arrival, cells, &mut entries) {
+                    return None;
+                }
+                if let Some(block) = self.remembered(arrival.day) {
+                    block.push(fact.event_id, RecentFact::of(*subject, fact));
+                }
+            }
+        }
+        if self.cells.len() >= POSTED_AT_ONCE {
+            self.post();
+        }
+        // The dictionary has all that the fold ever needed.
+        entries.is_empty().then_some(())
+    }
+
+    fn post(&mut self) {
+        if let Some(numbers) = &self.numbers {
+            self.cells.iter_mut().for_each(|cell| *cell = numbers.renumbered(*cell));
+        }
+        add_up(&mut self.cells);
+        self.ledger.push(std::mem::take(&mut self.cells));
+    }
+
+    /// The partition's state, what readers see, and the ledger that it was posted to; `None` if its facts
+    /// are not those that its row counts.
+    pub(super) fn finish(
+        mut self,
+        partition: u32,
+        row: &PositionRow,
+    ) -> Option<(PartitionState, PartitionView, Runs)> {
+        self.post();
         let Self { mut fold, recent, mut recent_refused, .. } = self;
-        fold.tallies = row.tallies();
-        let mut ledger = PartitionLedger::empty(partition);
-        let view = &mut ledger.view;
+        let counted = |tallies: &Tallies| (tallies.standing, tallies.retracted);
+        let tallies = row.tallies();
+        if counted(&fold.tallies) != counted(&tallies) || fold.subjects.len() as u64 != row.subjects
+        {
+            return None;
+        }
+        fold.tallies = tallies;
+        let mut view = PartitionView::empty(partition);
         view.next_offset = row.position.next_offset;
         view.recorded_until = row.position.recorded_until.map(TimestampMs);
         view.recorded_by = row.position.recorded_by;
@@ -150,8 +228,6 @@ impl Loading {
         view.recent.forget_beyond(REMEMBERED_FACTS);
         recent_refused.forget_before(self.remembered_since);
         view.recent_refused = recent_refused;
-        ledger.ledger.push(sort_and_add(self.cells));
-        let state = PartitionState::restored(partition, fold, row.position);
-        StoredPartition { state, ledger }
+        Some((PartitionState::restored(partition, fold, row.position), view, self.ledger))
     }
 }

@@ -6,8 +6,17 @@ use std::path::PathBuf;
 
 use super::load::Loading;
 use super::{Store, StoreError, StoredPartition};
+use crate::domain::dictionary::Names;
 use crate::projection::format::{self, Chain, Identity, Kind, PositionRow, position_key};
+use crate::projection::node_ledger::Numbers;
+use crate::projection::partition::PartitionState;
 use crate::projection::partition_ledger::PartitionLedger;
+use crate::projection::partition_view::PartitionView;
+use crate::projection::runs::Runs;
+
+/// A partition that is folded again has its chunks replaced, maybe while they are read. It is read so
+/// often, if its position has changed.
+const ATTEMPTS: usize = 3;
 
 /// A second handle on an open store, to be read only. No commit waits for it.
 #[derive(Clone)]
@@ -84,7 +93,23 @@ impl StoreReader {
         row: &PositionRow,
         progress: &dyn Fn(u64),
     ) -> Result<StoredPartition, StoreError> {
-        let mut loading = Loading::new(row);
+        let own = Runs::default();
+        let (state, view, ledger) = self.load_into(partition, row, progress, own, |_| None)?;
+        Ok(StoredPartition { state, ledger: PartitionLedger { view, ledger } })
+    }
+
+    /// The same, with its postings added to a ledger, by numbers that `number` makes of its names.
+    pub(super) fn load_into(
+        &self,
+        partition: u32,
+        row: &PositionRow,
+        progress: &dyn Fn(u64),
+        ledger: Runs,
+        number: impl FnOnce(&Names) -> Option<Numbers>,
+    ) -> Result<(PartitionState, PartitionView, Runs), StoreError> {
+        let damaged = |what| self.damaged(partition, what);
+        let mut loading = Loading::new(row, ledger);
+        let mut number = Some(number);
         for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
             let (mut found, mut fault) = (Chain::default(), None);
             self.read(partition, kind, 0..chain.count, |value| {
@@ -101,10 +126,14 @@ impl StoreReader {
             })?;
             let adds_up = (found == chain).then_some(()).ok_or("its chunks do not add up");
             if let Some(what) = fault.or(adds_up.err()) {
-                return Err(self.damaged(partition, what));
+                return Err(damaged(what));
+            }
+            // The dictionary is the first kind: the numbers are there before anything is posted.
+            if let Some(numbers) = number.take().and_then(|number| number(loading.names())) {
+                loading.number(numbers);
             }
         }
-        Ok(loading.finish(partition, row))
+        loading.finish(partition, row).ok_or_else(|| damaged("its facts are not those it counts"))
     }
 
     /// A partition at its last commit, with its own ledger, and how far that is.
@@ -113,15 +142,36 @@ impl StoreReader {
     /// If something is missing, damaged, or does not add up.
     pub fn ledger(&self, partition: u32) -> Result<PartitionLedger, StoreError> {
         let mut row = self.position(partition)?;
+        let mut attempts = 1..ATTEMPTS;
         loop {
             let loaded = self.load(partition, &row, &|_| {});
-            let now = self.position(partition)?;
-            match loaded {
-                // Folded again meanwhile: its chunks were replaced.
-                Err(_) if now.position.next_offset < row.position.next_offset => row = now,
-                loaded => return Ok(loaded?.ledger),
+            match (loaded, attempts.next()) {
+                (Ok(stored), _) => return Ok(stored.ledger),
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(_)) => {
+                    let now = self.position(partition)?;
+                    if now == row {
+                        return Err(error);
+                    }
+                    row = now;
+                }
             }
         }
+    }
+
+    /// That a partition which nobody writes has no chunks behind those that its row counts.
+    pub(super) fn require_no_more(
+        &self,
+        partition: u32,
+        row: &PositionRow,
+    ) -> Result<(), StoreError> {
+        for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
+            let keys = kind.key(partition, chain.count)..=kind.key(partition, u64::MAX);
+            if self.database.range(keys).next().is_some() {
+                return Err(self.damaged(partition, "its chunks do not add up"));
+            }
+        }
+        Ok(())
     }
 
     fn database_error(&self, source: sled::Error) -> StoreError {

@@ -66,9 +66,9 @@ impl Made {
             state.counted(mark, &event);
         }
         self.next += count;
-        let mut commits: Vec<_> =
+        let commits: Vec<_> =
             self.states.iter_mut().filter_map(PartitionState::take_commit).collect();
-        self.store.commit(&mut commits).unwrap();
+        self.store.commit(&commits).unwrap();
         self
     }
 
@@ -266,14 +266,14 @@ fn what_a_kill_left_of_chunks_that_do_not_count_is_taken_away() {
     take(&mut taken, &origin, &rows, 9, &mut u64::MAX.clone());
     // As in the middle of taking them away: they do not count, and are there.
     let mut chains = rows[0].chains;
-    chains[Kind::Ledger as usize] = Chain::default();
+    chains[Kind::Kiosks as usize] = Chain::default();
     chains[Kind::Facts as usize] = Chain::default();
     taken.database.insert(seed_key(0), format::row(&chains)).unwrap();
     drop(taken);
     let mut taken = seeding(path.path());
-    assert_eq!(taken.chain(0, Kind::Ledger), Chain::default());
-    assert_eq!(taken.database.scan_prefix(Kind::Ledger.prefix(0)).count(), 0);
-    assert_eq!(taken.chain(1, Kind::Ledger), rows[1].chains[Kind::Ledger as usize]);
+    assert_eq!(taken.chain(0, Kind::Kiosks), Chain::default());
+    assert_eq!(taken.database.scan_prefix(Kind::Kiosks.prefix(0)).count(), 0);
+    assert_eq!(taken.chain(1, Kind::Kiosks), rows[1].chains[Kind::Kiosks as usize]);
     take(&mut taken, &origin, &rows, 9, &mut u64::MAX.clone());
     assert_eq!(contents(&taken.finish(&rows).unwrap()), contents(&origin.store));
 }

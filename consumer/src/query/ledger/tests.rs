@@ -159,14 +159,6 @@ fn rows_do_not_depend_on_how_the_log_was_cut_into_commits() {
     assert_eq!(posting_count(&small.ledger), posting_count(&large.ledger));
 }
 
-#[test]
-fn a_ledger_whose_names_are_gone_is_recognised_before_it_is_written() {
-    let mut part = fold(7);
-    assert!(has_names(&part));
-    part.view.names = std::sync::Arc::default();
-    assert!(!has_names(&part));
-}
-
 /// Once published, a digest is computed again by others: what it is made of does not change.
 #[test]
 fn the_digest_is_of_exactly_the_lines_documented() {
