@@ -20,6 +20,7 @@ use clap::Parser;
 use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::version::fold_version;
 use laju_consumer::ingest::batch::Batch;
+use laju_consumer::projection::format::Kind;
 use laju_consumer::projection::node_ledger::NodeLedger;
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::partition_view::PartitionView;
@@ -175,6 +176,22 @@ fn open(path: &Path, reader: &EventReader) -> Result<Store, StoreError> {
     Store::open(path, &log, false, || "bench".to_owned())
 }
 
+/// Bytes of the chunks of facts, and of all others, without what the database needs for them.
+fn chunk_bytes(store: &Store) -> Result<(usize, usize), StoreError> {
+    let (reader, mut bytes) = (store.reader(), (0, 0));
+    for partition in 0..PARTITIONS {
+        let row = reader.position(partition)?;
+        for (kind, chain) in Kind::ALL.into_iter().zip(row.chains) {
+            let of_kind = if kind == Kind::Facts { &mut bytes.0 } else { &mut bytes.1 };
+            reader.read(partition, kind, 0..chain.count, |value| {
+                *of_kind += value.len();
+                true
+            })?;
+        }
+    }
+    Ok(bytes)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     let mut reader = EventReader::new(&[])?;
@@ -183,6 +200,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (mut decoded, mut folded, mut stored, mut reopened) = (vec![], vec![], vec![], vec![]);
     let (mut fold_processor, mut store_processor) = (vec![], vec![]);
+    let mut reopen_processor = vec![];
     let mut report = Report::default();
     let mut sizes = None;
     for _ in 0..options.rounds {
@@ -221,13 +239,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let cells = ledger.ledger().len();
         drop((store, partitions, views, ledger));
 
-        let begun = Instant::now();
+        let (begun, processor) = (Instant::now(), processor_seconds());
         let mut store = open(directory.path(), &reader)?;
-        black_box(store.load_node(&|_| {})?);
+        let loaded = store.load_node(&|_| {})?;
         reopened.push(subjects / begun.elapsed().as_secs_f64());
+        reopen_processor.push((processor_seconds() - processor) * 1e6 / subjects);
+        drop(black_box(loaded));
+        let chunks = chunk_bytes(&store)?;
         drop(store);
         // The first round's resident memory is the one without what earlier rounds left behind.
-        sizes.get_or_insert((subjects, own, resident, bytes_in(directory.path()), cells));
+        sizes.get_or_insert((subjects, own, resident, bytes_in(directory.path()), chunks, cells));
     }
     report.add("events", events, "");
     report.add("bytes of value", log.bytes.len() as f64 / events, "B/event");
@@ -237,12 +258,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report.add("processors of judge and fold", median(&fold_processor), "µs/event");
     report.add("processors with store", median(&store_processor), "µs/event");
     report.add("reopen", median(&reopened), "subjects/s");
-    if let Some((subjects, own, resident, disk, cells)) = sizes {
+    report.add("processors of reopen", median(&reopen_processor), "µs/subject");
+    if let Some((subjects, own, resident, disk, (facts, rest), cells)) = sizes {
         report.add("subjects", subjects, "");
         report.add("memory of subjects", own as f64 / subjects, "B/subject");
         report.add("resident memory of fold", resident as f64 / subjects, "B/subject");
         report.add("store", disk as f64 / subjects, "B/subject");
         report.add("store of events", disk as f64 / events, "B/event");
+        report.add("chunks of facts", facts as f64 / events, "B/event");
+        report.add("other chunks", rest as f64 / events, "B/event");
         report.add("ledger cells", cells as f64, "");
     }
     report.print(options.json);
