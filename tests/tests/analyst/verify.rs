@@ -151,12 +151,15 @@ fn a_running_worker_and_its_stopped_store_are_identical_to_the_log() {
 fn one_changed_fact_is_noticed_with_the_records_that_posted_to_what_differs() {
     let broker = TestBroker::start(PARTITIONS);
     broker.publish(&seeded(PARTITIONS, 800));
+    broker.publish(&activations(5_000..5_020, PARTITIONS));
     let log = broker.read_log();
     let mut reader = laju_schemas::known::EventReader::new(&[]).unwrap();
     let mut changed = |record: &LogRecord| {
         let event = reader.read(record.value.as_deref()?).ok()?;
         let is_activation = matches!(event.fact, Fact::Activated { .. });
-        (record.partition == 2 && is_activation).then_some(event.event_id)
+        // The only one of its citizen: nothing else depends on it.
+        let is_alone = log.iter().filter(|other| other.key == record.key).count() == 1;
+        (record.partition == 2 && is_activation && is_alone).then_some(event.event_id)
     };
     let changed = log.iter().find_map(&mut changed).unwrap();
     let store = tempfile::tempdir().unwrap();
