@@ -235,7 +235,7 @@ fn a_damaged_byte_is_refused_and_what_is_damaged_every_time_never_becomes_a_stor
 
     let path = tempfile::tempdir().unwrap();
     let meddle: Meddle = Arc::new(move |path, _, body| {
-        let is_it = path.contains("/1/ledger?");
+        let is_it = path.contains("/1/kiosks?");
         Ok(if is_it { flip(body) } else { body })
     });
     let server = Server::start(Some(made.store.reader()), Access::default(), meddle);
