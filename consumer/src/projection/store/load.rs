@@ -7,7 +7,7 @@ use laju_schemas::{RegionIndex, RegionTable, SubjectId, TimestampMs};
 
 use crate::domain::cell::{Cell, add_up};
 use crate::domain::day::Day;
-use crate::domain::dictionary::{KioskRef, Names, member};
+use crate::domain::dictionary::{Names, member};
 use crate::domain::fact::CompactFact;
 use crate::domain::fold::{Arrival, KioskActivity, PartitionFold, Tallies};
 use crate::projection::chunks;
