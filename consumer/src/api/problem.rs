@@ -47,6 +47,13 @@ impl From<QueryError> for Problem {
                     "tingkat yang diminta tidak berada di dalam {within}; periksa level dan within"
                 ),
             ),
+            QueryError::NoPlace(given) => (
+                of("after"),
+                format!(
+                    "after: '{}' bukan tempat dalam daftar ini; ambil dari next pada halaman sebelumnya",
+                    shown(given)
+                ),
+            ),
             QueryError::EndsBeforeItBegins { from, to } => {
                 (of("to"), format!("to ({to}) lebih awal daripada from ({from})"))
             }

@@ -230,7 +230,9 @@ impl CellKey {
         }
     }
 
-    fn without_text(self) -> Self {
+    /// The same place with 0 for the number of a text, which is of no meaning.
+    #[must_use]
+    pub fn without_text(self) -> Self {
         match self.text() {
             Text::None => self,
             Text::Outreach | Text::Visit => {
@@ -254,6 +256,20 @@ impl CellKey {
         bytes[7..].copy_from_slice(&self.detail.to_be_bytes());
         bytes
     }
+
+    /// The key of such bytes; `None` if no posting can have it.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let mut place = [0; 8];
+        place[1..].copy_from_slice(&bytes[..7]);
+        let mut detail = [0; 8];
+        detail.copy_from_slice(&bytes[7..]);
+        let key = Self { place: u64::from_be_bytes(place), detail: u64::from_be_bytes(detail) };
+        let account = Account::from_number((key.place >> ACCOUNT) as u8)?;
+        let regions = laju_schemas::RegionTable::get().len();
+        let known = usize::from(key.region().0) < regions;
+        (known && pack(unpack(account, key.detail)) == key.detail).then_some(key)
+    }
 }
 
 /// Sorts cells and adds up those with the same key; sums of zero are dropped.
@@ -266,6 +282,17 @@ pub fn sort_and_add(mut cells: Vec<Cell>) -> Vec<Cell> {
 /// The same in place.
 pub fn add_up(cells: &mut Vec<Cell>) {
     cells.sort_unstable_by_key(|cell| cell.key.order());
+    add_up_neighbours(cells);
+}
+
+/// The same of a few sorted runs one after the other: what sorts in keeping with order takes them as
+/// they are, and only merges them.
+pub fn add_up_runs(cells: &mut Vec<Cell>) {
+    cells.sort_by_key(|cell| cell.key.order());
+    add_up_neighbours(cells);
+}
+
+fn add_up_neighbours(cells: &mut Vec<Cell>) {
     cells.dedup_by(|cell, kept| {
         let same = cell.key == kept.key;
         if same {
@@ -392,6 +419,7 @@ mod tests {
             assert_eq!(key.region(), posting.region);
             assert_eq!((key.day(), key.recorded()), (posting.day, posting.recorded));
             assert_eq!(key.detail(), detail);
+            assert_eq!(CellKey::from_bytes(&key.to_bytes()), Some(key));
             if let Some(memo) = account.memo() {
                 assert_eq!(memo.memo_of(), Some(account));
                 let key_of_memo = key.in_account(memo);

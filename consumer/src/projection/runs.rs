@@ -51,13 +51,22 @@ impl Runs {
 
     /// Every cell of a region's account. A key may come more than once: amounts add up.
     pub fn of(&self, region: RegionIndex, account: Account) -> impl Iterator<Item = &Cell> {
+        self.slices_of(region, account).flatten()
+    }
+
+    /// The cells of a region's account in each run that has any.
+    pub fn slices_of(
+        &self,
+        region: RegionIndex,
+        account: Account,
+    ) -> impl Iterator<Item = &[Cell]> {
         let first = CellKey::first(region, account);
-        self.0.iter().flat_map(move |run| {
-            let from = run.partition_point(|cell| cell.key < first);
-            run[from..]
-                .iter()
-                .take_while(move |c| c.key.region() == region && c.key.account() == account)
-        })
+        let slices = self.0.iter().map(move |run| {
+            let cells = &run[run.partition_point(|cell| cell.key < first)..];
+            let is_its = |cell: &Cell| cell.key.region() == region && cell.key.account() == account;
+            &cells[..cells.partition_point(is_its)]
+        });
+        slices.filter(|cells| !cells.is_empty())
     }
 
     /// Every cell, in no particular order. A key may come more than once: amounts add up.

@@ -320,6 +320,7 @@ impl Fixture {
             position: Position::default(),
             gaps: Arc::new(gaps),
             sums,
+            visits: Arc::default(),
             shards: None,
             now: noon(today),
             today: date(today),

@@ -11,6 +11,7 @@ use laju_schemas::position::{LogDigest, Position};
 
 use super::days::today;
 use super::figures::sums::{RegionSums, Sums};
+use super::figures::visits::VisitBook;
 use super::kiosks::missing::{Gaps, KioskBook};
 use super::readiness::{NotReady, NotReadyReason, PartitionReadiness, Readiness, behind, lacks};
 use super::view::{ReferenceView, View};
@@ -43,6 +44,8 @@ pub struct LiveView {
     fold_version: Arc<str>,
     /// Readers only: ingest never takes this lock.
     kept: Mutex<Kept>,
+    /// The same, of questions about visits only.
+    visits: Arc<VisitBook>,
 }
 
 /// What gaps were made of.
@@ -71,6 +74,7 @@ impl LiveView {
             shards: ArcSwapOption::empty(),
             fold_version: fold_version.into(),
             kept: Mutex::default(),
+            visits: Arc::default(),
         }
     }
 
@@ -188,6 +192,7 @@ impl LiveView {
         let position = position(log, &snapshot, &reference, statuses_next, &decisions);
         let gaps = kept.gaps(of);
         let sums = kept.sums(&snapshot);
+        self.visits.release(&snapshot);
         Ok(View {
             cluster_id,
             fold_version: Arc::clone(&self.fold_version),
@@ -198,6 +203,7 @@ impl LiveView {
             position,
             gaps,
             sums,
+            visits: Arc::clone(&self.visits),
             shards: self.shards.load().as_deref().cloned(),
             now,
             today: today(now),

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod live_view;
 #[cfg(test)]
 mod live_view_tests;
+pub mod page;
 pub mod question;
 pub mod quoted;
 pub mod readiness;
@@ -63,6 +64,9 @@ pub enum QueryError {
     /// Nobody was ever served at a visit.
     #[error("nobody was served at an outreach visit '{0}', as far as these days go")]
     UnknownOutreach(String),
+    /// A cursor that no page of the list asked for ends with.
+    #[error("after: '{0}' is no place in this list; take it from next of the page before")]
+    NoPlace(String),
     /// A series that ends before it begins.
     #[error("to ({to}) is before from ({from})")]
     EndsBeforeItBegins {

@@ -8,8 +8,9 @@ use laju_schemas::RegionIndex;
 
 use super::scope::Scope;
 use crate::domain::account::Account;
-use crate::domain::cell::{Cell, add_up};
+use crate::domain::cell::{Cell, add_up_runs};
 use crate::domain::day::Day;
+use crate::projection::runs::Runs;
 use crate::projection::snapshot::Snapshot;
 
 /// Which postings count: those of a day up to `as_of`, recorded up to `known_at`.
@@ -40,6 +41,18 @@ impl Window {
         cells.iter().filter(move |cell| self.knows(cell.key.recorded()))
     }
 
+    /// The first day of happening that does not count any more; `None` if all do.
+    #[must_use]
+    pub fn days(self) -> Option<u32> {
+        self.days
+    }
+
+    /// Whether everything counts that was ever recorded.
+    #[must_use]
+    pub fn knows_all(self) -> bool {
+        self.recorded.is_none()
+    }
+
     /// Whether a cell counts.
     #[must_use]
     #[inline]
@@ -65,6 +78,8 @@ pub struct Group<'a> {
     pub account: Account,
     /// The cells, in the order of days.
     pub cells: &'a [Cell],
+    /// Where in the run the first of them stands.
+    pub first: usize,
 }
 
 /// The groups of a run that lie in a scope. What is not looked at costs a few comparisons only.
@@ -81,8 +96,9 @@ pub fn groups<'a>(run: &'a [Cell], scope: &Scope) -> impl Iterator<Item = Group<
         let length =
             prefix(rest, |cell| cell.key.region() == region && cell.key.account() == account);
         let (cells, after) = rest.split_at(length);
+        let first = run.len() - rest.len();
         rest = after;
-        Some(Group { region, account, cells })
+        Some(Group { region, account, cells, first })
     })
 }
 
@@ -100,14 +116,12 @@ pub fn each_netted(
     wanted: impl Fn(&Cell) -> bool,
     mut each: impl FnMut(&Cell),
 ) {
-    let mut cells = Vec::new();
-    for region in scope.indices() {
+    let mut others = Vec::new();
+    for region in scope.indices().map(RegionIndex) {
         for account in accounts {
-            cells.clear();
-            let of_it = snapshot.ledger.of(RegionIndex(region), *account);
-            cells.extend(of_it.filter(|cell| wanted(cell)).copied());
-            add_up(&mut cells);
-            cells.iter().for_each(&mut each);
+            others.clear();
+            let largest = largest_apart(&snapshot.ledger, (region, *account), &wanted, &mut others);
+            net(largest, &wanted, &mut others, &mut each);
         }
     }
 }
@@ -123,22 +137,64 @@ pub fn each_netted_apart(
     mut each: impl FnMut(&Cell, bool),
 ) {
     let ledger = &snapshot.ledger;
-    let (mut cells, mut released) = (Vec::new(), Vec::new());
+    let (mut others, mut released) = (Vec::new(), Vec::new());
     for region in scope.indices().map(RegionIndex) {
         for account in accounts {
             let memo = account.memo().into_iter().flat_map(|memo| ledger.of(region, memo));
             let memo = memo.map(|cell| Cell { key: cell.key.in_account(*account), ..*cell });
             released.clear();
             released.extend(memo.filter(|cell| wanted(cell)));
-            cells.clear();
-            cells.extend(ledger.of(region, *account).filter(|cell| wanted(cell)).copied());
-            cells.extend(released.iter().map(|cell| Cell { amount: -cell.amount, ..*cell }));
-            add_up(&mut cells);
-            add_up(&mut released);
-            cells.iter().for_each(|cell| each(cell, false));
+            others.clear();
+            others.extend(released.iter().map(|cell| Cell { amount: -cell.amount, ..*cell }));
+            let largest = largest_apart(ledger, (region, *account), &wanted, &mut others);
+            net(largest, &wanted, &mut others, |cell| each(cell, false));
+            add_up_runs(&mut released);
             released.iter().for_each(|cell| each(cell, true));
         }
     }
+}
+
+/// The cells of a region's account in the run that has most of them; those of the other runs that
+/// are wanted are added to `others`.
+fn largest_apart<'a>(
+    ledger: &'a Runs,
+    place: (RegionIndex, Account),
+    wanted: impl Fn(&Cell) -> bool,
+    others: &mut Vec<Cell>,
+) -> &'a [Cell] {
+    let mut largest: &[Cell] = &[];
+    let mut add = |cells: &[Cell]| others.extend(cells.iter().filter(|cell| wanted(cell)));
+    for cells in ledger.slices_of(place.0, place.1) {
+        if cells.len() > largest.len() {
+            add(std::mem::replace(&mut largest, cells));
+        } else {
+            add(cells);
+        }
+    }
+    largest
+}
+
+/// Adds up cells in their order, most of which lie so already: those are not copied.
+fn net(
+    largest: &[Cell],
+    wanted: impl Fn(&Cell) -> bool,
+    others: &mut Vec<Cell>,
+    mut each: impl FnMut(&Cell),
+) {
+    add_up_runs(others);
+    let mut others = others.iter().peekable();
+    for cell in largest.iter().filter(|cell| wanted(cell)) {
+        let order = cell.key.order();
+        while let Some(before) = others.next_if(|other| other.key.order() < order) {
+            each(before);
+        }
+        match others.next_if(|other| other.key == cell.key) {
+            None => each(cell),
+            Some(more) if cell.amount + more.amount == 0 => {}
+            Some(more) => each(&Cell { amount: cell.amount + more.amount, ..*cell }),
+        }
+    }
+    others.for_each(each);
 }
 
 /// How many cells from the first on fulfil a condition that, once false, stays false: found with

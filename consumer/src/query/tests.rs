@@ -270,7 +270,7 @@ fn breakdowns_name_every_key() {
     let view = f.view(TODAY);
     let rows = |by: By, days: &Days| {
         let answer =
-            breakdown::breakdown(&view, &BreakdownQuestion { code: code("18"), by }, days).unwrap();
+            breakdown::breakdown(&view, &BreakdownQuestion::of(code("18"), by), days).unwrap();
         serde_json::to_value(answer.rows).unwrap()
     };
     let all = Days::default();

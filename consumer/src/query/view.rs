@@ -9,6 +9,7 @@ use laju_schemas::{SubjectId, TimestampMs};
 use super::answer::{Evidence, PartitionEvidence};
 use super::days::Horizon;
 use super::figures::sums::RegionSums;
+use super::figures::visits::VisitBook;
 use super::kiosks::missing::{Gaps, KioskBook};
 use crate::domain::day::Day;
 use crate::domain::decisions::DecisionBook;
@@ -46,6 +47,8 @@ pub struct View {
     pub gaps: Arc<Gaps>,
     /// Every region's sums of all postings.
     pub sums: RegionSums,
+    /// What is kept of outreach visits from one question to the next.
+    pub visits: Arc<VisitBook>,
     /// Where citizens' facts are, once there is a worker.
     pub shards: Option<Shards>,
     /// The moment of the answer.
@@ -73,6 +76,7 @@ impl View {
             reference: Arc::new(reference),
             gaps: Arc::new(KioskBook::default().gaps(&snapshot, &statuses, &decisions)),
             sums: RegionSums::of(&snapshot),
+            visits: Arc::default(),
             statuses: Arc::new(statuses),
             decisions: Arc::new(decisions),
             position: Position::default(),

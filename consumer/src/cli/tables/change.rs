@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 
-use super::{bounds_words, harmless, number, percent, right, unknown_words, with_header};
+use super::{bounds_words, harmless, more, number, percent, right, unknown_words, with_header};
 use crate::domain::rate::Rate;
 use crate::query::answer::Age;
 use crate::query::explanations::change::{Change, ShareChange};
@@ -83,15 +83,17 @@ pub fn postings(answer: &Postings) -> String {
             Cell::new(harmless(&details.join(", "))),
         ]);
     }
-    format!(
-        "{} ({}), {}: {} in {} rows\n\n{}",
+    let more = more(answer.rows.len(), answer.rows_total, answer.next.as_deref());
+    let text = format!(
+        "{} ({}), {}: {} in {} rows\n\n{}\n\n{more}",
         answer.region.name,
         answer.region.code,
         answer.account.replace('_', " "),
         number(answer.total),
         number(answer.rows_total),
         table.trim_fmt()
-    )
+    );
+    text.trim_end().to_owned()
 }
 
 const fn words(part: PartKind) -> &'static str {

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 
-use super::{days, heading, number, right, unknown_words, with_header};
+use super::{days, heading, more, number, right, unknown_words, with_header};
 use crate::query::figures::flows::{FlowRow, Flows, RegionFlows};
 
 /// Two sparse matrices, a line for each pair of regions.
@@ -27,7 +27,9 @@ pub fn flows(answer: &Flows) -> String {
     let heading = format!("{}, {}", answer.within, days(answer.as_of, answer.known_at));
     let (services, moves) = (services.trim_fmt(), moves.trim_fmt());
     let unknown = unknown_words(answer.missing.as_ref());
-    format!("{heading}\n\n{services}\n\n{moves}\n\n{unknown}{}", answer.link)
+    let shown = answer.services.len() + answer.moves.len();
+    let more = more(shown, answer.services_total + answer.moves_total, answer.next.as_deref());
+    format!("{heading}\n\n{services}\n\n{moves}\n\n{more}{unknown}{}", answer.link)
 }
 
 /// What flows into a region and out of it.

@@ -3,7 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, Table};
 
-use super::{harmless, number, right, with_header};
+use super::{harmless, more, number, right, with_header};
 use crate::query::kiosks::event::{EffectKind, EventFate, FateKind};
 use crate::query::kiosks::list::{KioskDetail, KioskRow, Kiosks};
 
@@ -35,13 +35,8 @@ pub fn kiosks(answer: &Kiosks) -> String {
             Cell::new(remarks(row, row.conflicts)),
         ]);
     }
-    let mut text = table.trim_fmt();
-    if let Some(last) = answer.rows.last().filter(|_| answer.next.is_some()) {
-        let shown = answer.rows.len();
-        let id = harmless(&last.kiosk_id);
-        text.push_str(&format!("\n\n{shown} of {}; more with --after '{id}'", answer.total));
-    }
-    text
+    let more = more(answer.rows.len(), answer.total, answer.next.as_deref());
+    format!("{}\n\n{more}", table.trim_fmt()).trim_end().to_owned()
 }
 
 /// All that is known of a kiosk: a line for each.

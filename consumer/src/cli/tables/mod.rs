@@ -164,7 +164,17 @@ pub fn breakdown(answer: &Breakdown) -> String {
     }
     let heading = heading(&answer.region, answer.as_of, answer.known_at);
     let unknown = unknown_words(answer.missing.as_ref());
-    format!("{heading}\n\n{}\n\n{unknown}{}", table.trim_fmt(), answer.link)
+    let more = more(answer.rows.len(), answer.total, answer.next.as_deref());
+    format!("{heading}\n\n{}\n\n{more}{unknown}{}", table.trim_fmt(), answer.link)
+}
+
+/// That there are more rows than these, and how to go on; nothing on the last page.
+fn more(shown: usize, total: u64, next: Option<&str>) -> String {
+    let Some((_, query)) = next.and_then(|next| next.split_once('?')) else { return String::new() };
+    let parameters: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let after = parameters.into_iter().find(|(name, _)| name == "after");
+    let after = after.map(|(_, after)| harmless(&after)).unwrap_or_default();
+    format!("{} of {}; more with --after '{after}'\n\n", number(shown as u64), number(total))
 }
 
 /// What could not be counted.

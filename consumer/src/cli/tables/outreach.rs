@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 
-use super::{days, harmless, number, right, unknown_words, with_header};
+use super::{days, harmless, more, number, right, unknown_words, with_header};
 use crate::query::figures::outreach::{Outreach, VisitDetail};
 use crate::query::figures::visits::Visit;
 
@@ -13,7 +13,8 @@ pub fn outreach(answer: &Outreach) -> String {
     let days = days(answer.as_of, answer.known_at);
     let total = number(answer.total);
     let unknown = unknown_words(answer.missing.as_ref());
-    format!("{}, {days}: {total} visits\n\n{rows}\n\n{unknown}{}", answer.within, answer.link)
+    let more = more(answer.rows.len(), answer.total, answer.next.as_deref());
+    format!("{}, {days}: {total} visits\n\n{rows}\n\n{more}{unknown}{}", answer.within, answer.link)
 }
 
 /// One visit, with a line for each hour of each kiosk.

@@ -43,13 +43,9 @@ fn tables_say_what_the_answers_say() {
         &SeriesQuestion { code: region, from: span.0, to: span.1, step: Step::Month },
         &days,
     );
-    let cards = breakdown::breakdown(
-        &view,
-        &BreakdownQuestion { code: code("17.71"), by: By::CardReason },
-        &days,
-    );
-    let channels =
-        breakdown::breakdown(&view, &BreakdownQuestion { code: region, by: By::Channel }, &days);
+    let cards =
+        breakdown::breakdown(&view, &BreakdownQuestion::of(code("17.71"), By::CardReason), &days);
+    let channels = breakdown::breakdown(&view, &BreakdownQuestion::of(region, By::Channel), &days);
     let tables = [
         super::progress(&progress::progress(&view, region, &days).unwrap()),
         super::progress_list(&list.unwrap()),
@@ -115,7 +111,7 @@ fn outreach_answers_have_every_name_in_their_order_and_tables() {
 #[test]
 fn flow_answers_have_every_name_in_their_order_and_tables() {
     let view = flow_tests::served();
-    let all = flows::flows(&view, code("17"), &Days::default()).unwrap();
+    let all = flows::flows(&view, &flow_tests::asked(code("17")), &Days::default()).unwrap();
     let city = flows::region_flows(&view, code("18.71"), &Days::default()).unwrap();
     insta::assert_snapshot!(format!(
         "{}\n\n{}\n\n{}\n\n{}",

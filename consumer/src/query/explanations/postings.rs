@@ -12,20 +12,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::Account;
-use crate::domain::cell::{Cell, Detail};
+use crate::domain::cell::{Cell, CellKey, Detail};
+use crate::domain::day::Day;
+use crate::domain::dictionary::Names;
 use crate::query::QueryError;
 use crate::query::answer::{Age, Evidence, RegionName};
 use crate::query::days::{DayRange, NoDays, date};
 use crate::query::ledger::LedgerPosting;
+use crate::query::page::{self, First, LARGEST_PAGE, PAGE};
 use crate::query::question::{Endpoint, Question, limit, rows};
 use crate::query::scan::{each_netted, each_netted_apart};
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
-
-/// How many rows are shown where nothing else is asked for.
-pub const ROWS: u32 = 1_000;
-/// The most that can be asked for.
-pub const MOST_ROWS: u32 = 10_000;
 
 /// The accounts that the active people are the sum of.
 pub const ACTIVE: [Account; 4] =
@@ -114,10 +112,13 @@ pub struct PostingsQuestion {
     #[arg(long)]
     pub released: Option<bool>,
     /// How many rows at most; 1,000 if it is not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ROWS.into()))]
-    #[serde(default, deserialize_with = "limit::<1, MOST_ROWS, _>")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LARGEST_PAGE.into()))]
+    #[serde(default, deserialize_with = "limit::<1, LARGEST_PAGE, _>")]
     #[param(minimum = 1, maximum = 10000)]
     pub limit: Option<u32>,
+    /// Only rows after this one, as `next` of the page before has it.
+    #[arg(long, value_name = "ROW")]
+    pub after: Option<String>,
 }
 
 impl Endpoint for PostingsQuestion {
@@ -148,6 +149,8 @@ pub struct Postings {
     pub rows_total: u64,
     /// As many as were asked for, in the order of the days of recording and of happening.
     pub rows: Vec<PostingRow>,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// What the answer rests on.
     pub evidence: Evidence,
 }
@@ -196,6 +199,7 @@ impl PostingsQuestion {
             age_to: None,
             released: None,
             limit: None,
+            after: None,
         }
     }
 
@@ -227,19 +231,29 @@ fn has_age(age: Age, cell: &Cell) -> bool {
 /// Postings of a region.
 ///
 /// # Errors
-/// If there is no such region.
+/// If there is no such region, or `after` is no row of such a list.
 pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, QueryError> {
     let region = question.code;
     let name = region_name(region)?;
     let scope = Scope::of(region)?;
-    let mut total = 0;
-    let mut found: Vec<Cell> = Vec::new();
+    let after = question.after.as_deref();
+    let after =
+        after.map(|after| Place::at(after).ok_or_else(|| page::no_place(after))).transpose()?;
+    let names = &*view.snapshot.names;
+    let limit = rows(question.limit, PAGE);
+    let (mut total, mut rows_total) = (0, 0);
+    let mut page = First::new(limit, |a: &Cell, b: &Cell| {
+        days(a).cmp(&days(b)).then_with(|| a.key.compare(b.key, names))
+    });
     let wants = question.wants();
     let mut find = |cell: &Cell| {
         let sign = if cell.amount > 0 { Sign::Posted } else { Sign::Reversed };
         if question.sign.is_none_or(|wanted| wanted == sign) {
             total += i64::from(cell.amount);
-            found.push(*cell);
+            rows_total += 1;
+            if after.is_none_or(|after| after.is_before(cell, names)) {
+                page.add(*cell);
+            }
         }
     };
     let account = Account::from(question.account);
@@ -254,21 +268,66 @@ pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, Qu
             });
         }
     }
-    let rows_total = found.len() as u64;
-    let names = &*view.snapshot.names;
-    found.sort_unstable_by(|a, b| {
-        let days = |cell: &Cell| (cell.key.recorded(), cell.key.day());
-        days(a).cmp(&days(b)).then_with(|| a.key.compare(b.key, names))
+    let (found, has_more) = page.finish();
+    let next = found.last().filter(|_| has_more).map(|last| {
+        let after = Some(Place::of(last, names).cursor());
+        PostingsQuestion { limit: Some(limit as u32), after, ..question.clone() }.link(&NoDays {})
     });
-    found.truncate(rows(question.limit, ROWS));
     Ok(Postings {
         region: name,
         account: account.as_str().to_owned(),
         total,
         rows_total,
         rows: found.iter().map(|cell| row(LedgerPosting::of(0, cell, names))).collect(),
+        next,
         evidence: view.evidence(),
     })
+}
+
+fn days(cell: &Cell) -> (Day, Day) {
+    (cell.key.recorded(), cell.key.day())
+}
+
+/// Where a row stands: by its days, then by what it says, with a text where its number is of no
+/// meaning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    days: (Day, Day),
+    key: CellKey,
+    visit: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    fn of(cell: &Cell, names: &'a Names) -> Self {
+        let visit = match cell.key.detail() {
+            Detail::Activation { outreach, .. } => names.outreach(outreach),
+            _ => None,
+        };
+        Self { days: days(cell), key: cell.key.without_text(), visit }
+    }
+
+    /// Whether a row comes behind this one: mostly its days tell.
+    fn is_before(&self, cell: &Cell, names: &Names) -> bool {
+        let by_days = self.days.cmp(&days(cell));
+        by_days.then_with(|| self.cmp(&Place::of(cell, names))).is_lt()
+    }
+
+    /// The key's bytes and the visit.
+    fn cursor(&self) -> String {
+        let key = hex::encode(self.key.to_bytes());
+        self.visit.map_or(key.clone(), |visit| format!("{key},{visit}"))
+    }
+
+    fn at(cursor: &'a str) -> Option<Self> {
+        let (key, visit) = match cursor.split_once(',') {
+            Some((key, visit)) => (key, Some(visit)),
+            None => (cursor, None),
+        };
+        let mut bytes = [0; CellKey::BYTES];
+        hex::decode_to_slice(key, &mut bytes).ok()?;
+        let key = CellKey::from_bytes(&bytes)?;
+        Some(Self { days: (key.recorded(), key.day()), key, visit })
+    }
 }
 
 /// A ledger row as it is shown of one account.

@@ -1,9 +1,8 @@
 //! What brought it, who served, and why not? A region's figures by one of their dimensions.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use clap::Args;
-use hashbrown::HashMap;
 use jiff::civil::Date;
 use laju_schemas::event::{CardReason, Channel, DeactivationReason, DeferralReason, Venue};
 use laju_schemas::{RegionCode, RegionIndex, RegionTable};
@@ -12,17 +11,19 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::account::Account;
 use crate::domain::cell::Detail;
+use crate::domain::dictionary::Names;
 use crate::query::QueryError;
 use crate::query::answer::{Evidence, Missing, RegionName};
 use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
-use crate::query::question::{Endpoint, Question};
+use crate::query::page::{self, First, LARGEST_PAGE, PAGE};
+use crate::query::question::{Endpoint, Question, limit, rows};
 use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
-/// The number of a key that an event does not have.
-const NONE: u64 = u64::MAX;
+/// The place of the key that an event does not have; the others follow it in the order of their numbers.
+const NONE: usize = 0;
 
 /// What brought a region's figures, who served, and why not.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -36,6 +37,14 @@ pub struct BreakdownQuestion {
     #[arg(long, value_enum)]
     #[param(example = "channel")]
     pub by: By,
+    /// How many rows at most; 1,000 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LARGEST_PAGE.into()))]
+    #[serde(default, deserialize_with = "limit::<1, LARGEST_PAGE, _>")]
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+    /// Only rows after this one, as `next` of the page before has it.
+    #[arg(long, value_name = "ROW")]
+    pub after: Option<String>,
 }
 
 impl Endpoint for BreakdownQuestion {
@@ -50,6 +59,14 @@ impl Question for BreakdownQuestion {
 
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
         breakdown(view, self, days)
+    }
+}
+
+impl BreakdownQuestion {
+    /// The first page of a region's figures by a dimension.
+    #[must_use]
+    pub fn of(code: RegionCode, by: By) -> Self {
+        Self { code, by, limit: None, after: None }
     }
 }
 
@@ -88,8 +105,12 @@ pub struct Breakdown {
     /// The dimension.
     pub by: By,
     /// Of a closed list of keys every one, in the contract's order; else those that occur, the
-    /// largest first.
+    /// largest first. As many as were asked for.
     pub rows: Vec<BreakdownRow>,
+    /// How many there are on all pages.
+    pub total: u64,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
     /// most its `events` and `quarantined` together.
     pub missing: Option<Missing>,
@@ -142,13 +163,14 @@ impl By {
         }
     }
 
-    /// The number of a posting's key.
-    fn key(self, detail: Detail) -> u64 {
-        match (self, detail) {
+    /// The place of a posting's key.
+    #[inline]
+    fn place(self, detail: Detail) -> usize {
+        let number = match (self, detail) {
             (Self::Channel, Detail::Activation { channel, .. }) => channel.index().into(),
             (Self::Venue, Detail::Activation { venue: Some(venue), .. }) => venue.index().into(),
             (Self::Outreach, Detail::Activation { outreach, .. }) if outreach > 0 => {
-                outreach.into()
+                outreach as usize - 1
             }
             (Self::ServiceRegion, Detail::Activation { service, .. }) => service.0.into(),
             (Self::FirstTime, Detail::Activation { first_time_holder, .. }) => {
@@ -157,8 +179,9 @@ impl By {
             (Self::DeferralReason, Detail::Deferral { reason, .. }) => reason.index().into(),
             (Self::CardReason, Detail::Card(reason)) => reason.index().into(),
             (Self::DeactivationReason, Detail::Deactivation(reason)) => reason.index().into(),
-            _ => NONE,
-        }
+            _ => return NONE,
+        };
+        number + 1
     }
 
     /// The keys that there can be, in the order of their numbers, if the list is closed.
@@ -174,17 +197,6 @@ impl By {
             }
             Self::Outreach | Self::ServiceRegion => return None,
         })
-    }
-
-    /// The text of a number of an open list.
-    fn text(self, view: &View, key: u64) -> Option<String> {
-        if key == NONE {
-            return None;
-        }
-        if self == Self::ServiceRegion {
-            return Some(RegionTable::get().at(RegionIndex(key as u16)).code.to_string());
-        }
-        view.snapshot.names.outreach(key as u32).map(str::to_owned)
     }
 
     fn count(self, [first, second]: [i64; 2]) -> Count {
@@ -204,68 +216,155 @@ pub fn breakdown(
     asked: &BreakdownQuestion,
     days: &Days,
 ) -> Result<Breakdown, QueryError> {
-    let BreakdownQuestion { code: region, by } = *asked;
+    let BreakdownQuestion { code: region, by, .. } = *asked;
     let name = region_name(region)?;
     let scope = Scope::of(region)?;
-    let counts = counts(view, &scope, by, days);
-    let rows = match by.closed() {
-        Some(keys) => closed_rows(by, &keys, &counts),
-        None => open_rows(view, by, &counts),
+    let counts = Counts::of(view, &scope, by, days);
+    let limit = rows(asked.limit, PAGE);
+    let Page { rows, total, has_more } = match by.closed() {
+        Some(keys) => closed_page(&closed_rows(by, &keys, &counts), &keys, asked, limit)?,
+        None => open_page(&view.snapshot.names, &counts, asked, limit)?,
     };
+    let next = rows.last().filter(|_| has_more).map(|last| {
+        let (limit, after) = (Some(limit as u32), Some(cursor(by, last)));
+        BreakdownQuestion { limit, after, ..*asked }.link(days)
+    });
     Ok(Breakdown {
         region: name,
         as_of: days.day(view.today),
         known_at: days.known_at,
         by,
         rows,
+        total,
+        next,
         missing: missing_of(view, region, days),
         evidence: view.evidence(),
         link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
-type Counts = HashMap<u64, [i64; 2]>;
+/// A page of rows.
+struct Page {
+    rows: Vec<BreakdownRow>,
+    total: u64,
+    has_more: bool,
+}
 
-fn counts(view: &View, scope: &Scope, by: By, days: &Days) -> Counts {
-    let window = days.window();
-    let mut counts = Counts::new();
-    for group in all_groups(&view.snapshot, scope) {
-        let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {
-            continue;
-        };
-        for cell in window.cells(group.cells) {
-            let key = by.key(cell.key.detail());
-            counts.entry(key).or_default()[column] += i64::from(cell.amount);
+/// A cursor: of a closed list the key, else the count and, unless there is none, the key.
+fn cursor(by: By, row: &BreakdownRow) -> String {
+    let (Count::One { count } | Count::Cards { requested: count, .. }) = row.count;
+    match (by.closed(), &row.key) {
+        (Some(_), key) => key.clone().unwrap_or_default(),
+        (None, None) => count.to_string(),
+        (None, Some(key)) => format!("{count},{key}"),
+    }
+}
+
+fn closed_page(
+    all: &[BreakdownRow],
+    keys: &[&str],
+    asked: &BreakdownQuestion,
+    limit: usize,
+) -> Result<Page, QueryError> {
+    let from = match asked.after.as_deref() {
+        None => 0,
+        Some(key) if keys.contains(&key) => {
+            let is_it = |row: &BreakdownRow| row.key.as_deref() == Some(key);
+            all.iter().position(is_it).map_or(all.len(), |place| place + 1)
+        }
+        Some(other) => return Err(page::no_place(other)),
+    };
+    let mut rows = all.to_vec();
+    let has_more = page::cut(&mut rows, from, limit);
+    Ok(Page { rows, total: all.len() as u64, has_more })
+}
+
+/// A page of the keys that occur, the largest first, then in the order of the keys.
+fn open_page(
+    names: &Names,
+    counts: &Counts,
+    asked: &BreakdownQuestion,
+    limit: usize,
+) -> Result<Page, QueryError> {
+    let by = asked.by;
+    let after = asked.after.as_deref();
+    let place = |cursor| place(cursor).ok_or_else(|| page::no_place(cursor));
+    let after = after.map(place).transpose()?;
+    let text = |place: usize| -> Option<Cow<'_, str>> {
+        let number = place.checked_sub(1)?;
+        if by == By::ServiceRegion {
+            let code = RegionTable::get().at(RegionIndex(number as u16)).code;
+            return Some(Cow::Owned(code.to_string()));
+        }
+        names.outreach(place as u32).map(Cow::Borrowed)
+    };
+    let mut total = 0;
+    let mut page = First::new(limit, |a: &(usize, i64), b: &(usize, i64)| {
+        b.1.cmp(&a.1).then_with(|| text(a.0).cmp(&text(b.0)))
+    });
+    for (place, [count, _]) in counts.0.iter().enumerate().filter(|(_, [count, _])| *count != 0) {
+        total += 1;
+        let is_behind = after.is_none_or(|(last, key)| {
+            let order = last.cmp(count).reverse();
+            order.then_with(|| key.cmp(&text(place).as_deref())).is_lt()
+        });
+        if is_behind {
+            page.add((place, *count));
         }
     }
-    counts
+    let (rows, has_more) = page.finish();
+    let row = |(place, count)| BreakdownRow {
+        key: text(place).map(Cow::into_owned),
+        count: by.count([count, 0]),
+    };
+    Ok(Page { rows: rows.into_iter().map(row).collect(), total, has_more })
+}
+
+fn place(cursor: &str) -> Option<(i64, Option<&str>)> {
+    match cursor.split_once(',') {
+        Some((count, key)) => Some((count.parse().ok()?, Some(key))),
+        None => Some((cursor.parse().ok()?, None)),
+    }
+}
+
+/// Counts by the places of keys, of which there are so few or which lie so close that each has room.
+struct Counts(Vec<[i64; 2]>);
+
+impl Counts {
+    fn of(view: &View, scope: &Scope, by: By, days: &Days) -> Self {
+        let window = days.window();
+        let mut counts: Vec<[i64; 2]> = Vec::new();
+        for group in all_groups(&view.snapshot, scope) {
+            let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {
+                continue;
+            };
+            for cell in window.cells(group.cells) {
+                let place = by.place(cell.key.detail());
+                if counts.len() <= place {
+                    counts.resize(place + 1, [0, 0]);
+                }
+                counts[place][column] += i64::from(cell.amount);
+            }
+        }
+        Self(counts)
+    }
+
+    fn at(&self, place: usize) -> [i64; 2] {
+        self.0.get(place).copied().unwrap_or_default()
+    }
 }
 
 /// Every key, also those with nothing; `unknown` and none at all only where they occur.
 fn closed_rows(by: By, keys: &[&str], counts: &Counts) -> Vec<BreakdownRow> {
-    let count = |number: u64| counts.get(&number).copied().unwrap_or_default();
     let mut rows = Vec::with_capacity(keys.len() + 1);
     for (number, key) in keys.iter().enumerate() {
-        let count = count(number as u64);
+        let count = counts.at(number + 1);
         if *key != "unknown" || count != [0, 0] {
             rows.push(BreakdownRow { key: Some((*key).to_owned()), count: by.count(count) });
         }
     }
-    if count(NONE) != [0, 0] {
-        rows.push(BreakdownRow { key: None, count: by.count(count(NONE)) });
+    if counts.at(NONE) != [0, 0] {
+        rows.push(BreakdownRow { key: None, count: by.count(counts.at(NONE)) });
     }
     rows
-}
-
-/// The keys that occur, the largest first.
-fn open_rows(view: &View, by: By, counts: &Counts) -> Vec<BreakdownRow> {
-    let mut texts: BTreeMap<Option<String>, [i64; 2]> = BTreeMap::new();
-    for (key, count) in counts {
-        let sums = texts.entry(by.text(view, *key)).or_default();
-        sums[0] += count[0];
-        sums[1] += count[1];
-    }
-    let mut rows: Vec<_> = texts.into_iter().filter(|(_, count)| *count != [0, 0]).collect();
-    rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    rows.into_iter().map(|(key, count)| BreakdownRow { key, count: by.count(count) }).collect()
 }

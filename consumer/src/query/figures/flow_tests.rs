@@ -6,7 +6,7 @@ use laju_schemas::event::Channel;
 use crate::domain::account::Account;
 use crate::domain::cell::Detail;
 use crate::query::days::Days;
-use crate::query::figures::flows::{FlowRow, flows, region_flows};
+use crate::query::figures::flows::{FlowRow, FlowsQuestion, flows, region_flows};
 use crate::query::figures::progress::progress;
 use crate::query::fixtures::{Fixture, activation, date, region};
 use crate::query::view::View;
@@ -40,6 +40,10 @@ pub(crate) fn served() -> View {
     f.view("2024-08-02")
 }
 
+pub(crate) fn asked(within: RegionCode) -> FlowsQuestion {
+    FlowsQuestion { within, limit: None, after: None }
+}
+
 fn ends(rows: &[FlowRow]) -> Vec<(String, i64)> {
     rows.iter().map(|row| (row.region.code.to_string(), row.count)).collect()
 }
@@ -70,7 +74,7 @@ fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
     let view = served();
     for day in ["2024-01-02", "2024-01-05", "2024-03-01"] {
         let days = Days { as_of: Some(date(day)), known_at: None, ahead: false };
-        let all = flows(&view, RegionCode::NATION, &days).unwrap();
+        let all = flows(&view, &asked(RegionCode::NATION), &days).unwrap();
         for region in ["18.71", "18.72", "17.71", "36.04", "18", "ID"].map(code) {
             let figures = progress(&view, region, &days).unwrap().figures;
             let at_home = all.services.iter().filter(|row| row.home_region.is_within(region));
@@ -80,7 +84,7 @@ fn rows_of_the_matrices_add_up_to_the_figures_of_progress() {
             let moved_out = all.moves.iter().filter(|row| row.from_region.is_within(region));
             assert_eq!(moved_out.map(|row| row.moves).sum::<i64>(), figures.moves_out);
         }
-        let within = flows(&view, code("17"), &days).unwrap();
+        let within = flows(&view, &asked(code("17")), &days).unwrap();
         let touches =
             |a: RegionCode, b: RegionCode| a.is_within(code("17")) || b.is_within(code("17"));
         let mut services = all.services.clone();

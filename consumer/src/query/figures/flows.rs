@@ -1,5 +1,5 @@
 //! Who serves whom, and who moves where? Activations by home and serving region, and moves by old
-//! and new home: as matrices, and as one region sees them.
+//! and new home: as matrices, a page at a time, and as one region sees them.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,13 @@ use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::account::Account;
-use crate::domain::cell::Detail;
 use crate::query::QueryError;
 use crate::query::answer::{self, Bounds, Evidence, Missing, RegionName};
 use crate::query::days::Days;
+use crate::query::figures::matrices::{Matrices, Matrix};
 use crate::query::figures::progress::missing_of;
-use crate::query::question::{Endpoint, Question, nation};
-use crate::query::scan::all_groups;
+use crate::query::page::{self, LARGEST_PAGE, PAGE};
+use crate::query::question::{Endpoint, Question, limit, nation, rows};
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -29,6 +28,14 @@ pub struct FlowsQuestion {
     #[serde(default = "nation")]
     #[param(example = "18")]
     pub within: RegionCode,
+    /// How many rows of both lists together at most; 1,000 if it is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LARGEST_PAGE.into()))]
+    #[serde(default, deserialize_with = "limit::<1, LARGEST_PAGE, _>")]
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+    /// Only rows after this one, as `next` of the page before has it.
+    #[arg(long, value_name = "ROW")]
+    pub after: Option<String>,
 }
 
 impl Endpoint for FlowsQuestion {
@@ -42,7 +49,7 @@ impl Question for FlowsQuestion {
     const ANSWER: &'static str = "Who serves whom and who moves where";
 
     fn answer(&self, days: &Self::Days, view: &View) -> Result<Self::Answer, QueryError> {
-        flows(view, self.within, days)
+        flows(view, self, days)
     }
 }
 
@@ -71,7 +78,8 @@ impl Question for RegionFlowsQuestion {
     }
 }
 
-/// Who serves whom and who moves where, as two sparse matrices of regencies and cities.
+/// Who serves whom and who moves where, as two sparse matrices of regencies and cities. The pages
+/// have all rows of the first before any of the second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flows {
     /// One of a row's two regions lies in this one.
@@ -84,6 +92,12 @@ pub struct Flows {
     pub services: Vec<ServiceFlow>,
     /// Moves of active people, in the same order; no row of nothing.
     pub moves: Vec<MoveFlow>,
+    /// How many rows `services` has on all pages.
+    pub services_total: u64,
+    /// How many rows `moves` has on all pages.
+    pub moves_total: u64,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
     /// most its `events` and `quarantined` together.
     pub missing: Option<Missing>,
@@ -178,78 +192,81 @@ pub struct FlowRow {
     pub count: i64,
 }
 
-/// Counts by two regions: home and service, or old and new home.
-type Matrix = BTreeMap<(RegionIndex, RegionIndex), i64>;
-
-struct Matrices {
-    services: Matrix,
-    moves: Matrix,
-}
-
-impl Matrices {
-    /// Those with one end in a scope, from one pass over the whole ledger: who is served by a
-    /// region's offices stands in others' accounts.
-    fn of(view: &View, scope: &Scope, days: &Days) -> Result<Self, QueryError> {
-        let everywhere = Scope::nation();
-        let inside = scope.indices();
-        let window = days.window();
-        let (mut services, mut moves) = (Matrix::new(), Matrix::new());
-        for group in all_groups(&view.snapshot, &everywhere) {
-            // A move's two postings say the same: the one of the new home is enough.
-            if !matches!(group.account, Account::Activations | Account::MovesIn) {
-                continue;
-            }
-            let at_home = inside.contains(&group.region.0);
-            for cell in window.cells(group.cells) {
-                let (matrix, key, other) = match cell.key.detail() {
-                    Detail::Activation { service, .. } => {
-                        (&mut services, (group.region, service), service)
-                    }
-                    Detail::Move(from) => (&mut moves, (from, group.region), from),
-                    _ => continue,
-                };
-                if at_home || inside.contains(&other.0) {
-                    *matrix.entry(key).or_default() += i64::from(cell.amount);
-                }
-            }
-        }
-        for matrix in [&mut services, &mut moves] {
-            matrix.retain(|_, count| *count != 0);
-        }
-        Ok(Self { services, moves })
-    }
-}
-
 fn code(region: RegionIndex) -> RegionCode {
     RegionTable::get().at(region).code
 }
 
-/// Every flow that begins or ends within a region.
+/// Which of the two matrices, in the order of the pages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Services,
+    Moves,
+}
+
+/// Where a row stands: its matrix and its two regions.
+type Place = (Kind, (RegionIndex, RegionIndex));
+
+fn cursor((kind, (a, b)): Place) -> String {
+    let kind = if kind == Kind::Services { "services" } else { "moves" };
+    format!("{kind},{},{}", code(a), code(b))
+}
+
+fn place(cursor: &str) -> Option<Place> {
+    let (kind, regions) = cursor.split_once(',')?;
+    let (a, b) = regions.split_once(',')?;
+    let region = |code: &str| RegionTable::get().index_of(code.parse().ok()?);
+    let kind = match kind {
+        "services" => Kind::Services,
+        "moves" => Kind::Moves,
+        _ => return None,
+    };
+    Some((kind, (region(a)?, region(b)?)))
+}
+
+/// A page of the flows that begin or end within a region.
 ///
 /// # Errors
-/// If there is no such region.
-pub fn flows(view: &View, within: RegionCode, days: &Days) -> Result<Flows, QueryError> {
+/// If there is no such region, or `after` is no row of such a list.
+pub fn flows(view: &View, asked: &FlowsQuestion, days: &Days) -> Result<Flows, QueryError> {
+    let within = asked.within;
     let scope = Scope::of(within)?;
-    let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
-    let services = services.into_iter().map(|((home, service), activations)| ServiceFlow {
-        home_region: code(home),
-        service_region: code(service),
-        activations,
+    let after = asked.after.as_deref();
+    let after = after.map(|after| place(after).ok_or_else(|| page::no_place(after))).transpose()?;
+    let matrices = Matrices::of(view, &scope, days);
+    let of = |kind, matrix: &Matrix| matrix.rows().map(|(key, n)| ((kind, key), n)).collect();
+    let mut all: Vec<(Place, i64)> = of(Kind::Services, &matrices.services);
+    let services_total = all.len();
+    all.append(&mut of(Kind::Moves, &matrices.moves));
+    let moves_total = all.len() - services_total;
+    let from = after.map_or(0, |after| all.partition_point(|(place, _)| *place <= after));
+    let limit = rows(asked.limit, PAGE);
+    let has_more = page::cut(&mut all, from, limit);
+    let next = all.last().filter(|_| has_more).map(|(last, _)| {
+        let (limit, after) = (Some(limit as u32), Some(cursor(*last)));
+        FlowsQuestion { within, limit, after }.link(days)
     });
-    let moves = moves.into_iter().map(|((from, to), moves)| MoveFlow {
-        from_region: code(from),
-        to_region: code(to),
-        moves,
-    });
+    let (mut services, mut moves) = (Vec::new(), Vec::new());
+    for ((kind, (a, b)), count) in all {
+        let (a, b) = (code(a), code(b));
+        match kind {
+            Kind::Services => {
+                services.push(ServiceFlow { home_region: a, service_region: b, activations: count })
+            }
+            Kind::Moves => moves.push(MoveFlow { from_region: a, to_region: b, moves: count }),
+        }
+    }
     Ok(Flows {
         within,
         as_of: days.day(view.today),
         known_at: days.known_at,
-        services: services.collect(),
-        moves: moves.collect(),
+        services,
+        moves,
+        services_total: services_total as u64,
+        moves_total: moves_total as u64,
+        next,
         missing: missing_of(view, within, days),
         evidence: view.evidence(),
-        link: FlowsQuestion { within }.link(&days.filled(&view.horizon())),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -264,16 +281,16 @@ pub fn region_flows(
 ) -> Result<RegionFlows, QueryError> {
     let name = region_name(region)?;
     let scope = Scope::of(region)?;
-    let Matrices { services, moves } = Matrices::of(view, &scope, days)?;
+    let Matrices { services, moves } = Matrices::of(view, &scope, days);
     let inside = scope.indices();
     let is_in = |region: RegionIndex| inside.contains(&region.0);
-    let both = |((a, b), _): &(&(RegionIndex, RegionIndex), &i64)| is_in(*a) && is_in(*b);
+    let both = |((a, b), _): &((RegionIndex, RegionIndex), i64)| is_in(*a) && is_in(*b);
     let outwards = |matrix: &Matrix| ends(matrix, |(from, to)| is_in(from).then_some(to), is_in);
     let inwards = |matrix: &Matrix| ends(matrix, |(from, to)| is_in(to).then_some(from), is_in);
     let (served_by, guests_from) = (outwards(&services)?, inwards(&services)?);
     let (moved_in_from, moved_out_to) = (inwards(&moves)?, outwards(&moves)?);
     let sum = |rows: &[FlowRow]| rows.iter().map(|row| row.count).sum::<i64>();
-    let own_served_here = services.iter().filter(both).map(|(_, count)| count).sum();
+    let own_served_here = services.rows().filter(both).map(|(_, count)| count).sum();
     let missing = missing_of(view, region, days);
     let bounds = missing.as_ref().map(|missing| FlowBounds {
         own_served_here: answer::bounds(own_served_here, missing),
@@ -309,8 +326,8 @@ fn ends(
     is_in: impl Fn(RegionIndex) -> bool,
 ) -> Result<Vec<FlowRow>, QueryError> {
     let mut counts: BTreeMap<RegionIndex, i64> = BTreeMap::new();
-    for (key, count) in matrix {
-        if let Some(other) = other(*key).filter(|other| !is_in(*other)) {
+    for (key, count) in matrix.rows() {
+        if let Some(other) = other(key).filter(|other| !is_in(*other)) {
             *counts.entry(other).or_default() += count;
         }
     }

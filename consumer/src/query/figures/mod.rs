@@ -5,6 +5,7 @@ pub mod breakdown;
 pub(crate) mod flow_tests;
 pub mod flows;
 pub mod goal;
+mod matrices;
 pub mod outreach;
 #[cfg(test)]
 pub(crate) mod outreach_tests;

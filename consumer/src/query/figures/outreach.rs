@@ -3,23 +3,20 @@
 
 use clap::Args;
 use jiff::civil::Date;
-use laju_schemas::RegionCode;
+use laju_schemas::{RegionCode, RegionIndex, RegionTable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::day::Day;
 use crate::query::QueryError;
 use crate::query::answer::{Evidence, Missing};
 use crate::query::days::{DayRange, Days, date};
 use crate::query::figures::progress::missing_of;
-use crate::query::figures::visits::{Looked, Visit, Visits};
+use crate::query::figures::visits::{Looked, Visit, VisitPage, Visited, Visits};
+use crate::query::page::{self, LARGEST_PAGE, PAGE};
 use crate::query::question::{Endpoint, Question, limit, nation, rows};
 use crate::query::scope::Scope;
 use crate::query::view::View;
-
-/// How many visits are shown where nothing else is asked for.
-pub const VISITS: u32 = 1_000;
-/// The most that can be asked for.
-pub const MOST_VISITS: u32 = 10_000;
 
 /// What outreach visits brought.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, IntoParams)]
@@ -39,10 +36,13 @@ pub struct OutreachQuestion {
     #[serde(default, deserialize_with = "date")]
     pub to: Option<Date>,
     /// How many visits at most, the latest first; 1,000 if it is not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_VISITS.into()))]
-    #[serde(default, deserialize_with = "limit::<1, MOST_VISITS, _>")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LARGEST_PAGE.into()))]
+    #[serde(default, deserialize_with = "limit::<1, LARGEST_PAGE, _>")]
     #[param(minimum = 1, maximum = 10000)]
     pub limit: Option<u32>,
+    /// Only visits after this one, as `next` of the page before has it.
+    #[arg(long, value_name = "VISIT")]
+    pub after: Option<String>,
 }
 
 impl Endpoint for OutreachQuestion {
@@ -99,10 +99,12 @@ pub struct Outreach {
     pub as_of: Date,
     /// The day whose knowledge they rest on; none if it is all that is known.
     pub known_at: Option<Date>,
-    /// How many visits there are.
+    /// How many visits there are on all pages.
     pub total: u64,
     /// As many as were asked for, the latest first.
     pub rows: Vec<Visit>,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// What may be missing; none of a past `known_at`. Every count may turn out less or more by at
     /// most its `events` and `quarantined` together.
     pub missing: Option<Missing>,
@@ -160,16 +162,29 @@ fn visit_link(id: &str, view: &View, days: &Days) -> String {
     VisitQuestion { id: id.to_owned() }.link(&days.filled(&view.horizon()))
 }
 
+/// Where a visit stands in the list: its last day, its office and its id.
+fn cursor(visit: &Visited<'_>) -> String {
+    let last = visit.days().last().copied().unwrap_or_default().date();
+    format!("{last},{},{}", RegionTable::get().at(visit.office).code, visit.id)
+}
+
+fn place(cursor: &str) -> Option<(Day, &str, RegionIndex)> {
+    let (day, rest) = cursor.split_once(',')?;
+    let (office, id) = rest.split_once(',')?;
+    let office = RegionTable::get().index_of(office.parse().ok()?)?;
+    Some((Day::of_date(day.parse().ok()?)?, id, office))
+}
+
 /// The visits of offices within a region that served anybody between two days, each included.
 ///
 /// # Errors
-/// If there is no such region, or `to` is before `from`.
+/// If there is no such region, `to` is before `from`, or `after` is no visit of such a list.
 pub fn outreach(
     view: &View,
     asked: &OutreachQuestion,
     days: &Days,
 ) -> Result<Outreach, QueryError> {
-    let OutreachQuestion { within, from, to, limit } = *asked;
+    let OutreachQuestion { within, from, to, .. } = *asked;
     let scope = Scope::of(within)?;
     let range = DayRange { from, to };
     if let (Some(from), Some(to)) = (from, to)
@@ -177,13 +192,19 @@ pub fn outreach(
     {
         return Err(QueryError::EndsBeforeItBegins { from, to });
     }
-    let visits = Visits::of(view, &Looked { scope, id: None, range, days, window: days.window() })?;
-    let mut latest: Vec<_> = visits.visits.iter().collect();
-    latest.sort_by_key(|(key, visited)| (std::cmp::Reverse(visited.days().last().copied()), **key));
-    let total = latest.len() as u64;
-    latest.truncate(rows(limit, VISITS));
-    let visits_shown =
-        latest.into_iter().map(|visit| visits.answer(visit, visit_link(visit.0.0, view, days)));
+    let after = asked.after.as_deref();
+    let after = after.map(|after| place(after).ok_or_else(|| page::no_place(after))).transpose()?;
+    let limit = rows(asked.limit, PAGE);
+    let at = view.visits.at(&view.snapshot);
+    let looked = Looked { range, days };
+    let VisitPage { visits, total, has_more } =
+        Visits::latest((view, &at), &scope, &looked, (after, limit));
+    let shown = visits.visits.iter();
+    let shown = shown.map(|visit| visits.answer(visit, visit_link(visit.id, view, days)));
+    let next = visits.visits.last().filter(|_| has_more).map(|last| {
+        let (limit, after) = (Some(limit as u32), Some(cursor(last)));
+        OutreachQuestion { limit, after, ..asked.clone() }.link(days)
+    });
     Ok(Outreach {
         within,
         from,
@@ -191,10 +212,11 @@ pub fn outreach(
         as_of: days.day(view.today),
         known_at: days.known_at,
         total,
-        rows: visits_shown.collect::<Result<_, QueryError>>()?,
+        rows: shown.collect::<Result<_, QueryError>>()?,
+        next,
         missing: missing_of(view, within, days),
         evidence: view.evidence(),
-        link: OutreachQuestion { limit: None, ..*asked }.link(&days.filled(&view.horizon())),
+        link: OutreachQuestion { limit: None, ..asked.clone() }.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -203,16 +225,15 @@ pub fn outreach(
 /// # Errors
 /// If nobody was served at a visit of this id, as far as the question's days go.
 pub fn visit(view: &View, id: &str, days: &Days) -> Result<VisitDetail, QueryError> {
-    let scope = Scope::nation();
-    let range = DayRange::default();
-    let looked = Looked { scope, id: Some(id), range, days, window: days.window() };
-    let visits = Visits::of(view, &looked)?;
+    let mut at = view.visits.at(&view.snapshot);
+    let looked = Looked { range: DayRange::default(), days };
+    let visits = Visits::of_id((view, &mut at), id, &looked);
     if visits.visits.is_empty() {
         return Err(QueryError::UnknownOutreach(id.to_owned()));
     }
     let link = visit_link(id, view, days);
     let hours = visits.visits.iter().map(|visit| {
-        let slots = visit.1.slots.iter().map(|((day, hour, kiosk), counts)| VisitSlot {
+        let slots = visit.slots.iter().map(|((day, hour, kiosk), counts)| VisitSlot {
             day: day.date(),
             hour: *hour,
             kiosk_id: (*kiosk).to_owned(),
@@ -220,7 +241,7 @@ pub fn visit(view: &View, id: &str, days: &Days) -> Result<VisitDetail, QueryErr
             deferrals: counts[1],
         });
         let slots = slots.collect();
-        let missing = visits.missing.get(&visit.0.1).cloned();
+        let missing = visits.missing.get(&visit.office).cloned();
         Ok(VisitHours { visit: visits.answer(visit, link.clone())?, slots, missing })
     });
     Ok(VisitDetail {

@@ -53,7 +53,8 @@ pub(crate) fn visited() -> View {
 
 pub(crate) fn ask(view: &View, within: &str, from: Option<&str>, to: Option<&str>) -> Outreach {
     let (from, to) = (from.map(date), to.map(date));
-    let asked = OutreachQuestion { within: within.parse().unwrap(), from, to, limit: Some(10) };
+    let (within, limit) = (within.parse().unwrap(), Some(10));
+    let asked = OutreachQuestion { within, from, to, limit, after: None };
     outreach(view, &asked, &Days::default()).unwrap()
 }
 
@@ -102,6 +103,7 @@ fn days_and_regions_narrow_it_down() {
         from: Some(date("2024-03-04")),
         to: Some(date("2024-03-03")),
         limit: None,
+        after: None,
     };
     let wrong = outreach(&view, &asked, &Days::default());
     assert!(matches!(wrong, Err(QueryError::EndsBeforeItBegins { .. })));

@@ -2,7 +2,13 @@
 //!
 //! Visits have counters of their own by kiosk and hour, in the region that served. Why people were
 //! deferred and what kind of place it was stands with the citizens' home regions, which can be
-//! anywhere, so that the whole ledger is gone through once.
+//! anywhere: where a visit's cells are is kept from one question to the next.
+
+mod book;
+#[cfg(test)]
+mod book_tests;
+mod ids;
+mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +19,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::account::Account;
-use crate::domain::cell::{Cell, Detail};
+use crate::domain::cell::Detail;
 use crate::domain::day::Day;
 use crate::domain::rate::Rate;
 use crate::query::QueryError;
 use crate::query::answer::{self, Bounds, Missing, RegionName};
 use crate::query::days::{DayRange, Days};
 use crate::query::figures::progress::missing_of_each;
-use crate::query::scan::{Window, all_groups};
+use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
+use book::{Key, Span, VisitsAt};
+use run::Counter;
+
+pub use book::VisitBook;
 
 /// What one visit of one region's office brought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -85,18 +95,43 @@ pub struct OfficeCounter {
     pub activations_per_day: Option<Rate>,
 }
 
-/// A visit's id, and whose office went there.
-pub(super) type Key<'a> = (&'a str, RegionIndex);
-
-#[derive(Default)]
+/// A visit that is shown: its id, whose office went there, and what it did.
 pub(super) struct Visited<'a> {
+    pub(super) id: &'a str,
+    pub(super) office: RegionIndex,
     /// Activations and deferrals by day, hour and kiosk.
     pub(super) slots: BTreeMap<(Day, u8, &'a str), [i64; 2]>,
     venues: BTreeMap<Venue, i64>,
     reasons: BTreeMap<DeferralReason, i64>,
 }
 
-impl Visited<'_> {
+impl<'a> Visited<'a> {
+    fn of(at: &'a VisitsAt<'_>, key: Key, span: &Span) -> Self {
+        let (slots, venues, reasons) = Default::default();
+        let mut visited = Self { id: at.text(key.0), office: key.1, slots, venues, reasons };
+        let names = at.names();
+        for cell in at.cells_of(key).filter(|cell| span.counts(cell)) {
+            let amount = i64::from(cell.amount);
+            match cell.key.detail() {
+                Detail::Visit { visit, hour } => {
+                    let kiosk = names.kiosk(names.visit(visit).0);
+                    let column = usize::from(cell.key.account() == Account::VisitDeferrals);
+                    let slot = visited.slots.entry((cell.key.day(), hour, kiosk)).or_default();
+                    slot[column] += amount;
+                }
+                Detail::Activation { venue: Some(venue), .. } => {
+                    *visited.venues.entry(venue).or_default() += amount;
+                }
+                Detail::Deferral { reason, .. } => {
+                    *visited.reasons.entry(reason).or_default() += amount;
+                }
+                _ => {}
+            }
+        }
+        visited.slots.retain(|_, counts| *counts != [0, 0]);
+        visited
+    }
+
     pub(super) fn days(&self) -> BTreeSet<Day> {
         self.slots.keys().map(|(day, _, _)| *day).collect()
     }
@@ -104,114 +139,93 @@ impl Visited<'_> {
 
 /// Which visits are looked at.
 pub(super) struct Looked<'a> {
-    pub(super) scope: Scope,
-    pub(super) id: Option<&'a str>,
     pub(super) range: DayRange,
     pub(super) days: &'a Days,
-    pub(super) window: Window,
 }
 
+impl Looked<'_> {
+    fn span(&self) -> Span {
+        let (window, range) = (self.days.window(), self.range.numbers());
+        let end = window.days().unwrap_or(u32::MAX).min(range.end);
+        Span { days: range.start..end, known: window }
+    }
+}
+
+/// Visits that are shown, in their order.
 pub(super) struct Visits<'a> {
-    pub(super) visits: BTreeMap<Key<'a>, Visited<'a>>,
+    pub(super) visits: Vec<Visited<'a>>,
     /// What may be missing of the offices' regions; of a past knowledge nothing is said.
     pub(super) missing: BTreeMap<RegionIndex, Missing>,
-    /// Activations at offices' own counters.
-    counters: BTreeMap<(RegionIndex, Day), i64>,
+    /// Activations at offices' own counters on the days of the visits.
+    counters: BTreeMap<Counter, i64>,
+}
+
+/// A page of visits.
+pub(super) struct VisitPage<'a> {
+    pub(super) visits: Visits<'a>,
+    pub(super) total: u64,
+    pub(super) has_more: bool,
 }
 
 impl<'a> Visits<'a> {
-    pub(super) fn of(view: &'a View, looked: &Looked<'_>) -> Result<Self, QueryError> {
-        let mut found =
-            Self { visits: BTreeMap::new(), missing: BTreeMap::new(), counters: BTreeMap::new() };
-        found.add_slots(view, looked);
-        found.add_reasons(view, looked)?;
-        let offices: BTreeSet<RegionIndex> =
-            found.visits.keys().map(|(_, office)| *office).collect();
+    /// The visits of a scope's offices, the latest first, as many as asked for of those behind a
+    /// place.
+    pub(super) fn latest(
+        (view, at): (&View, &'a VisitsAt<'_>),
+        scope: &Scope,
+        looked: &Looked<'_>,
+        (after, limit): (Option<(Day, &str, RegionIndex)>, usize),
+    ) -> VisitPage<'a> {
+        let span = looked.span();
+        let all = at.within(scope, &span);
+        let total = all.len() as u64;
+        let (page, has_more) = at.page(all, after, limit);
+        let keys = page.into_iter().map(|(key, _)| key);
+        VisitPage { visits: Self::of((view, at), keys, looked, &span), total, has_more }
+    }
+
+    /// Those of one id.
+    pub(super) fn of_id(
+        (view, at): (&View, &'a mut VisitsAt<'_>),
+        id: &str,
+        looked: &Looked<'_>,
+    ) -> Self {
+        let span = looked.span();
+        let keys = at.of_id(id, &span);
+        Self::of((view, at), keys.into_iter(), looked, &span)
+    }
+
+    fn of(
+        (view, at): (&View, &'a VisitsAt<'_>),
+        keys: impl Iterator<Item = Key>,
+        looked: &Looked<'_>,
+        span: &Span,
+    ) -> Self {
+        let visits: Vec<_> = keys.map(|key| Visited::of(at, key, span)).collect();
+        let days = |visited: &Visited<'_>| {
+            let office = visited.office;
+            visited.days().into_iter().map(move |day| ((office, day), 0))
+        };
+        let mut counters: BTreeMap<Counter, i64> = visits.iter().flat_map(days).collect();
+        if span.known.knows_all() {
+            at.add_counters(&mut counters);
+        } else {
+            add_counters_known(view, &mut counters, span);
+        }
+        let offices: BTreeSet<RegionIndex> = visits.iter().map(|visit| visit.office).collect();
         let codes = offices.into_iter().map(|office| (office, RegionTable::get().at(office).code));
-        found.missing = missing_of_each(view, codes, looked.days);
-        Ok(found)
-    }
-
-    fn add_slots(&mut self, view: &'a View, looked: &Looked<'_>) {
-        let range = looked.range.numbers();
-        let names = &view.snapshot.names;
-        for group in all_groups(&view.snapshot, &looked.scope) {
-            let column = match group.account {
-                Account::VisitActivations => 0,
-                Account::VisitDeferrals => 1,
-                _ => continue,
-            };
-            for cell in looked.window.cells(group.cells) {
-                let Detail::Visit { visit, hour } = cell.key.detail() else { continue };
-                let (kiosk, outreach) = names.visit(visit);
-                let Some(id) = names.outreach(outreach) else { continue };
-                let day = cell.key.day();
-                if looked.id.is_some_and(|only| only != id) || !range.contains(&day.0.into()) {
-                    continue;
-                }
-                let visited = self.visits.entry((id, group.region)).or_default();
-                let slot = visited.slots.entry((day, hour, names.kiosk(kiosk))).or_default();
-                slot[column] += i64::from(cell.amount);
-            }
-        }
-        for visited in self.visits.values_mut() {
-            visited.slots.retain(|_, counts| *counts != [0, 0]);
-        }
-        self.visits.retain(|_, visited| !visited.slots.is_empty());
-    }
-
-    fn add_reasons(&mut self, view: &'a View, looked: &Looked<'_>) -> Result<(), QueryError> {
-        let everywhere = Scope::nation();
-        let offices: BTreeSet<RegionIndex> =
-            self.visits.keys().map(|(_, office)| *office).collect();
-        let range = looked.range.numbers();
-        let names = &view.snapshot.names;
-        for group in all_groups(&view.snapshot, &everywhere) {
-            if !matches!(group.account, Account::Activations | Account::Deferrals) {
-                continue;
-            }
-            let counts = |cell: &&Cell| range.contains(&cell.key.day().0.into());
-            for cell in looked.window.cells(group.cells).filter(counts) {
-                let amount = i64::from(cell.amount);
-                match cell.key.detail() {
-                    Detail::Activation { service, channel, venue, outreach, .. } => {
-                        if channel == Channel::Office && offices.contains(&service) {
-                            let key = (service, cell.key.day());
-                            *self.counters.entry(key).or_default() += amount;
-                        }
-                        let id = names.outreach(outreach);
-                        let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
-                        if let (Some(visited), Some(venue)) = (visited, venue) {
-                            *visited.venues.entry(venue).or_default() += amount;
-                        }
-                    }
-                    Detail::Deferral { reason, service, outreach } => {
-                        let id = names.outreach(outreach);
-                        let visited = id.and_then(|id| self.visits.get_mut(&(id, service)));
-                        if let Some(visited) = visited {
-                            *visited.reasons.entry(reason).or_default() += amount;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
+        Self { missing: missing_of_each(view, codes, looked.days), visits, counters }
     }
 
     /// The answer about one visit, which has slots.
-    pub(super) fn answer(
-        &self,
-        ((id, office), visited): (&Key<'a>, &Visited<'a>),
-        link: String,
-    ) -> Result<Visit, QueryError> {
-        let days = visited.days();
+    pub(super) fn answer(&self, visited: &Visited<'_>, link: String) -> Result<Visit, QueryError> {
+        let (days, office) = (visited.days(), visited.office);
         let hours: BTreeSet<_> = visited.slots.keys().map(|(day, hour, _)| (day, hour)).collect();
         let kiosks: BTreeSet<_> = visited.slots.keys().map(|(_, _, kiosk)| *kiosk).collect();
         let sum = |column: usize| visited.slots.values().map(|counts| counts[column]).sum::<i64>();
         let (activations, deferrals) = (sum(0), sum(1));
         let each = |of: i64, by: usize| Rate::of(of.into(), by as u128);
-        let at_the_office = days.iter().filter_map(|day| self.counters.get(&(*office, *day)));
+        let at_the_office = days.iter().filter_map(|day| self.counters.get(&(office, *day)));
         let at_the_office: i64 = at_the_office.sum();
         // Of kinds of place that are named as often the first in the contract's order.
         let venues = visited.venues.iter().filter(|(_, count)| **count > 0);
@@ -219,8 +233,8 @@ impl<'a> Visits<'a> {
         let reasons = visited.reasons.iter().filter(|(_, count)| **count != 0);
         let date = |day: Option<&Day>| day.copied().unwrap_or_default().date();
         Ok(Visit {
-            outreach_id: (*id).to_owned(),
-            region: region_name(RegionTable::get().at(*office).code)?,
+            outreach_id: visited.id.to_owned(),
+            region: region_name(RegionTable::get().at(office).code)?,
             venue,
             first_day: date(days.first()),
             last_day: date(days.last()),
@@ -229,7 +243,7 @@ impl<'a> Visits<'a> {
             kiosk_hours: visited.slots.len() as u64,
             kiosks: kiosks.into_iter().map(str::to_owned).collect(),
             activations,
-            bounds: self.missing.get(office).map(|missing| answer::bounds(activations, missing)),
+            bounds: self.missing.get(&office).map(|missing| answer::bounds(activations, missing)),
             deferrals,
             deferral_reasons: reasons
                 .map(|(reason, count)| ReasonShare { reason: *reason, count: *count })
@@ -243,5 +257,29 @@ impl<'a> Visits<'a> {
             },
             link,
         })
+    }
+}
+
+/// Adds up offices' own counters on some days as they were known on one: whom they served stands
+/// with homes that can be anywhere.
+fn add_counters_known(view: &View, counters: &mut BTreeMap<Counter, i64>, span: &Span) {
+    let days = counters.keys().map(|(_, day)| *day);
+    let (Some(first), Some(last)) = (days.clone().min(), days.max()) else { return };
+    for group in all_groups(&view.snapshot, &Scope::nation()) {
+        if group.account != Account::Activations {
+            continue;
+        }
+        let from = group.cells.partition_point(|cell| cell.key.day() < first);
+        for cell in group.cells[from..].iter().take_while(|cell| cell.key.day() <= last) {
+            let Detail::Activation { service, channel: Channel::Office, .. } = cell.key.detail()
+            else {
+                continue;
+            };
+            if span.counts(cell)
+                && let Some(sum) = counters.get_mut(&(service, cell.key.day()))
+            {
+                *sum += i64::from(cell.amount);
+            }
+        }
     }
 }
