@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use laju_consumer::domain::admission::{Verdict, clamp_timestamp, judge};
 use laju_consumer::domain::day::Day;
 use laju_consumer::ingest::batch::Batch;
+use laju_consumer::projection::node_ledger::NodeLedger;
 use laju_consumer::projection::partition::{PartitionState, RecordMark};
 use laju_consumer::projection::partition_view::PartitionView;
 use laju_consumer::projection::snapshot::Snapshot;
@@ -71,12 +72,16 @@ fn fold(options: &Options) -> View {
     let mut partitions: Vec<_> = (0..PARTITIONS).map(PartitionState::new).collect();
     let mut views: Vec<_> = (0..PARTITIONS).map(PartitionView::empty).collect();
     let mut offsets = [0_i64; PARTITIONS as usize];
+    let mut ledger = NodeLedger::default();
     let mut commit = |partitions: &mut [PartitionState]| {
         for (partition, view) in partitions.iter_mut().zip(&mut views) {
-            if let Some(commit) = partition.take_commit() {
-                *view = view.after_unstored(commit);
+            if let Some(mut commit) = partition.take_commit() {
+                let cells = std::mem::take(&mut commit.cells);
+                ledger.note(commit.partition, &commit.names, cells);
+                *view = view.after(commit);
             }
         }
+        ledger.post();
     };
     let (mut batch, mut uncommitted, mut latest) = (Batch::default(), 0, 0);
     let Ok(()) = play(scenario(options.events, options.seed), |record, value| {
@@ -104,7 +109,7 @@ fn fold(options: &Options) -> View {
     batch.apply(0, &mut partitions);
     commit(&mut partitions);
     let views = views.into_iter().map(|view| (view.partition, Arc::new(view)));
-    let snapshot = Snapshot { partitions: views.collect() };
+    let snapshot = Snapshot::of(views.collect(), &ledger);
     let today = Day::recorded(latest).date();
     View::alone("bench", "bench", snapshot, ReferenceView::default(), today)
 }
@@ -189,9 +194,9 @@ impl Asking<'_> {
         let list = visits(nation).answer(&none, self.view).expect("an answer");
         if let Some(visit) = list.rows.first() {
             for days in [none, past, known] {
-                if VisitQuestion { id: visit.outreach_id.clone() }.answer(&days, self.view).is_ok()
-                {
-                    self.ask(&VisitQuestion { id: visit.outreach_id.clone() }, &days);
+                let question = VisitQuestion { id: visit.outreach_id.clone() };
+                if question.answer(&days, self.view).is_ok() {
+                    self.ask(&question, &days);
                 }
             }
         }
@@ -228,7 +233,7 @@ fn main() {
     let options = Options::parse();
     let begun = Instant::now();
     let view = fold(&options);
-    let cells: usize = view.snapshot.partitions.values().map(|part| part.ledger.len()).sum();
+    let cells = view.snapshot.ledger.len();
     let seconds = begun.elapsed().as_secs_f64();
     println!("{} events, {cells} cells, folded in {seconds:.1} s", options.events);
     let before = memory("VmRSS");

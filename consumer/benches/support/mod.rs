@@ -1,5 +1,7 @@
 //! What the benchmarks share: the log that they fold, medians, memory, and how figures are
-//! printed.
+//! printed. None of them needs all of it.
+
+#![allow(dead_code)]
 
 use std::path::Path;
 

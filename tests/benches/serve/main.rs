@@ -5,12 +5,19 @@
 //!
 //! `cargo bench -p laju-tests --bench serve -- --brokers 127.0.0.1:9092`; without brokers on the
 //! embedded one, which holds fewer events. `--events N` in each flood, `--readers N`, `--rounds N`.
+//!
+//! With `--every` it asks instead every GET of the OpenAPI document that answers with JSON, of a
+//! simulated nation's events (`--events 20000000` is what the documents have), for `--spell` seconds
+//! each, and names what is too slow or too large; with `--check` too it fails if anything is.
 //! The worker is the real program in a process of its own. A flood is published while that process
 //! is stopped, so that nothing else works when it goes on; speeds are compared within a run, as
 //! medians over the rounds.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on says so by panicking")]
 
+mod every;
+
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -52,16 +59,32 @@ struct Options {
     readers: usize,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Ask every GET with JSON, and nothing else.
+    #[arg(long)]
+    every: bool,
+    /// Fail if one of them is too slow or too large.
+    #[arg(long, requires = "every")]
+    check: bool,
+    /// For how many seconds each of them is asked.
+    #[arg(long, default_value_t = 3)]
+    spell: u64,
     /// Cargo's own.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    measure(&clap::Parser::parse(), &runtime);
+    let options: Options = clap::Parser::parse();
+    if options.every {
+        let broker = measure::broker(options.brokers.as_deref(), PARTITIONS);
+        let is_well = every::measure(&options, broker, &runtime);
+        return ExitCode::from(u8::from(options.check && !is_well));
+    }
+    measure(&options, &runtime);
+    ExitCode::SUCCESS
 }
 
 fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
@@ -69,7 +92,7 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
     let flood = options.events.unwrap_or(if broker.is_real() { 1_000_000 } else { 40_000 });
     let connection = broker.connection();
     let store = tempfile::tempdir().unwrap();
-    let mut log = Log { broker, next: 0 };
+    let mut log = Log { feed: Plain::default(), broker };
     log.publish(flood);
     let mut run = worker(LAJU, &connection, store.path());
     run.args(["--stream-readers", &(options.readers + 1).to_string()]);
@@ -85,7 +108,10 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
     for (name, path) in QUESTIONS {
         let end = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&end);
-        let publishing = std::thread::spawn(move || log.trickle(&stop));
+        let publishing = std::thread::spawn(move || {
+            trickle(&mut log.feed, &log.broker, &stop);
+            log
+        });
         let answers = runtime.block_on(asked(&address, path, Duration::ZERO, until(SPELL)));
         report("10,000 a second", name, answers);
         end.store(true, Ordering::Relaxed);
@@ -129,11 +155,23 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime) {
 
 /// The log that the worker reads.
 struct Log {
+    feed: Plain,
     broker: TestBroker,
+}
+
+/// What a log is made of.
+trait Feed {
+    /// Publishes the next so many events.
+    fn publish(&mut self, broker: &TestBroker, count: u64);
+}
+
+/// Activations, one for each citizen, spread evenly over the regencies.
+#[derive(Default)]
+struct Plain {
     next: u64,
 }
 
-impl Log {
+impl Plain {
     fn records(&mut self, count: u64) -> Vec<LogRecord> {
         let regencies: Vec<String> =
             RegionTable::get().regencies().map(|(_, region)| region.code.to_string()).collect();
@@ -147,42 +185,49 @@ impl Log {
         });
         records.collect()
     }
+}
 
-    fn publish(&mut self, count: u64) {
+impl Feed for Plain {
+    fn publish(&mut self, broker: &TestBroker, count: u64) {
         let mut left = count;
         while left > 0 {
             // As much as the publisher's queue takes at once.
             let part = left.min(50_000);
             let records = self.records(part);
-            self.broker.publish(&records);
+            broker.publish(&records);
             left -= part;
         }
     }
+}
 
-    /// Publishes the events of a busy day, until told to stop.
-    fn trickle(mut self, stop: &AtomicBool) -> Self {
-        let begun = Instant::now();
-        let mut published = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let due = begun.elapsed().as_millis() as u64 * LIVE / 1_000;
-            self.publish(due - published);
-            published = due;
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self
+/// Publishes the events of a busy day, until told to stop.
+fn trickle(feed: &mut impl Feed, broker: &TestBroker, stop: &AtomicBool) {
+    let begun = Instant::now();
+    let mut published = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let due = begun.elapsed().as_millis() as u64 * LIVE / 1_000;
+        feed.publish(broker, due - published);
+        published = due;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Log {
+    fn publish(&mut self, count: u64) {
+        self.feed.publish(&self.broker, count);
     }
 
     /// Folded a second, of events that are all there when the worker goes on; `begin` is called
     /// right before.
     fn fold(&mut self, process: &mut Process, events: u64, begin: impl FnOnce()) -> f64 {
         let pid = Pid::from_raw(process.id() as i32);
-        process.wait_folded(self.next);
+        process.wait_folded(self.feed.next);
         kill(pid, Signal::SIGSTOP).unwrap();
         self.publish(events);
         begin();
         let begun = Instant::now();
         kill(pid, Signal::SIGCONT).unwrap();
-        process.wait_folded(self.next);
+        process.wait_folded(self.feed.next);
         events as f64 / begun.elapsed().as_secs_f64()
     }
 }
@@ -192,41 +237,58 @@ fn until(spell: Duration) -> impl Fn() -> bool + Clone {
     move || Instant::now() >= end
 }
 
-/// How long answers took, and how many were refused.
+/// What clients were answered.
+#[derive(Default)]
+struct Asked {
+    /// How long answers took.
+    times: Vec<Duration>,
+    /// How many were not what was asked for.
+    refused: u64,
+    /// The highest status.
+    status: u16,
+    /// The largest body.
+    bytes: usize,
+}
+
+/// Asks one question after the other, by several clients at once.
 async fn asked(
     address: &str,
-    path: &'static str,
+    path: &str,
     pause: Duration,
     is_over: impl Fn() -> bool + Clone + Send + 'static,
-) -> (Vec<Duration>, u64) {
+) -> Asked {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (address, is_over) = (address.to_owned(), is_over.clone());
+            let (address, path, is_over) = (address.to_owned(), path.to_owned(), is_over.clone());
             tokio::spawn(async move {
                 let stream = TcpStream::connect(address).await.unwrap();
-                let (mut times, mut refused) = (Vec::new(), 0);
+                let mut asked = Asked::default();
                 while !is_over() {
                     let begun = Instant::now();
-                    let status = ask(&stream, path).await;
-                    times.push(begun.elapsed());
-                    refused += u64::from(status != 200);
+                    let (status, bytes) = ask(&stream, &path).await;
+                    asked.times.push(begun.elapsed());
+                    asked.refused += u64::from(status != 200);
+                    asked.status = asked.status.max(status);
+                    asked.bytes = asked.bytes.max(bytes);
                     tokio::time::sleep(pause).await;
                 }
-                (times, refused)
+                asked
             })
         })
         .collect();
-    let (mut times, mut refused) = (Vec::new(), 0);
+    let mut all = Asked::default();
     for client in clients {
-        let (of_it, not) = client.await.unwrap();
-        times.extend(of_it);
-        refused += not;
+        let of_it = client.await.unwrap();
+        all.times.extend(of_it.times);
+        all.refused += of_it.refused;
+        all.status = all.status.max(of_it.status);
+        all.bytes = all.bytes.max(of_it.bytes);
     }
-    (times, refused)
+    all
 }
 
-/// Asks once on a connection that stays; gives the status.
-async fn ask(stream: &TcpStream, path: &str) -> u16 {
+/// Asks once on a connection that stays; gives the status and the size of the body.
+async fn ask(stream: &TcpStream, path: &str) -> (u16, usize) {
     send(stream, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
     let (mut answer, mut part) = (Vec::new(), vec![0; 1 << 18]);
     loop {
@@ -244,7 +306,7 @@ async fn ask(stream: &TcpStream, path: &str) -> u16 {
         let length = head.split("content-length: ").nth(1).unwrap();
         let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
         if answer.len() >= end + 4 + length {
-            return head.split(' ').nth(1).unwrap().parse().unwrap();
+            return (head.split(' ').nth(1).unwrap().parse().unwrap(), length);
         }
     }
 }
@@ -254,7 +316,7 @@ async fn send(stream: &TcpStream, text: &str) {
     assert_eq!(stream.try_write(text.as_bytes()).unwrap(), text.len(), "a short request");
 }
 
-fn report(when: &str, what: &str, (times, refused): (Vec<Duration>, u64)) {
+fn report(when: &str, what: &str, Asked { times, refused, .. }: Asked) {
     let Percentiles { p50, p99, count } = Percentiles::of(times);
     let refused = if refused > 0 { format!(", {refused} refused") } else { String::new() };
     println!("  {when:18} {what:12} p50 {p50:>8.2} ms  p99 {p99:>8.2} ms  of {count}{refused}");
