@@ -17,6 +17,8 @@ pub mod live_view;
 #[cfg(test)]
 mod live_view_tests;
 pub mod page;
+#[cfg(test)]
+mod page_tests;
 pub mod question;
 pub mod quoted;
 pub mod readiness;

@@ -84,6 +84,14 @@ fn a_command_line_becomes_a_question() {
              &happened_to=2024-01-01&recorded_from=2024-01-02&age_to=7&limit=5",
         ),
         ("flows --within 18 --as-of 2023-12-31", "/v1/flows?within=18&as_of=2023-12-31"),
+        (
+            "flows --limit 5 --after moves,18.71,18.72",
+            "/v1/flows?within=ID&limit=5&after=moves%2C18.71%2C18.72",
+        ),
+        (
+            "breakdown ID --by outreach --limit 5 --after 90,SMA-3",
+            "/v1/regions/ID/breakdown?by=outreach&limit=5&after=90%2CSMA-3",
+        ),
         ("flows 18.71 --known-at 2023-12-31", "/v1/regions/18.71/flows?known_at=2023-12-31"),
         (
             "outreach --within 18 --from 2024-01-01 --to 2024-03-31 --limit 3",
