@@ -26,9 +26,10 @@ use super::tokens::{Caller, Role};
 use super::turns::in_turn;
 use crate::domain::day::Day;
 use crate::domain::figure_book::Kept;
-use crate::query::days::{Days, today};
+use crate::query::days::{Days, NoDays, today};
 use crate::query::live_view::LiveView;
-use crate::query::question::rows;
+use crate::query::page::{self, no_place};
+use crate::query::question::{Endpoint as _, rows};
 use crate::query::quoted::{self, FigureQuestion, FigureStore, FiguresQuestion, Found, ROWS};
 use crate::query::quoted::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
 use crate::query::scope::region_name;
@@ -258,7 +259,7 @@ pub(super) async fn one(
     .await?
 }
 
-/// `GET /v1/figures?region&limit`: the latest quoted first.
+/// `GET /v1/figures?region&limit&after`: the latest quoted first.
 #[utoipa::path(
     get,
     operation_id = "list_figures",
@@ -272,7 +273,7 @@ pub(super) async fn list(
     mut parameters: Parameters,
     Extension(Wanted(wanted)): Extension<Wanted>,
 ) -> Result<Response, Problem> {
-    let FiguresQuestion { region, limit } = parameters.take()?;
+    let FiguresQuestion { region, limit, after } = parameters.take()?;
     let limit = rows(limit, ROWS);
     let asked = parameters.finish()?;
     get_there(&api.figures.figure_store, &wanted).await;
@@ -283,14 +284,22 @@ pub(super) async fn list(
     let turns = Arc::clone(&api.turns);
     in_turn(&turns, move || {
         let figure_store = &api.figures.figure_store;
-        let (total, figures) = figure_store.latest(region, limit)?;
+        // One more than are shown tells whether there is a next page.
+        let (total, figures) = figure_store.latest(region, after, limit + 1)?;
+        let mut figures =
+            figures.ok_or_else(|| no_place(&after.map(|id| id.to_string()).unwrap_or_default()))?;
+        let has_more = page::cut(&mut figures, 0, limit);
+        let next = figures.last().filter(|_| has_more).map(|last| {
+            let (limit, after) = (Some(limit as u32), Some(last.figure_id));
+            FiguresQuestion { region, limit, after }.link(&NoDays {})
+        });
         let rows: Result<_, _> = figures.iter().map(|figure| quoted::figure(figure)).collect();
         let (damaged_total, damaged) = figure_store.damaged(limit)?;
         let damaged = damaged
             .into_iter()
             .map(|(figure_id, why)| DamagedFigure { figure_id, detail: why.to_string() })
             .collect();
-        let list = json(&FigureList { total, rows: rows?, damaged_total, damaged })?;
+        let list = json(&FigureList { total, rows: rows?, next, damaged_total, damaged })?;
         Ok(Answer::made(&asked, None, list).into_response(is_private, None))
     })
     .await?

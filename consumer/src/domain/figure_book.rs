@@ -5,6 +5,7 @@
 //! shown in its place, but told of.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use laju_schemas::{FigureId, QuotedFigure, RegionCode, TimestampMs};
@@ -105,9 +106,16 @@ impl FigureBook {
         self.kept.get(&id)
     }
 
-    /// The figures of a region, or all of them, the latest quoted first.
-    pub fn latest(&self, region: Option<RegionCode>) -> impl Iterator<Item = &Arc<QuotedFigure>> {
-        let figures = self.order.iter().rev().filter_map(|(_, id)| match self.kept.get(id) {
+    /// The figures of a region, or all of them, the latest quoted first; only those behind one, if
+    /// that is given.
+    pub fn latest(
+        &self,
+        region: Option<RegionCode>,
+        after: Option<&QuotedFigure>,
+    ) -> impl Iterator<Item = &Arc<QuotedFigure>> {
+        let end = after.map(|figure| (figure.quoted_at, figure.figure_id));
+        let order = (Unbounded, end.map_or(Unbounded, Excluded));
+        let figures = self.order.range(order).rev().filter_map(|(_, id)| match self.kept.get(id) {
             Some(Kept::Sound { figure, .. }) => Some(figure),
             _ => None,
         });
@@ -184,7 +192,7 @@ mod tests {
         assert_eq!((damage.offset, damage.figure_id), (0, Some(id)));
         assert!(matches!(book.get(id), Some(Kept::Damaged { offset: 0, .. })));
         assert_eq!(book.damaged().len(), 1);
-        assert_eq!(book.latest(None).count(), 0, "never shown");
+        assert_eq!(book.latest(None, None).count(), 0, "never shown");
 
         assert_eq!(book.add(record(1, &sound)), None);
         assert_eq!(book.add(record(2, &later)), None);
@@ -194,7 +202,7 @@ mod tests {
         assert_eq!((*offset, figure.note.as_deref()), (1, None));
         assert_eq!(book.damaged(), []);
         assert_eq!(book.next_offset(), 4);
-        assert_eq!(book.latest(None).count(), 1);
+        assert_eq!(book.latest(None, None).count(), 1);
     }
 
     #[test]
@@ -219,7 +227,7 @@ mod tests {
         }
         let regions = |of: Option<&str>| -> Vec<_> {
             let of = of.map(|code| code.parse().unwrap());
-            book.latest(of).map(|figure| figure.content.region.to_string()).collect()
+            book.latest(of, None).map(|figure| figure.content.region.to_string()).collect()
         };
         assert_eq!(regions(None), ["18.72", "17.71", "18.71"]);
         assert_eq!(regions(Some("17.71")), ["17.71"]);

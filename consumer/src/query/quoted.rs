@@ -69,6 +69,9 @@ pub struct FiguresQuestion {
     #[serde(default, deserialize_with = "limit::<1, MOST_ROWS, _>")]
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
+    /// Only figures behind this one in the list: the page after the one that ended with it.
+    #[arg(long, value_name = "UUID")]
+    pub after: Option<FigureId>,
 }
 
 impl Endpoint for FiguresQuestion {
@@ -135,6 +138,8 @@ pub struct FigureList {
     pub total: u64,
     /// The latest quoted first.
     pub rows: Vec<Figure>,
+    /// A relative link to the next page; none on the last.
+    pub next: Option<String>,
     /// How many ids there are, of whichever region, of which there is nothing that can be trusted.
     pub damaged_total: u64,
     /// The first of those ids, in their order: no more than rows were asked for.

@@ -239,6 +239,33 @@ async fn a_field_that_cannot_be_used_is_named_and_what_was_sent_is_not_repeated(
 }
 
 #[tokio::test]
+async fn the_pages_of_figures_are_the_list() {
+    let node = ready();
+    for (region, day) in [("18.71", "01"), ("18.72", "02"), ("18.71", "03"), ("18", "04")] {
+        let (status, ..) =
+            node.post(json!({"region": region, "as_of": format!("2024-01-{day}")})).await;
+        assert_eq!(status, StatusCode::CREATED);
+    }
+    for (filter, count) in [("", 4), ("&region=18.71", 2)] {
+        let (_, _, whole) = node.get(&format!("/v1/figures?limit=1000{filter}")).await;
+        let whole = whole["rows"].as_array().unwrap().clone();
+        assert_eq!(whole.len(), count);
+        let (mut found, mut next) = (Vec::new(), format!("/v1/figures?limit=1{filter}"));
+        loop {
+            let (_, _, page) = node.get(&next).await;
+            found.extend(page["rows"].as_array().unwrap().clone());
+            match page["next"].as_str() {
+                Some(link) => next = link.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(found, whole);
+    }
+    let unknown = "/v1/figures?after=018f0000-0000-8000-8000-000000000001";
+    assert_eq!(node.get(unknown).await.2["parameter"], "after");
+}
+
+#[tokio::test]
 async fn what_is_unknown_damaged_or_not_read_yet_is_a_problem_of_its_own() {
     let node = ready();
     let unknown = "/v1/figures/018f0000-0000-8000-8000-000000000001";

@@ -3,7 +3,9 @@
 use comfy_table::Cell;
 use comfy_table::presets::NOTHING;
 
-use super::{harmless, heading, number, of_denominator, of_target, percent, right, with_header};
+use super::{
+    harmless, heading, more, number, of_denominator, of_target, percent, right, with_header,
+};
 use crate::query::answer::Age;
 use crate::query::figures::progress::Progress;
 use crate::query::quoted::{
@@ -145,6 +147,10 @@ pub fn figures(answer: &FigureList) -> String {
     }
     let plural = if answer.total == 1 { "" } else { "s" };
     let mut text = format!("{} figure{plural}\n\n{}", number(answer.total), table.trim_fmt());
+    let more = more(answer.rows.len(), answer.total, answer.next.as_deref());
+    if !more.is_empty() {
+        text.push_str(&format!("\n\n{}", more.trim_end()));
+    }
     for damaged in &answer.damaged {
         let why = harmless(&damaged.detail);
         text.push_str(&format!("\ndamaged: {}: {why}", damaged.figure_id));

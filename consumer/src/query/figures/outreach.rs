@@ -216,7 +216,7 @@ pub fn outreach(
         next,
         missing: missing_of(view, within, days),
         evidence: view.evidence(),
-        link: OutreachQuestion { limit: None, ..asked.clone() }.link(&days.filled(&view.horizon())),
+        link: asked.link(&days.filled(&view.horizon())),
     })
 }
 
@@ -225,9 +225,9 @@ pub fn outreach(
 /// # Errors
 /// If nobody was served at a visit of this id, as far as the question's days go.
 pub fn visit(view: &View, id: &str, days: &Days) -> Result<VisitDetail, QueryError> {
-    let mut at = view.visits.at(&view.snapshot);
+    let at = view.visits.at(&view.snapshot);
     let looked = Looked { range: DayRange::default(), days };
-    let visits = Visits::of_id((view, &mut at), id, &looked);
+    let visits = Visits::of_id((view, &at), id, &looked);
     if visits.visits.is_empty() {
         return Err(QueryError::UnknownOutreach(id.to_owned()));
     }

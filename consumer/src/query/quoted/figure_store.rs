@@ -90,18 +90,26 @@ impl FigureStore {
         Ok(state.book.get(id).cloned())
     }
 
-    /// How many figures there are, of a region or all, and the latest quoted first.
+    /// How many figures there are, of a region or all, and the latest quoted first: only those behind
+    /// one, if that is given; none of them if there is no such figure.
     ///
     /// # Errors
     /// If that cannot be told yet.
     pub fn latest(
         &self,
         region: Option<RegionCode>,
+        after: Option<FigureId>,
         limit: usize,
-    ) -> Result<(u64, Vec<Arc<QuotedFigure>>), NotRead> {
+    ) -> Result<(u64, Option<Vec<Arc<QuotedFigure>>>), NotRead> {
         let state = self.ready()?;
-        let total = state.book.latest(region).count() as u64;
-        Ok((total, state.book.latest(region).take(limit).cloned().collect()))
+        let total = state.book.latest(region, None).count() as u64;
+        let after = match after.map(|id| state.book.get(id)) {
+            None => None,
+            Some(Some(Kept::Sound { figure, .. })) => Some(figure),
+            Some(_) => return Ok((total, None)),
+        };
+        let rows = state.book.latest(region, after.map(|figure| &**figure)).take(limit);
+        Ok((total, Some(rows.cloned().collect())))
     }
 
     /// How many ids there are of which there is nothing that can be trusted, and the first of

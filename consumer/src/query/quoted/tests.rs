@@ -229,7 +229,7 @@ async fn a_store_of_figures_answers_once_it_is_read_and_lets_one_wait() {
     figure_store.set_trouble("no topic".to_owned());
     let error = figure_store.find(id).unwrap_err().to_string();
     assert!(error.contains("not been read") && error.ends_with("no topic"), "{error}");
-    assert!(figure_store.latest(None, 5).is_err() && figure_store.damaged(5).is_err());
+    assert!(figure_store.latest(None, None, 5).is_err() && figure_store.damaged(5).is_err());
     let patience = std::time::Duration::from_secs(30);
     let waiting = tokio::spawn({
         let figure_store = Arc::clone(&figure_store);
@@ -242,7 +242,7 @@ async fn a_store_of_figures_answers_once_it_is_read_and_lets_one_wait() {
     assert_eq!((found.offset, &*found.figure), (3, &figure));
     figure_store.set_read();
     assert!(matches!(figure_store.find(id), Ok(Some(Kept::Sound { offset: 3, .. }))));
-    assert_eq!(figure_store.latest(None, 5).unwrap().0, 1);
+    assert_eq!(figure_store.latest(None, None, 5).unwrap().0, 1);
     let other = laju_schemas::FigureId([0; 16]);
     assert_eq!(figure_store.wait_for(other, std::time::Duration::ZERO).await, None);
 }

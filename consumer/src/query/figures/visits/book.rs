@@ -31,11 +31,14 @@ struct Kept {
     names: Arc<Names>,
     ids: Ids,
     /// By the address of the run, which nothing else has as long as it is kept.
-    runs: HashMap<usize, RunVisits>,
+    runs: HashMap<usize, Arc<RunVisits>>,
 }
 
 /// The visits of one snapshot.
-pub(in crate::query) struct VisitsAt<'a>(MutexGuard<'a, Kept>);
+pub(in crate::query) struct VisitsAt {
+    names: Arc<Names>,
+    runs: Vec<Arc<RunVisits>>,
+}
 
 /// Which days count: of happening, the end excluded, and of recording.
 #[derive(Clone)]
@@ -108,17 +111,31 @@ impl Span {
 }
 
 impl VisitBook {
-    /// The visits of a snapshot. Only questions about visits wait for each other here.
-    pub(in crate::query) fn at(&self, snapshot: &Snapshot) -> VisitsAt<'_> {
-        let mut kept = self.0.lock().unwrap_or_else(|poisoned| {
+    /// The visits of a snapshot. Only questions about visits wait for each other here, and only while
+    /// what is new since the last one is gone through.
+    pub(in crate::query) fn at(&self, snapshot: &Snapshot) -> VisitsAt {
+        let mut kept = self.kept();
+        kept.advance(snapshot);
+        let names = Arc::clone(&kept.names);
+        VisitsAt { names, runs: kept.runs.values().map(Arc::clone).collect() }
+    }
+
+    /// The number of a visit's id in a snapshot's names.
+    pub(super) fn find(&self, id: &str, snapshot: &Snapshot) -> Option<OutreachRef> {
+        let mut kept = self.kept();
+        kept.advance(snapshot);
+        let Kept { names, ids, .. } = &mut *kept;
+        ids.find(id, names)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(|poisoned| {
             // A question failed half-way through: what it left is rebuilt.
             self.0.clear_poison();
             let mut kept = poisoned.into_inner();
             *kept = Kept::default();
             kept
-        });
-        kept.advance(snapshot);
-        VisitsAt(kept)
+        })
     }
 
     /// Lets go of runs that a snapshot does not have any more, unless a question is at them.
@@ -150,26 +167,26 @@ impl Kept {
         }
         self.keep_only(snapshot);
         for run in snapshot.ledger.as_slices() {
-            let of_it = || RunVisits::of(run, &self.names);
+            let of_it = || Arc::new(RunVisits::of(run, &self.names));
             self.runs.entry(address(run)).or_insert_with(of_it);
         }
     }
 }
 
-impl VisitsAt<'_> {
+impl VisitsAt {
     pub(super) fn names(&self) -> &Names {
-        &self.0.names
+        &self.names
     }
 
     pub(super) fn text(&self, id: OutreachRef) -> &str {
-        self.0.names.outreach(id).unwrap_or_default()
+        self.names.outreach(id).unwrap_or_default()
     }
 
     /// The visits of a scope's offices that have something in a span, with its last day.
     pub(super) fn within(&self, scope: &Scope, span: &Span) -> Vec<(Key, Day)> {
         let offices = scope.indices();
         let mut entries: Vec<Entry> = Vec::new();
-        for run in self.0.runs.values() {
+        for run in &self.runs {
             let of_it = run.entries.iter().filter(|entry| offices.contains(&entry.office.0));
             entries.extend(of_it.filter(|entry| !matches!(span.of(entry), Counts::Nothing)));
         }
@@ -188,10 +205,8 @@ impl VisitsAt<'_> {
     }
 
     /// The visits of an id that have something in a span.
-    pub(super) fn of_id(&mut self, id: &str, span: &Span) -> Vec<Key> {
-        let Kept { names, ids, .. } = &mut *self.0;
-        let Some(id) = ids.find(id, names) else { return Vec::new() };
-        let offices: BTreeSet<_> = self.0.runs.values().flat_map(|run| run.offices(id)).collect();
+    pub(super) fn of_id(&self, id: OutreachRef, span: &Span) -> Vec<Key> {
+        let offices: BTreeSet<_> = self.runs.iter().flat_map(|run| run.offices(id)).collect();
         let keys = offices.into_iter().map(|office| (id, office));
         keys.filter(|key| self.last_day(*key, span).is_some()).collect()
     }
@@ -217,7 +232,7 @@ impl VisitsAt<'_> {
 
     /// The cells of a visit.
     pub(super) fn cells_of(&self, key: Key) -> impl Iterator<Item = &Cell> {
-        self.0.runs.values().flat_map(move |run| run.cells_of(key))
+        self.runs.iter().flat_map(move |run| run.cells_of(key))
     }
 
     /// The last day of a span of which something is left of a visit.
@@ -238,7 +253,7 @@ impl VisitsAt<'_> {
         let days: Vec<Counter> = counters.keys().copied().collect();
         for of_office in days.chunk_by(|a, b| a.0 == b.0) {
             let (Some(from), Some(to)) = (of_office.first(), of_office.last()) else { continue };
-            for run in self.0.runs.values() {
+            for run in &self.runs {
                 for (counter, amount) in run.counter(*from, *to) {
                     if let Some(sum) = counters.get_mut(counter) {
                         *sum += i64::from(*amount);

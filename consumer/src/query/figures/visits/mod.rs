@@ -106,7 +106,7 @@ pub(super) struct Visited<'a> {
 }
 
 impl<'a> Visited<'a> {
-    fn of(at: &'a VisitsAt<'_>, key: Key, span: &Span) -> Self {
+    fn of(at: &'a VisitsAt, key: Key, span: &Span) -> Self {
         let (slots, venues, reasons) = Default::default();
         let mut visited = Self { id: at.text(key.0), office: key.1, slots, venues, reasons };
         let names = at.names();
@@ -171,7 +171,7 @@ impl<'a> Visits<'a> {
     /// The visits of a scope's offices, the latest first, as many as asked for of those behind a
     /// place.
     pub(super) fn latest(
-        (view, at): (&View, &'a VisitsAt<'_>),
+        (view, at): (&View, &'a VisitsAt),
         scope: &Scope,
         looked: &Looked<'_>,
         (after, limit): (Option<(Day, &str, RegionIndex)>, usize),
@@ -185,18 +185,15 @@ impl<'a> Visits<'a> {
     }
 
     /// Those of one id.
-    pub(super) fn of_id(
-        (view, at): (&View, &'a mut VisitsAt<'_>),
-        id: &str,
-        looked: &Looked<'_>,
-    ) -> Self {
+    pub(super) fn of_id((view, at): (&View, &'a VisitsAt), id: &str, looked: &Looked<'_>) -> Self {
         let span = looked.span();
-        let keys = at.of_id(id, &span);
+        let number = view.visits.find(id, &view.snapshot);
+        let keys = number.map(|number| at.of_id(number, &span)).unwrap_or_default();
         Self::of((view, at), keys.into_iter(), looked, &span)
     }
 
     fn of(
-        (view, at): (&View, &'a VisitsAt<'_>),
+        (view, at): (&View, &'a VisitsAt),
         keys: impl Iterator<Item = Key>,
         looked: &Looked<'_>,
         span: &Span,
