@@ -183,7 +183,7 @@ fn answered(
 ) -> Result<(FigureContent, Progress), QueryError> {
     let progress = progress(view, region, days)?;
     let scope = Scope::of(region)?;
-    let counters = counters(&view.snapshot, &scope, days.window());
+    let counters = counters(view, &scope, days.window());
     let count = |category: Category| counters.get(&category).copied().unwrap_or(0);
     let ages = ACTIVATION_AGES.into_iter().enumerate();
     let reasons = DeactivationReason::ALL.iter();

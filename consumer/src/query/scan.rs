@@ -2,6 +2,7 @@
 //! answer it, a group at a time. It knows cells and days; it does not know what is asked.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use laju_schemas::RegionIndex;
@@ -102,9 +103,42 @@ pub fn groups<'a>(run: &'a [Cell], scope: &Scope) -> impl Iterator<Item = Group<
     })
 }
 
-/// The groups of every run that lie in a scope.
-pub fn all_groups<'a>(snapshot: &'a Snapshot, scope: &'a Scope) -> impl Iterator<Item = Group<'a>> {
-    snapshot.ledger.as_slices().iter().flat_map(move |run| groups(run, scope))
+/// Where the groups of one run begin. Who goes through them finds them here, and searches none of the
+/// cells of accounts that are not asked about.
+pub struct Directory {
+    run: Arc<[Cell]>,
+    /// In the order of the run.
+    groups: Box<[(RegionIndex, Account, u32)]>,
+}
+
+impl Directory {
+    /// The directory of a run.
+    #[must_use]
+    pub fn of(run: &Arc<[Cell]>) -> Self {
+        let groups = groups(run, &Scope::nation());
+        let groups = groups.map(|group| (group.region, group.account, group.first as u32));
+        Self { groups: groups.collect(), run: Arc::clone(run) }
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &Arc<[Cell]> {
+        &self.run
+    }
+
+    /// Its groups that lie in a scope.
+    pub fn groups(&self, scope: &Scope) -> impl Iterator<Item = Group<'_>> + use<'_> {
+        let at = |index: u16| self.groups.partition_point(|(region, ..)| region.0 < index);
+        let Range { start, end } = scope.indices();
+        let (from, to) = (at(start), at(end));
+        let ends = self.groups[from..].iter().skip(1).map(|(.., first)| *first as usize);
+        let ends = ends.chain([self.run.len()]);
+        let groups = self.groups[from..to.max(from)].iter().zip(ends);
+        groups.map(|(&(region, account, first), end)| {
+            let first = first as usize;
+            Group { region, account, cells: &self.run[first..end], first }
+        })
+    }
 }
 
 /// Every cell of some accounts of a scope that is wanted, each key once and with its whole amount,
@@ -237,7 +271,14 @@ mod tests {
         run.sort_unstable_by_key(|cell| cell.key);
         let found = |scope: Range<u16>| -> Vec<(u16, Account, usize)> {
             let scope = Scope(scope);
-            groups(&run, &scope).map(|g| (g.region.0, g.account, g.cells.len())).collect()
+            let shape = |g: Group<'_>| (g.region.0, g.account, g.cells.len(), g.first);
+            let found: Vec<_> = groups(&run, &scope).map(shape).collect();
+            let directory = Directory::of(&run.clone().into());
+            assert_eq!(directory.groups(&scope).map(shape).collect::<Vec<_>>(), found);
+            found
+                .into_iter()
+                .map(|(region, account, length, _)| (region, account, length))
+                .collect()
         };
         let (d, q) = (Account::Deferrals, Account::PrintQueue);
         let all = [(2, d, 10), (2, q, 14), (3, d, 13), (3, q, 17), (7, d, 25), (7, q, 29)];

@@ -202,11 +202,24 @@ pub fn change(
     let mut counts: BTreeMap<Part, i64> = BTreeMap::new();
     let differs = |cell: &Cell| window_after.counts(cell) && !window_before.counts(cell);
     let mut any_released = false;
+    // Neighbours are mostly of one part: it is looked up where that changes.
+    let mut last: Option<(Part, i64)> = None;
     each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |cell, is_released| {
         let count = cell.key.account().effect() * i64::from(cell.amount);
-        *counts.entry(between.part(cell, is_released)).or_default() += count;
+        let part = between.part(cell, is_released);
+        match &mut last {
+            Some((of, sum)) if *of == part => *sum += count,
+            _ => {
+                if let Some((before, sum)) = last.replace((part, count)) {
+                    *counts.entry(before).or_default() += sum;
+                }
+            }
+        }
         any_released |= is_released;
     });
+    if let Some((part, sum)) = last {
+        *counts.entry(part).or_default() += sum;
+    }
     let parts = counts.into_iter().map(|(part, count)| ChangePart {
         part: part.kind,
         age: part.age,

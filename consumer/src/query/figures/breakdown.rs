@@ -18,7 +18,6 @@ use crate::query::days::Days;
 use crate::query::figures::progress::missing_of;
 use crate::query::page::{self, First, LARGEST_PAGE, PAGE};
 use crate::query::question::{Endpoint, Question, limit, rows};
-use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -334,7 +333,7 @@ impl Counts {
     fn of(view: &View, scope: &Scope, by: By, days: &Days) -> Self {
         let window = days.window();
         let mut counts: Vec<[i64; 2]> = Vec::new();
-        for group in all_groups(&view.snapshot, scope) {
+        for group in view.sums.groups(scope) {
             let Some(column) = by.accounts().iter().position(|a| *a == group.account) else {
                 continue;
             };

@@ -6,7 +6,6 @@ use laju_schemas::{RegionIndex, RegionTable};
 use crate::domain::account::Account;
 use crate::domain::cell::Detail;
 use crate::query::days::Days;
-use crate::query::scan::all_groups;
 use crate::query::scope::Scope;
 use crate::query::view::View;
 
@@ -51,7 +50,7 @@ impl Matrices {
         let (mut services, mut moves) = (Matrix::new(), Matrix::new());
         let (inside, window) = (scope.indices(), days.window());
         let everywhere = Scope::nation();
-        for group in all_groups(&view.snapshot, &everywhere) {
+        for group in view.sums.groups(&everywhere) {
             // A move's two postings say the same: the one of the new home is enough.
             if !matches!(group.account, Account::Activations | Account::MovesIn) {
                 continue;

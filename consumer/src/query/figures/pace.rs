@@ -20,7 +20,7 @@ use crate::query::figures::goal::{Goal, TRAILING, before, days_between, goal};
 use crate::query::figures::progress::progress;
 use crate::query::figures::shares::{applicable_target, attainment};
 use crate::query::question::{Endpoint, Question};
-use crate::query::scan::{Window, all_groups};
+use crate::query::scan::Window;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -246,7 +246,7 @@ impl DailyChanges {
     fn of(view: &View, scope: &Scope, days: &Days) -> Self {
         let window: Window = days.window();
         let mut changes = Vec::new();
-        for group in all_groups(&view.snapshot, scope) {
+        for group in view.sums.groups(scope) {
             let sign = group.account.effect();
             if sign == 0 {
                 continue;

@@ -18,7 +18,6 @@ use crate::query::figures::goal::{Goal, TRAILING, before, goal};
 use crate::query::figures::pace::PaceQuestion;
 use crate::query::figures::shares::applicable_target;
 use crate::query::question::{Endpoint, Level, Question, nation};
-use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -173,7 +172,7 @@ fn sums(view: &View, scope: &Scope, as_of: Date, days: &Days) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); RegionTable::get().len()];
     let begins = TRAILING.map(|days| Day::of_date(before(as_of, days)));
     let window = days.window();
-    for group in all_groups(&view.snapshot, scope) {
+    for group in view.sums.groups(scope) {
         let sign = group.account.effect();
         if sign == 0 {
             continue;

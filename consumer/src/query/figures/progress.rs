@@ -19,7 +19,6 @@ use crate::query::figures::shares::{denominators, target};
 use crate::query::figures::sums::{Totals, is_counted, sum_within};
 use crate::query::kiosks::silence::Silent;
 use crate::query::question::{Endpoint, Level, Question, nation};
-use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -193,7 +192,7 @@ fn totals(view: &View, scope: &Scope, days: &Days) -> Arc<[Totals]> {
     }
     let window = days.window();
     let mut totals = vec![Totals::default(); RegionTable::get().len()];
-    for group in all_groups(&view.snapshot, scope).filter(|group| is_counted(group.account)) {
+    for group in view.sums.groups(scope).filter(|group| is_counted(group.account)) {
         let sums = &mut totals[usize::from(group.region.0)];
         for cell in window.cells(group.cells) {
             sums.post(group.account, cell);

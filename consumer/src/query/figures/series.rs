@@ -16,7 +16,6 @@ use crate::query::days::{Days, date};
 use crate::query::figures::progress::{Cards, missing_of};
 use crate::query::figures::sums::{Totals, is_counted};
 use crate::query::question::{Endpoint, Question};
-use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 
@@ -199,7 +198,7 @@ fn points(view: &View, scope: &Scope, steps: &[(Date, Date)], days: &Days) -> Ve
     let mut sums = vec![Totals::default(); steps.len() + 1];
     let places = places(steps);
     let window = days.window();
-    let groups = all_groups(&view.snapshot, scope);
+    let groups = view.sums.groups(scope);
     for group in groups.filter(|group| is_counted(group.account)) {
         for cell in window.cells(group.cells) {
             // A cell after the last step has no place; those that follow it have none either.

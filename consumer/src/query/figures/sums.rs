@@ -10,7 +10,7 @@ use crate::domain::account::Account;
 use crate::domain::cell::{Cell, Detail};
 use crate::domain::day::Day;
 use crate::projection::snapshot::Snapshot;
-use crate::query::scan::groups;
+use crate::query::scan::{Directory, Group};
 use crate::query::scope::Scope;
 
 /// The sums of a region's accounts.
@@ -64,10 +64,11 @@ pub(crate) fn sum_within(totals: &[Totals], scope: &Scope) -> Totals {
     sum
 }
 
-/// Every region's sums of all postings of a snapshot.
+/// Every region's sums of all postings of a snapshot, and where in its ledger what lies.
 #[derive(Clone)]
 pub struct RegionSums {
     totals: Arc<[Totals]>,
+    directories: Arc<[Arc<Directory>]>,
     /// The last day that something is posted on.
     latest: Option<Day>,
 }
@@ -84,6 +85,11 @@ impl RegionSums {
         &self.totals
     }
 
+    /// The groups of every run of the ledger that lie in a scope.
+    pub(crate) fn groups(&self, scope: &Scope) -> impl Iterator<Item = Group<'_>> {
+        self.directories.iter().flat_map(move |directory| directory.groups(scope))
+    }
+
     /// The last day that something is posted on.
     pub(crate) fn latest(&self) -> Option<Day> {
         self.latest
@@ -98,7 +104,7 @@ pub(crate) struct Sums {
 }
 
 struct Kept {
-    run: Arc<[Cell]>,
+    directory: Arc<Directory>,
     regions: Vec<(u16, Totals)>,
     latest: Option<Day>,
 }
@@ -108,18 +114,20 @@ impl Sums {
     pub(crate) fn of(&mut self, snapshot: &Snapshot) -> RegionSums {
         let mut before = std::mem::take(&mut self.runs);
         let mut totals = vec![Totals::default(); RegionTable::get().len()];
-        let mut latest = None;
+        let (mut latest, mut directories) = (None, Vec::new());
         for run in snapshot.ledger.as_slices() {
             let address = Arc::as_ptr(run).cast::<Cell>() as usize;
-            let kept = before.remove(&address).filter(|kept| Arc::ptr_eq(&kept.run, run));
+            let kept =
+                before.remove(&address).filter(|kept| Arc::ptr_eq(kept.directory.run(), run));
             let kept = kept.unwrap_or_else(|| Kept::of(run));
             for (region, sum) in &kept.regions {
                 totals[usize::from(*region)].add(sum);
             }
             latest = latest.max(kept.latest);
+            directories.push(Arc::clone(&kept.directory));
             self.runs.insert(address, kept);
         }
-        RegionSums { totals: totals.into(), latest }
+        RegionSums { totals: totals.into(), directories: directories.into(), latest }
     }
 }
 
@@ -127,7 +135,8 @@ impl Kept {
     fn of(run: &Arc<[Cell]>) -> Self {
         let mut regions: Vec<(u16, Totals)> = Vec::new();
         let mut latest = None;
-        for group in groups(run, &Scope::nation()) {
+        let directory = Arc::new(Directory::of(run));
+        for group in directory.groups(&Scope::nation()) {
             latest = latest.max(group.cells.last().map(|cell| cell.key.day()));
             if !is_counted(group.account) {
                 continue;
@@ -138,7 +147,7 @@ impl Kept {
             let Some((_, sums)) = regions.last_mut() else { continue };
             group.cells.iter().for_each(|cell| sums.post(group.account, cell));
         }
-        Self { run: Arc::clone(run), regions, latest }
+        Self { directory: Arc::clone(&directory), regions, latest }
     }
 }
 

@@ -7,11 +7,11 @@ use laju_schemas::quoted::{ACTIVATION_AGES, FigureContent};
 
 use crate::domain::account::Account;
 use crate::domain::cell::{Cell, Detail};
-use crate::projection::snapshot::Snapshot;
 use crate::query::days::Days;
-use crate::query::explanations::postings::age_of;
-use crate::query::scan::{Window, all_groups};
+use crate::query::explanations::postings::{ACTIVE, age_of};
+use crate::query::scan::Window;
 use crate::query::scope::Scope;
+use crate::query::view::View;
 
 /// What distinguishes cumulative counters: enough to explain any later difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,16 +41,30 @@ impl Category {
 /// Cumulative counters: amounts of the ledger, moves out and deactivations above zero.
 pub(super) type Counters = BTreeMap<Category, i64>;
 
-pub(super) fn counters(snapshot: &Snapshot, scope: &Scope, window: Window) -> Counters {
+pub(super) fn counters(view: &View, scope: &Scope, window: Window) -> Counters {
     let mut counters = Counters::new();
-    for group in all_groups(snapshot, scope) {
+    for group in view.sums.groups(scope).filter(|group| ACTIVE.contains(&group.account)) {
+        // Neighbours are mostly of one category: it is looked up where that changes.
+        let mut last: Option<(Category, i64)> = None;
         for cell in window.cells(group.cells) {
-            if let Some(category) = Category::of(cell) {
-                *counters.entry(category).or_default() += i64::from(cell.amount);
+            let (category, amount) = (Category::of(cell), i64::from(cell.amount));
+            match &mut last {
+                Some((of, sum)) if Some(*of) == category => *sum += amount,
+                _ => {
+                    add(&mut counters, last);
+                    last = category.map(|category| (category, amount));
+                }
             }
         }
+        add(&mut counters, last);
     }
     counters
+}
+
+fn add(counters: &mut Counters, counted: Option<(Category, i64)>) {
+    if let Some((category, amount)) = counted {
+        *counters.entry(category).or_default() += amount;
+    }
 }
 
 /// The question that a figure answers.

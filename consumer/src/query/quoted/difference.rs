@@ -238,7 +238,7 @@ pub(super) fn difference(
     let same_rules = evidence.fold_version == now.evidence.fold_version;
     let window = question_of(content).window();
 
-    let mut grown = counters(&view.snapshot, &scope, window);
+    let mut grown = counters(view, &scope, window);
     for (category, count) in quoted_counters(content) {
         *grown.entry(category).or_default() -= count;
     }

@@ -15,7 +15,6 @@ use crate::domain::day::Day;
 use crate::query::days::{DayRange, Days};
 use crate::query::figures::outreach::{OutreachQuestion, outreach, visit};
 use crate::query::fixtures::{Fixture, activation, region};
-use crate::query::scan::all_groups;
 use crate::query::scope::Scope;
 use crate::query::view::View;
 
@@ -89,7 +88,7 @@ fn plain(view: &View, within: &str, range: DayRange, days: &Days) -> Vec<Told> {
     let mut counters: BTreeMap<(RegionIndex, Day), i64> = BTreeMap::new();
     let (window, numbers) = (days.window(), range.numbers());
     let names = &view.snapshot.names;
-    for group in all_groups(&view.snapshot, &Scope::nation()) {
+    for group in view.sums.groups(&Scope::nation()) {
         let name = |outreach| names.outreach(outreach).map(str::to_owned);
         let counts = |day: Day| numbers.contains(&u32::from(day.0));
         for cell in window.cells(group.cells).filter(|cell| counts(cell.key.day())) {

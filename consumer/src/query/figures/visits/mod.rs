@@ -26,7 +26,6 @@ use crate::query::QueryError;
 use crate::query::answer::{self, Bounds, Missing, RegionName};
 use crate::query::days::{DayRange, Days};
 use crate::query::figures::progress::missing_of_each;
-use crate::query::scan::all_groups;
 use crate::query::scope::{Scope, region_name};
 use crate::query::view::View;
 use book::{Key, Span, VisitsAt};
@@ -262,7 +261,7 @@ impl<'a> Visits<'a> {
 fn add_counters_known(view: &View, counters: &mut BTreeMap<Counter, i64>, span: &Span) {
     let days = counters.keys().map(|(_, day)| *day);
     let (Some(first), Some(last)) = (days.clone().min(), days.max()) else { return };
-    for group in all_groups(&view.snapshot, &Scope::nation()) {
+    for group in view.sums.groups(&Scope::nation()) {
         if group.account != Account::Activations {
             continue;
         }
