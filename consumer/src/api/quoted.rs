@@ -31,7 +31,7 @@ use crate::query::live_view::LiveView;
 use crate::query::page::{self, no_place};
 use crate::query::question::{Endpoint as _, rows};
 use crate::query::quoted::{self, FigureQuestion, FigureStore, FiguresQuestion, Found, ROWS};
-use crate::query::quoted::{DamagedFigure, Figure, FigureList, FigureThenAndNow};
+use crate::query::quoted::{DamagedFigure, Figure, FigureList, FigureThenAndNow, LatestFigures};
 use crate::query::scope::region_name;
 use laju_kafka::problem::{Kind, Problem, ProblemBody};
 use laju_kafka::words;
@@ -285,7 +285,8 @@ pub(super) async fn list(
     in_turn(&turns, move || {
         let figure_store = &api.figures.figure_store;
         // One more than are shown tells whether there is a next page.
-        let (total, figures) = figure_store.latest(region, after, limit + 1)?;
+        let LatestFigures { total, rows: figures } =
+            figure_store.latest(region, after, limit + 1)?;
         let mut figures =
             figures.ok_or_else(|| no_place(&after.map(|id| id.to_string()).unwrap_or_default()))?;
         let has_more = page::cut(&mut figures, 0, limit);

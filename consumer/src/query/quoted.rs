@@ -34,7 +34,7 @@ pub use difference::{
     DenominatorDifference, FigureDifference, FigurePart, FigurePartKind, OriginalLog,
     TargetDifference,
 };
-pub use figure_store::{FigureStore, Found, NotRead, WhyDamaged};
+pub use figure_store::{FigureStore, Found, LatestFigures, NotRead, WhyDamaged};
 pub use verify::{FieldDifference, differences};
 
 /// How many figures a list shows where nothing else is asked for.

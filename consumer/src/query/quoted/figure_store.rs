@@ -52,6 +52,14 @@ impl Default for FigureStore {
     }
 }
 
+/// The figures quoted last.
+pub struct LatestFigures {
+    /// How many there are, also before and behind those asked for.
+    pub total: u64,
+    /// The latest quoted first; none if the one that they are to be behind is unknown.
+    pub rows: Option<Vec<Arc<QuotedFigure>>>,
+}
+
 impl FigureStore {
     // A book that somebody panicked over is whole: its changes are single insertions.
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -90,8 +98,7 @@ impl FigureStore {
         Ok(state.book.get(id).cloned())
     }
 
-    /// How many figures there are, of a region or all, and the latest quoted first: only those behind
-    /// one, if that is given; none of them if there is no such figure.
+    /// The latest figures of a region, or of all: only those behind one, if that is given.
     ///
     /// # Errors
     /// If that cannot be told yet.
@@ -100,16 +107,16 @@ impl FigureStore {
         region: Option<RegionCode>,
         after: Option<FigureId>,
         limit: usize,
-    ) -> Result<(u64, Option<Vec<Arc<QuotedFigure>>>), NotRead> {
+    ) -> Result<LatestFigures, NotRead> {
         let state = self.ready()?;
         let total = state.book.latest(region, None).count() as u64;
         let after = match after.map(|id| state.book.get(id)) {
             None => None,
             Some(Some(Kept::Sound { figure, .. })) => Some(figure),
-            Some(_) => return Ok((total, None)),
+            Some(_) => return Ok(LatestFigures { total, rows: None }),
         };
         let rows = state.book.latest(region, after.map(|figure| &**figure)).take(limit);
-        Ok((total, Some(rows.cloned().collect())))
+        Ok(LatestFigures { total, rows: Some(rows.cloned().collect()) })
     }
 
     /// How many ids there are of which there is nothing that can be trusted, and the first of

@@ -67,6 +67,20 @@ fn a_quoted_figure_says_what_the_progress_answer_says() {
 }
 
 #[test]
+fn what_was_released_is_counted_once_by_reason() {
+    let mut f = Fixture::new(1);
+    f.activate(0, "18.71", "2024-01-01", 9);
+    let on = ("2024-01-02", "2024-01-03");
+    let lost = Detail::Deactivation(DeactivationReason::DeviceLost);
+    f.post(0, Account::Deactivations, "18.71", on, lost, 3);
+    f.post(0, Account::ReleasedDeactivations, "18.71", on, lost, 2);
+    let view = f.view("2024-08-02");
+    let content = content(&view, "18.71".parse().unwrap(), &Days::default()).unwrap();
+    let by_reason = content.deactivations_by_reason.iter().map(|of| of.count);
+    assert_eq!((content.deactivations, by_reason.sum::<i64>()), (3, 3));
+}
+
+#[test]
 fn the_same_answer_has_the_same_id_and_another_answer_another() {
     let mut state = state();
     let one = quoted(&state.view(TODAY), "18.71", &Days::default());
@@ -242,7 +256,7 @@ async fn a_store_of_figures_answers_once_it_is_read_and_lets_one_wait() {
     assert_eq!((found.offset, &*found.figure), (3, &figure));
     figure_store.set_read();
     assert!(matches!(figure_store.find(id), Ok(Some(Kept::Sound { offset: 3, .. }))));
-    assert_eq!(figure_store.latest(None, None, 5).unwrap().0, 1);
+    assert_eq!(figure_store.latest(None, None, 5).unwrap().total, 1);
     let other = laju_schemas::FigureId([0; 16]);
     assert_eq!(figure_store.wait_for(other, std::time::Duration::ZERO).await, None);
 }

@@ -73,9 +73,8 @@ impl Span {
     fn of(&self, entry: &Entry) -> Counts {
         let is_in = |day: Day| self.days.contains(&day.0.into());
         let (first, last) = (u32::from(entry.first.0), u32::from(entry.last.0));
-        if first > last || last < self.days.start || first >= self.days.end {
-            Counts::Nothing
-        } else if !self.known.knows(entry.known_from) {
+        let is_without = first > last || last < self.days.start || first >= self.days.end;
+        if is_without || !self.known.knows(entry.known_from) {
             Counts::Nothing
         } else if is_in(entry.first) && is_in(entry.last) && self.known.knows(entry.known_until) {
             Counts::All
@@ -182,26 +181,47 @@ impl VisitsAt {
         self.names.outreach(id).unwrap_or_default()
     }
 
-    /// The visits of a scope's offices that have something in a span, with its last day.
-    pub(super) fn within(&self, scope: &Scope, span: &Span) -> Vec<(Key, Day)> {
+    /// Each visit of a scope's offices that has something in a span, with its last day. The run that
+    /// has most of them is not copied.
+    pub(super) fn each_within(&self, scope: &Scope, span: &Span, mut each: impl FnMut((Key, Day))) {
         let offices = scope.indices();
-        let mut entries: Vec<Entry> = Vec::new();
-        for run in &self.runs {
-            let of_it = run.entries.iter().filter(|entry| offices.contains(&entry.office.0));
-            entries.extend(of_it.filter(|entry| !matches!(span.of(entry), Counts::Nothing)));
-        }
+        let asked_for = |entry: &&Entry| {
+            offices.contains(&entry.office.0) && !matches!(span.of(entry), Counts::Nothing)
+        };
+        let Some(largest) = self.runs.iter().max_by_key(|run| run.entries.len()) else { return };
+        let others = self.runs.iter().filter(|run| !Arc::ptr_eq(run, largest));
+        let others = others.flat_map(|run| run.entries.iter().filter(asked_for));
+        let mut others: Vec<Entry> = others.copied().collect();
         // Each run's are in order: this merges them.
-        entries.sort_by_key(Entry::key);
-        let visits = entries.chunk_by(|a, b| a.key() == b.key()).filter_map(|of_one| {
+        others.sort_by_key(Entry::key);
+        let mut others = others.chunk_by(|a, b| a.key() == b.key()).peekable();
+        let mut tell = |of_one: &[Entry]| {
             let key = of_one[0].key();
             let last = match span.known(of_one) {
                 Known::Nothing => None,
                 Known::Last(day) => Some(day),
                 Known::InDoubt => self.last_day(key, span),
             };
-            Some((key, last?))
-        });
-        visits.collect()
+            if let Some(last) = last {
+                each((key, last));
+            }
+        };
+        let mut both = Vec::new();
+        for entry in largest.entries.iter().filter(asked_for) {
+            while let Some(before) = others.next_if(|of_one| of_one[0].key() < entry.key()) {
+                tell(before);
+            }
+            match others.next_if(|of_one| of_one[0].key() == entry.key()) {
+                None => tell(&[*entry]),
+                Some(more) => {
+                    both.clear();
+                    both.push(*entry);
+                    both.extend_from_slice(more);
+                    tell(&both);
+                }
+            }
+        }
+        others.for_each(tell);
     }
 
     /// The visits of an id that have something in a span.
@@ -211,23 +231,29 @@ impl VisitsAt {
         keys.filter(|key| self.last_day(*key, span).is_some()).collect()
     }
 
-    /// Those of some visits that are first on a page, in its order: the latest first, then by id and
-    /// office; only those behind a place. Says whether there are more.
+    /// The first visits of a scope's offices on a page, the latest first, then by id and office; only
+    /// those behind a place. With how many there are on all pages, and whether there are more.
     pub(super) fn page(
         &self,
-        visits: Vec<(Key, Day)>,
+        (scope, span): (&Scope, &Span),
         after: Option<(Day, &str, RegionIndex)>,
         limit: usize,
-    ) -> (Vec<(Key, Day)>, bool) {
+    ) -> (Vec<(Key, Day)>, u64, bool) {
         let order = |(a_key, a): &(Key, Day), (b, b_id, b_office): (Day, &str, RegionIndex)| {
             b.cmp(a).then_with(|| (self.text(a_key.0), a_key.1).cmp(&(b_id, b_office)))
         };
         let mut page = First::new(limit, |a: &(Key, Day), b: &(Key, Day)| {
             order(a, (b.1, self.text(b.0.0), b.0.1))
         });
-        let is_behind = |visit: &(Key, Day)| after.is_none_or(|after| order(visit, after).is_gt());
-        visits.into_iter().filter(is_behind).for_each(|visit| page.add(visit));
-        page.finish()
+        let mut total = 0;
+        self.each_within(scope, span, |visit| {
+            total += 1;
+            if after.is_none_or(|after| order(&visit, after).is_gt()) {
+                page.add(visit);
+            }
+        });
+        let (visits, has_more) = page.finish();
+        (visits, total, has_more)
     }
 
     /// The cells of a visit.

@@ -176,9 +176,7 @@ impl<'a> Visits<'a> {
         (after, limit): (Option<(Day, &str, RegionIndex)>, usize),
     ) -> VisitPage<'a> {
         let span = looked.span();
-        let all = at.within(scope, &span);
-        let total = all.len() as u64;
-        let (page, has_more) = at.page(all, after, limit);
+        let (page, total, has_more) = at.page((scope, &span), after, limit);
         let keys = page.into_iter().map(|(key, _)| key);
         VisitPage { visits: Self::of((view, at), keys, looked, &span), total, has_more }
     }
