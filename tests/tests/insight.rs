@@ -10,10 +10,11 @@ use laju_consumer::domain::account::Account;
 use laju_consumer::query::days::Days;
 use laju_consumer::query::explanations::change::{Change, change};
 use laju_consumer::query::explanations::parts::{Axis, PartKind};
-use laju_consumer::query::figures::flows::flows;
+use laju_consumer::query::figures::flows::{FlowsQuestion, flows};
 use laju_consumer::query::figures::outreach::{OutreachQuestion, outreach};
 use laju_consumer::query::figures::pace::pace;
 use laju_consumer::query::figures::pace_list::pace_list;
+use laju_consumer::query::page::LARGEST_PAGE;
 use laju_consumer::query::question::Level;
 use laju_consumer::query::view::{ReferenceView, View};
 use laju_schemas::RegionCode;
@@ -168,7 +169,7 @@ proptest! {
         };
 
         let all = OutreachQuestion {
-            within: RegionCode::NATION, from: None, to: None, limit: None
+            within: RegionCode::NATION, from: None, to: None, limit: None, after: None
         };
         let visits = outreach(&view, &all, &days).unwrap();
         for row in &visits.rows {
@@ -187,7 +188,10 @@ proptest! {
         let is_visit = |of| matches!(of, Account::VisitActivations | Account::VisitDeferrals);
         prop_assert_eq!(told, sum(&|of, _, _| is_visit(of)), "no visit is left out");
 
-        let matrices = flows(&view, RegionCode::NATION, &days).unwrap();
+        let (limit, after) = (Some(LARGEST_PAGE), None);
+        let every = FlowsQuestion { within: RegionCode::NATION, limit, after };
+        let matrices = flows(&view, &every, &days).unwrap();
+        prop_assert_eq!(&matrices.next, &None);
         for row in &matrices.services {
             let by = format!("by {}, ", row.service_region);
             let served = sum(&|of, at, detail| {
