@@ -19,12 +19,14 @@ use laju_schemas::{RegionIndex, RegionTable};
 use roaring::RoaringBitmap;
 
 use crate::domain::account::Account;
-use crate::domain::cell::{add_up, sort_and_add};
+use crate::domain::cell::sort_and_add;
 use crate::domain::dictionary::KioskRef;
 use crate::projection::bitruns::BitRuns;
 use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::runs::Runs;
+use crate::query::scan::each_netted;
+use crate::query::scope::Scope;
 
 pub use rows::{
     LedgerHead, LedgerKiosk, LedgerPosting, LedgerQuarantined, LedgerRefused, LedgerTallies,
@@ -60,15 +62,8 @@ pub fn posting_count(ledger: &Runs) -> u64 {
     if let [one] = ledger.as_slices() {
         return one.len() as u64;
     }
-    let (mut cells, mut count) = (Vec::new(), 0);
-    for region in (0..RegionTable::get().len() as u16).map(RegionIndex) {
-        for account in Account::ALL {
-            cells.clear();
-            cells.extend(ledger.of(region, account).copied());
-            add_up(&mut cells);
-            count += cells.len() as u64;
-        }
-    }
+    let mut count = 0;
+    each_netted(ledger, &Scope::nation(), &Account::ALL, |_| true, |_| count += 1);
     count
 }
 

@@ -12,7 +12,6 @@ use crate::domain::account::Account;
 use crate::domain::cell::{Cell, add_up_runs};
 use crate::domain::day::Day;
 use crate::projection::runs::Runs;
-use crate::projection::snapshot::Snapshot;
 
 /// Which postings count: those of a day up to `as_of`, recorded up to `known_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +143,7 @@ impl Directory {
 /// Every cell of some accounts of a scope that is wanted, each key once and with its whole amount,
 /// however the ledger lies in runs. What comes to nothing is left out.
 pub fn each_netted(
-    snapshot: &Snapshot,
+    ledger: &Runs,
     scope: &Scope,
     accounts: &[Account],
     wanted: impl Fn(&Cell) -> bool,
@@ -154,7 +153,7 @@ pub fn each_netted(
     for region in scope.indices().map(RegionIndex) {
         for account in accounts {
             others.clear();
-            let largest = largest_apart(&snapshot.ledger, (region, *account), &wanted, &mut others);
+            let largest = largest_apart(ledger, (region, *account), &wanted, &mut others);
             net(largest, &wanted, &mut others, &mut each);
         }
     }
@@ -164,13 +163,12 @@ pub fn each_netted(
 /// quarantine posted, as the memo has it, and with `false` all the rest; both under the account
 /// itself.
 pub fn each_netted_apart(
-    snapshot: &Snapshot,
+    ledger: &Runs,
     scope: &Scope,
     accounts: &[Account],
     wanted: impl Fn(&Cell) -> bool,
     mut each: impl FnMut(&Cell, bool),
 ) {
-    let ledger = &snapshot.ledger;
     let (mut others, mut released) = (Vec::new(), Vec::new());
     for region in scope.indices().map(RegionIndex) {
         for account in accounts {

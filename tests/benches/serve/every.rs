@@ -119,13 +119,17 @@ pub(crate) fn measure(
     let mut over = Vec::new();
     for (path, (idle, busy)) in paths.iter().zip(idle.into_iter().zip(busy)) {
         let size = idle.bytes.max(busy.bytes);
-        let status = match idle.status.max(busy.status) {
+        let mut remark = match idle.status.max(busy.status) {
             200 => String::new(),
             status => format!("  answers {status}"),
         };
+        let refused = idle.refused + busy.refused;
+        if remark.is_empty() && refused > 0 {
+            remark = format!("  {refused} times not answered");
+        }
         let [idle, busy] = [idle, busy].map(|asked| Percentiles::of(asked.times));
         let times = [&idle, &busy].map(|times| format!("{:>10.2} {:>11.2}", times.p50, times.p99));
-        println!("  {}  {}  {size:>9}  {path}{status}", times[0], times[1]);
+        println!("  {}  {}  {size:>9}  {path}{remark}", times[0], times[1]);
         let reasons = [
             (idle.p99 > IDLE_MS).then(|| format!("{:.0} ms idle", idle.p99)),
             (busy.p99 > BUSY_MS).then(|| format!("{:.0} ms beside events", busy.p99)),
@@ -173,10 +177,15 @@ fn paths(process: &mut Process, event: &str) -> Vec<String> {
             _ => figure.as_str().unwrap_or("none").to_owned(),
         };
         let filled = path.replace("{id}", &id).replace("{event_id}", event);
-        let filled = filled.replace("{partition}", "0").replace("{kind}", "facts");
+        let kind = if path.starts_with("/problems") { "internal" } else { "facts" };
+        let filled = filled.replace("{partition}", "0").replace("{kind}", kind);
         let filled = format!("{filled}{}", needed(operation));
         if filled.contains("{code}") {
             all.extend([&*regency, "ID"].map(|code| filled.replace("{code}", code)));
+            // The list of keys that grows.
+            if path.ends_with("/breakdown") {
+                all.push(format!("{}?by=outreach", path.replace("{code}", "ID")));
+            }
         } else {
             all.push(filled);
         }

@@ -261,11 +261,15 @@ async fn asked(
         .map(|_| {
             let (address, path, is_over) = (address.to_owned(), path.to_owned(), is_over.clone());
             tokio::spawn(async move {
-                let stream = TcpStream::connect(address).await.unwrap();
+                let mut stream = TcpStream::connect(&address).await.unwrap();
                 let mut asked = Asked::default();
                 while !is_over() {
                     let begun = Instant::now();
-                    let (status, bytes) = ask(&stream, &path).await;
+                    let Some((status, bytes)) = ask(&stream, &path).await else {
+                        asked.refused += 1;
+                        stream = TcpStream::connect(&address).await.unwrap();
+                        continue;
+                    };
                     asked.times.push(begun.elapsed());
                     asked.refused += u64::from(status != 200);
                     asked.status = asked.status.max(status);
@@ -287,14 +291,16 @@ async fn asked(
     all
 }
 
-/// Asks once on a connection that stays; gives the status and the size of the body.
-async fn ask(stream: &TcpStream, path: &str) -> (u16, usize) {
+/// Asks once on a connection that stays; gives the status and the size of the body, and nothing if the
+/// worker has hung up instead of an answer.
+async fn ask(stream: &TcpStream, path: &str) -> Option<(u16, usize)> {
     send(stream, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
     let (mut answer, mut part) = (Vec::new(), vec![0; 1 << 18]);
     loop {
         stream.readable().await.unwrap();
         match stream.try_read(&mut part) {
-            Ok(0) => panic!("the worker hung up"),
+            Ok(0) if answer.is_empty() => return None,
+            Ok(0) => panic!("the worker hung up in the midst of {path}"),
             Ok(count) => answer.extend_from_slice(&part[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
             Err(error) => panic!("{error}"),
@@ -306,7 +312,7 @@ async fn ask(stream: &TcpStream, path: &str) -> (u16, usize) {
         let length = head.split("content-length: ").nth(1).unwrap();
         let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
         if answer.len() >= end + 4 + length {
-            return (head.split(' ').nth(1).unwrap().parse().unwrap(), length);
+            return Some((head.split(' ').nth(1).unwrap().parse().unwrap(), length));
         }
     }
 }

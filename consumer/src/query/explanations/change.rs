@@ -204,7 +204,7 @@ pub fn change(
     let mut any_released = false;
     // Neighbours are mostly of one part: it is looked up where that changes.
     let mut last: Option<(Part, i64)> = None;
-    each_netted_apart(&view.snapshot, &scope, &ACTIVE, differs, |cell, is_released| {
+    each_netted_apart(&view.snapshot.ledger, &scope, &ACTIVE, differs, |cell, is_released| {
         let count = cell.key.account().effect() * i64::from(cell.amount);
         let part = between.part(cell, is_released);
         match &mut last {

@@ -259,9 +259,9 @@ pub fn postings(view: &View, question: &PostingsQuestion) -> Result<Postings, Qu
     let account = Account::from(question.account);
     let accounts = [account];
     match question.released {
-        None => each_netted(&view.snapshot, &scope, &accounts, wants, find),
+        None => each_netted(&view.snapshot.ledger, &scope, &accounts, wants, find),
         Some(wanted) => {
-            each_netted_apart(&view.snapshot, &scope, &accounts, wants, |cell, is| {
+            each_netted_apart(&view.snapshot.ledger, &scope, &accounts, wants, |cell, is| {
                 if is == wanted {
                     find(cell);
                 }

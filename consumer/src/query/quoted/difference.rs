@@ -253,7 +253,7 @@ pub(super) fn difference(
         let until = evidence.partitions.iter().filter_map(|row| row.recorded_until).max();
         let last_day = until.map(|until| Day::recorded(until.0));
         let counted = |cell: &_| window.counts(cell);
-        each_netted(&view.snapshot, &scope, &ACTIVE, counted, |cell| {
+        each_netted(&view.snapshot.ledger, &scope, &ACTIVE, counted, |cell| {
             if let Some(category) = Category::of(cell)
                 && last_day.is_none_or(|last| cell.key.recorded() > last)
             {
