@@ -56,6 +56,8 @@ const COMMIT_SOON: u64 = 1_000;
 const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How long a call of librdkafka may keep us from looking at whether to stop.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long the client is listened to at a time before anything was read.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
 /// How long a partition's end is asked for.
 const ASK_WAIT: Duration = Duration::from_secs(2);
 
@@ -142,9 +144,11 @@ impl Pipeline {
                 let patience = if self.waiting.is_empty() { POLL_TIMEOUT } else { SERVE_EVERY };
                 taken = queue.wait(patience);
             }
-            // What the client says of its brokers it has said before what came since.
+            // What the client says of its brokers it has said before what came since. Before anything
+            // was read it is looked behind its statistics, which end a look that takes no time.
             let mut follows = Follows::Next;
-            while let Some(heard) = consumer.poll(Duration::ZERO) {
+            let look = if self.positions.has_read() { Duration::ZERO } else { FIRST_LOOK };
+            while let Some(heard) = consumer.poll(look) {
                 match heard {
                     Ok(message) => self.on_record(&Record::from(&message), &mut batch)?,
                     Err(error) => {
