@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! cargo bench -p laju-consumer --bench pipeline -- --brokers HOST:PORT
-//!     [--events N] [--rounds N] [--pipelines N,…] [--seed N] [--dir DIR] [--peer PROGRAM] [--json]
+//!     [--events N] [--rounds N] [--pipelines N,…] [--seed N] [--prefix PREFIX] [--dir DIR]
+//!     [--peer PROGRAM] [--json]
 //! ```
 //!
 //! Without `--brokers` (or `LAJU_BENCH_BROKERS`) it says so and measures nothing. The log is
 //! published once, under a topic prefix of its own (`bench.…`) that names its contents, and used
-//! again by later runs.
+//! again by later runs. With `--prefix` it is a log that is there already, whoever has published it.
 //!
 //! Measured in turn, each in a process of its own, `--rounds` times; medians count:
 //!
@@ -70,7 +71,8 @@ struct Options {
     /// Take one measurement and print it as JSON: what this program starts itself with.
     #[arg(long, value_enum, requires_all = ["prefix", "store"], hide = true)]
     measure: Option<Measure>,
-    #[arg(long, hide = true)]
+    /// Measure with the log that is there under this prefix of topics, which may be empty.
+    #[arg(long)]
     prefix: Option<String>,
     #[arg(long, hide = true)]
     store: Option<PathBuf>,
@@ -118,9 +120,14 @@ fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&figures)?);
         return Ok(());
     }
-    let scenario = support::scenario(options.events, options.seed);
-    connection.topic_prefix = log::prefix(scenario);
-    log::publish_once(&connection, scenario)?;
+    match &options.prefix {
+        Some(prefix) => connection.topic_prefix.clone_from(prefix),
+        None => {
+            let scenario = support::scenario(options.events, options.seed);
+            connection.topic_prefix = log::prefix(scenario);
+            log::publish_once(&connection, scenario)?;
+        }
+    }
     compare(&options, &connection)
 }
 
