@@ -93,11 +93,12 @@ pub(super) async fn partition(
     if asked.has(&tag) {
         return Ok(Answer::held(tag).from(&view).into_response(api.is_private(), Some(age)));
     }
-    let turn = turn(&api.ledger_turns).await?;
+    let (sending, making) = (turn(&api.ledger_turns).await?, turn(&api.ledger_makers).await?);
     let part = blocking(move || store.ledger(number)).await?.map_err(|error| unreadable(&error))?;
+    drop(making);
     let head = head(part.view.next_offset);
     let tag = tag_of(&head, part.view.recorded_until.map(|until| until.0));
-    let body = made_while_sent(turn, move |take| {
+    let body = made_while_sent(sending, move |take| {
         let mut every = true;
         write(&part, head, |frame| {
             every = every && take(frame);

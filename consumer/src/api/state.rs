@@ -63,6 +63,8 @@ pub struct ApiState {
     pub(super) fold_turns: Arc<Semaphore>,
     /// Ledgers that may be sent at the same time.
     pub(super) ledger_turns: Arc<Semaphore>,
+    /// A partition's ledger is made of all its citizens: one at a time.
+    pub(super) ledger_makers: Arc<Semaphore>,
     pub(super) store: StorePlace,
     /// Runs of the store's chunks that may be sent at the same time.
     pub(super) store_turns: Arc<Semaphore>,
@@ -92,6 +94,7 @@ impl ApiState {
             turns: turns(),
             fold_turns: turns(),
             ledger_turns: Arc::new(Semaphore::new(LEDGERS_AT_ONCE)),
+            ledger_makers: Arc::new(Semaphore::new(1)),
             store: StorePlace::default(),
             store_turns: Arc::new(Semaphore::new(STORE_RUNS_AT_ONCE)),
             feed,

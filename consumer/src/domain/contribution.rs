@@ -195,7 +195,6 @@ impl PostingWriter<'_> {
         self.cells.push(Cell { key, amount });
     }
 
-    /// An outreach visit's own counters: where and when it took place.
     /// A fact's context: of the one that is folded at hand, and else a look at memory that is seldom near.
     #[inline]
     fn context(&self, fact: &CompactFact) -> Context {
@@ -205,6 +204,7 @@ impl PostingWriter<'_> {
         }
     }
 
+    /// An outreach visit's own counters: where and when it took place.
     fn visit(&mut self, account: Account, fact: &CompactFact) {
         let context = self.context(fact);
         if context.outreach == 0 {

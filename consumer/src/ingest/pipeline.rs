@@ -116,9 +116,11 @@ impl Pipeline {
     fn poll(&mut self) -> Result<(), WorkerError> {
         let consumer = Arc::clone(&self.consumer);
         let mut batch = Batch::default();
-        // What is folded follows the verdicts there are.
+        // What is folded follows the verdicts there are. Meanwhile the client says what brokers refuse.
         while !self.decided.is_read() && !self.stop.is_stopped() {
-            std::thread::sleep(POLL_TIMEOUT / 10);
+            if let Some(Err(error)) = consumer.poll(POLL_TIMEOUT / 10) {
+                self.on_error(error)?;
+            }
         }
         let _ = self.decided.refresh();
         for (_, view) in self.snapshot.load_full().partitions.range(self.shard.partitions()) {
@@ -173,7 +175,7 @@ impl Pipeline {
                 }
             }
             drop(taken);
-            if self.look_around(idle, &mut batch)? {
+            if self.look_around(idle, &mut batch)? || follows == Follows::Again {
                 queue.lead_here();
             }
             if batch.len() >= BATCH_RECORDS {
@@ -187,7 +189,7 @@ impl Pipeline {
     /// What is looked at now and then: verdicts, records that wait, partitions that stand still. Says
     /// whether the last, which may be read again since.
     fn look_around(&mut self, idle: bool, batch: &mut Batch) -> Result<bool, WorkerError> {
-        self.follow_verdicts(batch);
+        self.follow_verdicts(batch)?;
         if self.served.elapsed() >= SERVE_EVERY {
             self.serve_waiting(batch);
             self.served = Instant::now();

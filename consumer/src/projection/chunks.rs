@@ -2,7 +2,7 @@
 //! Facts have a file of their own (`fact_chunk.rs`).
 
 use laju_schemas::quarantine::Reason;
-use laju_schemas::{EventId, RegionCode, RegionIndex};
+use laju_schemas::{EventId, RegionCode, RegionIndex, RegionTable};
 
 use super::fact_chunk::FactWriter;
 use super::format::Kind;
@@ -212,6 +212,7 @@ pub(super) fn read_entries(payload: &[u8], dictionary: &mut Dictionary) -> Optio
                 };
                 let names = dictionary.names();
                 let known = (kiosk as usize) < names.kiosk_count()
+                    && usize::from(service.0) < RegionTable::get().len()
                     && outreach as usize <= names.outreach_count();
                 let context = Context { kiosk, service, outreach, extra };
                 known.then(|| dictionary.restore_context(context))?;

@@ -169,7 +169,7 @@ impl PartitionCommit {
 }
 
 /// For how many subjects of a partition room is made at most before they are there.
-const MOST_EXPECTED: u64 = 1 << 24;
+pub(super) const MOST_EXPECTED: u64 = 1 << 24;
 
 /// One partition on its way through the log.
 pub struct PartitionState {

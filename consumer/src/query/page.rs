@@ -1,6 +1,7 @@
 //! Pages of lists that grow without end: which rows are on one, and where the next begins. A cursor
 //! names the last row of a page by what it is sorted by, and not by its number, so that rows that
-//! come in between neither shift the others nor show one of them twice.
+//! come in between neither shift the others nor show one of them twice. A row that moves meanwhile, as
+//! where they are sorted by a count, may be missed or shown twice: not as of a past `known_at`.
 
 use std::cmp::Ordering;
 

@@ -78,7 +78,7 @@ impl Pipeline {
             KafkaError::MessageConsumption(code) => match code {
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     self.watch.look()?;
-                    if self.positions.is_there(&self.consumer) {
+                    if self.positions.is_there(&self.consumer)? {
                         return Ok(Follows::Again);
                     }
                     Err(self.too_short().or_else(|| self.cut()).unwrap_or_else(|| {
@@ -116,6 +116,8 @@ impl Pipeline {
                     None => Err(WorkerError::Client(code.to_string())),
                 }
             }
+            // Of a partition that has just been assigned again: its own queue says it once more.
+            KafkaError::PartitionEOF(_) => Ok(Follows::Next),
             error => Err(error.into()),
         }
     }

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use laju_schemas::quarantine::Origin;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaResult;
 
 use super::{ASK_WAIT, Pipeline};
 use crate::ingest::batch::Batch;
 
 impl Pipeline {
     /// Takes over verdicts that came meanwhile. What was judged without one is folded again.
-    pub(super) fn follow_verdicts(&mut self, batch: &mut Batch) {
+    ///
+    /// # Errors
+    /// If the client does not read a partition again that is folded again.
+    pub(super) fn follow_verdicts(&mut self, batch: &mut Batch) -> KafkaResult<()> {
         if let Some(new) = self.decided.refresh() {
             if let Some(learning) = &mut self.learning {
                 learning.sent.retain(|origin, _| self.decided.book.verdict(*origin).is_none());
@@ -28,8 +32,9 @@ impl Pipeline {
         if !self.late.is_empty() {
             self.fold(batch, false);
             let again = self.fold_again(batch);
-            self.positions.restart(&self.consumer, &again);
+            self.positions.restart(&self.consumer, &again)?;
         }
+        Ok(())
     }
 
     /// Folds those partitions again of which records were judged without verdicts: another node's

@@ -153,7 +153,7 @@ impl ReadPositions {
     /// on behind what it could not read.
     ///
     /// # Errors
-    /// If no client can be made that looks.
+    /// If no client can be made that looks, or the client does not read from where we stand.
     pub(super) fn examine(
         &mut self,
         code: RDKafkaErrorCode,
@@ -188,15 +188,17 @@ impl ReadPositions {
                 others.push(partition);
             }
         }
-        self.restart(consumer, &others);
         self.looked = Instant::now();
-        Ok(())
+        self.restart(consumer, &others)
     }
 
     /// The client says that what it asks for is not there. It does so as well where it has lost its
     /// way behind a damaged batch: then where *we* stand is there, and all is read from there again.
     /// Says whether that was it.
-    pub(super) fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> bool {
+    ///
+    /// # Errors
+    /// If the client does not read from there.
+    pub(super) fn is_there(&mut self, consumer: &BaseConsumer<IngestContext>) -> KafkaResult<bool> {
         let is_going = |partition: &u32| !self.still.contains(partition);
         let going: Vec<u32> = self.partitions().filter(is_going).collect();
         let is_within = |partition: &u32| {
@@ -208,9 +210,9 @@ impl ReadPositions {
         };
         let is_there = going.iter().all(is_within);
         if is_there {
-            self.restart(consumer, &going);
+            self.restart(consumer, &going)?;
         }
-        is_there
+        Ok(is_there)
     }
 
     /// Looks now and then at the partitions that stand still, and for others that do; says whether
@@ -232,7 +234,7 @@ impl ReadPositions {
         if let Some(looking) = self.looking.take_if(|looking| looking.is_finished()) {
             // A panic of it has said so on stderr; it is looked again.
             let probed = looking.join().unwrap_or_else(|_| Ok(Probed::default()))?;
-            self.go_on(&probed, consumer, progress);
+            self.go_on(&probed, consumer, progress)?;
         }
         if self.looking.is_none()
             && !self.still.is_empty()
@@ -253,11 +255,11 @@ impl ReadPositions {
         probed: &Probed,
         consumer: &BaseConsumer<IngestContext>,
         progress: &Progress,
-    ) {
+    ) -> KafkaResult<()> {
         for &partition in &probed.sound {
             if self.still.remove(&partition) {
                 progress.troubles.forget(&self.topic, partition);
-                self.restart(consumer, &[partition]);
+                self.restart(consumer, &[partition])?;
             }
         }
         for (&partition, trouble) in probed.troubled.iter().filter(|(p, _)| self.still.contains(p))
@@ -269,6 +271,7 @@ impl ReadPositions {
             }
             progress.begin_trouble(partition, trouble.clone());
         }
+        Ok(())
     }
 
     /// What librdkafka cannot make sense of it may ask for again and again, without a word.
@@ -310,18 +313,21 @@ impl ReadPositions {
     /// Has partitions read from where we stand, wherever the client has got to. It is given them
     /// again, because it may have stopped for good where it found nothing. One that stands still is
     /// read on from there once it can be.
-    pub(super) fn restart(&self, consumer: &BaseConsumer<IngestContext>, partitions: &[u32]) {
+    ///
+    /// # Errors
+    /// If the client does not: what it would bring then is not what follows.
+    pub(super) fn restart(
+        &self,
+        consumer: &BaseConsumer<IngestContext>,
+        partitions: &[u32],
+    ) -> KafkaResult<()> {
         let list = self.list(partitions.iter().copied().filter(|p| !self.still.contains(p)));
         if list.count() == 0 {
-            return;
+            return Ok(());
         }
         // A pause outlasts the assignment.
-        let done = consumer
-            .resume(&list)
-            .and_then(|()| consumer.incremental_unassign(&list))
-            .and_then(|()| consumer.incremental_assign(&list));
-        if let Err(error) = done {
-            tracing::error!(%error, "the client does not read from where we stand");
-        }
+        consumer.resume(&list)?;
+        consumer.incremental_unassign(&list)?;
+        consumer.incremental_assign(&list)
     }
 }

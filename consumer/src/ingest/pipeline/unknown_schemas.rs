@@ -5,7 +5,7 @@
 //! several nodes is the topic's, and a crash in between changes nothing.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use laju_kafka::learning::{IdState, UNREACHABLE_CURE, WAITING_FOR};
 use laju_kafka::read::Record;
@@ -13,8 +13,8 @@ use laju_kafka::trouble::{Trouble, TroubleKind};
 use laju_schemas::decision::Decision;
 use laju_schemas::quarantine::Origin;
 use laju_schemas::{DecisionId, QuarantineDecision, TimestampMs};
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::learning::{Done, Learning, Task};
 use super::waiting::Held;
@@ -279,9 +279,12 @@ impl Pipeline {
         paused.is_ok()
     }
 
-    /// Reads a partition on.
+    /// Reads a partition on from where we stand. A client that has handed over an end in the same batch
+    /// as what the partition waits for takes itself to stand one record behind that end.
     pub(super) fn resume(&self, partition: u32) {
-        if let Err(error) = self.consumer.resume(&self.only(partition)) {
+        let next = Offset::Offset(self.positions.next(partition));
+        let told = self.consumer.seek(&self.topic, partition as i32, next, Duration::ZERO);
+        if let Err(error) = told.and_then(|()| self.consumer.resume(&self.only(partition))) {
             tracing::debug!(partition, %error, "a partition is not read on");
         }
     }

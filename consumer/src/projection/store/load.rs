@@ -14,7 +14,7 @@ use crate::projection::chunks;
 use crate::projection::fact_chunk;
 use crate::projection::format::{Kind, PositionRow};
 use crate::projection::node_ledger::Numbers;
-use crate::projection::partition::PartitionState;
+use crate::projection::partition::{MOST_EXPECTED, PartitionState};
 use crate::projection::partition_ledger::PartitionLedger;
 use crate::projection::partition_view::PartitionView;
 use crate::projection::quarantine::QuarantineTally;
@@ -67,7 +67,7 @@ impl Loading {
         let until = row.position.recorded_until.map(Day::recorded).unwrap_or_default();
         let facts = row.chains[Kind::Facts as usize].count.saturating_mul(MOST_IN_A_CHUNK);
         let mut fold = PartitionFold::default();
-        fold.subjects.reserve(row.subjects.min(facts) as usize);
+        fold.subjects.reserve(row.subjects.min(facts).min(MOST_EXPECTED) as usize);
         Self {
             remembered_since: remembered_since(until),
             fold,
@@ -180,11 +180,14 @@ impl Loading {
                 }
             }
         }
+        // The dictionary has all that the fold ever needed, and its numbers are known elsewhere.
+        if !entries.is_empty() {
+            return None;
+        }
         if self.cells.len() >= POSTED_AT_ONCE {
             self.post();
         }
-        // The dictionary has all that the fold ever needed.
-        entries.is_empty().then_some(())
+        Some(())
     }
 
     fn post(&mut self) {

@@ -268,8 +268,12 @@ fn closed_page(
     let from = match asked.after.as_deref() {
         None => 0,
         Some(key) if keys.contains(&key) => {
-            let is_it = |row: &BreakdownRow| row.key.as_deref() == Some(key);
-            all.iter().position(is_it).map_or(all.len(), |place| place + 1)
+            let place_of = |key: Option<&str>| keys.iter().position(|of| key == Some(of));
+            let after = place_of(Some(key));
+            // A row without a key is the last one.
+            let is_behind =
+                |row: &BreakdownRow| row.key.is_none() || place_of(row.key.as_deref()) > after;
+            all.iter().position(is_behind).unwrap_or(all.len())
         }
         Some(other) => return Err(page::no_place(other)),
     };

@@ -191,10 +191,6 @@ impl<C: ConsumerContext> Drop for RecordQueue<C> {
     }
 }
 
-#[allow(unsafe_code, reason = "the safe interface has no batches")]
-// SAFETY: librdkafka's queues may be used by any thread, and between two calls no message is kept.
-unsafe impl<C: ConsumerContext> Send for RecordQueue<C> {}
-
 /// What was taken of a queue at a time.
 pub struct Taken<'q> {
     messages: &'q [*mut sys::rd_kafka_message_t],
