@@ -156,6 +156,24 @@ fn a_404_on_the_first_look_up_is_asked_again_and_every_event_counts_once_and_for
     assert_eq!(place.verdicts(), Vec::<String>::new());
 }
 
+/// As many as are held, so that the client hands over a partition's end in the same batch as the record
+/// for which it pauses.
+#[test]
+fn what_is_recorded_while_a_partition_is_paused_at_its_end_counts() {
+    let place = Place::start();
+    place.broker.publish(&place.framed(0..3_300, place.id));
+    place.registry.hide(place.id, u32::MAX);
+    let store = tempfile::tempdir().unwrap();
+    let mut process = Process::start(place.worker(store.path(), "1h"));
+    let all_wait = |process: &mut Process| troubles(process) == ["schema_not_found"; 3];
+    wait_until("every partition waits", || all_wait(&mut process));
+    place.broker.publish(&place.framed(3_300..3_330, place.id));
+    place.registry.hide(place.id, 0);
+    process.wait_ready();
+    wait_until("all are counted", || said_if_ready(&mut process) == Some((3_330, 0)));
+    assert_eq!(troubles(&mut process), Vec::<String>::new());
+}
+
 #[test]
 fn a_partition_waits_and_says_why_while_the_others_go_on_and_an_outage_is_no_verdict() {
     let place = Place::start();
