@@ -1,5 +1,5 @@
 //! The ledger itself over HTTP: how large it is, and each partition's rows as lines of JSON. A
-//! partition has no ledger of its own in memory: it is folded from the store for who asks for it, and
+//! partition has no ledger of its own in memory: it is folded from the store when it is asked for, and
 //! its rows are made while they are sent.
 
 use std::sync::Arc;

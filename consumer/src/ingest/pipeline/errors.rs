@@ -69,8 +69,8 @@ impl Pipeline {
         })
     }
 
-    /// Says what follows an error that time mends: librdkafka goes on trying by itself, or is told where
-    /// to go on.
+    /// Says what follows an error that time mends: librdkafka goes on trying by itself, or
+    /// is given the places to go on from.
     pub(super) fn on_error(&mut self, error: KafkaError) -> Result<Follows, WorkerError> {
         use RDKafkaErrorCode as Code;
         let topic = self.topic.clone();

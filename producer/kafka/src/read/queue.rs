@@ -177,7 +177,7 @@ impl<C: ConsumerContext> RecordQueue<C> {
             let room = self.taken.as_mut_ptr();
             sys::rd_kafka_consume_batch_queue(self.queue, patience, room, most)
         };
-        // Below 0 it has nothing, and has said so to who asks the client.
+        // Below 0 there is nothing; the client's own events say why.
         let count = usize::try_from(count).unwrap_or(0);
         Taken { messages: &self.taken[..count] }
     }
