@@ -108,7 +108,8 @@ fn add_common(path: &str, reads: bool, operation: &mut Operation, with_tokens: b
     let is_open = path == "/healthz";
     let names_something = operation.parameters.iter().flatten().any(|parameter| match parameter {
         RefOr::T(parameter) => {
-            parameter.parameter_in == ParameterIn::Path || parameter.name == "within"
+            parameter.parameter_in == ParameterIn::Path
+                || ["within", "region"].contains(&parameter.name.as_str())
         }
         RefOr::Ref(_) => false,
     });
