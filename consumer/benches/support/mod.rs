@@ -1,7 +1,7 @@
 //! What the benchmarks share: the log that they fold, medians, memory, and how figures are
 //! printed. None of them needs all of it.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every benchmark is a program of its own, and uses a part of this")]
 
 use std::path::Path;
 
